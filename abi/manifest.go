@@ -1,0 +1,137 @@
+package abi
+
+// Manifest is what wasmill_describe answers, as JSON: the job graph over the module's functions. An SDK writes the keys
+// in a fixed order, so that the same parameters give the same bytes; the host compares their hash.
+type Manifest struct {
+	ABI       int        `json:"abi"` // Version
+	Name      string     `json:"name"`
+	SDK       string     `json:"sdk,omitempty"` // for people: "go 0.1.0"
+	Features  []Feature  `json:"features"`
+	Params    []Param    `json:"params"` // those that the definition read, in that order
+	Functions []Function `json:"functions"`
+	Operators []Operator `json:"operators"`
+}
+
+// Param is a job parameter that the definition read.
+type Param struct {
+	Name     string `json:"name"`
+	Required bool   `json:"required,omitempty"`
+	Default  string `json:"default,omitempty"`
+	Doc      string `json:"doc,omitempty"`
+}
+
+// FunctionKind is the shape of an elementary function.
+type FunctionKind string
+
+const (
+	FunctionMap       FunctionKind = "map"       // one record to one
+	FunctionFilter    FunctionKind = "filter"    // keeps a record or not
+	FunctionFlatMap   FunctionKind = "flatMap"   // one record to any number
+	FunctionKey       FunctionKind = "key"       // sets the key, passes the value on
+	FunctionTimestamp FunctionKind = "timestamp" // sets the event time, passes the record on
+	FunctionReduce    FunctionKind = "reduce"    // verbs accumulate, merge; the accumulator is a value; result if Result
+	FunctionAggregate FunctionKind = "aggregate" // verbs accumulate, merge, result
+	FunctionProcess   FunctionKind = "process"   // verbs process, timer
+)
+
+// Function is one elementary function of the module. ID is its index in Manifest.Functions; Name is unique in the
+// module and is how a graph refers to it.
+type Function struct {
+	ID          uint32       `json:"id"`
+	Name        string       `json:"name"`
+	Kind        FunctionKind `json:"kind"`
+	Inputs      []Codec      `json:"inputs"`                // value codec of each input
+	Key         Codec        `json:"key,omitempty"`         // of a key function: what it makes; of a keyed one: what it takes
+	Accumulator Codec        `json:"accumulator,omitempty"` // of a reduce or aggregate
+	Output      Codec        `json:"output"`                // value codec of the main output
+	Sides       []Codec      `json:"sides,omitempty"`       // side output k+1 has the codec Sides[k]
+	Result      bool         `json:"result,omitempty"`      // a reduce that has a result function: it is called at the end
+	Combine     bool         `json:"combine,omitempty"`     // its accumulators may be merged in any order
+	NoDeletes   bool         `json:"noDeletes,omitempty"`   // refuses change kinds other than insert
+	States      []State      `json:"states,omitempty"`
+}
+
+// Codec names what the bytes of a key or value are: bytes, utf8, i64, f64, json, a user's own name, or row(schema), as
+// in row(key: utf8, value: i64). README.md has the grammar and the bytes.
+type Codec string
+
+const (
+	CodecBytes Codec = "bytes"
+	CodecUTF8  Codec = "utf8"
+	CodecI64   Codec = "i64"
+	CodecF64   Codec = "f64"
+	CodecJSON  Codec = "json"
+)
+
+// State is a state that a function declares.
+type State struct {
+	Name    string `json:"name"`
+	Scope   string `json:"scope"` // keyed, operator, broadcast
+	Kind    string `json:"kind"`  // value, list, map
+	Codec   Codec  `json:"codec"`
+	Key     Codec  `json:"key,omitempty"`   // of a map
+	TTL     int64  `json:"ttlMs,omitempty"` // milliseconds, 0: kept
+	Version int    `json:"version,omitempty"`
+}
+
+// OperatorKind is what an operator does.
+type OperatorKind string
+
+const (
+	OperatorSource    OperatorKind = "source"    // native: Connector
+	OperatorMap       OperatorKind = "map"       // guest: Function
+	OperatorFilter    OperatorKind = "filter"    // guest: Function
+	OperatorFlatMap   OperatorKind = "flatMap"   // guest: Function
+	OperatorKey       OperatorKind = "key"       // guest: Function; the edge out of it is hash-partitioned
+	OperatorTimestamp OperatorKind = "timestamp" // guest: Function; Watermarks says how the host derives watermarks
+	OperatorUnion     OperatorKind = "union"     // native: all inputs, one after the other in no order
+	OperatorCount     OperatorKind = "count"     // native, keyed: row(key, value: i64), or with Window row(start, end, key, value)
+	OperatorSum       OperatorKind = "sum"       // native, keyed: the same over values of codec i64 or f64
+	OperatorReduce    OperatorKind = "reduce"    // guest, keyed: Function; Window if any
+	OperatorAggregate OperatorKind = "aggregate" // guest, keyed: Function; Window if any
+	OperatorProcess   OperatorKind = "process"   // guest, keyed: Function
+	OperatorSink      OperatorKind = "sink"      // native: Connector
+)
+
+// Operator is one operator of the job graph. Name is unique in the job; UID names its state and is required of stateful
+// operators (count, sum, reduce, aggregate, process).
+type Operator struct {
+	Name        string       `json:"name"`
+	UID         string       `json:"uid,omitempty"`
+	Kind        OperatorKind `json:"kind"`
+	Function    string       `json:"function,omitempty"` // name in the module's function table
+	Inputs      []Input      `json:"inputs,omitempty"`
+	Connector   *Connector   `json:"connector,omitempty"`
+	Window      *Window      `json:"window,omitempty"`
+	Watermarks  *Watermarks  `json:"watermarks,omitempty"`
+	Parallelism int          `json:"parallelism,omitempty"` // 0: the job's
+	Key         Codec        `json:"key,omitempty"`         // codec of the key of its output, if it has one
+	Output      Codec        `json:"output,omitempty"`      // codec of the value of its output
+	OnTrap      string       `json:"onTrap,omitempty"`      // fail (default), skip, deadLetter
+}
+
+// Input is an edge into an operator.
+type Input struct {
+	From      string `json:"from"`                // name of the operator it comes from
+	Side      int    `json:"side,omitempty"`      // 0: main output, k: its side output k
+	Partition string `json:"partition,omitempty"` // forward, hash, rebalance, broadcast; empty: hash behind a key, forward where parallelism is equal, else rebalance
+	Exchange  string `json:"exchange,omitempty"`  // pipelined (default), blocking
+}
+
+// Connector says which system a source or sink speaks to, and how.
+type Connector struct {
+	Type   string            `json:"type"` // file, generator, print, blackhole
+	Config map[string]string `json:"config,omitempty"`
+}
+
+// Window is how a keyed operator cuts time.
+type Window struct {
+	Kind     string `json:"kind"` // tumbling
+	SizeMs   int64  `json:"sizeMs"`
+	OffsetMs int64  `json:"offsetMs,omitempty"`
+}
+
+// Watermarks is how the host derives the watermark from the timestamps that the source or a timestamp function gave.
+type Watermarks struct {
+	OutOfOrderMs int64 `json:"outOfOrderMs,omitempty"` // how far behind the newest a record may be; the watermark is newest - this - 1
+}

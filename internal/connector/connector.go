@@ -1,0 +1,133 @@
+// Package connector says what the engine asks of a source and a sink, and nothing about any system: each system has a
+// package below this one, and cmd lists them in a Registry. A connector is configured by a map of strings, checked once
+// by its constructor; it knows nothing of jobs, tasks or guests beyond what is passed to it.
+package connector
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/wasmill/wasmill/abi"
+)
+
+// Split is a unit of work of a source: what one reader reads from beginning to end. Its ID is unique in the source and is
+// what people see ("moby.txt[0:8388608]"); Data is the connector's own.
+type Split struct {
+	ID   string          `json:"id"`
+	Data json.RawMessage `json:"data,omitempty"`
+}
+
+// Splits is a source's work at the time it was enumerated.
+type Splits struct {
+	Splits []Split
+	// Ordered says that the timestamps of each split lie at or after those of the splits before it, so splits that are
+	// given out in order do not hold the watermark back.
+	Ordered bool
+}
+
+// Source is one source operator. The JobManager enumerates, TaskManagers read.
+type Source interface {
+	// Bounded says whether the splits end.
+	Bounded() bool
+	// Columns are the columns of the batches its readers fill; always with ColumnValues.
+	Columns() abi.Columns
+	// Enumerate lists the splits for a job of the given parallelism. An input that does not exist is an error here, so
+	// that a job fails before it runs.
+	Enumerate(ctx context.Context, parallelism int) (Splits, error)
+	// Open returns a reader at the beginning of the split.
+	Open(ctx context.Context, split Split) (Reader, error)
+}
+
+// Reader reads one split. It is used by one goroutine, the task's, and must not block longer than a disk read.
+type Reader interface {
+	// Poll appends records to b until b holds max records or about maxBytes, or nothing more is at hand.
+	Poll(b *abi.Builder, max, maxBytes int, now time.Time) (Progress, error)
+	Close() error
+}
+
+// Progress is what Poll answers.
+type Progress struct {
+	Done bool      // the split has ended; records may have been appended by the same call
+	Wake time.Time // when nothing was appended and the split goes on: call again then
+	Read int64     // bytes of input consumed by this call, for metrics
+}
+
+// Committable is what a sink has prepared: the bytes that Commit needs to make it visible, on any TaskManager.
+type Committable struct {
+	Operator string          `json:"operator"` // filled in by the task
+	Data     json.RawMessage `json:"data"`
+}
+
+// SinkTask tells a sink which subtask a writer is for.
+type SinkTask struct {
+	Job         string
+	Attempt     uint32
+	Subtask     int
+	Parallelism int
+	Key, Value  abi.Codec         // of the records it will get; Key is empty for records without key
+	Print       func(line []byte) // where the print sink writes; nil elsewhere
+}
+
+// Sink is one sink operator.
+type Sink interface {
+	// Columns are the columns it needs of the batches it is given.
+	Columns(key, value abi.Codec) (abi.Columns, error)
+	// Open returns a writer for one subtask. What makes writing impossible (a directory that is not writable) is an
+	// error here.
+	Open(ctx context.Context, task SinkTask) (Writer, error)
+	// Commit makes what was prepared visible, under the checkpoint's number. It is idempotent: called again after any
+	// crash, in part or in whole, it ends in the same result.
+	Commit(ctx context.Context, job string, checkpoint uint64, prepared []Committable) error
+	// Abort removes what attempts of the job before the given one have left behind. It is idempotent.
+	Abort(ctx context.Context, job string, before uint32) error
+}
+
+// Writer writes the records of one subtask. One goroutine at a time; it never blocks for longer than a disk write.
+type Writer interface {
+	// Write takes the batch, which is valid only during the call, and says when it is ready for the next one: the zero
+	// time for at once. A task takes no new input before that.
+	Write(b *abi.Batch, now time.Time) (ready time.Time, err error)
+	// Prepare ends the output and makes it durable; nothing is visible yet.
+	Prepare(ctx context.Context) ([]Committable, error)
+	// Close releases what the writer holds. Output that was not prepared is removed.
+	Close() error
+}
+
+// Error is a fault in what the user gave (a path, an option): trying again does not help.
+type Error struct {
+	Op   string // "file source"
+	Err  error
+	Hint string
+}
+
+func (e *Error) Error() string { return e.Op + ": " + e.Err.Error() }
+func (e *Error) Unwrap() error { return e.Err }
+
+// Registry holds the connectors of a process by type.
+type Registry struct {
+	Sources map[string]func(config map[string]string) (Source, error)
+	Sinks   map[string]func(config map[string]string) (Sink, error)
+}
+
+// Source makes the source that c names.
+func (r *Registry) Source(c *abi.Connector) (Source, error) {
+	f, ok := r.Sources[c.Type]
+	if !ok {
+		return nil, fmt.Errorf("source type %q (known: %s)", c.Type, strings.Join(slices.Sorted(maps.Keys(r.Sources)), ", "))
+	}
+	return f(c.Config)
+}
+
+// Sink makes the sink that c names.
+func (r *Registry) Sink(c *abi.Connector) (Sink, error) {
+	f, ok := r.Sinks[c.Type]
+	if !ok {
+		return nil, fmt.Errorf("sink type %q (known: %s)", c.Type, strings.Join(slices.Sorted(maps.Keys(r.Sinks)), ", "))
+	}
+	return f(c.Config)
+}

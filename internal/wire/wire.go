@@ -1,0 +1,186 @@
+// Package wire has the control messages between JobManager and TaskManagers, and the numbers that both must agree on. It
+// holds no sockets: internal/transport carries these as JSON over HTTP/3 between processes, and an embedded cluster
+// passes them by direct calls. Every message is idempotent: its receiver drops what carries an older epoch, and answers a
+// repeated request id as it did before.
+package wire
+
+import (
+	"time"
+
+	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/graph"
+)
+
+// Version is the version of these messages; a TaskManager of another version is refused at registration.
+const Version = 1
+
+// TaskManagerID names one TaskManager process; a restarted one has another.
+type TaskManagerID string
+
+// RequestID is unique among the requests of one sender.
+type RequestID string
+
+// Header goes with every control message.
+type Header struct {
+	Epoch   graph.Epoch   `json:"epoch"`
+	Job     graph.JobID   `json:"job,omitempty"`
+	Attempt graph.Attempt `json:"attempt,omitempty"`
+	Request RequestID     `json:"request,omitempty"`
+}
+
+// Register is the first thing a TaskManager says, again after every loss of the JobManager.
+type Register struct {
+	Version     int           `json:"version"`
+	TaskManager TaskManagerID `json:"taskManager"`
+	Name        string        `json:"name"` // for people: "taskmanager-1"
+	PID         int           `json:"pid"`
+	Address     string        `json:"address"` // host:port (UDP) of its endpoint, control and data
+	Slots       int           `json:"slots"`
+}
+
+// Registered is the answer.
+type Registered struct {
+	Epoch     graph.Epoch   `json:"epoch"`
+	Heartbeat time.Duration `json:"heartbeat"` // send one at this interval
+	Timeout   time.Duration `json:"timeout"`   // without an answer for this long, stop all tasks and register again
+	Liveness  string        `json:"liveness"`  // host:port (TCP) to keep one idle connection to; empty in one process
+}
+
+// Heartbeat carries what a TaskManager's tasks have done since they began.
+type Heartbeat struct {
+	Epoch       graph.Epoch   `json:"epoch"`
+	TaskManager TaskManagerID `json:"taskManager"`
+	Tasks       []TaskMetrics `json:"tasks,omitempty"`
+	RSS         int64         `json:"rss"` // resident bytes of the process
+}
+
+// TaskMetrics is the progress of one task.
+type TaskMetrics struct {
+	Job        graph.JobID   `json:"job"`
+	Attempt    graph.Attempt `json:"attempt"`
+	Task       graph.TaskID  `json:"task"`
+	RecordsIn  int64         `json:"recordsIn"` // from channels or the source
+	RecordsOut int64         `json:"recordsOut"`
+	BytesIn    int64         `json:"bytesIn"`
+	BytesOut   int64         `json:"bytesOut"`
+	InputRead  int64         `json:"inputRead"` // bytes a source has consumed, as the input counts them
+	BusyNs     int64         `json:"busyNs"`
+	BlockedNs  int64         `json:"blockedNs"` // waiting for an output
+	Watermark  int64         `json:"watermark"`
+	Fuel       int64         `json:"fuel"` // used by guests
+}
+
+// Deploy starts tasks of one attempt on one TaskManager. The receiver computes the execution graph from the job graph.
+type Deploy struct {
+	Header
+	Graph     graph.JobGraph           `json:"graph"`
+	Tasks     []TaskDeploy             `json:"tasks"`     // those to start here
+	Addresses map[TaskManagerID]string `json:"addresses"` // of every TaskManager of the attempt
+	Placement map[string]TaskManagerID `json:"placement"` // TaskID.String() -> where it runs
+}
+
+// TaskDeploy is one task and the slot it runs in.
+type TaskDeploy struct {
+	Task graph.TaskID `json:"task"`
+	Slot int          `json:"slot"` // index on this TaskManager, 0 <= slot < slots
+}
+
+// Cancel stops the tasks of an attempt and of all earlier ones. The answer comes at once; each task reports its end.
+type Cancel struct {
+	Header
+}
+
+// Commit makes prepared output visible, on whatever TaskManager it is sent to; the answer comes when that is done.
+// With Abort it removes what earlier attempts left behind instead.
+type Commit struct {
+	Header
+	Graph      graph.JobGraph          `json:"graph"`
+	Checkpoint uint64                  `json:"checkpoint"`
+	Prepared   []connector.Committable `json:"prepared,omitempty"`
+	Abort      bool                    `json:"abort,omitempty"`
+}
+
+// TaskState is what a TaskManager reports of a task.
+type TaskState string
+
+const (
+	TaskRunning  TaskState = "RUNNING"
+	TaskFinished TaskState = "FINISHED" // its input has ended and its output is prepared
+	TaskCanceled TaskState = "CANCELED"
+	TaskFailed   TaskState = "FAILED"
+)
+
+// Report tells the JobMaster that a task has changed its state. It is repeated until answered.
+type Report struct {
+	Header
+	TaskManager TaskManagerID           `json:"taskManager"`
+	Task        graph.TaskID            `json:"task"`
+	State       TaskState               `json:"state"`
+	Failure     *Failure                `json:"failure,omitempty"`  // of FAILED
+	Prepared    []connector.Committable `json:"prepared,omitempty"` // of FINISHED
+	Metrics     TaskMetrics             `json:"metrics"`            // final figures of an ended task
+}
+
+// NextSplit asks the JobMaster for work for one source subtask. Asking again with the same request id gives the same split.
+type NextSplit struct {
+	Header
+	Task     graph.TaskID `json:"task"`
+	Operator int          `json:"operator"` // index in JobGraph.Operators
+}
+
+// SplitAssignment is the answer: a split, or none because all have been given out.
+type SplitAssignment struct {
+	Split   *connector.Split `json:"split,omitempty"`
+	Index   uint32           `json:"index"`   // number of the split in the source, the call header's split
+	Ordered bool             `json:"ordered"` // splits not yet given out do not hold back the watermark
+	Last    bool             `json:"last"`    // no split is left to give out after this one
+}
+
+// LogLine is one line that a guest logged, kept by the TaskManager for `wasmill logs`.
+type LogLine struct {
+	Time     time.Time     `json:"time"`
+	Level    string        `json:"level"`
+	Operator string        `json:"operator"`
+	Subtask  int           `json:"subtask"`
+	Attempt  graph.Attempt `json:"attempt"`
+	Text     string        `json:"text"`
+}
+
+// Kind says what sort of failure it is, and so whether trying again can help. The list only grows.
+type Kind int
+
+const (
+	KindInternal        Kind = 1  // a fault of ours: retried
+	KindGuest           Kind = 2  // the guest failed or trapped on a record, twice: not retried
+	KindGuestLimit      Kind = 3  // the guest exceeded time, memory or stack, twice: not retried
+	KindInput           Kind = 4  // what the user gave is wrong (graph, path, option): not retried
+	KindTaskManagerLost Kind = 5  // retried
+	KindChannel         Kind = 6  // a channel broke: retried
+	KindIO              Kind = 7  // disk or network of a connector: retried
+	KindSlots           Kind = 8  // not enough slots in time: not retried
+	KindModule          Kind = 9  // the module cannot be loaded or answers another manifest: not retried
+	KindStale           Kind = 10 // an older epoch or attempt was refused: not a failure of the job
+	KindCanceled        Kind = 11 // ended because it was asked to
+)
+
+// Retryable says whether running the job again can help.
+func (k Kind) Retryable() bool {
+	switch k {
+	case KindInternal, KindTaskManagerLost, KindChannel, KindIO:
+		return true
+	}
+	return false
+}
+
+// Failure is an error that crosses the wire and ends in front of a user.
+type Failure struct {
+	Kind     Kind   `json:"kind"`
+	Message  string `json:"message"` // the step and the thing, then the cause
+	Hint     string `json:"hint,omitempty"`
+	Operator string `json:"operator,omitempty"`
+	Subtask  int    `json:"subtask,omitempty"`
+	Record   string `json:"record,omitempty"` // "record 81,220 of split moby.txt[0:8388608]"
+	Stack    string `json:"stack,omitempty"`  // the guest's, by function names
+}
+
+func (f *Failure) Error() string { return f.Message }
