@@ -1,0 +1,204 @@
+package graph
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/wasmill/wasmill/abi"
+)
+
+// sort orders the manifest's operators so that inputs come first, keeping the manifest's order where it is free to.
+func (b *builder) sort() ([]int, error) {
+	const (
+		unseen = iota
+		open
+		done
+	)
+	state := make([]int, len(b.manifest.Operators))
+	var order, path []int
+	var visit func(i int) error
+	visit = func(i int) error {
+		switch state[i] {
+		case done:
+			return nil
+		case open:
+			return b.cycle(append(path[slices.Index(path, i):], i))
+		}
+		state[i] = open
+		path = append(path, i)
+		for k, in := range b.manifest.Operators[i].Inputs {
+			from, ok := b.index[in.From]
+			if !ok {
+				return faultf(fmt.Sprintf("operators[%d].inputs[%d].from", i, k), "%q is not an operator of this job", in.From)
+			}
+			if err := visit(from); err != nil {
+				return err
+			}
+		}
+		path = path[:len(path)-1]
+		state[i] = done
+		order = append(order, i)
+		return nil
+	}
+	for i := range b.manifest.Operators {
+		if err := visit(i); err != nil {
+			return nil, err
+		}
+	}
+	return order, nil
+}
+
+// cycle names the operators of a cycle in the direction in which records would flow.
+func (b *builder) cycle(path []int) error {
+	slices.Reverse(path)
+	names := make([]string, len(path))
+	for k, i := range path {
+		names[k] = b.manifest.Operators[i].Name
+	}
+	return faultf(fmt.Sprintf("operators[%d].inputs", path[0]), "a cycle: %s (expected a graph without one)", strings.Join(names, " -> "))
+}
+
+// checkEnds refuses a graph without a source or sink, and an operator whose output nobody takes.
+func (b *builder) checkEnds() error {
+	used := map[string]bool{}
+	sources, sinks := 0, 0
+	for _, o := range b.manifest.Operators {
+		for _, in := range o.Inputs {
+			used[in.From] = true
+		}
+		switch o.Kind {
+		case abi.OperatorSource:
+			sources++
+		case abi.OperatorSink:
+			sinks++
+		}
+	}
+	if sources == 0 {
+		return faultf("operators", "no source (expected at least one)")
+	}
+	if sinks == 0 {
+		return faultf("operators", "no sink (expected at least one: the result of %q goes nowhere)", b.manifest.Operators[len(b.manifest.Operators)-1].Name)
+	}
+	for i, o := range b.manifest.Operators {
+		if o.Kind != abi.OperatorSink && !used[o.Name] {
+			return faultf(fmt.Sprintf("operators[%d]", i), "the result of %s %q goes nowhere (expected a sink behind it)", o.Kind, o.Name)
+		}
+		if o.Kind == abi.OperatorSink && used[o.Name] {
+			return faultf(fmt.Sprintf("operators[%d]", i), "sink %q is the input of another operator", o.Name)
+		}
+	}
+	return nil
+}
+
+// operator makes the job graph's operator from the manifest's, all but its inputs.
+func (b *builder) operator(i int) Operator {
+	o := b.manifest.Operators[i]
+	op := Operator{
+		Name: o.Name, UID: o.UID, Kind: o.Kind, Connector: o.Connector, Window: o.Window, Watermarks: o.Watermarks,
+		Parallelism: o.Parallelism, Key: o.Key, Output: o.Output, OnTrap: o.OnTrap,
+	}
+	if op.Parallelism == 0 {
+		op.Parallelism = b.parallelism
+	}
+	if op.UID == "" {
+		op.UID = o.Name
+	}
+	if op.OnTrap == "" {
+		op.OnTrap = "fail"
+	}
+	if f := b.functions[o.Function]; f != nil {
+		op.Function = &FunctionRef{Module: b.module, Name: f.Name}
+		op.Declared = f
+	}
+	return op
+}
+
+// resolveInputs gives operator i its edges, and checks what flows along them.
+func (b *builder) resolveInputs(g *JobGraph, i int, placed []int) error {
+	o, op := b.manifest.Operators[i], &g.Operators[placed[i]]
+	for k, in := range o.Inputs {
+		path := fmt.Sprintf("operators[%d].inputs[%d]", i, k)
+		from := &g.Operators[placed[b.index[in.From]]]
+		edge := Input{From: placed[b.index[in.From]], Side: in.Side, Partition: Partition(in.Partition), Exchange: Exchange(in.Exchange)}
+		if edge.Exchange == "" {
+			edge.Exchange = Pipelined
+		}
+		if edge.Partition == "" {
+			edge.Partition = defaultPartition(from, op)
+		}
+		if err := checkEdge(path, edge, from, op); err != nil {
+			return err
+		}
+		if err := checkCodec(path, in.Side, k, from, op); err != nil {
+			return err
+		}
+		op.Inputs = append(op.Inputs, edge)
+	}
+	return nil
+}
+
+func defaultPartition(from, to *Operator) Partition {
+	switch {
+	case from.Kind == abi.OperatorKey:
+		return Hash
+	case from.Parallelism == to.Parallelism:
+		return Forward
+	}
+	return Rebalance
+}
+
+func checkEdge(path string, e Input, from, to *Operator) error {
+	switch e.Exchange {
+	case Pipelined:
+	case Blocking:
+		return faultf(path+".exchange", "blocking (expected pipelined)")
+	default:
+		return faultf(path+".exchange", "%q (expected pipelined)", e.Exchange)
+	}
+	switch e.Partition {
+	case Hash:
+		if from.Kind != abi.OperatorKey {
+			return faultf(path+".partition", "hash behind %s %q, whose records have no key (expected a key operator before it)", from.Kind, from.Name)
+		}
+	case Forward:
+		if from.Parallelism != to.Parallelism {
+			return faultf(path+".partition", "forward from parallelism %d to %d (expected the same)", from.Parallelism, to.Parallelism)
+		}
+	case Rebalance, Broadcast:
+	default:
+		return faultf(path+".partition", "%q (expected forward, hash, rebalance or broadcast)", e.Partition)
+	}
+	if kinds[to.Kind].keyed && e.Partition != Hash {
+		return faultf(path, "%s %q needs keyed input, and %s %q comes by %s (expected a key operator before it)", to.Kind, to.Name, from.Kind, from.Name, e.Partition)
+	}
+	if e.Side < 0 || e.Side > sides(from) {
+		return faultf(path+".side", "%d (%q has %d side outputs)", e.Side, from.Name, sides(from))
+	}
+	return nil
+}
+
+func sides(o *Operator) int {
+	if o.Declared == nil {
+		return 0
+	}
+	return len(o.Declared.Sides)
+}
+
+// checkCodec compares what is sent with what the receiving guest function declares.
+func checkCodec(path string, side, input int, from, to *Operator) error {
+	sent := from.Output
+	if side > 0 {
+		sent = from.Declared.Sides[side-1]
+	}
+	if to.Declared != nil && len(to.Declared.Inputs) > 0 && sent != "" {
+		want := to.Declared.Inputs[min(input, len(to.Declared.Inputs)-1)]
+		if want != "" && want != sent {
+			return faultf(path, "%q sends %s, and function %q takes %s", from.Name, sent, to.Declared.Name, want)
+		}
+	}
+	if to.Kind == abi.OperatorSum && sent != abi.CodecI64 && sent != abi.CodecF64 {
+		return faultf(path, "%q sends %s, and a sum takes i64 or f64", from.Name, sent)
+	}
+	return nil
+}

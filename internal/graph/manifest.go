@@ -1,0 +1,266 @@
+package graph
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/wasmill/wasmill/abi"
+)
+
+// Error is a fault in a graph: the path to it, then what was found and expected.
+type Error struct {
+	Path    string // "operators[2].window.size"
+	Problem string // "0s (expected > 0s)"
+}
+
+func (e *Error) Error() string { return e.Path + ": " + e.Problem }
+
+func faultf(path, format string, args ...any) *Error {
+	return &Error{Path: path, Problem: fmt.Sprintf(format, args...)}
+}
+
+// Options are what a submission adds to a manifest.
+type Options struct {
+	Name        string            // instead of the manifest's
+	Params      map[string]string // already given to describe
+	Parallelism int               // of every operator that names none
+}
+
+// FromManifest turns the graph that a module describes into a job graph: every name resolved, every default filled in,
+// operators in an order in which inputs come first. It refuses what cannot run with an *Error that leads to the fault by
+// the manifest's own indices.
+func FromManifest(m *abi.Manifest, mod Module, opt Options) (*JobGraph, error) {
+	if opt.Parallelism < 1 || opt.Parallelism > MaxParallelism {
+		return nil, faultf("parallelism", "%d (expected 1 <= n <= %d)", opt.Parallelism, MaxParallelism)
+	}
+	b := builder{manifest: m, module: mod.ID, parallelism: opt.Parallelism, functions: map[string]*abi.Function{}, index: map[string]int{}}
+	if err := b.checkFunctions(); err != nil {
+		return nil, err
+	}
+	if err := b.checkNames(); err != nil {
+		return nil, err
+	}
+	for i := range m.Operators {
+		if err := b.checkOperator(i); err != nil {
+			return nil, err
+		}
+	}
+	order, err := b.sort()
+	if err != nil {
+		return nil, err
+	}
+	if err := b.checkEnds(); err != nil {
+		return nil, err
+	}
+	g := &JobGraph{
+		Name:           m.Name,
+		Params:         opt.Params,
+		Parallelism:    opt.Parallelism,
+		MaxParallelism: maxParallelismFor(m, opt.Parallelism),
+		Modules:        []Module{mod},
+	}
+	if opt.Name != "" {
+		g.Name = opt.Name
+	}
+	if g.Name == "" {
+		return nil, faultf("name", "empty (expected a name)")
+	}
+	placed := make([]int, len(order)) // manifest index -> index in g.Operators
+	for at, i := range order {
+		placed[i] = at
+	}
+	for _, i := range order {
+		g.Operators = append(g.Operators, b.operator(i))
+	}
+	for _, i := range order {
+		if err := b.resolveInputs(g, i, placed); err != nil {
+			return nil, err
+		}
+	}
+	return g, nil
+}
+
+// maxParallelismFor is the number of key groups: the default, or the next power of two above a larger parallelism.
+func maxParallelismFor(m *abi.Manifest, parallelism int) int {
+	largest := parallelism
+	for _, o := range m.Operators {
+		largest = max(largest, o.Parallelism)
+	}
+	n := DefaultMaxParallelism
+	for n < largest {
+		n *= 2
+	}
+	return min(n, MaxParallelism)
+}
+
+// builder carries what validation has resolved.
+type builder struct {
+	manifest    *abi.Manifest
+	module      ModuleID
+	parallelism int
+	functions   map[string]*abi.Function
+	index       map[string]int // operator name -> index in the manifest
+}
+
+func (b *builder) checkFunctions() error {
+	for i := range b.manifest.Functions {
+		f := &b.manifest.Functions[i]
+		path := fmt.Sprintf("functions[%d]", i)
+		switch {
+		case f.Name == "":
+			return faultf(path+".name", "empty (expected a name)")
+		case b.functions[f.Name] != nil:
+			return faultf(path+".name", "%q is taken by functions[%d]", f.Name, b.functions[f.Name].ID)
+		case f.ID != uint32(i):
+			return faultf(path+".id", "%d (expected %d, its index)", f.ID, i)
+		case operatorOf[f.Kind] == "":
+			return faultf(path+".kind", "%q (expected map, filter, flatMap, key, timestamp, reduce or aggregate)", f.Kind)
+		}
+		b.functions[f.Name] = f
+	}
+	return nil
+}
+
+// operatorOf is the operator kind that a function of each kind serves. Process functions are declared by the ABI and not
+// yet run by this version, so they are absent.
+var operatorOf = map[abi.FunctionKind]abi.OperatorKind{
+	abi.FunctionMap:       abi.OperatorMap,
+	abi.FunctionFilter:    abi.OperatorFilter,
+	abi.FunctionFlatMap:   abi.OperatorFlatMap,
+	abi.FunctionKey:       abi.OperatorKey,
+	abi.FunctionTimestamp: abi.OperatorTimestamp,
+	abi.FunctionReduce:    abi.OperatorReduce,
+	abi.FunctionAggregate: abi.OperatorAggregate,
+}
+
+func (b *builder) checkNames() error {
+	if len(b.manifest.Operators) == 0 {
+		return faultf("operators", "empty (expected a source, a sink and what lies between)")
+	}
+	uids := map[string]int{}
+	for i, o := range b.manifest.Operators {
+		path := fmt.Sprintf("operators[%d]", i)
+		if o.Name == "" {
+			return faultf(path+".name", "empty (expected a name)")
+		}
+		if j, taken := b.index[o.Name]; taken {
+			return faultf(path+".name", "%q is taken by operators[%d]", o.Name, j)
+		}
+		b.index[o.Name] = i
+		if o.UID != "" {
+			if j, taken := uids[o.UID]; taken {
+				return faultf(path+".uid", "%q is taken by operators[%d]", o.UID, j)
+			}
+			uids[o.UID] = i
+		}
+	}
+	return nil
+}
+
+func (b *builder) checkOperator(i int) error {
+	o := &b.manifest.Operators[i]
+	path := fmt.Sprintf("operators[%d]", i)
+	if o.Parallelism < 0 || o.Parallelism > MaxParallelism {
+		return faultf(path+".parallelism", "%d (expected 1 <= n <= %d)", o.Parallelism, MaxParallelism)
+	}
+	kind, known := kinds[o.Kind]
+	if !known {
+		return faultf(path+".kind", "%q (expected one of %s)", o.Kind, kindNames)
+	}
+	switch n := len(o.Inputs); {
+	case n < kind.minInputs:
+		return faultf(path+".inputs", "%d of %s %q (expected >= %d)", n, o.Kind, o.Name, kind.minInputs)
+	case n > kind.maxInputs:
+		return faultf(path+".inputs", "%d of %s %q (expected <= %d)", n, o.Kind, o.Name, kind.maxInputs)
+	}
+	if kind.stateful && o.UID == "" {
+		return faultf(path+".uid", "empty (expected one: %s %q keeps state, and the uid is its name across versions of the job)", o.Kind, o.Name)
+	}
+	if err := b.checkFunctionOf(path, o, kind); err != nil {
+		return err
+	}
+	if (o.Connector != nil) != kind.connector {
+		return faultf(path+".connector", "%s (expected %s for a %s)", present(o.Connector != nil), present(kind.connector), o.Kind)
+	}
+	if err := checkWindow(path+".window", o, kind); err != nil {
+		return err
+	}
+	if o.Watermarks != nil && o.Watermarks.OutOfOrderMs < 0 {
+		return faultf(path+".watermarks.outOfOrder", "%s (expected >= 0s)", ms(o.Watermarks.OutOfOrderMs))
+	}
+	if o.OnTrap != "" && o.OnTrap != "fail" {
+		return faultf(path+".onTrap", "%q (expected fail)", o.OnTrap)
+	}
+	return nil
+}
+
+func (b *builder) checkFunctionOf(path string, o *abi.Operator, kind kindRules) error {
+	if !kind.function {
+		if o.Function != "" {
+			return faultf(path+".function", "%q (a %s is native and has none)", o.Function, o.Kind)
+		}
+		return nil
+	}
+	f := b.functions[o.Function]
+	if f == nil {
+		return faultf(path+".function", "%q is not in the module's function table", o.Function)
+	}
+	if operatorOf[f.Kind] != o.Kind {
+		return faultf(path+".function", "%q is of kind %s (expected %s)", o.Function, f.Kind, o.Kind)
+	}
+	return nil
+}
+
+func checkWindow(path string, o *abi.Operator, kind kindRules) error {
+	w := o.Window
+	switch {
+	case w == nil:
+		return nil
+	case !kind.window:
+		return faultf(path, "given (a %s has none)", o.Kind)
+	case w.Kind != "tumbling":
+		return faultf(path+".kind", "%q (expected tumbling)", w.Kind)
+	case w.SizeMs <= 0:
+		return faultf(path+".size", "%s (expected > 0s)", ms(w.SizeMs))
+	case w.OffsetMs < 0 || w.OffsetMs >= w.SizeMs:
+		return faultf(path+".offset", "%s (expected 0s <= offset < %s)", ms(w.OffsetMs), ms(w.SizeMs))
+	}
+	return nil
+}
+
+func ms(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
+
+func present(is bool) string {
+	if is {
+		return "given"
+	}
+	return "none"
+}
+
+// kindRules is what an operator of a kind may and must have.
+type kindRules struct {
+	minInputs, maxInputs int
+	function             bool // names a guest function
+	connector            bool // names a system
+	keyed                bool // its input must have a key
+	stateful             bool // must have a uid
+	window               bool // may have a window
+}
+
+var kinds = map[abi.OperatorKind]kindRules{
+	abi.OperatorSource:    {connector: true},
+	abi.OperatorMap:       {minInputs: 1, maxInputs: 1, function: true},
+	abi.OperatorFilter:    {minInputs: 1, maxInputs: 1, function: true},
+	abi.OperatorFlatMap:   {minInputs: 1, maxInputs: 1, function: true},
+	abi.OperatorKey:       {minInputs: 1, maxInputs: 1, function: true},
+	abi.OperatorTimestamp: {minInputs: 1, maxInputs: 1, function: true},
+	abi.OperatorUnion:     {minInputs: 2, maxInputs: 256},
+	abi.OperatorCount:     {minInputs: 1, maxInputs: 1, keyed: true, stateful: true, window: true},
+	abi.OperatorSum:       {minInputs: 1, maxInputs: 1, keyed: true, stateful: true, window: true},
+	abi.OperatorReduce:    {minInputs: 1, maxInputs: 1, function: true, keyed: true, stateful: true, window: true},
+	abi.OperatorAggregate: {minInputs: 1, maxInputs: 1, function: true, keyed: true, stateful: true, window: true},
+	abi.OperatorSink:      {minInputs: 1, maxInputs: 1, connector: true},
+}
+
+var kindNames = strings.Join([]string{"source", "map", "filter", "flatMap", "key", "timestamp", "union", "count", "sum", "reduce", "aggregate", "sink"}, ", ")
