@@ -18,8 +18,9 @@ import (
 // Split is a unit of work of a source: what one reader reads from beginning to end. Its ID is unique in the source and is
 // what people see ("moby.txt[0:8388608]"); Data is the connector's own.
 type Split struct {
-	ID   string          `json:"id"`
-	Data json.RawMessage `json:"data,omitempty"`
+	ID    string          `json:"id"`
+	Data  json.RawMessage `json:"data,omitempty"`
+	Bytes int64           `json:"bytes,omitempty"` // of input, 0 when not known; for progress only
 }
 
 // Splits is a source's work at the time it was enumerated.
