@@ -1,0 +1,68 @@
+// Package blackhole is a sink that takes records and forgets them, at full speed or at a given rate: for measuring, and
+// for seeing what a slow sink does to a job.
+package blackhole
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/connector"
+)
+
+// Sink discards records. Option rate: records a second and subtask; none or 0: no limit.
+type Sink struct{ rate float64 }
+
+// NewSink checks the options.
+func NewSink(config map[string]string) (connector.Sink, error) {
+	s := &Sink{}
+	for key, value := range config {
+		if key != "rate" {
+			return nil, &connector.Error{Op: "blackhole sink", Err: fmt.Errorf("unknown option %q (known: rate)", key)}
+		}
+		if value == "" {
+			continue
+		}
+		rate, err := strconv.ParseFloat(value, 64)
+		if err != nil || !(rate >= 0) {
+			return nil, &connector.Error{Op: "blackhole sink", Err: fmt.Errorf("rate: %q (expected records a second, >= 0)", value)}
+		}
+		s.rate = rate
+	}
+	return s, nil
+}
+
+// Columns asks for values, so that what is discarded has been produced and carried.
+func (s *Sink) Columns(_, _ abi.Codec) (abi.Columns, error) { return abi.ColumnValues, nil }
+
+// Open returns a writer.
+func (s *Sink) Open(context.Context, connector.SinkTask) (connector.Writer, error) {
+	return &writer{rate: s.rate}, nil
+}
+
+// Commit has nothing to do.
+func (s *Sink) Commit(context.Context, string, uint64, []connector.Committable) error { return nil }
+
+// Abort has nothing to do.
+func (s *Sink) Abort(context.Context, string, uint32) error { return nil }
+
+type writer struct {
+	rate  float64
+	ready time.Time // when what was taken so far is worked off
+}
+
+func (w *writer) Write(b *abi.Batch, now time.Time) (time.Time, error) {
+	if w.rate == 0 {
+		return time.Time{}, nil
+	}
+	if w.ready.Before(now) {
+		w.ready = now
+	}
+	w.ready = w.ready.Add(time.Duration(float64(b.N) / w.rate * float64(time.Second)))
+	return w.ready, nil
+}
+
+func (w *writer) Prepare(context.Context) ([]connector.Committable, error) { return nil, nil }
+func (w *writer) Close() error                                             { return nil }

@@ -1,0 +1,248 @@
+package file
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/connector/text"
+)
+
+const opSink = "file sink"
+
+// Sink writes one line a record into files of a directory. A file is pending, under a hidden name, until Commit renames
+// it; so a reader of part-* sees whole, final files only. Options:
+//
+//	path     the directory; it is made if it does not exist
+//	columns  which fields of row values are written, and in what order: "start,key,value"; all of them by default
+type Sink struct {
+	dir     string
+	columns []string
+}
+
+// NewSink checks the options.
+func NewSink(config map[string]string) (connector.Sink, error) {
+	s := &Sink{}
+	for key, value := range config {
+		switch key {
+		case "path":
+			s.dir = value
+		case "columns":
+			if value != "" {
+				s.columns = strings.Split(value, ",")
+			}
+		default:
+			return nil, &connector.Error{Op: opSink, Err: fmt.Errorf("unknown option %q (known: path, columns)", key)}
+		}
+	}
+	if s.dir == "" {
+		return nil, &connector.Error{Op: opSink, Err: errors.New("path: empty (expected a directory)")}
+	}
+	return s, nil
+}
+
+// Columns are what the text of a record is made of.
+func (s *Sink) Columns(key, value abi.Codec) (abi.Columns, error) {
+	if _, err := text.NewFormat(value, s.columns); err != nil {
+		return 0, &connector.Error{Op: opSink, Err: err}
+	}
+	return abi.ColumnValues, nil
+}
+
+// committable is what a writer prepares: one pending file.
+type committable struct {
+	Dir     string `json:"dir"`
+	Pending string `json:"pending"` // name in Dir
+	Subtask int    `json:"subtask"`
+	N       int    `json:"n"`
+	Rows    int64  `json:"rows"`
+	Bytes   int64  `json:"bytes"`
+}
+
+// pendingName names a file that is not visible yet. The attempt stands in it, so that what a lost attempt left behind can
+// be told from what a later one prepared.
+func pendingName(job string, attempt uint32, subtask, n int) string {
+	return fmt.Sprintf(".part-%s-%d-%d-%d.pending", job, attempt, subtask, n)
+}
+
+func finalName(job string, checkpoint uint64, subtask, n int) string {
+	return fmt.Sprintf("part-%s-%d-%d-%d", job, checkpoint, subtask, n)
+}
+
+// Open makes the directory if needed and a pending file in it.
+func (s *Sink) Open(_ context.Context, task connector.SinkTask) (connector.Writer, error) {
+	format, err := text.NewFormat(task.Value, s.columns)
+	if err != nil {
+		return nil, &connector.Error{Op: opSink, Err: err}
+	}
+	dir, err := filepath.Abs(s.dir)
+	if err != nil {
+		return nil, &connector.Error{Op: opSink, Err: err}
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, unwritable(dir, err)
+	}
+	w := &writer{format: format, c: committable{Dir: dir, Subtask: task.Subtask, Pending: pendingName(task.Job, task.Attempt, task.Subtask, 0)}}
+	f, err := os.OpenFile(w.path(), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
+	if err != nil {
+		return nil, unwritable(dir, err)
+	}
+	w.file, w.out = f, bufio.NewWriterSize(f, 128<<10)
+	return w, nil
+}
+
+// unwritable tells what the user can mend (a path) from what may pass (a full disk).
+func unwritable(dir string, err error) error {
+	var cause = err
+	if p := (*fs.PathError)(nil); errors.As(err, &p) {
+		cause = p.Err
+	}
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return &connector.Error{Op: opSink, Err: fmt.Errorf("output directory %s: another sink of this job writes there", dir), Hint: "give each sink a directory of its own"}
+	case errors.Is(err, fs.ErrPermission), strings.Contains(cause.Error(), "not a directory"), strings.Contains(cause.Error(), "read-only"):
+		return &connector.Error{Op: opSink, Err: fmt.Errorf("output directory %s is not writable: %w", dir, cause)}
+	}
+	return fmt.Errorf("file sink: open output in %s: %w", dir, cause)
+}
+
+// writer appends lines to one pending file.
+type writer struct {
+	format   *text.Format
+	file     *os.File
+	out      *bufio.Writer
+	line     []byte
+	c        committable
+	prepared bool
+}
+
+func (w *writer) path() string { return filepath.Join(w.c.Dir, w.c.Pending) }
+
+// Write appends the batch's records as lines.
+func (w *writer) Write(b *abi.Batch, _ time.Time) (time.Time, error) {
+	for i := range b.N {
+		line, err := w.format.Append(w.line[:0], b.Value(i))
+		if err != nil {
+			return time.Time{}, fmt.Errorf("file sink: write record: %w", err)
+		}
+		w.line = append(line, '\n')
+		n, err := w.out.Write(w.line)
+		w.c.Bytes += int64(n)
+		if err != nil {
+			return time.Time{}, fmt.Errorf("file sink: write %s: %w", w.path(), err)
+		}
+	}
+	w.c.Rows += int64(b.N)
+	return time.Time{}, nil
+}
+
+// Prepare makes the file durable. A file without a row is removed: there is nothing to commit.
+func (w *writer) Prepare(context.Context) ([]connector.Committable, error) {
+	if w.c.Rows == 0 {
+		return nil, nil
+	}
+	if err := w.out.Flush(); err != nil {
+		return nil, fmt.Errorf("file sink: write %s: %w", w.path(), err)
+	}
+	if err := w.file.Sync(); err != nil {
+		return nil, fmt.Errorf("file sink: sync %s: %w", w.path(), err)
+	}
+	if err := syncDir(w.c.Dir); err != nil {
+		return nil, fmt.Errorf("file sink: sync %s: %w", w.c.Dir, err)
+	}
+	data, err := json.Marshal(w.c)
+	if err != nil {
+		return nil, fmt.Errorf("file sink: prepare %s: %w", w.path(), err)
+	}
+	w.prepared = true
+	return []connector.Committable{{Data: data}}, nil
+}
+
+// Close removes a file that was not prepared.
+func (w *writer) Close() error {
+	err := w.file.Close()
+	if !w.prepared {
+		err = errors.Join(err, os.Remove(w.path()))
+	}
+	return err
+}
+
+// Commit renames pending files to their final names. What has its final name already was committed before.
+func (s *Sink) Commit(_ context.Context, job string, checkpoint uint64, prepared []connector.Committable) error {
+	dirs := map[string]bool{}
+	for _, p := range prepared {
+		var c committable
+		if err := json.Unmarshal(p.Data, &c); err != nil {
+			return fmt.Errorf("file sink: commit %s: %w", p.Data, err)
+		}
+		from, to := filepath.Join(c.Dir, c.Pending), filepath.Join(c.Dir, finalName(job, checkpoint, c.Subtask, c.N))
+		if err := os.Rename(from, to); err != nil {
+			if _, done := os.Lstat(to); done == nil && errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			return fmt.Errorf("file sink: commit %s: %w", to, err)
+		}
+		dirs[c.Dir] = true
+	}
+	for dir := range dirs {
+		if err := syncDir(dir); err != nil {
+			return fmt.Errorf("file sink: commit: sync %s: %w", dir, err)
+		}
+	}
+	return nil
+}
+
+// Abort removes the pending files of attempts before the given one.
+func (s *Sink) Abort(_ context.Context, job string, before uint32) error {
+	dir, err := filepath.Abs(s.dir)
+	if err != nil {
+		return fmt.Errorf("file sink: abort: %w", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return fmt.Errorf("file sink: abort: %w", err)
+	}
+	for _, e := range entries {
+		attempt, ok := attemptOf(e.Name(), job)
+		if !ok || attempt >= before {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("file sink: abort: %w", err)
+		}
+	}
+	return nil
+}
+
+// attemptOf reads the attempt out of a pending name of the job.
+func attemptOf(name, job string) (uint32, bool) {
+	rest, ok := strings.CutPrefix(name, ".part-"+job+"-")
+	if !ok || !strings.HasSuffix(name, ".pending") {
+		return 0, false
+	}
+	number, _, _ := strings.Cut(rest, "-")
+	n, err := strconv.ParseUint(number, 10, 32)
+	return uint32(n), err == nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
