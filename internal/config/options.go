@@ -1,0 +1,95 @@
+package config
+
+import "time"
+
+// Option is one row of the table: a key, its default and bounds as a user would write them, and a sentence.
+type Option struct {
+	Key     string
+	Default string
+	Min     string   // lowest value, if bounded
+	Max     string   // highest value, if bounded
+	OneOf   []string // the only values, if they are words
+	Doc     string
+
+	field func(*Config) any // where the value goes; the type of the pointer is the type of the option
+}
+
+// Options is every option there is, in the order of the reference.
+var Options = []Option{
+	{Key: "jobmanager.url", field: func(c *Config) any { return &c.JobManager.URL },
+		Doc: "URL of the JobManager that commands talk to. Empty: `run` runs the job in its own process, and other commands use http://127.0.0.1:7070."},
+	{Key: "jobmanager.address", Default: "127.0.0.1:7070", field: func(c *Config) any { return &c.JobManager.Address },
+		Doc: "Where the JobManager serves REST (TCP). Only loopback addresses are allowed, because REST asks for no credentials."},
+	{Key: "jobmanager.control", Default: "127.0.0.1:7070", field: func(c *Config) any { return &c.JobManager.Control },
+		Doc: "Where the JobManager listens for TaskManagers (UDP)."},
+	{Key: "jobmanager.liveness", Default: "127.0.0.1:0", field: func(c *Config) any { return &c.JobManager.Liveness },
+		Doc: "Where the JobManager keeps one idle connection with each TaskManager (TCP), whose end says that the process has died. Port 0 takes a free one."},
+	{Key: "jobmanager.dir", Default: "/var/lib/wasmill/jobmanager", field: func(c *Config) any { return &c.JobManager.Dir },
+		Doc: "Directory of the JobManager's metadata and of uploaded modules."},
+	{Key: "taskmanager.jobmanager", Default: "127.0.0.1:7070", field: func(c *Config) any { return &c.TaskManager.JobManager },
+		Doc: "The JobManager that a TaskManager registers with: the host and port of its `jobmanager.control`."},
+	{Key: "taskmanager.name", field: func(c *Config) any { return &c.TaskManager.Name },
+		Doc: "Name of the TaskManager, for people. Empty: the name of its host."},
+	{Key: "taskmanager.address", Default: "127.0.0.1:0", field: func(c *Config) any { return &c.TaskManager.Address },
+		Doc: "Where the TaskManager listens for the JobManager and other TaskManagers (UDP); they must be able to reach it. Port 0 takes a free one."},
+	{Key: "taskmanager.metrics", Default: "127.0.0.1:0", field: func(c *Config) any { return &c.TaskManager.Metrics },
+		Doc: "Where the TaskManager serves /metrics for Prometheus (TCP). Only loopback addresses are allowed; port 0 takes a free one, which the log names."},
+	{Key: "taskmanager.slots", Default: "2", Min: "1", Max: "1024", field: func(c *Config) any { return &c.TaskManager.Slots },
+		Doc: "Slots of the TaskManager: how many subtasks of one operator it can run."},
+	{Key: "tls.dir", Default: "/etc/wasmill/certs", field: func(c *Config) any { return &c.TLS.Dir },
+		Doc: "Directory with the certificates that `wasmill cluster init` made: what JobManager and TaskManagers know each other by."},
+	{Key: "upload.limit", Default: "64MiB", Min: "1KiB", Max: "1GiB", field: func(c *Config) any { return &c.Upload.Limit },
+		Doc: "Size of the largest module that is taken."},
+	{Key: "slots.timeout", Default: "30s", Min: "0s", field: func(c *Config) any { return &c.Slots.Timeout },
+		Doc: "How long a job waits for enough slots before it fails."},
+	{Key: "heartbeat.interval", Default: "1s", Min: "10ms", field: func(c *Config) any { return &c.Heartbeat.Interval },
+		Doc: "How often a TaskManager tells the JobManager that it is there."},
+	{Key: "heartbeat.timeout", Default: "3s", Min: "100ms", field: func(c *Config) any { return &c.Heartbeat.Timeout },
+		Doc: "After how long without a heartbeat a TaskManager counts as lost."},
+	{Key: "restart.delay", Default: "1s", Min: "1ms", field: func(c *Config) any { return &c.Restart.Delay },
+		Doc: "Wait before the second restart of a job; the first has none. It doubles with every further one."},
+	{Key: "restart.max-delay", Default: "1m", Min: "1ms", field: func(c *Config) any { return &c.Restart.MaxDelay },
+		Doc: "Longest wait before a restart."},
+	{Key: "restart.per-hour", Default: "20", Min: "0", field: func(c *Config) any { return &c.Restart.PerHour },
+		Doc: "Restarts within an hour after which a job fails for good."},
+	{Key: "guest.memory", Default: "256MiB", Min: "1MiB", Max: "4GiB", field: func(c *Config) any { return &c.Guest.Memory },
+		Doc: "Linear memory that one guest instance may have."},
+	{Key: "guest.stack", Default: "8MiB", Min: "64KiB", Max: "64MiB", field: func(c *Config) any { return &c.Guest.Stack },
+		Doc: "Call stack that one guest instance may use."},
+	{Key: "guest.call-limit", Default: "10s", Min: "1ms", field: func(c *Config) any { return &c.Guest.CallLimit },
+		Doc: "How long one call into a guest, with a batch of records, may take."},
+	{Key: "channel.queue", Default: "256KiB", Min: "64KiB", Max: "64MiB", field: func(c *Config) any { return &c.Channel.Queue },
+		Doc: "Bytes that may wait in one channel before its sender takes no new input."},
+	{Key: "cache.dir", field: func(c *Config) any { return &c.Cache.Dir },
+		Doc: "Directory of compiled modules; it holds native code, so only the user of the process may be able to write there. Empty: wasmill/compiled in the user's cache directory."},
+	{Key: "log.level", Default: "info", OneOf: []string{"debug", "info", "warn", "error"}, field: func(c *Config) any { return &c.Log.Level },
+		Doc: "The least level that JobManager and TaskManager log."},
+	{Key: "log.format", Default: "auto", OneOf: []string{"auto", "text", "json"}, field: func(c *Config) any { return &c.Log.Format },
+		Doc: "Form of log lines: `text` is key=value, `auto` is text on a terminal and json elsewhere."},
+}
+
+// Type names the option's type as the reference shows it.
+func (o *Option) Type() string {
+	switch o.field(new(Config)).(type) {
+	case *int:
+		return "number"
+	case *Size:
+		return "size"
+	case *time.Duration:
+		return "duration"
+	}
+	if len(o.OneOf) > 0 {
+		return "word"
+	}
+	return "text"
+}
+
+// Find returns the option with the given key, or nil.
+func Find(key string) *Option {
+	for i := range Options {
+		if Options[i].Key == key {
+			return &Options[i]
+		}
+	}
+	return nil
+}
