@@ -1,0 +1,232 @@
+package graph
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/wasmill/wasmill/abi"
+)
+
+// wordCount is the manifest of a small job that uses most kinds of operator.
+func wordCount() *abi.Manifest {
+	return &abi.Manifest{
+		ABI:  1,
+		Name: "wordcount",
+		Functions: []abi.Function{
+			{ID: 0, Name: "split", Kind: abi.FunctionFlatMap, Inputs: []abi.Codec{"utf8"}, Output: "utf8"},
+			{ID: 1, Name: "word", Kind: abi.FunctionKey, Inputs: []abi.Codec{"utf8"}, Key: "utf8", Output: "utf8"},
+			{ID: 2, Name: "sum", Kind: abi.FunctionReduce, Inputs: []abi.Codec{"utf8"}, Key: "utf8", Output: "utf8"},
+		},
+		Operators: []abi.Operator{
+			{Name: "files", Kind: abi.OperatorSource, Connector: &abi.Connector{Type: "file"}, Output: "utf8"},
+			{Name: "split", Kind: abi.OperatorFlatMap, Function: "split", Inputs: []abi.Input{{From: "files"}}, Output: "utf8"},
+			{Name: "word", Kind: abi.OperatorKey, Function: "word", Inputs: []abi.Input{{From: "split"}}, Key: "utf8", Output: "utf8"},
+			{Name: "count", UID: "counts", Kind: abi.OperatorCount, Inputs: []abi.Input{{From: "word"}}, Output: "row(key: utf8, value: i64)"},
+			{Name: "out", Kind: abi.OperatorSink, Connector: &abi.Connector{Type: "file"}, Inputs: []abi.Input{{From: "count"}}},
+		},
+	}
+}
+
+func build(m *abi.Manifest, parallelism int) (*JobGraph, error) {
+	return FromManifest(m, Module{ID: "m"}, Options{Parallelism: parallelism})
+}
+
+func TestManifestFaultsAreNamedByPath(t *testing.T) {
+	tests := []struct {
+		name  string
+		spoil func(m *abi.Manifest)
+		want  string
+	}{
+		{"no operators", func(m *abi.Manifest) { m.Operators = nil }, "operators: empty (expected a source, a sink and what lies between)"},
+		{"no name", func(m *abi.Manifest) { m.Name = "" }, "name: empty (expected a name)"},
+		{"operator without name", func(m *abi.Manifest) { m.Operators[1].Name = "" }, "operators[1].name: empty (expected a name)"},
+		{"name twice", func(m *abi.Manifest) { m.Operators[2].Name = "split" }, `operators[2].name: "split" is taken by operators[1]`},
+		{"uid twice", func(m *abi.Manifest) { m.Operators[4].UID = "counts" }, `operators[4].uid: "counts" is taken by operators[3]`},
+		{"unknown kind", func(m *abi.Manifest) { m.Operators[1].Kind = "smap" }, `operators[1].kind: "smap" (expected one of source, map, filter, flatMap, key, timestamp, union, count, sum, reduce, aggregate, sink)`},
+		{"no input", func(m *abi.Manifest) { m.Operators[1].Inputs = nil }, `operators[1].inputs: 0 of flatMap "split" (expected >= 1)`},
+		{"source with input", func(m *abi.Manifest) { m.Operators[0].Inputs = []abi.Input{{From: "split"}} }, `operators[0].inputs: 1 of source "files" (expected <= 0)`},
+		{"unknown input", func(m *abi.Manifest) { m.Operators[1].Inputs[0].From = "x" }, `operators[1].inputs[0].from: "x" is not an operator of this job`},
+		{"cycle", func(m *abi.Manifest) {
+			m.Operators[1].Inputs[0].From = "loop"
+			m.Operators = append(m.Operators, abi.Operator{Name: "loop", Kind: abi.OperatorFlatMap, Function: "split", Inputs: []abi.Input{{From: "split"}}, Output: "utf8"})
+		}, "operators[1].inputs: a cycle: split -> loop -> split (expected a graph without one)"},
+		{"own input", func(m *abi.Manifest) { m.Operators[1].Inputs[0].From = "split" }, "operators[1].inputs: a cycle: split -> split (expected a graph without one)"},
+		{"no sink", func(m *abi.Manifest) { m.Operators = m.Operators[:4] }, `operators: no sink (expected at least one: the result of "count" goes nowhere)`},
+		{"dangling", func(m *abi.Manifest) {
+			m.Operators = append(m.Operators, abi.Operator{Name: "lost", Kind: abi.OperatorFlatMap, Function: "split", Inputs: []abi.Input{{From: "split"}}, Output: "utf8"})
+		}, `operators[5]: the result of flatMap "lost" goes nowhere (expected a sink behind it)`},
+		{"sink as input", func(m *abi.Manifest) {
+			m.Operators = append(m.Operators, abi.Operator{Name: "behind", Kind: abi.OperatorSink, Connector: &abi.Connector{Type: "print"}, Inputs: []abi.Input{{From: "out"}}})
+		}, `operators[4]: sink "out" is the input of another operator`},
+		{"no uid", func(m *abi.Manifest) { m.Operators[3].UID = "" }, `operators[3].uid: empty (expected one: count "count" keeps state, and the uid is its name across versions of the job)`},
+		{"not keyed", func(m *abi.Manifest) { m.Operators[3].Inputs[0].Partition = "rebalance" }, `operators[3].inputs[0]: count "count" needs keyed input, and key "word" comes by rebalance (expected a key operator before it)`},
+		{"window of nothing", func(m *abi.Manifest) { m.Operators[3].Window = &abi.Window{Kind: "tumbling"} }, "operators[3].window.size: 0s (expected > 0s)"},
+		{"window offset", func(m *abi.Manifest) {
+			m.Operators[3].Window = &abi.Window{Kind: "tumbling", SizeMs: 1000, OffsetMs: 1000}
+		}, "operators[3].window.offset: 1s (expected 0s <= offset < 1s)"},
+		{"window on a map", func(m *abi.Manifest) { m.Operators[1].Window = &abi.Window{Kind: "tumbling", SizeMs: 1} }, "operators[1].window: given (a flatMap has none)"},
+		{"unknown function", func(m *abi.Manifest) { m.Operators[1].Function = "splot" }, `operators[1].function: "splot" is not in the module's function table`},
+		{"function of other kind", func(m *abi.Manifest) { m.Operators[1].Function = "word" }, `operators[1].function: "word" is of kind key (expected flatMap)`},
+		{"function id", func(m *abi.Manifest) { m.Functions[1].ID = 7 }, "functions[1].id: 7 (expected 1, its index)"},
+		{"function on a count", func(m *abi.Manifest) { m.Operators[3].Function = "sum" }, `operators[3].function: "sum" (a count is native and has none)`},
+		{"sink without connector", func(m *abi.Manifest) { m.Operators[4].Connector = nil }, "operators[4].connector: none (expected given for a sink)"},
+		{"codec", func(m *abi.Manifest) { m.Functions[0].Inputs[0] = "i64" }, `operators[1].inputs[0]: "files" sends utf8, and function "split" takes i64`},
+		{"operator parallelism", func(m *abi.Manifest) { m.Operators[3].Parallelism = 40000 }, "operators[3].parallelism: 40000 (expected 1 <= n <= 32768)"},
+		{"side output", func(m *abi.Manifest) { m.Operators[2].Inputs[0].Side = 1 }, `operators[2].inputs[0].side: 1 ("split" has 0 side outputs)`},
+		{"exchange", func(m *abi.Manifest) { m.Operators[3].Inputs[0].Exchange = "blocking" }, "operators[3].inputs[0].exchange: blocking (expected pipelined)"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			m := wordCount()
+			tt.spoil(m)
+			_, err := build(m, 2)
+			var fault *Error
+			if !errors.As(err, &fault) {
+				t.Fatalf("got %v, want an *Error", err)
+			}
+			if err.Error() != tt.want {
+				t.Errorf("got  %s\nwant %s", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestParallelismIsBounded(t *testing.T) {
+	for _, p := range []int{-1, 0, 32769} {
+		if _, err := build(wordCount(), p); err == nil || !strings.HasPrefix(err.Error(), fmt.Sprintf("parallelism: %d (expected 1 <= n <= 32768)", p)) {
+			t.Errorf("parallelism %d: got %v", p, err)
+		}
+	}
+	g, err := build(wordCount(), 300)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g.MaxParallelism != 512 {
+		t.Errorf("max parallelism of 300: got %d, want 512", g.MaxParallelism)
+	}
+}
+
+// Operators may come in any order in a manifest; in a job graph inputs come first.
+func TestInputsComeFirst(t *testing.T) {
+	m := wordCount()
+	for i, j := 0, len(m.Operators)-1; i < j; i, j = i+1, j-1 {
+		m.Operators[i], m.Operators[j] = m.Operators[j], m.Operators[i]
+	}
+	g, err := build(m, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, op := range g.Operators {
+		for _, in := range op.Inputs {
+			if in.From >= i {
+				t.Errorf("operator %d %q takes from %d", i, op.Name, in.From)
+			}
+		}
+	}
+}
+
+func TestExpandCutsAtHashEdges(t *testing.T) {
+	g, err := build(wordCount(), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := Expand(g)
+	want := &ExecutionGraph{
+		Chains: []Chain{
+			{Operators: []int{0, 1, 2}, Parallelism: 2, Outputs: []int{0}},
+			{Operators: []int{3, 4}, Parallelism: 2, Inputs: []int{0}},
+		},
+		Edges:   []Edge{{From: 0, To: 1, FromOperator: 2, ToOperator: 3, Partition: Hash, Exchange: Pipelined}},
+		Regions: [][]int{{0, 1}},
+	}
+	if !reflect.DeepEqual(x, want) {
+		t.Errorf("got  %+v\nwant %+v", x, want)
+	}
+	if got := x.ChainName(g, 0); got != "files -> split -> word" {
+		t.Errorf("chain name: got %q", got)
+	}
+	if got := fmt.Sprint(x.Tasks()); got != "[0.0 0.1 1.0 1.1]" {
+		t.Errorf("tasks: got %s", got)
+	}
+	if x.SlotsNeeded() != 2 {
+		t.Errorf("slots: got %d, want 2", x.SlotsNeeded())
+	}
+}
+
+// A chain branches where two operators take the same forwarded output, and a union begins a new one.
+func TestExpandBranchesAndUnions(t *testing.T) {
+	m := wordCount()
+	m.Operators = append(m.Operators,
+		abi.Operator{Name: "again", Kind: abi.OperatorFlatMap, Function: "split", Inputs: []abi.Input{{From: "files"}}, Output: "utf8"},
+		abi.Operator{Name: "both", Kind: abi.OperatorUnion, Inputs: []abi.Input{{From: "again"}, {From: "split"}}, Output: "utf8"},
+		abi.Operator{Name: "print", Kind: abi.OperatorSink, Connector: &abi.Connector{Type: "print"}, Inputs: []abi.Input{{From: "both"}}},
+	)
+	g, err := build(m, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := Expand(g)
+	var names []string
+	for c := range x.Chains {
+		names = append(names, x.ChainName(g, c))
+	}
+	want := []string{"files -> split -> word -> again", "count -> out", "both -> print"}
+	if !reflect.DeepEqual(names, want) {
+		t.Errorf("chains: got %q, want %q", names, want)
+	}
+	if got := x.Downstream(g, 0, 0, 0); len(got) != 2 {
+		t.Errorf("downstream of files: got %v, want two operators", got)
+	}
+	if len(x.Chains[2].Inputs) != 2 || x.Edges[x.Chains[2].Inputs[0]].Input != 0 || x.Edges[x.Chains[2].Inputs[1]].Input != 1 {
+		t.Errorf("inputs of the union: %v of %+v", x.Chains[2].Inputs, x.Edges)
+	}
+}
+
+func TestKeyGroupsPartitionTheKeySpace(t *testing.T) {
+	for _, maxP := range []int{1, 7, 128, 32768} {
+		for _, p := range []int{1, 2, 3, 5, 127, 128} {
+			if p > maxP {
+				continue
+			}
+			next := KeyGroup(0)
+			for s := range p {
+				from, to := KeyGroupsOf(s, p, maxP)
+				if from != next {
+					t.Fatalf("subtask %d of %d: from %d, want %d", s, p, from, next)
+				}
+				for g := from; g < to; g++ {
+					if got := SubtaskOf(g, p, maxP); got != s {
+						t.Fatalf("group %d of %d with parallelism %d: subtask %d, want %d", g, maxP, p, got, s)
+					}
+				}
+				next = to
+			}
+			if int(next) != maxP {
+				t.Errorf("parallelism %d: groups end at %d, want %d", p, next, maxP)
+			}
+		}
+	}
+}
+
+// The graph crosses the wire as JSON, and both ends must expand it alike.
+func TestGraphSurvivesJSON(t *testing.T) {
+	g, err := build(wordCount(), 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := json.Marshal(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back JobGraph
+	if err := json.Unmarshal(data, &back); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(Expand(g), Expand(&back)) || !reflect.DeepEqual(g, &back) {
+		t.Errorf("the graph changed:\n%+v\n%+v", g, &back)
+	}
+}
