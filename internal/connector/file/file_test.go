@@ -1,0 +1,301 @@
+package file
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/connector/connectortest"
+)
+
+func source(t *testing.T, config map[string]string) connector.Source {
+	t.Helper()
+	s, err := NewSource(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func write(t *testing.T, path string, data []byte) string {
+	t.Helper()
+	if err := os.WriteFile(path, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func packed(t *testing.T, codec, text string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	switch codec {
+	case "gz":
+		z := gzip.NewWriter(&b)
+		z.Write([]byte(text))
+		z.Close()
+	case "zst":
+		z, err := zstd.NewWriter(&b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		z.Write([]byte(text))
+		z.Close()
+	}
+	return b.Bytes()
+}
+
+func TestSourceReadsEveryLineOnce(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "a.txt"), []byte("one\ntwo\r\n\nfour"))
+	write(t, filepath.Join(dir, "b.txt"), []byte("five\n"))
+	write(t, filepath.Join(dir, "c.txt.gz"), packed(t, "gz", "six\nseven"))
+	write(t, filepath.Join(dir, "d.txt.zst"), packed(t, "zst", "eight\n"))
+	write(t, filepath.Join(dir, "empty.txt"), nil)
+	src := source(t, map[string]string{"path": filepath.Join(dir, "*")})
+	connectortest.Source(t, src, []string{"one", "two", "", "four", "five", "six", "seven", "eight"})
+}
+
+// A line belongs to the split that its first byte lies in, wherever the cuts fall.
+func TestSourceCutAnywhere(t *testing.T) {
+	text := "a\nbb\n\nccc\r\nlonger than most\nlast"
+	path := write(t, filepath.Join(t.TempDir(), "f"), []byte(text))
+	src := source(t, map[string]string{"path": path, "timestamps": "offset"})
+	want := "a bb  ccc longer than most last"
+	for step := int64(1); step <= int64(len(text))+1; step++ {
+		var got []string
+		for _, s := range cut(path, int64(len(text)), step) {
+			got = append(got, connectortest.Read(t, src, s, 2)...)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("cut every %d bytes: got %q", step, got)
+		}
+	}
+}
+
+func TestSourceTimestampsAreOffsets(t *testing.T) {
+	path := write(t, filepath.Join(t.TempDir(), "f"), []byte("a\nbb\r\n\nccc"))
+	src := source(t, map[string]string{"path": path, "timestamps": "offset"})
+	b := abi.NewBuilder(src.Columns())
+	for _, s := range cut(path, 10, 4) {
+		r, err := src.Open(context.Background(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p, err := r.Poll(b, 10, 1<<20, time.Time{}); err != nil || !p.Done {
+			t.Fatalf("poll: %+v, %v", p, err)
+		}
+		r.Close()
+	}
+	if got := fmt.Sprint(connectortest.Parse(t, b).Timestamps); got != "[0 2 6 7]" {
+		t.Errorf("timestamps: got %s, want [0 2 6 7]", got)
+	}
+}
+
+func TestSourceLongLines(t *testing.T) {
+	long := strings.Repeat("x", 3*readBytes+17)
+	path := write(t, filepath.Join(t.TempDir(), "f"), []byte("short\n"+long+"\nend\n"))
+	src := source(t, map[string]string{"path": path})
+	connectortest.Source(t, src, []string{"short", long, "end"})
+
+	path = write(t, filepath.Join(t.TempDir(), "g"), bytes.Repeat([]byte("y"), abi.MaxRecordBytes+1))
+	r, err := source(t, map[string]string{"path": path}).Open(context.Background(), cut(path, abi.MaxRecordBytes+1, 1<<30)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := r.Poll(abi.NewBuilder(abi.ColumnValues), 1, 1, time.Time{}); err == nil || !strings.Contains(err.Error(), "line longer than 16777216 bytes") {
+		t.Errorf("a line over the limit: got %v", err)
+	}
+}
+
+func TestSourceRefuses(t *testing.T) {
+	dir := t.TempDir()
+	tests := []struct{ config, want string }{
+		{"path=" + dir + "/none.txt", "file source: input " + dir + "/none.txt does not exist"},
+		{"path=" + dir + "/*.csv", "file source: no input matches " + dir + "/*.csv"},
+		{"path=" + dir, "file source: input " + dir + " is not a file"},
+	}
+	for _, tt := range tests {
+		key, value, _ := strings.Cut(tt.config, "=")
+		_, err := source(t, map[string]string{key: value}).Enumerate(context.Background(), 1)
+		var user *connector.Error
+		if !errors.As(err, &user) || err.Error() != tt.want {
+			t.Errorf("%s: got %v, want %s", tt.config, err, tt.want)
+		}
+	}
+	for config, want := range map[string]string{
+		"":             "file source: path: empty (expected a file or a pattern)",
+		"format=csv":   `file source: format: "csv" (expected lines)`,
+		"timestamps=x": `file source: timestamps: "x" (expected offset, or nothing)`,
+		"paht=x":       `file source: unknown option "paht" (known: path, format, timestamps)`,
+	} {
+		m := map[string]string{}
+		if key, value, ok := strings.Cut(config, "="); ok {
+			m[key] = value
+		}
+		if _, err := NewSource(m); err == nil || err.Error() != want {
+			t.Errorf("%q: got %v, want %s", config, err, want)
+		}
+	}
+}
+
+func TestSourceTellsRuinedCompression(t *testing.T) {
+	whole := packed(t, "gz", strings.Repeat("line of text\n", 1000))
+	path := write(t, filepath.Join(t.TempDir(), "f.gz"), whole[:len(whole)/2])
+	src := source(t, map[string]string{"path": path})
+	r, err := src.Open(context.Background(), cut(path, int64(len(whole)/2), 1)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	b := abi.NewBuilder(abi.ColumnValues)
+	for {
+		p, err := r.Poll(b, 1024, 1<<20, time.Time{})
+		if err != nil {
+			if !strings.Contains(err.Error(), "file source: read "+path) {
+				t.Errorf("got %v", err)
+			}
+			return
+		}
+		if p.Done {
+			t.Fatal("half a file was read without an error")
+		}
+	}
+}
+
+func TestSink(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "made", "on", "demand")
+	sink, err := NewSink(map[string]string{"path": dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	connectortest.Sink(t, sink, func() []string {
+		var lines []string
+		files, err := filepath.Glob(filepath.Join(dir, "part-*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			data, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines = append(lines, strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")...)
+		}
+		return lines
+	})
+	names, _ := filepath.Glob(filepath.Join(dir, "part-*"))
+	for i, n := range names {
+		names[i] = filepath.Base(n)
+	}
+	if got := strings.Join(names, " "); got != "part-0123456789ab-7-0-0 part-0123456789ab-7-1-0" {
+		t.Errorf("final names: %s", got)
+	}
+}
+
+func TestSinkRefuses(t *testing.T) {
+	file := write(t, filepath.Join(t.TempDir(), "file"), nil)
+	sink, err := NewSink(map[string]string{"path": filepath.Join(file, "out")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = sink.Open(context.Background(), connector.SinkTask{Job: "j", Value: abi.CodecUTF8})
+	var user *connector.Error
+	if !errors.As(err, &user) || err.Error() != "file sink: output directory "+file+"/out is not writable: not a directory" {
+		t.Errorf("a directory below a file: got %v", err)
+	}
+	if _, err := sink.Columns("", "row(a: i64"); err == nil {
+		t.Error("a broken codec was taken")
+	}
+}
+
+// A committed file that somebody moved away cannot be told from one that was lost: it is an error, not a success.
+func TestSinkCommitNamesWhatIsLost(t *testing.T) {
+	dir := t.TempDir()
+	sink, _ := NewSink(map[string]string{"path": dir})
+	w, err := sink.Open(context.Background(), connector.SinkTask{Job: "j", Attempt: 1, Value: abi.CodecUTF8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Write(connectortest.Values(t, "x"), time.Time{})
+	p, err := w.Prepare(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	if err := os.Remove(filepath.Join(dir, pendingName("j", 1, 0, 0))); err != nil {
+		t.Fatal(err)
+	}
+	if err := sink.Commit(context.Background(), "j", 3, p); err == nil || !strings.Contains(err.Error(), "file sink: commit "+dir+"/part-j-3-0-0") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestPollAllocatesNothing(t *testing.T) {
+	path := write(t, filepath.Join(t.TempDir(), "f"), bytes.Repeat([]byte("the quick brown fox\n"), 200_000))
+	src := source(t, map[string]string{"path": path})
+	r, err := src.Open(context.Background(), cut(path, 4_000_000, 1<<30)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	b := abi.NewBuilder(abi.ColumnValues)
+	poll := func() {
+		b.Reset()
+		if _, err := r.Poll(b, 1024, 64<<10, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	poll()
+	if n := testing.AllocsPerRun(100, poll); n > 0 {
+		t.Errorf("%v allocations a batch", n)
+	}
+}
+
+func BenchmarkSourceLines(b *testing.B) {
+	line := bytes.Repeat([]byte("x"), 99)
+	path := filepath.Join(b.TempDir(), "f")
+	const lines = 100_000
+	if err := os.WriteFile(path, bytes.Repeat(append(line, '\n'), lines), 0o666); err != nil {
+		b.Fatal(err)
+	}
+	src, err := NewSource(map[string]string{"path": path})
+	if err != nil {
+		b.Fatal(err)
+	}
+	builder := abi.NewBuilder(abi.ColumnValues)
+	b.ReportAllocs()
+	b.ResetTimer()
+	total := 0
+	for range b.N {
+		r, err := src.Open(context.Background(), cut(path, lines*100, 1<<30)[0])
+		if err != nil {
+			b.Fatal(err)
+		}
+		for done := false; !done; {
+			builder.Reset()
+			p, err := r.Poll(builder, 1024, 64<<10, time.Time{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			total += builder.Len()
+			done = p.Done
+		}
+		r.Close()
+	}
+	if total != lines*b.N {
+		b.Fatalf("read %d lines, want %d", total, lines*b.N)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(total), "ns/record")
+}
