@@ -1,0 +1,63 @@
+# Wasmill: what you can do here. Plain `make` prints it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+GUESTS := bin/guests/wordcount-go.wasm bin/guests/wordcount-c.wasm
+CLANG ?= $(firstword $(foreach c,clang-19 clang-16 clang-14 clang,$(if $(shell command -v $(c)),$(c))) clang-19)
+GO_SOURCES = $(shell find abi cmd host internal jobmanager taskmanager -name "*.go" -not -name "*_test.go") go.mod go.sum
+
+.PHONY: help
+help: ## print this
+	@grep -hE '^[a-z/-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+.PHONY: demo
+demo: bin/wasmill bin/guests/wordcount-go.wasm ## count the words of Moby-Dick on a cluster of three processes
+	@examples/wordcount/demo.sh
+
+.PHONY: test
+test: need-gcc bin/wasmill guests ## pass every test
+	@echo '== go vet' && go vet ./... && (cd guest-sdk/go && go vet ./...)
+	@echo '== gofmt' && test -z "$$(gofmt -l $$(git ls-files '*.go'))"
+	@echo '== go test -race ./...' && go test -race -timeout 20m ./...
+	@echo '== guest SDK' && (cd guest-sdk/go && go test -race ./...) && (cd examples/wordcount/go && go vet . && go test ./...)
+	@echo '== bounds of time and memory, one by one, on bin/wasmill' && go test -tags bounds -p 1 -count 1 -timeout 15m -v ./test/bounds
+
+.PHONY: build
+build: bin/wasmill ## bin/wasmill, the one binary
+
+bin/wasmill: $(GO_SOURCES)
+	CGO_ENABLED=0 go build -trimpath -o $@ ./cmd/wasmill
+
+.PHONY: guests
+guests: $(GUESTS) ## bin/guests/EXAMPLE-LANGUAGE.wasm, the examples compiled to WebAssembly
+
+bin/guests/%-go.wasm: examples/%/go/*.go guest-sdk/go/wasmill/*.go
+	@mkdir -p $(@D)
+	cd examples/$*/go && GOOS=wasip1 GOARCH=wasm go build -trimpath -buildmode=c-shared -ldflags='-s -w' -o $(CURDIR)/$@ .
+
+bin/guests/%-c.wasm: examples/%/c/*.c guest-sdk/c/wasmill.h | need-clang
+	@mkdir -p $(@D)
+	$(CLANG) --target=wasm32-unknown-unknown -O2 -ffreestanding -nostdlib -Iguest-sdk/c -Wl,--no-entry,--strip-debug -o $@ examples/$*/c/$*.c
+
+.PHONY: bench
+bench: bin/wasmill guests ## measure each stage and the whole word count, beside a plain Go program
+	@go run ./test/bench
+
+.PHONY: check
+check: ## what review expects: formatting, vet, fast tests
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" && go vet ./... && go test -short ./...
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin
+
+# Debian packages, installed when missing: clang and lld compile the C guests, gcc links the race detector.
+.PHONY: need-clang need-gcc
+need-clang:
+	@command -v $(CLANG) >/dev/null && command -v wasm-ld$(patsubst clang%,%,$(CLANG)) >/dev/null || $(MAKE) -s install-clang
+need-gcc:
+	@command -v gcc >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends gcc libc6-dev; }
+.PHONY: install-clang
+install-clang:
+	@echo 'installing clang-19 and lld-19 to compile C guests'
+	@apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends clang-19 lld-19 >/dev/null
