@@ -1,0 +1,99 @@
+package state_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/taskmanager/state"
+	"github.com/wasmill/wasmill/taskmanager/state/statetest"
+)
+
+func TestMemory(t *testing.T) {
+	statetest.Run(t, func(*testing.T) state.Store { return state.NewMemory() })
+}
+
+// A window that comes and goes reuses the memory of the one before.
+func TestMemoryWindowsAllocateNothing(t *testing.T) {
+	s := state.NewMemory()
+	spec := state.Spec{Operator: "o", Name: "n", Kind: state.Words}
+	keys := make([]string, 500)
+	for i := range keys {
+		keys[i] = fmt.Sprint("word", i)
+	}
+	b, hashes := statetest.Batch(keys...)
+	entries := make([]state.Entry, len(keys))
+	window := state.Namespace(0)
+	turn := func() {
+		tab, err := s.Table(spec, window)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tab.Resolve(b, nil, hashes, entries); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Drop(spec, window); err != nil {
+			t.Fatal(err)
+		}
+		window += 1000
+	}
+	for range 10 {
+		turn()
+	}
+	before := s.Size()
+	if n := testing.AllocsPerRun(100, turn); n > 0 {
+		t.Errorf("%v allocations a window (expected 0)", n)
+	}
+	if s.Size() != before {
+		t.Errorf("size went from %d to %d though nothing was kept", before, s.Size())
+	}
+}
+
+func benchmarkBatches(keys int) ([]*abi.Batch, [][]uint64) {
+	r := rand.New(rand.NewPCG(1, 1))
+	var batches []*abi.Batch
+	var hashes [][]uint64
+	for range 200 {
+		var ks []string
+		for range 1024 {
+			ks = append(ks, fmt.Sprintf("key-%08d", r.IntN(keys)))
+		}
+		b, h := statetest.Batch(ks...)
+		batches, hashes = append(batches, b), append(hashes, h)
+	}
+	return batches, hashes
+}
+
+// BenchmarkResolveWords counts 1,024 records a turn.
+func BenchmarkResolveWords(b *testing.B) {
+	for _, keys := range []int{1000, 100_000} {
+		b.Run(fmt.Sprint(keys), func(b *testing.B) {
+			s := state.NewMemory()
+			tab, err := s.Table(state.Spec{Operator: "o", Name: "n", Kind: state.Words}, state.Global)
+			if err != nil {
+				b.Fatal(err)
+			}
+			batches, hashes := benchmarkBatches(keys)
+			entries := make([]state.Entry, 1024)
+			turn := func(k int) {
+				if err := tab.Resolve(batches[k], nil, hashes[k], entries); err != nil {
+					b.Fatal(err)
+				}
+				words := tab.Words()
+				for _, e := range entries {
+					words[e]++
+				}
+			}
+			for k := range batches {
+				turn(k)
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			for i := range b.N {
+				turn(i % len(batches))
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1024, "ns/record")
+		})
+	}
+}
