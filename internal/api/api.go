@@ -140,6 +140,7 @@ type Overview struct {
 const (
 	KindBadRequest  = "bad-request" // 400: the request cannot be read
 	KindInvalid     = "invalid"     // 422: module, graph, parameter or input is wrong; Detail has the path to the fault
+	KindForbidden   = "forbidden"   // 403: the request comes from where it may not come from
 	KindNotFound    = "not-found"   // 404
 	KindConflict    = "conflict"    // 409: for example cancelling a job that has ended
 	KindTooLarge    = "too-large"   // 413: over the upload limit
@@ -162,7 +163,7 @@ type Error struct {
 func (e *Error) Error() string { return e.Detail }
 
 var statusOf = map[string]int{
-	KindBadRequest: 400, KindInvalid: 422, KindNotFound: 404, KindConflict: 409, KindTooLarge: 413,
+	KindBadRequest: 400, KindInvalid: 422, KindForbidden: 403, KindNotFound: 404, KindConflict: 409, KindTooLarge: 413,
 	KindIncomplete: 400, KindNoSpace: 507, KindUnavailable: 503, KindInternal: 500,
 }
 

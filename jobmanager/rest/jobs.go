@@ -1,0 +1,121 @@
+package rest
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/wire"
+)
+
+// Numbers of log lines that one request may ask for.
+const (
+	logLines    = 1000
+	maxLogLines = 10_000
+)
+
+func (s *server) submitJob(c echo.Context) error {
+	if err := wantQuery(c); err != nil {
+		return err
+	}
+	var submit api.Submit
+	if err := readJSON(c, &submit); err != nil {
+		return err
+	}
+	job, err := s.jm.SubmitJob(c.Request().Context(), &submit)
+	if err != nil {
+		return err
+	}
+	c.Response().Header().Set(echo.HeaderLocation, "/v1/jobs/"+string(job.ID))
+	return c.JSON(http.StatusCreated, job)
+}
+
+func (s *server) listJobs(c echo.Context) error {
+	all, err := s.jm.ListJobs(c.Request().Context())
+	if err != nil {
+		return err
+	}
+	items, next, err := page(c, all, func(j *api.Job) string { return string(j.ID) })
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, api.JobPage{Jobs: items, Next: next})
+}
+
+func (s *server) getJob(c echo.Context) error {
+	if err := wantQuery(c, "watch"); err != nil {
+		return err
+	}
+	if c.QueryParams().Has("watch") && c.QueryParam("watch") != "false" {
+		return s.watchJob(c)
+	}
+	job, err := s.jm.GetJob(c.Request().Context(), jobID(c))
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, job)
+}
+
+func (s *server) cancelJob(c echo.Context) error {
+	if err := wantQuery(c); err != nil {
+		return err
+	}
+	job, err := s.jm.CancelJob(c.Request().Context(), jobID(c))
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusAccepted, job)
+}
+
+func (s *server) jobPlan(c echo.Context) error {
+	if err := wantQuery(c); err != nil {
+		return err
+	}
+	plan, err := s.jm.JobPlan(c.Request().Context(), jobID(c))
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, plan)
+}
+
+func (s *server) jobLogs(c echo.Context) error {
+	if err := wantQuery(c, "after", "max"); err != nil {
+		return err
+	}
+	after, err := queryTime(c, "after")
+	if err != nil {
+		return err
+	}
+	max, err := queryNumber(c, "max", logLines, maxLogLines)
+	if err != nil {
+		return err
+	}
+	lines, err := s.jm.JobLogs(c.Request().Context(), jobID(c), after, max)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, api.LogPage{Lines: append([]wire.LogLine{}, lines...)})
+}
+
+func (s *server) jobMetrics(c echo.Context) error {
+	if err := wantQuery(c); err != nil {
+		return err
+	}
+	ctx := c.Request().Context()
+	job, err := s.jm.GetJob(ctx, jobID(c))
+	if err != nil {
+		return err
+	}
+	plan, err := s.jm.JobPlan(ctx, job.ID)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, api.JobMetrics{
+		Job: job.ID, State: job.State, Attempt: job.Attempt, Restarts: job.Restarts,
+		Progress: job.Progress, Tasks: append([]api.Task{}, plan.Tasks...),
+	})
+}
+
+func jobID(c echo.Context) graph.JobID { return graph.JobID(c.Param("id")) }

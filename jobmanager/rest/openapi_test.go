@@ -1,0 +1,88 @@
+package rest
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/legacy"
+)
+
+func document(t testing.TB) (*openapi3.T, routers.Router) {
+	t.Helper()
+	doc, err := openapi3.NewLoader().LoadFromData(openAPIDocument)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := doc.Validate(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	router, err := legacy.NewRouter(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc, router
+}
+
+func TestDocumentHasExactlyTheRoutes(t *testing.T) {
+	doc, _ := document(t)
+	documented := map[string]bool{}
+	for path, item := range doc.Paths.Map() {
+		for method := range item.Operations() {
+			documented[method+" "+path] = true
+		}
+	}
+	for _, r := range (&server{metrics: http.NotFoundHandler()}).routes() {
+		name := r.method + " " + strings.ReplaceAll(r.path, ":id", "{id}")
+		if !documented[name] {
+			t.Errorf("openapi.json does not have %s: describe it there", name)
+		}
+		delete(documented, name)
+	}
+	for name := range documented {
+		t.Errorf("openapi.json has %s, which is not served", name)
+	}
+}
+
+// held is a transport that checks every answer against the document, and so that a field added in Go is added there.
+type held struct {
+	t      testing.TB
+	router routers.Router
+	next   http.RoundTripper
+}
+
+func (h held) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := h.next.RoundTrip(req)
+	if err != nil || resp.Header.Get("Content-Type") == "text/event-stream" {
+		return resp, err
+	}
+	body, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	if err != nil {
+		return resp, err
+	}
+	route, params, err := h.router.FindRoute(req)
+	if err != nil {
+		h.t.Errorf("%s %s: not in openapi.json: %v", req.Method, req.URL, err)
+		return resp, nil
+	}
+	input := &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: req, PathParams: params, Route: route},
+		Status:                 resp.StatusCode, Header: resp.Header, Body: io.NopCloser(bytes.NewReader(body)),
+		Options: &openapi3filter.Options{IncludeResponseStatus: true},
+	}
+	if req.Method == http.MethodHead {
+		return resp, nil
+	}
+	if err := openapi3filter.ValidateResponse(req.Context(), input); err != nil {
+		h.t.Errorf("%s %s: answer is not what openapi.json says: %v\n%s", req.Method, req.URL, err, body)
+	}
+	return resp, nil
+}
