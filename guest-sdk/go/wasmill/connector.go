@@ -1,0 +1,135 @@
+package wasmill
+
+import (
+	"strconv"
+	"strings"
+)
+
+// connector is a source or sink as the manifest names it. name is what its operator is called unless the user says.
+type connector struct {
+	name, kind string
+	config     []setting // in the order of their keys
+	timestamps bool      // a source that gives its records event times
+}
+
+type setting struct{ key, value string }
+
+// SourceConnector says where records of type T come from: Files or Generator.
+type SourceConnector[T any] interface {
+	source(*Env) (*connector, codec[T])
+}
+
+// SinkConnector says where records go: FileSink, Print or Blackhole.
+type SinkConnector interface{ sink() *connector }
+
+// FileSource reads the lines of files.
+type FileSource struct {
+	path    string
+	offsets bool
+}
+
+// Files reads the files that a path or glob names, plain, gzip or zstd, line by line. A line comes without its end.
+func Files(path string) *FileSource { return &FileSource{path: path} }
+
+// OffsetTimestamps makes the event time of a line its byte offset in the file, in milliseconds.
+func (f *FileSource) OffsetTimestamps() *FileSource {
+	f.offsets = true
+	return f
+}
+
+func (f *FileSource) source(*Env) (*connector, codec[string]) {
+	c := &connector{name: "files", kind: "file", timestamps: f.offsets}
+	c.set("format", "lines")
+	c.set("path", f.path)
+	if f.offsets {
+		c.set("timestamps", "offset")
+	}
+	return c, utf8
+}
+
+// GeneratorSource makes records up: the same for the same seed.
+type GeneratorSource struct{ count, rate, seed, size int64 }
+
+// Generator makes records without end, as fast as they are taken, until told otherwise.
+func Generator() *GeneratorSource { return &GeneratorSource{} }
+
+// Count ends the source after n records.
+func (g *GeneratorSource) Count(n int64) *GeneratorSource { g.count = n; return g }
+
+// Rate limits the source to n records a second, over all its subtasks.
+func (g *GeneratorSource) Rate(n int64) *GeneratorSource { g.rate = n; return g }
+
+// Seed chooses which records come.
+func (g *GeneratorSource) Seed(n int64) *GeneratorSource { g.seed = n; return g }
+
+// Size sets the size of a record in bytes.
+func (g *GeneratorSource) Size(n int64) *GeneratorSource { g.size = n; return g }
+
+func (g *GeneratorSource) source(*Env) (*connector, codec[string]) {
+	c := &connector{name: "generator", kind: "generator"}
+	c.number("count", g.count)
+	c.number("rate", g.rate)
+	c.number("seed", g.seed)
+	c.number("size", g.size)
+	return c, utf8
+}
+
+// FilesSink writes part files.
+type FilesSink struct {
+	path    string
+	columns []string
+}
+
+// FileSink writes a line a record to part files in the directory path; the fields of a row are separated by tabs. A
+// file is visible once it is complete.
+func FileSink(path string) *FilesSink { return &FilesSink{path: path} }
+
+// Columns chooses which fields of a row are written, and in what order.
+func (f *FilesSink) Columns(names ...string) *FilesSink {
+	f.columns = names
+	return f
+}
+
+func (f *FilesSink) sink() *connector {
+	c := &connector{name: "files", kind: "file"}
+	if f.columns != nil {
+		c.set("columns", strings.Join(f.columns, ","))
+	}
+	c.set("path", f.path)
+	return c
+}
+
+// PrintSink prints a line a record to the job's output.
+type PrintSink struct{}
+
+// Print prints the records.
+func Print() *PrintSink { return &PrintSink{} }
+
+func (*PrintSink) sink() *connector { return &connector{name: "print", kind: "print"} }
+
+// BlackholeSink drops records.
+type BlackholeSink struct{ rate int64 }
+
+// Blackhole drops the records.
+func Blackhole() *BlackholeSink { return &BlackholeSink{} }
+
+// Rate limits the sink to n records a second.
+func (b *BlackholeSink) Rate(n int64) *BlackholeSink {
+	b.rate = n
+	return b
+}
+
+func (b *BlackholeSink) sink() *connector {
+	c := &connector{name: "blackhole", kind: "blackhole"}
+	c.number("rate", b.rate)
+	return c
+}
+
+func (c *connector) set(key, value string) { c.config = append(c.config, setting{key, value}) }
+
+// number sets key unless n is zero, which stands for the connector's default.
+func (c *connector) number(key string, n int64) {
+	if n != 0 {
+		c.set(key, strconv.FormatInt(n, 10))
+	}
+}

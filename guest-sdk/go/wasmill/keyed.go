@@ -1,0 +1,138 @@
+package wasmill
+
+import (
+	"strconv"
+	"time"
+)
+
+// KeyedStream is a stream whose records have a key: all records of one key meet in one subtask.
+type KeyedStream[K, V any] struct {
+	env   *Env
+	op    *operator
+	key   codec[K]
+	value codec[V]
+}
+
+// KeyBy gives each record a key.
+func KeyBy[T, K any](in *Stream[T], name string, f func(T) K) *KeyedStream[K, T] {
+	key := codecOf[K](in.env, name)
+	return keyed(in, keyFunction(name, f, in.codec, key), key, in.codec)
+}
+
+// KeyValueBy makes a key and a value of each record: for a sum, or a reduce, of something other than the record.
+func KeyValueBy[T, K, V any](in *Stream[T], name string, f func(T) (K, V)) *KeyedStream[K, V] {
+	key, value := codecOf[K](in.env, name), codecOf[V](in.env, name)
+	return keyed(in, keyValueFunction(name, f, in.codec, key, value), key, value)
+}
+
+func keyed[T, K, V any](in *Stream[T], f *function, key codec[K], value codec[V]) *KeyedStream[K, V] {
+	o := in.env.call(f, &operator{inputs: []*operator{in.op}, key: key.name})
+	return &KeyedStream[K, V]{env: in.env, op: o, key: key, value: value}
+}
+
+// TumblingWindow cuts event time into pieces of one size.
+type TumblingWindow struct{ size time.Duration }
+
+// Tumbling is a window of the given size, in whole milliseconds; windows begin at multiples of it.
+func Tumbling(size time.Duration) TumblingWindow { return TumblingWindow{size} }
+
+// Window cuts the records of each key by event time.
+func (s *KeyedStream[K, V]) Window(w TumblingWindow) *WindowedStream[K, V] {
+	return &WindowedStream[K, V]{keyed: s, window: w}
+}
+
+// WindowedStream is a keyed stream cut into windows of event time. A window's result is emitted once, when the
+// watermark has passed its end.
+type WindowedStream[K, V any] struct {
+	keyed  *KeyedStream[K, V]
+	window TumblingWindow
+}
+
+// Count counts the records of each key. Over bounded input the result comes once, at the end.
+func (s *KeyedStream[K, V]) Count() *Stream[KeyValue[K, int64]] {
+	return counted(s, kindCount, nil, keyValueCodec(s.key, i64))
+}
+
+// Count counts the records of each key and window.
+func (s *WindowedStream[K, V]) Count() *Stream[Windowed[K, int64]] {
+	return counted(s.keyed, kindCount, &s.window, windowedCodec(s.keyed.key, i64))
+}
+
+// Sum adds up the values of each key: int64 or float64.
+func (s *KeyedStream[K, V]) Sum() *Stream[KeyValue[K, V]] {
+	return counted(s, kindSum, nil, keyValueCodec(s.key, s.value))
+}
+
+// Sum adds up the values of each key and window: int64 or float64.
+func (s *WindowedStream[K, V]) Sum() *Stream[Windowed[K, V]] {
+	return counted(s.keyed, kindSum, &s.window, windowedCodec(s.keyed.key, s.keyed.value))
+}
+
+// counted adds an operator that the host runs by itself over the keyed stream in.
+func counted[K, V, R any](in *KeyedStream[K, V], kind string, w *TumblingWindow, out codec[R]) *Stream[R] {
+	if name := in.value.name; kind == kindSum && name != i64.name && name != f64.name {
+		in.env.Fail("sum behind " + strconv.Quote(in.op.name) + ": values of codec " + name + " (expected i64 or f64)")
+	}
+	o := in.env.add(&operator{kind: kind, name: kind, inputs: []*operator{in.op}, window: w, output: out.name})
+	return &Stream[R]{env: in.env, op: o, codec: out}
+}
+
+// Reduce combines the values of each key, two at a time. f must be associative.
+func (s *KeyedStream[K, V]) Reduce(name string, f func(a, b V) V) *Stream[KeyValue[K, V]] {
+	return grouped(s, nil, reduction(f), asKeyValue[K, V], keyedSpec[V]{name, kindReduce, s.value}, keyValueCodec(s.key, s.value))
+}
+
+// Reduce combines the values of each key and window, two at a time. f must be associative.
+func (s *WindowedStream[K, V]) Reduce(name string, f func(a, b V) V) *Stream[Windowed[K, V]] {
+	k := s.keyed
+	return grouped(k, &s.window, reduction(f), asWindowed[K, V], keyedSpec[V]{name, kindReduce, k.value}, windowedCodec(k.key, k.value))
+}
+
+// ReduceTo is Reduce with a result function, which makes the record to emit of a key and its combined value.
+func ReduceTo[K, V, R any](in *KeyedStream[K, V], name string, f func(a, b V) V, result func(key K, value V) R) *Stream[R] {
+	out := codecOf[R](in.env, name)
+	finish := func(_ Window, k K, v V) R { return result(k, v) }
+	return grouped(in, nil, reduction(f), finish, keyedSpec[V]{name, kindReduce, in.value}, out)
+}
+
+// ReduceWindowTo is a windowed Reduce with a result function.
+func ReduceWindowTo[K, V, R any](in *WindowedStream[K, V], name string, f func(a, b V) V, result func(w Window, key K, value V) R) *Stream[R] {
+	k := in.keyed
+	return grouped(k, &in.window, reduction(f), result, keyedSpec[V]{name, kindReduce, k.value}, codecOf[R](k.env, name))
+}
+
+// Aggregator folds the values V of a key into an accumulator A and makes a result R of it.
+type Aggregator[V, A, R any] struct {
+	Create func() A
+	Add    func(A, V) A
+	Merge  func(A, A) A
+	Result func(A) R
+}
+
+// Aggregate folds the values of each key.
+func Aggregate[K, V, A, R any](in *KeyedStream[K, V], name string, a Aggregator[V, A, R]) *Stream[KeyValue[K, R]] {
+	spec := keyedSpec[A]{name, kindAggregate, codecOf[A](in.env, name)}
+	finish := func(_ Window, k K, acc A) KeyValue[K, R] { return KeyValue[K, R]{k, a.Result(acc)} }
+	return grouped(in, nil, a.folding(), finish, spec, keyValueCodec(in.key, codecOf[R](in.env, name)))
+}
+
+// AggregateWindow folds the values of each key and window.
+func AggregateWindow[K, V, A, R any](in *WindowedStream[K, V], name string, a Aggregator[V, A, R]) *Stream[Windowed[K, R]] {
+	k := in.keyed
+	spec := keyedSpec[A]{name, kindAggregate, codecOf[A](k.env, name)}
+	finish := func(w Window, key K, acc A) Windowed[K, R] { return Windowed[K, R]{w, key, a.Result(acc)} }
+	return grouped(k, &in.window, a.folding(), finish, spec, windowedCodec(k.key, codecOf[R](k.env, name)))
+}
+
+// keyedSpec is what a keyed function is called and what its accumulator is.
+type keyedSpec[A any] struct {
+	name, kind  string
+	accumulator codec[A]
+}
+
+// grouped adds an operator that runs a keyed function over in.
+func grouped[K, V, A, R any](in *KeyedStream[K, V], w *TumblingWindow, fold folding[V, A], finish func(Window, K, A) R, spec keyedSpec[A], out codec[R]) *Stream[R] {
+	f := keyedFunction(spec, fold, finish, in.key, in.value, out)
+	o := in.env.call(f, &operator{inputs: []*operator{in.op}, window: w})
+	return &Stream[R]{env: in.env, op: o, codec: out}
+}

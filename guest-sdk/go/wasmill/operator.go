@@ -1,0 +1,70 @@
+package wasmill
+
+import "strconv"
+
+// Kinds of operators and functions, as the manifest names them.
+const (
+	kindSource    = "source"
+	kindMap       = "map"
+	kindFilter    = "filter"
+	kindFlatMap   = "flatMap"
+	kindKey       = "key"
+	kindTimestamp = "timestamp"
+	kindUnion     = "union"
+	kindCount     = "count"
+	kindSum       = "sum"
+	kindReduce    = "reduce"
+	kindAggregate = "aggregate"
+	kindSink      = "sink"
+)
+
+// operator is one operator of the graph under definition. Edges are pointers, so that an operator may be renamed after
+// others refer to it.
+type operator struct {
+	name        string
+	named       bool // the user chose the name; otherwise it may get a number
+	uid         string
+	kind        string
+	function    *function
+	inputs      []*operator
+	connector   *connector
+	window      *TumblingWindow
+	watermarks  *watermarks
+	parallelism int
+	key, output string // codecs
+}
+
+type watermarks struct{ outOfOrderMs int64 }
+
+func (o *operator) stateful() bool {
+	switch o.kind {
+	case kindCount, kindSum, kindReduce, kindAggregate:
+		return true
+	}
+	return false
+}
+
+func (o *operator) rename(name string) { o.name, o.named = name, true }
+
+// add makes o part of the graph.
+func (e *Env) add(o *operator) *operator {
+	e.operators = append(e.operators, o)
+	return o
+}
+
+// call adds an operator that runs the function f.
+func (e *Env) call(f *function, o *operator) *operator {
+	f.id = uint32(len(e.functions))
+	e.functions = append(e.functions, f)
+	o.function, o.kind, o.output = f, f.kind, f.output
+	o.rename(f.name)
+	return e.add(o)
+}
+
+func (e *Env) setParallelism(o *operator, n int) {
+	if n < 1 {
+		e.Fail("operator " + strconv.Quote(o.name) + ": parallelism " + strconv.Itoa(n) + " (expected >= 1)")
+		return
+	}
+	o.parallelism = n
+}

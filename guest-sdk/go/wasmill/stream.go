@@ -1,0 +1,108 @@
+package wasmill
+
+import "time"
+
+// Stream is the output of an operator: records whose value is a T. Its methods say more about that operator.
+type Stream[T any] struct {
+	env   *Env
+	op    *operator
+	codec codec[T]
+}
+
+// Name gives the operator another name, unique in the job.
+func (s *Stream[T]) Name(name string) *Stream[T] {
+	s.op.rename(name)
+	return s
+}
+
+// UID names the operator's state, so that it is found again when the job changes. Stateful operators need one.
+func (s *Stream[T]) UID(uid string) *Stream[T] {
+	s.op.uid = uid
+	return s
+}
+
+// Parallelism sets how many subtasks the operator has; without it, it has the job's.
+func (s *Stream[T]) Parallelism(n int) *Stream[T] {
+	s.env.setParallelism(s.op, n)
+	return s
+}
+
+// Source adds a source of records, read by the host.
+func Source[T any](job *Env, from SourceConnector[T]) *Stream[T] {
+	c, values := from.source(job)
+	o := job.add(&operator{kind: kindSource, name: c.name, connector: c, output: values.name})
+	if c.timestamps {
+		o.watermarks = &watermarks{}
+	}
+	return &Stream[T]{env: job, op: o, codec: values}
+}
+
+// Map turns each record into another.
+func Map[T, R any](in *Stream[T], name string, f func(T) R) *Stream[R] {
+	out := codecOf[R](in.env, name)
+	o := in.env.call(mapFunction(name, f, in.codec, out), &operator{inputs: []*operator{in.op}})
+	return &Stream[R]{env: in.env, op: o, codec: out}
+}
+
+// Filter keeps the records for which f says so.
+func Filter[T any](in *Stream[T], name string, f func(T) bool) *Stream[T] {
+	o := in.env.call(filterFunction(name, f, in.codec), &operator{inputs: []*operator{in.op}})
+	return &Stream[T]{env: in.env, op: o, codec: in.codec}
+}
+
+// FlatMap turns each record into any number of others, each passed to emit. emit is valid during the call.
+func FlatMap[T, R any](in *Stream[T], name string, f func(record T, emit func(R))) *Stream[R] {
+	out := codecOf[R](in.env, name)
+	o := in.env.call(flatMapFunction(name, f, in.codec, out), &operator{inputs: []*operator{in.op}})
+	return &Stream[R]{env: in.env, op: o, codec: out}
+}
+
+// AssignTimestamps sets each record's event time, in milliseconds since the Unix epoch. Records may come up to
+// outOfOrder behind the newest before they count as late.
+func AssignTimestamps[T any](in *Stream[T], name string, f func(T) int64, outOfOrder time.Duration) *Stream[T] {
+	o := in.env.call(timestampFunction(name, f, in.codec), &operator{
+		inputs:     []*operator{in.op},
+		watermarks: &watermarks{outOfOrderMs: outOfOrder.Milliseconds()},
+	})
+	return &Stream[T]{env: in.env, op: o, codec: in.codec}
+}
+
+// Union merges streams of one type, in no order between them.
+func Union[T any](first *Stream[T], rest ...*Stream[T]) *Stream[T] {
+	o := &operator{kind: kindUnion, name: kindUnion, inputs: []*operator{first.op}, output: first.codec.name}
+	for _, s := range rest {
+		o.inputs = append(o.inputs, s.op)
+	}
+	return &Stream[T]{env: first.env, op: first.env.add(o), codec: first.codec}
+}
+
+// SinkTo writes the records to a sink.
+func (s *Stream[T]) SinkTo(to SinkConnector) *SinkOperator {
+	c := to.sink()
+	o := s.env.add(&operator{kind: kindSink, name: c.name, connector: c, inputs: []*operator{s.op}})
+	return &SinkOperator{env: s.env, op: o}
+}
+
+// SinkOperator is where a stream ends.
+type SinkOperator struct {
+	env *Env
+	op  *operator
+}
+
+// Name gives the sink another name, unique in the job.
+func (s *SinkOperator) Name(name string) *SinkOperator {
+	s.op.rename(name)
+	return s
+}
+
+// UID names the sink's state; without it, its name does.
+func (s *SinkOperator) UID(uid string) *SinkOperator {
+	s.op.uid = uid
+	return s
+}
+
+// Parallelism sets how many subtasks write; without it, as many as the job has.
+func (s *SinkOperator) Parallelism(n int) *SinkOperator {
+	s.env.setParallelism(s.op, n)
+	return s
+}
