@@ -23,6 +23,7 @@ func document(t testing.TB) (*openapi3.T, routers.Router) {
 	if err := doc.Validate(context.Background()); err != nil {
 		t.Fatal(err)
 	}
+	doc.Servers = nil // its "/" matches no absolute URL in this router
 	router, err := legacy.NewRouter(doc)
 	if err != nil {
 		t.Fatal(err)
