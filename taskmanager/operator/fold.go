@@ -1,0 +1,292 @@
+package operator
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/taskmanager/state"
+)
+
+// fold is reduce and aggregate: an accumulator for each key, which the guest makes of its records.
+type fold struct {
+	panes
+	guest  Guest
+	emits  bool // results come from the guest
+	final  bool
+	groups abi.GroupsWriter
+	scan   [fireRecords]state.Entry
+
+	// of the batch at hand
+	batch  *abi.Batch
+	all    []group
+	order  []record // its records, those of a group together
+	starts []uint32 // scratch: where the records of each group begin
+	call   []uint32 // the groups of the call that runs, as numbers of all
+	values [][]byte // scratch
+	acc    [1][]byte
+}
+
+// group is one key of one pane.
+type group struct {
+	pane  *pane
+	entry state.Entry
+	n     uint32
+}
+
+// record is one of the batch: which, and the group that it belongs to.
+type record struct{ row, group uint32 }
+
+// callBytes bounds what one call carries, but for a single group's accumulator.
+const callBytes = 256 << 10
+
+func newFold(c *Config, p panes) *fold {
+	return &fold{panes: p, guest: c.Guest, emits: EmitsItself(c.Function), final: c.Final}
+}
+
+// Process implements Operator.
+func (f *fold) Process(b *abi.Batch, hashes []uint64, out *abi.Builder) error {
+	if err := f.cut(b); err != nil {
+		return err
+	}
+	defer f.forget()
+	f.batch = b
+	for _, p := range f.touched {
+		if err := p.resolve(b, hashes); err != nil {
+			return err
+		}
+		f.group(p)
+	}
+	f.sort()
+	if err := f.accumulate(); err != nil {
+		return err
+	}
+	if f.window != nil || f.final {
+		return nil
+	}
+	return f.results(out) // of each key of the batch, once
+}
+
+// group gives each key of p that the batch has a number, and each record that of its key.
+func (f *fold) group(p *pane) {
+	p.grow()
+	for i, e := range p.entries {
+		g := p.group[e]
+		if g == 0 {
+			f.all = append(f.all, group{pane: p, entry: e})
+			g = uint32(len(f.all))
+			p.group[e] = g
+		}
+		f.all[g-1].n++
+		f.order = append(f.order, record{row: p.row(i), group: g - 1})
+	}
+}
+
+// sort puts the records of each group together, in the order in which they came.
+func (f *fold) sort() {
+	at := uint32(0)
+	for _, g := range f.all {
+		f.starts = append(f.starts, at)
+		at += g.n
+	}
+	n := len(f.order)
+	f.order = append(f.order, f.order...)
+	sorted, came := f.order[:n], f.order[n:]
+	for _, r := range came {
+		sorted[f.starts[r.group]] = r
+		f.starts[r.group]++
+	}
+	f.order = sorted
+}
+
+// accumulate hands the records to the guest, in as many calls as their size takes. What a call has answered is in the
+// state before the next one begins.
+func (f *fold) accumulate() error {
+	for lo := 0; lo < len(f.order); {
+		hi := f.fill(lo, len(f.order), callBytes)
+		if err := f.send(); err != nil {
+			if err = f.retry(err, lo, hi); err != nil {
+				return err
+			}
+		}
+		lo = hi
+	}
+	return nil
+}
+
+// retry is what comes after the call with order[lo:hi] has died with err.
+func (f *fold) retry(err error, lo, hi int) error {
+	again := func(a, b int) error {
+		f.fill(lo+a, lo+b, math.MaxInt)
+		return f.send()
+	}
+	return f.guest.Retry(err, hi-lo, again, func(unit int) Unit {
+		row := int(f.order[lo+unit].row)
+		return Unit{Row: row, Data: f.batch.Value(row)}
+	})
+}
+
+// fill makes a call of the records from order[lo] up to hi, or to where it has about limit bytes, and returns the first
+// that is not in it.
+func (f *fold) fill(lo, hi, limit int) int {
+	f.groups.Reset()
+	f.call = f.call[:0]
+	for lo < hi && f.groups.Size() < limit {
+		lo = f.write(lo, hi, limit)
+	}
+	return lo
+}
+
+// send makes the call and stores what it answers.
+func (f *fold) send() error {
+	reply, err := f.guest.Accumulate(&f.groups)
+	if err != nil {
+		return err
+	}
+	return f.apply(reply)
+}
+
+// write adds the group of order[lo] to the call, with its accumulator and its records before hi, and returns the next
+// record to write.
+func (f *fold) write(lo, hi, limit int) int {
+	number := f.order[lo].group
+	g := &f.all[number]
+	f.begin(g.pane, g.entry)
+	f.values = f.values[:0]
+	size := 0
+	for lo < hi && f.order[lo].group == number && size < limit {
+		v := f.batch.Value(int(f.order[lo].row))
+		f.values = append(f.values, v)
+		size += len(v)
+		lo++
+	}
+	f.groups.List(abi.ListInput0, 0, len(f.values), nil, f.values)
+	f.groups.EndGroup()
+	f.call = append(f.call, number)
+	return lo
+}
+
+// begin opens a group with its key, window and accumulator.
+func (f *fold) begin(p *pane, e state.Entry) {
+	h := abi.Group{Key: p.table.Key(e)}
+	if f.window != nil {
+		h.Flags, h.WindowStart, h.WindowEnd = abi.GroupHasWindow, p.start, p.end
+	}
+	f.groups.Begin(h)
+	if f.acc[0] = p.table.Value(e); f.acc[0] != nil {
+		f.groups.List(abi.ListAccumulators, 0, 1, nil, f.acc[:])
+	}
+}
+
+// apply stores the accumulators that the guest replied, one for each group of the call.
+func (f *fold) apply(reply []byte) error {
+	for i, number := range f.call {
+		if len(reply) == 0 {
+			return &ReplyError{Problem: fmt.Sprintf("the guest answered for %d of %d groups", i, len(f.call))}
+		}
+		entry, rest, err := abi.NextReplyEntry(reply)
+		if err != nil {
+			return &ReplyError{Problem: err.Error()}
+		}
+		reply = rest
+		action, more, err := abi.NextAction(entry.Actions)
+		switch {
+		case err != nil:
+			return &ReplyError{Problem: err.Error()}
+		case entry.Group != uint32(i):
+			return &ReplyError{Problem: fmt.Sprintf("the guest answered for group %d (expected %d)", entry.Group, i)}
+		case action.Op != abi.ActionPut || action.Index != 0 || len(more) > 0:
+			return &ReplyError{Problem: fmt.Sprintf("the guest answered op %d of state %d for group %d (expected one put of its accumulator)", action.Op, action.Index, i)}
+		}
+		g := &f.all[number]
+		if err := g.pane.table.SetValue(g.entry, action.Value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ReplyError is a reply that does not answer the call.
+type ReplyError struct{ Problem string }
+
+func (e *ReplyError) Error() string { return e.Problem }
+
+// forget makes ready for the next batch.
+func (f *fold) forget() {
+	for _, g := range f.all {
+		g.pane.group[g.entry] = 0
+	}
+	clear(f.values[:cap(f.values)])
+	f.all, f.order, f.starts, f.batch, f.acc[0] = f.all[:0], f.order[:0], f.starts[:0], nil, nil
+	f.settle()
+}
+
+// Fire implements Operator.
+func (f *fold) Fire(watermark int64, out *abi.Builder) (bool, error) {
+	p := f.due(watermark)
+	if p == nil {
+		return false, nil
+	}
+	n := 0
+	if f.window != nil || f.final {
+		var err error
+		if n, p.cursor, err = p.table.Scan(p.cursor, f.scan[:]); err != nil {
+			return false, err
+		}
+	}
+	if n == 0 {
+		return true, f.drop()
+	}
+	for _, e := range f.scan[:n] {
+		f.all = append(f.all, group{pane: p, entry: e})
+	}
+	err := f.results(out)
+	f.all = f.all[:0]
+	return true, err
+}
+
+// results emits those of all: the guest's, or the accumulators as they are.
+func (f *fold) results(out *abi.Builder) error {
+	if !f.emits {
+		for _, g := range f.all {
+			timestamp := abi.NoTimestamp
+			if f.window != nil {
+				timestamp = g.pane.end - 1
+			}
+			out.Append(abi.Record{Timestamp: timestamp, Key: g.pane.table.Key(g.entry), Value: g.pane.table.Value(g.entry)})
+		}
+		return nil
+	}
+	for lo := 0; lo < len(f.all); {
+		hi := f.fillResults(lo, len(f.all), callBytes)
+		if err := f.guest.Result(&f.groups); err != nil {
+			if err = f.retryResults(err, lo, hi); err != nil {
+				return err
+			}
+		}
+		lo = hi
+	}
+	return nil
+}
+
+// fillResults makes a call of the accumulators of all[lo:hi], or up to where it has about limit bytes.
+func (f *fold) fillResults(lo, hi, limit int) int {
+	f.groups.Reset()
+	for ; lo < hi && f.groups.Size() < limit; lo++ {
+		f.begin(f.all[lo].pane, f.all[lo].entry)
+		f.groups.EndGroup()
+	}
+	return lo
+}
+
+// retryResults is what comes after the call with all[lo:hi] has died with err.
+func (f *fold) retryResults(err error, lo, hi int) error {
+	again := func(a, b int) error {
+		f.fillResults(lo+a, lo+b, math.MaxInt)
+		return f.guest.Result(&f.groups)
+	}
+	return f.guest.Retry(err, hi-lo, again, func(unit int) Unit {
+		g := f.all[lo+unit]
+		return Unit{Row: -1, Data: g.pane.table.Key(g.entry)}
+	})
+}

@@ -1,0 +1,101 @@
+// Package operator has the native keyed operators: count, sum, reduce and aggregate, each over all time or in tumbling
+// windows of event time. An operator groups a batch by key and window, resolves the state of each group once, and calls
+// the user's function, if it has one, once for all of them. It knows batches, state tables and a Guest to call; it knows
+// nothing of channels, tasks, sandboxes or where watermarks come from.
+package operator
+
+import (
+	"fmt"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/taskmanager/state"
+)
+
+// Operator is one keyed operator of one task. One goroutine, the task's, calls it.
+type Operator interface {
+	// Process takes a batch that has the columns that Columns names and a hash of each key. A record whose window has
+	// fired is dropped. Results that do not wait for time go to out.
+	Process(b *abi.Batch, hashes []uint64, out *abi.Builder) error
+	// Fire appends results that are due at the watermark to out, about a batch of them, and answers whether more are
+	// due. Until it has answered no, the watermark has not passed the operator. At abi.MaxTime everything is due.
+	Fire(watermark int64, out *abi.Builder) (more bool, err error)
+	// Late is how many records have been dropped.
+	Late() int64
+}
+
+// Guest is the user function of a reduce or aggregate. What it emits goes to where the operator's output goes, past the
+// operator.
+type Guest interface {
+	// Accumulate has the records of each group added to its accumulator. The reply (see abi.NextReplyEntry) has been
+	// checked, and is valid until the next call.
+	Accumulate(groups *abi.GroupsWriter) (reply []byte, err error)
+	// Result has the guest emit what the accumulator of each group amounts to.
+	Result(groups *abi.GroupsWriter) error
+	// Retry is called when one of these has answered an error. It decides whether call is made again, for all units of
+	// the call that died, [0, n), or for parts of them, on which guest, and what the error is in the end. describe says
+	// what a unit is.
+	Retry(err error, n int, call func(lo, hi int) error, describe func(unit int) Unit) error
+}
+
+// Unit is what a call can be cut down to: one record, or one group.
+type Unit struct {
+	Row  int    // in the batch, -1 for a group
+	Data []byte // the record's value, or the group's key
+}
+
+// Config is what an operator is made of.
+type Config struct {
+	UID      string
+	Kind     abi.OperatorKind // count, sum, reduce or aggregate
+	Window   *abi.Window      // nil: over all time
+	Key      abi.Codec        // of the input
+	Value    abi.Codec        // of the input; a sum needs it
+	Output   abi.Codec        // of the results, empty: as Kind says
+	Function *abi.Function    // of a reduce or aggregate
+	Final    bool             // without a window, a result is emitted once, at the end, and not after each batch
+	Store    state.Store
+	Guest    Guest // of a reduce or aggregate
+}
+
+// New makes the operator that c describes.
+func New(c Config) (Operator, error) {
+	panes := panes{store: c.Store, window: c.Window, fired: abi.MinTime, spec: state.Spec{Operator: c.UID, Name: "result", Kind: state.Words}}
+	switch c.Kind {
+	case abi.OperatorCount, abi.OperatorSum:
+		rows, err := newRows(&c)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", c.Kind, err)
+		}
+		t := &tally{panes: panes, rows: rows, final: c.Final}
+		if t.add, err = addition(&c); err != nil {
+			return nil, err
+		}
+		return t, nil
+	case abi.OperatorReduce, abi.OperatorAggregate:
+		panes.spec.Name, panes.spec.Kind = "accumulator", state.Bytes
+		return newFold(&c, panes), nil
+	}
+	return nil, fmt.Errorf("operator of kind %s: not a keyed one", c.Kind)
+}
+
+// Columns are those that an operator needs of its input.
+func Columns(kind abi.OperatorKind, window *abi.Window) abi.Columns {
+	cols := abi.ColumnKeys | abi.ColumnHashes
+	if kind != abi.OperatorCount {
+		cols |= abi.ColumnValues
+	}
+	if window != nil {
+		cols |= abi.ColumnTimestamps
+	}
+	return cols
+}
+
+// EmitsItself says whether the results of a keyed function come from the guest, by emit. Without a result function its
+// accumulators are the results.
+func EmitsItself(f *abi.Function) bool { return f.Kind == abi.FunctionAggregate || f.Result }
+
+// A result goes out in batches of about this many records or bytes.
+const (
+	fireRecords = 1024
+	fireBytes   = 64 << 10
+)
