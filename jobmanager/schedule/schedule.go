@@ -1,0 +1,131 @@
+// Package schedule places jobs: which free slots a job gets, and which of them runs which task. It is pure: it sees an
+// immutable view, and knows no TaskManager, clock or message. Equal views give equal answers.
+package schedule
+
+import (
+	"slices"
+
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/wire"
+)
+
+// TaskManager is what there is of one TaskManager.
+type TaskManager struct {
+	ID    wire.TaskManagerID
+	Slots int   // of all
+	Free  []int // indices of those that no job holds, ascending
+}
+
+// Slot is one slot of the cluster.
+type Slot struct {
+	TaskManager wire.TaskManagerID
+	Index       int // 0 <= Index < slots of the TaskManager
+}
+
+// Place chooses n free slots, spread so that TaskManagers are as equally full as can be: the next slot is always taken
+// where the smallest share is in use, and among equals where this job has least. Filling one TaskManager after the other
+// would save network, and lose it all to one process; a job's subtasks also want the cores of every machine. It returns
+// nil when there are not n.
+func Place(view []TaskManager, n int) []Slot {
+	view = slices.Clone(view)
+	free := 0
+	for _, tm := range view {
+		free += len(tm.Free)
+	}
+	if free < n {
+		return nil
+	}
+	taken := make([]int, len(view))
+	slots := make([]Slot, 0, n)
+	for range n {
+		best := -1
+		for i := range view {
+			if len(view[i].Free) > 0 && (best < 0 || before(&view[i], taken[i], &view[best], taken[best])) {
+				best = i
+			}
+		}
+		tm := &view[best]
+		slots = append(slots, Slot{TaskManager: tm.ID, Index: tm.Free[0]})
+		tm.Free = tm.Free[1:]
+		taken[best]++
+	}
+	return slots
+}
+
+// before says whether the next slot is better taken from a than from b.
+func before(a *TaskManager, takenA int, b *TaskManager, takenB int) bool {
+	usedA, usedB := (a.Slots-len(a.Free))*b.Slots, (b.Slots-len(b.Free))*a.Slots // shares, over one denominator
+	if usedA != usedB {
+		return usedA < usedB
+	}
+	if takenA != takenB {
+		return takenA < takenB
+	}
+	return a.ID < b.ID
+}
+
+// Assign gives every task of a job one of its slots. A slot holds at most one subtask of each chain. Subtask i of a chain
+// as wide as the job runs in slot i, so that forward edges stay inside a slot; narrower chains that forward to each other
+// keep together too, and begin where the fewest tasks are so far.
+func Assign(x *graph.ExecutionGraph, slots []Slot) map[graph.TaskID]Slot {
+	placed := make(map[graph.TaskID]Slot, len(x.Chains)*len(slots))
+	load := make([]int, len(slots))
+	start := map[int]int{} // group -> slot of its subtask 0
+	group := forwardGroups(x)
+	for _, narrow := range []bool{false, true} {
+		for c, chain := range x.Chains {
+			if (chain.Parallelism < len(slots)) != narrow {
+				continue
+			}
+			at, seen := start[group[c]]
+			if !seen {
+				at = leastLoaded(load, chain.Parallelism)
+				start[group[c]] = at
+			}
+			for s := range chain.Parallelism {
+				k := (at + s) % len(slots)
+				load[k]++
+				placed[graph.TaskID{Chain: c, Subtask: s}] = slots[k]
+			}
+		}
+	}
+	return placed
+}
+
+// leastLoaded is where width slots in a row hold the fewest tasks; a chain of full width begins at 0.
+func leastLoaded(load []int, width int) int {
+	if width == len(load) {
+		return 0
+	}
+	best, least := 0, -1
+	for at := range load {
+		sum := 0
+		for s := range width {
+			sum += load[(at+s)%len(load)]
+		}
+		if least < 0 || sum < least {
+			best, least = at, sum
+		}
+	}
+	return best
+}
+
+// forwardGroups numbers the sets of chains that forward edges connect; these have one parallelism.
+func forwardGroups(x *graph.ExecutionGraph) []int {
+	group := make([]int, len(x.Chains))
+	for c := range group {
+		group[c] = c
+	}
+	for _, e := range x.Edges {
+		if e.Partition != graph.Forward {
+			continue
+		}
+		from, to := group[e.From], group[e.To]
+		for c := range group {
+			if group[c] == to {
+				group[c] = from
+			}
+		}
+	}
+	return group
+}
