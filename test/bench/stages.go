@@ -1,0 +1,48 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strconv"
+	"text/tabwriter"
+)
+
+// stage is a row of the budget table (ARCHITECTURE.md) and the Go benchmark that measures it, which reports ns/record and
+// checks its own result.
+type stage struct {
+	name, pkg, benchmark string
+	budget               float64 // ns per record
+}
+
+var budget = []stage{
+	{"file source, split lines", "./internal/connector/file", "BenchmarkSourceLines", 60},
+}
+
+var figure = regexp.MustCompile(`(?m)^Benchmark\S+\s.*?([0-9.]+) ns/record`)
+var allocs = regexp.MustCompile(`(?m)^Benchmark\S+\s.*?([0-9]+) allocs/op`)
+
+// stages runs the benchmark of each stage.
+func stages(w *tabwriter.Writer, _ string) error {
+	fmt.Fprintln(w, "STAGE, 100-byte records, one core\tns/record\tbudget\tof budget\tallocations a run")
+	for _, s := range budget {
+		var out bytes.Buffer
+		if _, _, _, err := child(&out, "go", "test", "-run", "^$", "-bench", "^"+s.benchmark+"$", "-benchmem", "-count", "1", s.pkg); err != nil {
+			return err
+		}
+		m := figure.FindStringSubmatch(out.String())
+		if m == nil {
+			return fmt.Errorf("%s: no ns/record in\n%s", s.benchmark, out.String())
+		}
+		ns, err := strconv.ParseFloat(m[1], 64)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.benchmark, err)
+		}
+		perRun := "?"
+		if a := allocs.FindStringSubmatch(out.String()); a != nil {
+			perRun = a[1]
+		}
+		fmt.Fprintf(w, "%s\t%.1f\t%.0f\t%.2f\t%s\n", s.name, ns, s.budget, ns/s.budget, perRun)
+	}
+	return nil
+}
