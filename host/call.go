@@ -175,10 +175,12 @@ func (i *Instance) endCall(err error) error {
 
 // statusError turns the status that the guest answered into an error.
 func (i *Instance) statusError() error {
-	e := &Error{Step: i.call.step, Record: abi.None}
-	switch status := abi.Status(uint32(i.stack[0])); status {
-	case abi.StatusOK:
+	status := abi.Status(uint32(i.stack[0]))
+	if status == abi.StatusOK {
 		return nil
+	}
+	e := &Error{Step: i.call.step, Record: abi.None}
+	switch status {
 	case abi.StatusFailed:
 		e.Kind, e.Message = KindFailed, "the guest gave no reason"
 		i.addFailure(e)

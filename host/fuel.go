@@ -6,16 +6,12 @@ import (
 	"time"
 
 	"github.com/tetratelabs/wazero/api"
+	"github.com/wasmill/wasmill/host/meter"
 )
 
 // A metered guest counts down a global, fuel, by about one an instruction, and calls quantum when it is used up. That
 // call is all the hold there is on a guest that runs: the garbage collector's safe point, the deadline, and the place
 // where cancel takes effect.
-
-const (
-	meterModule = "wasmill_meter"
-	meterFuel   = "wasmill_meter_fuel" // export of the global
-)
 
 // Bounds of a quantum in fuel. The first is a guess of one unit a nanosecond; the upper bound is what the fastest code
 // uses up in some milliseconds, the lower keeps slow instructions (bulk copies) within the quantum's time.
@@ -47,7 +43,7 @@ func (f *fuel) init(target time.Duration, limit int64) {
 
 // bind finds the global of the instance.
 func (f *fuel) bind(wasm api.Module) {
-	f.global, _ = wasm.ExportedGlobal(meterFuel).(api.MutableGlobal)
+	f.global, _ = wasm.ExportedGlobal(meter.ExportFuel).(api.MutableGlobal)
 }
 
 // begin fills the tank for a call.
@@ -96,17 +92,15 @@ func (f *fuel) adapt(now time.Time) {
 //
 // For example, a guest that used up 250,000 units in 1 ms calls quantum(0), and is answered 125,000.
 var quantum = hostFunction{
-	module: meterModule, name: "quantum",
+	module: meter.ImportModule, name: meter.ImportName,
 	params: []api.ValueType{i32}, results: []api.ValueType{i64},
 	call: func(i *Instance, stack []uint64) {
-		if uint32(stack[0]) == quantumStack {
+		if uint32(stack[0]) == meter.ReasonStack {
 			panic(errorf(KindStackLimit, "its frames take more than %d bytes: endless recursion?", i.module.engine.config.StackLimit))
 		}
 		stack[0] = uint64(i.nextQuantum())
 	},
 }
-
-const quantumStack = 1
 
 func (i *Instance) nextQuantum() int64 {
 	f := &i.fuel

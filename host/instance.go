@@ -29,11 +29,13 @@ type InstanceConfig struct {
 // Instance is a started module: one subtask's guest. Its calls run one at a time, whoever makes them; an error that
 // poisons ends it, and it then answers every call with that error.
 type Instance struct {
-	module     *Module
-	config     InstanceConfig
-	manifest   *abi.Manifest
-	manifestID string
-	params     []byte // config.Params as describe takes them
+	module   *Module
+	config   InstanceConfig
+	manifest *abi.Manifest
+	params   []byte // config.Params as describe takes them
+
+	manifestBytes []byte
+	manifestID    string // SHA-256 of manifestBytes
 
 	mu     sync.Mutex // held while the guest runs, and to close; guards all that follows
 	wasm   api.Module
@@ -151,7 +153,7 @@ func (i *Instance) describe() error {
 			return err
 		}
 	}
-	i.manifestID = hashOf(raw)
+	i.manifestBytes, i.manifestID = raw, hashOf(raw)
 	m := new(abi.Manifest)
 	if err := json.Unmarshal(raw, m); err != nil {
 		return &Error{Kind: KindManifest, Step: "describe", Message: "manifest: " + err.Error(), Record: abi.None}
@@ -180,8 +182,13 @@ func (i *Instance) callDescribe() ([]byte, error) {
 	}
 	at, size := uint32(i.stack[0]>>32), uint32(i.stack[0])
 	view, e := i.read(at, size)
-	if e == nil && size > maxManifestBytes {
-		e = errorf(KindManifest, "manifest of %d bytes (limit %d)", size, maxManifestBytes)
+	switch {
+	case e != nil:
+	case size == 0 && i.call.failure != nil:
+		e = &Error{Kind: KindFailed}
+		i.addFailure(e)
+	case size == 0 || size > maxManifestBytes:
+		e = errorf(KindManifest, "manifest of %d bytes (expected 1 <= size <= %d)", size, maxManifestBytes)
 	}
 	if e != nil {
 		return nil, i.die(e, "describe")

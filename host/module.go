@@ -13,6 +13,7 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/host/meter"
 )
 
 // Module is a compiled module, from which instances are started. It is freed when nobody holds it or an instance of it.
@@ -137,7 +138,7 @@ func (e *Engine) compileModule(ctx context.Context, id string, metered []byte) (
 		return nil, fmt.Errorf("compile: %w", err)
 	}
 	m := &Module{engine: e, id: id, compiled: compiled, imports: len(compiled.ImportedFunctions())}
-	if !hasImport(compiled.ImportedFunctions(), meterModule, quantum.name) {
+	if !hasImport(compiled.ImportedFunctions(), meter.ImportModule, meter.ImportName) {
 		compiled.Close(ctx)
 		return nil, errUnmetered
 	}
@@ -153,9 +154,9 @@ func (e *Engine) compileModule(ctx context.Context, id string, metered []byte) (
 	return m, nil
 }
 
-func hasImport(functions []api.FunctionDefinition, module, name string) bool {
+func hasImport(functions []api.FunctionDefinition, from, name string) bool {
 	for _, f := range functions {
-		if m, n, ok := f.Import(); ok && m == module && n == name {
+		if m, n, ok := f.Import(); ok && m == from && n == name {
 			return true
 		}
 	}

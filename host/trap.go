@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/host/module"
 )
 
 // trapError makes one *Error of whatever way a call into the guest died. wazero puts the reason and the stack into the
@@ -81,8 +82,8 @@ func (i *Instance) readTrace(stack string) (trace, function string) {
 }
 
 func isHostFrame(name string) bool {
-	module, _, _ := strings.Cut(name, ".")
-	return module == abi.ImportModule || module == wasiModule || module == meterModule
+	from, _, _ := strings.Cut(name, ".")
+	return from == abi.ImportModule || from == module.WASIModule || from == module.MeterModule
 }
 
 // guestFunction returns the name of a guest's function as its author knows it: without the module's name, and when it

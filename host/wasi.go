@@ -4,13 +4,12 @@ import (
 	"math/rand/v2"
 
 	"github.com/tetratelabs/wazero/api"
+	"github.com/wasmill/wasmill/host/module"
 )
 
 // WASI preview 1 is provided so that ordinary toolchains link and start, and gives nothing away: stdout and stderr are
 // logs, the clock is the time of the batch, randomness is seeded, arguments and environment are empty, and there are no
 // files, no sockets and no waiting. A guest computes the same whenever and wherever it runs.
-
-const wasiModule = "wasi_snapshot_preview1"
 
 // errno is what a WASI function answers.
 type errno uint32
@@ -41,7 +40,7 @@ func (w *wasi) setTime(milliseconds int64) { w.clock.set(milliseconds) }
 
 // wasiFunction makes a host function that answers an errno. The parameters are given as letters: i for i32, l for i64.
 func wasiFunction(name, params string, call func(i *Instance, p []uint64) errno) hostFunction {
-	f := hostFunction{module: wasiModule, name: name, results: []api.ValueType{i32}}
+	f := hostFunction{module: module.WASIModule, name: name, results: []api.ValueType{i32}}
 	for _, c := range params {
 		if c == 'l' {
 			f.params = append(f.params, i64)
@@ -138,7 +137,7 @@ var schedYield = wasiFunction("sched_yield", "", nothing)
 //
 // For example, a C guest's exit(3) comes out as an error of KindExit, "exit status 3".
 var procExit = hostFunction{
-	module: wasiModule, name: "proc_exit", params: []api.ValueType{i32},
+	module: module.WASIModule, name: "proc_exit", params: []api.ValueType{i32},
 	call: func(_ *Instance, stack []uint64) {
 		panic(errorf(KindExit, "exit status %d", uint32(stack[0])))
 	},
