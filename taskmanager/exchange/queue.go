@@ -1,0 +1,210 @@
+package exchange
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// item is one thing in a channel's queue.
+type item struct {
+	kind   Kind
+	number uint64  // of a batch: 1, 2, 3 ... in its channel
+	value  int64   // of a watermark
+	buffer *Buffer // of a batch
+}
+
+// cost counts the room a buffer takes, not the bytes it holds; other items have a small price, so that a queue of
+// watermarks is bounded too.
+func (i item) cost() int {
+	if i.buffer == nil {
+		return 64
+	}
+	return 64 + len(i.buffer.room)
+}
+
+// consumer takes items out of queues: a gate (a local channel, or the receiving end of a remote one), or a writer (the
+// sending end). It is called without any lock of the queue held.
+type consumer interface {
+	ready(channel int)             // the queue is no longer empty
+	failed(channel int, why error) // no more items will come, and END was not among them
+}
+
+// queue connects one producer with one consumer. The producer never waits: it is told that the queue is full, and has a
+// nudge when it no longer is. It is full from its limit on until half of that is left, so that neither side is woken for
+// every batch.
+type queue struct {
+	limit int
+	full  atomic.Bool // written under mu
+
+	mu       sync.Mutex // guards what follows
+	channel  int        // in the consumer's numbering
+	ring     []item     // a power of two
+	head, n  int
+	bytes    int
+	consumer consumer        // nil while a local sender waits for its gate
+	producer chan<- struct{} // capacity 1; nil while there is none
+	abort    func()          // ends the producer's stream when the consumer stops; nil for a task
+	ended    bool            // END has been pushed
+	failure  error           // the producer's end
+	stopped  error           // the consumer's end: what is pushed is dropped
+}
+
+func newQueue(limit int) *queue { return &queue{limit: limit} }
+
+// push appends an item and owns its buffer. It answers why the consumer stopped, if it did.
+func (q *queue) push(it item) error {
+	q.mu.Lock()
+	if q.stopped != nil {
+		q.mu.Unlock()
+		if it.buffer != nil {
+			it.buffer.Release()
+		}
+		return q.stopped
+	}
+	if it.kind == Watermark && q.n > 0 && q.last().kind == Watermark {
+		q.last().value = it.value // the newer one says it all
+		q.mu.Unlock()
+		return nil
+	}
+	q.grow()
+	q.n++
+	*q.last() = it
+	q.ended = q.ended || it.kind == End
+	q.bytes += it.cost()
+	if q.bytes >= q.limit {
+		q.full.Store(true)
+	}
+	consumer, channel, first := q.consumer, q.channel, q.n == 1
+	q.mu.Unlock()
+	if first && consumer != nil {
+		consumer.ready(channel)
+	}
+	return nil
+}
+
+// last is the item at the tail; n > 0.
+func (q *queue) last() *item { return &q.ring[(q.head+q.n-1)&(len(q.ring)-1)] }
+
+func (q *queue) grow() {
+	if q.n < len(q.ring) {
+		return
+	}
+	ring := make([]item, max(8, 2*len(q.ring)))
+	for i := range q.n {
+		ring[i] = q.ring[(q.head+i)&(len(q.ring)-1)]
+	}
+	q.ring, q.head = ring, 0
+}
+
+// pop takes the oldest item out; more says that another is there.
+func (q *queue) pop() (it item, ok, more bool) {
+	q.mu.Lock()
+	if q.n == 0 {
+		q.mu.Unlock()
+		return item{}, false, false
+	}
+	it = q.ring[q.head]
+	q.ring[q.head] = item{}
+	q.head = (q.head + 1) & (len(q.ring) - 1)
+	q.n--
+	more = q.n > 0
+	q.bytes -= it.cost()
+	var wake chan<- struct{}
+	if q.full.Load() && q.bytes <= q.limit/2 {
+		q.full.Store(false)
+		wake = q.producer
+	}
+	q.mu.Unlock()
+	nudge(wake)
+	return it, true, more
+}
+
+// adopt gives the queue its consumer, who then learns what has happened before.
+func (q *queue) adopt(channel int, c consumer) {
+	q.mu.Lock()
+	q.channel, q.consumer = channel, c
+	some, failure := q.n > 0, q.failure
+	q.mu.Unlock()
+	if some {
+		c.ready(channel)
+	}
+	if failure != nil {
+		c.failed(channel, failure)
+	}
+}
+
+// produce gives the queue its producer; false when it has one.
+func (q *queue) produce(wake chan<- struct{}, abort func()) bool {
+	q.mu.Lock()
+	free := q.producer == nil
+	if free {
+		q.producer, q.abort = wake, abort
+	}
+	stopped := q.stopped
+	q.mu.Unlock()
+	if free && stopped != nil && abort != nil {
+		abort()
+	}
+	return free
+}
+
+// fail is the producer's end without END.
+func (q *queue) fail(why error) {
+	q.mu.Lock()
+	if q.ended || q.failure != nil || q.stopped != nil {
+		q.mu.Unlock()
+		return
+	}
+	q.failure = why
+	c, channel := q.consumer, q.channel
+	q.mu.Unlock()
+	if c != nil {
+		c.failed(channel, why)
+	}
+}
+
+// stop is the consumer's end: it drops what is queued, and the producer learns why unless it has sent END.
+func (q *queue) stop(why error) {
+	q.mu.Lock()
+	if q.stopped != nil {
+		q.mu.Unlock()
+		return
+	}
+	q.stopped = why
+	for ; q.n > 0; q.n-- {
+		if b := q.ring[q.head].buffer; b != nil {
+			b.Release()
+		}
+		q.ring[q.head] = item{}
+		q.head = (q.head + 1) & (len(q.ring) - 1)
+	}
+	q.ring, q.bytes = nil, 0
+	q.full.Store(false)
+	wake, abort := q.producer, q.abort
+	q.mu.Unlock()
+	if abort != nil {
+		abort()
+	}
+	nudge(wake)
+}
+
+// broken is why the consumer stopped, nil while it has not.
+func (q *queue) broken() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.stopped
+}
+
+func (q *queue) hasEnded() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.ended
+}
+
+// nudge tells a goroutine to look again; one that has been told already needs no second word.
+func nudge(wake chan<- struct{}) {
+	select {
+	case wake <- struct{}{}: // never ready when wake is nil
+	default:
+	}
+}

@@ -1,0 +1,123 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+
+	"github.com/wasmill/wasmill/internal/transport"
+)
+
+// writer is the goroutine of a remote sender: it takes items from the queue and writes them to the channel's stream. It
+// ends when the receiver has END, or when either side gives up.
+type writer struct {
+	sender *Sender
+	addr   string
+	wake   chan<- struct{} // the task's
+	more   chan struct{}   // capacity 1: the queue is not empty
+	ctx    context.Context
+	cancel context.CancelFunc
+	stream *transport.SendStream
+	header [frameBytes]byte
+	sent   uint64 // batches
+}
+
+// startWriter makes the sender a remote one. n.mu is held, so the network is not closed before the goroutine counts.
+func (n *Network) startWriter(s *Sender, addr string, wake chan<- struct{}) {
+	w := &writer{sender: s, addr: addr, wake: wake, more: make(chan struct{}, 1)}
+	w.ctx, w.cancel = context.WithCancel(n.ctx)
+	s.queue.adopt(0, w)
+	n.wg.Go(w.run)
+}
+
+// ready and failed make the writer a consumer.
+func (w *writer) ready(int)         { nudge(w.more) }
+func (w *writer) failed(int, error) { w.cancel() }
+
+func (w *writer) run() {
+	defer w.cancel()
+	err := w.deliver()
+	var reset *transport.ResetError
+	if errors.As(err, &reset) {
+		err = reasonOf(reset.Code)
+		if reset.Code == codeDone {
+			w.sender.delivered.Store(true)
+		}
+	}
+	w.sender.queue.stop(err)
+	nudge(w.wake)
+}
+
+// deliver writes the whole channel. Its error says how that ended; a ResetError of codeDone is the good end.
+func (w *writer) deliver() error {
+	n := w.sender.net
+	key := w.sender.key
+	l, err := n.links.acquire(linkKey{key.Attempt, w.addr})
+	if err != nil {
+		return err
+	}
+	defer n.links.release(l)
+	if w.stream, err = l.conn.Open(w.ctx); err != nil {
+		return err
+	}
+	defer w.stream.Reset(codeAborted) // without effect on a stream that the receiver has stopped
+	defer context.AfterFunc(w.ctx, func() { w.stream.Reset(codeAborted) })()
+	if _, err := w.stream.Write(appendHello(nil, key)); err != nil {
+		return err
+	}
+	for {
+		it, ok, _ := w.sender.queue.pop()
+		if !ok {
+			if err := w.wait(); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := w.write(it); err != nil {
+			return err
+		}
+	}
+}
+
+// wait returns when the queue is not empty; after END that never is, and the receiver's stop is the error.
+func (w *writer) wait() error {
+	select {
+	case <-w.more:
+		return nil
+	case <-w.stream.Done():
+		return w.stream.Cause()
+	case <-w.ctx.Done():
+		return errAborted
+	}
+}
+
+func (w *writer) write(it item) error {
+	switch it.kind {
+	case Batch:
+		defer it.buffer.Release()
+		return w.writeBatch(it)
+	case Watermark:
+		return w.writeFrame(Watermark, 0, uint64(it.value))
+	default:
+		return w.writeFrame(End, 0, w.sent)
+	}
+}
+
+func (w *writer) writeBatch(it item) error {
+	w.sent = it.number
+	if err := w.writeFrame(Batch, it.buffer.n, it.number); err != nil {
+		return err
+	}
+	if _, err := w.stream.Write(it.buffer.Bytes()); err != nil {
+		return err
+	}
+	c := &w.sender.net.counters
+	c.batchesOut.Add(1)
+	c.bytesOut.Add(int64(it.buffer.n))
+	return nil
+}
+
+func (w *writer) writeFrame(kind Kind, follows int, value uint64) error {
+	putFrame(&w.header, kind, follows, value)
+	_, err := w.stream.Write(w.header[:])
+	return err
+}
