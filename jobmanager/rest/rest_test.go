@@ -16,6 +16,7 @@ import (
 
 	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/loopback"
 )
 
 const uploadLimit = 1 << 10
@@ -283,22 +284,6 @@ func TestServerStopsWhileWatched(t *testing.T) {
 	}
 }
 
-func TestOnlyLoopbackIsBound(t *testing.T) {
-	for _, address := range []string{"0.0.0.0:0", ":0", "192.168.1.1:80", "[::]:0"} {
-		if _, err := Listen("jobmanager.address", address); err == nil || !strings.Contains(err.Error(), "not a loopback address") {
-			t.Errorf("%s: %v", address, err)
-		}
-	}
-	l, err := Listen("jobmanager.address", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	if _, err := Listen("jobmanager.address", l.Addr().String()); err == nil || !strings.Contains(err.Error(), "port in use") {
-		t.Errorf("second: %v", err)
-	}
-}
-
 func TestMetricsAreThere(t *testing.T) {
 	w := httptest.NewRecorder()
 	handler(newFake()).ServeHTTP(w, httptest.NewRequest("GET", "http://localhost/metrics", nil))
@@ -315,13 +300,13 @@ func TestMetricsAreThere(t *testing.T) {
 // serve runs the handler on a socket; stop ends it and waits.
 func serve(t *testing.T, jm JobManager) (address string, stop func()) {
 	t.Helper()
-	l, err := Listen("test", "127.0.0.1:0")
+	l, err := loopback.Listen("test", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- Serve(ctx, l, handler(jm), slog.New(slog.DiscardHandler)) }()
+	go func() { ended <- loopback.Serve(ctx, l, handler(jm), slog.New(slog.DiscardHandler)) }()
 	return l.Addr().String(), func() {
 		cancel()
 		if err := <-ended; err != nil {
