@@ -1,12 +1,17 @@
 package host
 
 import (
+	"fmt"
+
 	"github.com/tetratelabs/wazero/api"
 	"github.com/wasmill/wasmill/abi"
 )
 
-// maxEmitBytes bounds what one call may emit: the task overdraws its outputs by as much.
-const maxEmitBytes = 64 << 20
+// Bounds of what one call may emit: the task overdraws its outputs by as much.
+const (
+	maxEmitBytes   = 64 << 20
+	maxEmitBatches = 16 << 10
+)
 
 // emit sends the batch at ptr, len to an output that the open handle has. The bytes are copied and checked at once, so
 // the guest may use them again; they leave the host only if the call ends well. Any number of batches may be emitted in
@@ -38,15 +43,45 @@ func (i *Instance) emit(output, ptr, size uint32) {
 	if c.emitted += len(src); c.emitted > maxEmitBytes {
 		panic(errorf(KindOutputLimit, "more than %d bytes emitted in one call", maxEmitBytes))
 	}
+	n := len(c.effects.Emits)
+	if n == maxEmitBatches {
+		panic(errorf(KindOutputLimit, "more than %d batches emitted in one call", maxEmitBatches))
+	}
 	bytes := c.arena.take(len(src))
 	copy(bytes, src)
-	n := len(c.effects.Emits)
 	c.effects.Emits = append(c.effects.Emits, Emit{Output: output, Bytes: bytes})
 	b := &c.effects.Emits[n].Batch
-	if err := b.Parse(bytes); err != nil {
+	err := b.Parse(bytes)
+	if err == nil {
+		err = checkEmit(b, len(bytes), wanted)
+	}
+	if err != nil {
 		panic(errorf(KindBadPointer, "emit to output %d: %v", output, err))
 	}
+}
+
+// checkEmit checks what a batch that parses may still be wrong in, size being its bytes.
+func checkEmit(b *abi.Batch, size int, wanted abi.Columns) error {
 	if missing := wanted &^ b.Columns; missing != 0 {
-		panic(errorf(KindBadPointer, "emit to output %d: the batch lacks columns %#x of those wanted (has %#x)", output, uint32(missing), uint32(b.Columns)))
+		return fmt.Errorf("batch.columns: %#x (lacks %#x of those wanted)", uint32(b.Columns), uint32(missing))
 	}
+	if b.N > 8*size {
+		return fmt.Errorf("batch.n: %d records in %d bytes", b.N, size) // of no column, or only of bits
+	}
+	if size <= abi.MaxRecordBytes {
+		return nil
+	}
+	for i := range b.N {
+		record := 0
+		if b.KeyOffs != nil {
+			record += len(b.Key(i))
+		}
+		if b.ValueOffs != nil {
+			record += len(b.Value(i))
+		}
+		if record > abi.MaxRecordBytes {
+			return fmt.Errorf("record %d: %d bytes (limit %d)", i, record, abi.MaxRecordBytes)
+		}
+	}
+	return nil
 }

@@ -6,13 +6,18 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
+	"github.com/wasmill/wasmill/host/module"
 )
 
 // Config sets the limits of every instance. The zero value of a field means its default.
@@ -101,9 +106,27 @@ func (e *Engine) Close(ctx context.Context) error {
 	return err
 }
 
-// compile turns metered bytes into native code, from the cache directory if it can.
+// compile turns metered bytes into native code, from the cache directory if it can. Code that is not valid is refused
+// with a *module.Error.
 func (e *Engine) compile(ctx context.Context, metered []byte) (wazero.CompiledModule, error) {
-	return e.runtime.CompileModule(experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0)), metered)
+	ctx = experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0))
+	compiled, err := e.runtime.CompileModule(ctx, metered)
+	if isFileError(err) { // the cache cannot be written: what was compiled is in memory nevertheless
+		compiled, err = e.runtime.CompileModule(ctx, metered)
+	}
+	switch {
+	case err == nil:
+		return compiled, nil
+	case isFileError(err) || strings.HasPrefix(err.Error(), "compilationcache:"):
+		return nil, fmt.Errorf("read compile cache %s: %w (remove it if this persists)", e.config.CacheDir, err)
+	}
+	return nil, &module.Error{Place: "code", Problem: err.Error(), Hint: "the compiler that made the module is at fault, or the file is damaged"}
+}
+
+func isFileError(err error) bool {
+	var path *fs.PathError
+	var link *os.LinkError
+	return errors.As(err, &path) || errors.As(err, &link)
 }
 
 // hostFunction is one function that guests may import. Its call reads parameters from the stack and leaves its result

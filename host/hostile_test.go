@@ -84,6 +84,7 @@ var badPointers = []struct {
 	{"emit unknown output", 0, []uint32{7, 1024, 32}},
 	{"emit empty", 0, []uint32{0, 1024, 0}},
 	{"emit garbage", 0, []uint32{0, 1024, 64}},
+	{"emit not aligned to a record's size", 0, []uint32{0, 1023, 64}},
 	{"reply", 1, []uint32{0xffffff00, 0x200}},
 	{"state", 2, []uint32{1, 0xffffff00, 64, 0, 0}},
 	{"log", 3, []uint32{2, 0x7fffffff, 64}},
@@ -248,8 +249,11 @@ func TestOutputLimit(t *testing.T) {
 	if effects, err := do(i, 9, 10_000); err != nil || len(effects.Emits) != 10_000 {
 		t.Fatalf("%v", err)
 	}
-	_, err := do(i, 9, 4_000_000)
-	wantError(t, err, KindOutputLimit)
+	_, err := do(i, 9, maxEmitBatches+1)
+	wantError(t, err, KindOutputLimit, "batches")
+	i = hostile(t, InstanceConfig{})
+	_, err = do(i, 21, 65, 1<<20)
+	wantError(t, err, KindOutputLimit, "bytes")
 }
 
 func TestManifestThatIsNotThePromisedOne(t *testing.T) {
@@ -323,5 +327,26 @@ func TestGarbageCollectorUnderASpin(t *testing.T) {
 	t.Logf("beside a guest that spins: a collection took %v at most, %v on average; longest pause %v", longest, sum/rounds, pause)
 	if pause > 100*time.Millisecond {
 		t.Errorf("longest pause %v (expected under 20 ms on an idle machine)", pause)
+	}
+}
+
+func TestBatchesThatParseAndAreWrongNevertheless(t *testing.T) {
+	m := load(t, newEngine(t, Config{MemoryLimit: 64 << 20}), "hostile")
+	for name, c := range map[string]struct {
+		words []uint32
+		want  string
+	}{
+		"a column is missing":          {[]uint32{22, 0, 0}, "output 0: batch.columns: 0x0 (lacks 0x4 of those wanted)"},
+		"more records than bytes":      {[]uint32{22, 1 << 31, 1}, "output 1: batch.n: 2147483648 records in 32 bytes"},
+		"a record is beyond the limit": {[]uint32{21, 1, abi.MaxRecordBytes + 8}, "record 0: 16777224 bytes (limit 16777216)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := start(t, m, InstanceConfig{})
+			h := toOutput(0, abi.ColumnValues)
+			h.Functions[0].Outputs = append(h.Functions[0].Outputs, abi.HandleOutput{Tag: 1, Number: 1})
+			open(t, i, 0, h)
+			_, err := do(i, c.words...)
+			wantError(t, err, KindBadPointer, c.want)
+		})
 	}
 }

@@ -78,6 +78,9 @@ func (i *Instance) growInput(n int) error {
 		return err
 	}
 	ptr := uint32(i.stack[0])
+	if ptr == 0 && i.linear.refused {
+		return i.die(errorf(KindMemoryLimit, "no room for an input of %d bytes: memory may not grow beyond %d bytes", n, len(i.linear.reserved)), step)
+	}
 	if ptr == 0 || ptr%8 != 0 {
 		return i.die(errorf(KindBadPointer, "%s(%d) answered address %d (expected a multiple of 8, not 0)", abi.ExportBuffer, size, ptr), step)
 	}

@@ -135,7 +135,7 @@ var errUnmetered = errors.New("it is not metered: only what Inspect returned can
 func (e *Engine) compileModule(ctx context.Context, id string, metered []byte) (*Module, error) {
 	compiled, err := e.compile(ctx, metered)
 	if err != nil {
-		return nil, fmt.Errorf("compile: %w", err)
+		return nil, err
 	}
 	m := &Module{engine: e, id: id, compiled: compiled, imports: len(compiled.ImportedFunctions())}
 	if !hasImport(compiled.ImportedFunctions(), meter.ImportModule, meter.ImportName) {

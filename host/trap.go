@@ -2,6 +2,7 @@ package host
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -30,18 +31,24 @@ func (i *Instance) trapError(err error) *Error {
 	if goStack != "" {
 		e.Trace += "\n" + goStack
 	}
-	if f := i.call.failure; f != nil {
-		e.Record, e.GuestTrace = f.Record, f.Trace
-		e.Message = f.Message
-	}
 	e.Output = string(i.call.stderr)
-	if i.linear != nil && i.linear.refused && (e.Kind == KindTrap || e.Kind == KindExit) {
-		e.Kind, e.Message = KindMemoryLimit, "memory may not grow beyond "+strconv.Itoa(len(i.linear.reserved))+" bytes; "+e.Message
-	}
-	if line := firstLine(e.Output); line != "" && (e.Kind == KindTrap || e.Kind == KindExit) {
-		e.Message += ": " + line
+	if e.Kind == KindTrap || e.Kind == KindExit {
+		i.explain(e)
 	}
 	return e
+}
+
+// explain adds to e what the guest said or suffered before it died by itself.
+func (i *Instance) explain(e *Error) {
+	if f := i.call.failure; f != nil {
+		e.Message, e.Record, e.GuestTrace = f.Message, f.Record, f.Trace
+	} else if line := firstLine(e.Output); line != "" {
+		e.Message += ": " + line
+	}
+	if i.linear != nil && i.linear.refused {
+		e.Kind = KindMemoryLimit
+		e.Message = fmt.Sprintf("memory may not grow beyond %d bytes; %s", len(i.linear.reserved), e.Message)
+	}
 }
 
 // trapOf tells kind and message from the text of an error that did not come from our own host functions.

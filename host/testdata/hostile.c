@@ -116,6 +116,18 @@ EXPORT("wasmill_process") u32 process(u32 handle, u8 *p, u32 n) {
   case 18: for (u32 k = 0; k < a[1]; k++) memset(input, 1, 1); return 0; // loop a while
   case 19: for (;;) memset(text, 0, sizeof text);
   case 20: for (u32 k = 0; k < a[1]; k++) watermark(5 + k % 3); return 0; // host calls
+  case 21: { // emit a batch of one value, of a[2] zero bytes, a[1] times
+    u32 at = __builtin_wasm_memory_grow(0, a[2] / 65536 + 1);
+    u32 *b = (u32 *)(at * 65536ul), n = a[2], times = a[1];
+    b[0] = 1, b[1] = VALUES, b[2] = 1, b[3] = 40 + n, b[5] = n, b[9] = n;
+    while (times--) emit(0, b, b[3]);
+    return 0;
+  }
+  case 22: { // to output a[2] a batch of no column and a[1] records
+    u32 b[8] = {1, 0, a[1], 32, 0, 0, 0, 0};
+    emit(a[2], b, 32);
+    return 0;
+  }
   }
   return 5;
 }
