@@ -73,6 +73,9 @@ func (s *SendStream) Write(p []byte) (int, error) {
 // Reset gives the stream up: a blocked Write returns, and the receiver gets a ResetError.
 func (s *SendStream) Reset(code StreamCode) { s.stream.CancelWrite(quic.StreamErrorCode(code)) }
 
+// Close ends the stream behind what has been written; not during a Write.
+func (s *SendStream) Close() { _ = s.stream.Close() }
+
 // Done is closed when nothing can be written any more; Cause then says why.
 func (s *SendStream) Done() <-chan struct{} { return s.stream.Context().Done() }
 

@@ -148,7 +148,9 @@ func (n *Network) Close() {
 	n.links.closeAll()
 }
 
-func (n *Network) dial(addr string) (*transport.DataConn, error) { return n.endpoint.DialData(n.ctx, addr) }
+func (n *Network) dial(addr string) (*transport.DataConn, error) {
+	return n.endpoint.DialData(n.ctx, addr)
+}
 
 func (n *Network) over(a Attempt) bool {
 	n.mu.Lock()

@@ -105,8 +105,8 @@ func (s *Sender) Err() error {
 	return s.key.error(why)
 }
 
-// Close gives the sender up. Before End it aborts the channel, and its receiver fails; after End what is queued is still
-// delivered. It does not wait.
+// Close gives the sender up. Before End it aborts the channel, and its receiver fails, if it has heard of the channel at
+// all (a task that stops so has failed itself); after End what is queued is still delivered. It does not wait.
 func (s *Sender) Close() {
 	if s.closed.Swap(true) {
 		return
