@@ -2,7 +2,6 @@
 package main
 
 import (
-	"strings"
 	"time"
 
 	"github.com/wasmill/wasmill/guest-sdk/go/wasmill"
@@ -11,9 +10,9 @@ import (
 func init() { wasmill.Job("wordcount", define) }
 
 func define(job *wasmill.Env) {
-	files := wasmill.Files(job.Param("input", "file or glob to read"))
+	files := wasmill.Files(job.Param("input", "file or pattern to read"))
 	sink := wasmill.FileSink(job.Param("output", "directory to write"))
-	window := time.Duration(job.ParamIntOr("window", 0, "count by windows of so many milliseconds")) * time.Millisecond
+	window := time.Duration(job.ParamIntOr("window", 0, "milliseconds of a tumbling window, 0 for none")) * time.Millisecond
 	counter := job.ParamOr("counter", "native", "who counts: native or guest")
 	if window != 0 {
 		files.OffsetTimestamps() // a line's event time is its offset in the file
@@ -40,33 +39,44 @@ func define(job *wasmill.Env) {
 	}
 }
 
-// split emits the words of a line. A word that is in lower case already shares the line's memory.
+// split emits the words of a line.
 func split(line string, emit func(string)) {
-	start, capital := -1, false
-	for i := range len(line) {
-		c := line[i]
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
-			if start < 0 {
-				start = i
-			}
-			capital = capital || c <= 'Z'
-		case start >= 0:
-			emit(lower(line[start:i], capital))
-			start, capital = -1, false
+	text, start := lower(line), 0
+	for i := range len(text) {
+		if text[i] != ' ' {
+			continue
 		}
+		if i > start {
+			emit(text[start:i])
+		}
+		start = i + 1
 	}
-	if start >= 0 {
-		emit(lower(line[start:], capital))
+	if start < len(text) {
+		emit(text[start:])
 	}
 }
 
-func lower(word string, capital bool) string {
-	if capital {
-		return strings.ToLower(word)
+// lower returns the line with its letters in lower case and a space for every other byte.
+func lower(line string) string {
+	buffer = append(buffer[:0], line...)
+	for i, c := range buffer {
+		buffer[i] = letters[c]
 	}
-	return word
+	return string(buffer)
 }
+
+var buffer []byte
+
+// letters has what becomes of each byte.
+var letters = func() (to [256]byte) {
+	for c := range to {
+		to[c] = ' '
+	}
+	for c := 'a'; c <= 'z'; c++ {
+		to[c], to[c-'a'+'A'] = byte(c), byte(c)
+	}
+	return to
+}()
 
 func itself(word string) string       { return word }
 func one(word string) (string, int64) { return word, 1 }

@@ -230,25 +230,27 @@ func leaf[R any](o *output, values codec[R]) func(R) {
 	switch {
 	case key && !value && !time:
 		return func(R) {
-			o.putKey(o.key.bytes)
+			o.keys = append(o.keys, o.key.bytes...)
 			o.end()
 		}
-	case value && !key && !time && values.view != nil:
+	case value && !key && !time:
+		if text, ok := any(o.addText).(func(R)); ok {
+			return text
+		}
 		return func(v R) {
-			o.putValue(values.view(v))
+			o.values = values.append(o.values, v)
 			o.end()
 		}
 	}
 	return func(v R) {
 		if key {
-			o.putKey(o.key.bytes)
+			o.keys = append(o.keys, o.key.bytes...)
 		}
 		if time {
 			o.timestamps = append(o.timestamps, o.time.now)
 		}
 		if value {
 			o.values = values.append(o.values, v)
-			o.valueEnds[o.n&(batchRecords-1)] = uint32(len(o.values))
 		}
 		o.end()
 	}

@@ -16,7 +16,6 @@ type codec[T any] struct {
 	append    func(dst []byte, v T) []byte // as a value
 	appendKey func(dst []byte, v T) []byte // as a key: the same key has the same bytes from every language
 	decode    func(p []byte) T             // may share the memory of p
-	view      func(v T) []byte             // the bytes of v where it holds them already, else nil
 }
 
 // Coder is a type that brings its own codec: *T implements it for a T. CodecName names the codec for the host and must
@@ -100,14 +99,12 @@ var (
 		append:    func(dst []byte, v string) []byte { return append(dst, v...) },
 		appendKey: func(dst []byte, v string) []byte { return append(dst, v...) },
 		decode:    func(p []byte) string { return unsafe.String(unsafe.SliceData(p), len(p)) },
-		view:      func(v string) []byte { return unsafe.Slice(unsafe.StringData(v), len(v)) },
 	}
 	octets = codec[[]byte]{
 		name: "bytes", field: "bytes",
 		append:    func(dst []byte, v []byte) []byte { return append(dst, v...) },
 		appendKey: func(dst []byte, v []byte) []byte { return append(dst, v...) },
 		decode:    func(p []byte) []byte { return p },
-		view:      func(v []byte) []byte { return v },
 	}
 	i64 = codec[int64]{name: "i64", field: "i64", fixed: true, append: appendI64, appendKey: appendI64, decode: decodeI64}
 	f64 = codec[float64]{

@@ -162,16 +162,31 @@ func keyedFunction[K, V, A, R any](spec keyedSpec[A], fold folding[V, A], finish
 	f.keyed = func(b *binding) (groupRunner, error) {
 		next, err := next(b, out)
 		k := &keyedRun[V, A]{chain: b.chain, fold: fold, in: in, accumulator: spec.accumulator}
-		emit := func(g *group, acc A) {
-			b.scope.key.bytes, b.scope.time.now = g.key, noTimestamp
-			if g.windowed {
-				b.scope.time.now = g.window.End - 1
-			}
-			next(finish(g.window, key.decode(g.key), acc))
+		k.verbs = map[uint32]func(*group) (A, bool){
+			verbAccumulate: k.accumulate,
+			verbMerge:      k.merge,
+			verbResult: func(g *group) (acc A, put bool) {
+				if acc, ok := k.merge(g); ok {
+					b.scope.enter(g)
+					next(finish(g.window, key.decode(g.key), acc))
+				}
+				return acc, false
+			},
 		}
-		return func(verb uint32, p []byte) error { return k.run(verb, p, emit) }, err
+		if fold.create != nil {
+			k.verbs[verbCreate] = func(*group) (A, bool) { return fold.create(), true }
+		}
+		return k.run, err
 	}
 	return f
+}
+
+// enter makes the records behind a keyed function those of the group: its key, and the last instant of its window.
+func (s *scope) enter(g *group) {
+	s.key.bytes, s.time.now = g.key, noTimestamp
+	if g.windowed {
+		s.time.now = g.window.End - 1
+	}
 }
 
 // keyedRun is a keyed function in an open handle.
@@ -180,31 +195,17 @@ type keyedRun[V, A any] struct {
 	fold        folding[V, A]
 	in          codec[V]
 	accumulator codec[A]
+	verbs       map[uint32]func(*group) (acc A, put bool) // put: acc is the group's new accumulator
 	groups      groupReader
 	reply       replyWriter
 }
 
-func (k *keyedRun[V, A]) run(verb uint32, p []byte, emit func(*group, A)) error {
-	k.reply.out = k.reply.out[:0]
-	var each func(g *group) (A, bool)
-	switch {
-	case verb == verbAccumulate:
-		each = k.accumulate
-	case verb == verbMerge:
-		each = k.merge
-	case verb == verbCreate && k.fold.create != nil:
-		each = func(*group) (A, bool) { return k.fold.create(), true }
-	case verb == verbResult:
-		each = func(g *group) (A, bool) {
-			acc, ok := k.merge(g)
-			if ok {
-				emit(g, acc)
-			}
-			return acc, false
-		}
-	default:
+func (k *keyedRun[V, A]) run(verb uint32, p []byte) error {
+	each := k.verbs[verb]
+	if each == nil {
 		return &fault{statusUnknownVerb, "verb " + strconv.Itoa(int(verb)) + " is not one of a reduce or aggregate"}
 	}
+	k.reply.out = k.reply.out[:0]
 	for k.groups.begin(p); k.groups.next(); {
 		g := &k.groups.group
 		k.chain.record = g.index
