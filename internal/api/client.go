@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -214,10 +215,14 @@ func (c *Client) send(req *http.Request) (*http.Response, error) {
 	return nil, readError(resp)
 }
 
-// cause strips what net/http puts before an error: the method and the URL, which the caller names itself.
+// cause strips what net and net/http put before an error: method, URL and address, which the caller names itself.
 func cause(err error) error {
 	var u *url.Error
-	if errors.As(err, &u) {
+	var op *net.OpError
+	switch {
+	case errors.As(err, &op):
+		return op.Err
+	case errors.As(err, &u):
 		return u.Err
 	}
 	return err

@@ -6,6 +6,25 @@ import (
 	"strings"
 )
 
+// Entry is one option as the reference explains it.
+type Entry struct {
+	Key         string `json:"key"`
+	Type        string `json:"type"`
+	Default     string `json:"default,omitempty"`
+	Environment string `json:"environment"`
+	Doc         string `json:"doc"`
+}
+
+// Reference explains every option, in the order of the table.
+func Reference() []Entry {
+	var all []Entry
+	for i := range Options {
+		o := &Options[i]
+		all = append(all, Entry{Key: o.Key, Type: o.described(), Default: o.Default, Environment: o.EnvName(), Doc: o.Doc})
+	}
+	return all
+}
+
 // WriteDocs writes the reference of every option, as Markdown.
 func WriteDocs(w io.Writer) error {
 	var b strings.Builder
@@ -13,13 +32,12 @@ func WriteDocs(w io.Writer) error {
 	b.WriteString("One YAML file (`--config FILE`, or `" + EnvFile + "`), then the environment, then flags; the later wins.\n")
 	b.WriteString("`wasmill config show` prints each value in force and where it came from.\n")
 	section := ""
-	for i := range Options {
-		o := &Options[i]
-		if s, _, _ := strings.Cut(o.Key, "."); s != section {
+	for _, e := range Reference() {
+		if s, _, _ := strings.Cut(e.Key, "."); s != section {
 			section = s
 			fmt.Fprintf(&b, "\n## %s\n\n| option | type | default | environment | |\n|---|---|---|---|---|\n", section)
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | `%s` | %s |\n", o.Key, o.described(), o.shownDefault(), o.EnvName(), o.Doc)
+		fmt.Fprintf(&b, "| `%s` | %s | %s | `%s` | %s |\n", e.Key, e.Type, quoted(e.Default), e.Environment, e.Doc)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -36,9 +54,9 @@ func (o *Option) described() string {
 	return o.Type()
 }
 
-func (o *Option) shownDefault() string {
-	if o.Default == "" {
+func quoted(s string) string {
+	if s == "" {
 		return ""
 	}
-	return "`" + o.Default + "`"
+	return "`" + s + "`"
 }

@@ -50,7 +50,7 @@ var Options = []Option{
 		Doc: "Wait before the second restart of a job; the first has none. It doubles with every further one."},
 	{Key: "restart.max-delay", Default: "1m", Min: "1ms", field: func(c *Config) any { return &c.Restart.MaxDelay },
 		Doc: "Longest wait before a restart."},
-	{Key: "restart.per-hour", Default: "20", Min: "0", field: func(c *Config) any { return &c.Restart.PerHour },
+	{Key: "restart.per-hour", Default: "20", Min: "1", field: func(c *Config) any { return &c.Restart.PerHour },
 		Doc: "Restarts within an hour after which a job fails for good."},
 	{Key: "guest.memory", Default: "256MiB", Min: "1MiB", Max: "4GiB", field: func(c *Config) any { return &c.Guest.Memory },
 		Doc: "Linear memory that one guest instance may have."},

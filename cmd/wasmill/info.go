@@ -1,0 +1,140 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/graph"
+)
+
+// jobInfo is the answer of `wasmill info`: the job, and its tasks with where they run.
+type jobInfo struct {
+	api.Job
+	Tasks []api.Task `json:"tasks"`
+}
+
+func (a *app) infoCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "info [JOB]",
+		Short:   "Show a job and where its subtasks run, or the cluster",
+		Example: `  wasmill info 7f3a9c`,
+		Args:    atMostJob,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := a.client(cmd)
+			if err != nil {
+				return err
+			}
+			if len(args) == 0 {
+				return a.clusterInfo(cmd, client)
+			}
+			return a.jobInfo(cmd, client, graph.JobID(args[0]))
+		},
+		ValidArgsFunction: a.completeJobs,
+	}
+	optionFlag(cmd, "jobmanager", "jobmanager.url")
+	return cmd
+}
+
+func atMostJob(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return exactly("JOB")(cmd, args)
+}
+
+func (a *app) jobInfo(cmd *cobra.Command, client *api.Client, id graph.JobID) error {
+	job, err := client.GetJob(cmd.Context(), id)
+	if err != nil {
+		return err
+	}
+	figures, err := client.JobMetrics(cmd.Context(), job.ID)
+	if err != nil {
+		return err
+	}
+	return a.answer(jobInfo{*job, figures.Tasks}, func(w io.Writer) {
+		table(w, jobRows(job, time.Now())...)
+		if len(figures.Tasks) > 0 {
+			fmt.Fprintln(w)
+			table(w, taskRows(figures.Tasks)...)
+		}
+	})
+}
+
+func jobRows(j *api.Job, now time.Time) []string {
+	rows := []string{
+		"job\t" + string(j.ID),
+		"name\t" + j.Name,
+		fmt.Sprintf("state\t%s, attempt %d", j.State, j.Attempt),
+		fmt.Sprintf("created\t%s, %s", j.Created.Local().Format(time.DateTime), humanize.RelTime(j.Created, now, "ago", "from now")),
+		"up\t" + age(lifetime(j, now)),
+		"module\t" + string(j.Module),
+		fmt.Sprintf("parallelism\t%d", j.Parallelism),
+		fmt.Sprintf("subtasks\t%d running, %d finished, of %d", j.Subtasks.Running, j.Subtasks.Finished, j.Subtasks.Total),
+		fmt.Sprintf("restarts\t%d", j.Restarts),
+	}
+	for _, name := range slices.Sorted(maps.Keys(j.Params)) {
+		rows = append(rows, fmt.Sprintf("param\t%s=%s", name, j.Params[name]))
+	}
+	input := size(j.Progress.InputRead)
+	if j.Progress.InputTotal > 0 {
+		input += " of " + size(j.Progress.InputTotal)
+	}
+	rows = append(rows, fmt.Sprintf("input\t%s, %s", input, plural(j.Progress.SourceOut, "record")))
+	for _, o := range j.Output {
+		rows = append(rows, "output\t"+outputText(o))
+	}
+	if j.Failure != nil {
+		rows = append(rows, "cause\t"+oneParagraph(j.Failure.Message))
+		for _, line := range failureLines(j.Failure) {
+			rows = append(rows, "\t"+line)
+		}
+		if j.Failure.Hint != "" {
+			rows = append(rows, "hint\t"+j.Failure.Hint)
+		}
+	}
+	return rows
+}
+
+func taskRows(tasks []api.Task) []string {
+	rows := []string{"TASK\tOPERATORS\tSTATE\tTASKMANAGER\tSLOT\tIN\tOUT\tBUSY\tBLOCKED"}
+	for _, t := range tasks {
+		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s", t.Task, t.Name, t.State, t.TaskManager, t.Slot,
+			count(t.Metrics.RecordsIn), count(t.Metrics.RecordsOut),
+			seconds(time.Duration(t.Metrics.BusyNs)), seconds(time.Duration(t.Metrics.BlockedNs))))
+	}
+	return rows
+}
+
+// clusterState is the answer of `wasmill info` without a job.
+type clusterState struct {
+	api.Overview
+	Members []api.TaskManager `json:"members"`
+}
+
+func (a *app) clusterInfo(cmd *cobra.Command, client *api.Client) error {
+	overview, err := client.Overview(cmd.Context())
+	if err != nil {
+		return err
+	}
+	members, err := client.ListTaskManagers(cmd.Context())
+	if err != nil {
+		return err
+	}
+	return a.answer(clusterState{*overview, members}, func(w io.Writer) {
+		fmt.Fprintf(w, "JobManager at %s, version %s, epoch %d: %d of %s free on %s\n\n", client.URL(), overview.Version, overview.Epoch,
+			overview.FreeSlots, plural(int64(overview.Slots), "slot"), plural(int64(overview.TaskManagers), "TaskManager"))
+		rows := []string{"TASKMANAGER\tID\tADDRESS\tPID\tSLOTS FREE\tMEMORY\tHEARTBEAT"}
+		for _, m := range members {
+			rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%d\t%d/%d\t%s\t%s", m.Name, m.ID, m.Address, m.PID, m.FreeSlots, m.Slots, size(m.RSS),
+				humanize.RelTime(m.Heartbeat, time.Now(), "ago", "from now")))
+		}
+		table(w, rows...)
+	})
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/wasmill/wasmill/internal/api"
+)
+
+// plainInterval is how often progress is a line where there is no terminal.
+const plainInterval = 5 * time.Second
+
+// progress shows on stderr how far a job is: a bar on a terminal, otherwise a line at each change of state and now and
+// then in between. One goroutine at a time.
+type progress struct {
+	*app
+	where string
+	bars  *mpb.Progress // nil: lines
+	bar   *mpb.Bar
+
+	state  api.JobState
+	begun  time.Time // when state was first seen to be RUNNING in this attempt
+	said   time.Time // when the last line was printed
+	label  string    // behind the bar, read by its renderer through set
+	labels chan string
+}
+
+func newProgress(a *app, where string) *progress {
+	p := &progress{app: a, where: where}
+	if isTerminal(a.err) && !a.json {
+		p.bars = mpb.New(mpb.WithOutput(a.err), mpb.WithWidth(20), mpb.WithRefreshRate(100*time.Millisecond))
+		p.labels = make(chan string, 1)
+	}
+	return p
+}
+
+// show is told of every change of the job.
+func (p *progress) show(j *api.Job) {
+	if j.State != p.state {
+		p.state, p.said = j.State, time.Now()
+		if j.State == api.JobRunning {
+			p.begun = time.Now()
+		}
+		if !j.State.Terminal() {
+			p.stateLine(j)
+		}
+	}
+	switch {
+	case p.bars != nil && j.State == api.JobRunning:
+		p.draw(j)
+	case p.bars == nil && j.State == api.JobRunning && time.Since(p.said) >= plainInterval:
+		p.said = time.Now()
+		p.note("%s  %s  %s", j.Name, j.ID, p.far(j))
+	}
+}
+
+// stateLine says where the job is in its life, and after a failure why.
+func (p *progress) stateLine(j *api.Job) {
+	p.endBar()
+	line := fmt.Sprintf("%s  %s  %s", j.Name, j.ID, j.State)
+	switch {
+	case j.State == api.JobRunning:
+		line += fmt.Sprintf("  %s, %s", plural(int64(j.Subtasks.Total), "subtask"), p.where)
+	case j.State == api.JobRestarting && j.Failure != nil:
+		line += fmt.Sprintf(" (%d)\n  cause: %s", j.Restarts, j.Failure.Message)
+	}
+	p.note("%s", line)
+}
+
+// far is the progress in words: 0.5 MB of 1.2 MB, 45 %, 3.1 M records/s
+func (p *progress) far(j *api.Job) string {
+	s := size(j.Progress.InputRead)
+	if total := j.Progress.InputTotal; total > 0 {
+		s += fmt.Sprintf(" of %s, %d %%", size(total), 100*min(j.Progress.InputRead, total)/total)
+	}
+	return s + ", " + p.pace(j)
+}
+
+func (p *progress) pace(j *api.Job) string {
+	s := count(j.Progress.SourceOut) + " records"
+	if d := time.Since(p.begun); d > 100*time.Millisecond {
+		s += ", " + rate(float64(j.Progress.SourceOut)/d.Seconds()) + " records/s"
+	}
+	return s
+}
+
+func (p *progress) draw(j *api.Job) {
+	if p.bar == nil {
+		p.bar = p.newBar(j)
+	}
+	p.set(p.pace(j))
+	if total := j.Progress.InputTotal; total > 0 {
+		p.bar.SetTotal(total, false)
+		p.bar.SetCurrent(min(j.Progress.InputRead, total))
+	}
+}
+
+func (p *progress) newBar(j *api.Job) *mpb.Bar {
+	label := decor.Any(func(decor.Statistics) string {
+		select {
+		case p.label = <-p.labels:
+		default:
+		}
+		return p.label
+	})
+	if j.Progress.InputTotal == 0 {
+		return p.bars.AddSpinner(0, mpb.PrependDecorators(decor.Name(j.Name+" ")), mpb.AppendDecorators(label))
+	}
+	style := mpb.BarStyle().Lbound("").Rbound("").Filler("━").Tip("━").Padding("─")
+	return p.bars.New(j.Progress.InputTotal, style,
+		mpb.PrependDecorators(decor.Any(func(s decor.Statistics) string {
+			return fmt.Sprintf("%s  %s of %s ", j.Name, size(s.Current), size(s.Total))
+		})),
+		mpb.AppendDecorators(decor.Percentage(), decor.Name("  "), label))
+}
+
+// set leaves a label for the renderer; a newer one replaces one that was not drawn.
+func (p *progress) set(label string) {
+	select {
+	case <-p.labels:
+	default:
+	}
+	p.labels <- label
+}
+
+func (p *progress) endBar() {
+	if p.bar != nil {
+		p.bar.Abort(true)
+		p.bar.Wait()
+		p.bar = nil
+	}
+}
+
+// close ends the drawing; nothing is printed afterwards.
+func (p *progress) close() {
+	if p.bars != nil {
+		p.endBar()
+		p.bars.Wait()
+	}
+}

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/wire"
+)
+
+// runFlags is what `wasmill run` was asked for.
+type runFlags struct {
+	params      []string
+	parallelism int
+	name        string
+}
+
+func (a *app) runCommand() *cobra.Command {
+	var flags runFlags
+	cmd := &cobra.Command{
+		Use:   "run FILE.wasm",
+		Short: "Run a job and wait for its end",
+		Long: `Run the job that a module defines, and wait for its end. Without --jobmanager it runs in this process, with as many
+slots as it needs, and Ctrl-C stops it. With --jobmanager it runs on that cluster; Ctrl-C leaves it running there.
+The exit status is 0 only if the job is FINISHED.`,
+		Example: `  wasmill run wordcount.wasm --param input=moby.txt --param output=counts
+  wasmill run wordcount.wasm --param input='logs/*.gz' --param output=counts --parallelism 4 --jobmanager http://127.0.0.1:7070`,
+		Args:              exactly("FILE.wasm"),
+		RunE:              func(cmd *cobra.Command, args []string) error { return a.runJob(cmd, args[0], flags) },
+		ValidArgsFunction: cobra.FixedCompletions([]string{"wasm"}, cobra.ShellCompDirectiveFilterFileExt),
+	}
+	cmd.Flags().StringArrayVar(&flags.params, "param", nil, "`NAME=VALUE` of a parameter of the job; repeat it for more (see wasmill inspect)")
+	cmd.Flags().IntVar(&flags.parallelism, "parallelism", 1, "subtasks of each operator that sets none itself")
+	cmd.Flags().StringVar(&flags.name, "name", "", "name of the job, instead of the module's")
+	optionFlag(cmd, "jobmanager", "jobmanager.url")
+	return cmd
+}
+
+// jobFailed is how a job ended that is neither FINISHED nor was cancelled by this command.
+type jobFailed struct {
+	job     *api.Job
+	failure wire.Failure
+}
+
+func (e *jobFailed) Error() string {
+	s := fmt.Sprintf("job %s (%s) is %s", e.job.ID, e.job.Name, e.job.State)
+	if e.failure.Message != "" {
+		s += ": " + e.failure.Message
+	}
+	return s
+}
+
+// runJob submits the module and stays with the job to its end.
+func (a *app) runJob(cmd *cobra.Command, path string, flags runFlags) error {
+	submit, err := flags.submit()
+	if err != nil {
+		return err
+	}
+	c, err := a.load(cmd)
+	if err != nil {
+		return err
+	}
+	module, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	r := &running{app: a, file: filepath.Base(path), where: "in this process"}
+	if c.JobManager.URL != "" {
+		if r.client, err = newClient(c); err != nil {
+			return err
+		}
+		r.where = "on " + r.client.URL()
+	} else {
+		local, err := startEmbedded(cmd.Context(), c, a.out)
+		if err != nil {
+			return err
+		}
+		defer local.Close()
+		r.client, r.embedded = local.client, true
+	}
+	return r.run(cmd.Context(), module, submit)
+}
+
+// submit checks the flags.
+func (f *runFlags) submit() (*api.Submit, error) {
+	if f.parallelism < 1 || f.parallelism > graph.MaxParallelism {
+		return nil, usagef("--parallelism %d (expected 1 <= n <= %d)", f.parallelism, graph.MaxParallelism)
+	}
+	params, err := parseParams(f.params)
+	if err != nil {
+		return nil, err
+	}
+	var request [16]byte
+	_, _ = rand.Read(request[:]) // never fails
+	return &api.Submit{Name: f.name, Params: params, Parallelism: &f.parallelism, Request: wire.RequestID(hex.EncodeToString(request[:]))}, nil
+}
+
+func sha256Hex(p []byte) string {
+	sum := sha256.Sum256(p)
+	return hex.EncodeToString(sum[:])
+}
+
+func parseParams(given []string) (map[string]string, error) {
+	params := map[string]string{}
+	for _, p := range given {
+		name, value, ok := strings.Cut(p, "=")
+		if !ok || name == "" {
+			return nil, usagef("--param %s (expected NAME=VALUE)", strconv.Quote(p))
+		}
+		if _, twice := params[name]; twice {
+			return nil, usagef("--param %s is given twice", name)
+		}
+		params[name] = value
+	}
+	return params, nil
+}
+
+// running is one job that the command stays with.
+type running struct {
+	*app
+	client   *api.Client
+	file     string // name of the module, for messages
+	where    string
+	embedded bool
+}
+
+func (r *running) run(ctx context.Context, module []byte, submit *api.Submit) error {
+	job, err := r.start(ctx, module, submit)
+	if err != nil {
+		return r.named(err)
+	}
+	progress := newProgress(r.app, r.where)
+	end, err := follow(ctx, r.client, job.ID, progress.show)
+	progress.close()
+	switch {
+	case ctx.Err() != nil && (err != nil || end == nil):
+		return r.interrupted(ctx, job)
+	case err != nil:
+		return withHint(err, "the job may still run; look with `wasmill info %s --jobmanager %s`", job.ID, r.client.URL())
+	}
+	return r.end(end)
+}
+
+// start uploads the module, unless it is there already, and submits the job.
+func (r *running) start(ctx context.Context, module []byte, submit *api.Submit) (*api.Job, error) {
+	submit.Module = graph.ModuleID(sha256Hex(module))
+	there, err := r.client.HasModule(ctx, submit.Module)
+	if err != nil {
+		return nil, err
+	}
+	if !there {
+		if _, err := r.client.UploadModule(ctx, bytes.NewReader(module), int64(len(module))); err != nil {
+			return nil, err
+		}
+	}
+	return r.client.SubmitJob(ctx, submit)
+}
+
+// named puts the module's file before what the JobManager refused.
+func (r *running) named(err error) error {
+	var refused *api.Error
+	if errors.As(err, &refused) {
+		return fmt.Errorf("%s: %w", r.file, err)
+	}
+	return err
+}
+
+// interrupted stops an embedded job, and leaves a job of a cluster alone.
+func (r *running) interrupted(ctx context.Context, job *api.Job) error {
+	if !r.embedded {
+		r.note("detached: job %s goes on", job.ID)
+		r.note("  come back with `wasmill info %s --jobmanager %s`", job.ID, r.client.URL())
+		r.note("  stop it with `wasmill cancel %s --jobmanager %s`", job.ID, r.client.URL())
+		return errInterrupted
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelLimit)
+	defer cancel()
+	end, err := cancelAndWait(ctx, r.client, job.ID)
+	if err != nil {
+		r.note("interrupted: %s", err)
+		return errInterrupted
+	}
+	r.note("interrupted: job %s (%s) is %s after %s", end.ID, end.Name, end.State, seconds(lifetime(end, time.Now())))
+	return errInterrupted
+}
+
+// end prints how the job has ended.
+func (r *running) end(job *api.Job) error {
+	if job.State != api.JobFinished {
+		if r.json {
+			_ = r.answer(job, nil)
+		}
+		return failed(job)
+	}
+	return r.answer(job, func(w io.Writer) { fmt.Fprintln(w, summary(job)) })
+}
+
+func failed(job *api.Job) *jobFailed {
+	e := &jobFailed{job: job}
+	if job.Failure != nil {
+		e.failure = *job.Failure
+	}
+	return e
+}
+
+// summary is the result in a line: FINISHED in 0.4 s: 17,141 rows in counts/ (2 files, 240 KB)
+func summary(job *api.Job) string {
+	s := fmt.Sprintf("%s in %s", job.State, seconds(lifetime(job, time.Now())))
+	for i, o := range job.Output {
+		s += []string{": ", "; "}[min(i, 1)] + outputText(o)
+	}
+	return s
+}
+
+func outputText(o api.Output) string {
+	if o.Path == "" {
+		return fmt.Sprintf("%s into %s", plural(o.Rows, "row"), o.Operator)
+	}
+	return fmt.Sprintf("%s in %s (%s, %s)", plural(o.Rows, "row"), shownDir(o.Path), plural(int64(o.Files), "file"), size(o.Bytes))
+}
+
+// shownDir writes a directory as seen from the working directory, if it is below it.
+func shownDir(path string) string {
+	if wd, err := os.Getwd(); err == nil && filepath.IsAbs(path) {
+		if rel, err := filepath.Rel(wd, path); err == nil && filepath.IsLocal(rel) {
+			path = rel
+		}
+	}
+	return strings.TrimSuffix(path, "/") + "/"
+}
