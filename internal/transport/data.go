@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -91,7 +92,7 @@ type ReceiveStream struct {
 // Read answers io.EOF when the sender closed the stream. Not reading is the back-pressure.
 func (s *ReceiveStream) Read(p []byte) (int, error) {
 	n, err := s.stream.Read(p)
-	if err != nil && !isEOF(err) {
+	if err != nil && err != io.EOF {
 		err = explain(s.peer, err)
 	}
 	return n, err

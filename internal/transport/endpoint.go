@@ -6,10 +6,8 @@ package transport
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -50,7 +48,6 @@ type Endpoint struct {
 	transport *quic.Transport
 	listener  *quic.Listener
 	server    *http3.Server
-	client    *http3.Transport
 	control   atomic.Pointer[http.Handler]
 	data      atomic.Pointer[func(*DataConn)]
 
@@ -86,7 +83,6 @@ func Listen(cfg Config) (*Endpoint, error) {
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.server = &http3.Server{Handler: http.HandlerFunc(e.serveControl), Logger: e.log, MaxHeaderBytes: 16 << 10}
-	e.client = &http3.Transport{QUICConfig: quicConfig(), Dial: e.dialControl, DisableCompression: true, Logger: e.log}
 	e.listener, err = e.transport.Listen(e.identity.ServerTLS(dataProtocol, http3.NextProtoH3), quicConfig())
 	if err != nil {
 		e.cancel()
@@ -140,10 +136,6 @@ func (e *Endpoint) HandleControl(h http.Handler) { e.control.Store(&h) }
 // return when it has ended.
 func (e *Endpoint) HandleData(serve func(*DataConn)) { e.data.Store(&serve) }
 
-// RoundTripper sends control requests from this port. It keeps one connection to each host, and opens another after that
-// one was lost.
-func (e *Endpoint) RoundTripper() http.RoundTripper { return roundTripper{e} }
-
 // DialData opens a data connection. The caller closes it.
 func (e *Endpoint) DialData(ctx context.Context, addr string) (*DataConn, error) {
 	conn, err := e.dial(ctx, addr, dataProtocol)
@@ -151,10 +143,6 @@ func (e *Endpoint) DialData(ctx context.Context, addr string) (*DataConn, error)
 		return nil, err
 	}
 	return &DataConn{Peer: addr, conn: conn}, nil
-}
-
-func (e *Endpoint) dialControl(ctx context.Context, addr string, _ *tls.Config, _ *quic.Config) (*quic.Conn, error) {
-	return e.dial(ctx, addr, http3.NextProtoH3)
 }
 
 func (e *Endpoint) dial(ctx context.Context, addr, protocol string) (*quic.Conn, error) {
@@ -207,15 +195,6 @@ func (e *Endpoint) serve(conn *quic.Conn) {
 	}
 }
 
-func (e *Endpoint) serveControl(w http.ResponseWriter, r *http.Request) {
-	h := e.control.Load()
-	if h == nil {
-		http.Error(w, "this process takes no control requests", http.StatusServiceUnavailable)
-		return
-	}
-	(*h).ServeHTTP(w, r)
-}
-
 // track says whether the endpoint is open; if not, it ends the connection.
 func (e *Endpoint) track(conn *quic.Conn) bool {
 	e.mu.Lock()
@@ -251,34 +230,6 @@ func (e *Endpoint) Close() error {
 		_ = conn.CloseWithError(0, "the process has been stopped")
 	}
 	_ = e.server.Close()
-	_ = e.client.Close()
 	e.wg.Wait()
 	return errors.Join(e.transport.Close(), e.packets.Close())
 }
-
-type roundTripper struct{ e *Endpoint }
-
-func (t roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := t.e.client.RoundTrip(r)
-	if err != nil {
-		return nil, explain(r.URL.Host, err)
-	}
-	resp.Body = body{resp.Body, r.URL.Host}
-	return resp, nil
-}
-
-// body explains what breaks a response.
-type body struct {
-	io.ReadCloser
-	peer string
-}
-
-func (b body) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err != nil && !isEOF(err) {
-		err = explain(b.peer, err)
-	}
-	return n, err
-}
-
-func isEOF(err error) bool { return err == io.EOF }
