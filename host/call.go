@@ -23,6 +23,9 @@ func (c *call) reset(step string) {
 	c.effects.Emits, c.effects.Reply = c.effects.Emits[:0], nil
 	c.effects.Watermark, c.effects.HasWatermark = abi.MinTime, false
 	c.arena.reset()
+	if cap(c.reply) > arenaKept {
+		c.reply = nil
+	}
 	c.reply, c.stderr = c.reply[:0], c.stderr[:0]
 }
 
@@ -77,14 +80,15 @@ func (i *Instance) CloseHandle(handle uint32) error {
 func (i *Instance) Process(handle uint32, h *abi.CallHeader, in Input) (*Effects, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if err := i.beginBatch("process", handle, h); err != nil {
+	outputs, err := i.beginBatch("process", handle, h)
+	if err != nil {
 		return nil, err
 	}
 	dst, err := i.room(abi.CallHeaderBytes + in.Size())
 	if err != nil {
 		return nil, err
 	}
-	i.call.outputs = i.outputs[handle]
+	i.call.outputs = outputs
 	h.Put(dst)
 	n := len(in.Encode(dst[abi.CallHeaderBytes:]))
 	i.stack = [4]uint64{uint64(handle), uint64(i.input.ptr), uint64(abi.CallHeaderBytes + n)}
@@ -95,7 +99,8 @@ func (i *Instance) Process(handle uint32, h *abi.CallHeader, in Input) (*Effects
 func (i *Instance) Keyed(handle uint32, verb abi.Verb, h *abi.CallHeader, g *abi.GroupsWriter) (*Effects, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if err := i.beginBatch("keyed", handle, h); err != nil {
+	outputs, err := i.beginBatch("keyed", handle, h)
+	if err != nil {
 		return nil, err
 	}
 	if i.exports.keyed == nil {
@@ -105,7 +110,7 @@ func (i *Instance) Keyed(handle uint32, verb abi.Verb, h *abi.CallHeader, g *abi
 	if err != nil {
 		return nil, err
 	}
-	i.call.outputs = i.outputs[handle]
+	i.call.outputs = outputs
 	h.Put(dst)
 	n := copy(dst[abi.CallHeaderBytes:], g.Bytes())
 	i.stack = [4]uint64{uint64(handle), uint64(verb), uint64(i.input.ptr), uint64(abi.CallHeaderBytes + n)}
@@ -119,16 +124,17 @@ func (i *Instance) Keyed(handle uint32, verb abi.Verb, h *abi.CallHeader, g *abi
 	return effects, nil
 }
 
-// beginBatch begins a call whose effects count.
-func (i *Instance) beginBatch(step string, handle uint32, h *abi.CallHeader) error {
+// beginBatch begins a call whose effects count, and returns where it may emit to.
+func (i *Instance) beginBatch(step string, handle uint32, h *abi.CallHeader) (outputs, error) {
 	if err := i.beginCall(step); err != nil {
-		return err
+		return nil, err
 	}
-	if _, ok := i.outputs[handle]; !ok {
-		return &Error{Kind: KindFailed, Step: step, Message: fmt.Sprintf("handle %d is not open", handle), Record: abi.None}
+	outputs, ok := i.outputs[handle]
+	if !ok {
+		return nil, &Error{Kind: KindFailed, Step: step, Message: fmt.Sprintf("handle %d is not open", handle), Record: abi.None}
 	}
 	i.wasi.setTime(h.ProcessingTime)
-	return nil
+	return outputs, nil
 }
 
 // finish ends a call whose effects count.
@@ -156,9 +162,7 @@ func (i *Instance) beginCall(step string) error {
 	case i.fuel.canceled.Load():
 		return i.die(errorf(KindCanceled, "the call was canceled"), step)
 	}
-	if i.linear != nil {
-		i.linear.refused = false
-	}
+	i.linear.refused = false
 	i.fuel.begin(i.config.CallLimit)
 	return nil
 }

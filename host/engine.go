@@ -59,7 +59,7 @@ type Engine struct {
 func NewEngine(ctx context.Context, config Config) (*Engine, error) {
 	e := &Engine{config: config.withDefaults()}
 	// Line tables are left alone: metering moves the code that they describe.
-	rc := wazero.NewRuntimeConfigCompiler().WithDebugInfoEnabled(false).WithCustomSections(true)
+	rc := wazero.NewRuntimeConfigCompiler().WithDebugInfoEnabled(false)
 	if e.config.CacheDir != "" {
 		cache, err := wazero.NewCompilationCacheWithDir(e.config.CacheDir)
 		if err != nil {

@@ -1,12 +1,15 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -314,6 +317,34 @@ func TestLoadIsTakenOverFromACallerThatGaveUp(t *testing.T) {
 	if err := <-second; err != nil {
 		t.Errorf("second: %v", err)
 	}
+}
+
+// withSection makes another module that does the same.
+func withSection(wasm []byte, name string) []byte {
+	section := append([]byte{byte(len(name))}, name...)
+	return append(append(bytes.Clone(wasm), 0, byte(len(section))), section...)
+}
+
+func TestModulesThatNobodyHoldsAreFreed(t *testing.T) {
+	e := newEngine(t, Config{})
+	const n = 2 * keptModules
+	for k := range n {
+		if _, err := e.Inspect(context.Background(), withSection(guestBytes(t, "start"), fmt.Sprint("copy ", k)), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	known := func() int {
+		e.modules.mu.Lock()
+		defer e.modules.mu.Unlock()
+		return len(e.modules.modules)
+	}
+	for range 1000 {
+		if known() == keptModules {
+			return
+		}
+		runtime.GC()
+	}
+	t.Errorf("%d modules are kept (expected %d)", known(), keptModules)
 }
 
 func TestConcurrentInstances(t *testing.T) {

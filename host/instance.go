@@ -105,17 +105,12 @@ func (m *Module) start(ctx context.Context, config InstanceConfig, fuelLimit int
 func (i *Instance) instantiate() error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	limit := uint64(i.module.engine.config.MemoryLimit)
-	for _, d := range i.module.compiled.ExportedMemories() {
-		if need := uint64(d.Min()) * pageBytes; need > limit {
-			return &Error{Kind: KindMemoryLimit, Step: "instantiate", Record: abi.None,
-				Message: fmt.Sprintf("it begins with %d bytes of memory (limit %d)", need, limit)}
-		}
+	linear, err := i.module.reserveMemory()
+	if err != nil {
+		return err
 	}
-	allocate := experimental.MemoryAllocatorFunc(func(_, maximum uint64) experimental.LinearMemory {
-		i.linear = newLinearMemory(min(maximum, limit))
-		return i.linear
-	})
+	i.linear = linear
+	allocate := experimental.MemoryAllocatorFunc(func(uint64, uint64) experimental.LinearMemory { return linear })
 	ctx := &callContext{experimental.WithMemoryAllocator(context.Background(), allocate), i}
 	i.beginCall("instantiate")
 	config := wazero.NewModuleConfig().WithName("").WithStartFunctions()
@@ -139,6 +134,20 @@ func (i *Instance) instantiate() error {
 	}
 	i.beginCall("initialize")
 	return i.endCall(i.exports.initialize.CallWithStack(&i.ctx, nil))
+}
+
+// reserveMemory reserves address space for an instance's memory, up to its own maximum or the limit.
+func (m *Module) reserveMemory() (*linearMemory, error) {
+	limit := uint64(m.engine.config.MemoryLimit)
+	memory := m.compiled.ExportedMemories()[abi.ExportMemory]
+	if need := uint64(memory.Min()) * pageBytes; need > limit {
+		return nil, &Error{Kind: KindMemoryLimit, Step: "instantiate", Record: abi.None,
+			Message: fmt.Sprintf("it begins with %d bytes of memory (limit %d)", need, limit)}
+	}
+	if pages, ok := memory.Max(); ok {
+		limit = min(limit, uint64(pages)*pageBytes)
+	}
+	return newLinearMemory(limit)
 }
 
 // maxManifestBytes bounds a manifest: some ten thousand operators.

@@ -17,17 +17,15 @@ type linearMemory struct {
 	refused   bool // the guest was denied growth: why it dies next, if it does
 }
 
-func newLinearMemory(limit uint64) *linearMemory {
-	m := new(linearMemory)
+func newLinearMemory(limit uint64) (*linearMemory, error) {
 	if limit == 0 {
-		return m
+		return new(linearMemory), nil
 	}
 	reserved, err := unix.Mmap(-1, 0, int(limit), unix.PROT_NONE, unix.MAP_ANON|unix.MAP_PRIVATE)
 	if err != nil {
-		panic(errorf(KindMemoryLimit, "reserve %d bytes of address space: %v", limit, err))
+		return nil, fmt.Errorf("reserve %d bytes of address space: %w", limit, err)
 	}
-	m.reserved = reserved
-	return m
+	return &linearMemory{reserved: reserved}, nil
 }
 
 // Reallocate implements experimental.LinearMemory: the guest grows to size, or learns that it cannot.

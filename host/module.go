@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -138,14 +139,10 @@ func (e *Engine) compileModule(ctx context.Context, id string, metered []byte) (
 		return nil, err
 	}
 	m := &Module{engine: e, id: id, compiled: compiled, imports: len(compiled.ImportedFunctions())}
+	m.section = bytes.Clone(customSection(metered, abi.ManifestSection))
 	if !hasImport(compiled.ImportedFunctions(), meter.ImportModule, meter.ImportName) {
 		compiled.Close(ctx)
 		return nil, errUnmetered
-	}
-	for _, s := range compiled.CustomSections() {
-		if s.Name() == abi.ManifestSection {
-			m.section = s.Data()
-		}
 	}
 	runtime.AddCleanup(m, func(c wazero.CompiledModule) {
 		c.Close(context.Background())

@@ -45,7 +45,7 @@ func (i *Instance) explain(e *Error) {
 	} else if line := firstLine(e.Output); line != "" {
 		e.Message += ": " + line
 	}
-	if i.linear != nil && i.linear.refused {
+	if i.linear.refused {
 		e.Kind = KindMemoryLimit
 		e.Message = fmt.Sprintf("memory may not grow beyond %d bytes; %s", len(i.linear.reserved), e.Message)
 	}
