@@ -221,7 +221,8 @@ func (i *Instance) Manifest() *abi.Manifest { return i.manifest }
 // ManifestID returns the SHA-256 of the manifest's bytes, in hex.
 func (i *Instance) ManifestID() string { return i.manifestID }
 
-// Close waits for the call that runs and frees the instance. Views that calls returned stay valid.
+// Close waits for the call that runs (Cancel it first, if it may spin) and frees the instance. What calls returned stays
+// valid: it is in memory of the host.
 func (i *Instance) Close(ctx context.Context) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
