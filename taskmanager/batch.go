@@ -1,0 +1,44 @@
+package taskmanager
+
+import (
+	"errors"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/wasmill/wasmill/abi"
+)
+
+// batch is records on their way through a chain. Who made it owns it; it is valid while those it is passed to run.
+type batch struct {
+	abi.Batch
+	encoded []byte       // the same records encoded, nil when they are not
+	builder *abi.Builder // that the records were collected in, nil when there is none
+	lane    int          // channel that they came by, for watermarks; 0 behind an operator that makes records of its own
+	split   uint32       // number of the split that they come from, abi.None behind an exchange
+	from    string       // what they are counted in: "split a.txt[0:100]"
+	first   int64        // number there of the first record, from 1
+	hashed  []uint64     // memory for hashes
+}
+
+var errNoKeys = errors.New("partition by key: the records have no key")
+
+// hashes are the key hashes of the records: those that came with the batch, or computed here, once.
+func (b *batch) hashes() ([]uint64, error) {
+	if b.Hashes != nil {
+		return b.Hashes, nil
+	}
+	if b.KeyOffs == nil {
+		return nil, errNoKeys
+	}
+	if cap(b.hashed) < b.N {
+		b.hashed = make([]uint64, max(b.N, 2*cap(b.hashed)))
+	}
+	h := b.hashed[:b.N]
+	start := b.KeyOffs[0]
+	for i, end := range b.KeyOffs[1:] {
+		h[i] = xxhash.Sum64(b.Keys[start:end])
+		start = end
+	}
+	b.Hashes = h
+	return h, nil
+}

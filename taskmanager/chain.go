@@ -1,0 +1,297 @@
+package taskmanager
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/taskmanager/operator"
+	"github.com/wasmill/wasmill/taskmanager/state"
+)
+
+// chain is the running form of a plan: its steps, wired. One goroutine, the task's, uses it.
+type chain struct {
+	plan      *plan
+	lanes     int    // channels of the input, 1 for a source
+	entry     outlet // where the task's input goes
+	watermark int64  // of the task's input
+	nodes     []node // every step, those upstream first
+	guests    []*guest
+	edges     []*edge
+	sinks     []*sinkStep
+	assigners []*assigner // those whose lanes are the input's
+	store     state.Store
+	time      taskTime
+	metrics   *taskMetrics
+}
+
+// taskTime is the time of the batch at hand, asked of the clock once a batch.
+type taskTime struct {
+	now time.Time
+	ms  int64
+}
+
+func (t *taskTime) set(now time.Time) { t.now, t.ms = now, now.UnixMilli() }
+
+// node is a step and the watermark before it.
+type node struct {
+	step      step
+	watermark *int64
+	seen      int64
+	assigns   bool // the watermark behind it moves by itself
+}
+
+// chainParts is what a chain needs made for it.
+type chainParts interface {
+	guest(module graph.ModuleID, m *taskMetrics) (*guest, error)
+	edge(index int, cols abi.Columns, m *taskMetrics) (*edge, error)
+	sink(op int) (connector.Sink, connector.SinkTask, error)
+	store() state.Store
+	bounded() bool          // every source of the job ends
+	header() abi.CallHeader // of every call
+}
+
+// newChain wires the plan's steps. Nothing is opened yet.
+func newChain(p *plan, lanes int, parts chainParts, m *taskMetrics) (*chain, error) {
+	c := &chain{plan: p, lanes: lanes, watermark: abi.MinTime, store: parts.store(), metrics: m}
+	for s := range p.steps {
+		st, err := c.newStep(s, parts)
+		if err != nil {
+			return nil, err
+		}
+		c.nodes = append(c.nodes, node{step: st, watermark: c.mark(p.steps[s].upstream), seen: abi.MinTime, assigns: p.steps[s].assigns})
+	}
+	edges := map[int]*edge{}
+	for _, i := range p.exec.Chains[p.chain].Outputs {
+		e := p.exec.Edges[i]
+		made, err := parts.edge(i, p.needs[e.ToOperator], m)
+		if err != nil {
+			return nil, err
+		}
+		edges[i] = made
+		c.edges = append(c.edges, made)
+		c.nodes = append(c.nodes, node{step: made, watermark: c.mark(source{e.FromOperator, e.Side}), seen: abi.MinTime})
+	}
+	c.wire(edges)
+	return c, nil
+}
+
+// newStep makes step s, not yet wired to those behind it.
+func (c *chain) newStep(s int, parts chainParts) (step, error) {
+	op := &c.plan.graph.Operators[c.plan.steps[s].operators[0]]
+	var h *handle
+	if op.Function != nil {
+		var err error
+		if h, err = c.newHandle(s, parts); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case op.Kind == abi.OperatorSink:
+		sink, task, err := parts.sink(c.plan.steps[s].operators[0])
+		if err != nil {
+			return nil, err
+		}
+		st := &sinkStep{name: op.Name, sink: sink, task: task, time: &c.time, metrics: c.metrics}
+		c.sinks = append(c.sinks, st)
+		return st, nil
+	case isKeyed(op.Kind):
+		return c.newKeyed(op, h, parts)
+	}
+	st := &guestStep{handle: h, header: parts.header(), time: &c.time, input: abi.MinTime, passed: abi.MinTime, assigned: abi.MinTime}
+	if c.plan.steps[s].assigns {
+		st.assigner = c.newAssigner(s)
+	}
+	return st, nil
+}
+
+func (c *chain) newHandle(s int, parts chainParts) (*handle, error) {
+	module := c.plan.graph.Operators[c.plan.steps[s].operators[0]].Function.Module
+	var g *guest
+	for _, have := range c.guests {
+		if have.module == module {
+			g = have
+		}
+	}
+	if g == nil {
+		var err error
+		if g, err = parts.guest(module, c.metrics); err != nil {
+			return nil, err
+		}
+		c.guests = append(c.guests, g)
+	}
+	h := &handle{guest: g, number: uint32(len(g.handles) + 1), names: c.plan.names(s)}
+	h.functions, _ = c.plan.handle(s)
+	g.handles = append(g.handles, h)
+	return h, nil
+}
+
+func (c *chain) newKeyed(op *graph.Operator, h *handle, parts chainParts) (step, error) {
+	key, value := codecs(c.plan.graph, source{op.Inputs[0].From, op.Inputs[0].Side})
+	st := &keyedStep{name: op.Name, handle: h, header: parts.header(), time: &c.time, received: abi.MinTime, passed: abi.MinTime, metrics: c.metrics}
+	made, err := operator.New(operator.Config{
+		UID: op.UID, Kind: op.Kind, Window: op.Window, Key: key, Value: value, Output: op.Output, Function: op.Declared,
+		Final: parts.bounded(), Store: c.store, Guest: st,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("operator %q: %w", op.Name, err)
+	}
+	st.op = made
+	return st, nil
+}
+
+// newAssigner makes the assigner of step s. Behind a keyed operator records have no channel any more, and one lane.
+func (c *chain) newAssigner(s int) *assigner {
+	var strategy *abi.Watermarks
+	for _, i := range c.plan.steps[s].operators {
+		if op := &c.plan.graph.Operators[i]; op.Kind == abi.OperatorTimestamp {
+			strategy = op.Watermarks
+		}
+	}
+	for i := c.plan.steps[s].upstream.operator; ; {
+		at := c.plan.stepOf(i)
+		if at < 0 {
+			a := newAssigner(c.lanes, strategy)
+			c.assigners = append(c.assigners, a)
+			return a
+		}
+		if _, keyed := c.nodes[at].step.(*keyedStep); keyed {
+			return newAssigner(1, strategy)
+		}
+		i = c.plan.steps[at].upstream.operator
+	}
+}
+
+// mark is the watermark of an output.
+func (c *chain) mark(out source) *int64 {
+	s := c.plan.stepOf(out.operator)
+	if s < 0 {
+		return &c.watermark
+	}
+	switch st := c.nodes[s].step.(type) {
+	case *keyedStep:
+		return &st.passed
+	case *guestStep:
+		if c.plan.behindTimestamp(s, out.operator) {
+			return &st.assigned
+		}
+		return &st.passed
+	}
+	panic(fmt.Sprintf("operator %d has no output", out.operator))
+}
+
+// wire connects every output with the steps that take it.
+func (c *chain) wire(edges map[int]*edge) {
+	if c.plan.entry >= 0 {
+		c.entry = c.outlet(source{c.plan.entry, 0}, edges)
+	} else {
+		c.entry = outlet{steps: []step{c.nodes[0].step}}
+	}
+	for s := range c.plan.steps {
+		head := c.plan.steps[s].operators[0]
+		switch st := c.nodes[s].step.(type) {
+		case *guestStep:
+			st.emitter = c.emitter(s, edges)
+		case *keyedStep:
+			st.outlet = c.outlet(source{head, 0}, edges)
+			st.out = abi.NewBuilder(c.plan.wanted(source{head, 0}))
+			st.results.split, st.results.from = abi.None, fmt.Sprintf("the output of %q", st.name)
+			if st.handle != nil {
+				st.emitter = c.emitter(s, edges)
+				st.emitter.out.split = abi.None
+			}
+		}
+	}
+}
+
+func (c *chain) outlet(out source, edges map[int]*edge) outlet {
+	var o outlet
+	steps, indices := c.plan.takers(out)
+	for _, s := range steps {
+		o.steps = append(o.steps, c.nodes[s].step)
+	}
+	for _, i := range indices {
+		o.steps = append(o.steps, edges[i])
+	}
+	return o
+}
+
+func (c *chain) emitter(s int, edges map[int]*edge) emitter {
+	var m emitter
+	_, outputs := c.plan.handle(s)
+	for _, out := range outputs {
+		m.outlets = append(m.outlets, c.outlet(out, edges))
+		m.from = append(m.from, fmt.Sprintf("the output of %q", c.plan.graph.Operators[out.operator].Name))
+	}
+	m.made = make([]int64, len(outputs))
+	m.copied = c.plan.callsAgain(s)
+	return m
+}
+
+// process takes a batch of the task's input through all steps.
+func (c *chain) process(b *batch) error { return c.entry.emit(b) }
+
+// advance takes watermarks as far as they go. While it answers more, the chain takes no input and is to be asked again.
+func (c *chain) advance() (more bool, err error) {
+	for i := range c.nodes {
+		n := &c.nodes[i]
+		watermark := *n.watermark
+		if watermark == n.seen && !n.assigns {
+			continue
+		}
+		if more, err := n.step.advance(watermark); more || err != nil {
+			return more, err
+		}
+		n.seen = watermark
+	}
+	return false, nil
+}
+
+// flush sends what the edges have collected.
+func (c *chain) flush() {
+	for _, e := range c.edges {
+		e.flush()
+	}
+}
+
+// full says that an output takes nothing more for now.
+func (c *chain) full() bool {
+	for _, e := range c.edges {
+		if e.full() {
+			return true
+		}
+	}
+	return false
+}
+
+// broken is why an output takes nothing more for ever.
+func (c *chain) broken() error {
+	for _, e := range c.edges {
+		if err := e.broken(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ready is when the sinks take more.
+func (c *chain) ready() time.Time {
+	var at time.Time
+	for _, s := range c.sinks {
+		if s.ready.After(at) {
+			at = s.ready
+		}
+	}
+	return at
+}
+
+// fuel is what the guests have used.
+func (c *chain) fuel() int64 {
+	n := int64(0)
+	for _, g := range c.guests {
+		n += g.fuel()
+	}
+	return n
+}

@@ -1,0 +1,40 @@
+package taskmanager
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/wire"
+)
+
+// Commit makes what the sinks of a job have prepared visible, or removes what earlier attempts left behind. It may be
+// called again after it was done, in part or in whole.
+func (tm *TaskManager) Commit(ctx context.Context, c *wire.Commit) error {
+	if err := tm.adopt(c.Epoch); err != nil {
+		return err
+	}
+	for _, i := range c.Graph.Sinks() {
+		op := &c.Graph.Operators[i]
+		sink, err := tm.config.Connectors.Sink(op.Connector)
+		if err != nil {
+			return inOperator(op.Name, wire.KindInput, err)
+		}
+		if c.Abort {
+			if err := sink.Abort(ctx, string(c.Job), uint32(c.Attempt)); err != nil {
+				return inOperator(op.Name, wire.KindIO, fmt.Errorf("remove what earlier attempts left: %w", err))
+			}
+			continue
+		}
+		var own []connector.Committable
+		for _, p := range c.Prepared {
+			if p.Operator == op.Name {
+				own = append(own, p)
+			}
+		}
+		if err := sink.Commit(ctx, string(c.Job), c.Checkpoint, own); err != nil {
+			return inOperator(op.Name, wire.KindIO, fmt.Errorf("commit checkpoint %d: %w", c.Checkpoint, err))
+		}
+	}
+	return nil
+}

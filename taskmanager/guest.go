@@ -1,0 +1,209 @@
+package taskmanager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/host"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/wire"
+	"github.com/wasmill/wasmill/taskmanager/operator"
+)
+
+// sandbox is what a task needs of a *host.Instance.
+type sandbox interface {
+	Manifest() *abi.Manifest
+	Open(handle uint32, h *abi.Handle) error
+	Process(handle uint32, h *abi.CallHeader, in host.Input) (*host.Effects, error)
+	Keyed(handle uint32, verb abi.Verb, h *abi.CallHeader, g *abi.GroupsWriter) (*host.Effects, error)
+	Cancel()
+	Fuel() int64
+	Close(ctx context.Context) error
+}
+
+// guest is what a task has of one module: an instance, replaced when it dies, with every handle that the task's steps
+// call. All methods but cancel are for the task's goroutine.
+type guest struct {
+	module  graph.ModuleID
+	start   func(ctx context.Context) (sandbox, error) // a fresh instance
+	handles []*handle
+	metrics *taskMetrics
+	running string // the operators of the call that runs, which is whom the guest's logs come from
+	spent   int64  // fuel of the instances before this one
+
+	mu       sync.Mutex
+	box      sandbox // guarded by mu for cancel; set by the task's goroutine
+	canceled bool
+}
+
+// handle is functions that were composed, under the number that they have in the guest.
+type handle struct {
+	guest     *guest
+	number    uint32
+	names     string // of the operators, for people: "split -> word"
+	functions abi.Handle
+}
+
+// open starts the first instance.
+func (g *guest) open(ctx context.Context) error {
+	box, err := g.start(ctx)
+	if err != nil {
+		return g.unusable(err)
+	}
+	g.mu.Lock()
+	g.box = box
+	canceled := g.canceled
+	g.mu.Unlock()
+	if canceled {
+		box.Cancel()
+	}
+	for _, h := range g.handles {
+		if err := box.Open(h.number, &h.functions); err != nil {
+			return g.unusable(fmt.Errorf("open %s: %w", h.names, err))
+		}
+	}
+	return nil
+}
+
+// unusable is the failure of a module that does not start.
+func (g *guest) unusable(err error) error {
+	var known *wire.Failure
+	if errors.As(err, &known) {
+		return err
+	}
+	kind := wire.KindModule
+	var e *host.Error
+	if errors.As(err, &e) && e.Kind == host.KindCanceled || errors.Is(err, context.Canceled) {
+		kind = wire.KindCanceled
+	}
+	return refuse(kind, "start module %.12s: %v", g.module, err)
+}
+
+// cancel ends the call that runs, or the next one. Any goroutine may call it.
+func (g *guest) cancel() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.canceled = true
+	if g.box != nil {
+		g.box.Cancel()
+	}
+}
+
+// close frees the instance.
+func (g *guest) close() {
+	g.mu.Lock()
+	box := g.box
+	g.box = nil
+	g.mu.Unlock()
+	if box != nil {
+		g.spent += box.Fuel()
+		box.Close(context.Background())
+	}
+}
+
+// renew replaces a dead instance.
+func (g *guest) renew() error {
+	g.close()
+	return g.open(context.Background()) // cancel ends it
+}
+
+func (g *guest) fuel() int64 {
+	if g.box == nil {
+		return g.spent
+	}
+	return g.spent + g.box.Fuel()
+}
+
+// process calls the handle's functions with a batch.
+func (h *handle) process(header *abi.CallHeader, in host.Input) (*host.Effects, error) {
+	h.guest.running = h.names
+	return h.guest.box.Process(h.number, header, in)
+}
+
+// keyed calls the handle's keyed function with groups.
+func (h *handle) keyed(verb abi.Verb, header *abi.CallHeader, groups *abi.GroupsWriter) (*host.Effects, error) {
+	h.guest.running = h.names
+	return h.guest.box.Keyed(h.number, verb, header, groups)
+}
+
+// unit says what a record or group is called, and shows its bytes.
+type unit func(i int) (name string, data []byte)
+
+// retry follows a call for n units that died with err. A guest may have died of what it did before, so the call is made
+// once more as it was, on a fresh instance if need be; dead again, it is cut into halves, until it passes or the one
+// record that kills it is found. What a call that passed has done stays done.
+func (h *handle) retry(err error, n int, call func(lo, hi int) error, name unit) error {
+	if again, final := h.decide(err); !again {
+		return final
+	}
+	if err = h.call(err, 0, n, call); err == nil {
+		return nil
+	}
+	return h.halve(err, 0, n, call, name)
+}
+
+// decide says whether trying again can help; if not, what the failure is.
+func (h *handle) decide(err error) (again bool, final error) {
+	var e *host.Error
+	if !errors.As(err, &e) {
+		var reply *operator.ReplyError
+		if errors.As(err, &reply) {
+			return true, nil
+		}
+		return false, err
+	}
+	if e.Kind == host.KindCanceled {
+		return false, guestFailure(h.names, e, "", nil)
+	}
+	return true, nil
+}
+
+// call repeats a call for [lo, hi) after the guest has died with err.
+func (h *handle) call(err error, lo, hi int, call func(lo, hi int) error) error {
+	var e *host.Error
+	if !errors.As(err, &e) || e.Kind.Poisoned() {
+		if err := h.guest.renew(); err != nil {
+			return err
+		}
+	}
+	return call(lo, hi)
+}
+
+// halve finds what in [lo, hi) kills the guest, which it has just done with err.
+func (h *handle) halve(err error, lo, hi int, call func(lo, hi int) error, name unit) error {
+	again, final := h.decide(err)
+	if !again {
+		return final
+	}
+	var e *host.Error
+	if !errors.As(err, &e) {
+		e = &host.Error{Kind: host.KindRefused, Message: err.Error(), Record: abi.None}
+	}
+	switch {
+	case !divisible(e.Kind):
+		return guestFailure(h.names, e, "", nil)
+	case hi-lo <= 1:
+		record, data := name(lo)
+		return guestFailure(h.names, e, record, data)
+	}
+	mid := lo + (hi-lo)/2
+	if err = h.call(err, lo, mid, call); err != nil {
+		return h.halve(err, lo, mid, call, name)
+	}
+	if err = call(mid, hi); err != nil {
+		return h.halve(err, mid, hi, call, name)
+	}
+	return nil
+}
+
+// divisible says whether an end of this kind may be one record's fault.
+func divisible(k host.Kind) bool {
+	switch k {
+	case host.KindTimeLimit, host.KindStackLimit, host.KindMemoryLimit, host.KindManifest, host.KindUnsupported:
+		return false
+	}
+	return true
+}

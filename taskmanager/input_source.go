@@ -1,0 +1,109 @@
+package taskmanager
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/wire"
+)
+
+// sourceInput reads splits, one after the other, as the JobMaster gives them out.
+type sourceInput struct {
+	operator  *graph.Operator
+	source    connector.Source
+	nextSplit func(ctx context.Context) (*wire.SplitAssignment, error)
+	chain     *chain
+	assigner  *assigner        // of the source's own timestamps
+	reader    connector.Reader // of the split at hand, nil between splits
+	builder   *abi.Builder
+	batch     batch
+	done      bool
+}
+
+func newSourceInput(op *graph.Operator, src connector.Source, c *chain, nextSplit func(context.Context) (*wire.SplitAssignment, error)) *sourceInput {
+	return &sourceInput{
+		operator: op, source: src, nextSplit: nextSplit, chain: c,
+		assigner: newAssigner(1, op.Watermarks), builder: abi.NewBuilder(src.Columns()),
+	}
+}
+
+func (in *sourceInput) next(ctx context.Context, now time.Time) (bool, time.Time, error) {
+	if in.reader == nil {
+		in.chain.flush() // the answer may take a while
+		return false, time.Time{}, in.open(ctx)
+	}
+	in.builder.Reset()
+	p, err := in.reader.Poll(in.builder, batchRecords, batchBytes, now)
+	if err != nil {
+		return false, time.Time{}, inOperator(in.operator.Name, wire.KindIO, fmt.Errorf("read %s: %w", in.batch.from, err))
+	}
+	in.chain.metrics.inputRead.Add(p.Read)
+	if in.builder.Len() > 0 {
+		if err := in.take(); err != nil {
+			return false, time.Time{}, err
+		}
+	}
+	switch {
+	case p.Done:
+		err := in.reader.Close()
+		in.reader = nil
+		if err != nil {
+			return false, time.Time{}, inOperator(in.operator.Name, wire.KindIO, fmt.Errorf("close %s: %w", in.batch.from, err))
+		}
+	case in.builder.Len() == 0 && p.Read == 0:
+		return true, p.Wake, nil
+	}
+	return false, time.Time{}, nil
+}
+
+// open begins the next split, or ends the input when there is none.
+func (in *sourceInput) open(ctx context.Context) error {
+	a, err := in.nextSplit(ctx)
+	if err != nil {
+		return err
+	}
+	if a.Split == nil {
+		in.done, in.chain.watermark = true, abi.MaxTime
+		return nil
+	}
+	r, err := in.source.Open(ctx, *a.Split)
+	if err != nil {
+		return inOperator(in.operator.Name, wire.KindIO, fmt.Errorf("open split %s: %w", a.Split.ID, err))
+	}
+	in.reader = r
+	in.batch.split, in.batch.from, in.batch.first = a.Index, "split "+a.Split.ID, 1
+	in.assigner.beginSplit(a.Ordered, a.Last)
+	for _, behind := range in.chain.assigners {
+		behind.beginSplit(a.Ordered, a.Last)
+	}
+	return nil
+}
+
+func (in *sourceInput) take() error {
+	b := &in.batch
+	in.builder.View(&b.Batch)
+	b.builder = in.builder
+	in.chain.metrics.in(b.N, in.builder.Bytes())
+	in.assigner.observe(0, newest(&b.Batch))
+	if err := in.chain.process(b); err != nil {
+		return err
+	}
+	b.first += int64(b.N)
+	in.chain.watermark = in.assigner.watermark()
+	return nil
+}
+
+func (in *sourceInput) ended() bool { return in.done }
+
+func (in *sourceInput) close() error {
+	if in.reader == nil {
+		return nil
+	}
+	r := in.reader
+	in.reader = nil
+	return r.Close()
+}

@@ -1,0 +1,178 @@
+package taskmanager
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/connector"
+)
+
+// loop runs a chain: one goroutine that takes a batch, brings it through all steps, and never blocks in a write. It
+// takes no new batch while an output is full or a sink is not ready; then, and when there is no input, it waits to be
+// woken.
+type loop struct {
+	chain    *chain
+	input    input
+	wake     <-chan struct{} // says: look again
+	maxDelay time.Duration   // for a record to wait for others before it is sent
+	metrics  *taskMetrics
+
+	timer   *time.Timer
+	mark    time.Time // up to which time has been accounted for
+	flushed time.Time
+	firing  bool // the chain is not done with the last watermark
+	nudged  bool // wake has been taken
+}
+
+// run takes all input through the chain, ends its outputs, and returns what its sinks have prepared. It returns early
+// when ctx ends or something fails.
+func (l *loop) run(ctx context.Context) ([]connector.Committable, error) {
+	l.timer = time.NewTimer(time.Hour)
+	defer l.timer.Stop()
+	l.mark = time.Now()
+	l.flushed = l.mark
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		done, err := l.turn(ctx)
+		if err != nil {
+			return nil, l.cause(ctx, err)
+		}
+		if done {
+			return l.end(ctx)
+		}
+	}
+}
+
+// turn does one thing: a wait, a batch, or a part of what a watermark has made due.
+func (l *loop) turn(ctx context.Context) (done bool, err error) {
+	now := time.Now()
+	l.account(now)
+	l.chain.time.set(now)
+	if l.woken() {
+		if err := l.chain.broken(); err != nil {
+			return false, channelFailure(err)
+		}
+	}
+	if now.Sub(l.flushed) >= l.maxDelay {
+		l.flush(now)
+	}
+	if l.chain.full() {
+		l.wait(ctx, l.flushed.Add(l.maxDelay), &l.metrics.blockedNs)
+		return false, nil
+	}
+	if ready := l.chain.ready(); ready.After(now) {
+		l.flush(now)
+		l.wait(ctx, ready, &l.metrics.blockedNs)
+		return false, nil
+	}
+	if l.firing {
+		l.firing, err = l.chain.advance()
+		return false, err
+	}
+	if l.input.ended() {
+		return true, nil
+	}
+	idle, again, err := l.input.next(ctx, now)
+	if err != nil {
+		return false, err
+	}
+	if idle {
+		l.flush(now)
+		l.wait(ctx, again, nil)
+		return false, nil
+	}
+	l.firing, err = l.chain.advance()
+	l.metrics.watermark.Store(l.chain.watermark)
+	return false, err
+}
+
+// woken says whether somebody has woken the task since it was last asked.
+func (l *loop) woken() bool {
+	was := l.nudged
+	l.nudged = false
+	select {
+	case <-l.wake:
+		return true
+	default:
+		return was
+	}
+}
+
+// cause is what an error comes from: being cancelled makes others fail.
+func (l *loop) cause(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+// end follows the last record and watermark.
+func (l *loop) end(ctx context.Context) ([]connector.Committable, error) {
+	var prepared []connector.Committable
+	for _, s := range l.chain.sinks {
+		p, err := s.prepare(ctx)
+		if err != nil {
+			return nil, l.cause(ctx, err)
+		}
+		prepared = append(prepared, p...)
+	}
+	for _, e := range l.chain.edges {
+		e.end()
+	}
+	l.metrics.watermark.Store(abi.MaxTime)
+	l.account(time.Now())
+	return prepared, nil
+}
+
+func (l *loop) flush(now time.Time) {
+	l.chain.flush()
+	l.flushed = now
+}
+
+// wait blocks until the task is woken, cancelled, or until has come; the zero time never comes. The time goes to account,
+// unless that is nil.
+func (l *loop) wait(ctx context.Context, until time.Time, account interface{ Add(int64) int64 }) {
+	begun := time.Now()
+	l.account(begun)
+	var timer <-chan time.Time
+	if !until.IsZero() {
+		l.timer.Reset(max(until.Sub(begun), 0))
+		timer = l.timer.C
+	}
+	select {
+	case <-ctx.Done():
+	case <-timer:
+	case <-l.wake:
+		l.nudged = true
+	}
+	l.mark = time.Now()
+	if account != nil {
+		account.Add(int64(l.mark.Sub(begun)))
+	}
+}
+
+// account counts the time since the last mark as busy.
+func (l *loop) account(now time.Time) {
+	l.metrics.busyNs.Add(int64(now.Sub(l.mark)))
+	l.metrics.fuel.Store(l.chain.fuel())
+	l.mark = now
+}
+
+func (l *loop) close() error { return errors.Join(l.input.close(), l.chain.close()) }
+
+// close frees what the chain holds, but for its channels.
+func (c *chain) close() error {
+	var errs []error
+	for _, g := range c.guests {
+		g.close()
+	}
+	for _, s := range c.sinks {
+		errs = append(errs, s.close())
+	}
+	errs = append(errs, c.store.Close())
+	return errors.Join(errs...)
+}

@@ -1,0 +1,73 @@
+package taskmanager
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/wire"
+)
+
+// taskMetrics is what a task counts. Its goroutine writes, anyone reads, no lock is involved.
+type taskMetrics struct {
+	recordsIn, recordsOut, bytesIn, bytesOut atomic.Int64
+	inputRead, busyNs, blockedNs             atomic.Int64
+	watermark, fuel, late, state, restarts   atomic.Int64
+}
+
+func newTaskMetrics() *taskMetrics {
+	m := &taskMetrics{}
+	m.watermark.Store(abi.MinTime)
+	return m
+}
+
+func (m *taskMetrics) in(records, bytes int) {
+	m.recordsIn.Add(int64(records))
+	m.bytesIn.Add(int64(bytes))
+}
+
+func (m *taskMetrics) out(records, bytes int) {
+	m.recordsOut.Add(int64(records))
+	m.bytesOut.Add(int64(bytes))
+}
+
+// fill sets the figures of w.
+func (m *taskMetrics) fill(w *wire.TaskMetrics) {
+	w.RecordsIn, w.RecordsOut = m.recordsIn.Load(), m.recordsOut.Load()
+	w.BytesIn, w.BytesOut = m.bytesIn.Load(), m.bytesOut.Load()
+	w.InputRead, w.BusyNs, w.BlockedNs = m.inputRead.Load(), m.busyNs.Load(), m.blockedNs.Load()
+	w.Watermark, w.Fuel = m.watermark.Load(), m.fuel.Load()
+}
+
+// guestMetrics is what a task's guests count under names of their own.
+type guestMetrics struct {
+	mu     sync.Mutex
+	values map[string]int64 // guarded by mu
+}
+
+// keptMetrics bounds the names that one task's guests may use.
+const keptMetrics = 64
+
+func (g *guestMetrics) apply(kind abi.MetricKind, name string, value int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	old, known := g.values[name]
+	if !known && len(g.values) >= keptMetrics {
+		return
+	}
+	if g.values == nil {
+		g.values = map[string]int64{}
+	}
+	if kind == abi.MetricCounter {
+		value += old
+	}
+	g.values[name] = value
+}
+
+func (g *guestMetrics) each(visit func(name string, value int64)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for name, value := range g.values {
+		visit(name, value)
+	}
+}

@@ -1,0 +1,188 @@
+package taskmanager
+
+import (
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/taskmanager/exchange"
+)
+
+// A builder is sent when it has about this many records or bytes: large enough that what a batch costs does not count,
+// small enough to stay in the cache.
+const (
+	batchRecords = 1024
+	batchBytes   = 64 << 10
+)
+
+// edge sends records to the subtasks of another chain: it is the last step of a branch.
+type edge struct {
+	network   *exchange.Network
+	partition graph.Partition
+	senders   []*exchange.Sender
+	builders  []*abi.Builder // one a sender; for broadcast, one for all
+	next      int            // sender of the next batch, for rebalance
+	targets   []uint16       // sender by key group
+	mask      uint64         // of the hash, when the number of key groups is a power of two
+	rows      [][]uint32     // scratch: records of the batch by sender
+
+	seen    int64 // the newest watermark, which passes with the next flush
+	passed  int64 // the one that was sent
+	metrics *taskMetrics
+}
+
+// newEdge makes an edge to senders, one a subtask of the receiving chain, in their order.
+func newEdge(network *exchange.Network, partition graph.Partition, senders []*exchange.Sender, cols abi.Columns, groups int, m *taskMetrics) *edge {
+	e := &edge{network: network, partition: partition, senders: senders, seen: abi.MinTime, passed: abi.MinTime, metrics: m}
+	builders := len(senders)
+	if partition == graph.Broadcast {
+		builders = 1
+	}
+	for range builders {
+		e.builders = append(e.builders, abi.NewBuilder(cols))
+	}
+	if partition != graph.Hash {
+		return e
+	}
+	e.rows = make([][]uint32, len(senders))
+	e.targets = make([]uint16, groups)
+	for g := range e.targets {
+		e.targets[g] = uint16(graph.SubtaskOf(graph.KeyGroup(g), len(senders), groups))
+	}
+	if groups&(groups-1) == 0 {
+		e.mask = uint64(groups - 1)
+	}
+	return e
+}
+
+func (e *edge) process(b *batch) error {
+	if b.N == 0 {
+		return nil
+	}
+	var hashes []uint64
+	if e.partition == graph.Hash || e.builders[0].Columns()&abi.ColumnHashes != 0 {
+		var err error
+		if hashes, err = b.hashes(); err != nil {
+			return err
+		}
+	}
+	switch {
+	case e.partition == graph.Hash && len(e.senders) > 1:
+		e.scatter(b, hashes)
+	case e.partition == graph.Rebalance:
+		e.appendAll(e.next, b, hashes)
+		e.next = (e.next + 1) % len(e.senders)
+	default:
+		e.appendAll(0, b, hashes)
+	}
+	return nil
+}
+
+// scatter deals the records out by key group, sender by sender.
+func (e *edge) scatter(b *batch, hashes []uint64) {
+	rows := e.rows
+	for i := range rows {
+		rows[i] = rows[i][:0]
+	}
+	if e.mask != 0 {
+		for i, h := range hashes {
+			t := e.targets[h&e.mask]
+			rows[t] = append(rows[t], uint32(i))
+		}
+	} else {
+		for i, h := range hashes {
+			t := e.targets[h%uint64(len(e.targets))]
+			rows[t] = append(rows[t], uint32(i))
+		}
+	}
+	for to, r := range rows {
+		if len(r) > 0 {
+			e.builders[to].AppendRows(&b.Batch, r, hashes)
+			e.sendFull(to)
+		}
+	}
+}
+
+func (e *edge) appendAll(to int, b *batch, hashes []uint64) {
+	e.builders[to].AppendRange(&b.Batch, 0, b.N, hashes)
+	e.sendFull(to)
+}
+
+func (e *edge) sendFull(to int) {
+	if w := e.builders[to]; w.Len() >= batchRecords || w.Bytes() >= batchBytes {
+		e.send(to)
+	}
+}
+
+// send encodes builder number to and hands it to its channel, or to all of them for broadcast.
+func (e *edge) send(to int) {
+	w := e.builders[to]
+	size := w.Size()
+	e.metrics.out(w.Len(), size)
+	buf := e.network.NewBuffer(size)
+	w.Encode(buf.Bytes())
+	w.Reset()
+	if e.partition != graph.Broadcast {
+		e.senders[to].Send(buf)
+		return
+	}
+	for _, s := range e.senders[1:] {
+		buf.Retain()
+		s.Send(buf)
+	}
+	e.senders[0].Send(buf)
+}
+
+// advance remembers the watermark: it passes when what was collected before it is sent.
+func (e *edge) advance(watermark int64) (bool, error) {
+	e.seen = watermark
+	return false, nil
+}
+
+// flush sends what has been collected, then the watermark.
+func (e *edge) flush() {
+	for i, w := range e.builders {
+		if w.Len() > 0 {
+			e.send(i)
+		}
+	}
+	if e.seen == e.passed {
+		return
+	}
+	e.passed = e.seen
+	for _, s := range e.senders {
+		s.Watermark(e.seen)
+	}
+}
+
+// end sends everything and says that no more will come.
+func (e *edge) end() {
+	e.flush()
+	for _, s := range e.senders {
+		s.End()
+	}
+}
+
+// full says that a channel is over its limit.
+func (e *edge) full() bool {
+	for _, s := range e.senders {
+		if s.Full() {
+			return true
+		}
+	}
+	return false
+}
+
+// broken is why a channel cannot be sent to, nil when all can.
+func (e *edge) broken() error {
+	for _, s := range e.senders {
+		if err := s.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *edge) close() {
+	for _, s := range e.senders {
+		s.Close()
+	}
+}

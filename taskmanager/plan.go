@@ -1,0 +1,271 @@
+package taskmanager
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/taskmanager/operator"
+)
+
+// A plan cuts a chain into steps: what runs one after the other in a task. Functions of one module that follow each other
+// are one step, and so one call into the guest. It is pure: the same graph gives the same plan on every TaskManager.
+type plan struct {
+	graph *graph.JobGraph
+	exec  *graph.ExecutionGraph
+	chain int
+	needs []abi.Columns // by operator: the columns that it needs of its input
+	steps []planStep
+	entry int // operator whose records come from outside of the steps (a source, a union), -1 without
+}
+
+// planStep is one step of a plan.
+type planStep struct {
+	operators []int  // the head first; a guest's may branch
+	upstream  source // output that it takes its records from
+	assigns   bool   // a timestamp function is among them
+}
+
+// source is one output of an operator.
+type source struct{ operator, side int }
+
+// sinkColumns answers which columns the sink operator op needs.
+type sinkColumns func(op int) (abi.Columns, error)
+
+func newPlan(g *graph.JobGraph, x *graph.ExecutionGraph, chain int, sinks sinkColumns) (*plan, error) {
+	p := &plan{graph: g, exec: x, chain: chain, entry: -1}
+	if err := p.need(sinks); err != nil {
+		return nil, err
+	}
+	at := map[int]int{} // operator -> step
+	for _, i := range x.Chains[chain].Operators {
+		op := &g.Operators[i]
+		if op.Kind == abi.OperatorSource || op.Kind == abi.OperatorUnion {
+			p.entry = i
+			continue
+		}
+		from := source{op.Inputs[0].From, op.Inputs[0].Side}
+		if s, ok := at[from.operator]; ok && p.fuses(s, i, from) {
+			p.steps[s].operators = append(p.steps[s].operators, i)
+			p.steps[s].assigns = p.steps[s].assigns || op.Kind == abi.OperatorTimestamp
+			at[i] = s
+			continue
+		}
+		at[i] = len(p.steps)
+		p.steps = append(p.steps, planStep{operators: []int{i}, upstream: from, assigns: op.Kind == abi.OperatorTimestamp})
+	}
+	return p, nil
+}
+
+// fuses says whether operator i, which takes its records from an operator of step s, can be part of that step.
+func (p *plan) fuses(s, i int, from source) bool {
+	op, head := &p.graph.Operators[i], &p.graph.Operators[p.steps[s].operators[0]]
+	switch {
+	case op.Function == nil || head.Function == nil || op.Function.Module != head.Function.Module:
+		return false
+	case isKeyed(op.Kind) || from.side != 0:
+		return false
+	case isKeyed(head.Kind) && !operator.EmitsItself(head.Declared):
+		return false
+	case op.Kind == abi.OperatorTimestamp && (p.steps[s].assigns || isKeyed(head.Kind)):
+		return false // the guest reports one time a call
+	}
+	return true
+}
+
+func isKeyed(kind abi.OperatorKind) bool {
+	switch kind {
+	case abi.OperatorCount, abi.OperatorSum, abi.OperatorReduce, abi.OperatorAggregate:
+		return true
+	}
+	return false
+}
+
+// need settles which columns every operator needs of its input, from the sinks up.
+func (p *plan) need(sinks sinkColumns) error {
+	p.needs = make([]abi.Columns, len(p.graph.Operators))
+	const carried = abi.ColumnTimestamps | abi.ColumnKinds | abi.ColumnHeaders
+	for i := len(p.graph.Operators) - 1; i >= 0; i-- {
+		op := &p.graph.Operators[i]
+		behind := abi.Columns(0)
+		for side := range 1 + sides(op) {
+			behind |= p.wanted(source{i, side})
+		}
+		switch op.Kind {
+		case abi.OperatorSource:
+		case abi.OperatorUnion:
+			p.needs[i] = behind
+		case abi.OperatorMap, abi.OperatorFilter, abi.OperatorFlatMap:
+			p.needs[i] = abi.ColumnValues | behind&(carried|abi.ColumnKeys)
+		case abi.OperatorKey:
+			p.needs[i] = abi.ColumnValues | behind&carried
+		case abi.OperatorTimestamp:
+			p.needs[i] = abi.ColumnValues | behind&(carried|abi.ColumnKeys)&^abi.ColumnTimestamps
+		case abi.OperatorCount, abi.OperatorSum, abi.OperatorReduce, abi.OperatorAggregate:
+			p.needs[i] = operator.Columns(op.Kind, op.Window)
+		case abi.OperatorSink:
+			cols, err := sinks(i)
+			if err != nil {
+				return err
+			}
+			p.needs[i] = cols
+		default:
+			return fmt.Errorf("operator %q is of kind %s, which this version does not run", op.Name, op.Kind)
+		}
+	}
+	return nil
+}
+
+func sides(op *graph.Operator) int {
+	if op.Declared == nil {
+		return 0
+	}
+	return len(op.Declared.Sides)
+}
+
+// wanted is the columns that are needed of an output, by anyone. A key hash is made of the key on the way.
+func (p *plan) wanted(out source) abi.Columns {
+	cols := abi.Columns(0)
+	for i := range p.graph.Operators {
+		for _, in := range p.graph.Operators[i].Inputs {
+			if in.From != out.operator || in.Side != out.side {
+				continue
+			}
+			cols |= p.needs[i]
+			if in.Partition == graph.Hash {
+				cols |= abi.ColumnKeys
+			}
+		}
+	}
+	return cols &^ abi.ColumnHashes
+}
+
+// takers are the steps and edges that take an output. A step that is fused with the operator is not among them.
+func (p *plan) takers(out source) (steps, edges []int) {
+	for s, st := range p.steps {
+		if st.upstream == out {
+			steps = append(steps, s)
+		}
+	}
+	for _, e := range p.exec.Chains[p.chain].Outputs {
+		if edge := p.exec.Edges[e]; edge.FromOperator == out.operator && edge.Side == out.side {
+			edges = append(edges, e)
+		}
+	}
+	return steps, edges
+}
+
+// names is what a step is called: "split -> word".
+func (p *plan) names(s int) string {
+	var names []string
+	for _, i := range p.steps[s].operators {
+		names = append(names, p.graph.Operators[i].Name)
+	}
+	return strings.Join(names, " -> ")
+}
+
+// handle is the functions of a step as the guest composes them, with an output number for each output that is taken,
+// and those outputs in the order of their numbers.
+func (p *plan) handle(s int) (abi.Handle, []source) {
+	var h abi.Handle
+	var outputs []source
+	index := map[int]uint32{}
+	for k, i := range p.steps[s].operators {
+		op := &p.graph.Operators[i]
+		f := abi.HandleFunction{Function: op.Declared.ID, Upstream: abi.None}
+		if k > 0 {
+			f.Upstream = index[op.Inputs[0].From]
+		}
+		index[i] = uint32(k)
+		for side := range 1 + sides(op) {
+			out := source{i, side}
+			if steps, edges := p.takers(out); len(steps)+len(edges) > 0 {
+				f.Outputs = append(f.Outputs, abi.HandleOutput{Tag: uint32(side), Number: uint32(len(outputs)), Columns: p.wantedOutside(out)})
+				outputs = append(outputs, out)
+			}
+		}
+		h.Functions = append(h.Functions, f)
+	}
+	return h, outputs
+}
+
+// wantedOutside is wanted, but for takers that are fused with the operator.
+func (p *plan) wantedOutside(out source) abi.Columns {
+	cols := abi.Columns(0)
+	steps, edges := p.takers(out)
+	for _, s := range steps {
+		cols |= p.needs[p.steps[s].operators[0]]
+	}
+	for _, e := range edges {
+		cols |= p.needs[p.exec.Edges[e].ToOperator]
+		if p.exec.Edges[e].Partition == graph.Hash {
+			cols |= abi.ColumnKeys
+		}
+	}
+	return cols &^ abi.ColumnHashes
+}
+
+// codecs are those of the key and value of an output; the key's is empty for records without a key.
+func codecs(g *graph.JobGraph, out source) (key, value abi.Codec) {
+	op := &g.Operators[out.operator]
+	switch {
+	case out.side > 0:
+		return "", op.Declared.Sides[out.side-1]
+	case op.Kind == abi.OperatorUnion:
+		return codecs(g, source{op.Inputs[0].From, op.Inputs[0].Side})
+	}
+	key, value = op.Key, op.Output
+	if op.Kind == abi.OperatorKey {
+		if key == "" {
+			key = op.Declared.Key
+		}
+		if value == "" {
+			value = op.Declared.Output
+		}
+	}
+	return key, value
+}
+
+// stepOf is the step that an operator is in, -1 for one outside of the chain or the chain's entry.
+func (p *plan) stepOf(op int) int {
+	for s := range p.steps {
+		for _, i := range p.steps[s].operators {
+			if i == op {
+				return s
+			}
+		}
+	}
+	return -1
+}
+
+// behindTimestamp says whether the records that operator op of step s puts out have their timestamps from that step.
+func (p *plan) behindTimestamp(s, op int) bool {
+	for p.steps[s].assigns {
+		if p.graph.Operators[op].Kind == abi.OperatorTimestamp {
+			return true
+		}
+		if op == p.steps[s].operators[0] {
+			return false
+		}
+		op = p.graph.Operators[op].Inputs[0].From
+	}
+	return false
+}
+
+// callsAgain says whether a step behind s calls the same module.
+func (p *plan) callsAgain(s int) bool {
+	module := p.graph.Operators[p.steps[s].operators[0]].Function.Module
+	for t := s + 1; t < len(p.steps); t++ {
+		f := p.graph.Operators[p.steps[t].operators[0]].Function
+		if f == nil || f.Module != module {
+			continue
+		}
+		for up := t; up >= 0; up = p.stepOf(p.steps[up].upstream.operator) {
+			if up == s {
+				return true
+			}
+		}
+	}
+	return false
+}

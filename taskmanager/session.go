@@ -1,0 +1,145 @@
+package taskmanager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/wasmill/wasmill/internal/wire"
+)
+
+// Run registers with the JobManager and serves it until ctx ends; then it ends all tasks and returns nil. When the
+// JobManager is lost, or there is a newer one, all tasks end and it registers again. It returns an error only when the
+// JobManager refuses this TaskManager for good. It is called once.
+func (tm *TaskManager) Run(ctx context.Context, jm JobManager) error {
+	tm.mu.Lock()
+	tm.jm = jm
+	tm.mu.Unlock()
+	var reports sync.WaitGroup
+	reports.Go(func() { tm.runReports(ctx) })
+	defer reports.Wait()
+	defer tm.stop()
+	for {
+		registered, err := tm.register(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		err = tm.runSession(ctx, registered)
+		if ctx.Err() != nil {
+			return nil
+		}
+		tm.config.Log.Warn("lost the JobManager; all tasks end", "epoch", registered.Epoch, "cause", err)
+		tm.stop()
+	}
+}
+
+func (tm *TaskManager) register(ctx context.Context) (*wire.Registered, error) {
+	r := &wire.Register{
+		Version: wire.Version, TaskManager: tm.config.ID, Name: tm.config.Name, PID: os.Getpid(),
+		Address: tm.config.Address, Slots: tm.config.Slots,
+	}
+	var registered *wire.Registered
+	err := insist(ctx, func() (err error) {
+		if registered, err = tm.jm.Register(ctx, r); err == nil {
+			err = tm.adopt(registered.Epoch)
+		}
+		if isStale(err) { // an old JobManager: the new one is to come
+			return fmt.Errorf("%v", err)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("register: %w", err)
+	}
+	tm.config.Log.Info("registered", "epoch", registered.Epoch, "slots", tm.config.Slots)
+	return registered, nil
+}
+
+// runSession sends heartbeats until the JobManager is lost; the error says how.
+func (tm *TaskManager) runSession(ctx context.Context, r *wire.Registered) error {
+	ctx, lose := context.WithCancelCause(ctx)
+	defer lose(nil)
+	if r.Liveness != "" && tm.config.LivenessTLS != nil {
+		var liveness sync.WaitGroup
+		liveness.Go(func() { lose(tm.watch(ctx, r.Liveness)) })
+		defer liveness.Wait()
+		defer lose(nil)
+	}
+	tick := time.NewTicker(r.Heartbeat)
+	defer tick.Stop()
+	answered := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+		try, cancel := context.WithDeadline(ctx, answered.Add(r.Timeout))
+		err := tm.jm.Heartbeat(try, tm.heartbeat(r))
+		cancel()
+		switch {
+		case err == nil:
+			answered = time.Now()
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case isStale(err):
+			return err
+		case time.Since(answered) >= r.Timeout:
+			return fmt.Errorf("no answer for %s: %w", r.Timeout, err)
+		}
+		if e := tm.currentEpoch(); e != r.Epoch {
+			return fmt.Errorf("epoch %d has begun", e)
+		}
+	}
+}
+
+func (tm *TaskManager) heartbeat(r *wire.Registered) *wire.Heartbeat {
+	h := &wire.Heartbeat{Epoch: r.Epoch, TaskManager: tm.config.ID, RSS: residentBytes()}
+	for _, t := range tm.tasks() {
+		h.Tasks = append(h.Tasks, t.figures())
+	}
+	return h
+}
+
+// tasks are those of the attempts that run.
+func (tm *TaskManager) tasks() []*task {
+	tm.mu.Lock()
+	defer tm.mu.Unlock()
+	var all []*task
+	for _, j := range tm.jobs {
+		if j.current == nil || j.current.running == 0 {
+			continue
+		}
+		for _, t := range j.current.tasks {
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
+// residentBytes is this process's memory, 0 where the system does not tell.
+func residentBytes() int64 {
+	b, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(b))
+	if len(fields) < 2 {
+		return 0
+	}
+	pages, err := strconv.ParseInt(fields[1], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return pages * int64(os.Getpagesize())
+}
+
+var errJobManagerGone = errors.New("its liveness connection ended")

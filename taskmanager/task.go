@@ -1,0 +1,166 @@
+package taskmanager
+
+import (
+	"context"
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/wire"
+	"github.com/wasmill/wasmill/taskmanager/exchange"
+)
+
+// task is one subtask of one chain. Its goroutine owns everything but the metrics.
+type task struct {
+	attempt *attempt
+	id      graph.TaskID
+	slot    int
+	name    string // of its chain
+	metrics *taskMetrics
+	custom  guestMetrics // what its guests count
+	log     *slog.Logger
+	wake    chan struct{}  // capacity 1
+	gate    *exchange.Gate // nil for a source
+	edges   []*edge        // from the first on until close
+}
+
+// newTask makes a task and its gate, so that others can send to it. It does not run yet.
+func newTask(a *attempt, d wire.TaskDeploy) *task {
+	t := &task{
+		attempt: a, id: d.Task, slot: d.Slot, name: a.exec.ChainName(a.graph, d.Task.Chain),
+		metrics: newTaskMetrics(), wake: make(chan struct{}, 1),
+	}
+	t.log = a.tm.config.Log.With("job", string(a.key.Job), "attempt", a.key.Attempt, "chain", t.name, "subtask", d.Task.Subtask)
+	var inputs []exchange.GateInput
+	for _, e := range a.exec.Chains[d.Task.Chain].Inputs {
+		inputs = append(inputs, exchange.GateInput{Edge: e, Senders: a.senders(e)})
+	}
+	if len(inputs) > 0 {
+		t.gate = a.tm.config.Network.Gate(a.key, t.id, inputs, t.wake)
+	}
+	return t
+}
+
+// senders is how many subtasks send to each receiver of an edge.
+func (a *attempt) senders(edge int) int {
+	e := a.exec.Edges[edge]
+	if e.Partition == graph.Forward {
+		return 1
+	}
+	return a.exec.Chains[e.From].Parallelism
+}
+
+// run is the task's goroutine, from its deployment to its end.
+func (t *task) run() {
+	defer t.attempt.gone()
+	prepared, err := t.work(t.attempt.ctx)
+	t.attempt.release(t)
+	switch {
+	case err == nil:
+		t.report(wire.TaskFinished, nil, prepared)
+	case t.attempt.ctx.Err() != nil:
+		t.report(wire.TaskCanceled, nil, nil)
+	default:
+		f := *failureOf(err)
+		f.Subtask = t.id.Subtask
+		if f.Operator == "" {
+			f.Operator = t.name
+		}
+		t.log.Error("task failed", "kind", int(f.Kind), "error", f.Message)
+		t.report(wire.TaskFailed, &f, nil)
+		// Its channels stay open until the attempt is over: otherwise their other ends would fail, too, and the
+		// JobManager might hear of that before it hears of the cause.
+		<-t.attempt.ctx.Done()
+	}
+	for _, e := range t.edges {
+		e.close()
+	}
+	if t.gate != nil {
+		t.gate.Close()
+	}
+}
+
+func (t *task) report(state wire.TaskState, f *wire.Failure, prepared []connector.Committable) {
+	a := t.attempt
+	r := &wire.Report{
+		Header: a.header(), TaskManager: a.tm.config.ID, Task: t.id, State: state, Failure: f, Prepared: prepared, Metrics: t.figures(),
+	}
+	r.Request = a.request(string(state), t.id, 0)
+	a.tm.reporter.add(r)
+}
+
+func (t *task) figures() wire.TaskMetrics {
+	m := wire.TaskMetrics{Job: t.attempt.key.Job, Attempt: t.attempt.key.Attempt, Task: t.id}
+	t.metrics.fill(&m)
+	return m
+}
+
+// work builds the task's chain, runs it to the end of its input, and frees it. A panic ends the task and nothing else.
+func (t *task) work(ctx context.Context) (prepared []connector.Committable, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			t.log.Error("task panicked", "panic", r, "stack", string(debug.Stack()))
+			err = refuse(wire.KindInternal, "task %s of chain %s panicked: %v", t.id, t.name, r)
+		}
+	}()
+	l, err := t.build()
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if cerr := l.close(); err == nil && cerr != nil {
+			err = cerr
+		}
+	}()
+	for _, g := range l.chain.guests {
+		stop := context.AfterFunc(ctx, g.cancel)
+		defer stop()
+	}
+	if err := l.chain.open(ctx); err != nil {
+		return nil, err
+	}
+	t.report(wire.TaskRunning, nil, nil)
+	return l.run(ctx)
+}
+
+// build makes the chain and its input; nothing is started.
+func (t *task) build() (*loop, error) {
+	a := t.attempt
+	p, err := newPlan(a.graph, a.exec, t.id.Chain, a.sinkColumns)
+	if err != nil {
+		return nil, err
+	}
+	lanes := 1
+	if t.gate != nil {
+		lanes = t.gate.Channels()
+	}
+	c, err := newChain(p, lanes, t, t.metrics)
+	if err != nil {
+		return nil, err
+	}
+	in, err := t.input(c)
+	if err != nil {
+		return nil, err
+	}
+	return &loop{chain: c, input: in, wake: t.wake, maxDelay: a.tm.config.MaxDelay, metrics: t.metrics}, nil
+}
+
+func (t *task) input(c *chain) (input, error) {
+	a := t.attempt
+	if t.gate == nil {
+		i := a.exec.Chains[t.id.Chain].Operators[0]
+		op := &a.graph.Operators[i]
+		src, err := a.tm.config.Connectors.Source(op.Connector)
+		if err != nil {
+			return nil, inOperator(op.Name, wire.KindInput, err)
+		}
+		s := &splits{task: t, operator: i}
+		return newSourceInput(op, src, c, s.next), nil
+	}
+	var names []string
+	for _, e := range a.exec.Chains[t.id.Chain].Inputs {
+		names = append(names, channelNames(a.graph.Operators[a.exec.Edges[e].FromOperator].Name, a.senders(e))...)
+	}
+	return newGateInput(t.gate, names, c), nil
+}

@@ -1,0 +1,151 @@
+package taskmanager
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/host"
+	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/wire"
+	"github.com/wasmill/wasmill/taskmanager/exchange"
+	"github.com/wasmill/wasmill/taskmanager/state"
+)
+
+// A task is what its chain asks for its parts (chainParts).
+
+// sinkColumns are those that the sink operator op needs.
+func (a *attempt) sinkColumns(op int) (abi.Columns, error) {
+	o := &a.graph.Operators[op]
+	sink, err := a.tm.config.Connectors.Sink(o.Connector)
+	if err != nil {
+		return 0, inOperator(o.Name, wire.KindInput, err)
+	}
+	key, value := codecs(a.graph, source{o.Inputs[0].From, o.Inputs[0].Side})
+	cols, err := sink.Columns(key, value)
+	if err != nil {
+		return 0, inOperator(o.Name, wire.KindInput, err)
+	}
+	return cols, nil
+}
+
+func (t *task) sink(op int) (connector.Sink, connector.SinkTask, error) {
+	a := t.attempt
+	o := &a.graph.Operators[op]
+	sink, err := a.tm.config.Connectors.Sink(o.Connector)
+	if err != nil {
+		return nil, connector.SinkTask{}, inOperator(o.Name, wire.KindInput, err)
+	}
+	key, value := codecs(a.graph, source{o.Inputs[0].From, o.Inputs[0].Side})
+	return sink, connector.SinkTask{
+		Job: string(a.key.Job), Attempt: uint32(a.key.Attempt), Subtask: t.id.Subtask, Parallelism: o.Parallelism,
+		Key: key, Value: value, Print: a.tm.config.Print,
+	}, nil
+}
+
+func (t *task) edge(index int, cols abi.Columns, m *taskMetrics) (*edge, error) {
+	a := t.attempt
+	e := a.exec.Edges[index]
+	first, n := 0, a.exec.Chains[e.To].Parallelism
+	if e.Partition == graph.Forward {
+		first, n = t.id.Subtask, 1
+	}
+	var senders []*exchange.Sender
+	for i := range n {
+		to := graph.TaskID{Chain: e.To, Subtask: first + i}
+		addr, err := a.address(to)
+		if err != nil {
+			return nil, err
+		}
+		senders = append(senders, a.tm.config.Network.Sender(a.key, index, t.id, to, addr, t.wake))
+	}
+	made := newEdge(a.tm.config.Network, e.Partition, senders, cols, a.graph.MaxParallelism, m)
+	t.edges = append(t.edges, made)
+	return made, nil
+}
+
+func (t *task) guest(module graph.ModuleID, m *taskMetrics) (*guest, error) {
+	for _, mod := range t.attempt.graph.Modules {
+		if mod.ID != module {
+			continue
+		}
+		g := &guest{module: module, metrics: m}
+		g.start = func(ctx context.Context) (sandbox, error) { return t.attempt.tm.start(ctx, t, mod, g) }
+		return g, nil
+	}
+	return nil, refuse(wire.KindModule, "load module %.12s: the job does not name it", module)
+}
+
+func (t *task) store() state.Store { return state.NewMemory() }
+
+func (t *task) bounded() bool { return t.attempt.bounded }
+
+func (t *task) header() abi.CallHeader {
+	return abi.CallHeader{
+		Watermark: abi.MinTime, Split: abi.None, Subtask: uint32(t.id.Subtask),
+		Parallelism: uint32(t.attempt.exec.Chains[t.id.Chain].Parallelism), Attempt: uint32(t.attempt.key.Attempt),
+	}
+}
+
+// instantiate starts a guest of a module, which is fetched and compiled first if this process has not got it.
+func (tm *TaskManager) instantiate(ctx context.Context, t *task, m graph.Module, g *guest) (sandbox, error) {
+	mod, err := tm.config.Engine.Load(ctx, string(m.Metered), func(ctx context.Context) ([]byte, error) {
+		return fetch(ctx, t.attempt.jm, m.Metered)
+	})
+	if err != nil {
+		return nil, err
+	}
+	i, err := mod.Instantiate(ctx, host.InstanceConfig{
+		Params: t.attempt.graph.Params, ManifestID: string(m.Manifest), CallLimit: tm.config.CallLimit,
+		Seed: xxhash.Sum64String(fmt.Sprintf("%s/%s", t.attempt.key.Job, t.id)),
+		Log:  func(level abi.LogLevel, text string) { t.logGuest(g.running, level, text) },
+		Metric: func(kind abi.MetricKind, name string, value int64) {
+			t.custom.apply(kind, name, value)
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return i, nil
+}
+
+// fetch asks the JobManager for the bytes of a module. That it does not answer says nothing about the module.
+func fetch(ctx context.Context, jm JobManager, metered graph.ModuleID) ([]byte, error) {
+	r, err := jm.Module(ctx, metered)
+	if err != nil {
+		return nil, fetchFailure(metered, err)
+	}
+	defer r.Close()
+	b, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fetchFailure(metered, err)
+	}
+	return b, nil
+}
+
+func fetchFailure(metered graph.ModuleID, err error) error {
+	f := failureOf(err)
+	if f.Kind == wire.KindInternal {
+		f = refuse(wire.KindIO, "fetch module %.12s: %v", metered, err)
+	}
+	return f
+}
+
+// open starts the guests and opens the sinks.
+func (c *chain) open(ctx context.Context) error {
+	for _, g := range c.guests {
+		if err := g.open(ctx); err != nil {
+			return err
+		}
+	}
+	for _, s := range c.sinks {
+		if err := s.open(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}

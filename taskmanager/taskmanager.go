@@ -1,0 +1,205 @@
+// Package taskmanager is the data plane: it runs the tasks that a JobManager deploys to this process. It knows slots,
+// tasks, and how records go through a task; it decides nothing about jobs. A task is one goroutine over one chain of
+// operators: source connectors, guest functions in their sandbox, native operators over their state, sinks, and the
+// channels of package exchange between them.
+package taskmanager
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/wasmill/wasmill/host"
+	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/wire"
+	"github.com/wasmill/wasmill/taskmanager/exchange"
+)
+
+// JobManager is what a TaskManager asks of its JobManager. Calls are made from several goroutines, and made again when
+// they fail. An error that is a *wire.Failure of KindStale says that the epoch or attempt is over.
+type JobManager interface {
+	Register(ctx context.Context, r *wire.Register) (*wire.Registered, error)
+	Heartbeat(ctx context.Context, h *wire.Heartbeat) error
+	Report(ctx context.Context, r *wire.Report) error
+	NextSplit(ctx context.Context, n *wire.NextSplit) (*wire.SplitAssignment, error)
+	// Module returns the metered bytes of a module.
+	Module(ctx context.Context, metered graph.ModuleID) (io.ReadCloser, error)
+}
+
+// Config is what a TaskManager is made of.
+type Config struct {
+	ID          wire.TaskManagerID
+	Name        string // for people
+	Slots       int
+	Address     string // of this process's endpoint, as other processes reach it; empty when there are none
+	Engine      *host.Engine
+	Connectors  *connector.Registry
+	Network     *exchange.Network
+	LivenessTLS *tls.Config       // of the liveness connection; nil: none is made
+	MaxDelay    time.Duration     // pipeline.max-delay, 10 ms when zero
+	CallLimit   time.Duration     // guest.call-limit; the engine's when zero
+	Print       func(line []byte) // where print sinks write
+	Log         *slog.Logger
+}
+
+// TaskManager runs tasks. Its methods may be called from any goroutine.
+type TaskManager struct {
+	config   Config
+	start    func(ctx context.Context, t *task, m graph.Module, g *guest) (sandbox, error) // a guest's instance
+	reporter *reporter
+
+	mu    sync.Mutex // guards what follows
+	jm    JobManager // nil before Run
+	epoch graph.Epoch
+	jobs  map[graph.JobID]*job
+	slots slots
+}
+
+// New returns a TaskManager that runs nothing yet. The engine and the network stay the caller's to close, after Run has
+// returned.
+func New(c Config) *TaskManager {
+	if c.MaxDelay == 0 {
+		c.MaxDelay = 10 * time.Millisecond
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Print == nil {
+		c.Print = func([]byte) {}
+	}
+	tm := &TaskManager{config: c, reporter: newReporter(), jobs: map[graph.JobID]*job{}, slots: make(slots, c.Slots)}
+	tm.start = tm.instantiate
+	return tm
+}
+
+// job is what is remembered of a job: the attempt that may run here, and what its guests logged.
+type job struct {
+	id      graph.JobID
+	logs    *logRing
+	over    graph.Attempt // attempts up to this one have been cancelled
+	current *attempt      // the newest that was deployed, nil before
+	used    time.Time     // when it was last spoken of
+}
+
+// keptJobs bounds the jobs that are remembered after they have ended.
+const keptJobs = 64
+
+// adopt takes note of the epoch that a message carries. An older one than ours is refused. A newer one ends all tasks of
+// ours: the JobManager that deployed them is no more.
+func (tm *TaskManager) adopt(e graph.Epoch) error {
+	tm.mu.Lock()
+	defer tm.mu.Unlock()
+	return tm.adoptLocked(e)
+}
+
+func (tm *TaskManager) adoptLocked(e graph.Epoch) error {
+	if e < tm.epoch {
+		return refuse(wire.KindStale, "epoch %d (expected >= %d)", e, tm.epoch)
+	}
+	if e > tm.epoch {
+		tm.epoch = e
+		tm.stopLocked()
+	}
+	return nil
+}
+
+// stopLocked cancels every task, and returns attempts that may still have some.
+func (tm *TaskManager) stopLocked() []*attempt {
+	var all []*attempt
+	for _, j := range tm.jobs {
+		if j.current != nil {
+			j.current.cancel()
+			all = append(all, j.current)
+		}
+	}
+	return all
+}
+
+// stop cancels every task and waits for their ends.
+func (tm *TaskManager) stop() {
+	tm.mu.Lock()
+	all := tm.stopLocked()
+	tm.mu.Unlock()
+	for _, a := range all {
+		a.wg.Wait()
+	}
+}
+
+// jobOf returns what is known of a job, from now on something. tm.mu is held.
+func (tm *TaskManager) jobOf(id graph.JobID) *job {
+	j := tm.jobs[id]
+	if j == nil {
+		tm.forgetJobs()
+		j = &job{id: id, logs: &logRing{}}
+		tm.jobs[id] = j
+	}
+	j.used = time.Now()
+	return j
+}
+
+// forgetJobs makes room for one more job. tm.mu is held.
+func (tm *TaskManager) forgetJobs() {
+	for len(tm.jobs) >= keptJobs {
+		var oldest *job
+		for _, j := range tm.jobs {
+			if (j.current == nil || j.current.running == 0) && (oldest == nil || j.used.Before(oldest.used)) {
+				oldest = j
+			}
+		}
+		if oldest == nil {
+			return // all of them run, and slots bound those
+		}
+		delete(tm.jobs, oldest.id)
+	}
+}
+
+// Deploy starts tasks of an attempt. It has begun to when it returns; each task reports that it runs, or that it failed.
+// Tasks that were deployed before are left alone.
+func (tm *TaskManager) Deploy(_ context.Context, d *wire.Deploy) error {
+	tm.mu.Lock()
+	defer tm.mu.Unlock()
+	if tm.jm == nil {
+		return refuse(wire.KindInternal, "deploy job %s: the TaskManager has not started", d.Job)
+	}
+	if err := tm.adoptLocked(d.Epoch); err != nil {
+		return err
+	}
+	j := tm.jobOf(d.Job)
+	if d.Attempt <= j.over {
+		return refuse(wire.KindStale, "deploy job %s: attempt %d was cancelled", d.Job, d.Attempt)
+	}
+	if j.current != nil && (j.current.key.Epoch != d.Epoch || j.current.key.Attempt != d.Attempt) {
+		if j.current.key.Epoch == d.Epoch && j.current.key.Attempt > d.Attempt {
+			return refuse(wire.KindStale, "deploy job %s: attempt %d (expected >= %d)", d.Job, d.Attempt, j.current.key.Attempt)
+		}
+		j.current.cancel()
+		j.current = nil
+	}
+	if j.current == nil {
+		a, err := newAttempt(tm, j, d)
+		if err != nil {
+			return err
+		}
+		j.current = a
+	}
+	return j.current.deploy(d.Tasks)
+}
+
+// Cancel stops the tasks of an attempt and of all before it. It does not wait: each task reports its end.
+func (tm *TaskManager) Cancel(_ context.Context, c *wire.Cancel) error {
+	tm.mu.Lock()
+	defer tm.mu.Unlock()
+	if err := tm.adoptLocked(c.Epoch); err != nil {
+		return err
+	}
+	j := tm.jobOf(c.Job)
+	j.over = max(j.over, c.Attempt)
+	if j.current != nil && j.current.key.Attempt <= c.Attempt {
+		j.current.cancel()
+	}
+	return nil
+}
