@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net/http"
 
@@ -76,7 +75,7 @@ func (c *JobManagerClient) Module(ctx context.Context, metered graph.ModuleID) (
 	body, err := c.do(ctx, http.MethodGet, "modules/"+string(metered), nil)
 	if err != nil {
 		cancel()
-		return nil, fmt.Errorf("module %s: %w", metered, err)
+		return nil, err
 	}
 	return &download{body, cancel}, nil
 }
