@@ -19,6 +19,8 @@ type Blobs interface {
 	Create() (Draft, error)
 	// Open reads a blob. Its error is fs.ErrNotExist when there is none of that name.
 	Open(id graph.ModuleID) (io.ReadCloser, error)
+	// Remove removes a blob, if it is there.
+	Remove(id graph.ModuleID) error
 }
 
 // Draft is a blob being written, by one goroutine. It ends with Keep or Discard.
@@ -71,6 +73,15 @@ func (b *DirBlobs) Open(id graph.ModuleID) (io.ReadCloser, error) {
 		return nil, fmt.Errorf("module %q: %w", id, fs.ErrNotExist)
 	}
 	return os.Open(filepath.Join(b.dir, string(id)))
+}
+
+// Remove removes the blob's file.
+func (b *DirBlobs) Remove(id graph.ModuleID) error {
+	err := os.Remove(filepath.Join(b.dir, filepath.Base(string(id))))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 type fileDraft struct {
@@ -137,6 +148,14 @@ func (b *MemoryBlobs) Open(id graph.ModuleID) (io.ReadCloser, error) {
 		return nil, fmt.Errorf("module %q: %w", id, fs.ErrNotExist)
 	}
 	return io.NopCloser(bytes.NewReader(p)), nil
+}
+
+// Remove forgets a blob.
+func (b *MemoryBlobs) Remove(id graph.ModuleID) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.blobs, id)
+	return nil
 }
 
 type memoryDraft struct {

@@ -1,0 +1,155 @@
+package jobmanager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/wire"
+)
+
+// Limits of calls to TaskManagers. A call to one that is lost ends at once.
+const (
+	deployTimeout = time.Minute // it may have to fetch and compile modules first
+	cancelTimeout = 2 * time.Second
+	cancelTries   = 5
+	cancelPause   = 200 * time.Millisecond
+	commitTimeout = 30 * time.Second
+	cleanTimeout  = 5 * time.Second
+	cleanTries    = 3
+)
+
+var errNoTaskManager = &wire.Failure{Kind: wire.KindTaskManagerLost, Message: "no TaskManager is registered"}
+
+// header is that of a message about the job's current attempt.
+func (j *jobMaster) header() wire.Header {
+	return wire.Header{Epoch: j.jm.epoch, Job: j.id, Attempt: j.fsm.attempt, Request: j.jm.nextRequest()}
+}
+
+// call calls a TaskManager with a limit of time that also ends when it is lost.
+func call(tm *taskManager, limit time.Duration, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(tm.ctx, limit)
+	defer cancel()
+	err := f(ctx)
+	if err != nil && tm.ctx.Err() != nil {
+		return fmt.Errorf("TaskManager %s was lost meanwhile", tm.info.Name)
+	}
+	return err
+}
+
+// failureOf makes the error of a call a failure. It was refused, and so nothing was done, if the TaskManager said it.
+func failureOf(step string, tm *taskManager, err error) (f *wire.Failure, refused bool) {
+	if errors.As(err, &f) {
+		return f, true
+	}
+	return &wire.Failure{Kind: wire.KindTaskManagerLost, Message: fmt.Sprintf("%s TaskManager %s: %s", step, tm.info.Name, err)}, false
+}
+
+func (j *jobMaster) deploy(a actDeploy) {
+	header := j.header()
+	done := evDeployed{attempt: header.Attempt, tm: a.tm}
+	tm := j.jm.resources.find(a.tm)
+	m := &wire.Deploy{
+		Header: header, Graph: j.record.Graph, Tasks: a.tasks,
+		Addresses: map[wire.TaskManagerID]string{}, Placement: map[string]wire.TaskManagerID{},
+	}
+	for task, t := range j.fsm.tasks {
+		m.Placement[task.String()] = t.slot.TaskManager
+		if on := j.jm.resources.find(t.slot.TaskManager); on != nil {
+			m.Addresses[t.slot.TaskManager] = on.info.Address
+		}
+	}
+	j.later(func(context.Context) event {
+		if tm == nil {
+			done.failure = &wire.Failure{Kind: wire.KindTaskManagerLost, Message: fmt.Sprintf("TaskManager %s is lost", a.tm)}
+			done.refused = true
+			return done
+		}
+		err := call(tm, deployTimeout, func(ctx context.Context) error { return tm.client.Deploy(ctx, m) })
+		if err != nil {
+			done.failure, done.refused = failureOf("deploy to", tm, err)
+		}
+		return done
+	})
+}
+
+// cancelTasks says it again until it is answered; the tasks then report their ends by themselves.
+func (j *jobMaster) cancelTasks(id wire.TaskManagerID) {
+	m := &wire.Cancel{Header: j.header()}
+	tm := j.jm.resources.find(id)
+	if tm == nil {
+		return
+	}
+	j.later(func(ctx context.Context) event {
+		for range cancelTries {
+			err := call(tm, cancelTimeout, func(ctx context.Context) error { return tm.client.Cancel(ctx, m) })
+			if err == nil || !pause(tm.ctx, cancelPause) {
+				return nil
+			}
+			j.log.Warn("cancel tasks", "taskmanager", tm.info.Name, "err", err)
+		}
+		return nil
+	})
+}
+
+// commit tells one TaskManager to make the output visible, another one at each time.
+func (j *jobMaster) commit() {
+	d := j.record.Decision
+	m := &wire.Commit{Header: j.header(), Graph: j.record.Graph, Checkpoint: d.Checkpoint, Prepared: d.Prepared}
+	m.Attempt = d.Attempt
+	turn := j.commits
+	j.commits++
+	j.later(func(context.Context) event {
+		tms := j.jm.resources.live()
+		if len(tms) == 0 {
+			return evCommitted{errNoTaskManager}
+		}
+		tm := tms[turn%len(tms)]
+		err := call(tm, commitTimeout, func(ctx context.Context) error { return tm.client.Commit(ctx, m) })
+		if err == nil {
+			return evCommitted{}
+		}
+		failure, refused := failureOf("commit output through", tm, err)
+		j.log.Warn("commit output", "taskmanager", tm.info.Name, "err", failure.Message)
+		if !refused {
+			failure.Kind = wire.KindIO
+		}
+		return evCommitted{failure}
+	})
+}
+
+// clean has what earlier attempts left behind removed. It is tidiness: nothing of it is visible, so it is tried a few
+// times and then left.
+func (j *jobMaster) clean(before graph.Attempt) {
+	m := &wire.Commit{Header: j.header(), Graph: j.record.Graph, Abort: true}
+	m.Attempt = before
+	j.later(func(ctx context.Context) event {
+		for try := range cleanTries {
+			tms := j.jm.resources.live()
+			if len(tms) == 0 {
+				break
+			}
+			tm := tms[try%len(tms)]
+			err := call(tm, cleanTimeout, func(ctx context.Context) error { return tm.client.Commit(ctx, m) })
+			if err == nil {
+				break
+			}
+			j.log.Warn("remove pending output", "taskmanager", tm.info.Name, "err", err)
+		}
+		return evCleaned{before}
+	})
+}
+
+// pause waits, and answers false when ctx has ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

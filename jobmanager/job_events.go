@@ -1,0 +1,93 @@
+package jobmanager
+
+import (
+	"time"
+
+	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/wire"
+	"github.com/wasmill/wasmill/jobmanager/schedule"
+)
+
+// event is a fact that jobFSM.step is told.
+type event interface{ event() }
+
+type (
+	evStart    struct{}                        // the job is new, or this JobManager has just started
+	evFailed   struct{ failure *wire.Failure } // instead of evStart: the job cannot be run (its input is gone)
+	evSlots    struct{ slots []schedule.Slot } // as many as were requested
+	evTimer    struct{ number, freeSlots int } // the timer of that number has run out
+	evCancel   struct{}                        // the user wants no more of it
+	evDeployed struct {                        // a TaskManager has answered actDeploy
+		attempt graph.Attempt
+		tm      wire.TaskManagerID
+		failure *wire.Failure // nil: accepted
+		refused bool          // with a failure: it is certain that no task was started
+	}
+	evTask struct { // a task has changed its state
+		attempt  graph.Attempt
+		tm       wire.TaskManagerID
+		task     graph.TaskID
+		state    wire.TaskState
+		failure  *wire.Failure
+		prepared []connector.Committable
+	}
+	evLost struct { // a TaskManager and all that ran on it is gone
+		tm           wire.TaskManagerID
+		name, reason string // for people
+	}
+	evDecided     struct{ checkpoint uint64 }     // actDecide is stored
+	evCommitted   struct{ failure *wire.Failure } // actCommit has ended
+	evCleaned     struct{ before graph.Attempt }  // actClean has ended, well or not
+	evEnded       struct{}                        // actEnd is stored
+	evStoreFailed struct{ failure *wire.Failure } // a storing action could not; those after it were not carried out
+)
+
+func (evStart) event()       {}
+func (evFailed) event()      {}
+func (evSlots) event()       {}
+func (evTimer) event()       {}
+func (evCancel) event()      {}
+func (evDeployed) event()    {}
+func (evTask) event()        {}
+func (evLost) event()        {}
+func (evDecided) event()     {}
+func (evCommitted) event()   {}
+func (evCleaned) event()     {}
+func (evEnded) event()       {}
+func (evStoreFailed) event() {}
+
+// action is an effect that jobFSM.step asks for. Storing ones are carried out before the next one begins.
+type action interface{ action() }
+
+type (
+	actRequestSlots struct{ wanted int }
+	actReleaseSlots struct{} // those it has, or the request that still waits
+	actTimer        struct { // replaces the timer before it
+		number int
+		after  time.Duration
+	}
+	actStoreAttempt struct{}                                   // answered by evStoreFailed, or nothing
+	actStoreCancel  struct{}                                   // never answered: the end is stored in any case
+	actDecide       struct{ prepared []connector.Committable } // take a checkpoint id, store the decision: evDecided, evStoreFailed
+	actDeploy       struct {                                   // evDeployed
+		tm    wire.TaskManagerID
+		tasks []wire.TaskDeploy
+	}
+	actCancelTasks struct{ tm wire.TaskManagerID } // of this attempt and all before
+	actCommit      struct{}                        // through any TaskManager, another one at each time: evCommitted
+	actClean       struct{ before graph.Attempt }  // remove what attempts before that one have left: evCleaned
+	actEnd         struct{}                        // store the outcome: evEnded, evStoreFailed
+)
+
+func (actRequestSlots) action() {}
+func (actReleaseSlots) action() {}
+func (actTimer) action()        {}
+func (actStoreAttempt) action() {}
+func (actStoreCancel) action()  {}
+func (actDecide) action()       {}
+func (actDeploy) action()       {}
+func (actCancelTasks) action()  {}
+func (actCommit) action()       {}
+func (actClean) action()        {}
+func (actEnd) action()          {}

@@ -1,0 +1,529 @@
+package jobmanager
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/wire"
+	"github.com/wasmill/wasmill/jobmanager/schedule"
+)
+
+// The life of a job, as a pure state machine: step takes an event and answers with the actions to carry out, in their
+// order. It holds no clock, socket or store. The actions' outcomes come back as events.
+//
+//	waiting -> deploying -> running -> finishing -> ending -> ended
+//	   ^           |           |           |           ^
+//	   |           +-----------+-----------+           |
+//	   |                       v                       |
+//	delaying <------------ stopping --> cleaning ------+
+//
+// stopping waits until every task of the attempt has ended; then a job that is to be restarted waits for its time and for
+// slots, and one that is cancelled or has failed has its pending output removed.
+type phase int
+
+const (
+	waiting   phase = iota // for slots
+	deploying              // tasks are starting
+	running                // every task runs or has finished
+	finishing              // every task has finished: the end is decided, then committed
+	stopping               // the attempt's tasks are being ended
+	cleaning               // what the attempts left behind is being removed
+	delaying               // for the time of the next attempt
+	ending                 // the outcome is being stored
+	ended
+)
+
+func (p phase) String() string {
+	return [...]string{"waiting", "deploying", "running", "finishing", "stopping", "cleaning", "delaying", "ending", "ended"}[p]
+}
+
+// outcome is where a job that is being stopped goes.
+type outcome int
+
+const (
+	undecided outcome = iota
+	restart
+	failed
+	canceled
+	finished
+)
+
+// Bounds of waiting. A cancelled job must be CANCELED within a second, also when a TaskManager does not answer.
+const (
+	stopLimit        = 10 * time.Second       // for the tasks of a failed attempt to end
+	cancelStopLimit  = 500 * time.Millisecond // for the tasks of a cancelled job to end
+	cleanLimit       = 5 * time.Second        // for pending output to be removed
+	cancelCleanLimit = 300 * time.Millisecond
+	storeRetry       = time.Second // after metadata could not be written
+	commitRetry      = 200 * time.Millisecond
+	commitRetryMax   = 10 * time.Second
+	commitTries      = 24 // refused commits until the job fails, about three minutes
+)
+
+// subtask is what is known of one task of the current attempt.
+type subtask struct {
+	slot     schedule.Slot
+	state    wire.TaskState // empty: not reported yet
+	gone     bool           // it has ended, or cannot be running any more
+	prepared []connector.Committable
+}
+
+// jobFSM is the state machine. Nothing in it is shared; its owner serializes calls.
+type jobFSM struct {
+	exec         *graph.ExecutionGraph
+	slotsTimeout time.Duration
+	restart      Restart
+
+	phase     phase
+	outcome   outcome       // of stopping, cleaning, ending, ended
+	attempt   graph.Attempt // the current one, or the last; 0 before the first
+	tasks     map[graph.TaskID]*subtask
+	failure   *wire.Failure // first cause of the last attempt that failed
+	failures  []time.Time   // see Restart.next
+	delay     time.Duration // before the next attempt
+	decided   bool          // the decision is stored
+	cancelled bool          // the user has cancelled it
+	retries   int           // commits that were refused
+	timer     int           // number of the timer that runs; older ones say nothing
+	actions   []action      // of the step in progress
+}
+
+// step takes one event. now is when it happened.
+func (m *jobFSM) step(now time.Time, e event) []action {
+	m.actions = nil
+	if m.stale(e) {
+		return nil
+	}
+	switch m.phase {
+	case waiting:
+		m.onWaiting(e)
+	case deploying, running:
+		m.onActive(now, e)
+	case finishing:
+		m.onFinishing(now, e)
+	case stopping:
+		m.onStopping(e)
+	case cleaning:
+		m.onCleaning(e)
+	case delaying:
+		m.onDelaying(e)
+	case ending:
+		m.onEnding(e)
+	}
+	return m.actions
+}
+
+// stale says whether an event is about what is over: a timer that was replaced, an earlier attempt.
+func (m *jobFSM) stale(e event) bool {
+	switch e := e.(type) {
+	case evTimer:
+		return e.number != m.timer
+	case evDeployed:
+		return e.attempt != m.attempt
+	case evTask:
+		return e.attempt != m.attempt
+	}
+	return false
+}
+
+func (m *jobFSM) do(a ...action) { m.actions = append(m.actions, a...) }
+
+func (m *jobFSM) startTimer(after time.Duration) {
+	m.timer++
+	m.do(actTimer{number: m.timer, after: after})
+}
+
+func (m *jobFSM) stopTimer() { m.timer++ }
+
+func (m *jobFSM) onWaiting(e event) {
+	switch e := e.(type) {
+	case evStart:
+		switch {
+		case m.decided:
+			m.phase = finishing
+			m.do(actCommit{})
+		case m.cancelled:
+			m.clean(canceled)
+		default:
+			m.wait()
+		}
+	case evSlots:
+		m.deploy(e.slots)
+	case evTimer:
+		m.failure = m.slotsFailure(e.freeSlots)
+		m.clean(failed)
+	case evFailed:
+		m.failure = e.failure
+		m.clean(failed)
+	case evCancel:
+		m.cancelled = true
+		m.do(actStoreCancel{})
+		m.clean(canceled)
+	}
+}
+
+// wait asks for slots, for a limited time.
+func (m *jobFSM) wait() {
+	m.phase = waiting
+	m.do(actRequestSlots{wanted: m.exec.SlotsNeeded()})
+	m.startTimer(m.slotsTimeout)
+}
+
+// slotsFailure names wanted and free; if an attempt had failed before, that is what the user must read first.
+func (m *jobFSM) slotsFailure(free int) *wire.Failure {
+	text := fmt.Sprintf("not enough slots: wanted %d, free %d after %s", m.exec.SlotsNeeded(), free, m.slotsTimeout)
+	if m.failure != nil {
+		text = fmt.Sprintf("%s; then %s", m.failure.Message, text)
+	}
+	return &wire.Failure{Kind: wire.KindSlots, Message: text, Hint: "start more TaskManagers, give them more slots, or lower the parallelism"}
+}
+
+// deploy begins an attempt. Its number is stored before anything of it exists outside, so that no other attempt can ever
+// have it.
+func (m *jobFSM) deploy(slots []schedule.Slot) {
+	m.phase = deploying
+	m.stopTimer()
+	m.attempt++
+	m.tasks = map[graph.TaskID]*subtask{}
+	m.do(actStoreAttempt{})
+	if m.attempt > 1 {
+		m.do(actClean{before: m.attempt})
+	}
+	placed := schedule.Assign(m.exec, slots)
+	byTM := map[wire.TaskManagerID][]wire.TaskDeploy{}
+	for _, task := range m.exec.Tasks() {
+		slot := placed[task]
+		m.tasks[task] = &subtask{slot: slot}
+		byTM[slot.TaskManager] = append(byTM[slot.TaskManager], wire.TaskDeploy{Task: task, Slot: slot.Index})
+	}
+	for _, tm := range slices.Sorted(maps.Keys(byTM)) {
+		m.do(actDeploy{tm: tm, tasks: byTM[tm]})
+	}
+}
+
+func (m *jobFSM) onActive(now time.Time, e event) {
+	switch e := e.(type) {
+	case evDeployed:
+		if e.failure != nil {
+			m.endTasksOf(e.tm, e.refused)
+			m.fail(now, e.failure)
+		}
+	case evTask:
+		m.onTask(now, e)
+	case evLost:
+		if m.endTasksOf(e.tm, true) {
+			m.fail(now, lost(e))
+		}
+	case evCancel:
+		m.stop(canceled)
+	case evStoreFailed: // the attempt could not be stored, so none of it was deployed
+		for _, t := range m.tasks {
+			t.gone = true
+		}
+		m.fail(now, e.failure)
+	}
+}
+
+func lost(e evLost) *wire.Failure {
+	return &wire.Failure{Kind: wire.KindTaskManagerLost, Message: fmt.Sprintf("TaskManager %s is lost: %s", e.name, e.reason)}
+}
+
+func (m *jobFSM) onTask(now time.Time, e evTask) {
+	t := m.tasks[e.task]
+	if t == nil || t.slot.TaskManager != e.tm || t.gone {
+		return
+	}
+	t.state = e.state
+	switch e.state {
+	case wire.TaskRunning:
+		m.checkRunning()
+	case wire.TaskFinished:
+		t.gone, t.prepared = true, e.prepared
+		m.checkRunning()
+		m.checkFinished()
+	case wire.TaskFailed:
+		t.gone = true
+		m.fail(now, cmp.Or(e.failure, &wire.Failure{Kind: wire.KindInternal, Message: fmt.Sprintf("task %s failed without a cause", e.task)}))
+	case wire.TaskCanceled:
+		t.gone = true
+		m.fail(now, &wire.Failure{Kind: wire.KindInternal, Message: fmt.Sprintf("task %s was cancelled by its TaskManager %s", e.task, e.tm)})
+	}
+}
+
+func (m *jobFSM) checkRunning() {
+	if m.phase == deploying && m.all(func(t *subtask) bool { return t.state == wire.TaskRunning || t.state == wire.TaskFinished }) {
+		m.phase = running
+	}
+}
+
+func (m *jobFSM) checkFinished() {
+	if !m.all(func(t *subtask) bool { return t.state == wire.TaskFinished }) {
+		return
+	}
+	var prepared []connector.Committable
+	for _, task := range m.exec.Tasks() {
+		prepared = append(prepared, m.tasks[task].prepared...)
+	}
+	m.phase = finishing
+	m.do(actReleaseSlots{}, actDecide{prepared: prepared})
+}
+
+func (m *jobFSM) all(is func(*subtask) bool) bool {
+	for _, t := range m.tasks {
+		if !is(t) {
+			return false
+		}
+	}
+	return true
+}
+
+// endTasksOf notes that nothing runs on a TaskManager any more, if that is certain, and says whether anything did.
+func (m *jobFSM) endTasksOf(tm wire.TaskManagerID, certain bool) bool {
+	any := false
+	for _, t := range m.tasks {
+		if t.slot.TaskManager == tm {
+			any = true
+			t.gone = t.gone || certain
+		}
+	}
+	return any
+}
+
+// fail ends the attempt for its first cause, and decides whether there will be another.
+func (m *jobFSM) fail(now time.Time, cause *wire.Failure) {
+	m.failure = cause
+	if !mayRestart(cause.Kind) {
+		m.stop(failed)
+		return
+	}
+	var again bool
+	m.delay, again, m.failures = m.restart.next(m.failures, now)
+	if again {
+		m.stop(restart)
+		return
+	}
+	gaveUp := *cause
+	gaveUp.Message = fmt.Sprintf("%s (given up after %d restarts within an hour)", cause.Message, m.restart.PerHour)
+	m.failure = &gaveUp
+	m.stop(failed)
+}
+
+// mayRestart: an attempt that somebody else has ended was not at fault.
+func mayRestart(k wire.Kind) bool {
+	return k.Retryable() || k == wire.KindStale || k == wire.KindCanceled
+}
+
+// stop ends the attempt everywhere.
+func (m *jobFSM) stop(to outcome) {
+	m.phase, m.outcome = stopping, to
+	for _, tm := range m.taskManagers() {
+		m.do(actCancelTasks{tm: tm})
+	}
+	if to == canceled {
+		m.cancelled = true
+		m.do(actStoreCancel{})
+		m.startTimer(cancelStopLimit)
+	} else {
+		m.startTimer(stopLimit)
+	}
+	m.checkStopped()
+}
+
+// taskManagers are those on which a task may be running.
+func (m *jobFSM) taskManagers() []wire.TaskManagerID {
+	on := map[wire.TaskManagerID]bool{}
+	for _, t := range m.tasks {
+		if !t.gone {
+			on[t.slot.TaskManager] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(on))
+}
+
+func (m *jobFSM) onStopping(e event) {
+	switch e := e.(type) {
+	case evTask:
+		if t := m.tasks[e.task]; t != nil && t.slot.TaskManager == e.tm && !t.gone && e.state != wire.TaskRunning {
+			t.state, t.gone = e.state, true
+			m.betterCause(e.failure)
+		}
+	case evLost:
+		if m.endTasksOf(e.tm, true) {
+			m.betterCause(lost(e))
+		}
+	case evDeployed:
+		if e.failure != nil {
+			m.endTasksOf(e.tm, e.refused)
+		}
+	case evCancel:
+		if m.outcome == restart {
+			m.stop(canceled)
+			return
+		}
+	case evTimer:
+		for _, t := range m.tasks {
+			t.gone = true
+		}
+	}
+	m.checkStopped()
+}
+
+// betterCause replaces a broken channel as the cause: when a task dies, its neighbour may be the first to tell.
+func (m *jobFSM) betterCause(cause *wire.Failure) {
+	if cause == nil || m.failure == nil || m.failure.Kind != wire.KindChannel || m.outcome == canceled {
+		return
+	}
+	if cause.Kind == wire.KindChannel || cause.Kind == wire.KindStale || cause.Kind == wire.KindCanceled {
+		return
+	}
+	m.failure = cause
+	if !cause.Kind.Retryable() {
+		m.outcome = failed
+	}
+}
+
+func (m *jobFSM) checkStopped() {
+	if m.phase != stopping || !m.all(func(t *subtask) bool { return t.gone }) {
+		return
+	}
+	m.do(actReleaseSlots{})
+	switch {
+	case m.outcome != restart:
+		m.clean(m.outcome)
+	case m.delay == 0:
+		m.wait()
+	default:
+		m.phase = delaying
+		m.startTimer(m.delay)
+	}
+}
+
+// clean removes pending output before the job is said to have ended, if any attempt can have left some.
+func (m *jobFSM) clean(to outcome) {
+	if m.phase == waiting {
+		m.do(actReleaseSlots{})
+	}
+	m.phase, m.outcome = cleaning, to
+	if m.attempt == 0 {
+		m.end()
+		return
+	}
+	limit := cleanLimit
+	if to == canceled {
+		limit = cancelCleanLimit
+	}
+	m.startTimer(limit)
+	m.do(actClean{before: m.attempt + 1})
+}
+
+func (m *jobFSM) onCleaning(e event) {
+	switch e := e.(type) {
+	case evCleaned:
+		if e.before == m.attempt+1 {
+			m.end()
+		}
+	case evTimer:
+		m.end()
+	}
+}
+
+func (m *jobFSM) onDelaying(e event) {
+	switch e.(type) {
+	case evTimer:
+		m.wait()
+	case evCancel:
+		m.cancelled = true
+		m.do(actStoreCancel{})
+		m.clean(canceled)
+	}
+}
+
+func (m *jobFSM) onFinishing(now time.Time, e event) {
+	switch e := e.(type) {
+	case evDecided:
+		m.decided = true
+		m.do(actCommit{})
+	case evStoreFailed: // nothing was decided and nothing committed
+		if !m.decided {
+			m.fail(now, e.failure)
+		}
+	case evTimer:
+		m.do(actCommit{})
+	case evCommitted:
+		m.onCommitted(e.failure)
+	}
+}
+
+func (m *jobFSM) onCommitted(failure *wire.Failure) {
+	if failure == nil {
+		m.outcome = finished
+		if m.attempt > 1 {
+			m.do(actClean{before: m.attempt})
+		}
+		m.end()
+		return
+	}
+	m.failure = failure
+	if failure.Kind != wire.KindTaskManagerLost { // waiting for a TaskManager has no limit: the decision stands
+		m.retries++
+	}
+	if m.retries >= commitTries || !mayRestart(failure.Kind) {
+		m.outcome = failed
+		m.end()
+		return
+	}
+	delay := commitRetry
+	for range m.retries {
+		delay = min(2*delay, commitRetryMax)
+	}
+	m.startTimer(delay)
+}
+
+// end stores the outcome; the job has ended when that is done.
+func (m *jobFSM) end() {
+	m.phase = ending
+	m.stopTimer()
+	if m.outcome == finished || m.outcome == canceled {
+		m.failure = nil
+	}
+	m.do(actEnd{})
+}
+
+func (m *jobFSM) onEnding(e event) {
+	switch e.(type) {
+	case evEnded:
+		m.phase = ended
+	case evStoreFailed:
+		m.startTimer(storeRetry)
+	case evTimer:
+		m.do(actEnd{})
+	}
+}
+
+// state is how people see the phase.
+func (m *jobFSM) state() api.JobState {
+	switch m.phase {
+	case waiting:
+		if m.attempt == 0 {
+			return api.JobCreated
+		}
+		return api.JobRestarting
+	case deploying:
+		return api.JobDeploying
+	case running:
+		return api.JobRunning
+	case finishing:
+		return api.JobFinishing
+	case delaying:
+		return api.JobRestarting
+	case ended:
+		return map[outcome]api.JobState{failed: api.JobFailed, canceled: api.JobCanceled, finished: api.JobFinished}[m.outcome]
+	}
+	return map[outcome]api.JobState{restart: api.JobRestarting, failed: api.JobFailing, canceled: api.JobCancelling, finished: api.JobFinishing}[m.outcome]
+}

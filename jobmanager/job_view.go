@@ -1,0 +1,146 @@
+package jobmanager
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/wire"
+)
+
+// job is the job as people see it now.
+func (j *jobMaster) job() *api.Job {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	r, m := &j.record, &j.fsm
+	out := &api.Job{
+		ID: r.ID, Name: r.Graph.Name, State: m.state(), Attempt: m.attempt, Restarts: max(0, int(m.attempt)-1),
+		Parallelism: r.Graph.Parallelism, Params: r.Graph.Params, Module: r.Graph.Modules[0].ID,
+		Created: r.Created, Running: r.Running, Ended: r.Ended, Failure: m.failure,
+		Subtasks: j.subtasks(), Progress: j.progress(),
+	}
+	if out.State == api.JobFinished && r.Decision != nil {
+		out.Output = r.Decision.Output
+	}
+	if out.State == api.JobCreated && out.Failure == nil {
+		_, _, free := j.jm.resources.count()
+		if wanted := j.exec.SlotsNeeded(); free < wanted {
+			out.Failure = &wire.Failure{Kind: wire.KindSlots, Message: fmt.Sprintf("waits for slots: wanted %d, free %d", wanted, free)}
+		}
+	}
+	return out
+}
+
+// subtasks counts tasks by state. The caller holds mu.
+func (j *jobMaster) subtasks() api.Subtasks {
+	c := api.Subtasks{Total: len(j.exec.Tasks())}
+	for _, t := range j.fsm.tasks {
+		switch {
+		case t.state == wire.TaskFinished:
+			c.Finished++
+		case t.state == wire.TaskRunning && !t.gone:
+			c.Running++
+		}
+	}
+	if j.record.State == api.JobFinished {
+		c.Finished = c.Total
+	}
+	return c
+}
+
+// progress sums what the tasks have told. The caller holds mu.
+func (j *jobMaster) progress() api.Progress {
+	p := api.Progress{InputTotal: inputBytes(j.sources)}
+	for task, m := range j.metrics {
+		p.RecordsOut += m.RecordsOut
+		p.InputRead += m.InputRead
+		if j.head(task.Chain).Kind == abi.OperatorSource {
+			p.SourceOut += m.RecordsIn
+		}
+	}
+	for _, sink := range j.record.Graph.Sinks() {
+		p.SinkIn += j.taken(sink)
+	}
+	return p
+}
+
+func (j *jobMaster) head(chain int) *graph.Operator {
+	return &j.record.Graph.Operators[j.exec.Chains[chain].Operators[0]]
+}
+
+// taken is how many records the tasks of a sink have taken: what came into its chain if it is the head, and else what the
+// chain has sent. The caller holds mu.
+func (j *jobMaster) taken(sink int) (n int64) {
+	for task, m := range j.metrics {
+		operators := j.exec.Chains[task.Chain].Operators
+		switch {
+		case operators[0] == sink:
+			n += m.RecordsIn
+		case operators[len(operators)-1] == sink:
+			n += m.RecordsOut
+		}
+	}
+	return n
+}
+
+// measure notes what tasks of an attempt have told of themselves.
+func (j *jobMaster) measure(tasks ...wire.TaskMetrics) {
+	j.mu.Lock()
+	for _, m := range tasks {
+		if m.Attempt == j.fsm.attempt && j.fsm.tasks[m.Task] != nil {
+			j.metrics[m.Task] = m
+		}
+	}
+	j.mu.Unlock()
+	j.changed()
+}
+
+// plan is the job's graph, and where its tasks run.
+func (j *jobMaster) plan() *api.Plan {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	p := &api.Plan{Graph: j.record.Graph, Execution: *j.exec}
+	for _, id := range j.exec.Tasks() {
+		task := api.Task{Task: id, Name: j.exec.ChainName(&j.record.Graph, id.Chain), State: "WAITING", Metrics: j.metrics[id]}
+		if t := j.fsm.tasks[id]; t != nil {
+			task.TaskManager, task.Slot, task.State = t.slot.TaskManager, t.slot.Index, "DEPLOYING"
+			if t.state != "" {
+				task.State = string(t.state)
+			}
+		}
+		p.Tasks = append(p.Tasks, task)
+	}
+	return p
+}
+
+// watch sends the job as it is, then after changes until it has ended. Who reads slowly gets the newest, not every one.
+func (j *jobMaster) watch(ctx context.Context, out chan<- api.Job) {
+	defer close(out)
+	look := make(chan struct{}, 1)
+	j.mu.Lock()
+	j.watchers[look] = true
+	j.mu.Unlock()
+	defer func() {
+		j.mu.Lock()
+		delete(j.watchers, look)
+		j.mu.Unlock()
+	}()
+	for {
+		now := j.job()
+		select {
+		case out <- *now:
+		case <-ctx.Done():
+			return
+		}
+		if now.State.Terminal() {
+			return
+		}
+		select {
+		case <-look:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,307 @@
+package jobmanager
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/wire"
+	"github.com/wasmill/wasmill/jobmanager/schedule"
+)
+
+// mailboxSize is how many events of a job may wait to be taken. Senders wait; the loop never waits for a sender.
+const mailboxSize = 64
+
+// jobMaster carries one job through its life. Its loop (run) owns the state machine: it feeds events to it and carries out
+// the actions. What takes long is done by effects that send an event when they are done.
+type jobMaster struct {
+	jm      *JobManager
+	id      graph.JobID
+	created time.Time
+	exec    *graph.ExecutionGraph
+	log     *slog.Logger
+	mailbox chan mail
+	done    chan struct{} // closed when the loop has ended
+
+	// Owned by the loop.
+	timer       *time.Timer
+	timerNumber int
+	request     *slotRequest // that is not granted yet
+	commits     int          // tried so far, to choose another TaskManager each time
+
+	mu       sync.Mutex
+	record   jobRecord // guarded by mu, like the rest; written by the loop only
+	fsm      jobFSM
+	sources  map[int]connector.Splits // by operator
+	splits   map[int]*splitQueue      // by operator, of the current attempt
+	metrics  map[graph.TaskID]wire.TaskMetrics
+	watchers map[chan struct{}]bool // of capacity 1: look again
+}
+
+// mail is an event and who wants to know that it was taken.
+type mail struct {
+	e     event
+	taken chan struct{} // may be nil
+}
+
+func newJobMaster(jm *JobManager, r jobRecord) *jobMaster {
+	exec := graph.Expand(&r.Graph)
+	timer := time.NewTimer(time.Hour)
+	timer.Stop()
+	return &jobMaster{
+		jm: jm, id: r.ID, created: r.Created, exec: exec, record: r, timer: timer,
+		log:     jm.config.Log.With("job", r.ID, "name", r.Graph.Name),
+		mailbox: make(chan mail, mailboxSize),
+		done:    make(chan struct{}),
+		fsm: jobFSM{
+			exec: exec, slotsTimeout: jm.config.SlotsTimeout, restart: jm.config.Restart,
+			attempt: r.Attempt, decided: r.Decision != nil, cancelled: r.Cancelled,
+		},
+		metrics:  map[graph.TaskID]wire.TaskMetrics{},
+		watchers: map[chan struct{}]bool{},
+	}
+}
+
+// endedJob is the master of a job that ended before: it has no loop, and is only looked at.
+func endedJob(jm *JobManager, r jobRecord) *jobMaster {
+	j := newJobMaster(jm, r)
+	j.fsm.phase, j.fsm.failure = ended, r.Failure
+	j.fsm.outcome = map[api.JobState]outcome{api.JobFinished: finished, api.JobCanceled: canceled, api.JobFailed: failed}[r.State]
+	close(j.done)
+	return j
+}
+
+// run is the job's loop. It ends when the job has ended or ctx has.
+func (j *jobMaster) run(ctx context.Context, first event) {
+	defer close(j.done)
+	defer j.timer.Stop()
+	if first != nil {
+		j.take(first)
+	}
+	for !j.hasEnded() {
+		select {
+		case <-ctx.Done():
+			return
+		case m := <-j.mailbox:
+			j.take(m.e)
+			if m.taken != nil {
+				close(m.taken)
+			}
+		case slots := <-j.granted():
+			j.request = nil
+			j.take(evSlots{slots})
+		case <-j.timer.C:
+			_, _, free := j.jm.resources.count()
+			j.take(evTimer{number: j.timerNumber, freeSlots: free})
+		}
+	}
+}
+
+func (j *jobMaster) granted() <-chan []schedule.Slot {
+	if j.request == nil {
+		return nil
+	}
+	return j.request.granted
+}
+
+// take feeds one event to the state machine, and then those that its actions answer at once.
+func (j *jobMaster) take(e event) {
+	for events := []event{e}; len(events) > 0; events = events[1:] {
+		events = append(events, j.carryOut(j.step(events[0]))...)
+	}
+	j.changed()
+}
+
+func (j *jobMaster) step(e event) []action {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	before, attempt := j.fsm.state(), j.fsm.attempt
+	actions := j.fsm.step(j.jm.config.Now(), e)
+	if j.fsm.attempt != attempt {
+		j.beginAttempt()
+	}
+	if now := j.fsm.state(); now != before {
+		j.logState(now)
+	}
+	return actions
+}
+
+// beginAttempt forgets what the attempt before has done. The caller holds mu.
+func (j *jobMaster) beginAttempt() {
+	clear(j.metrics)
+	j.splits = map[int]*splitQueue{}
+	for op, s := range j.sources {
+		j.splits[op] = newSplitQueue(s)
+	}
+}
+
+func (j *jobMaster) logState(s api.JobState) {
+	if s == api.JobRunning && j.record.Running == nil {
+		now := j.jm.config.Now()
+		j.record.Running = &now
+	}
+	log := j.log.With("state", s, "attempt", j.fsm.attempt)
+	if f := j.fsm.failure; f != nil {
+		log = log.With("cause", f.Message)
+	}
+	log.Info("job")
+}
+
+// carryOut carries out actions in their order and returns the events that are known at once. After one that could not be
+// stored the rest is dropped: an effect must not run ahead of its decision.
+func (j *jobMaster) carryOut(actions []action) []event {
+	var events []event
+	for _, a := range actions {
+		e := j.act(a)
+		if e != nil {
+			events = append(events, e)
+		}
+		if _, failed := e.(evStoreFailed); failed {
+			break
+		}
+	}
+	return events
+}
+
+func (j *jobMaster) act(a action) event {
+	switch a := a.(type) {
+	case actRequestSlots:
+		j.request = j.jm.resources.request(j.id, a.wanted)
+	case actReleaseSlots:
+		j.request = nil
+		j.jm.resources.release(j.id)
+	case actTimer:
+		j.timerNumber = a.number
+		j.timer.Reset(a.after)
+	case actStoreAttempt:
+		return j.storeOr(nil, func(r *jobRecord) { r.Attempt = j.fsm.attempt })
+	case actStoreCancel:
+		if e := j.storeOr(nil, func(r *jobRecord) { r.Cancelled = true }); e != nil {
+			j.log.Error("store cancellation", "err", e.(evStoreFailed).failure.Message)
+		}
+	case actDecide:
+		return j.decide(a.prepared)
+	case actEnd:
+		return j.end()
+	case actDeploy:
+		j.deploy(a)
+	case actCancelTasks:
+		j.cancelTasks(a.tm)
+	case actCommit:
+		j.commit()
+	case actClean:
+		j.clean(a.before)
+	}
+	return nil
+}
+
+// storeOr changes the job's record and stores it: the event is then done, or evStoreFailed with the record unchanged.
+func (j *jobMaster) storeOr(done event, change func(*jobRecord)) event {
+	j.mu.Lock()
+	before := j.record
+	change(&j.record)
+	after := j.record
+	j.mu.Unlock()
+	err := j.jm.storeJob(&after)
+	if err == nil {
+		return done
+	}
+	j.mu.Lock()
+	j.record = before
+	j.mu.Unlock()
+	return evStoreFailed{&wire.Failure{Kind: wire.KindInternal, Message: fmt.Sprintf("store job: %s", err)}}
+}
+
+// decide takes a number from the job's checkpoint counter and stores the end of the job under it.
+func (j *jobMaster) decide(prepared []connector.Committable) event {
+	n, err := j.jm.config.Meta.Next(checkpointKey + string(j.id))
+	if err != nil {
+		return evStoreFailed{&wire.Failure{Kind: wire.KindInternal, Message: fmt.Sprintf("take a checkpoint id: %s", err)}}
+	}
+	return j.storeOr(evDecided{n}, func(r *jobRecord) {
+		r.Decision = &decision{Checkpoint: n, Attempt: j.fsm.attempt, Prepared: prepared, Output: outputOf(&r.Graph, prepared, j.taken)}
+	})
+}
+
+// end stores the outcome.
+func (j *jobMaster) end() event {
+	e := j.storeOr(evEnded{}, func(r *jobRecord) {
+		now := j.jm.config.Now()
+		r.Ended, r.Failure = &now, j.fsm.failure
+		r.State = map[outcome]api.JobState{finished: api.JobFinished, canceled: api.JobCanceled, failed: api.JobFailed}[j.fsm.outcome]
+	})
+	if _, ok := e.(evEnded); ok {
+		j.jm.forgetOldJobs(j.id)
+	}
+	return e
+}
+
+// send hands an event to the loop and, if taken is not nil, has it closed when the event was taken. It answers false when
+// there is no loop any more.
+func (j *jobMaster) send(ctx context.Context, e event, taken chan struct{}) bool {
+	select {
+	case <-j.done:
+		return false
+	default:
+	}
+	select {
+	case j.mailbox <- mail{e, taken}:
+		return true
+	case <-j.done:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// tell hands an event to the loop and waits until it was taken, and so what it decides is stored.
+func (j *jobMaster) tell(ctx context.Context, e event) error {
+	taken := make(chan struct{})
+	if j.send(ctx, e, taken) {
+		select {
+		case <-taken:
+			return nil
+		case <-j.done:
+		case <-ctx.Done():
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return errNotTaken
+}
+
+// errNotTaken is returned by tell when the loop has ended: with its job, or with the JobManager.
+var errNotTaken = refuse(wire.KindStale, "the job has ended, or its JobManager")
+
+// later does something that may take long, and sends the event that it answers.
+func (j *jobMaster) later(effect func(ctx context.Context) event) {
+	j.jm.wg.Go(func() {
+		if e := effect(j.jm.ctx); e != nil {
+			j.send(j.jm.ctx, e, nil)
+		}
+	})
+}
+
+func (j *jobMaster) hasEnded() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.fsm.phase == ended
+}
+
+// changed wakes those who watch the job.
+func (j *jobMaster) changed() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for w := range maps.Keys(j.watchers) {
+		select {
+		case w <- struct{}{}:
+		default:
+		}
+	}
+}

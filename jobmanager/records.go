@@ -1,0 +1,132 @@
+package jobmanager
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/wire"
+)
+
+// What the JobManager keeps in its metadata, as JSON under these keys:
+//
+//	module/ID          moduleRecord
+//	job/ID             jobRecord
+//	request/REQUEST    the id of the job that this submission became
+//	counter checkpoint/ID   the job's checkpoint ids
+const (
+	moduleKey     = "module/"
+	jobKey        = "job/"
+	requestKey    = "request/"
+	checkpointKey = "checkpoint/"
+)
+
+// recordVersion is the version of both records. Version 1: the first.
+const recordVersion = 1
+
+// moduleRecord is an uploaded module; its bytes and the metered ones are blobs.
+type moduleRecord struct {
+	Version int            `json:"version"`
+	Module  api.Module     `json:"module"`
+	Metered graph.ModuleID `json:"metered"`
+}
+
+// jobRecord is what another JobManager needs in order to go on with a job, and what is shown of one that has ended.
+type jobRecord struct {
+	Version   int            `json:"version"`
+	ID        graph.JobID    `json:"id"`
+	Request   wire.RequestID `json:"request,omitempty"`
+	Graph     graph.JobGraph `json:"graph"`
+	Created   time.Time      `json:"created"`
+	Running   *time.Time     `json:"running,omitempty"`
+	Ended     *time.Time     `json:"ended,omitempty"`
+	Attempt   graph.Attempt  `json:"attempt"` // the newest that may exist anywhere
+	Cancelled bool           `json:"cancelled,omitempty"`
+	Decision  *decision      `json:"decision,omitempty"`
+	State     api.JobState   `json:"state,omitempty"` // a terminal one, or none
+	Failure   *wire.Failure  `json:"failure,omitempty"`
+}
+
+// decision is the end of a job: from when it is stored on, its output is only committed.
+type decision struct {
+	Checkpoint uint64                  `json:"checkpoint"`
+	Attempt    graph.Attempt           `json:"attempt"`
+	Prepared   []connector.Committable `json:"prepared,omitempty"`
+	Output     []api.Output            `json:"output,omitempty"` // when all of it is committed
+}
+
+func decode[T jobRecord | moduleRecord](key string, value []byte, version func(*T) int) (*T, error) {
+	var r T
+	if err := json.Unmarshal(value, &r); err != nil {
+		return nil, fmt.Errorf("read metadata: %s: %w", key, err)
+	}
+	if v := version(&r); v != recordVersion {
+		return nil, fmt.Errorf("read metadata: %s: version %d (expected %d)", key, v, recordVersion)
+	}
+	return &r, nil
+}
+
+func decodeJob(key string, value []byte) (*jobRecord, error) {
+	return decode(key, value, func(r *jobRecord) int { return r.Version })
+}
+
+func decodeModule(key string, value []byte) (*moduleRecord, error) {
+	return decode(key, value, func(r *moduleRecord) int { return r.Version })
+}
+
+// encode writes a record; the types above always can be.
+func encode(record any) []byte {
+	p, err := json.Marshal(record)
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
+
+// storeError is the error of a write to disk as the user is to see it.
+func storeError(step string, err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return api.Errorf(api.KindNoSpace, "%s: no space left on the JobManager's disk", step).
+			WithHint("nothing of it was kept; free some space and send it again")
+	}
+	return fmt.Errorf("%s: %w", step, err)
+}
+
+// outputOf says what a decision will leave behind, sink by sink. A connector that tells rows, bytes and where in what it
+// prepares is believed; the rows of one that prepares nothing are those that its tasks have taken.
+func outputOf(g *graph.JobGraph, prepared []connector.Committable, taken func(sink int) int64) []api.Output {
+	var all []api.Output
+	for _, i := range g.Sinks() {
+		op := &g.Operators[i]
+		out := api.Output{Operator: op.Name, Path: op.Connector.Config["path"]}
+		for _, c := range prepared {
+			if c.Operator != op.Name {
+				continue
+			}
+			var told struct {
+				Dir   string `json:"dir"`
+				Rows  int64  `json:"rows"`
+				Bytes int64  `json:"bytes"`
+			}
+			if err := json.Unmarshal(c.Data, &told); err != nil {
+				continue // bytes of the connector's own
+			}
+			out.Files++
+			out.Rows += told.Rows
+			out.Bytes += told.Bytes
+			if told.Dir != "" {
+				out.Path = told.Dir
+			}
+		}
+		if out.Files == 0 {
+			out.Rows = taken(i)
+		}
+		all = append(all, out)
+	}
+	return all
+}

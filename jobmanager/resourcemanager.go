@@ -1,0 +1,218 @@
+package jobmanager
+
+import (
+	"cmp"
+	"context"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/wire"
+	"github.com/wasmill/wasmill/jobmanager/schedule"
+)
+
+// resourceManager knows which TaskManagers live and which job holds which slot. A slot belongs to one job at a time and
+// holds one subtask of each of its chains. Its methods never wait: a job that asks for slots is told on a channel.
+type resourceManager struct {
+	mu       sync.Mutex
+	tms      map[wire.TaskManagerID]*taskManager // guarded by mu
+	requests []*slotRequest                      // guarded by mu; those not granted, oldest first
+}
+
+// taskManager is one registered TaskManager. Its fields below ctx are guarded by resourceManager.mu.
+type taskManager struct {
+	info   wire.Register
+	client TaskManager
+	ctx    context.Context // ended when it is lost: whoever calls it stops waiting
+	end    context.CancelFunc
+
+	slots      []graph.JobID // the job that holds each slot, or none
+	registered time.Time
+	heartbeat  time.Time // the last one
+	rss        int64
+}
+
+// slotRequest is a job's wish for slots.
+type slotRequest struct {
+	job     graph.JobID
+	wanted  int
+	granted chan []schedule.Slot // of capacity 1: told at most once
+}
+
+func newResourceManager() *resourceManager {
+	return &resourceManager{tms: map[wire.TaskManagerID]*taskManager{}}
+}
+
+// add takes a TaskManager in and serves those who wait. The TaskManager's context ends with ctx.
+func (r *resourceManager) add(ctx context.Context, info wire.Register, client TaskManager, now time.Time) {
+	tm := &taskManager{info: info, client: client, slots: make([]graph.JobID, info.Slots), registered: now, heartbeat: now}
+	tm.ctx, tm.end = context.WithCancel(ctx)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tms[info.TaskManager] = tm
+	r.grant()
+}
+
+// remove forgets a TaskManager, and answers what it was called and which jobs held its slots.
+func (r *resourceManager) remove(id wire.TaskManagerID) (name string, jobs []graph.JobID, known bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	tm := r.tms[id]
+	if tm == nil {
+		return "", nil, false
+	}
+	delete(r.tms, id)
+	tm.end()
+	if c, ok := tm.client.(io.Closer); ok {
+		c.Close()
+	}
+	held := map[graph.JobID]bool{}
+	for _, job := range tm.slots {
+		held[job] = true
+	}
+	delete(held, "")
+	return tm.info.Name, slices.Sorted(maps.Keys(held)), true
+}
+
+// beat notes that a TaskManager lives; false: it is not registered.
+func (r *resourceManager) beat(id wire.TaskManagerID, rss int64, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	tm := r.tms[id]
+	if tm == nil {
+		return false
+	}
+	tm.heartbeat, tm.rss = now, rss
+	return true
+}
+
+// silent lists those whose last heartbeat is older than limit.
+func (r *resourceManager) silent(now time.Time, limit time.Duration) []wire.TaskManagerID {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var ids []wire.TaskManagerID
+	for id, tm := range r.tms {
+		if now.Sub(tm.heartbeat) >= limit {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// excuse starts the wait for heartbeats anew, after a time in which none could have been taken.
+func (r *resourceManager) excuse(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, tm := range r.tms {
+		tm.heartbeat = now
+	}
+}
+
+// request asks for slots; they are granted together, as soon as there are enough. A smaller wish may be served before an
+// older, larger one: nobody waits forever, and a job that fits runs.
+func (r *resourceManager) request(job graph.JobID, wanted int) *slotRequest {
+	q := &slotRequest{job: job, wanted: wanted, granted: make(chan []schedule.Slot, 1)}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.requests = append(r.requests, q)
+	r.grant()
+	return q
+}
+
+// release gives back the slots of a job, and withdraws its request if it still waits.
+func (r *resourceManager) release(job graph.JobID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.requests = slices.DeleteFunc(r.requests, func(q *slotRequest) bool { return q.job == job })
+	for _, tm := range r.tms {
+		for i, holder := range tm.slots {
+			if holder == job {
+				tm.slots[i] = ""
+			}
+		}
+	}
+	r.grant()
+}
+
+// grant serves every request that can be served. The caller holds mu.
+func (r *resourceManager) grant() {
+	r.requests = slices.DeleteFunc(r.requests, func(q *slotRequest) bool {
+		slots := schedule.Place(r.view(), q.wanted)
+		if slots == nil {
+			return false
+		}
+		for _, s := range slots {
+			r.tms[s.TaskManager].slots[s.Index] = q.job
+		}
+		q.granted <- slots
+		return true
+	})
+}
+
+// view is what schedule decides on. The caller holds mu.
+func (r *resourceManager) view() []schedule.TaskManager {
+	view := make([]schedule.TaskManager, 0, len(r.tms))
+	for _, id := range slices.Sorted(maps.Keys(r.tms)) {
+		tm := schedule.TaskManager{ID: id, Slots: len(r.tms[id].slots)}
+		for i, holder := range r.tms[id].slots {
+			if holder == "" {
+				tm.Free = append(tm.Free, i)
+			}
+		}
+		view = append(view, tm)
+	}
+	return view
+}
+
+// count answers how many TaskManagers, slots and free slots there are.
+func (r *resourceManager) count() (tms, slots, free int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, tm := range r.view() {
+		slots += tm.Slots
+		free += len(tm.Free)
+	}
+	return len(r.tms), slots, free
+}
+
+// find returns a TaskManager, or nil.
+func (r *resourceManager) find(id wire.TaskManagerID) *taskManager {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.tms[id]
+}
+
+// live lists the TaskManagers by id.
+func (r *resourceManager) live() []*taskManager {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.SortedFunc(maps.Values(r.tms), func(a, b *taskManager) int {
+		return cmp.Compare(a.info.TaskManager, b.info.TaskManager)
+	})
+}
+
+// list describes the TaskManagers, by name.
+func (r *resourceManager) list() []api.TaskManager {
+	all := r.live()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make([]api.TaskManager, 0, len(all))
+	for _, tm := range all {
+		free := 0
+		for _, holder := range tm.slots {
+			if holder == "" {
+				free++
+			}
+		}
+		out = append(out, api.TaskManager{
+			ID: tm.info.TaskManager, Name: tm.info.Name, PID: tm.info.PID, Address: tm.info.Address, Slots: len(tm.slots),
+			FreeSlots: free, RSS: tm.rss, Registered: tm.registered, Heartbeat: tm.heartbeat,
+		})
+	}
+	slices.SortStableFunc(out, func(a, b api.TaskManager) int { return cmp.Compare(a.Name, b.Name) })
+	return out
+}

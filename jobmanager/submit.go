@@ -1,0 +1,198 @@
+package jobmanager
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/config"
+	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/jobmanager/ha"
+)
+
+// maxParams bounds the parameters of a job, together with their names.
+const maxParams = 1 << 20
+
+// SubmitJob makes a job of a module and parameters, stores it and starts it. What is wrong with it is found before it is
+// stored, down to the input that does not exist.
+func (jm *JobManager) SubmitJob(ctx context.Context, s *api.Submit) (*api.Job, error) {
+	if err := jm.refuseClosed(); err != nil {
+		return nil, err
+	}
+	if j := jm.submitted(s); j != nil {
+		return j.job(), nil
+	}
+	g, err := jm.define(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	if err := jm.checkConnectors(g); err != nil {
+		return nil, err
+	}
+	sources, err := enumerate(ctx, jm.config.Connectors, g)
+	if err != nil {
+		return nil, connectorError(err)
+	}
+	return jm.storeNewJob(s, g, sources)
+}
+
+// submitted is the job that a request with this id has become, or nil.
+func (jm *JobManager) submitted(s *api.Submit) *jobMaster {
+	if s.Request == "" {
+		return nil
+	}
+	id, ok := jm.config.Meta.Get(requestKey + string(s.Request))
+	if !ok {
+		return nil
+	}
+	return jm.jobOf(graph.JobID(id))
+}
+
+// define asks the module for its graph under the given parameters.
+func (jm *JobManager) define(ctx context.Context, s *api.Submit) (*graph.JobGraph, error) {
+	module, err := jm.findModule(s.Module)
+	if err != nil {
+		return nil, err
+	}
+	given := 0
+	for name, value := range s.Params {
+		given += len(name) + len(value)
+	}
+	if given > maxParams {
+		return nil, api.Errorf(api.KindInvalid, "params: %d bytes (expected <= %d)", given, maxParams)
+	}
+	described, err := jm.describe(ctx, module, s.Params)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkParams(described.Manifest.Params, s.Params); err != nil {
+		return nil, err
+	}
+	options := graph.Options{Name: s.Name, Params: s.Params, Parallelism: 1}
+	if s.Parallelism != nil {
+		options.Parallelism = *s.Parallelism
+	}
+	ref := graph.Module{ID: module.Module.ID, Metered: module.Metered, Manifest: described.ID}
+	g, err := graph.FromManifest(described.Manifest, ref, options)
+	if err != nil {
+		return nil, asUser(api.KindInvalid, "", err)
+	}
+	return g, nil
+}
+
+// describe runs the module's definition. If it fails, a parameter that is missing is the likelier thing to say.
+func (jm *JobManager) describe(ctx context.Context, module *moduleRecord, params map[string]string) (*Description, error) {
+	r, err := jm.config.Blobs.Open(module.Metered)
+	if err != nil {
+		return nil, fmt.Errorf("open module %s: %w", short(module.Module.ID), err)
+	}
+	defer r.Close()
+	metered, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("read module %s: %w", short(module.Module.ID), err)
+	}
+	described, err := jm.config.Describe(ctx, metered, params)
+	if err == nil {
+		return described, nil
+	}
+	if known := module.Module.Params; len(known) > 0 && ctx.Err() == nil {
+		if missing := checkParams(known, params); missing != nil {
+			return nil, missing
+		}
+	}
+	return nil, asUser(api.KindInvalid, "", err)
+}
+
+// checkParams holds the parameters that were given against those that the definition has read.
+func checkParams(declared []abi.Param, given map[string]string) error {
+	var names []string
+	for _, p := range declared {
+		names = append(names, p.Name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if slices.Contains(names, name) {
+			continue
+		}
+		err := api.Errorf(api.KindInvalid, "parameter %q is not declared (declared: %s)", name, listed(names))
+		if near := config.Nearest(name, names); near != "" {
+			err = err.WithHint("did you mean %q?", near)
+		}
+		return err
+	}
+	for _, p := range declared {
+		if _, ok := given[p.Name]; !ok && p.Required {
+			return api.Errorf(api.KindInvalid, "parameter %q is missing (given: %s)", p.Name, listed(slices.Sorted(maps.Keys(given)))).
+				WithHint("--param %s=%s", p.Name, "VALUE")
+		}
+	}
+	return nil
+}
+
+func listed(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}
+
+// checkConnectors makes every sink once, so that wrong options and records that it cannot write are refused here.
+func (jm *JobManager) checkConnectors(g *graph.JobGraph) error {
+	for _, i := range g.Sinks() {
+		op := &g.Operators[i]
+		sink, err := jm.config.Connectors.Sink(op.Connector)
+		if err != nil {
+			return connectorError(fmt.Errorf("sink %q: %w", op.Name, err))
+		}
+		in := op.Inputs[0]
+		from := &g.Operators[in.From]
+		value := from.Output
+		if in.Side > 0 {
+			value = from.Declared.Sides[in.Side-1]
+		}
+		if _, err := sink.Columns(from.Key, value); err != nil {
+			return connectorError(fmt.Errorf("sink %q: %w", op.Name, err))
+		}
+	}
+	return nil
+}
+
+func connectorError(err error) error {
+	var fault *connector.Error
+	if errors.As(err, &fault) && fault.Hint != "" {
+		return api.Errorf(api.KindInvalid, "%s", err).WithHint("%s", fault.Hint)
+	}
+	return asUser(api.KindInvalid, "", err)
+}
+
+// storeNewJob stores a job under an id of its own, together with the request that it came by, and starts it.
+func (jm *JobManager) storeNewJob(s *api.Submit, g *graph.JobGraph, sources map[int]connector.Splits) (*api.Job, error) {
+	r := jobRecord{Version: recordVersion, ID: newJobID(), Request: s.Request, Graph: *g, Created: jm.config.Now()}
+	ops := []ha.Op{ha.PutIfAbsent(jobKey+string(r.ID), encode(&r))}
+	if s.Request != "" {
+		ops = append(ops, ha.PutIfAbsent(requestKey+string(s.Request), []byte(r.ID)))
+	}
+	jm.submits.Lock()
+	defer jm.submits.Unlock()
+	if j := jm.submitted(s); j != nil {
+		return j.job(), nil
+	}
+	if err := jm.config.Meta.Apply(ops...); err != nil {
+		return nil, storeError("store job", err)
+	}
+	return jm.startJob(r, sources).job(), nil
+}
+
+func newJobID() graph.JobID {
+	var p [6]byte
+	rand.Read(p[:])
+	return graph.JobID(hex.EncodeToString(p[:]))
+}
