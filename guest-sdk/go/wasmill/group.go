@@ -3,6 +3,7 @@ package wasmill
 import (
 	"encoding/binary"
 	"strconv"
+	"unsafe"
 )
 
 // Verbs of a keyed call that this SDK runs.
@@ -25,90 +26,105 @@ const (
 	listHeaderBytes   = 24
 	groupHasWindow    = 1 << 0
 	listHasTimestamps = 1 << 0
-	replyHeaderBytes  = 16 // of an entry, and of an action
+	replyEntryBytes   = 16
+	replyHeaderBytes  = replyEntryBytes + 16 // of an entry and its only action
 	actionPut         = 1
 )
 
-// group is a view of one group of a keyed call.
-type group struct {
-	index    uint32
-	windowed bool
-	window   Window
-	key      []byte
-	records  list
-	accums   list
+// groupHeader is how the host begins a group, and listHeader each of its lists. They are read in place: the host and
+// every guest are little-endian, and both begin at a multiple of 8.
+type groupHeader struct {
+	size, flags   uint32
+	window        Window
+	timer         int64
+	keyLen, lists uint32
 }
 
-// list is a view of the elements of a group's list.
-type list struct {
-	n      int
-	offs   []byte
-	values []byte
+type listHeader struct {
+	size            uint32
+	tag, index      uint16
+	total, included uint32
+	flags, valueLen uint32
 }
 
-func (l *list) value(i int) []byte {
-	le := binary.LittleEndian
-	return l.values[le.Uint32(l.offs[4*i:]):le.Uint32(l.offs[4*i+4:])]
-}
-
-// groupReader walks the groups of a call. The host wrote them; a length that leads out of them panics.
+// groupReader walks the groups of a call. It holds places as offsets from the first byte, not as slices: to keep a dozen
+// pointers a group costs a guest more than to follow them. The host wrote the groups, so lengths inside one are trusted.
 type groupReader struct {
-	rest  []byte
+	base  unsafe.Pointer // the groups' first byte
+	size  uint32
+	after uint32 // where the next group begins
 	left  uint32
-	index uint32
-	group group
+	group
 }
+
+// group is the group that the reader stands on.
+type group struct {
+	index   uint32
+	header  *groupHeader
+	records list
+	accums  list
+}
+
+// list is where the elements of a group's list lie.
+type list struct{ n, offs, values uint32 }
 
 func (r *groupReader) begin(p []byte) {
 	le := binary.LittleEndian
-	r.rest, r.left, r.index = p[le.Uint32(p):], le.Uint32(p[4:]), 0
+	r.base, r.size = unsafe.Pointer(unsafe.SliceData(p)), uint32(len(p))
+	r.after, r.left = le.Uint32(p), le.Uint32(p[4:])
+	r.index = none // so that the first is 0
 }
 
-// next reads the next group; false when there is none.
+// next goes to the next group; false when there is none.
 func (r *groupReader) next() bool {
 	if r.left == 0 {
 		return false
 	}
-	le := binary.LittleEndian
-	size := le.Uint32(r.rest)
-	p := r.rest[:size]
-	r.rest = r.rest[size:]
-	g := &r.group
-	*g = group{
-		index:    r.index,
-		windowed: le.Uint32(p[4:])&groupHasWindow != 0,
-		window:   Window{int64(le.Uint64(p[8:])), int64(le.Uint64(p[16:]))},
-		key:      p[groupHeaderBytes : groupHeaderBytes+le.Uint32(p[32:])],
-	}
-	lists := p[groupHeaderBytes+(le.Uint32(p[32:])+7)&^7:]
-	for range le.Uint32(p[36:]) {
-		lists = g.list(lists)
+	at := r.after
+	h := (*groupHeader)(unsafe.Add(r.base, at))
+	if r.size-at < groupHeaderBytes || h.size < groupHeaderBytes || h.size > r.size-at {
+		panic("group " + strconv.Itoa(int(r.index+1)) + " lies outside the call's bytes")
 	}
 	r.left--
 	r.index++
+	r.after = at + h.size
+	r.header = h
+	r.records.n, r.accums.n = 0, 0
+	at += groupHeaderBytes + (h.keyLen+7)&^7
+	for range h.lists {
+		at += r.list(at)
+	}
 	return true
 }
 
-// list reads the first list of p and returns what lies behind it.
-func (g *group) list(p []byte) []byte {
-	le := binary.LittleEndian
-	size, n := le.Uint32(p), le.Uint32(p[12:])
-	if total := le.Uint32(p[8:]); total != n {
-		panic("group has " + strconv.Itoa(int(total)) + " elements of which " + strconv.Itoa(int(n)) + " came with the call (expected all)")
+// list reads the list at at and returns its size.
+func (r *groupReader) list(at uint32) uint32 {
+	h := (*listHeader)(unsafe.Add(r.base, at))
+	if h.total != h.included {
+		panic("group has " + strconv.Itoa(int(h.total)) + " elements of which " + strconv.Itoa(int(h.included)) + " came with the call (expected all)")
 	}
-	at := uint32(listHeaderBytes)
-	if le.Uint32(p[16:])&listHasTimestamps != 0 {
-		at += 8 * n
+	at += listHeaderBytes
+	if h.flags&listHasTimestamps != 0 {
+		at += 8 * h.included
 	}
-	values := at + (4*(n+1)+7)&^7
-	l := list{n: int(n), offs: p[at : at+4*(n+1)], values: p[values : values+le.Uint32(p[20:])]}
-	switch le.Uint16(p[4:]) {
+	l := list{n: h.included, offs: at, values: at + (4*(h.included+1)+7)&^7}
+	switch h.tag {
 	case listInput:
-		g.records = l
+		r.records = l
 	case listAccumulators:
-		g.accums = l
+		r.accums = l
 	}
-	return p[size:]
+	return h.size
+}
+
+func (r *groupReader) key() []byte {
+	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(r.header), groupHeaderBytes)), r.header.keyLen)
+}
+
+// value returns element i of the list l.
+func (r *groupReader) value(l *list, i uint32) []byte {
+	offs := (*[2]uint32)(unsafe.Add(r.base, l.offs+4*i))
+	return unsafe.Slice((*byte)(unsafe.Add(r.base, l.values+offs[0])), offs[1]-offs[0])
 }
 
 // replyWriter writes the reply to a keyed call: one put a group.
@@ -117,22 +133,24 @@ type replyWriter struct{ out []byte }
 // begin opens the put of a group, and end closes it; between them the value is appended to out.
 func (w *replyWriter) begin(group uint32) (entry int) {
 	entry = len(w.out)
-	w.out = append(w.out, zeros[:2*replyHeaderBytes]...)
-	le := binary.LittleEndian
-	le.PutUint32(w.out[entry+4:], group)
-	le.PutUint32(w.out[entry+8:], 1)
-	le.PutUint16(w.out[entry+replyHeaderBytes+4:], actionPut)
+	w.out = append(w.out, zeros[:replyHeaderBytes]...)
+	h := w.out[entry : entry+replyHeaderBytes]
+	binary.LittleEndian.PutUint32(h[4:], group)
+	binary.LittleEndian.PutUint32(h[8:], 1) // actions
+	binary.LittleEndian.PutUint16(h[20:], actionPut)
 	return entry
 }
 
 func (w *replyWriter) end(entry int) {
-	le := binary.LittleEndian
-	value := len(w.out) - entry - 2*replyHeaderBytes
-	le.PutUint32(w.out[entry+replyHeaderBytes+8:], uint32(value))
-	w.out = appendPad(w.out, value)
+	value := len(w.out) - entry - replyHeaderBytes
+	if value&7 != 0 {
+		w.out = appendPad(w.out, value)
+	}
 	size := uint32(len(w.out) - entry)
-	le.PutUint32(w.out[entry:], size)
-	le.PutUint32(w.out[entry+replyHeaderBytes:], size-replyHeaderBytes)
+	h := w.out[entry : entry+replyHeaderBytes]
+	binary.LittleEndian.PutUint32(h, size)
+	binary.LittleEndian.PutUint32(h[16:], size-replyEntryBytes)
+	binary.LittleEndian.PutUint32(h[24:], uint32(value))
 }
 
 // groupRunner runs a keyed function over the groups p.
@@ -162,19 +180,20 @@ func keyedFunction[K, V, A, R any](spec keyedSpec[A], fold folding[V, A], finish
 	f.keyed = func(b *binding) (groupRunner, error) {
 		next, err := next(b, out)
 		k := &keyedRun[V, A]{chain: b.chain, fold: fold, in: in, accumulator: spec.accumulator}
-		k.verbs = map[uint32]func(*group) (A, bool){
+		k.verbs = map[uint32]func() (A, bool){
 			verbAccumulate: k.accumulate,
 			verbMerge:      k.merge,
-			verbResult: func(g *group) (acc A, put bool) {
-				if acc, ok := k.merge(g); ok {
-					b.scope.enter(g)
-					next(finish(g.window, key.decode(g.key), acc))
+			verbResult: func() (acc A, put bool) {
+				if acc, ok := k.merge(); ok {
+					w := k.groups.header.window
+					b.scope.enter(&k.groups)
+					next(finish(w, key.decode(k.groups.key()), acc))
 				}
 				return acc, false
 			},
 		}
 		if fold.create != nil {
-			k.verbs[verbCreate] = func(*group) (A, bool) { return fold.create(), true }
+			k.verbs[verbCreate] = func() (A, bool) { return fold.create(), true }
 		}
 		return k.run, err
 	}
@@ -182,10 +201,10 @@ func keyedFunction[K, V, A, R any](spec keyedSpec[A], fold folding[V, A], finish
 }
 
 // enter makes the records behind a keyed function those of the group: its key, and the last instant of its window.
-func (s *scope) enter(g *group) {
-	s.key.bytes, s.time.now = g.key, noTimestamp
-	if g.windowed {
-		s.time.now = g.window.End - 1
+func (s *scope) enter(g *groupReader) {
+	s.key.bytes, s.time.now = g.key(), noTimestamp
+	if g.header.flags&groupHasWindow != 0 {
+		s.time.now = g.header.window.End - 1
 	}
 }
 
@@ -195,7 +214,7 @@ type keyedRun[V, A any] struct {
 	fold        folding[V, A]
 	in          codec[V]
 	accumulator codec[A]
-	verbs       map[uint32]func(*group) (acc A, put bool) // put: acc is the group's new accumulator
+	verbs       map[uint32]func() (acc A, put bool) // put: acc is the group's new accumulator
 	groups      groupReader
 	reply       replyWriter
 }
@@ -207,10 +226,9 @@ func (k *keyedRun[V, A]) run(verb uint32, p []byte) error {
 	}
 	k.reply.out = k.reply.out[:0]
 	for k.groups.begin(p); k.groups.next(); {
-		g := &k.groups.group
-		k.chain.record = g.index
-		if acc, put := each(g); put {
-			entry := k.reply.begin(g.index)
+		k.chain.record = k.groups.index
+		if acc, put := each(); put {
+			entry := k.reply.begin(k.groups.index)
 			k.reply.out = k.accumulator.append(k.reply.out, acc)
 			k.reply.end(entry)
 		}
@@ -223,30 +241,32 @@ func (k *keyedRun[V, A]) run(verb uint32, p []byte) error {
 }
 
 // accumulate folds the group's records into its accumulator, if it has one.
-func (k *keyedRun[V, A]) accumulate(g *group) (acc A, put bool) {
-	i := 0
+func (k *keyedRun[V, A]) accumulate() (acc A, put bool) {
+	g := &k.groups
+	i := uint32(0)
 	switch {
 	case g.accums.n > 0:
-		acc = k.accumulator.decode(g.accums.value(0))
+		acc = k.accumulator.decode(g.value(&g.accums, 0))
 	case g.records.n > 0:
-		acc, i = k.fold.first(k.in.decode(g.records.value(0))), 1
+		acc, i = k.fold.first(k.in.decode(g.value(&g.records, 0))), 1
 	default:
 		return acc, false
 	}
 	for ; i < g.records.n; i++ {
-		acc = k.fold.add(acc, k.in.decode(g.records.value(i)))
+		acc = k.fold.add(acc, k.in.decode(g.value(&g.records, i)))
 	}
 	return acc, true
 }
 
 // merge combines the group's accumulators, in their order.
-func (k *keyedRun[V, A]) merge(g *group) (acc A, put bool) {
+func (k *keyedRun[V, A]) merge() (acc A, put bool) {
+	g := &k.groups
 	if g.accums.n == 0 {
 		return acc, false
 	}
-	acc = k.accumulator.decode(g.accums.value(0))
-	for i := 1; i < g.accums.n; i++ {
-		acc = k.fold.merge(acc, k.accumulator.decode(g.accums.value(i)))
+	acc = k.accumulator.decode(g.value(&g.accums, 0))
+	for i := uint32(1); i < g.accums.n; i++ {
+		acc = k.fold.merge(acc, k.accumulator.decode(g.value(&g.accums, i)))
 	}
 	return acc, true
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"runtime"
 	"strconv"
+	"strings"
 )
 
 // What an export answers.
@@ -53,20 +54,12 @@ func (g *instance) describe(p []byte) (manifest []byte) {
 	g.define(e)
 	e.finish()
 	if len(e.problems) > 0 {
-		g.fail(none, joined(e.problems), "")
+		g.fail(none, strings.Join(e.problems, "; "), "")
 		return nil
 	}
 	g.functions, g.handles = e.functions, make(map[uint32]*chain)
 	g.described = e.manifest()
 	return g.described
-}
-
-func joined(problems []string) string {
-	text := problems[0]
-	for _, p := range problems[1:] {
-		text += "; " + p
-	}
-	return text
 }
 
 // parseParams reads the parameters: u32 count, u32 zero, then u32 name length, u32 value length, name, value, padding.
@@ -190,9 +183,29 @@ func (g *instance) recoveredTo(status *uint32, record func() uint32) {
 }
 
 func (g *instance) panicked(record uint32, value any) {
-	var trace [4096]byte
-	g.fail(record, messageOf(value), string(trace[:runtime.Stack(trace[:], false)]))
+	g.fail(record, messageOf(value), traceOfPanic())
 }
+
+// traceOfPanic lists the functions that ran when the panic that is being recovered began, innermost first, a line each:
+// main.parse (main.go:24).
+func traceOfPanic() string {
+	var callers [64]uintptr
+	frames := runtime.CallersFrames(callers[:runtime.Callers(0, callers[:])])
+	trace, panicked := "", false
+	for more := true; more; {
+		var f runtime.Frame
+		f, more = frames.Next()
+		switch {
+		case f.Function == "runtime.gopanic":
+			trace, panicked = "", true
+		case panicked && !strings.HasPrefix(f.Function, "runtime."):
+			trace += base(f.Function) + " (" + base(f.File) + ":" + strconv.Itoa(f.Line) + ")\n"
+		}
+	}
+	return strings.TrimSuffix(trace, "\n")
+}
+
+func base(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
 
 // messageOf says what was passed to panic, without fmt: it would be a third of a small module.
 func messageOf(value any) string {
