@@ -245,7 +245,7 @@ func TestJobsRunAgainWhenTheJobManagerIsKilled(t *testing.T) {
 	cluster := built.wasmill.Cluster(t)
 	out := filepath.Join(t.TempDir(), "counts")
 	_, job := started(t, cluster, repeated(t, 200), out)
-	before, err := cluster.ClusterOverview(context.Background())
+	before, err := cluster.Overview(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,7 +254,7 @@ func TestJobsRunAgainWhenTheJobManagerIsKilled(t *testing.T) {
 	if end.Attempt < 2 {
 		t.Errorf("attempt %d (expected a new one)", end.Attempt)
 	}
-	after, err := cluster.ClusterOverview(context.Background())
+	after, err := cluster.Overview(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,5 +262,28 @@ func TestJobsRunAgainWhenTheJobManagerIsKilled(t *testing.T) {
 		t.Errorf("epoch %d after %d (expected it to grow)", after.Epoch, before.Epoch)
 	}
 	harness.Same(t, harness.Output(t, out), times(shellCounts(t), 200))
+	harness.NothingPending(t, out)
+}
+
+// A directory in the place of a final name keeps the commit from ending, so that the JobManager is killed between the
+// decision and its effects.
+func TestADecidedEndIsOnlyCommitted(t *testing.T) {
+	cluster := built.wasmill.Cluster(t)
+	out := filepath.Join(t.TempDir(), "counts")
+	_, job := started(t, cluster, repeated(t, 100), out)
+	obstacle := filepath.Join(out, fmt.Sprintf("part-%s-1-0-0", job.ID))
+	if err := os.MkdirAll(filepath.Join(obstacle, "full"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, cluster, job, api.JobFinishing)
+	cluster.Restart("jobmanager")
+	if err := os.RemoveAll(obstacle); err != nil {
+		t.Fatal(err)
+	}
+	end := waitFor(t, cluster, job, api.JobFinished)
+	if end.Attempt != job.Attempt {
+		t.Errorf("attempt %d (expected %d: a decided end is not run again)", end.Attempt, job.Attempt)
+	}
+	harness.Same(t, harness.Output(t, out), times(shellCounts(t), 100))
 	harness.NothingPending(t, out)
 }

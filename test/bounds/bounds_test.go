@@ -1,0 +1,227 @@
+//go:build bounds
+
+// Package bounds holds Wasmill to its limits of time and memory: real processes of bin/wasmill, built without the race
+// detector, one test after the other. `make test` runs it; the build tag keeps it out of `go test ./...`.
+package bounds
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/test/harness"
+)
+
+func wasmill(t *testing.T) harness.Wasmill {
+	t.Helper()
+	path := filepath.Join(harness.Root(t), "bin/wasmill")
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("%v: run make build first", err)
+	}
+	return harness.Wasmill(path)
+}
+
+func guest(t *testing.T, name string) string {
+	return filepath.Join(harness.Root(t), "test/guests", name+".wasm")
+}
+
+// tooLong fails the test when something took longer than it may, and logs how long it took otherwise.
+func tooLong(t *testing.T, what string, took, limit time.Duration) {
+	t.Helper()
+	t.Logf("%s: %v (limit %v)", what, took.Round(time.Millisecond), limit)
+	if took > limit {
+		t.Errorf("%s took %v (limit %v)", what, took, limit)
+	}
+}
+
+// running waits until the cluster's newest job runs.
+func running(t *testing.T, cluster *harness.Cluster) *api.Job {
+	t.Helper()
+	var job *api.Job
+	harness.Until(t, 20*time.Second, "the job runs", func() bool {
+		job = cluster.Job()
+		return job != nil && job.State == api.JobRunning
+	})
+	return job
+}
+
+// state is the job's state now.
+func state(t *testing.T, cluster *harness.Cluster, job *api.Job) *api.Job {
+	t.Helper()
+	j, err := cluster.GetJob(context.Background(), job.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+func cancel(t *testing.T, cluster *harness.Cluster, job *api.Job) time.Duration {
+	t.Helper()
+	begun := time.Now()
+	if _, err := cluster.CancelJob(context.Background(), job.ID); err != nil {
+		t.Fatal(err)
+	}
+	harness.Until(t, 10*time.Second, "the job is CANCELED", func() bool { return state(t, cluster, job).State == api.JobCanceled })
+	return time.Since(begun)
+}
+
+func TestAClusterStartsWithinASecondAndIdlesSmall(t *testing.T) {
+	w := wasmill(t)
+	var best time.Duration
+	for i := range 3 {
+		begun := time.Now()
+		cluster := w.Cluster(t, "--taskmanagers", "1", "--slots", "2")
+		took := time.Since(begun)
+		if i == 0 || took < best {
+			best = took
+		}
+		for _, name := range []string{"jobmanager", "taskmanager-1"} {
+			rss := harness.RSS(t, cluster.PID(name))
+			t.Logf("idle %s: %.1f MB resident", name, float64(rss)/1e6)
+			if rss > 60e6 {
+				t.Errorf("idle %s has %d bytes resident (limit 60 MB)", name, rss)
+			}
+		}
+	}
+	tooLong(t, "start of a cluster to two registered slots, the best of 3", best, time.Second)
+}
+
+func TestSubmitToRunning(t *testing.T) {
+	cluster := wasmill(t).Cluster(t)
+	args := []string{"--param", "input=" + filepath.Join(harness.Root(t), "examples/data/moby-dick.txt")}
+	best := time.Hour
+	for i := range 6 {
+		cluster.Run(guest(t, "wordcount-c"), append(args, "--param", "output="+filepath.Join(t.TempDir(), "out"))...).OK(t)
+		if job := cluster.Job(); i > 0 {
+			best = min(best, job.Running.Sub(job.Created))
+		}
+	}
+	tooLong(t, "submit to RUNNING with a cached module, the best of 5", best, 100*time.Millisecond)
+}
+
+func TestAKilledTaskManagerIsNoticedAtOnce(t *testing.T) {
+	cluster := wasmill(t).Cluster(t, "--taskmanagers", "2")
+	cluster.Kill("taskmanager-2")
+	took := harness.Until(t, 10*time.Second, "one TaskManager is left", func() bool {
+		all, err := cluster.ListTaskManagers(context.Background())
+		return err == nil && len(all) == 1
+	})
+	tooLong(t, "noticing a SIGKILL", took, 500*time.Millisecond)
+}
+
+func TestTooFewSlotsFailTheJobByNumbers(t *testing.T) {
+	cluster := wasmill(t).Cluster(t, "--taskmanagers", "1", "--slots", "2")
+	begun := time.Now()
+	r := cluster.Run(guest(t, "wordcount-c"), "--parallelism", "3",
+		"--param", "input="+filepath.Join(harness.Root(t), "examples/data/moby-dick.txt"), "--param", "output="+filepath.Join(t.TempDir(), "out"))
+	took := time.Since(begun)
+	if r.Code != 1 || !strings.Contains(r.Stderr, "3") || !strings.Contains(r.Stderr, "2 free") {
+		t.Errorf("exit status %d, stderr: %s\n(expected 1, naming 3 wanted and 2 free)", r.Code, r.Stderr)
+	}
+	if took < 29*time.Second || took > 33*time.Second {
+		t.Errorf("the job waited %v (expected slots.timeout, 30 s)", took)
+	}
+}
+
+// hostile runs a guest that never comes back by itself.
+func TestHostileGuestsAreCancelledWithinASecond(t *testing.T) {
+	cluster := wasmill(t).Cluster(t)
+	for _, name := range []string{"spin", "recurse", "grow"} {
+		t.Run(name, func(t *testing.T) {
+			run := cluster.Start(guest(t, name), "--param", "output="+filepath.Join(t.TempDir(), "out"))
+			job := running(t, cluster)
+			if name == "spin" {
+				tooLong(t, "cancelling a guest that spins", cancel(t, cluster, job), time.Second)
+			}
+			if r := run.Wait(); r.Code != 1 {
+				t.Errorf("exit status %d (expected 1): %s", r.Code, r.Stderr)
+			}
+		})
+	}
+}
+
+func TestACallPastItsLimitFailsTheJob(t *testing.T) {
+	cluster := wasmill(t).Cluster(t)
+	begun := time.Now()
+	r := cluster.Run(guest(t, "spin"), "--param", "output="+filepath.Join(t.TempDir(), "out"))
+	took := time.Since(begun)
+	if r.Code != 1 || !strings.Contains(r.Stderr, "10s") {
+		t.Errorf("exit status %d, stderr: %s\n(expected 1, naming the limit of 10s)", r.Code, r.Stderr)
+	}
+	if took < 10*time.Second || took > 25*time.Second { // the call, and its one retry
+		t.Errorf("it took %v (expected the call limit of 10 s, once or twice)", took)
+	}
+}
+
+// pace is records a second that a job's sources produced over a window of time.
+func pace(t *testing.T, cluster *harness.Cluster, job *api.Job, window time.Duration) float64 {
+	t.Helper()
+	from, begun := state(t, cluster, job).Progress.SourceOut, time.Now()
+	timer := time.NewTimer(window)
+	<-timer.C
+	return float64(state(t, cluster, job).Progress.SourceOut-from) / time.Since(begun).Seconds()
+}
+
+func TestANeighbourKeepsHalfItsPaceBesideASpinningGuest(t *testing.T) {
+	cluster := wasmill(t).Cluster(t, "--taskmanagers", "1", "--slots", "2")
+	start := func() *api.Job {
+		cluster.Start(guest(t, "generate"), "--param", "rate=0", "--param", "count=0")
+		return running(t, cluster)
+	}
+	job := start()
+	alone := pace(t, cluster, job, 5*time.Second)
+	cluster.Start(guest(t, "spin"), "--param", "output="+filepath.Join(t.TempDir(), "out"))
+	spinning := running(t, cluster)
+	if spinning.ID == job.ID {
+		t.Fatal("the spinning job did not start")
+	}
+	beside := pace(t, cluster, job, 5*time.Second)
+	t.Logf("alone %.0f records/s, beside a spinning guest %.0f (%.0f %%)", alone, beside, 100*beside/alone)
+	if beside < alone/2 {
+		t.Errorf("beside a spinning guest it keeps %.0f of %.0f records/s (expected half)", beside, alone)
+	}
+	cancel(t, cluster, spinning)
+	cancel(t, cluster, job)
+}
+
+func TestBackPressure(t *testing.T) {
+	const rate, watched = 1000.0, 60 * time.Second
+	cluster := wasmill(t).Cluster(t, "--taskmanagers", "2", "--slots", "1")
+	cluster.Start(guest(t, "generate"), "--param", "rate=0", "--param", "count=0", "--param", fmt.Sprintf("sinkrate=%.0f", rate))
+	job := running(t, cluster)
+	plan, err := cluster.JobPlan(context.Background(), job.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	where := map[string]bool{}
+	for _, task := range plan.Tasks {
+		where[string(task.TaskManager)] = true
+	}
+	if len(where) != 2 {
+		t.Fatalf("the tasks lie on %d TaskManagers (expected 2, or QUIC is not tested): %+v", len(where), plan.Tasks)
+	}
+	timer := time.NewTimer(5 * time.Second)
+	<-timer.C
+	resident := func() (sum int64) {
+		for _, name := range []string{"taskmanager-1", "taskmanager-2"} {
+			sum += harness.RSS(t, cluster.PID(name))
+		}
+		return sum
+	}
+	before := resident()
+	got := pace(t, cluster, job, watched)
+	grown := resident() - before
+	t.Logf("pace %.0f records/s, resident memory of both TaskManagers grew by %.1f MB in %v", got, float64(grown)/1e6, watched)
+	if got > 1.25*rate || got < 0.75*rate {
+		t.Errorf("the generator makes %.0f records/s behind a sink that takes %.0f", got, rate)
+	}
+	if grown > 64e6 {
+		t.Errorf("resident memory grew by %d bytes (limit 64 MB)", grown)
+	}
+	tooLong(t, "cancelling a job that is held back", cancel(t, cluster, job), time.Second)
+}
