@@ -50,7 +50,8 @@ func (f *FileSource) source(*Env) (*connector, codec[string]) {
 // GeneratorSource makes records up: the same for the same seed.
 type GeneratorSource struct{ count, rate, seed, size int64 }
 
-// Generator makes records without end, as fast as they are taken, until told otherwise.
+// Generator makes records without end, as fast as they are taken, until told otherwise. The event time of a record is its
+// number, in milliseconds.
 func Generator() *GeneratorSource { return &GeneratorSource{} }
 
 // Count ends the source after n records.
@@ -66,7 +67,7 @@ func (g *GeneratorSource) Seed(n int64) *GeneratorSource { g.seed = n; return g 
 func (g *GeneratorSource) Size(n int64) *GeneratorSource { g.size = n; return g }
 
 func (g *GeneratorSource) source(*Env) (*connector, codec[string]) {
-	c := &connector{name: "generator", kind: "generator"}
+	c := &connector{name: "generator", kind: "generator", timestamps: true}
 	c.number("count", g.count)
 	c.number("rate", g.rate)
 	c.number("seed", g.seed)
