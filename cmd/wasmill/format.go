@@ -18,7 +18,7 @@ func size(n int64) string {
 	if n < 0 {
 		n = 0
 	}
-	return humanize.Bytes(uint64(n))
+	return strings.Replace(humanize.Bytes(uint64(n)), "kB", "KB", 1)
 }
 
 // rate writes a number a second: 3.1 M.

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wasmill/wasmill/abi"
-	"github.com/wasmill/wasmill/host"
 	"github.com/wasmill/wasmill/internal/graph"
 )
 
@@ -62,9 +59,12 @@ func (a *app) inspect(cmd *cobra.Command, path string, params map[string]string)
 	if err != nil {
 		return err
 	}
-	engine := newEngine(c)
-	defer engine.close()
-	found, err := engine.inspectWith(cmd.Context(), module, params)
+	engine, err := newEngine(cmd.Context(), c)
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	found, err := engine.Inspect(cmd.Context(), module, params)
 	if err != nil {
 		return fmt.Errorf("%s: %w", filepath.Base(path), err)
 	}
@@ -181,20 +181,4 @@ func codecs(all []abi.Codec) string {
 		s = append(s, string(c))
 	}
 	return strings.Join(s, ", ")
-}
-
-// inspectWith judges a module as an upload, and with params describes it as a submission does.
-func (e *engine) inspectWith(ctx context.Context, module []byte, params map[string]string) (*host.Inspection, error) {
-	h, err := e.get()
-	if err != nil {
-		return nil, err
-	}
-	found, err := h.Inspect(ctx, module, params)
-	if err != nil {
-		return nil, err
-	}
-	if found.Manifest == nil && found.DescribeError == nil {
-		return nil, errors.New("the module describes no job")
-	}
-	return found, nil
 }

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 
 	"github.com/wasmill/wasmill/internal/config"
 )
@@ -17,3 +21,57 @@ func newLogger(c *config.Config, w io.Writer) *slog.Logger {
 	}
 	return slog.New(slog.NewJSONHandler(w, options))
 }
+
+// embeddedLog is the log of an embedded cluster. What its guests log is printed as lines; what the cluster logs about
+// itself, only at level debug: what matters of it reaches the user as the command's own messages.
+func embeddedLog(c *config.Config, w io.Writer) *slog.Logger {
+	if c.Log.Level == "debug" {
+		return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.Log.Level)) // config allows only names of levels
+	return slog.New(&guestLines{w: w, mu: new(sync.Mutex), level: level})
+}
+
+// operatorAttr marks a record as a guest's line: the TaskManager gives it the name of the operator that logged it.
+const operatorAttr = "operator"
+
+// guestLines is a log handler that prints what guests log, as OPERATOR[SUBTASK] LEVEL TEXT, and drops everything else.
+type guestLines struct {
+	w       io.Writer
+	mu      *sync.Mutex // a line at a time
+	level   slog.Level
+	subtask string
+}
+
+func (h *guestLines) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level }
+
+func (h *guestLines) Handle(_ context.Context, r slog.Record) error {
+	operator := ""
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == operatorAttr {
+			operator = a.Value.String()
+		}
+		return operator == ""
+	})
+	if operator == "" {
+		return nil
+	}
+	line := fmt.Appendf(nil, "%s[%s] %s %s\n", operator, h.subtask, r.Level, bytes.TrimRight([]byte(r.Message), "\n"))
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, err := h.w.Write(line)
+	return err
+}
+
+func (h *guestLines) WithAttrs(attrs []slog.Attr) slog.Handler {
+	with := *h
+	for _, a := range attrs {
+		if a.Key == "subtask" {
+			with.subtask = a.Value.String()
+		}
+	}
+	return &with
+}
+
+func (h *guestLines) WithGroup(string) slog.Handler { return h }

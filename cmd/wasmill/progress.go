@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
@@ -20,6 +22,7 @@ type progress struct {
 	where string
 	bars  *mpb.Progress // nil: lines
 	bar   *mpb.Bar
+	drawn atomic.Bool // bar is there
 
 	state  api.JobState
 	begun  time.Time // when state was first seen to be RUNNING in this attempt
@@ -28,8 +31,8 @@ type progress struct {
 	labels chan string
 }
 
-func newProgress(a *app, where string) *progress {
-	p := &progress{app: a, where: where}
+func newProgress(a *app) *progress {
+	p := &progress{app: a}
 	if isTerminal(a.err) && !a.json {
 		p.bars = mpb.New(mpb.WithOutput(a.err), mpb.WithWidth(20), mpb.WithRefreshRate(100*time.Millisecond))
 		p.labels = make(chan string, 1)
@@ -64,6 +67,8 @@ func (p *progress) stateLine(j *api.Job) {
 	switch {
 	case j.State == api.JobRunning:
 		line += fmt.Sprintf("  %s, %s", plural(int64(j.Subtasks.Total), "subtask"), p.where)
+	case j.State == api.JobCreated && j.Failure != nil:
+		line += "  " + j.Failure.Message
 	case j.State == api.JobRestarting && j.Failure != nil:
 		line += fmt.Sprintf(" (%d)\n  cause: %s", j.Restarts, j.Failure.Message)
 	}
@@ -90,6 +95,7 @@ func (p *progress) pace(j *api.Job) string {
 func (p *progress) draw(j *api.Job) {
 	if p.bar == nil {
 		p.bar = p.newBar(j)
+		p.drawn.Store(true)
 	}
 	p.set(p.pace(j))
 	if total := j.Progress.InputTotal; total > 0 {
@@ -128,16 +134,40 @@ func (p *progress) set(label string) {
 
 func (p *progress) endBar() {
 	if p.bar != nil {
+		p.drawn.Store(false)
 		p.bar.Abort(true)
 		p.bar.Wait()
 		p.bar = nil
 	}
 }
 
-// close ends the drawing; nothing is printed afterwards.
+// close ends the drawing; calling it again does nothing.
 func (p *progress) close() {
 	if p.bars != nil {
 		p.endBar()
 		p.bars.Wait()
 	}
+}
+
+// beside returns a writer to w for lines that come while a bar is drawn: on a terminal they go above the bar. Any
+// goroutine may use it.
+func (p *progress) beside(w io.Writer) io.Writer {
+	if p.bars == nil || !isTerminal(w) {
+		return w
+	}
+	return besideBar{p, w}
+}
+
+type besideBar struct {
+	p *progress
+	w io.Writer
+}
+
+func (b besideBar) Write(line []byte) (int, error) {
+	if b.p.drawn.Load() {
+		if n, err := b.p.bars.Write(line); err == nil {
+			return n, nil
+		}
+	}
+	return b.w.Write(line)
 }

@@ -78,21 +78,21 @@ func (a *app) runJob(cmd *cobra.Command, path string, flags runFlags) error {
 	if err != nil {
 		return err
 	}
-	r := &running{app: a, file: filepath.Base(path), where: "in this process"}
+	r := &running{app: a, file: filepath.Base(path), progress: newProgress(a)}
+	defer r.progress.close()
 	if c.JobManager.URL != "" {
 		if r.client, err = newClient(c); err != nil {
 			return err
 		}
-		r.where = "on " + r.client.URL()
-	} else {
-		local, err := startEmbedded(cmd.Context(), c, a.out)
-		if err != nil {
-			return err
-		}
-		defer local.Close()
-		r.client, r.embedded = local.client, true
+		r.progress.where = "on " + r.client.URL()
+		return r.run(cmd.Context(), module, submit)
 	}
-	return r.run(cmd.Context(), module, submit)
+	local, err := startEmbedded(cmd.Context(), c, r.progress.beside(a.out), r.progress.beside(a.err))
+	if err != nil {
+		return err
+	}
+	r.client, r.embedded, r.progress.where = local.client, true, "in this process"
+	return errors.Join(r.run(cmd.Context(), module, submit), local.Close())
 }
 
 // submit checks the flags.
@@ -134,8 +134,8 @@ type running struct {
 	*app
 	client   *api.Client
 	file     string // name of the module, for messages
-	where    string
 	embedded bool
+	progress *progress
 }
 
 func (r *running) run(ctx context.Context, module []byte, submit *api.Submit) error {
@@ -143,9 +143,8 @@ func (r *running) run(ctx context.Context, module []byte, submit *api.Submit) er
 	if err != nil {
 		return r.named(err)
 	}
-	progress := newProgress(r.app, r.where)
-	end, err := follow(ctx, r.client, job.ID, progress.show)
-	progress.close()
+	end, err := follow(ctx, r.client, job.ID, r.progress.show)
+	r.progress.close()
 	switch {
 	case ctx.Err() != nil && (err != nil || end == nil):
 		return r.interrupted(ctx, job)

@@ -94,6 +94,7 @@ func hintOf(err error) string {
 	var network *transport.Error
 	var conn *connector.Error
 	var failed *jobFailed
+	var failure *wire.Failure
 	var unreachable *api.UnreachableError
 	var inspected *module.Error
 	switch {
@@ -103,6 +104,8 @@ func hintOf(err error) string {
 		return usage.hint
 	case errors.As(err, &failed):
 		return failed.failure.Hint
+	case errors.As(err, &failure):
+		return failure.Hint
 	case errors.As(err, &refused):
 		return refused.Hint
 	case errors.As(err, &inspected):

@@ -17,6 +17,7 @@ type Config struct {
 	Restart     Restart
 	Guest       Guest
 	Channel     Channel
+	Pipeline    Pipeline
 	Cache       Cache
 	Log         Log
 
@@ -79,6 +80,11 @@ type Guest struct {
 // Channel bounds what waits between two subtasks.
 type Channel struct {
 	Queue Size
+}
+
+// Pipeline is about latency.
+type Pipeline struct {
+	MaxDelay time.Duration
 }
 
 // Cache is about compiled modules.

@@ -60,6 +60,8 @@ var Options = []Option{
 		Doc: "How long one call into a guest, with a batch of records, may take."},
 	{Key: "channel.queue", Default: "256KiB", Min: "64KiB", Max: "64MiB", field: func(c *Config) any { return &c.Channel.Queue },
 		Doc: "Bytes that may wait in one channel before its sender takes no new input."},
+	{Key: "pipeline.max-delay", Default: "10ms", Min: "1ms", Max: "1m", field: func(c *Config) any { return &c.Pipeline.MaxDelay },
+		Doc: "How long a record may wait in a batch that is not full, under load; an idle subtask sends at once."},
 	{Key: "cache.dir", field: func(c *Config) any { return &c.Cache.Dir },
 		Doc: "Directory of compiled modules; it holds native code, so only the user of the process may be able to write there. Empty: wasmill/compiled in the user's cache directory."},
 	{Key: "log.level", Default: "info", OneOf: []string{"debug", "info", "warn", "error"}, field: func(c *Config) any { return &c.Log.Level },

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wasmill/wasmill/internal/config"
+	"github.com/wasmill/wasmill/internal/loopback"
+	"github.com/wasmill/wasmill/internal/transport"
+	"github.com/wasmill/wasmill/internal/transport/control"
+	"github.com/wasmill/wasmill/internal/wire"
+	"github.com/wasmill/wasmill/jobmanager"
+	"github.com/wasmill/wasmill/jobmanager/ha"
+	"github.com/wasmill/wasmill/jobmanager/rest"
+)
+
+func (a *app) jobmanagerCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "jobmanager",
+		Short: "Run the JobManager of a cluster, in the foreground",
+		Long: `Run the JobManager of a cluster, in the foreground, until SIGTERM or Ctrl-C. It takes modules and jobs by REST, places
+jobs on the slots of TaskManagers, and carries each through its life. Its log goes to stderr.`,
+		Example: `  wasmill cluster init --dir certs
+  wasmill jobmanager --certs certs --dir data`,
+		Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.load(cmd)
+			if err != nil {
+				return err
+			}
+			return serveJobManager(cmd.Context(), c, newLogger(c, a.err))
+		},
+	}
+	optionFlag(cmd, "address", "jobmanager.address")
+	optionFlag(cmd, "control", "jobmanager.control")
+	optionFlag(cmd, "liveness", "jobmanager.liveness")
+	optionFlag(cmd, "dir", "jobmanager.dir")
+	optionFlag(cmd, "certs", "tls.dir")
+	optionFlag(cmd, "log-level", "log.level")
+	optionFlag(cmd, "log-format", "log.format")
+	return cmd
+}
+
+// serveJobManager is the JobManager's process: its parts are started in the order of the list, and stopped in mirror
+// order when ctx ends.
+func serveJobManager(ctx context.Context, c *config.Config, log *slog.Logger) (err error) {
+	var parts closers
+	defer func() { err = errors.Join(err, parts.close()) }()
+
+	identity, err := transport.LoadIdentity(c.TLS.Dir)
+	if err != nil {
+		return err
+	}
+	listener, err := loopback.Listen("jobmanager.address", c.JobManager.Address)
+	if err != nil {
+		return err
+	}
+	parts.add("REST listener", listener)
+	endpoint, err := transport.Listen(transport.Config{Address: c.JobManager.Control, Identity: identity, Log: log})
+	if err != nil {
+		return fmt.Errorf("jobmanager.control: %w", err)
+	}
+	parts.add("control endpoint", endpoint)
+	blobs, err := jobmanager.OpenDirBlobs(filepath.Join(c.JobManager.Dir, "modules"))
+	if err != nil {
+		return err
+	}
+	meta, err := ha.OpenDir(filepath.Join(c.JobManager.Dir, "metadata"), log)
+	if err != nil {
+		return err
+	}
+	parts.add("metadata", meta)
+	engine, err := newEngine(ctx, c)
+	if err != nil {
+		return err
+	}
+	parts.add("Wasm engine", engine)
+
+	settings := jobManagerConfig(c, engine, log)
+	settings.Meta, settings.Blobs = meta, blobs
+	settings.Dial = func(r wire.Register) (jobmanager.TaskManager, error) {
+		return control.NewTaskManagerClient(endpoint, r.Address), nil
+	}
+	settings.LivenessAddress, settings.LivenessTLS = c.JobManager.Liveness, identity.ServerTLS()
+	jm, err := jobmanager.New(settings)
+	if err != nil {
+		return err
+	}
+	if err := jm.Start(ctx); err != nil {
+		return err
+	}
+	parts.add("JobManager", jm)
+	endpoint.HandleControl(control.JobManagerHandler(jm))
+
+	log.Info("JobManager serves", "url", "http://"+listener.Addr().String(), "control", endpoint.Addr(), "epoch", meta.Epoch(), "version", version)
+	handler := rest.Handler(rest.Config{JobManager: jm, UploadLimit: int64(c.Upload.Limit), Log: log})
+	err = loopback.Serve(ctx, listener, handler, log)
+	log.Info("JobManager stops")
+	return err
+}
+
+// jobManagerConfig is what a JobManager is given whether it is a process of its own or not.
+func jobManagerConfig(c *config.Config, engine engine, log *slog.Logger) jobmanager.Config {
+	return jobmanager.Config{
+		Inspect:          engine.inspect,
+		Describe:         engine.describe,
+		Connectors:       connectors(),
+		Version:          version,
+		SlotsTimeout:     c.Slots.Timeout,
+		Heartbeat:        c.Heartbeat.Interval,
+		HeartbeatTimeout: c.Heartbeat.Timeout,
+		UploadLimit:      int64(c.Upload.Limit),
+		Restart:          jobmanager.Restart{Delay: c.Restart.Delay, MaxDelay: c.Restart.MaxDelay, PerHour: c.Restart.PerHour},
+		Log:              log,
+	}
+}
+
+// closers are the parts of a process that must be closed, in the order in which they were started.
+type closers []part
+
+type part struct {
+	name string
+	io.Closer
+}
+
+func (c *closers) add(name string, closer io.Closer) { *c = append(*c, part{name, closer}) }
+
+// close closes all parts, the last first, and forgets them.
+func (c *closers) close() error {
+	var all []error
+	for i := len(*c) - 1; i >= 0; i-- {
+		p := (*c)[i]
+		if err := p.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			all = append(all, fmt.Errorf("stop %s: %w", p.name, err))
+		}
+	}
+	*c = nil
+	return errors.Join(all...)
+}

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/wasmill/wasmill/internal/config"
+	"github.com/wasmill/wasmill/internal/loopback"
+	"github.com/wasmill/wasmill/internal/transport"
+	"github.com/wasmill/wasmill/internal/transport/control"
+	"github.com/wasmill/wasmill/internal/wire"
+	"github.com/wasmill/wasmill/taskmanager"
+	"github.com/wasmill/wasmill/taskmanager/exchange"
+)
+
+func (a *app) taskmanagerCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "taskmanager",
+		Short: "Run a TaskManager of a cluster, in the foreground",
+		Long: `Run a TaskManager of a cluster, in the foreground, until SIGTERM or Ctrl-C. It registers its slots with the JobManager
+and runs the subtasks that are placed on them. Its log goes to stderr.`,
+		Example: `  wasmill taskmanager --jobmanager 127.0.0.1:7070 --certs certs --slots 4`,
+		Args:    exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.load(cmd)
+			if err != nil {
+				return err
+			}
+			return serveTaskManager(cmd.Context(), c, newLogger(c, a.err))
+		},
+	}
+	optionFlag(cmd, "jobmanager", "taskmanager.jobmanager")
+	optionFlag(cmd, "name", "taskmanager.name")
+	optionFlag(cmd, "address", "taskmanager.address")
+	optionFlag(cmd, "metrics", "taskmanager.metrics")
+	optionFlag(cmd, "slots", "taskmanager.slots")
+	optionFlag(cmd, "certs", "tls.dir")
+	optionFlag(cmd, "log-level", "log.level")
+	optionFlag(cmd, "log-format", "log.format")
+	return cmd
+}
+
+// serveTaskManager is a TaskManager's process: its parts are started in the order of the list, and stopped in mirror
+// order when ctx ends.
+func serveTaskManager(ctx context.Context, c *config.Config, log *slog.Logger) (err error) {
+	var parts closers
+	defer func() { err = errors.Join(err, parts.close()) }()
+
+	identity, err := transport.LoadIdentity(c.TLS.Dir)
+	if err != nil {
+		return err
+	}
+	name, id, err := nameTaskManager(c.TaskManager.Name)
+	if err != nil {
+		return err
+	}
+	listener, err := loopback.Listen("taskmanager.metrics", c.TaskManager.Metrics)
+	if err != nil {
+		return err
+	}
+	parts.add("metrics listener", listener)
+	if err := reachable("taskmanager.address", c.TaskManager.Address); err != nil {
+		return err
+	}
+	endpoint, err := transport.Listen(transport.Config{Address: c.TaskManager.Address, Identity: identity, Log: log})
+	if err != nil {
+		return fmt.Errorf("taskmanager.address: %w", err)
+	}
+	parts.add("endpoint", endpoint)
+	network := exchange.NewNetwork(endpoint, exchange.Config{QueueBytes: int(c.Channel.Queue)})
+	parts.add("channels", closeFunc(network.Close))
+	engine, err := newEngine(ctx, c)
+	if err != nil {
+		return err
+	}
+	parts.add("Wasm engine", engine)
+
+	settings := taskManagerConfig(c, engine, log)
+	settings.ID, settings.Name, settings.Slots, settings.Address = id, name, c.TaskManager.Slots, endpoint.Addr()
+	settings.Network, settings.LivenessTLS = network, identity.ClientTLS()
+	settings.Print = linePrinter(os.Stdout)
+	tm := taskmanager.New(settings)
+	endpoint.HandleControl(control.TaskManagerHandler(tm))
+	client := control.NewJobManagerClient(endpoint, c.TaskManager.JobManager)
+	parts.add("JobManager client", client)
+	jm := &registrar{JobManager: client, log: log}
+
+	log.Info("TaskManager serves", "taskmanager", name, "id", id, "slots", c.TaskManager.Slots, "address", endpoint.Addr(),
+		"metrics", "http://"+listener.Addr().String()+"/metrics", "jobmanager", c.TaskManager.JobManager, "version", version)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return tm.Run(ctx, jm) })
+	group.Go(func() error { return loopback.Serve(ctx, listener, taskMetricsHandler(tm, c.TaskManager.Slots), log) })
+	err = group.Wait()
+	log.Info("TaskManager stops", "taskmanager", name)
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// registrar is the JobManager as a TaskManager's process registers with it. A JobManager that does not answer is waited
+// for, and the log says so; but one whose certificate is of another cluster will be no other, so that ends the process.
+type registrar struct {
+	taskmanager.JobManager
+	log  *slog.Logger
+	said string // the last error that was logged; used by the goroutine that registers
+}
+
+func (r *registrar) Register(ctx context.Context, m *wire.Register) (*wire.Registered, error) {
+	registered, err := r.JobManager.Register(ctx, m)
+	if err == nil {
+		r.said = ""
+		return registered, nil
+	}
+	var certificate *tls.CertificateVerificationError
+	if errors.As(err, &certificate) {
+		return nil, &wire.Failure{Kind: wire.KindInput, Message: err.Error(), Hint: hintOf(err)}
+	}
+	if err.Error() != r.said && ctx.Err() == nil {
+		r.said = err.Error()
+		r.log.Warn("register with the JobManager; trying again", "err", err)
+	}
+	return nil, err
+}
+
+// taskManagerConfig is what a TaskManager is given whether it is a process of its own or not.
+func taskManagerConfig(c *config.Config, engine engine, log *slog.Logger) taskmanager.Config {
+	return taskmanager.Config{
+		Engine:     engine.Engine,
+		Connectors: connectors(),
+		MaxDelay:   c.Pipeline.MaxDelay,
+		CallLimit:  c.Guest.CallLimit,
+		Log:        log,
+	}
+}
+
+// nameTaskManager returns the TaskManager's name, the host's when it was given none, and an id that no other process
+// has, nor this one when it is started again.
+func nameTaskManager(name string) (string, wire.TaskManagerID, error) {
+	if name == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			return "", "", withHint(fmt.Errorf("name the TaskManager: %w", err), "set taskmanager.name")
+		}
+		name = host
+	}
+	var random [4]byte
+	_, _ = rand.Read(random[:]) // never fails
+	return name, wire.TaskManagerID(name + "-" + hex.EncodeToString(random[:])), nil
+}
+
+// reachable refuses an address that says "every interface": others are told this address, and cannot dial that one.
+func reachable(option, address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("%s: %q (expected HOST:PORT)", option, address)
+	}
+	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
+		return fmt.Errorf("%s: %s (expected the address that other machines reach this one by)", option, address)
+	}
+	return nil
+}
+
+// linePrinter is where print sinks write, from many tasks: a line at a time.
+func linePrinter(w io.Writer) func(line []byte) {
+	var mu sync.Mutex
+	var whole []byte // guarded by mu
+	return func(line []byte) {
+		mu.Lock()
+		defer mu.Unlock()
+		whole = append(append(whole[:0], line...), '\n')
+		_, _ = w.Write(whole)
+	}
+}
+
+// closeFunc is a part whose closing cannot go wrong.
+type closeFunc func()
+
+func (f closeFunc) Close() error { f(); return nil }

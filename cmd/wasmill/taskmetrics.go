@@ -1,0 +1,88 @@
+package main
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/taskmanager"
+)
+
+// taskMetricsHandler serves what the tasks of a TaskManager do, and the figures of its process, for Prometheus.
+func taskMetricsHandler(tm *taskmanager.TaskManager, slots int) http.Handler {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		&taskCollector{tm, slots})
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(r, promhttp.HandlerOpts{}))
+	return mux
+}
+
+// taskCollector asks the TaskManager at every scrape; figures of a task are those of its attempt.
+type taskCollector struct {
+	tm    *taskmanager.TaskManager
+	slots int
+}
+
+var taskLabels = []string{"job", "attempt", "operators", "chain", "subtask"}
+
+// taskFigure is one row of the figures of a task.
+type taskFigure struct {
+	desc  *prometheus.Desc
+	kind  prometheus.ValueType
+	value func(*taskmanager.Figures) float64
+}
+
+func figure(name, help string, kind prometheus.ValueType, value func(*taskmanager.Figures) float64) taskFigure {
+	return taskFigure{prometheus.NewDesc("wasmill_task_"+name, help, taskLabels, nil), kind, value}
+}
+
+const nsPerSecond = 1e9
+
+var taskFigures = []taskFigure{
+	figure("records_in_total", "Records that a subtask has taken, from channels or its source.", prometheus.CounterValue,
+		func(f *taskmanager.Figures) float64 { return float64(f.RecordsIn) }),
+	figure("records_out_total", "Records that a subtask has sent.", prometheus.CounterValue,
+		func(f *taskmanager.Figures) float64 { return float64(f.RecordsOut) }),
+	figure("bytes_in_total", "Bytes of batches that a subtask has taken.", prometheus.CounterValue,
+		func(f *taskmanager.Figures) float64 { return float64(f.BytesIn) }),
+	figure("bytes_out_total", "Bytes of batches that a subtask has sent.", prometheus.CounterValue,
+		func(f *taskmanager.Figures) float64 { return float64(f.BytesOut) }),
+	figure("input_read_bytes_total", "Bytes of input that a source has consumed.", prometheus.CounterValue,
+		func(f *taskmanager.Figures) float64 { return float64(f.InputRead) }),
+	figure("busy_seconds_total", "Time in which a subtask worked.", prometheus.CounterValue,
+		func(f *taskmanager.Figures) float64 { return float64(f.BusyNs) / nsPerSecond }),
+	figure("blocked_seconds_total", "Time in which a subtask waited for a receiver to take its output.", prometheus.CounterValue,
+		func(f *taskmanager.Figures) float64 { return float64(f.BlockedNs) / nsPerSecond }),
+	figure("fuel_total", "Fuel that the guests of a subtask have used: about one an instruction.", prometheus.CounterValue,
+		func(f *taskmanager.Figures) float64 { return float64(f.Fuel) }),
+}
+
+var (
+	descWatermark = prometheus.NewDesc("wasmill_task_watermark_ms", "Watermark of a subtask, in milliseconds of event time; absent before there is one and after the last.", taskLabels, nil)
+	descSlots     = prometheus.NewDesc("wasmill_slots", "Slots of this TaskManager.", nil, nil)
+	descTasks     = prometheus.NewDesc("wasmill_tasks", "Subtasks that run here.", nil, nil)
+)
+
+// Describe sends nothing: which tasks there are is only known at the scrape.
+func (c *taskCollector) Describe(chan<- *prometheus.Desc) {}
+
+func (c *taskCollector) Collect(out chan<- prometheus.Metric) {
+	all := c.tm.Figures()
+	out <- prometheus.MustNewConstMetric(descSlots, prometheus.GaugeValue, float64(c.slots))
+	out <- prometheus.MustNewConstMetric(descTasks, prometheus.GaugeValue, float64(len(all)))
+	for i := range all {
+		f := &all[i]
+		labels := []string{string(f.Job), strconv.Itoa(int(f.Attempt)), f.Operators, strconv.Itoa(f.Task.Chain), strconv.Itoa(f.Task.Subtask)}
+		for _, row := range taskFigures {
+			out <- prometheus.MustNewConstMetric(row.desc, row.kind, row.value(f), labels...)
+		}
+		if f.Watermark != abi.MinTime && f.Watermark != abi.MaxTime {
+			out <- prometheus.MustNewConstMetric(descWatermark, prometheus.GaugeValue, float64(f.Watermark), labels...)
+		}
+	}
+}
