@@ -33,7 +33,7 @@ guests: $(GUESTS) ## bin/guests/EXAMPLE-LANGUAGE.wasm, the examples compiled to 
 
 bin/guests/%-go.wasm: examples/%/go/*.go guest-sdk/go/wasmill/*.go
 	@mkdir -p $(@D)
-	cd examples/$*/go && GOOS=wasip1 GOARCH=wasm go build -trimpath -buildmode=c-shared -ldflags='-s -w' -o $(CURDIR)/$@ .
+	cd examples/$*/go && GOOS=wasip1 GOARCH=wasm go build -trimpath -buildmode=c-shared -ldflags=-w -o $(CURDIR)/$@ .
 
 bin/guests/%-c.wasm: examples/%/c/*.c guest-sdk/c/wasmill.h | need-clang
 	@mkdir -p $(@D)

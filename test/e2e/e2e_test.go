@@ -43,7 +43,7 @@ func build(dir string) error {
 	built.wasmill = harness.Wasmill(filepath.Join(dir, "wasmill"))
 	built.goGuest = filepath.Join(dir, "wordcount-go.wasm")
 	wasmill := exec.Command("go", "build", "-race", "-o", string(built.wasmill), "../../cmd/wasmill")
-	guest := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", built.goGuest, ".")
+	guest := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-w", "-o", built.goGuest, ".")
 	guest.Dir = "../../examples/wordcount/go"
 	guest.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
 	for _, cmd := range []*exec.Cmd{wasmill, guest} {
