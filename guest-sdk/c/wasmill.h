@@ -1,0 +1,1944 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// wasmill.h: Wasmill jobs in C. One header, C11, no dependencies, freestanding or with wasi-libc; exactly one file of a
+// module includes it. It speaks version 1 of the ABI (abi/README.md) and knows nothing else of the host.
+//
+//	#include "wasmill.h"
+//
+//	static bool has_whale(const wasmill_record *line) { ... }
+//
+//	WASMILL_JOB("whales") {
+//		wasmill_stream lines = wasmill_source(job, wasmill_files(wasmill_param(job, "input", "file or glob to read")));
+//		wasmill_stream found = wasmill_filter(lines, "has-whale", has_whale);
+//		wasmill_sink_to(found, wasmill_file_sink(wasmill_param(job, "output", "directory to write")));
+//	}
+//
+//	clang-19 --target=wasm32-unknown-unknown -O2 -ffreestanding -nostdlib -Wl,--no-entry,--strip-debug -o whales.wasm whales.c
+//
+// The definition runs when the host asks for the job graph, and again in every instance: it must depend on nothing but
+// the job's parameters. Strings given to it are not copied: literals and parameters are right. The functions of a job
+// run on batches; those that follow each other run fused inside one call of the host.
+#ifndef WASMILL_H
+#define WASMILL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define WASMILL_SDK "c 0.1.0"
+
+// What runs once in an instance is compiled to be small, what runs for every record to be fast.
+#define WASMILL__SMALL static __attribute__((noinline, cold, unused))
+
+// ---------------------------------------------------------------------------------------------------------------------
+// What functions work on
+
+// wasmill_bytes is a view of bytes that somebody else owns.
+typedef struct wasmill_bytes {
+	const uint8_t *data; // NULL: null
+	uint32_t size;
+} wasmill_bytes;
+
+// wasmill_record is the record that a function is called with. Its bytes are valid during the call.
+typedef struct wasmill_record {
+	wasmill_bytes value, key, headers;
+	int64_t timestamp; // milliseconds, WASMILL_NO_TIMESTAMP without event time
+	uint8_t kind;      // 0 insert, 1 update before, 2 update after, 3 delete
+} wasmill_record;
+
+#define WASMILL_NO_TIMESTAMP INT64_MIN
+
+// Codecs say what the bytes of keys and values are. Others: "row(name: type, ...)", or a name of your own with a dot.
+#define WASMILL_BYTES "bytes"
+#define WASMILL_UTF8 "utf8"
+#define WASMILL_I64 "i64"
+#define WASMILL_F64 "f64"
+#define WASMILL_JSON "json"
+
+// wasmill_out is where a flat_map function emits to.
+typedef struct wasmill_out wasmill_out;
+
+// wasmill_pair is what a key_value_by function answers.
+typedef struct wasmill_pair {
+	wasmill_bytes key, value;
+} wasmill_pair;
+
+// wasmill_group is what a result is made for. Without window, start and end are 0.
+typedef struct wasmill_group {
+	wasmill_bytes key;
+	int64_t start, end; // of the window, milliseconds, end exclusive
+} wasmill_group;
+
+// The functions of a job. Bytes that they return may lie in the record, in wasmill_scratch memory or in static memory;
+// they are copied before the next function is called with another record.
+typedef wasmill_bytes (*wasmill_map_fn)(const wasmill_record *);
+typedef bool (*wasmill_filter_fn)(const wasmill_record *);
+typedef void (*wasmill_flat_map_fn)(const wasmill_record *, wasmill_out *);
+typedef wasmill_bytes (*wasmill_key_fn)(const wasmill_record *);
+typedef wasmill_pair (*wasmill_key_value_fn)(const wasmill_record *);
+typedef int64_t (*wasmill_timestamp_fn)(const wasmill_record *);
+typedef wasmill_bytes (*wasmill_reduce_fn)(wasmill_bytes a, wasmill_bytes b); // must be associative
+typedef wasmill_bytes (*wasmill_result_fn)(const wasmill_group *, wasmill_bytes accumulator);
+
+// wasmill_aggregator folds the values of a key into an accumulator and makes a result of it.
+typedef struct wasmill_aggregator {
+	wasmill_bytes (*create)(void);
+	wasmill_bytes (*add)(wasmill_bytes accumulator, wasmill_bytes value);
+	wasmill_bytes (*merge)(wasmill_bytes a, wasmill_bytes b);
+	wasmill_bytes (*result)(wasmill_bytes accumulator);
+	const char *accumulator_codec, *result_codec;
+} wasmill_aggregator;
+
+// wasmill_emit puts out a record whose value is value; key, timestamp, kind and headers are those of the record that
+// came in. The bytes are copied.
+static inline void wasmill_emit(wasmill_out *out, const void *data, uint32_t size);
+
+// wasmill_value is the key function of records whose value is the key.
+static inline wasmill_bytes wasmill_value(const wasmill_record *r) { return r->value; }
+
+// wasmill_fail ends the call: the host learns the message and which record it was. The function should return at once;
+// what it returns, and what the call has emitted, does not count.
+WASMILL__SMALL void wasmill_fail(const char *message);
+
+// wasmill_scratch returns size bytes on an address that is a multiple of 8. They are valid until the functions are done
+// with the record that came in.
+static inline void *wasmill_scratch(uint32_t size);
+
+typedef enum wasmill_level { WASMILL_DEBUG = 1, WASMILL_INFO, WASMILL_WARN, WASMILL_ERROR } wasmill_level;
+
+WASMILL__SMALL void wasmill_log(wasmill_level level, const char *text);
+WASMILL__SMALL void wasmill_counter_add(const char *name, int64_t n);
+WASMILL__SMALL void wasmill_gauge_set(const char *name, int64_t value);
+
+// ---------------------------------------------------------------------------------------------------------------------
+// How a job is defined
+
+typedef struct wasmill_job wasmill_job;
+typedef struct wasmill__operator wasmill__operator;
+
+// wasmill_stream is the output of an operator.
+typedef struct wasmill_stream {
+	wasmill_job *job;
+	wasmill__operator *op;
+	const char *partition; // of the edge to the next operator, NULL: the host's choice
+} wasmill_stream;
+
+// wasmill_keyed is a stream whose records have a key: all records of one key meet in one subtask.
+typedef struct wasmill_keyed {
+	wasmill_job *job;
+	wasmill__operator *op;
+	int64_t window_ms; // 0: none
+} wasmill_keyed;
+
+// wasmill_tumbling_window cuts event time into pieces of one size.
+typedef struct wasmill_tumbling_window {
+	int64_t size_ms;
+} wasmill_tumbling_window;
+
+// wasmill_connector is a system to read from or write to, with its settings.
+typedef struct wasmill_connector {
+	const char *type, *name;
+	bool timestamps; // a source that gives its records event times
+	uint32_t count;
+	struct {
+		const char *key, *value;
+	} settings[8];
+} wasmill_connector;
+
+// WASMILL_JOB names the job and begins the function that defines it.
+#define WASMILL_JOB(job_name)                                      \
+	static const char *wasmill__job_name(void) { return job_name; } \
+	static void wasmill__define(wasmill_job *job)
+
+static const char *wasmill__job_name(void);
+static void wasmill__define(wasmill_job *job);
+
+// Parameters are declared by being read. A missing one reads as empty, or as the default.
+WASMILL__SMALL const char *wasmill_param(wasmill_job *job, const char *name, const char *doc);
+WASMILL__SMALL const char *wasmill_param_or(wasmill_job *job, const char *name, const char *value, const char *doc);
+WASMILL__SMALL int64_t wasmill_param_i64(wasmill_job *job, const char *name, const char *doc);
+WASMILL__SMALL int64_t wasmill_param_i64_or(wasmill_job *job, const char *name, int64_t value, const char *doc);
+static inline bool wasmill_same(const char *a, const char *b); // whether two strings are equal
+
+// wasmill_refuse refuses the definition: the job does not start, and the submission says problem.
+WASMILL__SMALL void wasmill_refuse(wasmill_job *job, const char *problem);
+WASMILL__SMALL void wasmill_refuse_param(wasmill_job *job, const char *name, const char *value, const char *expected);
+
+WASMILL__SMALL wasmill_connector wasmill_files(const char *path);                        // lines of files, a path or glob
+WASMILL__SMALL wasmill_connector wasmill_offset_timestamps(wasmill_connector files);     // a line's event time is its offset
+WASMILL__SMALL wasmill_connector wasmill_generator(void);                                // settings count, rate, seed, size
+WASMILL__SMALL wasmill_connector wasmill_file_sink(const char *directory);               // setting columns: "start,key,value"
+WASMILL__SMALL wasmill_connector wasmill_print(void);
+WASMILL__SMALL wasmill_connector wasmill_blackhole(void);                                // setting rate
+WASMILL__SMALL wasmill_connector wasmill_with(wasmill_connector c, const char *key, const char *value);
+WASMILL__SMALL wasmill_connector wasmill_with_i64(wasmill_connector c, const char *key, int64_t value);
+
+WASMILL__SMALL wasmill_stream wasmill_source(wasmill_job *job, wasmill_connector from);
+WASMILL__SMALL wasmill_stream wasmill_map(wasmill_stream in, const char *name, wasmill_map_fn f, const char *codec);
+WASMILL__SMALL wasmill_stream wasmill_filter(wasmill_stream in, const char *name, wasmill_filter_fn f);
+WASMILL__SMALL wasmill_stream wasmill_flat_map(wasmill_stream in, const char *name, wasmill_flat_map_fn f, const char *codec);
+WASMILL__SMALL wasmill_stream wasmill_assign_timestamps(wasmill_stream in, const char *name, wasmill_timestamp_fn f, int64_t out_of_order_ms);
+WASMILL__SMALL wasmill_stream wasmill_union(const wasmill_stream *streams, uint32_t n);
+WASMILL__SMALL wasmill_stream wasmill_rebalance(wasmill_stream in); // deal the records out to all subtasks of the next operator
+WASMILL__SMALL wasmill_stream wasmill_sink_to(wasmill_stream in, wasmill_connector to);
+
+WASMILL__SMALL wasmill_keyed wasmill_key_by(wasmill_stream in, const char *name, wasmill_key_fn f, const char *codec);
+WASMILL__SMALL wasmill_keyed wasmill_key_value_by(wasmill_stream in, const char *name, wasmill_key_value_fn f, const char *key_codec, const char *value_codec);
+static inline wasmill_tumbling_window wasmill_tumbling(int64_t size_ms) { return (wasmill_tumbling_window){size_ms}; }
+WASMILL__SMALL wasmill_keyed wasmill_window(wasmill_keyed in, wasmill_tumbling_window w);
+
+// Results are rows: row(key, value), or row(start: ms, end: ms, key, value) with a window; those of reduce_to are what
+// its result function makes. All four keep state and need a uid.
+WASMILL__SMALL wasmill_stream wasmill_count(wasmill_keyed in);
+WASMILL__SMALL wasmill_stream wasmill_sum(wasmill_keyed in); // of values of codec i64 or f64
+WASMILL__SMALL wasmill_stream wasmill_reduce(wasmill_keyed in, const char *name, wasmill_reduce_fn f);
+WASMILL__SMALL wasmill_stream wasmill_reduce_to(wasmill_keyed in, const char *name, wasmill_reduce_fn f, wasmill_result_fn result, const char *codec);
+WASMILL__SMALL wasmill_stream wasmill_aggregate(wasmill_keyed in, const char *name, wasmill_aggregator a);
+
+WASMILL__SMALL wasmill_stream wasmill_name(wasmill_stream s, const char *name); // of the operator, unique in the job
+WASMILL__SMALL wasmill_stream wasmill_uid(wasmill_stream s, const char *uid);   // names its state, across versions of the job
+WASMILL__SMALL wasmill_stream wasmill_parallelism(wasmill_stream s, uint32_t n); // without it, the operator has the job's
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Values
+
+static inline wasmill_bytes wasmill_string(const char *s);
+static inline wasmill_bytes wasmill_i64(int64_t v); // 8 bytes of scratch memory
+static inline wasmill_bytes wasmill_f64(double v);
+static inline wasmill_bytes wasmill_f64_key(double v); // keys have one NaN and no negative zero
+static inline int64_t wasmill_as_i64(wasmill_bytes b);
+static inline double wasmill_as_f64(wasmill_bytes b);
+
+// Fields of a row of n fields. Text, bytes, decimals, lists and rows are bytes; ms is i64.
+static inline bool wasmill_row_null(wasmill_bytes row, uint32_t n, uint32_t i);
+static inline int64_t wasmill_row_i64(wasmill_bytes row, uint32_t n, uint32_t i);
+static inline double wasmill_row_f64(wasmill_bytes row, uint32_t n, uint32_t i);
+static inline wasmill_bytes wasmill_row_bytes(wasmill_bytes row, uint32_t n, uint32_t i);
+
+// wasmill_row builds a row. Fields are set in any order; one that is not set is null.
+typedef struct wasmill_row {
+	struct wasmill__cell *cells;
+	uint32_t n;
+} wasmill_row;
+
+static inline wasmill_row wasmill_row_begin(uint32_t n);
+static inline void wasmill_row_set_i64(wasmill_row *row, uint32_t i, int64_t v); // also ms, and bool as 0 or 1
+static inline void wasmill_row_set_f64(wasmill_row *row, uint32_t i, double v);
+static inline void wasmill_row_set_bytes(wasmill_row *row, uint32_t i, wasmill_bytes v); // data NULL: null
+static inline wasmill_bytes wasmill_row_end(const wasmill_row *row);                     // in scratch memory
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Memory and text. Behind this line begins what a job need not know.
+
+#define WASMILL__NOINLINE static __attribute__((noinline, unused))
+#define WASMILL__INLINE static inline __attribute__((always_inline, unused))
+#define WASMILL__LIKELY(x) __builtin_expect(!!(x), 1)
+
+#ifdef __wasm__
+#define WASMILL__IMPORT(name) __attribute__((import_module("wasmill"), import_name(name)))
+#define WASMILL__EXPORT(name) __attribute__((export_name(name), visibility("default")))
+WASMILL__IMPORT("emit") void wasmill_host_emit(uint32_t output, const void *data, uint32_t size);
+WASMILL__IMPORT("reply") void wasmill_host_reply(const void *data, uint32_t size);
+WASMILL__IMPORT("watermark") void wasmill_host_watermark(int64_t ms);
+WASMILL__IMPORT("log") void wasmill_host_log(uint32_t level, const void *text, uint32_t size);
+WASMILL__IMPORT("metric") void wasmill_host_metric(uint32_t kind, const void *name, uint32_t size, int64_t value);
+WASMILL__IMPORT("fail") void wasmill_host_fail(const void *data, uint32_t size);
+#else // a native test of a job's functions brings its own host
+void wasmill_host_emit(uint32_t output, const void *data, uint32_t size);
+void wasmill_host_reply(const void *data, uint32_t size);
+void wasmill_host_watermark(int64_t ms);
+void wasmill_host_log(uint32_t level, const void *text, uint32_t size);
+void wasmill_host_metric(uint32_t kind, const void *name, uint32_t size, int64_t value);
+void wasmill_host_fail(const void *data, uint32_t size);
+extern void *malloc(size_t);
+#endif
+
+#define WASMILL__NONE UINT32_MAX
+
+// wasmill__memory_end is an address up to which memory can be read for sure.
+static uintptr_t wasmill__memory_end;
+
+// wasmill__copy copies n bytes that do not overlap. Wasm has an instruction for it, so that no libc is needed.
+#ifdef __wasm__
+__attribute__((target("bulk-memory"))) WASMILL__NOINLINE void wasmill__copy(void *dst, const void *src, uint32_t n) {
+	__builtin_memcpy(dst, src, n);
+}
+__attribute__((target("bulk-memory"))) WASMILL__NOINLINE void wasmill__zero(void *dst, uint32_t n) {
+	__builtin_memset(dst, 0, n);
+}
+#else
+WASMILL__NOINLINE void wasmill__copy(void *dst, const void *src, uint32_t n) {
+	if (n > 0) __builtin_memcpy(dst, src, n);
+}
+WASMILL__NOINLINE void wasmill__zero(void *dst, uint32_t n) {
+	if (n > 0) __builtin_memset(dst, 0, n);
+}
+#endif
+
+// Unaligned little-endian loads and stores; one instruction each in Wasm.
+WASMILL__INLINE uint16_t wasmill__load16(const void *p) { uint16_t v; __builtin_memcpy(&v, p, 2); return v; }
+WASMILL__INLINE uint32_t wasmill__load32(const void *p) { uint32_t v; __builtin_memcpy(&v, p, 4); return v; }
+WASMILL__INLINE uint64_t wasmill__load64(const void *p) { uint64_t v; __builtin_memcpy(&v, p, 8); return v; }
+WASMILL__INLINE void wasmill__store16(void *p, uint16_t v) { __builtin_memcpy(p, &v, 2); }
+WASMILL__INLINE void wasmill__store32(void *p, uint32_t v) { __builtin_memcpy(p, &v, 4); }
+WASMILL__INLINE void wasmill__store64(void *p, uint64_t v) { __builtin_memcpy(p, &v, 8); }
+WASMILL__INLINE uint32_t wasmill__pad8(uint32_t n) { return (n + 7) & ~7u; }
+
+WASMILL__NOINLINE bool wasmill__readable(uintptr_t end) {
+#ifdef __wasm__
+	wasmill__memory_end = (uintptr_t)__builtin_wasm_memory_size(0) << 16;
+#endif
+	return end <= wasmill__memory_end;
+}
+
+// wasmill__copy_word copies n bytes to a place that has room for 16 more. Most keys and words are shorter than 16 bytes:
+// they cost two loads and stores, whatever their length, wherever reading past their end is allowed.
+WASMILL__INLINE void wasmill__copy_word(uint8_t *dst, const uint8_t *src, uint32_t n) {
+	uintptr_t end = (uintptr_t)src + 16;
+	if (WASMILL__LIKELY(n <= 16 && (end <= wasmill__memory_end || wasmill__readable(end)))) {
+		uint64_t low = wasmill__load64(src), high = wasmill__load64(src + 8);
+		wasmill__store64(dst, low);
+		wasmill__store64(dst + 8, high);
+		return;
+	}
+	wasmill__copy(dst, src, n);
+}
+
+static uint32_t wasmill__length(const char *s) {
+	uint32_t n = 0;
+	while (s[n] != 0) n++;
+	return n;
+}
+
+// The allocator hands out powers of two and takes pages straight from the machine, so that it lives beside any malloc.
+static void *wasmill__free_blocks[32];
+static uint8_t *wasmill__fresh;
+static uint32_t wasmill__fresh_left;
+
+static uint32_t wasmill__class_of(uint32_t size) { return size <= 64 ? 6 : 32 - (uint32_t)__builtin_clz(size - 1); }
+
+WASMILL__NOINLINE void *wasmill__pages(uint32_t size) {
+#ifdef __wasm__
+	size_t pages = (size + 0xffff) >> 16, at = __builtin_wasm_memory_grow(0, pages);
+	if (at == (size_t)-1) __builtin_trap(); // the host knows that it refused the memory
+	return (void *)(at << 16);
+#else
+	return malloc(size);
+#endif
+}
+
+WASMILL__NOINLINE void *wasmill__alloc(uint32_t size) {
+	if (size > 1u << 30) __builtin_trap();
+	uint32_t class = wasmill__class_of(size), bytes = 1u << class;
+	void *block = wasmill__free_blocks[class];
+	if (block != NULL) {
+		wasmill__free_blocks[class] = *(void **)block;
+		return block;
+	}
+	if (bytes >= 1u << 16) return wasmill__pages(bytes);
+	if (wasmill__fresh_left < bytes) {
+		wasmill__fresh = wasmill__pages(1u << 16);
+		wasmill__fresh_left = 1u << 16;
+	}
+	block = wasmill__fresh;
+	wasmill__fresh += bytes;
+	wasmill__fresh_left -= bytes;
+	return block;
+}
+
+static void wasmill__free(void *block, uint32_t size) {
+	if (block == NULL) return;
+	uint32_t class = wasmill__class_of(size);
+	*(void **)block = wasmill__free_blocks[class];
+	wasmill__free_blocks[class] = block;
+}
+
+static void *wasmill__alloc_zero(uint32_t size) {
+	void *p = wasmill__alloc(size);
+	wasmill__zero(p, size);
+	return p;
+}
+
+// wasmill__buffer is bytes that grow and keep their memory.
+typedef struct wasmill__buffer {
+	uint8_t *data;
+	uint32_t size, capacity;
+} wasmill__buffer;
+
+// wasmill__room makes room for n bytes behind the end and returns their place.
+static uint8_t *wasmill__room(wasmill__buffer *b, uint32_t n) {
+	if (n > b->capacity - b->size) {
+		if (n > (1u << 30) - b->size) __builtin_trap();
+		uint32_t capacity = 1u << wasmill__class_of(b->size + n);
+		uint8_t *data = wasmill__alloc(capacity);
+		wasmill__copy(data, b->data, b->size);
+		wasmill__free(b->data, b->capacity);
+		b->data = data;
+		b->capacity = capacity;
+	}
+	return b->data + b->size;
+}
+
+WASMILL__SMALL void wasmill__append(wasmill__buffer *b, const void *data, uint32_t n) {
+	wasmill__copy(wasmill__room(b, n), data, n);
+	b->size += n;
+}
+
+WASMILL__SMALL void wasmill__append_string(wasmill__buffer *b, const char *s) { wasmill__append(b, s, wasmill__length(s)); }
+
+WASMILL__SMALL void wasmill__append_i64(wasmill__buffer *b, int64_t v) {
+	char digits[20];
+	uint32_t n = 0;
+	uint64_t left = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+	do digits[sizeof digits - ++n] = (char)('0' + left % 10);
+	while ((left /= 10) != 0);
+	if (v < 0) wasmill__append(b, "-", 1);
+	wasmill__append(b, digits + sizeof digits - n, n);
+}
+
+// wasmill__arena gives memory that is taken back all at once. An allocation that does not fit its block gets one of its
+// own, which is freed then.
+typedef struct wasmill__extra {
+	struct wasmill__extra *next;
+	uint32_t size;
+} wasmill__extra;
+
+typedef struct wasmill__arena {
+	uint8_t *block, *at, *end;
+	wasmill__extra *extra;
+} wasmill__arena;
+
+#define WASMILL__ARENA_BYTES (1u << 15)
+
+WASMILL__NOINLINE void *wasmill__take_slow(wasmill__arena *a, uint32_t size) {
+	if (a->block == NULL) {
+		a->block = a->at = wasmill__alloc(WASMILL__ARENA_BYTES);
+		a->end = a->block + WASMILL__ARENA_BYTES;
+		if (size <= WASMILL__ARENA_BYTES) {
+			a->at += size;
+			return a->block;
+		}
+	}
+	if (size > 1u << 30) __builtin_trap();
+	uint32_t bytes = size < WASMILL__ARENA_BYTES / 2 ? WASMILL__ARENA_BYTES : size + 16;
+	wasmill__extra *e = wasmill__alloc(bytes);
+	e->next = a->extra;
+	e->size = bytes;
+	a->extra = e;
+	if (bytes > WASMILL__ARENA_BYTES || size >= WASMILL__ARENA_BYTES / 2) return (uint8_t *)e + 16;
+	a->at = (uint8_t *)e + 16 + size; // small ones go on in the new block
+	a->end = (uint8_t *)e + bytes;
+	return (uint8_t *)e + 16;
+}
+
+WASMILL__INLINE void *wasmill__take(wasmill__arena *a, uint32_t size) {
+	size = wasmill__pad8(size);
+	if (WASMILL__LIKELY(size <= (uint32_t)(a->end - a->at) && a->block != NULL)) {
+		void *p = a->at;
+		a->at += size;
+		return p;
+	}
+	return wasmill__take_slow(a, size);
+}
+
+WASMILL__NOINLINE void wasmill__rewind_extra(wasmill__arena *a) {
+	while (a->extra != NULL) {
+		wasmill__extra *e = a->extra;
+		a->extra = e->next;
+		wasmill__free(e, e->size);
+	}
+	a->end = a->block + WASMILL__ARENA_BYTES;
+}
+
+WASMILL__INLINE void wasmill__rewind(wasmill__arena *a) {
+	a->at = a->block;
+	if (!WASMILL__LIKELY(a->extra == NULL)) wasmill__rewind_extra(a);
+}
+
+static wasmill__arena wasmill__scratch_arena; // rewound before every record
+static wasmill__arena wasmill__job_arena;     // rewound before every definition
+
+static inline void *wasmill_scratch(uint32_t size) { return wasmill__take(&wasmill__scratch_arena, size); }
+
+static void *wasmill__make(uint32_t size) {
+	void *p = wasmill__take(&wasmill__job_arena, size);
+	wasmill__zero(p, size);
+	return p;
+}
+
+// wasmill__joined returns the strings, up to a NULL, as one.
+WASMILL__SMALL const char *wasmill__joined(const char *const *parts) {
+	wasmill__buffer b = {0};
+	for (; *parts != NULL; parts++) wasmill__append_string(&b, *parts);
+	char *s = wasmill__make(b.size + 1);
+	wasmill__copy(s, b.data, b.size);
+	wasmill__free(b.data, b.capacity);
+	return s;
+}
+#define WASMILL__JOINED(...) wasmill__joined((const char *const[]){__VA_ARGS__, NULL})
+
+static bool wasmill__equal(const uint8_t *a, const uint8_t *b, uint32_t n) {
+	while (n > 0 && *a == *b) a++, b++, n--;
+	return n == 0;
+}
+
+static inline bool wasmill_same(const char *a, const char *b) {
+	while (*a != 0 && *a == *b) a++, b++;
+	return *a == *b;
+}
+
+WASMILL__SMALL const char *wasmill__number(int64_t v) {
+	wasmill__buffer b = {0};
+	wasmill__append_i64(&b, v);
+	wasmill__append(&b, "", 1);
+	char *s = wasmill__make(b.size);
+	wasmill__copy(s, b.data, b.size);
+	wasmill__free(b.data, b.capacity);
+	return s;
+}
+
+static inline wasmill_bytes wasmill_string(const char *s) { return (wasmill_bytes){(const uint8_t *)s, wasmill__length(s)}; }
+
+static inline wasmill_bytes wasmill_i64(int64_t v) {
+	uint8_t *p = wasmill_scratch(8);
+	wasmill__store64(p, (uint64_t)v);
+	return (wasmill_bytes){p, 8};
+}
+
+static inline wasmill_bytes wasmill_f64(double v) {
+	uint64_t bits;
+	__builtin_memcpy(&bits, &v, 8);
+	return wasmill_i64((int64_t)bits);
+}
+
+static inline wasmill_bytes wasmill_f64_key(double v) {
+	if (v != v) return wasmill_i64(0x7ff8000000000000);
+	return wasmill_f64(v == 0 ? 0.0 : v);
+}
+
+static inline int64_t wasmill_as_i64(wasmill_bytes b) {
+	if (b.size != 8) {
+		wasmill_fail("a number that has not 8 bytes");
+		return 0;
+	}
+	return (int64_t)wasmill__load64(b.data);
+}
+
+static inline double wasmill_as_f64(wasmill_bytes b) {
+	int64_t bits = wasmill_as_i64(b);
+	double v;
+	__builtin_memcpy(&v, &bits, 8);
+	return v;
+}
+
+// A row: null bitmap padded to 8 bytes, a slot of 8 bytes a field, variable parts padded to 8 bytes each.
+struct wasmill__cell {
+	enum { WASMILL__NULL, WASMILL__IN_PLACE, WASMILL__VARIABLE } kind;
+	uint64_t slot;
+	wasmill_bytes part;
+};
+
+static uint32_t wasmill__null_bytes(uint32_t n) { return (n + 63) / 64 * 8; }
+
+static const uint8_t *wasmill__slot(wasmill_bytes row, uint32_t n, uint32_t i) {
+	uint32_t at = wasmill__null_bytes(n) + 8 * i;
+	static const uint8_t zeros[8];
+	if (i < n && at + 8 <= row.size) return row.data + at;
+	wasmill_fail("a row that has not the fields that are asked for");
+	return zeros;
+}
+
+static inline bool wasmill_row_null(wasmill_bytes row, uint32_t n, uint32_t i) {
+	wasmill__slot(row, n, i);
+	return i / 8 < row.size && (row.data[i / 8] >> (i % 8) & 1) != 0;
+}
+
+static inline int64_t wasmill_row_i64(wasmill_bytes row, uint32_t n, uint32_t i) {
+	return (int64_t)wasmill__load64(wasmill__slot(row, n, i));
+}
+
+static inline double wasmill_row_f64(wasmill_bytes row, uint32_t n, uint32_t i) {
+	double v;
+	__builtin_memcpy(&v, wasmill__slot(row, n, i), 8);
+	return v;
+}
+
+static inline wasmill_bytes wasmill_row_bytes(wasmill_bytes row, uint32_t n, uint32_t i) {
+	const uint8_t *slot = wasmill__slot(row, n, i);
+	uint32_t at = wasmill__load32(slot), size = wasmill__load32(slot + 4);
+	if (wasmill_row_null(row, n, i)) return (wasmill_bytes){NULL, 0};
+	if (at > row.size || size > row.size - at) {
+		wasmill_fail("a row whose field lies outside of it");
+		return (wasmill_bytes){row.data, 0};
+	}
+	return (wasmill_bytes){row.data + at, size};
+}
+
+static inline wasmill_row wasmill_row_begin(uint32_t n) {
+	wasmill_row row = {wasmill_scratch(n * (uint32_t)sizeof(struct wasmill__cell)), n};
+	for (uint32_t i = 0; i < n; i++) row.cells[i].kind = WASMILL__NULL;
+	return row;
+}
+
+static void wasmill__set(wasmill_row *row, uint32_t i, struct wasmill__cell cell) {
+	if (i >= row->n) __builtin_trap();
+	row->cells[i] = cell;
+}
+
+static inline void wasmill_row_set_i64(wasmill_row *row, uint32_t i, int64_t v) {
+	wasmill__set(row, i, (struct wasmill__cell){.kind = WASMILL__IN_PLACE, .slot = (uint64_t)v});
+}
+
+static inline void wasmill_row_set_f64(wasmill_row *row, uint32_t i, double v) {
+	uint64_t bits;
+	__builtin_memcpy(&bits, &v, 8);
+	wasmill_row_set_i64(row, i, (int64_t)bits);
+}
+
+static inline void wasmill_row_set_bytes(wasmill_row *row, uint32_t i, wasmill_bytes v) {
+	wasmill__set(row, i, (struct wasmill__cell){.kind = v.data == NULL ? WASMILL__NULL : WASMILL__VARIABLE, .part = v});
+}
+
+static inline wasmill_bytes wasmill_row_end(const wasmill_row *row) {
+	uint32_t n = row->n, nulls = wasmill__null_bytes(n), at = nulls + 8 * n, size = at;
+	for (uint32_t i = 0; i < n; i++) {
+		if (row->cells[i].kind == WASMILL__VARIABLE) size += wasmill__pad8(row->cells[i].part.size);
+	}
+	uint8_t *p = wasmill_scratch(size);
+	wasmill__zero(p, nulls);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct wasmill__cell *c = &row->cells[i];
+		uint64_t slot = c->slot;
+		if (c->kind == WASMILL__NULL) {
+			p[i / 8] |= (uint8_t)(1u << (i % 8));
+			slot = 0;
+		} else if (c->kind == WASMILL__VARIABLE) {
+			slot = at | (uint64_t)c->part.size << 32;
+			uint32_t padded = wasmill__pad8(c->part.size);
+			if (padded > 0) wasmill__store64(p + at + padded - 8, 0);
+			wasmill__copy(p + at, c->part.data, c->part.size);
+			at += padded;
+		}
+		wasmill__store64(p + nulls + 8 * i, slot);
+	}
+	return (wasmill_bytes){p, size};
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The definition, and the manifest that the host reads
+
+typedef enum wasmill__kind {
+	WASMILL__SOURCE, WASMILL__MAP, WASMILL__FILTER, WASMILL__FLAT_MAP, WASMILL__KEY, WASMILL__TIMESTAMP, WASMILL__UNION,
+	WASMILL__COUNT, WASMILL__SUM, WASMILL__REDUCE, WASMILL__AGGREGATE, WASMILL__SINK,
+} wasmill__kind;
+
+static const char *const wasmill__kind_names[] = {
+	"source", "map", "filter", "flatMap", "key", "timestamp", "union", "count", "sum", "reduce", "aggregate", "sink",
+};
+
+// wasmill__function is an elementary function. Which pointers are set depends on the kind.
+typedef struct wasmill__function {
+	struct wasmill__function *next;
+	uint32_t id;
+	wasmill__kind kind;
+	const char *name, *input, *key, *accumulator, *output; // codecs
+	wasmill_map_fn map;
+	wasmill_filter_fn filter;
+	wasmill_flat_map_fn flat_map;
+	wasmill_key_fn key_of;
+	wasmill_key_value_fn key_value;
+	wasmill_timestamp_fn timestamp;
+	wasmill_reduce_fn reduce;
+	wasmill_result_fn result; // of a reduce_to; NULL: a row of key and value
+	wasmill_aggregator aggregator;
+} wasmill__function;
+
+struct wasmill__operator {
+	wasmill__operator *next;
+	wasmill_job *job;
+	const char *name, *uid;
+	bool named; // the user chose the name; otherwise it may get a number
+	wasmill__kind kind;
+	wasmill__function *function;
+	uint32_t n_inputs;
+	wasmill_stream *inputs;
+	wasmill_connector connector;
+	int64_t window_ms;
+	bool watermarks;
+	int64_t out_of_order_ms;
+	uint32_t parallelism;
+	const char *key, *output; // codecs
+};
+
+typedef struct wasmill__param {
+	struct wasmill__param *next;
+	const char *name, *fallback, *doc;
+	bool required;
+} wasmill__param;
+
+struct wasmill_job {
+	const uint8_t *given; // the parameters as the host gave them
+	uint32_t given_size;
+	wasmill__param *params, **last_param;
+	wasmill__function *functions, **last_function;
+	wasmill__operator *operators, **last_operator;
+	uint32_t function_count;
+	const char *problems; // NULL: none
+};
+
+WASMILL__SMALL void wasmill_refuse(wasmill_job *job, const char *problem) {
+	job->problems = job->problems == NULL ? problem : WASMILL__JOINED(job->problems, "; ", problem);
+}
+
+WASMILL__SMALL void wasmill_refuse_param(wasmill_job *job, const char *name, const char *value, const char *expected) {
+	wasmill_refuse(job, WASMILL__JOINED("parameter \"", name, "\": \"", value, "\" (expected ", expected, ")"));
+}
+
+// wasmill__given returns the value of a parameter, NULL when it was not given:
+// u32 count, u32 zero, then u32 name length, u32 value length, name, value, padded to 8.
+WASMILL__SMALL const char *wasmill__given(const wasmill_job *job, const char *name) {
+	uint32_t length = wasmill__length(name), at = 8;
+	if (job->given_size < 8) return NULL;
+	for (uint32_t left = wasmill__load32(job->given); left > 0 && at + 8 <= job->given_size; left--) {
+		const uint8_t *p = job->given + at;
+		uint32_t names = wasmill__load32(p), values = wasmill__load32(p + 4);
+		if (names == length && wasmill__equal(p + 8, (const uint8_t *)name, length)) {
+			char *value = wasmill__make(values + 1);
+			wasmill__copy(value, p + 8 + names, values);
+			return value;
+		}
+		at += wasmill__pad8(8 + names + values);
+	}
+	return NULL;
+}
+
+WASMILL__SMALL const char *wasmill__declare(wasmill_job *job, wasmill__param declared) {
+	const char *value = wasmill__given(job, declared.name);
+	if (value == NULL) value = declared.required ? "" : declared.fallback;
+	for (wasmill__param *p = job->params; p != NULL; p = p->next) {
+		if (wasmill_same(p->name, declared.name)) return value;
+	}
+	wasmill__param *p = wasmill__make(sizeof *p);
+	*p = declared;
+	*job->last_param = p;
+	job->last_param = &p->next;
+	return value;
+}
+
+WASMILL__SMALL const char *wasmill_param(wasmill_job *job, const char *name, const char *doc) {
+	return wasmill__declare(job, (wasmill__param){.name = name, .doc = doc, .required = true});
+}
+
+WASMILL__SMALL const char *wasmill_param_or(wasmill_job *job, const char *name, const char *value, const char *doc) {
+	return wasmill__declare(job, (wasmill__param){.name = name, .doc = doc, .fallback = value});
+}
+
+WASMILL__SMALL int64_t wasmill__parse(wasmill_job *job, const char *name, const char *text) {
+	const char *p = text;
+	bool negative = *p == '-';
+	uint64_t n = 0, limit = (uint64_t)INT64_MAX + negative;
+	for (p += negative; *p >= '0' && *p <= '9'; p++) {
+		uint64_t digit = (uint64_t)(*p - '0');
+		if (n > (limit - digit) / 10) break;
+		n = n * 10 + digit;
+	}
+	if (*p == 0 && p > text + negative) return negative ? (int64_t)(0 - n) : (int64_t)n;
+	if (*text != 0 || wasmill__given(job, name) != NULL) {
+		wasmill_refuse_param(job, name, text, "a whole number");
+	}
+	return 0;
+}
+
+WASMILL__SMALL int64_t wasmill_param_i64(wasmill_job *job, const char *name, const char *doc) {
+	return wasmill__parse(job, name, wasmill_param(job, name, doc));
+}
+
+WASMILL__SMALL int64_t wasmill_param_i64_or(wasmill_job *job, const char *name, int64_t value, const char *doc) {
+	return wasmill__parse(job, name, wasmill_param_or(job, name, wasmill__number(value), doc));
+}
+
+WASMILL__SMALL wasmill_connector wasmill_with(wasmill_connector c, const char *key, const char *value) {
+	if (c.count == sizeof c.settings / sizeof c.settings[0]) __builtin_trap();
+	c.settings[c.count].key = key;
+	c.settings[c.count].value = value;
+	c.count++;
+	return c;
+}
+
+WASMILL__SMALL wasmill_connector wasmill_with_i64(wasmill_connector c, const char *key, int64_t value) {
+	return wasmill_with(c, key, wasmill__number(value));
+}
+
+WASMILL__SMALL wasmill_connector wasmill_files(const char *path) {
+	wasmill_connector c = {.type = "file", .name = "files"};
+	return wasmill_with(wasmill_with(c, "format", "lines"), "path", path);
+}
+
+WASMILL__SMALL wasmill_connector wasmill_offset_timestamps(wasmill_connector files) {
+	files.timestamps = true;
+	return wasmill_with(files, "timestamps", "offset");
+}
+
+WASMILL__SMALL wasmill_connector wasmill_generator(void) {
+	return (wasmill_connector){.type = "generator", .name = "generator"};
+}
+
+WASMILL__SMALL wasmill_connector wasmill_file_sink(const char *directory) {
+	return wasmill_with((wasmill_connector){.type = "file", .name = "files"}, "path", directory);
+}
+
+WASMILL__SMALL wasmill_connector wasmill_print(void) { return (wasmill_connector){.type = "print", .name = "print"}; }
+
+WASMILL__SMALL wasmill_connector wasmill_blackhole(void) {
+	return (wasmill_connector){.type = "blackhole", .name = "blackhole"};
+}
+
+WASMILL__SMALL wasmill_stream wasmill__add(wasmill_job *job, wasmill__operator o, const wasmill_stream *inputs, uint32_t n) {
+	wasmill__operator *op = wasmill__make(sizeof *op);
+	*op = o;
+	op->job = job;
+	op->n_inputs = n;
+	if (n > 0) op->inputs = wasmill__make(n * (uint32_t)sizeof *inputs);
+	for (uint32_t i = 0; i < n; i++) op->inputs[i] = inputs[i];
+	*job->last_operator = op;
+	job->last_operator = &op->next;
+	return (wasmill_stream){job, op, NULL};
+}
+
+// wasmill__call adds an operator that runs the function f over in.
+WASMILL__SMALL wasmill_stream wasmill__call(wasmill_stream in, wasmill__operator o, wasmill__function f) {
+	wasmill_job *job = in.job;
+	wasmill__function *function = wasmill__make(sizeof *function);
+	*function = f;
+	function->id = job->function_count++;
+	function->kind = o.kind;
+	if (function->input == NULL) function->input = in.op->output;
+	*job->last_function = function;
+	job->last_function = &function->next;
+	o.function = function;
+	o.name = f.name;
+	o.named = true;
+	o.output = f.output;
+	return wasmill__add(job, o, &in, 1);
+}
+
+WASMILL__SMALL wasmill_stream wasmill_source(wasmill_job *job, wasmill_connector from) {
+	return wasmill__add(job, (wasmill__operator){.kind = WASMILL__SOURCE, .name = from.name, .connector = from,
+		.watermarks = from.timestamps, .output = WASMILL_UTF8}, NULL, 0);
+}
+
+WASMILL__SMALL wasmill_stream wasmill_map(wasmill_stream in, const char *name, wasmill_map_fn f, const char *codec) {
+	return wasmill__call(in, (wasmill__operator){.kind = WASMILL__MAP}, (wasmill__function){.name = name, .map = f, .output = codec});
+}
+
+WASMILL__SMALL wasmill_stream wasmill_filter(wasmill_stream in, const char *name, wasmill_filter_fn f) {
+	return wasmill__call(in, (wasmill__operator){.kind = WASMILL__FILTER},
+		(wasmill__function){.name = name, .filter = f, .output = in.op->output});
+}
+
+WASMILL__SMALL wasmill_stream wasmill_flat_map(wasmill_stream in, const char *name, wasmill_flat_map_fn f, const char *codec) {
+	return wasmill__call(in, (wasmill__operator){.kind = WASMILL__FLAT_MAP},
+		(wasmill__function){.name = name, .flat_map = f, .output = codec});
+}
+
+WASMILL__SMALL wasmill_stream wasmill_assign_timestamps(wasmill_stream in, const char *name, wasmill_timestamp_fn f, int64_t out_of_order_ms) {
+	return wasmill__call(in, (wasmill__operator){.kind = WASMILL__TIMESTAMP, .watermarks = true, .out_of_order_ms = out_of_order_ms},
+		(wasmill__function){.name = name, .timestamp = f, .output = in.op->output});
+}
+
+WASMILL__SMALL wasmill_stream wasmill_union(const wasmill_stream *streams, uint32_t n) {
+	return wasmill__add(streams[0].job, (wasmill__operator){.kind = WASMILL__UNION, .name = "union", .output = streams[0].op->output}, streams, n);
+}
+
+WASMILL__SMALL wasmill_stream wasmill_rebalance(wasmill_stream in) {
+	in.partition = "rebalance";
+	return in;
+}
+
+WASMILL__SMALL wasmill_stream wasmill_sink_to(wasmill_stream in, wasmill_connector to) {
+	return wasmill__add(in.job, (wasmill__operator){.kind = WASMILL__SINK, .name = to.name, .connector = to}, &in, 1);
+}
+
+WASMILL__SMALL wasmill_keyed wasmill__keyed(wasmill_stream in, const char *key, wasmill__function f) {
+	f.key = key;
+	wasmill_stream s = wasmill__call(in, (wasmill__operator){.kind = WASMILL__KEY, .key = key, .parallelism = in.op->parallelism}, f);
+	return (wasmill_keyed){s.job, s.op, 0};
+}
+
+WASMILL__SMALL wasmill_keyed wasmill_key_by(wasmill_stream in, const char *name, wasmill_key_fn f, const char *codec) {
+	return wasmill__keyed(in, codec, (wasmill__function){.name = name, .key_of = f, .output = in.op->output});
+}
+
+WASMILL__SMALL wasmill_keyed wasmill_key_value_by(wasmill_stream in, const char *name, wasmill_key_value_fn f, const char *key_codec, const char *value_codec) {
+	return wasmill__keyed(in, key_codec, (wasmill__function){.name = name, .key_value = f, .output = value_codec});
+}
+
+WASMILL__SMALL wasmill_keyed wasmill_window(wasmill_keyed in, wasmill_tumbling_window w) {
+	if (w.size_ms <= 0) wasmill_refuse(in.job, WASMILL__JOINED("window of ", wasmill__number(w.size_ms), " ms (expected > 0)"));
+	in.window_ms = w.size_ms;
+	return in;
+}
+
+// wasmill__field is the type of a row's field that holds a value of a codec.
+WASMILL__SMALL const char *wasmill__field(const char *codec) {
+	for (const char *p = codec; *p != 0 && *p != '('; p++) {
+		if (*p == '.' || *p == '/') return "bytes"; // a user's own
+	}
+	return codec;
+}
+
+WASMILL__SMALL const char *wasmill__result_codec(wasmill_keyed in, const char *value) {
+	return WASMILL__JOINED(in.window_ms > 0 ? "row(start: ms, end: ms, key: " : "row(key: ", wasmill__field(in.op->key),
+		", value: ", wasmill__field(value), ")");
+}
+
+WASMILL__SMALL wasmill_stream wasmill__native(wasmill_keyed in, wasmill__kind kind, const char *value) {
+	wasmill_stream s = {in.job, in.op, NULL};
+	return wasmill__add(in.job, (wasmill__operator){.kind = kind, .name = wasmill__kind_names[kind], .window_ms = in.window_ms,
+		.output = wasmill__result_codec(in, value)}, &s, 1);
+}
+
+WASMILL__SMALL wasmill_stream wasmill_count(wasmill_keyed in) { return wasmill__native(in, WASMILL__COUNT, WASMILL_I64); }
+
+WASMILL__SMALL wasmill_stream wasmill_sum(wasmill_keyed in) {
+	const char *codec = in.op->output;
+	if (!wasmill_same(codec, WASMILL_I64) && !wasmill_same(codec, WASMILL_F64)) {
+		wasmill_refuse(in.job, WASMILL__JOINED("sum behind \"", in.op->name, "\": values of codec ", codec, " (expected i64 or f64)"));
+	}
+	return wasmill__native(in, WASMILL__SUM, codec);
+}
+
+WASMILL__SMALL wasmill_stream wasmill__grouped(wasmill_keyed in, wasmill__kind kind, wasmill__function f) {
+	f.key = in.op->key;
+	return wasmill__call((wasmill_stream){in.job, in.op, NULL}, (wasmill__operator){.kind = kind, .window_ms = in.window_ms}, f);
+}
+
+WASMILL__SMALL wasmill_stream wasmill_reduce(wasmill_keyed in, const char *name, wasmill_reduce_fn f) {
+	return wasmill_reduce_to(in, name, f, NULL, wasmill__result_codec(in, in.op->output));
+}
+
+WASMILL__SMALL wasmill_stream wasmill_reduce_to(wasmill_keyed in, const char *name, wasmill_reduce_fn f, wasmill_result_fn result, const char *codec) {
+	return wasmill__grouped(in, WASMILL__REDUCE,
+		(wasmill__function){.name = name, .reduce = f, .result = result, .accumulator = in.op->output, .output = codec});
+}
+
+WASMILL__SMALL wasmill_stream wasmill_aggregate(wasmill_keyed in, const char *name, wasmill_aggregator a) {
+	return wasmill__grouped(in, WASMILL__AGGREGATE, (wasmill__function){.name = name, .aggregator = a,
+		.accumulator = a.accumulator_codec, .output = wasmill__result_codec(in, a.result_codec)});
+}
+
+WASMILL__SMALL wasmill_stream wasmill_name(wasmill_stream s, const char *name) {
+	s.op->name = name;
+	s.op->named = true;
+	return s;
+}
+
+WASMILL__SMALL wasmill_stream wasmill_uid(wasmill_stream s, const char *uid) {
+	s.op->uid = uid;
+	return s;
+}
+
+WASMILL__SMALL wasmill_stream wasmill_parallelism(wasmill_stream s, uint32_t n) {
+	if (n < 1) wasmill_refuse(s.job, WASMILL__JOINED("operator \"", s.op->name, "\": parallelism 0 (expected >= 1)"));
+	s.op->parallelism = n;
+	return s;
+}
+
+// wasmill__taken says whether an operator other than o has the name for good.
+WASMILL__SMALL bool wasmill__taken(const wasmill_job *job, const wasmill__operator *o, const char *name) {
+	for (const wasmill__operator *p = job->operators; p != NULL; p = p->next) {
+		if (p != o && p->named && wasmill_same(p->name, name)) return true;
+	}
+	return false;
+}
+
+// wasmill__finish names what has no name yet, and checks what only the whole graph can tell.
+WASMILL__SMALL void wasmill__finish(wasmill_job *job) {
+	for (wasmill__operator *o = job->operators; o != NULL; o = o->next) {
+		if (o->named && wasmill__taken(job, o, o->name)) {
+			wasmill_refuse(job, WASMILL__JOINED("operator \"", o->name, "\": defined twice; give one of them another name"));
+			return;
+		}
+	}
+	for (wasmill__operator *o = job->operators; o != NULL; o = o->next) {
+		const char *name = o->name;
+		for (int64_t n = 2; !o->named && wasmill__taken(job, o, o->name); n++) {
+			o->name = WASMILL__JOINED(name, "-", wasmill__number(n));
+		}
+		o->named = true;
+		bool stateful = o->kind >= WASMILL__COUNT && o->kind <= WASMILL__AGGREGATE;
+		if (stateful && o->uid == NULL) {
+			wasmill_refuse(job, WASMILL__JOINED("operator \"", o->name, "\" keeps state and has no uid; give it one with wasmill_uid, so that its state is found again when the job changes"));
+		}
+	}
+}
+
+// The manifest is JSON with its keys in a fixed order. A comma precedes every element but the first of its list.
+typedef struct wasmill__json {
+	wasmill__buffer out;
+	bool first;
+} wasmill__json;
+
+WASMILL__SMALL void wasmill__json_text(wasmill__json *w, const char *s) {
+	static const char hex[] = "0123456789abcdef";
+	wasmill__append(&w->out, "\"", 1);
+	for (; *s != 0; s++) {
+		uint8_t c = (uint8_t)*s;
+		if (c < 0x20) {
+			char escape[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+			wasmill__append(&w->out, escape, 6);
+		} else {
+			if (c == '"' || c == '\\') wasmill__append(&w->out, "\\", 1);
+			wasmill__append(&w->out, s, 1);
+		}
+	}
+	wasmill__append(&w->out, "\"", 1);
+}
+
+WASMILL__SMALL void wasmill__json_key(wasmill__json *w, const char *key) {
+	if (!w->first) wasmill__append(&w->out, ",", 1);
+	w->first = false;
+	if (key == NULL) return; // an element of a list
+	wasmill__json_text(w, key);
+	wasmill__append(&w->out, ":", 1);
+}
+
+WASMILL__SMALL void wasmill__json_open(wasmill__json *w, const char *key, const char *bracket) {
+	wasmill__json_key(w, key);
+	wasmill__append(&w->out, bracket, 1);
+	w->first = true;
+}
+
+WASMILL__SMALL void wasmill__json_close(wasmill__json *w, const char *bracket) {
+	wasmill__append(&w->out, bracket, 1);
+	w->first = false;
+}
+
+WASMILL__SMALL void wasmill__json_string(wasmill__json *w, const char *key, const char *value) {
+	wasmill__json_key(w, key);
+	wasmill__json_text(w, value);
+}
+
+WASMILL__SMALL void wasmill__json_string_or_none(wasmill__json *w, const char *key, const char *value) {
+	if (value != NULL && *value != 0) wasmill__json_string(w, key, value);
+}
+
+WASMILL__SMALL void wasmill__json_number(wasmill__json *w, const char *key, int64_t value) {
+	wasmill__json_key(w, key);
+	wasmill__append_i64(&w->out, value);
+}
+
+WASMILL__SMALL void wasmill__json_true(wasmill__json *w, const char *key) {
+	wasmill__json_key(w, key);
+	wasmill__append_string(&w->out, "true");
+}
+
+WASMILL__SMALL void wasmill__json_function(wasmill__json *w, const wasmill__function *f) {
+	wasmill__json_open(w, NULL, "{");
+	wasmill__json_number(w, "id", f->id);
+	wasmill__json_string(w, "name", f->name);
+	wasmill__json_string(w, "kind", wasmill__kind_names[f->kind]);
+	wasmill__json_open(w, "inputs", "[");
+	wasmill__json_string(w, NULL, f->input);
+	wasmill__json_close(w, "]");
+	wasmill__json_string_or_none(w, "key", f->key);
+	wasmill__json_string_or_none(w, "accumulator", f->accumulator);
+	wasmill__json_string(w, "output", f->output);
+	if (f->kind == WASMILL__REDUCE) wasmill__json_true(w, "result");
+	wasmill__json_close(w, "}");
+}
+
+WASMILL__SMALL void wasmill__json_connector(wasmill__json *w, const wasmill_connector *c) {
+	wasmill__json_open(w, "connector", "{");
+	wasmill__json_string(w, "type", c->type);
+	if (c->count > 0) {
+		wasmill__json_open(w, "config", "{");
+		for (uint32_t i = 0; i < c->count; i++) wasmill__json_string(w, c->settings[i].key, c->settings[i].value);
+		wasmill__json_close(w, "}");
+	}
+	wasmill__json_close(w, "}");
+}
+
+WASMILL__SMALL void wasmill__json_inputs(wasmill__json *w, const wasmill__operator *o) {
+	wasmill__json_open(w, "inputs", "[");
+	for (uint32_t i = 0; i < o->n_inputs; i++) {
+		wasmill__json_open(w, NULL, "{");
+		wasmill__json_string(w, "from", o->inputs[i].op->name);
+		wasmill__json_string_or_none(w, "partition", o->inputs[i].partition);
+		wasmill__json_close(w, "}");
+	}
+	wasmill__json_close(w, "]");
+}
+
+WASMILL__SMALL void wasmill__json_operator(wasmill__json *w, const wasmill__operator *o) {
+	wasmill__json_open(w, NULL, "{");
+	wasmill__json_string(w, "name", o->name);
+	wasmill__json_string_or_none(w, "uid", o->uid);
+	wasmill__json_string(w, "kind", wasmill__kind_names[o->kind]);
+	if (o->function != NULL) wasmill__json_string(w, "function", o->function->name);
+	if (o->n_inputs > 0) wasmill__json_inputs(w, o);
+	if (o->connector.type != NULL) wasmill__json_connector(w, &o->connector);
+	if (o->window_ms > 0) {
+		wasmill__json_open(w, "window", "{");
+		wasmill__json_string(w, "kind", "tumbling");
+		wasmill__json_number(w, "sizeMs", o->window_ms);
+		wasmill__json_close(w, "}");
+	}
+	if (o->watermarks) {
+		wasmill__json_open(w, "watermarks", "{");
+		if (o->out_of_order_ms != 0) wasmill__json_number(w, "outOfOrderMs", o->out_of_order_ms);
+		wasmill__json_close(w, "}");
+	}
+	if (o->parallelism > 0) wasmill__json_number(w, "parallelism", o->parallelism);
+	wasmill__json_string_or_none(w, "key", o->key);
+	wasmill__json_string_or_none(w, "output", o->output);
+	wasmill__json_close(w, "}");
+}
+
+WASMILL__SMALL bool wasmill__is_row(const char *codec) {
+	return codec != NULL && codec[0] == 'r' && codec[1] == 'o' && codec[2] == 'w' && (codec[3] == '(' || codec[3] == ' ');
+}
+
+// wasmill__json_features lists what the graph needs of its host: batches (1), keyed functions (2), rows (8).
+WASMILL__SMALL void wasmill__json_features(wasmill__json *w, const wasmill_job *job) {
+	bool keyed = false, rows = false;
+	for (const wasmill__operator *o = job->operators; o != NULL; o = o->next) {
+		keyed = keyed || o->kind == WASMILL__REDUCE || o->kind == WASMILL__AGGREGATE;
+		rows = rows || wasmill__is_row(o->output) || wasmill__is_row(o->key);
+	}
+	wasmill__json_open(w, "features", "[");
+	wasmill__json_number(w, NULL, 1);
+	if (keyed) wasmill__json_number(w, NULL, 2);
+	if (rows) wasmill__json_number(w, NULL, 8);
+	wasmill__json_close(w, "]");
+}
+
+WASMILL__SMALL void wasmill__json_manifest(wasmill__json *w, const wasmill_job *job) {
+	w->first = true;
+	wasmill__json_open(w, NULL, "{");
+	wasmill__json_number(w, "abi", 1);
+	wasmill__json_string(w, "name", wasmill__job_name());
+	wasmill__json_string(w, "sdk", WASMILL_SDK);
+	wasmill__json_features(w, job);
+	wasmill__json_open(w, "params", "[");
+	for (const wasmill__param *p = job->params; p != NULL; p = p->next) {
+		wasmill__json_open(w, NULL, "{");
+		wasmill__json_string(w, "name", p->name);
+		if (p->required) wasmill__json_true(w, "required");
+		wasmill__json_string_or_none(w, "default", p->fallback);
+		wasmill__json_string_or_none(w, "doc", p->doc);
+		wasmill__json_close(w, "}");
+	}
+	wasmill__json_close(w, "]");
+	wasmill__json_open(w, "functions", "[");
+	for (const wasmill__function *f = job->functions; f != NULL; f = f->next) wasmill__json_function(w, f);
+	wasmill__json_close(w, "]");
+	wasmill__json_open(w, "operators", "[");
+	for (const wasmill__operator *o = job->operators; o != NULL; o = o->next) wasmill__json_operator(w, o);
+	wasmill__json_close(w, "]");
+	wasmill__json_close(w, "}");
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// What leaves a call: batches
+
+enum { // bits of a batch's columns
+	WASMILL__TIMESTAMPS = 1 << 0,
+	WASMILL__KEYS = 1 << 1,
+	WASMILL__VALUES = 1 << 2,
+	WASMILL__KINDS = 1 << 3,
+	WASMILL__HASHES = 1 << 4,
+	WASMILL__HEADERS = 1 << 5,
+	WASMILL__KEY_NULLS = 1 << 6,
+	WASMILL__VALUE_NULLS = 1 << 7,
+};
+
+// A batch is sent when it has so many records, when a column of bytes is full, and at the end of the call.
+#define WASMILL__BATCH_RECORDS 1024u
+#define WASMILL__COLUMN_BYTES (1u << 16)
+#define WASMILL__COLUMN_SLACK 16u // wasmill__copy_word writes up to 16 bytes wherever it ends
+#define WASMILL__BATCH_HEADER 32u
+
+// wasmill__column is a column of byte strings: string i lies between offsets i and i+1.
+typedef struct wasmill__column {
+	uint8_t *data, *end, *limit; // limit: the capacity less the slack
+	uint32_t capacity;
+	uint32_t offsets[WASMILL__BATCH_RECORDS + 1];
+} wasmill__column;
+
+// wasmill__output collects what leaves by one output number.
+typedef struct wasmill__output {
+	uint32_t number, wanted;
+	uint32_t columns; // those of the batches of this call
+	uint32_t n;
+	wasmill__column *keys, *values, *headers; // NULL when not wanted
+	int64_t *timestamps;
+	uint8_t *kinds;
+} wasmill__output;
+
+static wasmill__buffer wasmill__encoded; // the batch, reply or failure that is handed to the host
+
+static wasmill__column *wasmill__make_column(void) {
+	wasmill__column *c = wasmill__alloc(sizeof *c);
+	c->capacity = WASMILL__COLUMN_BYTES;
+	c->data = c->end = wasmill__alloc(c->capacity);
+	c->limit = c->data + c->capacity - WASMILL__COLUMN_SLACK;
+	c->offsets[0] = 0;
+	return c;
+}
+
+static void wasmill__free_column(wasmill__column *c) {
+	if (c == NULL) return;
+	wasmill__free(c->data, c->capacity);
+	wasmill__free(c, sizeof *c);
+}
+
+static void wasmill__section(const void *data, uint32_t n) {
+	uint8_t *p = wasmill__room(&wasmill__encoded, wasmill__pad8(n) + 8);
+	wasmill__store64(p + wasmill__pad8(n) - (n > 0 ? 8 : 0), 0);
+	wasmill__copy(p, data, n);
+	wasmill__encoded.size += wasmill__pad8(n);
+}
+
+static uint32_t wasmill__bytes_of(const wasmill__column *c) { return c == NULL ? 0 : (uint32_t)(c->end - c->data); }
+
+// wasmill__column_if returns the column if the batch has it.
+static wasmill__column *wasmill__column_if(const wasmill__output *o, uint32_t bit, wasmill__column *c) {
+	return (o->columns & bit) != 0 ? c : NULL;
+}
+
+// wasmill__encode writes the batch as abi/README.md draws it.
+static void wasmill__encode(const wasmill__output *o) {
+	wasmill__column *keys = wasmill__column_if(o, WASMILL__KEYS, o->keys);
+	wasmill__column *values = wasmill__column_if(o, WASMILL__VALUES, o->values);
+	wasmill__column *headers = wasmill__column_if(o, WASMILL__HEADERS, o->headers);
+	wasmill__buffer *b = &wasmill__encoded;
+	b->size = 0;
+	uint8_t header[WASMILL__BATCH_HEADER] = {1};
+	wasmill__store32(header + 4, o->columns);
+	wasmill__store32(header + 8, o->n);
+	wasmill__store32(header + 16, wasmill__bytes_of(keys));
+	wasmill__store32(header + 20, wasmill__bytes_of(values));
+	wasmill__store32(header + 24, wasmill__bytes_of(headers));
+	wasmill__section(header, sizeof header);
+	if (o->columns & WASMILL__TIMESTAMPS) wasmill__section(o->timestamps, 8 * o->n);
+	if (keys != NULL) wasmill__section(keys->offsets, 4 * (o->n + 1));
+	if (values != NULL) wasmill__section(values->offsets, 4 * (o->n + 1));
+	if (o->columns & WASMILL__KINDS) wasmill__section(o->kinds, o->n);
+	if (headers != NULL) wasmill__section(headers->offsets, 4 * (o->n + 1));
+	if (keys != NULL) wasmill__section(keys->data, wasmill__bytes_of(keys));
+	if (values != NULL) wasmill__section(values->data, wasmill__bytes_of(values));
+	if (headers != NULL) wasmill__section(headers->data, wasmill__bytes_of(headers));
+	wasmill__store32(b->data + 12, b->size);
+}
+
+static void wasmill__reset_output(wasmill__output *o) {
+	o->n = 0;
+	if (o->keys != NULL) o->keys->end = o->keys->data;
+	if (o->values != NULL) o->values->end = o->values->data;
+	if (o->headers != NULL) o->headers->end = o->headers->data;
+}
+
+WASMILL__NOINLINE void wasmill__flush(wasmill__output *o) {
+	if (o->n == 0) return;
+	wasmill__encode(o);
+	wasmill_host_emit(o->number, wasmill__encoded.data, wasmill__encoded.size);
+	wasmill__reset_output(o);
+}
+
+// wasmill__widen makes room for a byte string that a whole column cannot take.
+static void wasmill__widen(wasmill__column *c, uint32_t size) {
+	wasmill__free(c->data, c->capacity);
+	if (size > (1u << 30) - WASMILL__COLUMN_SLACK) __builtin_trap();
+	c->capacity = 1u << wasmill__class_of(size + WASMILL__COLUMN_SLACK);
+	c->data = c->end = wasmill__alloc(c->capacity);
+	c->limit = c->data + c->capacity - WASMILL__COLUMN_SLACK;
+}
+
+WASMILL__INLINE bool wasmill__fits(const wasmill__column *c, uint32_t size) { return size <= (uint32_t)(c->limit - c->end); }
+
+// wasmill__fit makes sure that the next record fits, if need be by sending those before it.
+static void wasmill__fit(wasmill__output *o, wasmill__column *c, uint32_t size) {
+	if (WASMILL__LIKELY(wasmill__fits(c, size))) return;
+	wasmill__flush(o);
+	if (!wasmill__fits(c, size)) wasmill__widen(c, size);
+}
+
+WASMILL__INLINE void wasmill__put(wasmill__column *c, uint32_t record, const uint8_t *data, uint32_t size) {
+	uint8_t *end = c->end;
+	wasmill__copy_word(end, data, size);
+	end += size;
+	c->end = end;
+	c->offsets[record + 1] = (uint32_t)(end - c->data);
+}
+
+// wasmill__put_any appends a record with whatever columns the batch has.
+WASMILL__NOINLINE void wasmill__put_any(wasmill__output *o, const wasmill_record *r) {
+	uint32_t columns = o->columns;
+	if (columns & WASMILL__KEYS) wasmill__fit(o, o->keys, r->key.size);
+	if (columns & WASMILL__VALUES) wasmill__fit(o, o->values, r->value.size);
+	if (columns & WASMILL__HEADERS) wasmill__fit(o, o->headers, r->headers.size);
+	uint32_t n = o->n;
+	if (columns & WASMILL__KEYS) wasmill__put(o->keys, n, r->key.data, r->key.size);
+	if (columns & WASMILL__VALUES) wasmill__put(o->values, n, r->value.data, r->value.size);
+	if (columns & WASMILL__HEADERS) wasmill__put(o->headers, n, r->headers.data, r->headers.size);
+	if (columns & WASMILL__TIMESTAMPS) o->timestamps[n] = r->timestamp;
+	if (columns & WASMILL__KINDS) o->kinds[n] = r->kind;
+	if ((o->n = n + 1) == WASMILL__BATCH_RECORDS) wasmill__flush(o);
+}
+
+// wasmill__put_record appends a record; keys with values that fit, the usual case, in fewer steps.
+static void wasmill__put_record(wasmill__output *o, const wasmill_record *r) {
+	wasmill__column *keys = o->keys, *values = o->values;
+	wasmill_bytes key = r->key, value = r->value;
+	if (o->columns != (WASMILL__KEYS | WASMILL__VALUES) || !wasmill__fits(keys, key.size) || !wasmill__fits(values, value.size)) {
+		wasmill__put_any(o, r);
+		return;
+	}
+	uint32_t n = o->n;
+	wasmill__put(keys, n, key.data, key.size);
+	wasmill__put(values, n, value.data, value.size);
+	if ((o->n = n + 1) == WASMILL__BATCH_RECORDS) wasmill__flush(o);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Handles: functions composed into one
+
+typedef struct wasmill__node wasmill__node;
+
+// wasmill_out leads from a function to what takes its records: the functions behind it, and outputs.
+struct wasmill_out {
+	wasmill_record *in; // the record that the function runs on
+	// The short way, taken when all that happens to an emitted value is that it is appended to one column of one output:
+	// as the value, or as the key when the only function behind is wasmill_value. NULL otherwise.
+	wasmill__output *direct;
+	wasmill__column *column;
+	bool timed; // and the timestamp is appended too
+	uint32_t n_children, n_outputs;
+	wasmill__node **children;
+	wasmill__output *outputs;
+};
+
+// wasmill__node is one function of a handle.
+struct wasmill__node {
+	const wasmill__function *function;
+	uint32_t upstream, input;
+	uint32_t gives; // columns that records have behind it whatever the input has
+	int64_t newest; // timestamp that a timestamp function has seen in this call
+	wasmill_out out;
+};
+
+typedef struct wasmill__handle {
+	struct wasmill__handle *next;
+	uint32_t number, n;
+	wasmill__node *nodes;
+} wasmill__handle;
+
+static wasmill__handle *wasmill__handles;
+static wasmill_job wasmill__job;
+static uint32_t wasmill__record; // of the call, that runs now: what a failure names
+static bool wasmill__failed;
+
+enum { // statuses
+	WASMILL__OK = 0,
+	WASMILL__FAILED = 1,
+	WASMILL__UNKNOWN_HANDLE = 2,
+	WASMILL__UNKNOWN_FUNCTION = 3,
+	WASMILL__UNKNOWN_VERB = 4,
+	WASMILL__BAD_INPUT = 5,
+};
+
+// u32 size, u32 record, u32 message length, u32 trace length, message, padding.
+WASMILL__SMALL void wasmill_fail(const char *message) {
+	if (wasmill__failed) return; // the first cause counts
+	wasmill__failed = true;
+	uint32_t n = wasmill__length(message), size = wasmill__pad8(16 + n);
+	uint8_t *p = wasmill__alloc_zero(size);
+	wasmill__store32(p, size);
+	wasmill__store32(p + 4, wasmill__record);
+	wasmill__store32(p + 8, n);
+	wasmill__copy(p + 16, message, n);
+	wasmill_host_fail(p, size);
+	wasmill__free(p, size);
+}
+
+WASMILL__SMALL void wasmill_log(wasmill_level level, const char *text) {
+	wasmill_host_log(level, text, wasmill__length(text));
+}
+
+WASMILL__SMALL void wasmill_counter_add(const char *name, int64_t n) {
+	wasmill_host_metric(1, name, wasmill__length(name), n);
+}
+
+WASMILL__SMALL void wasmill_gauge_set(const char *name, int64_t value) {
+	wasmill_host_metric(2, name, wasmill__length(name), value);
+}
+
+static void wasmill__step(wasmill__node *n, wasmill_record *r);
+
+// wasmill__deliver hands a record to everything behind a function.
+static void wasmill__deliver(const wasmill_out *out, wasmill_record *r) {
+	for (uint32_t i = 0; i < out->n_outputs; i++) wasmill__put_record(&out->outputs[i], r);
+	for (uint32_t i = 0; i < out->n_children; i++) wasmill__step(out->children[i], r);
+}
+
+// wasmill__deliver_value delivers the record with another value. The record is changed in place and back again: that is
+// cheaper than a copy for every function that it passes.
+WASMILL__INLINE void wasmill__deliver_value(const wasmill_out *out, wasmill_record *r, wasmill_bytes value) {
+	wasmill_bytes old = r->value;
+	r->value = value;
+	wasmill__deliver(out, r);
+	r->value = old;
+}
+
+WASMILL__NOINLINE void wasmill__emit_slow(wasmill_out *out, const uint8_t *data, uint32_t size) {
+	if (out->direct == NULL) {
+		wasmill__deliver_value(out, out->in, (wasmill_bytes){data, size});
+	} else {
+		wasmill__fit(out->direct, out->column, size);
+		wasmill_emit(out, data, size);
+	}
+}
+
+static inline void wasmill_emit(wasmill_out *out, const void *data, uint32_t size) {
+	wasmill__output *o = out->direct;
+	wasmill__column *c = out->column;
+	if (!WASMILL__LIKELY(o != NULL && wasmill__fits(c, size))) {
+		wasmill__emit_slow(out, data, size);
+		return;
+	}
+	uint32_t n = o->n;
+	wasmill__put(c, n, data, size);
+	if (out->timed) o->timestamps[n] = out->in->timestamp;
+	if ((o->n = n + 1) == WASMILL__BATCH_RECORDS) wasmill__flush(o);
+}
+
+static void wasmill__run_map(wasmill__node *n, wasmill_record *r) {
+	wasmill__deliver_value(&n->out, r, n->function->map(r));
+}
+
+static void wasmill__run_filter(wasmill__node *n, wasmill_record *r) {
+	if (n->function->filter(r)) wasmill__deliver(&n->out, r);
+}
+
+static void wasmill__run_flat_map(wasmill__node *n, wasmill_record *r) {
+	n->out.in = r;
+	n->function->flat_map(r, &n->out);
+}
+
+static void wasmill__run_key(wasmill__node *n, wasmill_record *r) {
+	wasmill_bytes old = r->key;
+	if (n->function->key_of != NULL) {
+		r->key = n->function->key_of == wasmill_value ? r->value : n->function->key_of(r);
+		wasmill__deliver(&n->out, r);
+	} else {
+		wasmill_pair pair = n->function->key_value(r);
+		r->key = pair.key;
+		wasmill__deliver_value(&n->out, r, pair.value);
+	}
+	r->key = old;
+}
+
+static void wasmill__run_timestamp(wasmill__node *n, wasmill_record *r) {
+	int64_t old = r->timestamp;
+	r->timestamp = n->function->timestamp(r);
+	if (r->timestamp > n->newest) n->newest = r->timestamp;
+	wasmill__deliver(&n->out, r);
+	r->timestamp = old;
+}
+
+static void wasmill__step(wasmill__node *n, wasmill_record *r) {
+	switch (n->function->kind) {
+	case WASMILL__KEY: wasmill__run_key(n, r); break;
+	case WASMILL__MAP: wasmill__run_map(n, r); break;
+	case WASMILL__FILTER: wasmill__run_filter(n, r); break;
+	case WASMILL__FLAT_MAP: wasmill__run_flat_map(n, r); break;
+	case WASMILL__TIMESTAMP: wasmill__run_timestamp(n, r); break;
+	default: break;
+	}
+}
+
+static bool wasmill__keyed_kind(wasmill__kind kind) { return kind == WASMILL__REDUCE || kind == WASMILL__AGGREGATE; }
+
+static const wasmill__function *wasmill__function_of(uint32_t id) {
+	const wasmill__function *f = wasmill__job.functions;
+	while (f != NULL && f->id != id) f = f->next;
+	return f;
+}
+
+WASMILL__SMALL void wasmill__open_output(wasmill__output *o, uint32_t number, uint32_t wanted) {
+	*o = (wasmill__output){.number = number, .wanted = wanted};
+	if (wanted & WASMILL__KEYS) o->keys = wasmill__make_column();
+	if (wanted & WASMILL__VALUES) o->values = wasmill__make_column();
+	if (wanted & WASMILL__HEADERS) o->headers = wasmill__make_column();
+	if (wanted & WASMILL__TIMESTAMPS) o->timestamps = wasmill__alloc(8 * WASMILL__BATCH_RECORDS);
+	if (wanted & WASMILL__KINDS) o->kinds = wasmill__alloc(WASMILL__BATCH_RECORDS);
+}
+
+WASMILL__SMALL void wasmill__free_handle(wasmill__handle *h) {
+	for (uint32_t i = 0; i < h->n; i++) {
+		wasmill_out *out = &h->nodes[i].out;
+		for (uint32_t k = 0; k < out->n_outputs; k++) {
+			wasmill__output *o = &out->outputs[k];
+			wasmill__free_column(o->keys);
+			wasmill__free_column(o->values);
+			wasmill__free_column(o->headers);
+			wasmill__free(o->timestamps, 8 * WASMILL__BATCH_RECORDS);
+			wasmill__free(o->kinds, WASMILL__BATCH_RECORDS);
+		}
+		wasmill__free(out->outputs, out->n_outputs * (uint32_t)sizeof *out->outputs);
+		wasmill__free(out->children, h->n * (uint32_t)sizeof *out->children);
+	}
+	wasmill__free(h->nodes, h->n * (uint32_t)sizeof *h->nodes);
+	wasmill__free(h, sizeof *h);
+}
+
+// wasmill__open_node reads entry i of a handle's list: u32 size, function, upstream, input number, outputs, config length,
+// then the outputs as u32 tag, number, columns.
+static uint32_t wasmill__open_node(wasmill__handle *h, uint32_t i, const uint8_t *p) {
+	wasmill__node *n = &h->nodes[i];
+	n->function = wasmill__function_of(wasmill__load32(p + 4));
+	n->upstream = wasmill__load32(p + 8);
+	n->input = wasmill__load32(p + 12);
+	if (n->function == NULL) return WASMILL__UNKNOWN_FUNCTION;
+	wasmill__kind kind = n->function->kind;
+	n->gives = WASMILL__VALUES;
+	if (n->upstream != WASMILL__NONE) {
+		if (n->upstream >= i || wasmill__keyed_kind(kind)) return WASMILL__BAD_INPUT;
+		wasmill_out *up = &h->nodes[n->upstream].out;
+		n->gives |= h->nodes[n->upstream].gives;
+		if (up->children == NULL) up->children = wasmill__alloc(h->n * (uint32_t)sizeof *up->children);
+		up->children[up->n_children++] = n;
+	}
+	if (kind == WASMILL__KEY || wasmill__keyed_kind(kind)) n->gives |= WASMILL__KEYS;
+	if (kind == WASMILL__TIMESTAMP) n->gives |= WASMILL__TIMESTAMPS;
+	uint32_t outputs = wasmill__load32(p + 16);
+	if (outputs == 0) return WASMILL__OK;
+	n->out.outputs = wasmill__alloc_zero(outputs * (uint32_t)sizeof *n->out.outputs);
+	for (uint32_t k = 0; k < outputs; k++) {
+		const uint8_t *q = p + 24 + 12 * k;
+		if (wasmill__load32(q) != 0) return WASMILL__BAD_INPUT; // no function here has side outputs
+		wasmill__open_output(&n->out.outputs[n->out.n_outputs++], wasmill__load32(q + 4), wasmill__load32(q + 8));
+	}
+	return WASMILL__OK;
+}
+
+static wasmill__handle **wasmill__find(uint32_t number) {
+	wasmill__handle **h = &wasmill__handles;
+	while (*h != NULL && (*h)->number != number) h = &(*h)->next;
+	return h;
+}
+
+static uint32_t wasmill__close(uint32_t number) {
+	wasmill__handle **at = wasmill__find(number), *h = *at;
+	if (h == NULL) return WASMILL__UNKNOWN_HANDLE;
+	*at = h->next;
+	wasmill__free_handle(h);
+	return WASMILL__OK;
+}
+
+static uint32_t wasmill__open(uint32_t number, const uint8_t *p, uint32_t size) {
+	if (size < 8 || wasmill__load32(p) != size) return WASMILL__BAD_INPUT;
+	uint32_t n = wasmill__load32(p + 4), status = WASMILL__OK, at = 8;
+	wasmill__close(number);
+	wasmill__handle *h = wasmill__alloc_zero(sizeof *h);
+	h->number = number;
+	h->n = n;
+	h->nodes = wasmill__alloc_zero(n * (uint32_t)sizeof *h->nodes);
+	for (uint32_t i = 0; i < n && status == WASMILL__OK; i++) {
+		if (at + 24 > size || wasmill__load32(p + at) > size - at) {
+			status = WASMILL__BAD_INPUT;
+		} else {
+			status = wasmill__open_node(h, i, p + at);
+			at += wasmill__load32(p + at);
+		}
+	}
+	if (status != WASMILL__OK) {
+		wasmill__free_handle(h);
+		return status;
+	}
+	h->next = wasmill__handles;
+	wasmill__handles = h;
+	return WASMILL__OK;
+}
+
+// wasmill__shorten finds out whether what a function emits may take the short way in this call.
+static void wasmill__shorten(wasmill__node *n) {
+	wasmill_out *out = &n->out, *last = out;
+	uint32_t bit = WASMILL__VALUES;
+	out->direct = NULL;
+	if (out->n_outputs == 0 && out->n_children == 1 && out->children[0]->function->key_of == wasmill_value) {
+		last = &out->children[0]->out;
+		bit = WASMILL__KEYS;
+	}
+	if (last->n_children != 0 || last->n_outputs != 1) return;
+	wasmill__output *o = &last->outputs[0];
+	if ((o->columns & ~(uint32_t)WASMILL__TIMESTAMPS) != bit) return;
+	out->direct = o;
+	out->column = bit == WASMILL__KEYS ? o->keys : o->values;
+	out->timed = (o->columns & WASMILL__TIMESTAMPS) != 0;
+}
+
+// wasmill__begin forgets what a call that failed has left, and settles which columns each output has in this call, in
+// which the input has the columns given.
+static void wasmill__begin(wasmill__handle *h, uint32_t given) {
+	wasmill__failed = false;
+	wasmill__record = WASMILL__NONE;
+	const uint32_t written = WASMILL__TIMESTAMPS | WASMILL__KEYS | WASMILL__VALUES | WASMILL__KINDS | WASMILL__HEADERS;
+	given &= WASMILL__TIMESTAMPS | WASMILL__KEYS | WASMILL__KINDS | WASMILL__HEADERS;
+	for (uint32_t i = 0; i < h->n; i++) {
+		wasmill__node *n = &h->nodes[i];
+		n->newest = WASMILL_NO_TIMESTAMP;
+		for (uint32_t k = 0; k < n->out.n_outputs; k++) {
+			wasmill__output *o = &n->out.outputs[k];
+			wasmill__reset_output(o);
+			o->columns = o->wanted & written & (n->gives | given);
+		}
+	}
+	for (uint32_t i = 0; i < h->n; i++) wasmill__shorten(&h->nodes[i]);
+}
+
+// wasmill__end sends what is left, and reports the newest timestamp that every timestamp function has reached.
+static uint32_t wasmill__end(wasmill__handle *h) {
+	if (wasmill__failed) return WASMILL__FAILED;
+	int64_t newest = INT64_MAX;
+	bool assigned = false;
+	for (uint32_t i = 0; i < h->n; i++) {
+		wasmill__node *n = &h->nodes[i];
+		for (uint32_t k = 0; k < n->out.n_outputs; k++) wasmill__flush(&n->out.outputs[k]);
+		if (n->function->kind != WASMILL__TIMESTAMP) continue;
+		assigned = true;
+		if (n->newest < newest) newest = n->newest;
+	}
+	if (assigned && newest != WASMILL_NO_TIMESTAMP) wasmill_host_watermark(newest);
+	return WASMILL__OK;
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Calls with a batch
+
+// wasmill__input is a view of a batch; a column that it has not is NULL.
+typedef struct wasmill__input {
+	uint32_t n, columns;
+	const int64_t *timestamps;
+	const uint32_t *key_offsets, *value_offsets, *header_offsets;
+	const uint8_t *kinds, *key_nulls, *value_nulls, *keys, *values, *headers;
+} wasmill__input;
+
+static const void *wasmill__take_section(const uint8_t **at, uint32_t size) {
+	const uint8_t *p = *at;
+	*at += wasmill__pad8(size);
+	return p;
+}
+
+// wasmill__read reads the batch at p, which the host has checked and put on an address that is a multiple of 8.
+static bool wasmill__read(wasmill__input *in, const uint8_t *p, uint32_t size) {
+	if (size < WASMILL__BATCH_HEADER || wasmill__load16(p) != 1 || wasmill__load32(p + 12) != size) return false;
+	uint32_t n = wasmill__load32(p + 8), columns = wasmill__load32(p + 4);
+	if (columns >= WASMILL__VALUE_NULLS << 1 || n > size * 8) return false;
+	*in = (wasmill__input){.n = n, .columns = columns};
+	const uint8_t *at = p + WASMILL__BATCH_HEADER;
+	if (columns & WASMILL__TIMESTAMPS) in->timestamps = wasmill__take_section(&at, 8 * n);
+	if (columns & WASMILL__KEYS) in->key_offsets = wasmill__take_section(&at, 4 * (n + 1));
+	if (columns & WASMILL__VALUES) in->value_offsets = wasmill__take_section(&at, 4 * (n + 1));
+	if (columns & WASMILL__KINDS) in->kinds = wasmill__take_section(&at, n);
+	if (columns & WASMILL__HASHES) wasmill__take_section(&at, 8 * n);
+	if (columns & WASMILL__HEADERS) in->header_offsets = wasmill__take_section(&at, 4 * (n + 1));
+	if (columns & WASMILL__KEY_NULLS) in->key_nulls = wasmill__take_section(&at, (n + 7) / 8);
+	if (columns & WASMILL__VALUE_NULLS) in->value_nulls = wasmill__take_section(&at, (n + 7) / 8);
+	in->keys = wasmill__take_section(&at, wasmill__load32(p + 16));
+	in->values = wasmill__take_section(&at, wasmill__load32(p + 20));
+	in->headers = wasmill__take_section(&at, wasmill__load32(p + 24));
+	return at == p + size;
+}
+
+WASMILL__INLINE wasmill_bytes wasmill__string_at(const uint32_t *offsets, const uint8_t *data, const uint8_t *nulls, uint32_t i) {
+	if (nulls != NULL && (nulls[i / 8] >> (i % 8) & 1) != 0) return (wasmill_bytes){NULL, 0};
+	return (wasmill_bytes){data + offsets[i], offsets[i + 1] - offsets[i]};
+}
+
+static void wasmill__run_record(wasmill__handle *h, uint32_t number, wasmill_record *r) {
+	for (uint32_t k = 0; k < h->n && h->nodes[k].upstream == WASMILL__NONE; k++) {
+		wasmill__node *n = &h->nodes[k];
+		if (n->input == number) wasmill__step(n, r);
+	}
+}
+
+// wasmill__process takes a call header and a batch. Of the header it reads the size and the number of the input.
+static uint32_t wasmill__process(uint32_t handle, const uint8_t *p, uint32_t size) {
+	wasmill__handle *h = *wasmill__find(handle);
+	if (h == NULL) return WASMILL__UNKNOWN_HANDLE;
+	if (size < 40 || wasmill__load32(p) > size) return WASMILL__BAD_INPUT;
+	uint32_t header = wasmill__load32(p), number = wasmill__load32(p + 4);
+	wasmill__input in;
+	if (!wasmill__read(&in, p + header, size - header)) return WASMILL__BAD_INPUT;
+	wasmill__begin(h, in.columns);
+	wasmill_record r = {.timestamp = WASMILL_NO_TIMESTAMP};
+	for (uint32_t i = 0; i < in.n && !wasmill__failed; i++) {
+		wasmill__record = i;
+		wasmill__rewind(&wasmill__scratch_arena);
+		if (in.value_offsets != NULL) r.value = wasmill__string_at(in.value_offsets, in.values, in.value_nulls, i);
+		if (in.key_offsets != NULL) r.key = wasmill__string_at(in.key_offsets, in.keys, in.key_nulls, i);
+		if (in.header_offsets != NULL) r.headers = wasmill__string_at(in.header_offsets, in.headers, NULL, i);
+		if (in.timestamps != NULL) r.timestamp = in.timestamps[i];
+		if (in.kinds != NULL) r.kind = in.kinds[i];
+		wasmill__run_record(h, number, &r);
+	}
+	return wasmill__end(h);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Calls with groups
+
+enum { // verbs
+	WASMILL__CREATE = 3,
+	WASMILL__ACCUMULATE = 4,
+	WASMILL__MERGE = 5,
+	WASMILL__RESULT = 6,
+};
+
+enum {
+	WASMILL__GROUPS_HEADER = 16,
+	WASMILL__GROUP_HEADER = 40,
+	WASMILL__LIST_HEADER = 24,
+	WASMILL__REPLY_HEADER = 16, // of an entry, and of an action
+	WASMILL__GROUP_HAS_WINDOW = 1,
+	WASMILL__LIST_HAS_TIMESTAMPS = 1,
+	WASMILL__LIST_INPUT = 0,
+	WASMILL__LIST_ACCUMULATORS = 2,
+	WASMILL__ACTION_PUT = 1,
+};
+
+// wasmill__list is the elements of one list of a group.
+typedef struct wasmill__list {
+	uint32_t n;
+	const uint8_t *offsets, *values;
+} wasmill__list;
+
+WASMILL__INLINE wasmill_bytes wasmill__element(const wasmill__list *l, uint32_t i) {
+	uint32_t from = wasmill__load32(l->offsets + 4 * i), to = wasmill__load32(l->offsets + 4 * i + 4);
+	return (wasmill_bytes){l->values + from, to - from};
+}
+
+typedef struct wasmill__group {
+	wasmill_group group;
+	bool windowed;
+	wasmill__list values, accumulators;
+} wasmill__group;
+
+// wasmill__read_group reads the group at p: u32 size, flags, i64 window start, end, timer, u32 key length, lists, key, lists.
+static void wasmill__read_group(wasmill__group *g, const uint8_t *p) {
+	uint32_t key = wasmill__load32(p + 32);
+	*g = (wasmill__group){.windowed = (wasmill__load32(p + 4) & WASMILL__GROUP_HAS_WINDOW) != 0};
+	g->group.key = (wasmill_bytes){p + WASMILL__GROUP_HEADER, key};
+	if (g->windowed) {
+		g->group.start = (int64_t)wasmill__load64(p + 8);
+		g->group.end = (int64_t)wasmill__load64(p + 16);
+	}
+	const uint8_t *list = p + WASMILL__GROUP_HEADER + wasmill__pad8(key);
+	for (uint32_t left = wasmill__load32(p + 36); left > 0; left--, list += wasmill__load32(list)) {
+		uint32_t n = wasmill__load32(list + 12), at = WASMILL__LIST_HEADER, tag = wasmill__load16(list + 4);
+		if (wasmill__load32(list + 8) != n) wasmill_fail("a group of which not all elements came with the call");
+		if (wasmill__load32(list + 16) & WASMILL__LIST_HAS_TIMESTAMPS) at += 8 * n;
+		wasmill__list l = {n, list + at, list + at + wasmill__pad8(4 * (n + 1))};
+		if (tag == WASMILL__LIST_INPUT) g->values = l;
+		if (tag == WASMILL__LIST_ACCUMULATORS) g->accumulators = l;
+	}
+}
+
+static wasmill__buffer wasmill__reply;
+static wasmill__buffer wasmill__kept[2]; // an accumulator between two calls of the user's function; they take turns
+
+// wasmill__keep copies an accumulator out of scratch memory, which is then free again: a group may have any number of
+// records.
+static wasmill_bytes wasmill__keep(wasmill_bytes accumulator, uint32_t turn) {
+	wasmill__buffer *b = &wasmill__kept[turn & 1];
+	b->size = 0;
+	wasmill__append(b, accumulator.data, accumulator.size);
+	wasmill__rewind(&wasmill__scratch_arena);
+	return (wasmill_bytes){b->data, b->size};
+}
+
+static bool wasmill__accumulate(const wasmill__function *f, const wasmill__group *g, wasmill_bytes *accumulator) {
+	wasmill_bytes acc;
+	uint32_t i = 0;
+	if (g->accumulators.n > 0) {
+		acc = wasmill__element(&g->accumulators, 0);
+	} else if (g->values.n == 0) {
+		return false;
+	} else if (f->kind == WASMILL__REDUCE) {
+		acc = wasmill__element(&g->values, i++);
+	} else {
+		acc = wasmill__keep(f->aggregator.create(), 0);
+	}
+	wasmill_bytes (*add)(wasmill_bytes, wasmill_bytes) = f->kind == WASMILL__REDUCE ? f->reduce : f->aggregator.add;
+	for (uint32_t turn = 1; i < g->values.n && !wasmill__failed; i++) {
+		acc = wasmill__keep(add(acc, wasmill__element(&g->values, i)), turn++);
+	}
+	*accumulator = acc;
+	return true;
+}
+
+static bool wasmill__merge(const wasmill__function *f, const wasmill__group *g, wasmill_bytes *accumulator) {
+	if (g->accumulators.n == 0) return false;
+	wasmill_bytes (*merge)(wasmill_bytes, wasmill_bytes) = f->kind == WASMILL__REDUCE ? f->reduce : f->aggregator.merge;
+	wasmill_bytes acc = wasmill__element(&g->accumulators, 0);
+	for (uint32_t i = 1; i < g->accumulators.n && !wasmill__failed; i++) {
+		acc = wasmill__keep(merge(acc, wasmill__element(&g->accumulators, i)), i);
+	}
+	*accumulator = acc;
+	return true;
+}
+
+static void wasmill__set_field(wasmill_row *row, uint32_t i, const char *codec, wasmill_bytes v) {
+	if (wasmill_same(codec, WASMILL_I64) || wasmill_same(codec, WASMILL_F64)) {
+		wasmill_row_set_i64(row, i, wasmill_as_i64(v));
+	} else {
+		wasmill_row_set_bytes(row, i, v);
+	}
+}
+
+// wasmill__result_row renders row(key, value), with a window row(start, end, key, value).
+static wasmill_bytes wasmill__result_row(const wasmill__function *f, const wasmill__group *g, wasmill_bytes value) {
+	uint32_t first = g->windowed ? 2 : 0;
+	wasmill_row row = wasmill_row_begin(first + 2);
+	if (g->windowed) {
+		wasmill_row_set_i64(&row, 0, g->group.start);
+		wasmill_row_set_i64(&row, 1, g->group.end);
+	}
+	bool aggregate = f->kind == WASMILL__AGGREGATE;
+	wasmill__set_field(&row, first, f->key, g->group.key);
+	wasmill__set_field(&row, first + 1, aggregate ? f->aggregator.result_codec : f->accumulator, value);
+	return wasmill_row_end(&row);
+}
+
+static void wasmill__emit_result(wasmill__node *n, const wasmill__group *g) {
+	const wasmill__function *f = n->function;
+	wasmill_bytes acc;
+	if (!wasmill__merge(f, g, &acc) || wasmill__failed) return;
+	wasmill_record r = {.key = g->group.key, .timestamp = g->windowed ? g->group.end - 1 : WASMILL_NO_TIMESTAMP};
+	if (f->result != NULL) {
+		r.value = f->result(&g->group, acc);
+	} else {
+		r.value = wasmill__result_row(f, g, f->kind == WASMILL__AGGREGATE ? f->aggregator.result(acc) : acc);
+	}
+	wasmill__deliver(&n->out, &r);
+}
+
+// wasmill__reply_put adds an entry to the reply: u32 size, group, 1 action, 0; then u32 size, u16 put, u16 state 0, u32
+// length, u32 0, the accumulator, padding.
+static void wasmill__reply_put(uint32_t group, wasmill_bytes accumulator) {
+	uint32_t action = WASMILL__REPLY_HEADER + wasmill__pad8(accumulator.size), size = WASMILL__REPLY_HEADER + action;
+	uint8_t *p = wasmill__room(&wasmill__reply, size);
+	wasmill__zero(p, 2 * WASMILL__REPLY_HEADER);
+	wasmill__store64(p + size - 8, 0);
+	wasmill__store32(p, size);
+	wasmill__store32(p + 4, group);
+	wasmill__store32(p + 8, 1);
+	wasmill__store32(p + 16, action);
+	wasmill__store16(p + 20, WASMILL__ACTION_PUT);
+	wasmill__store32(p + 24, accumulator.size);
+	wasmill__copy(p + 32, accumulator.data, accumulator.size);
+	wasmill__reply.size += size;
+}
+
+static void wasmill__run_group(wasmill__node *n, uint32_t verb, const wasmill__group *g) {
+	const wasmill__function *f = n->function;
+	wasmill_bytes acc = {0};
+	bool put = false;
+	if (verb == WASMILL__ACCUMULATE) put = wasmill__accumulate(f, g, &acc);
+	if (verb == WASMILL__MERGE) put = wasmill__merge(f, g, &acc);
+	if (verb == WASMILL__CREATE) acc = f->aggregator.create(), put = true;
+	if (verb == WASMILL__RESULT) wasmill__emit_result(n, g);
+	if (put && !wasmill__failed) wasmill__reply_put(wasmill__record, acc);
+}
+
+// wasmill__keyed takes a call header and a list of groups. Only windows give results a timestamp, so whether results
+// have one is asked of the first group.
+static uint32_t wasmill__keyed_call(uint32_t handle, uint32_t verb, const uint8_t *p, uint32_t size) {
+	wasmill__handle *h = *wasmill__find(handle);
+	if (h == NULL) return WASMILL__UNKNOWN_HANDLE;
+	if (size < 40 || wasmill__load32(p) > size - WASMILL__GROUPS_HEADER) return WASMILL__BAD_INPUT;
+	const uint8_t *at = p + wasmill__load32(p), *end = p + size;
+	uint32_t n = wasmill__load32(at + 4);
+	at += wasmill__load32(at);
+	wasmill__node *node = h->n > 0 ? &h->nodes[0] : NULL;
+	if (node == NULL || !wasmill__keyed_kind(node->function->kind)) return WASMILL__UNKNOWN_FUNCTION;
+	bool aggregate = node->function->kind == WASMILL__AGGREGATE;
+	if (verb < WASMILL__CREATE || verb > WASMILL__RESULT || (verb == WASMILL__CREATE && !aggregate)) return WASMILL__UNKNOWN_VERB;
+	bool windowed = n > 0 && (wasmill__load32(at + 4) & WASMILL__GROUP_HAS_WINDOW) != 0;
+	wasmill__begin(h, WASMILL__KEYS | (windowed ? WASMILL__TIMESTAMPS : 0));
+	wasmill__reply.size = 0;
+	for (uint32_t i = 0; i < n && !wasmill__failed; i++) {
+		if ((uint32_t)(end - at) < WASMILL__GROUP_HEADER || wasmill__load32(at) > (uint32_t)(end - at)) return WASMILL__BAD_INPUT;
+		wasmill__record = i;
+		wasmill__rewind(&wasmill__scratch_arena);
+		wasmill__group g;
+		wasmill__read_group(&g, at);
+		wasmill__run_group(node, verb, &g);
+		at += wasmill__load32(at);
+	}
+	if (wasmill__reply.size > 0 && !wasmill__failed) wasmill_host_reply(wasmill__reply.data, wasmill__reply.size);
+	return wasmill__end(h);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// What the host calls
+
+static wasmill__buffer wasmill__given_buffer; // the host writes what it calls with here
+
+static uint8_t *wasmill__input_buffer(uint32_t size) {
+	wasmill__given_buffer.size = 0; // the host is not in the middle of anything that it needs of the old one
+	return wasmill__room(&wasmill__given_buffer, size);
+}
+
+static wasmill__json wasmill__described;
+
+// wasmill__describe runs the definition with the parameters at p. False: it was refused, and the host knows why.
+static bool wasmill__describe(const uint8_t *p, uint32_t size) {
+	while (wasmill__handles != NULL) wasmill__close(wasmill__handles->number); // their functions are defined anew
+	wasmill__rewind(&wasmill__job_arena);
+	wasmill__failed = false;
+	wasmill__record = WASMILL__NONE;
+	uint8_t *given = wasmill__make(size);
+	wasmill__copy(given, p, size);
+	wasmill_job *job = &wasmill__job;
+	*job = (wasmill_job){.given = given, .given_size = size};
+	job->last_param = &job->params;
+	job->last_function = &job->functions;
+	job->last_operator = &job->operators;
+	wasmill__define(job);
+	wasmill__finish(job);
+	if (job->problems != NULL) wasmill_fail(job->problems);
+	if (wasmill__failed) return false;
+	wasmill__described.out.size = 0;
+	wasmill__json_manifest(&wasmill__described, job);
+	return true;
+}
+
+#ifdef __wasm__
+WASMILL__EXPORT("wasmill_abi_1") void wasmill_abi_1(void) {}
+
+WASMILL__EXPORT("wasmill_buffer") uint8_t *wasmill_buffer(uint32_t size) { return wasmill__input_buffer(size); }
+
+WASMILL__EXPORT("wasmill_describe") uint64_t wasmill_describe(const uint8_t *p, uint32_t size) {
+	if (!wasmill__describe(p, size)) return 0;
+	return (uint64_t)(uintptr_t)wasmill__described.out.data << 32 | wasmill__described.out.size;
+}
+
+WASMILL__EXPORT("wasmill_open") uint32_t wasmill_open(uint32_t handle, const uint8_t *p, uint32_t size) {
+	return wasmill__open(handle, p, size);
+}
+
+WASMILL__EXPORT("wasmill_process") uint32_t wasmill_process(uint32_t handle, const uint8_t *p, uint32_t size) {
+	return wasmill__process(handle, p, size);
+}
+
+WASMILL__EXPORT("wasmill_keyed") uint32_t wasmill_keyed_call(uint32_t handle, uint32_t verb, const uint8_t *p, uint32_t size) {
+	return wasmill__keyed_call(handle, verb, p, size);
+}
+
+WASMILL__EXPORT("wasmill_close") uint32_t wasmill_close(uint32_t handle) { return wasmill__close(handle); }
+#endif
+
+#endif // WASMILL_H
