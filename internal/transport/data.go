@@ -8,13 +8,16 @@ import (
 	"github.com/quic-go/quic-go"
 )
 
-// A data connection's windows: what its receiver may be sent before it reads. A connection carries ConnChannels streams
-// at most, so that streams nobody reads can never use up the window of the others. Windows are limits, not memory: a
-// stream that is read at once holds a packet or two.
+// A data connection's windows: what its receiver may be sent before it reads. Windows are limits, not memory: a stream
+// that is read at once holds a packet or two.
+//
+// The window of a connection is shared by its streams, and unread bytes of streams nobody reads must never use up what the
+// others need. quic-go grants credit again only when a quarter of the window has been read, so three quarters are sure:
+// 24 channels x 512 KiB = 12 MiB = 3/4 of 16 MiB.
 const (
 	StreamWindow = 512 << 10
 	ConnWindow   = 16 << 20
-	ConnChannels = ConnWindow / StreamWindow
+	ConnChannels = ConnWindow / 4 * 3 / StreamWindow
 )
 
 // StreamCode says why one side gave up a stream. The codes are its users'.

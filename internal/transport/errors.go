@@ -21,6 +21,15 @@ type Error struct {
 func (e *Error) Error() string { return e.Problem }
 func (e *Error) Unwrap() error { return e.Err }
 
+// Lost says that a connection that had been made has broken: a request on it may or may not have been carried out, and
+// asking again makes another connection.
+func Lost(err error) bool {
+	var closed *quic.ApplicationError
+	var reset *quic.StatelessResetError
+	var idle *quic.IdleTimeoutError
+	return errors.As(err, &closed) || errors.As(err, &reset) || errors.As(err, &idle)
+}
+
 // Alerts of TLS that tell whose certificate was refused and why (RFC 8446, section 6).
 const (
 	alertBadCertificate      = 42

@@ -50,6 +50,7 @@ type Config struct {
 type Network struct {
 	endpoint   *transport.Endpoint // nil: local channels only
 	queueBytes int
+	parkTime   time.Duration
 	links      links
 	counters   counters
 
@@ -115,6 +116,7 @@ func NewNetwork(endpoint *transport.Endpoint, cfg Config) *Network {
 	n := &Network{
 		endpoint:   endpoint,
 		queueBytes: cfg.QueueBytes,
+		parkTime:   parkTime,
 		attempts:   map[Attempt]*attempt{},
 		newest:     map[graph.JobID]Attempt{},
 		waiting:    map[gateKey]*lot{},

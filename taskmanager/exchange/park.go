@@ -11,7 +11,7 @@ type lot struct {
 // claim finds the queue of an incoming stream's channel. Streams may come before their task: those of an attempt that is
 // attached or may still be wait parkTime at most, and no more than maxParked of them, unread.
 func (n *Network) claim(ctx context.Context, k channelKey, r *reader) (*queue, error) {
-	ctx, cancel := context.WithTimeout(ctx, parkTime)
+	ctx, cancel := context.WithTimeout(ctx, n.parkTime)
 	defer cancel()
 	for {
 		g, l, err := n.find(k)

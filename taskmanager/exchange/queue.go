@@ -148,7 +148,7 @@ func (q *queue) produce(wake chan<- struct{}, abort func()) bool {
 	return free
 }
 
-// fail is the producer's end without END.
+// fail is the producer's end without END. What is queued stays.
 func (q *queue) fail(why error) {
 	q.mu.Lock()
 	if q.ended || q.failure != nil || q.stopped != nil {
@@ -163,7 +163,25 @@ func (q *queue) fail(why error) {
 	}
 }
 
-// stop is the consumer's end: it drops what is queued, and the producer learns why unless it has sent END.
+// breakOff is the producer's end at once: what is queued is dropped, and what it still pushes. Its consumer is told one
+// thing, it answers the other itself.
+func (q *queue) breakOff(told, why error) {
+	q.mu.Lock()
+	if q.failure != nil || q.stopped != nil {
+		q.mu.Unlock()
+		return
+	}
+	q.failure, q.stopped = told, why
+	q.drop()
+	c, channel, wake := q.consumer, q.channel, q.producer
+	q.mu.Unlock()
+	if c != nil {
+		c.failed(channel, told)
+	}
+	nudge(wake)
+}
+
+// stop is the consumer's end: what is queued is dropped, and what is pushed from now on.
 func (q *queue) stop(why error) {
 	q.mu.Lock()
 	if q.stopped != nil {
@@ -171,21 +189,25 @@ func (q *queue) stop(why error) {
 		return
 	}
 	q.stopped = why
-	for ; q.n > 0; q.n-- {
-		if b := q.ring[q.head].buffer; b != nil {
-			b.Release()
-		}
-		q.ring[q.head] = item{}
-		q.head = (q.head + 1) & (len(q.ring) - 1)
-	}
-	q.ring, q.bytes = nil, 0
-	q.full.Store(false)
+	q.drop()
 	wake, abort := q.producer, q.abort
 	q.mu.Unlock()
 	if abort != nil {
 		abort()
 	}
 	nudge(wake)
+}
+
+// drop empties the queue. q.mu is held.
+func (q *queue) drop() {
+	for ; q.n > 0; q.n-- {
+		if b := q.ring[q.head].buffer; b != nil {
+			b.Release()
+		}
+		q.head = (q.head + 1) & (len(q.ring) - 1)
+	}
+	q.ring, q.head, q.bytes = nil, 0, 0
+	q.full.Store(false)
 }
 
 // broken is why the consumer stopped, nil while it has not.

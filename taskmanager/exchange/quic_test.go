@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/transport"
@@ -44,6 +45,31 @@ func TestUnknownNewerAttemptIsParkedUntilAttached(t *testing.T) {
 	}
 }
 
+func TestStreamWhoseTaskNeverAppearsIsRefused(t *testing.T) {
+	w := wires["quic"](t, exchange.Config{})
+	w.to.SetParkTime(50 * time.Millisecond)
+	attach(t, attempt1, w.from)
+	out := newTask(t)
+	s := w.sender(0, out)
+	s.Send(batch(w.from, "x", 0))
+	out.until("failure", func() bool { return s.Err() != nil })
+	if want := "the receiving task did not appear in time"; !strings.Contains(s.Err().Error(), want) {
+		t.Errorf("%q does not say %q", s.Err(), want)
+	}
+	if got := w.to.Stats().Parked; got != 0 {
+		t.Errorf("%d parked (expected 0)", got)
+	}
+}
+
+func FuzzFrames(f *testing.F) {
+	f.Add(append(hello(attempt1, 3, 0, 0), make([]byte, 64)...))
+	f.Fuzz(func(t *testing.T, p []byte) {
+		if n := exchange.ParseFrames(p); n > len(p)/16 {
+			t.Errorf("%d frames in %d bytes", n, len(p))
+		}
+	})
+}
+
 // A task may be over before its first byte has left: what it sent must arrive all the same.
 func TestEndedSenderDeliversAfterDetach(t *testing.T) {
 	w := wires["quic"](t, exchange.Config{})
@@ -67,8 +93,8 @@ func TestEndedSenderDeliversAfterDetach(t *testing.T) {
 
 func TestLostReceiverProcessFailsItsSenders(t *testing.T) {
 	cfg := exchange.Config{}
-	from, _ := remote(t, cfg)
-	to, e := remote(t, cfg)
+	from, _ := remote(t, cfg, nil)
+	to, e := remote(t, cfg, nil)
 	w := wire{from, to, e.Addr()}
 	attach(t, attempt1, from, to)
 	k := w.receiver(t, 1)
@@ -87,8 +113,8 @@ func TestLostReceiverProcessFailsItsSenders(t *testing.T) {
 
 func TestLostSenderProcessFailsItsReceivers(t *testing.T) {
 	cfg := exchange.Config{}
-	from, e := remote(t, cfg)
-	to, toEnd := remote(t, cfg)
+	from, e := remote(t, cfg, nil)
+	to, toEnd := remote(t, cfg, nil)
 	w := wire{from, to, toEnd.Addr()}
 	attach(t, attempt1, from, to)
 	k := w.receiver(t, 1)
@@ -105,7 +131,7 @@ func TestLostSenderProcessFailsItsReceivers(t *testing.T) {
 }
 
 func TestNobodyListens(t *testing.T) {
-	from, _ := remote(t, exchange.Config{})
+	from, _ := remote(t, exchange.Config{}, nil)
 	attach(t, attempt1, from)
 	out := newTask(t)
 	s := from.Sender(attempt1, 3, source(0), sink, "127.0.0.1", out.wake)

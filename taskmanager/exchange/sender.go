@@ -29,13 +29,15 @@ func (n *Network) Sender(a Attempt, edge int, from, to graph.TaskID, addr string
 	at := n.attempts[a]
 	switch {
 	case at == nil:
-		s.queue = stoppedQueue(ErrStale)
-		return s
+		return s.stillborn(ErrStale, wake)
 	case addr == "":
-		s.queue = n.localQueue(at, s.key, wake)
+		q, why := n.localQueue(at, s.key, wake)
+		if why != nil {
+			return s.stillborn(why, wake)
+		}
+		s.queue = q
 	case n.endpoint == nil:
-		s.queue = stoppedQueue(fmt.Errorf("no way to %s: this process has no endpoint", addr))
-		return s
+		return s.stillborn(fmt.Errorf("no way to %s: this process has no endpoint", addr), wake)
 	default:
 		s.queue = newQueue(n.queueBytes)
 		s.queue.produce(wake, nil)
@@ -46,12 +48,12 @@ func (n *Network) Sender(a Attempt, edge int, from, to graph.TaskID, addr string
 }
 
 // localQueue is the gate's, or one that the gate will adopt. n.mu is held.
-func (n *Network) localQueue(at *attempt, k channelKey, wake chan<- struct{}) *queue {
+func (n *Network) localQueue(at *attempt, k channelKey, wake chan<- struct{}) (*queue, error) {
 	q := at.early[k]
 	if g := at.gates[k.gate()]; g != nil {
 		i, ok := g.index(k)
 		if !ok {
-			return stoppedQueue(errUnexpected)
+			return nil, errUnexpected
 		}
 		q = g.channels[i].queue
 	} else if q == nil {
@@ -59,12 +61,17 @@ func (n *Network) localQueue(at *attempt, k channelKey, wake chan<- struct{}) *q
 		at.early[k] = q
 	}
 	if !q.produce(wake, nil) {
-		return stoppedQueue(errSecond)
+		return nil, errSecond
 	}
-	return q
+	return q, nil
 }
 
-func stoppedQueue(why error) *queue { return &queue{stopped: why} }
+// stillborn makes the channel a broken one.
+func (s *Sender) stillborn(why error, wake chan<- struct{}) *Sender {
+	s.queue = &queue{stopped: why}
+	nudge(wake)
+	return s
+}
 
 // Send gives the channel a batch; the buffer is no longer the caller's. It never blocks and may exceed the queue's limit.
 func (s *Sender) Send(b *Buffer) {
@@ -123,6 +130,5 @@ func (s *Sender) Close() {
 
 // breakOff is the sender's own end without END.
 func (s *Sender) breakOff(why error) {
-	s.queue.fail(s.key.error(why))
-	s.queue.stop(why)
+	s.queue.breakOff(s.key.error(why), why)
 }

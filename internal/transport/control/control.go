@@ -77,13 +77,13 @@ func withDeadline(ctx context.Context, timeout time.Duration) (context.Context, 
 	return context.WithTimeout(ctx, timeout)
 }
 
-// do sends a request; the caller closes the body of the good answer.
+// do sends a request; the caller closes the body of the good answer. When the connection turns out to be lost it asks once
+// more on another one: every call may be repeated.
 func (c *client) do(ctx context.Context, method, name string, text []byte) (io.ReadCloser, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "https://"+c.addr+prefix+name, bytes.NewReader(text))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+	answer, err := c.send(ctx, method, name, text)
+	if transport.Lost(err) && ctx.Err() == nil {
+		answer, err = c.send(ctx, method, name, text)
 	}
-	answer, err := c.requests.RoundTrip(req)
 	if err != nil {
 		if cause := ctx.Err(); errors.Is(cause, context.DeadlineExceeded) {
 			err = fmt.Errorf("%s does not answer: %w", c.addr, cause)
@@ -95,6 +95,14 @@ func (c *client) do(ctx context.Context, method, name string, text []byte) (io.R
 	}
 	defer answer.Body.Close()
 	return nil, refusal(c.addr, name, answer)
+}
+
+func (c *client) send(ctx context.Context, method, name string, text []byte) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "https://"+c.addr+prefix+name, bytes.NewReader(text))
+	if err != nil {
+		return nil, err
+	}
+	return c.requests.RoundTrip(req)
 }
 
 // refusal makes the error that the peer's handler returned.

@@ -291,6 +291,42 @@ func TestProcessWithoutHandler(t *testing.T) {
 	}
 }
 
+// A JobManager that is stopped and started again is called on a new connection, by the first call already.
+func TestCallsGoOnAfterARestart(t *testing.T) {
+	ca, err := transport.NewCA()
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := ca.Issue("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := "127.0.0.1:0"
+	from, err := transport.Listen(transport.Config{Address: address, Identity: id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer from.Close()
+	var c *control.TaskManagerClient
+	for range 3 {
+		e, err := transport.Listen(transport.Config{Address: address, Identity: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.HandleControl(control.TaskManagerHandler(&taskManager{}))
+		if c == nil {
+			address = e.Addr()
+			c = control.NewTaskManagerClient(from, address)
+		}
+		if err := c.Cancel(t.Context(), &wire.Cancel{}); err != nil {
+			t.Error(err)
+		}
+		if err := e.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestClosedClientFails(t *testing.T) {
 	c := callTaskManager(t, &taskManager{})
 	if err := c.Cancel(t.Context(), &wire.Cancel{}); err != nil {
