@@ -267,6 +267,11 @@ func (j *jobMaster) tell(ctx context.Context, e event) error {
 		case <-taken:
 			return nil
 		case <-j.done:
+			select {
+			case <-taken: // it was the last one
+				return nil
+			default:
+			}
 		case <-ctx.Done():
 		}
 	}

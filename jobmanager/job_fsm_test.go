@@ -1,0 +1,201 @@
+package jobmanager
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/wire"
+	"github.com/wasmill/wasmill/jobmanager/schedule"
+)
+
+// TestJobScripts runs the scripts of testdata/job_fsm: each command is an event, and its output every message that the
+// state machine sends because of it, then where the job stands. `go test -run TestJobScripts -rewrite` writes the outputs
+// anew; read the difference.
+//
+//	job [chains=(1,2)] [attempt=N] [decided] [cancelled]   a new machine; by default one chain of two subtasks
+//	slots a b ...                                          slots are granted, one on each TaskManager named
+//	task 0.1 STATE [tm=a] [attempt=N] [kind=N] [cause=...] what a TaskManager reports; by default the one it was placed on
+//	deployed tm=a [refused=...] [unknown=...]              the answer to a deploy
+//	lost a | timer [free=N] | cancel | start | failed | decided | committed [kind=N] | cleaned before=N | ended | store-failed
+//	after 10m                                              time goes by
+func TestJobScripts(t *testing.T) {
+	datadriven.Walk(t, "testdata/job_fsm", func(t *testing.T, path string) {
+		s := &jobScript{}
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string { return s.run(t, d) })
+	})
+}
+
+type jobScript struct {
+	m   *jobFSM
+	now time.Time
+}
+
+func (s *jobScript) run(t *testing.T, d *datadriven.TestData) string {
+	if d.Cmd == "job" {
+		return s.start(t, d)
+	}
+	if d.Cmd == "after" {
+		wait, err := time.ParseDuration(d.CmdArgs[0].Key)
+		if err != nil {
+			d.Fatalf(t, "%s", err)
+		}
+		s.now = s.now.Add(wait)
+		return ""
+	}
+	actions := s.m.step(s.now, s.event(t, d))
+	var out strings.Builder
+	for _, a := range actions {
+		fmt.Fprintln(&out, showAction(a))
+	}
+	fmt.Fprintln(&out, s.stands())
+	return out.String()
+}
+
+func (s *jobScript) start(t *testing.T, d *datadriven.TestData) string {
+	x := &graph.ExecutionGraph{}
+	widths := []int{2}
+	if d.HasArg("chains") {
+		widths = nil
+		for _, arg := range d.CmdArgs {
+			if arg.Key != "chains" {
+				continue
+			}
+			for i := range arg.Vals {
+				var n int
+				arg.Scan(t, i, &n)
+				widths = append(widths, n)
+			}
+		}
+	}
+	for c, n := range widths {
+		x.Chains = append(x.Chains, graph.Chain{Parallelism: n})
+		if c > 0 {
+			x.Edges = append(x.Edges, graph.Edge{From: c - 1, To: c, Partition: graph.Hash})
+		}
+	}
+	s.now = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	s.m = &jobFSM{exec: x, slotsTimeout: 30 * time.Second, restart: Restart{Delay: time.Second, MaxDelay: time.Minute, PerHour: 4}}
+	s.m.decided, s.m.cancelled = d.HasArg("decided"), d.HasArg("cancelled")
+	d.MaybeScanArgs(t, "attempt", (*uint32)(&s.m.attempt))
+	return s.stands() + "\n"
+}
+
+func (s *jobScript) event(t *testing.T, d *datadriven.TestData) event {
+	text := func(name string) (value string) { d.MaybeScanArgs(t, name, &value); return strings.ReplaceAll(value, "_", " ") }
+	number := func(name string, without int) int { d.MaybeScanArgs(t, name, &without); return without }
+	tm := wire.TaskManagerID(text("tm"))
+	failure := func() *wire.Failure {
+		if !d.HasArg("kind") {
+			return nil
+		}
+		return &wire.Failure{Kind: wire.Kind(number("kind", 0)), Message: text("cause")}
+	}
+	attempt := graph.Attempt(number("attempt", int(s.m.attempt)))
+	switch d.Cmd {
+	case "start":
+		return evStart{}
+	case "failed":
+		return evFailed{&wire.Failure{Kind: wire.KindInput, Message: "no input"}}
+	case "slots":
+		var slots []schedule.Slot
+		used := map[string]int{}
+		for _, arg := range d.CmdArgs {
+			slots = append(slots, schedule.Slot{TaskManager: wire.TaskManagerID(arg.Key), Index: used[arg.Key]})
+			used[arg.Key]++
+		}
+		return evSlots{slots}
+	case "timer":
+		return evTimer{number: s.m.timer + number("older", 0), freeSlots: number("free", 0)}
+	case "cancel":
+		return evCancel{}
+	case "deployed":
+		e := evDeployed{attempt: attempt, tm: tm, refused: d.HasArg("refused")}
+		if e.refused || d.HasArg("unknown") {
+			e.failure = &wire.Failure{Kind: wire.KindTaskManagerLost, Message: text("refused") + text("unknown")}
+		}
+		return e
+	case "task":
+		return s.task(t, d, tm, attempt, failure())
+	case "lost":
+		return evLost{tm: wire.TaskManagerID(d.CmdArgs[0].Key), name: d.CmdArgs[0].Key, reason: "it died"}
+	case "decided":
+		return evDecided{1}
+	case "committed":
+		return evCommitted{failure()}
+	case "cleaned":
+		return evCleaned{graph.Attempt(number("before", 0))}
+	case "ended":
+		return evEnded{}
+	case "store-failed":
+		return evStoreFailed{&wire.Failure{Kind: wire.KindInternal, Message: "disk full"}}
+	}
+	d.Fatalf(t, "unknown command %s", d.Cmd)
+	return nil
+}
+
+func (s *jobScript) task(t *testing.T, d *datadriven.TestData, tm wire.TaskManagerID, attempt graph.Attempt, f *wire.Failure) event {
+	var id graph.TaskID
+	if _, err := fmt.Sscanf(d.CmdArgs[0].Key, "%d.%d", &id.Chain, &id.Subtask); err != nil {
+		d.Fatalf(t, "%s", err)
+	}
+	if known := s.m.tasks[id]; tm == "" && known != nil {
+		tm = known.slot.TaskManager
+	}
+	e := evTask{attempt: attempt, tm: tm, task: id, state: wire.TaskState(d.CmdArgs[1].Key), failure: f}
+	if e.state == wire.TaskFinished {
+		e.prepared = []connector.Committable{{Operator: "sink", Data: json.RawMessage(fmt.Sprintf("%q", id))}}
+	}
+	return e
+}
+
+// stands is where the job stands: phase, what people see, attempt, cause.
+func (s *jobScript) stands() string {
+	text := fmt.Sprintf("= %s %s attempt %d", s.m.phase, s.m.state(), s.m.attempt)
+	if s.m.failure != nil {
+		text += fmt.Sprintf(" cause %q", s.m.failure.Message)
+	}
+	return text
+}
+
+func showAction(a action) string {
+	switch a := a.(type) {
+	case actRequestSlots:
+		return fmt.Sprintf("request %d slots", a.wanted)
+	case actReleaseSlots:
+		return "release slots"
+	case actTimer:
+		return fmt.Sprintf("timer %s", a.after)
+	case actStoreAttempt:
+		return "store attempt"
+	case actStoreCancel:
+		return "store cancellation"
+	case actDecide:
+		var all []string
+		for _, c := range a.prepared {
+			all = append(all, string(c.Data))
+		}
+		return "decide end, prepared " + strings.Join(all, " ")
+	case actDeploy:
+		text := fmt.Sprintf("-> %s deploy", a.tm)
+		for _, task := range a.tasks {
+			text += fmt.Sprintf(" %s in slot %d", task.Task, task.Slot)
+		}
+		return text
+	case actCancelTasks:
+		return fmt.Sprintf("-> %s cancel", a.tm)
+	case actCommit:
+		return "-> any commit"
+	case actClean:
+		return fmt.Sprintf("-> any remove output of attempts before %d", a.before)
+	case actEnd:
+		return "store end"
+	}
+	return fmt.Sprintf("%#v", a)
+}
