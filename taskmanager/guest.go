@@ -191,7 +191,9 @@ func (h *handle) halve(err error, lo, hi int, call func(lo, hi int) error, name 
 	}
 	mid := lo + (hi-lo)/2
 	if err = h.call(err, lo, mid, call); err != nil {
-		return h.halve(err, lo, mid, call, name)
+		if err = h.halve(err, lo, mid, call, name); err != nil {
+			return err
+		}
 	}
 	if err = call(mid, hi); err != nil {
 		return h.halve(err, mid, hi, call, name)

@@ -132,7 +132,7 @@ func (f *fold) fill(lo, hi, limit int) int {
 	f.groups.Reset()
 	f.call = f.call[:0]
 	for lo < hi && f.groups.Size() < limit {
-		lo = f.write(lo, hi, limit)
+		lo = f.write(lo, hi, limit-f.groups.Size())
 	}
 	return lo
 }

@@ -1,0 +1,225 @@
+package operator
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/taskmanager/state"
+)
+
+// rec is a record of a test: value is a number unless text is given.
+type rec struct {
+	time  int64
+	key   string
+	value int64
+}
+
+func batchOf(recs ...rec) (*abi.Batch, []uint64) {
+	w := abi.NewBuilder(abi.ColumnTimestamps | abi.ColumnKeys | abi.ColumnValues)
+	hashes := make([]uint64, len(recs))
+	for i, r := range recs {
+		w.Append(abi.Record{Timestamp: r.time, Key: []byte(r.key), Value: binary.LittleEndian.AppendUint64(nil, uint64(r.value))})
+		hashes[i] = xxhash.Sum64String(r.key)
+	}
+	var b abi.Batch
+	w.View(&b)
+	return &b, hashes
+}
+
+// summing is a guest whose accumulators are sums of i64, and whose results are "key=sum".
+type summing struct {
+	out     []string
+	calls   int
+	records [][]int64 // values of each call
+	die     func(values []int64) error
+	retries int
+}
+
+func (s *summing) Accumulate(g *abi.GroupsWriter) ([]byte, error) {
+	s.calls++
+	var reply []byte
+	var all []int64
+	each(g.Bytes(), func(i int, _ abi.Group, acc []byte, values [][]byte) {
+		sum := int64(0)
+		if acc != nil {
+			sum = int64(binary.LittleEndian.Uint64(acc))
+		}
+		for _, v := range values {
+			n := int64(binary.LittleEndian.Uint64(v))
+			all = append(all, n)
+			sum += n
+		}
+		reply = put(reply, i, binary.LittleEndian.AppendUint64(nil, uint64(sum)))
+	})
+	s.records = append(s.records, all)
+	if s.die != nil {
+		if err := s.die(all); err != nil {
+			return nil, err
+		}
+	}
+	return reply, nil
+}
+
+func (s *summing) Result(g *abi.GroupsWriter) error {
+	s.calls++
+	each(g.Bytes(), func(_ int, g abi.Group, acc []byte, _ [][]byte) {
+		line := fmt.Sprintf("%s=%d", g.Key, int64(binary.LittleEndian.Uint64(acc)))
+		if g.Flags&abi.GroupHasWindow != 0 {
+			line = fmt.Sprintf("[%d,%d) %s", g.WindowStart, g.WindowEnd, line)
+		}
+		s.out = append(s.out, line)
+	})
+	return nil
+}
+
+var errDead = errors.New("the guest died")
+
+// Retry halves at once.
+func (s *summing) Retry(err error, n int, call func(lo, hi int) error, describe func(int) Unit) error {
+	s.retries++
+	if !errors.Is(err, errDead) {
+		return err
+	}
+	if n == 1 {
+		u := describe(0)
+		return fmt.Errorf("row %d, %x: %w", u.Row, u.Data, err)
+	}
+	for _, half := range [][2]int{{0, n / 2}, {n / 2, n}} {
+		if err := call(half[0], half[1]); err != nil {
+			part := func(lo, hi int) error { return call(half[0]+lo, half[0]+hi) }
+			if err := s.Retry(err, half[1]-half[0], part, func(i int) Unit { return describe(half[0] + i) }); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// each walks the groups of a call as a guest does.
+func each(p []byte, visit func(i int, g abi.Group, acc []byte, values [][]byte)) {
+	le := binary.LittleEndian
+	n := le.Uint32(p[4:])
+	p = p[le.Uint32(p):]
+	for i := range n {
+		g := abi.Group{Flags: le.Uint32(p[4:]), WindowStart: int64(le.Uint64(p[8:])), WindowEnd: int64(le.Uint64(p[16:]))}
+		g.Key = p[abi.GroupHeaderBytes : abi.GroupHeaderBytes+le.Uint32(p[32:])]
+		at := abi.GroupHeaderBytes + (le.Uint32(p[32:])+7)&^7
+		var acc []byte
+		var values [][]byte
+		for range le.Uint32(p[36:]) {
+			l := p[at:]
+			count := int(le.Uint32(l[12:]))
+			offs := l[abi.ListHeaderBytes:]
+			data := offs[(4*(count+1)+7)&^7:]
+			for k := range count {
+				v := data[le.Uint32(offs[4*k:]):le.Uint32(offs[4*k+4:])]
+				if abi.ListTag(le.Uint16(l[4:])) == abi.ListAccumulators {
+					acc = v
+				} else {
+					values = append(values, v)
+				}
+			}
+			at += le.Uint32(l)
+		}
+		visit(int(i), g, acc, values)
+		p = p[le.Uint32(p):]
+	}
+}
+
+func put(dst []byte, group int, acc []byte) []byte {
+	le := binary.LittleEndian
+	padded := (len(acc) + 7) &^ 7
+	dst = le.AppendUint32(dst, uint32(abi.ReplyEntryBytes+abi.ReplyActionBytes+padded))
+	dst = le.AppendUint32(dst, uint32(group))
+	dst = le.AppendUint32(dst, 1)
+	dst = le.AppendUint32(dst, 0)
+	dst = le.AppendUint32(dst, uint32(abi.ReplyActionBytes+padded))
+	dst = le.AppendUint32(dst, uint32(abi.ActionPut))
+	dst = le.AppendUint32(dst, uint32(len(acc)))
+	dst = le.AppendUint32(dst, 0)
+	dst = append(dst, acc...)
+	return append(dst, make([]byte, padded-len(acc))...)
+}
+
+// running is an operator under test with what it has put out.
+type running struct {
+	t     testing.TB
+	op    Operator
+	out   *abi.Builder
+	store *state.Memory
+}
+
+func start(t testing.TB, c Config) *running {
+	t.Helper()
+	store := state.NewMemory()
+	c.Store, c.UID = store, "op"
+	op, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &running{t: t, op: op, out: abi.NewBuilder(abi.ColumnKeys | abi.ColumnValues | abi.ColumnTimestamps), store: store}
+}
+
+func (r *running) process(recs ...rec) {
+	r.t.Helper()
+	b, hashes := batchOf(recs...)
+	if err := r.op.Process(b, hashes, r.out); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *running) fire(watermark int64) (calls int) {
+	r.t.Helper()
+	for {
+		calls++
+		more, err := r.op.Fire(watermark, r.out)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if !more {
+			return calls
+		}
+	}
+}
+
+// rows takes what was put out, rows of the schema c, as text: "start,end,key,value".
+func (r *running) rows(c abi.Codec) []string {
+	r.t.Helper()
+	s, err := abi.ParseSchema(c)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var b abi.Batch
+	r.out.View(&b)
+	var out []string
+	for i := range b.N {
+		if err := abi.Validate(s, b.Value(i)); err != nil {
+			r.t.Fatal(err)
+		}
+		line, row := "", s.Row(b.Value(i))
+		for f, field := range s.Fields {
+			if f > 0 {
+				line += ","
+			}
+			switch field.Type {
+			case abi.TypeI64, abi.TypeMs:
+				line += fmt.Sprint(row.I64(f))
+			case abi.TypeF64:
+				line += fmt.Sprint(row.F64(f))
+			default:
+				line += string(row.Bytes(f))
+			}
+		}
+		if ts := b.Timestamp(i); ts != abi.NoTimestamp {
+			line += fmt.Sprint("@", ts)
+		}
+		out = append(out, line)
+	}
+	r.out.Reset()
+	return out
+}
