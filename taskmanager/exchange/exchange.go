@@ -44,6 +44,8 @@ type Config struct {
 	// QueueBytes is how much a channel's queue takes before it counts as full, at each end; 256 KiB when zero. A queue
 	// exceeds it by what a task emits in one call.
 	QueueBytes int
+
+	parkTime time.Duration // parkTime when zero; tests have no ten seconds
 }
 
 // Network is the channels of one process. Its methods may be called from any goroutine.
@@ -116,13 +118,16 @@ func NewNetwork(endpoint *transport.Endpoint, cfg Config) *Network {
 	n := &Network{
 		endpoint:   endpoint,
 		queueBytes: cfg.QueueBytes,
-		parkTime:   parkTime,
+		parkTime:   cfg.parkTime,
 		attempts:   map[Attempt]*attempt{},
 		newest:     map[graph.JobID]Attempt{},
 		waiting:    map[gateKey]*lot{},
 	}
 	if n.queueBytes == 0 {
 		n.queueBytes = defaultQueueBytes
+	}
+	if n.parkTime == 0 {
+		n.parkTime = parkTime
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.links = links{dial: n.dial, over: n.over, open: map[linkKey][]*link{}}

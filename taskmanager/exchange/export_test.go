@@ -2,8 +2,8 @@ package exchange
 
 import "time"
 
-// SetParkTime shortens how long streams wait for their task. Before any come.
-func (n *Network) SetParkTime(d time.Duration) { n.parkTime = d }
+// Impatient is a network whose streams wait no longer than d for their task.
+func Impatient(d time.Duration) Config { return Config{parkTime: d} }
 
 // ParseFrames reads p as a stream's bytes up to the first that make no sense.
 func ParseFrames(p []byte) (frames int) {

@@ -46,8 +46,7 @@ func TestUnknownNewerAttemptIsParkedUntilAttached(t *testing.T) {
 }
 
 func TestStreamWhoseTaskNeverAppearsIsRefused(t *testing.T) {
-	w := wires["quic"](t, exchange.Config{})
-	w.to.SetParkTime(50 * time.Millisecond)
+	w := wires["quic"](t, exchange.Impatient(50*time.Millisecond))
 	attach(t, attempt1, w.from)
 	out := newTask(t)
 	s := w.sender(0, out)
