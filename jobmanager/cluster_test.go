@@ -182,6 +182,9 @@ type fakeTM struct {
 }
 
 func (tm *fakeTM) register() {
+	tm.mu.Lock()
+	tm.tasks = map[graph.TaskID]wire.Header{} // a deploy may come before the answer
+	tm.mu.Unlock()
 	r, err := tm.c.jm.Register(tm.c.t.Context(), &wire.Register{
 		Version: wire.Version, TaskManager: tm.id, Name: "taskmanager-" + string(tm.id), Address: "127.0.0.1:" + string(tm.id), Slots: tm.slots,
 	})
@@ -190,7 +193,7 @@ func (tm *fakeTM) register() {
 	}
 	tm.mu.Lock()
 	defer tm.mu.Unlock()
-	tm.epoch, tm.tasks = r.Epoch, map[graph.TaskID]wire.Header{}
+	tm.epoch = r.Epoch
 }
 
 func (tm *fakeTM) beat(alive chan struct{}) {
@@ -372,7 +375,7 @@ func inspectFake(_ context.Context, wasm []byte) (*Inspection, error) {
 
 // describeFake describes numbers -> counts, as wide as the job.
 func describeFake(_ context.Context, _ []byte, params map[string]string) (*Description, error) {
-	if params["broken"] != "" {
+	if params["output"] == "trap" {
 		return nil, errors.New("describe: the guest trapped")
 	}
 	return &Description{ID: "manifest", Manifest: &abi.Manifest{

@@ -88,7 +88,10 @@ func (s *jobScript) start(t *testing.T, d *datadriven.TestData) string {
 }
 
 func (s *jobScript) event(t *testing.T, d *datadriven.TestData) event {
-	text := func(name string) (value string) { d.MaybeScanArgs(t, name, &value); return strings.ReplaceAll(value, "_", " ") }
+	text := func(name string) (value string) {
+		d.MaybeScanArgs(t, name, &value)
+		return strings.ReplaceAll(value, "_", " ")
+	}
 	number := func(name string, without int) int { d.MaybeScanArgs(t, name, &without); return without }
 	tm := wire.TaskManagerID(text("tm"))
 	failure := func() *wire.Failure {

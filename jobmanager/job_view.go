@@ -3,6 +3,7 @@ package jobmanager
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/api"
@@ -71,14 +72,13 @@ func (j *jobMaster) head(chain int) *graph.Operator {
 }
 
 // taken is how many records the tasks of a sink have taken: what came into its chain if it is the head, and else what the
-// chain has sent. The caller holds mu.
+// chain has sent, for the sinks in it count as that. The caller holds mu.
 func (j *jobMaster) taken(sink int) (n int64) {
 	for task, m := range j.metrics {
-		operators := j.exec.Chains[task.Chain].Operators
-		switch {
-		case operators[0] == sink:
+		switch i := slices.Index(j.exec.Chains[task.Chain].Operators, sink); {
+		case i == 0:
 			n += m.RecordsIn
-		case operators[len(operators)-1] == sink:
+		case i > 0:
 			n += m.RecordsOut
 		}
 	}
