@@ -41,16 +41,12 @@ func (w *rewriter) takenByModule() {
 	}
 }
 
-// markDeep decides which functions count their calls in depth: those that can call themselves in some way, and those
-// below which frames may add up to more than uncountedBytes without that. The graph's nodes are the functions, then
-// the types: a call through a table may arrive at any function of its type that is named as a value somewhere.
-func (w *rewriter) markDeep() {
-	n := len(w.facts)
-	g := &graph{w: w, functions: n}
-	g.components(n + len(w.m.Types))
-	for i := range w.facts {
-		w.facts[i].deep = g.deep[i]
-	}
+// judgeCalls decides from the call graph which functions count their calls in depth, and which are charged by their
+// callers. The graph's nodes are the functions, then the types: a call through a table may arrive at any function of
+// its type that is named as a value somewhere.
+func (w *rewriter) judgeCalls() {
+	g := &graph{w: w, functions: len(w.facts)}
+	g.components(len(w.facts) + len(w.m.Types))
 }
 
 // graph finds the strongly connected components of the call graph by Tarjan's algorithm, without recursion: a module
@@ -64,7 +60,6 @@ type graph struct {
 	bytes []int64 // per node of a finished component: of the component and the longest way below it
 	done  []bool  // its component is finished
 	stack []int32
-	deep  []bool
 	path  []visit
 	next  int32
 }
@@ -85,7 +80,7 @@ func (g *graph) edge(node int32, k int) (int32, bool) {
 	}
 	f := &g.w.facts[node]
 	if k < len(f.calls) {
-		return int32(f.calls[k]), true
+		return int32(f.calls[k].callee), true
 	}
 	if k -= len(f.calls); k < len(f.through) {
 		return int32(g.functions) + int32(f.through[k]), true
@@ -95,7 +90,7 @@ func (g *graph) edge(node int32, k int) (int32, bool) {
 
 func (g *graph) components(nodes int) {
 	g.index, g.low = make([]int32, nodes), make([]int32, nodes)
-	g.bytes, g.done, g.deep = make([]int64, nodes), make([]bool, nodes), make([]bool, nodes)
+	g.bytes, g.done = make([]int64, nodes), make([]bool, nodes)
 	for n := range nodes {
 		if g.index[n] == 0 {
 			g.enter(int32(n))
@@ -165,6 +160,25 @@ func (g *graph) finish(root int32) {
 	for _, n := range members {
 		g.done[n] = true
 		g.bytes[n] = own + below
-		g.deep[n] = cycle || own+below > uncountedBytes
+		if int(n) < g.functions {
+			g.judge(&g.w.facts[n], cycle, own+below)
+		}
+	}
+}
+
+// judge is for one function. Deep are those that can call themselves in some way, and those below which frames add up
+// to more than uncountedBytes without that. Light are those that do little, whatever happens; callees were judged
+// before, and those that are not light charge themselves.
+func (g *graph) judge(f *facts, cycle bool, bytes int64) {
+	f.deep = cycle || bytes > uncountedBytes
+	weight := f.own
+	for _, c := range f.calls {
+		if weight > lightWeight {
+			return
+		}
+		weight += int64(c.places) * g.w.facts[c.callee].light
+	}
+	if !cycle && !f.loops && weight <= lightWeight {
+		f.light = max(1, weight)
 	}
 }

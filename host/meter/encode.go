@@ -61,6 +61,10 @@ const (
 	opI32LtS      module.Opcode = 0x48
 	opI64LtS      module.Opcode = 0x53
 	opI32Add      module.Opcode = 0x6a
+	opI32DivS     module.Opcode = 0x6d
+	opI32RemU     module.Opcode = 0x70
+	opI64DivS     module.Opcode = 0x7f
+	opI64RemU     module.Opcode = 0x82
 	opI32Sub      module.Opcode = 0x6b
 	opI64Add      module.Opcode = 0x7c
 	opI64Sub      module.Opcode = 0x7d

@@ -85,152 +85,151 @@ const (
 	helperChunk = 3
 )
 
-// writeHelper writes the helper's body into w.out.
-func (w *rewriter) writeHelper(h helper) {
-	a := &w.out
-	a.p = append(a.p[:0], 1, 1, byte(module.I32)) // one run of one local: helperChunk
+// helper writes the helper's body .
+func (w *writer) helper(h helper) {
+	w.hasPurse = false
+	w.p = append(w.p[:0], 1, 1, byte(module.I32)) // one run of one local: helperChunk
 	switch h.op {
 	case module.OpMemoryCopy, module.OpMemoryFill:
-		w.writeChunked(h)
+		w.chunked(h)
 	default:
-		w.chargeLength(a, helperN, 0)
-		w.bulk(a, h)
+		w.chargeLength(helperN, 0)
+		w.bulk(h)
 	}
-	a.end()
+	w.end()
 }
 
 // bulk writes the instruction itself over the helper's parameters.
-func (w *rewriter) bulk(a *asm, h helper) {
-	a.get(helperTo, helperFrom, helperN)
-	w.bulkOp(a, h)
+func (w *writer) bulk(h helper) {
+	w.get(helperTo, helperFrom, helperN)
+	w.bulkOp(h)
 }
 
-func (w *rewriter) bulkOp(a *asm, h helper) {
+func (w *writer) bulkOp(h helper) {
 	switch h.op {
 	case module.OpMemoryFill:
-		a.op(h.op, 0)
+		w.op(h.op, 0)
 	case module.OpMemoryCopy:
-		a.op(h.op, 0, 0)
+		w.op(h.op, 0, 0)
 	case module.OpMemoryInit:
-		a.op(h.op, h.index, 0)
+		w.op(h.op, h.index, 0)
 	case module.OpTableFill:
-		a.op(h.op, h.index)
+		w.op(h.op, h.index)
 	default:
-		a.op(h.op, h.index, h.other)
+		w.op(h.op, h.index, h.other)
 	}
 }
 
 // chargeLength charges for the length in a local, divided by 2^shift.
-func (w *rewriter) chargeLength(a *asm, local uint32, shift int64) {
-	a.op(module.OpGlobalGet, w.fuel)
-	a.get(local)
-	a.op(opI64ExtendU)
+func (w *writer) chargeLength(local uint32, shift int64) {
+	w.op(module.OpGlobalGet, w.fuel)
+	w.get(local)
+	w.op(opI64ExtendU)
 	if shift > 0 {
-		a.i64(shift)
-		a.op(opI64ShrU)
+		w.i64(shift)
+		w.op(opI64ShrU)
 	}
-	w.take(a)
+	w.chargeStack()
 }
 
-// writeChunked copies or fills memory in pieces, with a charge for each. The instruction writes nothing at all when any
+// chunked copies or fills memory in pieces, with a charge for each. The instruction writes nothing at all when any
 // of it lies outside of memory: that is asked first, and such a call is left to the instruction, to trap.
-func (w *rewriter) writeChunked(h helper) {
-	a := &w.out
-	a.get(helperN)
-	a.i32(bulkChunk)
-	a.op(opI32LeU)
-	a.begin(module.OpIf)
-	w.chargeLength(a, helperN, bytesPerFuelShift)
-	w.bulk(a, h)
-	a.op(module.OpReturn)
-	a.end()
+func (w *writer) chunked(h helper) {
+	w.get(helperN)
+	w.i32(bulkChunk)
+	w.op(opI32LeU)
+	w.begin(module.OpIf)
+	w.chargeLength(helperN, bytesPerFuelShift)
+	w.bulk(h)
+	w.op(module.OpReturn)
+	w.end()
 
-	w.outside(a, helperTo)
+	w.outside(helperTo)
 	if h.op == module.OpMemoryCopy {
-		w.outside(a, helperFrom)
-		a.op(opI32Or)
+		w.outside(helperFrom)
+		w.op(opI32Or)
 	}
-	a.begin(module.OpIf)
-	w.bulk(a, h)
-	a.op(module.OpReturn)
-	a.end()
+	w.begin(module.OpIf)
+	w.bulk(h)
+	w.op(module.OpReturn)
+	w.end()
 
 	if h.op == module.OpMemoryFill {
-		w.ascend(a, h)
+		w.ascend(h)
 		return
 	}
 	// Source and destination may overlap: the end that the other does not yet need is copied first.
-	a.get(helperTo, helperFrom)
-	a.op(opI32LeU)
-	a.begin(module.OpIf)
-	w.ascend(a, h)
-	a.op(module.OpElse)
-	w.descend(a, h)
-	a.end()
+	w.get(helperTo, helperFrom)
+	w.op(opI32LeU)
+	w.begin(module.OpIf)
+	w.ascend(h)
+	w.op(module.OpElse)
+	w.descend(h)
+	w.end()
 }
 
 // outside leaves on the stack whether the range of helperN bytes at the address in a local ends past the memory.
-func (w *rewriter) outside(a *asm, local uint32) {
-	a.get(local)
-	a.op(opI64ExtendU)
-	a.get(helperN)
-	a.op(opI64ExtendU)
-	a.op(opI64Add)
-	a.op(module.OpMemorySize, 0)
-	a.op(opI64ExtendU)
-	a.i64(16)
-	a.op(opI64Shl)
-	a.op(opI64GtU)
+func (w *writer) outside(local uint32) {
+	w.get(local)
+	w.op(opI64ExtendU)
+	w.get(helperN)
+	w.op(opI64ExtendU)
+	w.op(opI64Add)
+	w.op(module.OpMemorySize, 0)
+	w.op(opI64ExtendU)
+	w.i64(16)
+	w.op(opI64Shl)
+	w.op(opI64GtU)
 }
 
 // piece sets helperChunk to the length of the next piece, and charges for it.
-func (w *rewriter) piece(a *asm) {
-	a.i32(bulkChunk)
-	a.get(helperN)
-	a.get(helperN)
-	a.i32(bulkChunk)
-	a.op(opI32GtU)
-	a.op(module.OpSelect)
-	a.set(helperChunk)
-	w.chargeLength(a, helperChunk, bytesPerFuelShift)
+func (w *writer) piece() {
+	w.i32(bulkChunk)
+	w.get(helperN)
+	w.get(helperN)
+	w.i32(bulkChunk)
+	w.op(opI32GtU)
+	w.op(module.OpSelect)
+	w.set(helperChunk)
+	w.chargeLength(helperChunk, bytesPerFuelShift)
 }
 
-func (w *rewriter) ascend(a *asm, h helper) {
-	a.begin(module.OpLoop)
-	w.piece(a)
-	a.get(helperTo, helperFrom, helperChunk)
-	w.bulkOp(a, h)
+func (w *writer) ascend(h helper) {
+	w.begin(module.OpLoop)
+	w.piece()
+	w.get(helperTo, helperFrom, helperChunk)
+	w.bulkOp(h)
 	moving := []uint32{helperTo, helperFrom}
 	if h.op == module.OpMemoryFill {
 		moving = moving[:1]
 	}
 	for _, local := range moving {
-		a.get(local, helperChunk)
-		a.op(opI32Add)
-		a.set(local)
+		w.get(local, helperChunk)
+		w.op(opI32Add)
+		w.set(local)
 	}
-	w.again(a)
+	w.again()
 }
 
-func (w *rewriter) descend(a *asm, h helper) {
-	a.begin(module.OpLoop)
-	w.piece(a)
+func (w *writer) descend(h helper) {
+	w.begin(module.OpLoop)
+	w.piece()
 	for _, local := range []uint32{helperTo, helperFrom} {
-		a.get(local, helperN)
-		a.op(opI32Add)
-		a.get(helperChunk)
-		a.op(opI32Sub)
+		w.get(local, helperN)
+		w.op(opI32Add)
+		w.get(helperChunk)
+		w.op(opI32Sub)
 	}
-	a.get(helperChunk)
-	w.bulkOp(a, h)
-	w.again(a)
+	w.get(helperChunk)
+	w.bulkOp(h)
+	w.again()
 }
 
 // again takes the piece off helperN and goes on with the loop while there is more.
-func (w *rewriter) again(a *asm) {
-	a.get(helperN, helperChunk)
-	a.op(opI32Sub)
-	a.op(module.OpLocalTee, helperN)
-	a.op(module.OpBrIf, 0)
-	a.end()
+func (w *writer) again() {
+	w.get(helperN, helperChunk)
+	w.op(opI32Sub)
+	w.op(module.OpLocalTee, helperN)
+	w.op(module.OpBrIf, 0)
+	w.end()
 }

@@ -57,7 +57,7 @@ func (w *rewriter) functionNames(p []byte) ([]byte, bool) {
 	var own []byte // names up to quantum's index, then those behind it
 	added := false
 	quantum := func() {
-		own = appendName(appendU32(own, w.quantum()), ImportModule+"."+ImportName)
+		own = appendName(appendU32(own, w.write.quantum), ImportModule+"."+ImportName)
 		added = true
 	}
 	for range n {
@@ -72,7 +72,7 @@ func (w *rewriter) functionNames(p []byte) ([]byte, bool) {
 		if int(index) >= w.imported && !added {
 			quantum()
 		}
-		own = appendName(appendU32(own, w.function(index)), name)
+		own = appendName(appendU32(own, w.functionIndex(index)), name)
 	}
 	if !added {
 		quantum()
@@ -95,7 +95,7 @@ func (w *rewriter) innerNames(p []byte) ([]byte, bool) {
 		if index, p, ok = cutU32(p); !ok {
 			return nil, false
 		}
-		dst = appendU32(dst, w.function(index))
+		dst = appendU32(dst, w.functionIndex(index))
 		if count, p, ok = cutU32(p); !ok || uint64(count) > uint64(len(p)) {
 			return nil, false
 		}

@@ -2,79 +2,93 @@ package meter
 
 import "github.com/wasmill/wasmill/host/module"
 
-// plan is where one function is charged, and what else changes in it.
+// plan is where one function is charged, and how much.
+//
+// A loop is charged where it jumps back, for the iteration that ends there; its last iteration belongs to the code
+// around it. A loop that a br_table may begin again, that has many jumps back, or parameters, is charged at its header instead. The
+// cases of a br_table are charged where they begin.
 type plan struct {
-	entry   int64    // at the function's entry; 0: its callers charge it
-	after   []charge // behind an instruction (a loop's header, a case's label), in order
-	before  []charge // in front of an instruction (a jump backward), in order
-	forward []reroute
-	regions []region // scratch
-	frames  []frame  // scratch
+	entry   int64   // all that is not charged elsewhere
+	charges []int64 // per instruction: in front of a br or br_if, behind a loop or an end; 0: none
+	charged bool    // there are charges but the one at the entry
+	tight   bool    // some loop calls nothing that counts fuel
+
+	regions []region
+	places  []place
+	marks   []mark // per loop, and per end of a dispatch loop's block
 }
 
-// charge is a weight to charge at an instruction.
-type charge struct {
-	at     int32
-	weight int64
-}
-
-// reroute is a br that gets another label.
-type reroute struct {
-	at    int32
-	label uint32
+// mark is how far the function had come at some point.
+type mark struct {
+	weight int64 // of the region around the block
+	region int32
+	calls  int32 // that count fuel
 }
 
 // region is code that is charged at one place. Each path through the code passes that place first, and passes it
 // again before it runs the code again.
 type region struct {
-	at     int32 // behind this instruction; -1: at the entry
+	at     int32 // charged behind this instruction; function: at the entry
 	weight int64
 	kase   bool // begins at a label of a br_table
 	chain  bool // it may go on to another case
 }
 
-// frame is one open block.
-type frame struct {
-	opener int32
+// place is one open block.
+type place struct {
+	block  int32
 	region int32 // region around the block, which goes on behind its end
 }
 
-// make decides where the function in b is charged. b must be weighed.
-func (p *plan) make(b *body) {
-	p.after, p.before, p.forward = p.after[:0], p.before[:0], p.forward[:0]
-	p.regions = append(p.regions[:0], region{at: -1})
-	p.frames = append(p.frames[:0], frame{opener: -1})
-	current := int32(0)
-	for i := range b.instrs {
+// maxJumpsBack is how many jumps back a loop may have that is charged at them.
+const maxJumpsBack = 4
+
+// atHeader says whether a loop is charged at its header.
+func (b *body) atHeader(loop int32) bool {
+	return loop != b.dispatch.loop && (b.tabled[loop] || b.jumps[loop] > maxJumpsBack || b.hasParams(loop))
+}
+
+// make decides where the function in b is charged. weigh gives an instruction's weight, counts whether it is a call
+// that counts fuel itself.
+func (p *plan) make(b *body, weigh func(*module.Instr) int64, counts func(*module.Instr) bool) {
+	n := len(b.instrs)
+	p.charges, p.marks = resize(p.charges, n), resize(p.marks, n)
+	p.charged, p.tight = false, false
+	p.regions = append(p.regions[:0], region{at: function})
+	p.places = append(p.places[:0], place{block: function})
+	current, calls := int32(0), int32(0)
+	run := int64(0) // weight since the last point that a branch can reach or leave
+	for i := range int32(n) {
 		in := &b.instrs[i]
-		p.regions[current].weight += b.weight[i+1] - b.weight[i]
+		w := weigh(in)
+		p.regions[current].weight += w
+		run += w
+		if counts(in) {
+			calls++
+		}
 		switch in.Op {
+		case module.OpUnreachable:
+			// What leads to a trap runs once: it would only make the calls that go well look dearer.
+			p.regions[current].weight -= run
 		case module.OpBlock, module.OpIf, module.OpLoop:
-			p.frames = append(p.frames, frame{opener: int32(i), region: current})
-			if in.Op == module.OpLoop && int32(i) != b.dispatch.loop {
-				current = p.begin(region{at: int32(i)})
+			p.places = append(p.places, place{block: i, region: current})
+			p.marks[i] = mark{p.regions[current].weight, current, calls}
+			if in.Op == module.OpLoop && b.atHeader(i) {
+				current = p.begin(region{at: i})
 			}
 		case module.OpElse:
-			current = p.frames[len(p.frames)-1].region
+			current = p.places[len(p.places)-1].region
 		case module.OpEnd:
-			f := p.frames[len(p.frames)-1]
-			p.frames = p.frames[:len(p.frames)-1]
-			if f.opener >= 0 && b.cases[f.opener] {
-				p.regions[current].chain = p.regions[current].chain || !b.leaves(i-1)
-				current = p.begin(region{at: int32(i), kase: true})
-			} else {
-				current = f.region
-			}
+			current = p.end(b, i, current, calls)
+		case module.OpBr, module.OpBrIf:
+			p.branch(b, i, current, calls)
 		case module.OpBrTable:
 			p.regions[current].chain = true
-		case module.OpBr, module.OpBrIf:
-			if t := b.target[i]; t >= 0 && b.cases[t] {
-				p.regions[current].chain = true
-			}
-			if b.dispatch.found() && b.target[i] == b.dispatch.loop {
-				p.jump(b, i)
-			}
+		case module.OpReturn:
+		default:
+			continue
 		}
+		run = 0
 	}
 	p.settle()
 }
@@ -84,41 +98,68 @@ func (p *plan) begin(r region) int32 {
 	return int32(len(p.regions) - 1)
 }
 
-// leaves says whether nothing runs past instruction i.
-func (b *body) leaves(i int) bool {
-	switch b.instrs[i].Op {
-	case module.OpBr, module.OpBrTable, module.OpReturn, module.OpUnreachable:
-		return true
+// end closes the innermost block at instruction i and returns the region that goes on behind it.
+func (p *plan) end(b *body, i, current, calls int32) int32 {
+	was := p.places[len(p.places)-1]
+	p.places = p.places[:len(p.places)-1]
+	if was.block == function {
+		return current
 	}
-	return false
-}
-
-// jump handles a br to the dispatch loop.
-func (p *plan) jump(b *body, i int) {
-	to := b.destination(i)
-	for depth := range p.frames {
-		if f := &p.frames[len(p.frames)-1-depth]; to >= 0 && f.opener == to {
-			p.forward = append(p.forward, reroute{at: int32(i), label: uint32(depth)})
-			return
-		} else if f.opener == b.dispatch.loop {
-			break
+	p.marks[i] = mark{p.regions[was.region].weight, was.region, calls}
+	if b.loop(was.block) {
+		if b.atHeader(was.block) && p.marks[was.block].calls == calls {
+			p.tight = true
 		}
+		return was.region
 	}
-	from := int(b.dispatch.table)
-	if to >= 0 {
-		from = int(b.end[to])
+	if !b.tabled[was.block] {
+		return was.region
 	}
-	p.before = append(p.before, charge{at: int32(i), weight: max(1, b.weight[i]-b.weight[from])})
+	if !b.leaves(i - 1) {
+		p.regions[current].chain = true
+	}
+	return p.begin(region{at: i, kase: true})
 }
 
-// settle turns regions into charges. A light case of a switch is charged with the switch, unless it may go on to
-// another case: a chain of them would be as long as the function, and free.
+// branch charges the br or br_if at i if it jumps back.
+func (p *plan) branch(b *body, i, current, calls int32) {
+	from := b.targets[i]
+	switch {
+	case from == function:
+		return
+	case b.jump(i):
+		block, ok := b.destination(i)
+		if ok && b.ends[block] > i {
+			return
+		}
+		if from = b.dispatch.table; ok {
+			from = b.ends[block]
+		}
+	case !b.loop(from):
+		if b.tabled[from] {
+			p.regions[current].chain = true
+		}
+		return
+	case b.atHeader(from):
+		return
+	}
+	m := p.marks[from]
+	p.charges[i] = max(1, p.regions[m.region].weight-m.weight)
+	p.charged = true
+	if m.calls == calls {
+		p.tight = true
+	}
+}
+
+// settle charges the regions. A light case of a switch is charged with the switch, unless it may go on to another
+// case: a chain of them would be as long as the function, and free.
 func (p *plan) settle() {
 	p.entry = p.regions[0].weight
 	for _, r := range p.regions[1:] {
 		if r.kase && !r.chain && r.weight <= caseWeight {
 			continue
 		}
-		p.after = append(p.after, charge{at: r.at, weight: max(1, r.weight)})
+		p.charges[r.at] = max(1, r.weight)
+		p.charged = true
 	}
 }

@@ -7,8 +7,6 @@ type rewriter struct {
 	m        *module.Module
 	opt      Options
 	imported int // functions imported by the module; quantum gets that index
-	fuel     uint32
-	depth    uint32
 
 	types     []module.FuncType // the module's, then added ones
 	canonical []uint32          // per type of the module: the first equal one
@@ -18,20 +16,21 @@ type rewriter struct {
 	helpers   []helper
 	helperAt  map[helper]int
 
-	body body // of the function being looked at
-	plan plan
-	out  asm // body being written
+	body  body // of the function being looked at
+	plan  plan
+	write writer
 }
 
 func newRewriter(m *module.Module, opt Options) *rewriter {
 	w := &rewriter{m: m, opt: opt, imported: m.ImportedFunctions(), helperAt: map[helper]int{}}
-	w.fuel = uint32(len(m.Globals))
+	globals := uint32(len(m.Globals))
 	for i := range m.Imports {
 		if m.Imports[i].Kind == module.KindGlobal {
-			w.fuel++
+			globals++
 		}
 	}
-	w.depth = w.fuel + 1
+	w.write.rewriter = w
+	w.write.counter = counter{fuel: globals, depth: globals + 1, quantum: uint32(w.imported)}
 	w.types = append(w.types, m.Types...)
 	w.canonical = canonicalTypes(m.Types)
 	w.facts = make([]facts, len(m.Functions))
@@ -53,15 +52,13 @@ func canonicalTypes(types []module.FuncType) []uint32 {
 	return canonical
 }
 
-// function is where function index of the module is found in the rewritten one.
-func (w *rewriter) function(index uint32) uint32 {
+// functionIndex is where function index of the module is found in the rewritten one.
+func (w *rewriter) functionIndex(index uint32) uint32 {
 	if int(index) < w.imported {
 		return index
 	}
 	return index + 1
 }
-
-func (w *rewriter) quantum() uint32 { return uint32(w.imported) }
 
 func (w *rewriter) helperFunction(i int) uint32 {
 	return uint32(w.imported + 1 + len(w.m.Functions) + i)

@@ -45,7 +45,7 @@ func (w *rewriter) encode() ([]byte, error) {
 			body = w.exportSection()
 		case module.SectionStart:
 			if w.m.Start != nil {
-				body = appendU32(nil, w.function(*w.m.Start))
+				body = appendU32(nil, w.functionIndex(*w.m.Start))
 			}
 		case module.SectionElement:
 			body = w.elementSection()
@@ -78,14 +78,14 @@ func (w *rewriter) code() ([]byte, error) {
 	}
 	code := appendU32(nil, uint32(n))
 	for i := range w.m.Functions {
-		if err := w.writeFunction(i); err != nil {
+		if err := w.write.function(i); err != nil {
 			return nil, err
 		}
-		code = append(appendU32(code, uint32(len(w.out.p))), w.out.p...)
+		code = append(appendU32(code, uint32(len(w.write.p))), w.write.p...)
 	}
 	for _, h := range w.helpers {
-		w.writeHelper(h)
-		code = append(appendU32(code, uint32(len(w.out.p))), w.out.p...)
+		w.write.helper(h)
+		code = append(appendU32(code, uint32(len(w.write.p))), w.write.p...)
 	}
 	return code, nil
 }
@@ -171,7 +171,7 @@ func (w *rewriter) expression(dst []byte, s module.Span) []byte {
 	var in module.Instr
 	c.Reset(w.m, s.Start, s.End, "expression")
 	if c.Next(&in) && in.Op == module.OpRefFunc {
-		return append(appendOp(dst, in.Op, w.function(in.Index)), byte(module.OpEnd))
+		return append(appendOp(dst, in.Op, w.functionIndex(in.Index)), byte(module.OpEnd))
 	}
 	return append(dst, w.m.Bytes[s.Start:s.End]...)
 }
@@ -181,11 +181,11 @@ func (w *rewriter) exportSection() []byte {
 	for _, e := range w.m.Exports {
 		index := e.Index
 		if e.Kind == module.KindFunction {
-			index = w.function(index)
+			index = w.functionIndex(index)
 		}
 		p = appendU32(append(appendName(p, e.Name), byte(e.Kind)), index)
 	}
-	return appendU32(append(appendName(p, ExportFuel), byte(module.KindGlobal)), w.fuel)
+	return appendU32(append(appendName(p, ExportFuel), byte(module.KindGlobal)), w.write.fuel)
 }
 
 func (w *rewriter) elementSection() []byte {
@@ -224,7 +224,7 @@ func (w *rewriter) element(p []byte, e *module.ElementSegment) []byte {
 	}
 	p = appendU32(p, uint32(len(e.Funcs)))
 	for _, f := range e.Funcs {
-		p = appendU32(p, w.function(f))
+		p = appendU32(p, w.functionIndex(f))
 	}
 	return p
 }

@@ -4,36 +4,50 @@ import "github.com/wasmill/wasmill/host/module"
 
 // facts is what the survey finds out about one function that the module defines.
 type facts struct {
-	leaf    int64    // its weight, when its callers charge it; 0: it charges itself
-	frame   int      // bytes of call stack, estimated
-	deep    bool     // its calls are counted in depth
-	calls   []uint32 // functions defined in the module that it calls, as indices into rewriter.facts, each once
+	calls   []call   // functions that the module defines and that it calls
 	through []uint32 // types that it calls through tables, each once
+	own     int64    // its weight without its callees'
+	loops   bool
+	light   int64 // its weight, when its callers charge it; 0: it charges itself
+	frame   int   // bytes of call stack, estimated
+	deep    bool  // its calls are counted in depth
 }
+
+// call is a callee, as an index into rewriter.facts, and how many places call it.
+type call struct {
+	callee uint32
+	places uint32
+}
+
+// factsOf is what is known of function index, which the module defines.
+func (w *rewriter) factsOf(index uint32) *facts { return &w.facts[int(index)-w.imported] }
 
 // survey looks at all functions before any is rewritten: callers need to know their callees.
 func (w *rewriter) survey() error {
+	at := make([]uint32, len(w.m.Functions)) // per callee: its place in the caller's calls
 	seen := newStamps(len(w.m.Functions))
 	types := newStamps(len(w.m.Types))
-	none := func(uint32) int64 { return 0 }
 	for i := range w.m.Functions {
-		if err := w.body.read(w.m, &w.m.Functions[i], w.m.FunctionPlace(uint32(w.imported+i))); err != nil {
+		if err := w.read(i); err != nil {
 			return err
 		}
 		f := &w.facts[i]
 		seen.next()
 		types.next()
-		leaf := true
 		for j := range w.body.instrs {
 			in := &w.body.instrs[j]
 			switch in.Op {
 			case module.OpCall:
-				leaf = false
-				if callee := int(in.Index) - w.imported; callee >= 0 && seen.add(callee) {
-					f.calls = append(f.calls, uint32(callee))
+				callee := int(in.Index) - w.imported
+				switch {
+				case callee < 0:
+				case seen.add(callee):
+					at[callee] = uint32(len(f.calls))
+					f.calls = append(f.calls, call{uint32(callee), 1})
+				default:
+					f.calls[at[callee]].places++
 				}
 			case module.OpCallIndirect:
-				leaf = false
 				if t := w.canonical[in.Index]; types.add(int(t)) {
 					f.through = append(f.through, t)
 				}
@@ -41,27 +55,23 @@ func (w *rewriter) survey() error {
 				w.taken(in.Index)
 			default:
 				if isBulk(in.Op) {
-					leaf = false
 					w.needHelper(in)
 				}
 			}
 		}
+		w.plan.make(&w.body, w.weigh, w.counts)
+		f.own, f.loops = w.plan.entry, w.plan.charged
 		f.frame = frameBytes(w.m, i, len(w.body.instrs))
-		if leaf {
-			w.body.weigh(w.imported, none)
-			w.plan.make(&w.body)
-			if len(w.plan.after)+len(w.plan.before) == 0 && w.plan.entry <= leafWeight {
-				f.leaf = max(1, w.plan.entry)
-			}
-		}
 	}
 	w.takenByModule()
-	w.markDeep()
+	w.judgeCalls()
 	return nil
 }
 
-// leafOf is the weight that a call of function index adds to its caller.
-func (w *rewriter) leafOf(index uint32) int64 { return w.facts[int(index)-w.imported].leaf }
+// read takes defined function i into w.body.
+func (w *rewriter) read(i int) error {
+	return w.body.read(w.m, &w.m.Functions[i], w.m.FunctionPlace(uint32(w.imported+i)))
+}
 
 // frameBytes estimates what one call of defined function i takes of the engine's stack: return address and saved
 // registers, one slot per local that may have to be kept over a call, and some for intermediate values.
