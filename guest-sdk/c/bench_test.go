@@ -43,8 +43,10 @@ func benchmarkWords(b *testing.B, columns abi.Columns) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(count), "ns/word")
 }
 
-func BenchmarkWordsToKeys(b *testing.B)          { benchmarkWords(b, abi.ColumnKeys) }
-func BenchmarkWordsToKeysAndTimes(b *testing.B)  { benchmarkWords(b, abi.ColumnKeys|abi.ColumnTimestamps) }
+func BenchmarkWordsToKeys(b *testing.B) { benchmarkWords(b, abi.ColumnKeys) }
+func BenchmarkWordsToKeysAndTimes(b *testing.B) {
+	benchmarkWords(b, abi.ColumnKeys|abi.ColumnTimestamps)
+}
 func BenchmarkWordsToKeysAndValues(b *testing.B) { benchmarkWords(b, abi.ColumnKeys|abi.ColumnValues) }
 
 func instance(t testing.TB, engine *host.Engine, path string) *host.Instance {
