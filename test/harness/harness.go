@@ -227,11 +227,11 @@ func RSS(t testing.TB, pid int) int64 {
 	return pages * int64(os.Getpagesize())
 }
 
-// Until asks every 2 ms until done says yes, and returns how long that took; past the limit the test fails.
+// Until asks every 10 ms until done says yes, and returns how long that took; past the limit the test fails.
 func Until(t testing.TB, limit time.Duration, what string, done func() bool) time.Duration {
 	t.Helper()
 	begun := time.Now()
-	tick := time.NewTicker(2 * time.Millisecond)
+	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for range tick.C {
 		if done() {
