@@ -147,7 +147,7 @@ func (j *jobMaster) logState(s api.JobState) {
 		j.record.Running = &now
 	}
 	log := j.log.With("state", s, "attempt", j.fsm.attempt)
-	if f := j.fsm.failure; f != nil {
+	if f := j.fsm.failure; f != nil && (s == api.JobRestarting || s == api.JobFailing || s == api.JobFailed) {
 		log = log.With("cause", f.Message)
 	}
 	log.Info("job")

@@ -160,7 +160,7 @@ func TestStrangersAreNotHeld(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	io.WriteString(plain, "tm1\n")
+	io.WriteString(plain, "tm1 speaks without TLS\n")
 	plain.SetDeadline(time.Now().Add(4 * time.Second))
 	io.Copy(io.Discard, plain) // an alert, then the end
 	plain.Close()

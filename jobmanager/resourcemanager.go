@@ -57,21 +57,21 @@ func (r *resourceManager) add(ctx context.Context, info wire.Register, client Ta
 	r.grant()
 }
 
-// remove forgets a TaskManager, and answers what it was called and which jobs held its slots.
+// remove forgets a TaskManager, ends the calls to it, and answers what it was called and which jobs held its slots.
 func (r *resourceManager) remove(id wire.TaskManagerID) (name string, jobs []graph.JobID, known bool) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	tm := r.tms[id]
+	delete(r.tms, id)
+	r.mu.Unlock()
 	if tm == nil {
 		return "", nil, false
 	}
-	delete(r.tms, id)
 	tm.end()
 	if c, ok := tm.client.(io.Closer); ok {
-		c.Close()
+		c.Close() // it is gone: there is nobody to say goodbye to
 	}
 	held := map[graph.JobID]bool{}
-	for _, job := range tm.slots {
+	for _, job := range tm.slots { // nobody changes them any more
 		held[job] = true
 	}
 	delete(held, "")

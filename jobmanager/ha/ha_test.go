@@ -8,9 +8,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/hashicorp/raft"
 
 	"github.com/wasmill/wasmill/internal/graph"
 )
@@ -184,6 +188,47 @@ func TestMemoryRunsOnFakeTime(t *testing.T) {
 		must(t, s.Apply(Put("k", nil)))
 		if took := time.Since(start); took > 100*time.Millisecond {
 			t.Errorf("leading took %s", took)
+		}
+		must(t, s.Close())
+	})
+}
+
+// fullDisk is a log that cannot be written for a while.
+type fullDisk struct {
+	raft.LogStore
+	full atomic.Bool
+}
+
+func (d *fullDisk) StoreLogs(logs []*raft.Log) error {
+	if d.full.Load() {
+		return fmt.Errorf("write log.db: %w", syscall.ENOSPC)
+	}
+	return d.LogStore.StoreLogs(logs)
+}
+
+func TestWritesGoOnAfterAFullDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem := raft.NewInmemStore()
+		disk := &fullDisk{LogStore: mem}
+		s, err := open(slog.New(slog.DiscardHandler), disk, mem, raft.NewInmemSnapshotStore(), func() error { return nil })
+		must(t, err)
+		epoch := s.Epoch()
+		must(t, s.Apply(Put("before", nil)))
+		disk.full.Store(true)
+		if err := s.Apply(Put("lost", nil)); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("Apply: %v (expected %v)", err, syscall.ENOSPC)
+		}
+		if _, ok := s.Get("before"); !ok {
+			t.Error("nothing can be read any more")
+		}
+		disk.full.Store(false)
+		start := time.Now()
+		must(t, s.Apply(Put("after", nil)))
+		if took := time.Since(start); took > 3*time.Second {
+			t.Errorf("writes went on after %s", took)
+		}
+		if s.Epoch() != epoch {
+			t.Errorf("epoch %d (expected %d)", s.Epoch(), epoch)
 		}
 		must(t, s.Close())
 	})
