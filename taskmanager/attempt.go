@@ -67,6 +67,9 @@ func (a *attempt) isBounded() (bool, error) {
 
 // deploy starts those tasks that have not been started. Every gate is there before the first task runs. tm.mu is held.
 func (a *attempt) deploy(tasks []wire.TaskDeploy) error {
+	if a.ctx.Err() != nil {
+		return refuse(wire.KindStale, "deploy job %s: attempt %d was cancelled", a.key.Job, a.key.Attempt)
+	}
 	for _, d := range tasks {
 		if err := a.check(d); err != nil {
 			return err
@@ -84,6 +87,7 @@ func (a *attempt) deploy(tasks []wire.TaskDeploy) error {
 		fresh = append(fresh, t)
 	}
 	for _, t := range fresh {
+		a.tm.live[a] = struct{}{}
 		a.wg.Go(t.run)
 	}
 	return nil
@@ -109,11 +113,16 @@ func (a *attempt) gone() {
 	a.tm.mu.Lock()
 	a.running--
 	last := a.running == 0
+	if last {
+		delete(a.tm.live, a)
+	}
 	a.tm.mu.Unlock()
 	if last {
 		a.tm.config.Network.Detach(a.key)
 	}
 }
+
+func (a *attempt) fence() fence { return fence{a.key.Epoch, a.key.Attempt} }
 
 // address is where a task runs: "" for this process.
 func (a *attempt) address(id graph.TaskID) (string, error) {

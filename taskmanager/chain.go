@@ -45,7 +45,7 @@ type node struct {
 
 // chainParts is what a chain needs made for it.
 type chainParts interface {
-	guest(module graph.ModuleID, m *taskMetrics) (*guest, error)
+	guest(module graph.ModuleID) (*guest, error)
 	edge(index int, cols abi.Columns, m *taskMetrics) (*edge, error)
 	sink(op int) (connector.Sink, connector.SinkTask, error)
 	store() state.Store
@@ -117,7 +117,7 @@ func (c *chain) newHandle(s int, parts chainParts) (*handle, error) {
 	}
 	if g == nil {
 		var err error
-		if g, err = parts.guest(module, c.metrics); err != nil {
+		if g, err = parts.guest(module); err != nil {
 			return nil, err
 		}
 		c.guests = append(c.guests, g)

@@ -419,7 +419,7 @@ type fakeJobManager struct {
 
 	mu         sync.Mutex
 	changed    *sync.Cond
-	given      int
+	given      map[graph.Attempt]int
 	answers    map[wire.RequestID]*wire.SplitAssignment
 	reports    []*wire.Report
 	heartbeats []*wire.Heartbeat
@@ -427,7 +427,7 @@ type fakeJobManager struct {
 }
 
 func newFakeJobManager() *fakeJobManager {
-	jm := &fakeJobManager{epoch: 1, answers: map[wire.RequestID]*wire.SplitAssignment{}}
+	jm := &fakeJobManager{epoch: 1, given: map[graph.Attempt]int{}, answers: map[wire.RequestID]*wire.SplitAssignment{}}
 	jm.changed = sync.NewCond(&jm.mu)
 	return jm
 }
@@ -476,11 +476,11 @@ func (jm *fakeJobManager) NextSplit(_ context.Context, n *wire.NextSplit) (*wire
 		return a, nil
 	}
 	a := &wire.SplitAssignment{Ordered: jm.splits.Ordered, Last: true}
-	if jm.given < len(jm.splits.Splits) {
-		a.Split, a.Index = &jm.splits.Splits[jm.given], uint32(jm.given)
-		jm.given++
-		a.Last = jm.given == len(jm.splits.Splits)
+	if next := jm.given[n.Attempt]; next < len(jm.splits.Splits) {
+		a.Split, a.Index = &jm.splits.Splits[next], uint32(next)
+		a.Last = next+1 == len(jm.splits.Splits)
 	}
+	jm.given[n.Attempt]++
 	jm.answers[n.Request] = a
 	return a, nil
 }

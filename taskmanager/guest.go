@@ -30,9 +30,9 @@ type guest struct {
 	module  graph.ModuleID
 	start   func(ctx context.Context) (sandbox, error) // a fresh instance
 	handles []*handle
-	metrics *taskMetrics
-	running string // the operators of the call that runs, which is whom the guest's logs come from
-	spent   int64  // fuel of the instances before this one
+	running string          // the operators of the call that runs, which is whom the guest's logs come from
+	spent   int64           // fuel of the instances before this one
+	ctx     context.Context // of starting an instance; ends when the task is cancelled
 
 	mu       sync.Mutex
 	box      sandbox // guarded by mu for cancel; set by the task's goroutine
@@ -47,9 +47,9 @@ type handle struct {
 	functions abi.Handle
 }
 
-// open starts the first instance.
-func (g *guest) open(ctx context.Context) error {
-	box, err := g.start(ctx)
+// open starts an instance.
+func (g *guest) open() error {
+	box, err := g.start(g.ctx)
 	if err != nil {
 		return g.unusable(err)
 	}
@@ -107,7 +107,7 @@ func (g *guest) close() {
 // renew replaces a dead instance.
 func (g *guest) renew() error {
 	g.close()
-	return g.open(context.Background()) // cancel ends it
+	return g.open()
 }
 
 func (g *guest) fuel() int64 {

@@ -1,6 +1,7 @@
 package taskmanager
 
 import (
+	"maps"
 	"sync"
 	"sync/atomic"
 
@@ -12,7 +13,7 @@ import (
 type taskMetrics struct {
 	recordsIn, recordsOut, bytesIn, bytesOut atomic.Int64
 	inputRead, busyNs, blockedNs             atomic.Int64
-	watermark, fuel, late, state, restarts   atomic.Int64
+	watermark, fuel, late                    atomic.Int64
 }
 
 func newTaskMetrics() *taskMetrics {
@@ -64,10 +65,8 @@ func (g *guestMetrics) apply(kind abi.MetricKind, name string, value int64) {
 	g.values[name] = value
 }
 
-func (g *guestMetrics) each(visit func(name string, value int64)) {
+func (g *guestMetrics) all() map[string]int64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for name, value := range g.values {
-		visit(name, value)
-	}
+	return maps.Clone(g.values)
 }

@@ -114,11 +114,8 @@ func (tm *TaskManager) tasks() []*task {
 	tm.mu.Lock()
 	defer tm.mu.Unlock()
 	var all []*task
-	for _, j := range tm.jobs {
-		if j.current == nil || j.current.running == 0 {
-			continue
-		}
-		for _, t := range j.current.tasks {
+	for a := range tm.live {
+		for _, t := range a.tasks {
 			all = append(all, t)
 		}
 	}

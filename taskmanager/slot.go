@@ -35,14 +35,3 @@ func (s slots) release(i int) {
 		s[i].job = ""
 	}
 }
-
-// used is how many hold tasks.
-func (s slots) used() int {
-	n := 0
-	for _, one := range s {
-		if one.tasks > 0 {
-			n++
-		}
-	}
-	return n
-}

@@ -18,7 +18,7 @@ type task struct {
 	slot    int
 	name    string // of its chain
 	metrics *taskMetrics
-	custom  guestMetrics // what its guests count
+	guests  guestMetrics // what its guests count
 	log     *slog.Logger
 	wake    chan struct{}  // capacity 1
 	gate    *exchange.Gate // nil for a source
@@ -79,6 +79,7 @@ func (t *task) run() {
 	if t.gate != nil {
 		t.gate.Close()
 	}
+	t.edges, t.gate = nil, nil // the task is remembered longer than they are needed
 }
 
 func (t *task) report(state wire.TaskState, f *wire.Failure, prepared []connector.Committable) {

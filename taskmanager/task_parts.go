@@ -64,16 +64,17 @@ func (t *task) edge(index int, cols abi.Columns, m *taskMetrics) (*edge, error) 
 		senders = append(senders, a.tm.config.Network.Sender(a.key, index, t.id, to, addr, t.wake))
 	}
 	made := newEdge(a.tm.config.Network, e.Partition, senders, cols, a.graph.MaxParallelism, m)
+	made.next = t.id.Subtask % n // so that subtasks do not all begin with the same receiver
 	t.edges = append(t.edges, made)
 	return made, nil
 }
 
-func (t *task) guest(module graph.ModuleID, m *taskMetrics) (*guest, error) {
+func (t *task) guest(module graph.ModuleID) (*guest, error) {
 	for _, mod := range t.attempt.graph.Modules {
 		if mod.ID != module {
 			continue
 		}
-		g := &guest{module: module, metrics: m}
+		g := &guest{module: module}
 		g.start = func(ctx context.Context) (sandbox, error) { return t.attempt.tm.start(ctx, t, mod, g) }
 		return g, nil
 	}
@@ -104,7 +105,7 @@ func (tm *TaskManager) instantiate(ctx context.Context, t *task, m graph.Module,
 		Seed: xxhash.Sum64String(fmt.Sprintf("%s/%s", t.attempt.key.Job, t.id)),
 		Log:  func(level abi.LogLevel, text string) { t.logGuest(g.running, level, text) },
 		Metric: func(kind abi.MetricKind, name string, value int64) {
-			t.custom.apply(kind, name, value)
+			t.guests.apply(kind, name, value)
 		},
 	})
 	if err != nil {
@@ -138,7 +139,8 @@ func fetchFailure(metered graph.ModuleID, err error) error {
 // open starts the guests and opens the sinks.
 func (c *chain) open(ctx context.Context) error {
 	for _, g := range c.guests {
-		if err := g.open(ctx); err != nil {
+		g.ctx = ctx
+		if err := g.open(); err != nil {
 			return err
 		}
 	}

@@ -56,6 +56,7 @@ type TaskManager struct {
 	jm    JobManager // nil before Run
 	epoch graph.Epoch
 	jobs  map[graph.JobID]*job
+	live  map[*attempt]struct{} // that have tasks
 	slots slots
 }
 
@@ -71,7 +72,7 @@ func New(c Config) *TaskManager {
 	if c.Print == nil {
 		c.Print = func([]byte) {}
 	}
-	tm := &TaskManager{config: c, reporter: newReporter(), jobs: map[graph.JobID]*job{}, slots: make(slots, c.Slots)}
+	tm := &TaskManager{config: c, reporter: newReporter(), jobs: map[graph.JobID]*job{}, live: map[*attempt]struct{}{}, slots: make(slots, c.Slots)}
 	tm.start = tm.instantiate
 	return tm
 }
@@ -80,9 +81,19 @@ func New(c Config) *TaskManager {
 type job struct {
 	id      graph.JobID
 	logs    *logRing
-	over    graph.Attempt // attempts up to this one have been cancelled
-	current *attempt      // the newest that was deployed, nil before
-	used    time.Time     // when it was last spoken of
+	over    fence     // attempts up to this one have been cancelled
+	current *attempt  // the newest that was deployed, nil before
+	used    time.Time // when it was last spoken of
+}
+
+// fence is an attempt, in the order in which attempts follow each other.
+type fence struct {
+	epoch   graph.Epoch
+	attempt graph.Attempt
+}
+
+func (f fence) before(g fence) bool {
+	return f.epoch < g.epoch || f.epoch == g.epoch && f.attempt < g.attempt
 }
 
 // keptJobs bounds the jobs that are remembered after they have ended.
@@ -107,14 +118,12 @@ func (tm *TaskManager) adoptLocked(e graph.Epoch) error {
 	return nil
 }
 
-// stopLocked cancels every task, and returns attempts that may still have some.
+// stopLocked cancels every task, and returns the attempts that have some.
 func (tm *TaskManager) stopLocked() []*attempt {
 	var all []*attempt
-	for _, j := range tm.jobs {
-		if j.current != nil {
-			j.current.cancel()
-			all = append(all, j.current)
-		}
+	for a := range tm.live {
+		a.cancel()
+		all = append(all, a)
 	}
 	return all
 }
@@ -169,17 +178,17 @@ func (tm *TaskManager) Deploy(_ context.Context, d *wire.Deploy) error {
 		return err
 	}
 	j := tm.jobOf(d.Job)
-	if d.Attempt <= j.over {
+	at := fence{d.Epoch, d.Attempt}
+	if !j.over.before(at) {
 		return refuse(wire.KindStale, "deploy job %s: attempt %d was cancelled", d.Job, d.Attempt)
 	}
-	if j.current != nil && (j.current.key.Epoch != d.Epoch || j.current.key.Attempt != d.Attempt) {
-		if j.current.key.Epoch == d.Epoch && j.current.key.Attempt > d.Attempt {
-			return refuse(wire.KindStale, "deploy job %s: attempt %d (expected >= %d)", d.Job, d.Attempt, j.current.key.Attempt)
-		}
-		j.current.cancel()
-		j.current = nil
+	if j.current != nil && at.before(j.current.fence()) {
+		return refuse(wire.KindStale, "deploy job %s: attempt %d (expected >= %d)", d.Job, d.Attempt, j.current.key.Attempt)
 	}
-	if j.current == nil {
+	if j.current == nil || j.current.fence().before(at) {
+		if j.current != nil {
+			j.current.cancel()
+		}
 		a, err := newAttempt(tm, j, d)
 		if err != nil {
 			return err
@@ -197,8 +206,10 @@ func (tm *TaskManager) Cancel(_ context.Context, c *wire.Cancel) error {
 		return err
 	}
 	j := tm.jobOf(c.Job)
-	j.over = max(j.over, c.Attempt)
-	if j.current != nil && j.current.key.Attempt <= c.Attempt {
+	if at := (fence{c.Epoch, c.Attempt}); j.over.before(at) {
+		j.over = at
+	}
+	if j.current != nil && !j.over.before(j.current.fence()) {
 		j.current.cancel()
 	}
 	return nil
