@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -147,11 +148,17 @@ func TestRowWriterAllocatesNothingAndForgetsTheLastRow(t *testing.T) {
 	}
 }
 
-func TestMoreThan64FieldsHaveAWiderBitmap(t *testing.T) {
+// wideSchema has 65 nullable i64 fields, f0 to f64.
+func wideSchema() *Schema {
 	s := &Schema{}
 	for i := range 65 {
-		s.Fields = append(s.Fields, Field{Name: "f" + strings.Repeat("x", i), Type: TypeI64, Nullable: true})
+		s.Fields = append(s.Fields, Field{Name: "f" + strconv.Itoa(i), Type: TypeI64, Nullable: true})
 	}
+	return s
+}
+
+func TestMoreThan64FieldsHaveAWiderBitmap(t *testing.T) {
+	s := wideSchema()
 	var w RowWriter
 	w.Reset(s)
 	w.SetI64(0, 5)
