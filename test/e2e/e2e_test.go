@@ -156,7 +156,7 @@ func started(t *testing.T, cluster *harness.Cluster, input, out string) (*harnes
 
 func TestJobRestartsWhenATaskManagerIsKilled(t *testing.T) {
 	cluster := built.wasmill.Cluster(t, "--taskmanagers", "3", "--slots", "1")
-	input, out := repeated(t, 200), filepath.Join(t.TempDir(), "counts")
+	input, out := repeated(t, 40), filepath.Join(t.TempDir(), "counts")
 	run, job := started(t, cluster, input, out)
 	cluster.Kill(usedTaskManager(t, cluster, job))
 	result := run.Wait().OK(t)
@@ -167,7 +167,7 @@ func TestJobRestartsWhenATaskManagerIsKilled(t *testing.T) {
 	if end.Restarts != 1 || end.Attempt != 2 {
 		t.Errorf("restarts %d, attempt %d (expected 1 and 2): was the kill too late?\n%s", end.Restarts, end.Attempt, result.Stdout)
 	}
-	harness.Same(t, harness.Output(t, out), times(shellCounts(t), 200))
+	harness.Same(t, harness.Output(t, out), times(shellCounts(t), 40))
 	harness.NothingPending(t, out)
 }
 
@@ -206,17 +206,17 @@ func times(counts string, n int) string {
 func TestKillingTheClientChangesNothing(t *testing.T) {
 	cluster := built.wasmill.Cluster(t)
 	out := filepath.Join(t.TempDir(), "counts")
-	run, job := started(t, cluster, repeated(t, 100), out)
+	run, job := started(t, cluster, repeated(t, 30), out)
 	run.Signal(syscall.SIGKILL)
 	run.Wait()
 	waitFor(t, cluster, job, api.JobFinished)
-	harness.Same(t, harness.Output(t, out), times(shellCounts(t), 100))
+	harness.Same(t, harness.Output(t, out), times(shellCounts(t), 30))
 }
 
 func TestInterruptDetachesFromAClusterJob(t *testing.T) {
 	cluster := built.wasmill.Cluster(t)
 	out := filepath.Join(t.TempDir(), "counts")
-	run, job := started(t, cluster, repeated(t, 100), out)
+	run, job := started(t, cluster, repeated(t, 30), out)
 	run.Signal(syscall.SIGINT)
 	if r := run.Wait(); r.Code != 130 || !strings.Contains(r.Stderr, "wasmill info "+string(job.ID)[:6]) {
 		t.Errorf("exit status %d (expected 130), stderr says not how to come back: %s", r.Code, r.Stderr)
@@ -244,7 +244,7 @@ func waitFor(t *testing.T, cluster *harness.Cluster, job *api.Job, want api.JobS
 func TestJobsRunAgainWhenTheJobManagerIsKilled(t *testing.T) {
 	cluster := built.wasmill.Cluster(t)
 	out := filepath.Join(t.TempDir(), "counts")
-	_, job := started(t, cluster, repeated(t, 200), out)
+	_, job := started(t, cluster, repeated(t, 40), out)
 	before, err := cluster.Overview(context.Background())
 	if err != nil {
 		t.Fatal(err)
@@ -261,7 +261,7 @@ func TestJobsRunAgainWhenTheJobManagerIsKilled(t *testing.T) {
 	if after.Epoch <= before.Epoch {
 		t.Errorf("epoch %d after %d (expected it to grow)", after.Epoch, before.Epoch)
 	}
-	harness.Same(t, harness.Output(t, out), times(shellCounts(t), 200))
+	harness.Same(t, harness.Output(t, out), times(shellCounts(t), 40))
 	harness.NothingPending(t, out)
 }
 
@@ -270,7 +270,7 @@ func TestJobsRunAgainWhenTheJobManagerIsKilled(t *testing.T) {
 func TestADecidedEndIsOnlyCommitted(t *testing.T) {
 	cluster := built.wasmill.Cluster(t)
 	out := filepath.Join(t.TempDir(), "counts")
-	_, job := started(t, cluster, repeated(t, 100), out)
+	_, job := started(t, cluster, repeated(t, 30), out)
 	obstacle := filepath.Join(out, fmt.Sprintf("part-%s-1-0-0", job.ID))
 	if err := os.MkdirAll(filepath.Join(obstacle, "full"), 0o777); err != nil {
 		t.Fatal(err)
@@ -284,6 +284,6 @@ func TestADecidedEndIsOnlyCommitted(t *testing.T) {
 	if end.Attempt != job.Attempt {
 		t.Errorf("attempt %d (expected %d: a decided end is not run again)", end.Attempt, job.Attempt)
 	}
-	harness.Same(t, harness.Output(t, out), times(shellCounts(t), 100))
+	harness.Same(t, harness.Output(t, out), times(shellCounts(t), 30))
 	harness.NothingPending(t, out)
 }
