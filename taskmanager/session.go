@@ -20,9 +20,11 @@ func (tm *TaskManager) Run(ctx context.Context, jm JobManager) error {
 	tm.mu.Lock()
 	tm.jm = jm
 	tm.mu.Unlock()
+	ctx, end := context.WithCancel(ctx)
 	var reports sync.WaitGroup
 	reports.Go(func() { tm.runReports(ctx) })
 	defer reports.Wait()
+	defer end() // also when it returns an error
 	defer tm.stop()
 	for {
 		registered, err := tm.register(ctx)
