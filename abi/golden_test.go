@@ -86,16 +86,24 @@ func TestGoldenCallHeaders(t *testing.T) {
 }
 
 func TestGoldenHandle(t *testing.T) {
-	want := &Handle{Functions: []HandleFunction{
+	for name, want := range goldenHandles {
+		same(t, name, want.Append(nil))
+		if got, err := ParseHandle(golden(t, name)); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+}
+
+var goldenHandles = map[string]*Handle{
+	"handle": {Functions: []HandleFunction{
 		{Function: 0, Upstream: None, Config: []byte{}},
 		{Function: 3, Upstream: 0, Outputs: []HandleOutput{{0, 0, ColumnKeys}}, Config: []byte{}},
-		{Function: 5, Upstream: 0, Outputs: []HandleOutput{{0, 1, ColumnTimestamps | ColumnValues}, {2, 2, ColumnValues}}, Config: []byte("min=4")},
+		{Function: 5, Upstream: 0, Outputs: []HandleOutput{{0, 1, ColumnTimestamps | ColumnValues}, {0, 2, ColumnValues}}, Config: []byte("min=4")},
 		{Function: 6, Upstream: None, Input: 1, Outputs: []HandleOutput{{0, 3, ColumnValues}}, Config: []byte{}},
-	}}
-	same(t, "handle", want.Append(nil))
-	if got, err := ParseHandle(golden(t, "handle")); err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("%+v, %v", got, err)
-	}
+	}},
+	"handle-sides": {Functions: []HandleFunction{
+		{Function: 2, Upstream: None, Outputs: []HandleOutput{{0, 0, ColumnValues}, {1, 1, ColumnKeys | ColumnValues}, {3, 7, 0}}, Config: []byte{}},
+	}},
 }
 
 func TestGoldenParams(t *testing.T) {

@@ -1887,7 +1887,7 @@ static uint32_t wasmill__keyed_call(uint32_t handle, uint32_t verb, const uint8_
 
 static wasmill__buffer wasmill__given_buffer; // the host writes what it calls with here
 
-static uint8_t *wasmill__input_buffer(uint32_t size) {
+WASMILL__SMALL uint8_t *wasmill__input_buffer(uint32_t size) {
 	wasmill__given_buffer.size = 0; // the host is not in the middle of anything that it needs of the old one
 	return wasmill__room(&wasmill__given_buffer, size);
 }
