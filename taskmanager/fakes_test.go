@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/host"
@@ -288,6 +289,8 @@ type listSource struct {
 	stamps  bool // a record's timestamp is its line's number in the split, times 10, plus the split's index times 1000
 	ordered bool
 	endless bool // the last split never ends, and idles
+	repeat  bool // every split begins again when it ends
+	poll    func() error
 }
 
 func (s *listSource) Bounded() bool { return !s.endless }
@@ -324,8 +327,20 @@ type listReader struct {
 }
 
 func (r *listReader) Poll(b *abi.Builder, most, _ int, now time.Time) (connector.Progress, error) {
+	if r.source.poll != nil {
+		if err := r.source.poll(); err != nil {
+			return connector.Progress{}, err
+		}
+	}
+	if r.source.repeat && r.at == len(r.lines) {
+		r.at = 0
+	}
 	for ; r.at < len(r.lines) && b.Len() < most; r.at++ {
-		b.Append(abi.Record{Timestamp: r.base + 10*int64(r.at), Value: []byte(r.lines[r.at])})
+		line := r.lines[r.at]
+		b.Append(abi.Record{Timestamp: r.base + 10*int64(r.at), Value: unsafe.Slice(unsafe.StringData(line), len(line))})
+	}
+	if r.source.repeat {
+		return connector.Progress{}, nil
 	}
 	if r.at == len(r.lines) && r.source.endless && r.last {
 		return connector.Progress{Wake: now.Add(time.Hour)}, nil
@@ -341,11 +356,16 @@ type collector struct {
 	delay time.Duration // before it is ready for more
 
 	mu        sync.Mutex
+	wrote     chan struct{} // capacity 1: told after each write, when it is made
 	records   []string
 	values    [][]byte
 	written   int
 	open      int
 	committed []connector.Committable
+}
+
+func newCollector() *collector {
+	return &collector{cols: abi.ColumnValues, wrote: make(chan struct{}, 1)}
 }
 
 func (c *collector) Columns(abi.Codec, abi.Codec) (abi.Columns, error) { return c.cols, nil }
@@ -363,6 +383,19 @@ func (c *collector) Commit(_ context.Context, _ string, _ uint64, p []connector.
 }
 
 func (c *collector) Abort(context.Context, string, uint32) error { return nil }
+
+// await waits until n records have been written.
+func (c *collector) await(n int) {
+	for {
+		c.mu.Lock()
+		enough := c.written >= n
+		c.mu.Unlock()
+		if enough {
+			return
+		}
+		<-c.wrote
+	}
+}
 
 func (c *collector) sorted() []string {
 	c.mu.Lock()
@@ -394,6 +427,10 @@ func (w *collectWriter) Write(b *abi.Batch, now time.Time) (time.Time, error) {
 		}
 		w.c.records = append(w.c.records, s)
 	}
+	select {
+	case w.c.wrote <- struct{}{}:
+	default:
+	}
 	if w.c.delay > 0 {
 		return now.Add(w.c.delay), nil
 	}
@@ -415,7 +452,8 @@ func (w *collectWriter) Close() error {
 type fakeJobManager struct {
 	epoch  graph.Epoch
 	splits connector.Splits
-	silent atomic.Bool // requests fail
+	silent atomic.Bool             // requests fail
+	refuse func(what string) error // nil: nothing
 
 	mu         sync.Mutex
 	changed    *sync.Cond
@@ -472,6 +510,11 @@ func (jm *fakeJobManager) Report(_ context.Context, r *wire.Report) error {
 func (jm *fakeJobManager) NextSplit(_ context.Context, n *wire.NextSplit) (*wire.SplitAssignment, error) {
 	jm.mu.Lock()
 	defer jm.mu.Unlock()
+	if jm.refuse != nil {
+		if err := jm.refuse(string(n.Request)); err != nil {
+			return nil, err
+		}
+	}
 	if a := jm.answers[n.Request]; a != nil {
 		return a, nil
 	}
@@ -521,7 +564,8 @@ type fixture struct {
 	tm     *TaskManager
 	jm     *fakeJobManager
 	source *listSource
-	sink   *collector
+	sink   *collector            // of the sink "out"
+	sinks  map[string]*collector // by the sink's name
 	module *fakeModule
 	graph  graph.JobGraph
 	stop   context.CancelFunc
@@ -530,22 +574,30 @@ type fixture struct {
 
 // newFixture makes a job graph of a source "lines", the operators given, and a sink "out" behind the last.
 func newFixture(t testing.TB, source *listSource, module *fakeModule, operators ...graph.Operator) *fixture {
-	f := &fixture{t: t, jm: newFakeJobManager(), source: source, sink: &collector{cols: abi.ColumnValues}, module: module, done: make(chan struct{})}
+	f := &fixture{t: t, jm: newFakeJobManager(), source: source, sink: newCollector(), module: module, done: make(chan struct{})}
+	f.sinks = map[string]*collector{"out": f.sink}
 	f.jm.splits, _ = source.Enumerate(t.Context(), 1)
 	network := exchange.NewNetwork(nil, exchange.Config{})
 	f.tm = New(Config{
 		ID: "tm-1", Name: "tm", Slots: 4, Network: network, Log: slog.New(slog.DiscardHandler),
 		Connectors: &connector.Registry{
 			Sources: map[string]func(map[string]string) (connector.Source, error){"list": func(map[string]string) (connector.Source, error) { return f.source, nil }},
-			Sinks:   map[string]func(map[string]string) (connector.Sink, error){"collect": func(map[string]string) (connector.Sink, error) { return f.sink, nil }},
+			Sinks:   map[string]func(map[string]string) (connector.Sink, error){"collect": func(c map[string]string) (connector.Sink, error) { return f.sinks[c["name"]], nil }},
 		},
 	})
 	f.tm.start = func(context.Context, *task, graph.Module, *guest) (sandbox, error) { return module.start(), nil }
 	f.graph = graph.JobGraph{Name: "test", Parallelism: 1, MaxParallelism: 128, Modules: []graph.Module{{ID: "m"}}}
 	ops := append([]graph.Operator{{Name: "lines", Kind: abi.OperatorSource, Connector: &abi.Connector{Type: "list"}, Parallelism: 1, Output: "utf8"}}, operators...)
-	last := ops[len(ops)-1]
-	ops = append(ops, graph.Operator{Name: "out", Kind: abi.OperatorSink, Connector: &abi.Connector{Type: "collect"}, Parallelism: max(last.Parallelism, 1)})
+	if last := ops[len(ops)-1]; last.Kind != abi.OperatorSink {
+		ops = append(ops, graph.Operator{Name: "out", Kind: abi.OperatorSink, Parallelism: max(last.Parallelism, 1)})
+	}
 	for i := range ops {
+		if ops[i].Kind == abi.OperatorSink {
+			ops[i].Connector = &abi.Connector{Type: "collect", Config: map[string]string{"name": ops[i].Name}}
+			if f.sinks[ops[i].Name] == nil {
+				f.sinks[ops[i].Name] = newCollector()
+			}
+		}
 		op := &ops[i]
 		op.UID = op.Name
 		op.Parallelism = max(op.Parallelism, 1)
@@ -581,8 +633,10 @@ func newFixture(t testing.TB, source *listSource, module *fakeModule, operators 
 		cancel()
 		<-f.done
 		network.Close()
-		if f.sink.open != 0 {
-			t.Errorf("%d sink writers are still open", f.sink.open)
+		for name, s := range f.sinks {
+			if s.open != 0 {
+				t.Errorf("%d writers of sink %s are still open", s.open, name)
+			}
 		}
 	})
 	return f
