@@ -183,7 +183,7 @@ func (i *Instance) statusError() error {
 	if status == abi.StatusOK {
 		return nil
 	}
-	e := &Error{Step: i.call.step, Record: abi.None}
+	e := &Error{Step: i.call.step, Record: abi.None, Status: status}
 	switch status {
 	case abi.StatusFailed:
 		e.Kind, e.Message = KindFailed, "the guest gave no reason"

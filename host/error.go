@@ -46,13 +46,14 @@ func (k Kind) Poisoned() bool { return k != KindFailed }
 // Error is how every call into a guest ends that does not end well.
 type Error struct {
 	Kind       Kind
-	Step       string // what the guest was asked to do: "process", "open handle 3", "describe" ...
-	Message    string // one line
-	Function   string // the innermost guest function by its name, when known
-	Record     uint32 // index in the call's batch, or of its group; abi.None when unknown
-	Trace      string // Wasm stack trace, innermost first, a function a line; empty when the guest had returned
-	GuestTrace string // the guest language's own trace, as handed to fail
-	Output     string // what the guest wrote to stderr during the call, up to 2 KiB
+	Step       string     // what the guest was asked to do: "process", "open handle 3", "describe" ...
+	Message    string     // one line
+	Function   string     // the innermost guest function by its name, when known
+	Record     uint32     // index in the call's batch, or of its group; abi.None when unknown
+	Trace      string     // Wasm stack trace, innermost first, a function a line; empty when the guest had returned
+	GuestTrace string     // the guest language's own trace, as handed to fail
+	Status     abi.Status // what the guest answered, StatusOK when it did not come to answer
+	Output     string     // what the guest wrote to stderr during the call, up to 2 KiB
 }
 
 // Error says step, kind and cause in one line.

@@ -2,7 +2,6 @@ package hosttest
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/host"
@@ -28,8 +27,7 @@ func Values(values ...string) []Record {
 
 // Chain is functions that are composed inside the guest, each taking what the one before it emits.
 type Chain struct {
-	guest     *Guest
-	handle    uint32
+	handle    *Handle
 	header    abi.CallHeader
 	watermark int64
 }
@@ -37,36 +35,15 @@ type Chain struct {
 // Chain opens a chain of functions by their names. The last one's main and side outputs come back.
 func (g *Guest) Chain(names ...string) *Chain {
 	g.t.Helper()
-	h := new(abi.Handle)
+	functions := make([]abi.HandleFunction, len(names))
 	for k, name := range names {
 		f := g.Function(name)
-		upstream := uint32(k - 1)
-		if k == 0 {
-			upstream = abi.None
-		}
-		h.Functions = append(h.Functions, abi.HandleFunction{Function: f.ID, Upstream: upstream})
+		functions[k] = abi.HandleFunction{Function: f.ID, Upstream: uint32(k - 1)} // of the first: None
 		if k == len(names)-1 {
-			h.Functions[k].Outputs = outputsOf(f, slices.ContainsFunc(names, func(n string) bool {
-				return g.Function(n).Kind == abi.FunctionKey
-			}))
+			functions[k].Outputs = outputsOf(f, g.isKey(names))
 		}
 	}
-	c := &Chain{guest: g, handle: g.open(h), watermark: abi.MinTime}
-	c.header = abi.CallHeader{Watermark: abi.MinTime, ProcessingTime: 1000, Split: abi.None, Parallelism: 1}
-	return c
-}
-
-// outputsOf gives every output of f its side as its number.
-func outputsOf(f abi.Function, keyed bool) []abi.HandleOutput {
-	columns := abi.ColumnTimestamps | abi.ColumnValues | abi.ColumnKinds
-	if keyed {
-		columns |= abi.ColumnKeys
-	}
-	outputs := make([]abi.HandleOutput, 1+len(f.Sides))
-	for k := range outputs {
-		outputs[k] = abi.HandleOutput{Tag: uint32(k), Number: uint32(k), Columns: columns}
-	}
-	return outputs
+	return &Chain{handle: g.open(functions...), header: header(), watermark: abi.MinTime}
 }
 
 // At sets the header of the calls to come.
@@ -77,30 +54,24 @@ func (c *Chain) At(h abi.CallHeader) *Chain {
 
 // Process hands records to the chain as one batch and returns what it emits. An error fails the test.
 func (c *Chain) Process(records ...Record) []Record {
-	c.guest.t.Helper()
+	c.handle.guest.t.Helper()
 	out, err := c.Try(records...)
 	if err != nil {
-		c.guest.t.Fatal(err)
+		c.handle.guest.t.Fatal(err)
 	}
 	return out
 }
 
 // Try is Process for a test that expects the error.
 func (c *Chain) Try(records ...Record) ([]Record, error) {
-	b := builderOf(records)
-	var out []Record
-	err := c.guest.use(func(i *host.Instance) error {
-		effects, err := i.Process(c.handle, &c.header, b)
-		if err != nil {
-			return err
-		}
-		if effects.HasWatermark {
-			c.watermark = max(c.watermark, effects.Watermark)
-		}
-		out = recordsOf(effects)
-		return nil
-	})
-	return out, err
+	effects, err := c.handle.Process(&c.header, builderOf(records))
+	if err != nil {
+		return nil, err
+	}
+	if effects.HasWatermark {
+		c.watermark = max(c.watermark, effects.Watermark)
+	}
+	return recordsOf(effects), nil
 }
 
 // Newest returns the newest event time that the chain's timestamp function reported, abi.MinTime before.

@@ -44,9 +44,8 @@ type Guest struct {
 	config   host.InstanceConfig
 	manifest *abi.Manifest
 	instance *host.Instance // nil when the next call needs a new one
-	handles  []*abi.Handle  // by number, those that were opened
+	handles  []*abi.Handle  // by number, those that were opened; nil: closed again
 	replace  bool
-	calls    int
 	logs     []string
 	metrics  map[string]int64
 }
@@ -55,24 +54,34 @@ type Guest struct {
 // guest that is refused fails the test.
 func Open[G string | []byte](t testing.TB, guest G, params map[string]string, options ...Option) *Guest {
 	t.Helper()
-	wasm, err := bytesOf(guest)
+	g, err := Try(t, guest, params, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return g
+}
+
+// Try is Open for a test that expects the error.
+func Try[G string | []byte](t testing.TB, guest G, params map[string]string, options ...Option) (*Guest, error) {
+	t.Helper()
+	wasm, err := bytesOf(guest)
+	if err != nil {
+		return nil, err
+	}
 	e, err := engine()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	if params == nil {
 		params = map[string]string{}
 	}
 	in, err := e.Inspect(t.Context(), wasm, params)
 	if err != nil {
-		t.Fatalf("inspect guest: %v", err)
+		return nil, fmt.Errorf("inspect guest: %w", err)
 	}
 	m, err := e.Load(t.Context(), in.MeteredID, func(context.Context) ([]byte, error) { return in.Metered, nil })
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	g := &Guest{t: t, module: m, manifest: in.Manifest, metrics: make(map[string]int64)}
 	g.config = host.InstanceConfig{Params: params, ManifestID: in.ManifestID, Log: g.log, Metric: g.metric}
@@ -80,7 +89,7 @@ func Open[G string | []byte](t testing.TB, guest G, params map[string]string, op
 		o(g)
 	}
 	t.Cleanup(g.drop)
-	return g
+	return g, nil
 }
 
 func bytesOf[G string | []byte](guest G) ([]byte, error) {
@@ -123,32 +132,6 @@ func (g *Guest) Function(name string) abi.Function {
 	return abi.Function{}
 }
 
-// open remembers a handle, to be opened in every instance that is used for it, and returns its number.
-func (g *Guest) open(h *abi.Handle) uint32 {
-	g.handles = append(g.handles, h)
-	if g.instance != nil {
-		if err := g.instance.Open(uint32(len(g.handles)-1), h); err != nil {
-			g.t.Helper()
-			g.t.Fatal(err)
-		}
-	}
-	return uint32(len(g.handles) - 1)
-}
-
-// use calls the guest, in a new instance if need be, and discards an instance that did not survive it.
-func (g *Guest) use(call func(i *host.Instance) error) error {
-	if g.instance == nil {
-		if err := g.start(); err != nil {
-			return err
-		}
-	}
-	err := call(g.instance)
-	if e, ok := err.(*host.Error); g.replace || ok && e.Kind.Poisoned() {
-		g.drop()
-	}
-	return err
-}
-
 func (g *Guest) start() error {
 	i, err := g.module.Instantiate(context.Background(), g.config)
 	if err != nil {
@@ -156,6 +139,9 @@ func (g *Guest) start() error {
 	}
 	g.instance = i
 	for number, h := range g.handles {
+		if h == nil {
+			continue
+		}
 		if err := i.Open(uint32(number), h); err != nil {
 			return fmt.Errorf("open handle %d: %w", number, err)
 		}

@@ -4,13 +4,11 @@ import (
 	"fmt"
 
 	"github.com/wasmill/wasmill/abi"
-	"github.com/wasmill/wasmill/host"
 )
 
 // Keyed is one keyed function, a reduce or an aggregate. The test holds the accumulators, as the engine does.
 type Keyed struct {
-	guest  *Guest
-	handle uint32
+	handle *Handle
 	header abi.CallHeader
 	groups abi.GroupsWriter
 }
@@ -19,9 +17,8 @@ type Keyed struct {
 func (g *Guest) Keyed(name string) *Keyed {
 	g.t.Helper()
 	f := g.Function(name)
-	h := &abi.Handle{Functions: []abi.HandleFunction{{Function: f.ID, Upstream: abi.None, Outputs: outputsOf(f, true)}}}
-	return &Keyed{guest: g, handle: g.open(h), header: abi.CallHeader{
-		Watermark: abi.MinTime, ProcessingTime: 1000, Split: abi.None, Parallelism: 1}}
+	h := g.open(abi.HandleFunction{Function: f.ID, Upstream: abi.None, Outputs: outputsOf(f, true)})
+	return &Keyed{handle: h, header: header()}
 }
 
 // Group is one key with what a call takes of it.
@@ -34,31 +31,31 @@ type Group struct {
 
 // Accumulate adds values to accumulators and returns the new accumulator of each group.
 func (k *Keyed) Accumulate(groups ...Group) []string {
-	k.guest.t.Helper()
+	k.handle.guest.t.Helper()
 	return k.accumulators(abi.VerbAccumulate, groups)
 }
 
 // Merge makes one accumulator of each group's.
 func (k *Keyed) Merge(groups ...Group) []string {
-	k.guest.t.Helper()
+	k.handle.guest.t.Helper()
 	return k.accumulators(abi.VerbMerge, groups)
 }
 
 // Result returns what the function emits for accumulators.
 func (k *Keyed) Result(groups ...Group) []Record {
-	k.guest.t.Helper()
+	k.handle.guest.t.Helper()
 	_, emitted, err := k.Try(abi.VerbResult, groups...)
 	if err != nil {
-		k.guest.t.Fatal(err)
+		k.handle.guest.t.Fatal(err)
 	}
 	return emitted
 }
 
 func (k *Keyed) accumulators(verb abi.Verb, groups []Group) []string {
-	k.guest.t.Helper()
+	k.handle.guest.t.Helper()
 	accumulators, _, err := k.Try(verb, groups...)
 	if err != nil {
-		k.guest.t.Fatal(err)
+		k.handle.guest.t.Fatal(err)
 	}
 	return accumulators
 }
@@ -73,15 +70,11 @@ func (k *Keyed) Try(verb abi.Verb, groups ...Group) (accumulators []string, emit
 			accumulators[n] = g.Accumulators[0]
 		}
 	}
-	err = k.guest.use(func(i *host.Instance) error {
-		effects, err := i.Keyed(k.handle, verb, &k.header, &k.groups)
-		if err != nil {
-			return err
-		}
-		emitted = recordsOf(effects)
-		return readReply(effects.Reply, accumulators)
-	})
-	return accumulators, emitted, err
+	effects, err := k.handle.Keyed(verb, &k.header, &k.groups)
+	if err != nil {
+		return accumulators, nil, err
+	}
+	return accumulators, recordsOf(effects), readReply(effects.Reply, accumulators)
 }
 
 func (k *Keyed) write(groups []Group) {
