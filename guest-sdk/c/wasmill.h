@@ -1323,6 +1323,7 @@ struct wasmill_out {
 struct wasmill__node {
 	const wasmill__function *function;
 	uint32_t upstream, input;
+	wasmill__node *next_head; // the next function that reads an input of the handle
 	uint32_t gives; // columns that records have behind it whatever the input has
 	int64_t newest; // timestamp that a timestamp function has seen in this call
 	wasmill_out out;
@@ -1331,7 +1332,7 @@ struct wasmill__node {
 typedef struct wasmill__handle {
 	struct wasmill__handle *next;
 	uint32_t number, n;
-	wasmill__node *nodes;
+	wasmill__node *nodes, *heads;
 } wasmill__handle;
 
 static wasmill__handle *wasmill__handles;
@@ -1545,11 +1546,16 @@ static uint32_t wasmill__open(uint32_t number, const uint8_t *p, uint32_t size) 
 	h->number = number;
 	h->n = n;
 	h->nodes = wasmill__alloc_zero(n * (uint32_t)sizeof *h->nodes);
+	wasmill__node **last_head = &h->heads;
 	for (uint32_t i = 0; i < n && status == WASMILL__OK; i++) {
 		if (at + 24 > size || wasmill__load32(p + at) > size - at) {
 			status = WASMILL__BAD_INPUT;
 		} else {
 			status = wasmill__open_node(h, i, p + at);
+			if (h->nodes[i].upstream == WASMILL__NONE) {
+				*last_head = &h->nodes[i];
+				last_head = &h->nodes[i].next_head;
+			}
 			at += wasmill__load32(p + at);
 		}
 	}
@@ -1658,8 +1664,7 @@ WASMILL__INLINE wasmill_bytes wasmill__string_at(const uint32_t *offsets, const 
 }
 
 static void wasmill__run_record(wasmill__handle *h, uint32_t number, wasmill_record *r) {
-	for (uint32_t k = 0; k < h->n && h->nodes[k].upstream == WASMILL__NONE; k++) {
-		wasmill__node *n = &h->nodes[k];
+	for (wasmill__node *n = h->heads; n != NULL; n = n->next_head) {
 		if (n->input == number) wasmill__step(n, r);
 	}
 }
