@@ -23,6 +23,9 @@ import (
 	"github.com/wasmill/wasmill/taskmanager/exchange"
 )
 
+// raceEnabled says that the tests run under the race detector.
+var raceEnabled bool
+
 // fakeFunction is a user function: of kinds that take records one by one, or a folding.
 type fakeFunction struct {
 	name   string

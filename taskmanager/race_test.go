@@ -1,0 +1,5 @@
+//go:build race
+
+package taskmanager
+
+func init() { raceEnabled = true }
