@@ -25,6 +25,7 @@ type dispatch struct {
 	table  int32 // its br_table
 	blocks []int32
 	cycles []cycle // innermost, the last first
+	cycled []bool  // per segment: it is in one
 }
 
 // cycle is segments first to last of a dispatch loop; segment k stands behind the end of dispatch.blocks[k].
@@ -120,24 +121,26 @@ func (b *body) findCycles() {
 	if !d.found() {
 		return
 	}
+	d.cycled = resize(d.cycled, len(d.blocks))
 	for _, block := range d.blocks {
 		if b.tabled[block] {
 			return
 		}
 	}
-	segment := func(block int32) int { return len(d.blocks) - int(block-d.loop) }
 	last := make([]int, len(d.blocks)) // per segment: the last that jumps back to it; -1: none
 	for k := range last {
 		last[k] = -1
 	}
 	here := 0
 	for i := d.table + 1; i < b.ends[d.loop]; i++ {
-		if b.instrs[i].Op == module.OpEnd && b.parents[i] > d.loop && b.parents[i] < d.table {
-			here = segment(b.parents[i])
-		}
-		if b.jump(i) {
-			if to, ok := b.destination(i); ok && segment(to) <= here {
-				last[segment(to)] = here
+		if b.instrs[i].Op == module.OpEnd {
+			if k, ok := b.segmentOf(b.parents[i]); ok {
+				here = k
+			}
+		} else if b.jump(i) {
+			block, own := b.destination(i)
+			if to, _ := b.segmentOf(block); own && to <= here {
+				last[to] = here
 			}
 		}
 	}
@@ -151,6 +154,9 @@ func (b *body) findCycles() {
 		}
 		if b.worthCopying(c) {
 			d.cycles = append(d.cycles, c)
+			for k := c.first; k <= c.last; k++ {
+				d.cycled[k] = true
+			}
 		}
 	}
 }
@@ -163,6 +169,12 @@ func (b *body) worthCopying(c cycle) bool {
 	// Behind the last segment of all stands code outside of the loop, and no block that could be branched to.
 	runsOut := c.last == len(b.dispatch.blocks)-1 && !b.leaves(to-1)
 	return to-from <= maxCycle && !runsOut
+}
+
+// segmentOf is the segment behind the end of a block; false: the block is none of the dispatch loop's own.
+func (b *body) segmentOf(block int32) (int, bool) {
+	d := &b.dispatch
+	return len(d.blocks) - int(block-d.loop), d.found() && block > d.loop && block < d.table
 }
 
 // segment is the range of instructions of segment k.

@@ -32,7 +32,10 @@ type guest struct {
 // spent is the fuel used so far.
 func (g *guest) spent() int64 { return g.used + g.given - int64(g.fuel.Get()) }
 
-func (g *guest) quantum(_ context.Context, stack []uint64) {
+func (g *guest) quantum(_ context.Context, m api.Module, stack []uint64) {
+	if g.fuel == nil { // the module's start runs
+		g.fuel = m.ExportedGlobal(ExportFuel).(api.MutableGlobal)
+	}
 	if stack[0] == ReasonStack {
 		panic(errStack)
 	}
@@ -80,7 +83,7 @@ func (e engine) tryStart(t testing.TB, wasm []byte, g *guest) (*guest, error) {
 	t.Cleanup(func() { r.Close(ctx) })
 	wasi_snapshot_preview1.MustInstantiate(ctx, r)
 	_, err := r.NewHostModuleBuilder(ImportModule).NewFunctionBuilder().
-		WithGoFunction(api.GoFunc(g.quantum), []api.ValueType{api.ValueTypeI32}, []api.ValueType{api.ValueTypeI64}).
+		WithGoModuleFunction(api.GoModuleFunc(g.quantum), []api.ValueType{api.ValueTypeI32}, []api.ValueType{api.ValueTypeI64}).
 		Export(ImportName).Instantiate(ctx)
 	if err != nil {
 		t.Fatal(err)

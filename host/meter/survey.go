@@ -7,10 +7,10 @@ type facts struct {
 	calls   []call   // functions that the module defines and that it calls
 	through []uint32 // types that it calls through tables, each once
 	own     int64    // its weight without its callees'
-	loops   bool
-	light   int64 // its weight, when its callers charge it; 0: it charges itself
-	frame   int   // bytes of call stack, estimated
-	deep    bool  // its calls are counted in depth
+	heavy   bool     // it has loops, or is charged in several places
+	light   int64    // its weight, when its callers charge it; 0: it charges itself
+	frame   int      // bytes of call stack, estimated
+	deep    bool     // its calls are counted in depth
 }
 
 // call is a callee, as an index into rewriter.facts, and how many places call it.
@@ -60,7 +60,7 @@ func (w *rewriter) survey() error {
 			}
 		}
 		w.plan.make(&w.body, w.weigh, w.counts)
-		f.own, f.loops = w.plan.entry, w.plan.charged
+		f.own, f.heavy = w.plan.entry, w.plan.charged || w.plan.split
 		f.frame = frameBytes(w.m, i, len(w.body.instrs))
 	}
 	w.takenByModule()

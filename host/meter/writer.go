@@ -110,11 +110,16 @@ func (w *writer) instructions(from, to int32, wrapped bool) {
 			}
 			if w.cycleAt(b.parents[i]) {
 				w.flush(in.End)
-				i = w.cycle(wrapped) - 1
+				i = w.cycle(i, wrapped) - 1
 				w.copied = b.instrs[i+1].Start
+			} else {
+				w.split(i)
 			}
 		case module.OpBr, module.OpBrIf:
 			w.branch(i)
+			w.split(i)
+		case module.OpElse:
+			w.split(i)
 		case module.OpBrTable:
 			w.table(i)
 		case module.OpReturn:
@@ -132,6 +137,7 @@ func (w *writer) instructions(from, to int32, wrapped bool) {
 func (w *writer) open(i int32) {
 	w.at[i] = int32(w.depth)
 	w.depth++
+	w.split(i)
 	weight := w.plan.charges[i]
 	if weight == 0 {
 		return
@@ -141,6 +147,16 @@ func (w *writer) open(i int32) {
 		w.charge(weight)
 	} else {
 		w.chargeHeader(weight)
+	}
+}
+
+// split charges behind instruction i if a region begins there.
+func (w *writer) split(i int32) {
+	if weight := w.plan.splits[i]; weight > 0 {
+		if end := w.body.instrs[i].End; w.copied < end {
+			w.flush(end)
+		}
+		w.chargeOnly(weight)
 	}
 }
 
@@ -232,7 +248,7 @@ func (w *writer) cycleAt(block int32) bool {
 
 // cycle writes the next cycle of the dispatch loop as a loop, in the place of its first segment. It returns the
 // instruction behind that segment.
-func (w *writer) cycle(wrapped bool) int32 {
+func (w *writer) cycle(at int32, wrapped bool) int32 {
 	b := &w.body
 	c := b.dispatch.cycles[w.next]
 	w.next--
@@ -241,6 +257,7 @@ func (w *writer) cycle(wrapped bool) int32 {
 	w.begin(module.OpLoop)
 	w.copying, w.copyLoop = blocks[c.first], int32(w.depth)
 	w.depth++
+	w.split(at)
 	// The blocks of the other segments are open around the loop, too: branches within it name the inner ones.
 	around := make([]int32, 0, c.last-c.first)
 	for s := c.last; s > c.first; s-- {
@@ -257,6 +274,9 @@ func (w *writer) cycle(wrapped bool) int32 {
 		}
 		from, to := b.segment(s)
 		w.copied = b.instrs[from].Start
+		if s > c.first {
+			w.split(from - 1)
+		}
 		w.instructions(from, to, wrapped)
 		w.flush(b.instrs[to].Start)
 		if s == c.last && s+1 < len(blocks) {
