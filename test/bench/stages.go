@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -17,6 +18,11 @@ type stage struct {
 
 var budget = []stage{
 	{"file source, split lines", "./internal/connector/file", "BenchmarkSourceLines", 60},
+	{"into and out of a guest, batch of 1,024, metered", "./host", "BenchmarkBatch/same", 25},
+	{"partition by key into 4 channels", "./taskmanager", "BenchmarkPartition/4", 40},
+	{"local channel", "./taskmanager/exchange", "BenchmarkChannel/local", 10},
+	{"QUIC channel, both ends", "./taskmanager/exchange", "BenchmarkChannel/quic", 600},
+	{"keyed tumbling-window count, 100,000 keys", "./taskmanager/operator", "BenchmarkCount/one-window", 150},
 }
 
 var figure = regexp.MustCompile(`(?m)^Benchmark\S+\s.*?([0-9.]+) ns/record`)
@@ -27,7 +33,7 @@ func stages(w *tabwriter.Writer, _ string) error {
 	fmt.Fprintln(w, "STAGE, 100-byte records, one core\tns/record\tbudget\tof budget\tallocations a run")
 	for _, s := range budget {
 		var out bytes.Buffer
-		if _, _, _, err := child(&out, "go", "test", "-run", "^$", "-bench", "^"+s.benchmark+"$", "-benchmem", "-count", "1", s.pkg); err != nil {
+		if _, _, _, err := child(&out, "go", "test", "-run", "^$", "-bench", "^"+strings.ReplaceAll(s.benchmark, "/", "$/^")+"$", "-benchmem", "-count", "1", s.pkg); err != nil {
 			return err
 		}
 		m := figure.FindStringSubmatch(out.String())
