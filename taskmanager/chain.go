@@ -249,6 +249,18 @@ func (c *chain) advance() (more bool, err error) {
 	return false, nil
 }
 
+// passed is the watermark behind the whole chain: the smallest of its outputs.
+func (c *chain) passed() int64 {
+	if len(c.edges) == 0 {
+		return c.watermark
+	}
+	least := abi.MaxTime
+	for _, e := range c.edges {
+		least = min(least, e.seen)
+	}
+	return least
+}
+
 // flush sends what the edges have collected.
 func (c *chain) flush() {
 	for _, e := range c.edges {

@@ -68,6 +68,9 @@ func guestFailure(operator string, e *host.Error, record string, data []byte) *w
 	if e.GuestTrace != "" {
 		f.Stack = strings.TrimRight(e.GuestTrace, "\n")
 	}
+	if e.Output != "" { // where many languages write why they end
+		f.Stack = strings.TrimRight(strings.TrimRight(e.Output, "\n")+"\n"+f.Stack, "\n")
+	}
 	var s strings.Builder
 	fmt.Fprintf(&s, "operator %q: ", operator)
 	if e.Kind == host.KindFailed {

@@ -54,7 +54,7 @@ func (in *sourceInput) next(ctx context.Context, now time.Time) (bool, time.Time
 		if err != nil {
 			return false, time.Time{}, inOperator(in.operator.Name, wire.KindIO, fmt.Errorf("close %s: %w", in.batch.from, err))
 		}
-	case in.builder.Len() == 0 && p.Read == 0:
+	case in.builder.Len() == 0 && p.Wake.After(now):
 		return true, p.Wake, nil
 	}
 	return false, time.Time{}, nil

@@ -86,7 +86,7 @@ func (l *loop) turn(ctx context.Context) (done bool, err error) {
 		return false, nil
 	}
 	l.firing, err = l.chain.advance()
-	l.metrics.watermark.Store(l.chain.watermark)
+	l.metrics.watermark.Store(l.chain.passed())
 	return false, err
 }
 

@@ -25,7 +25,7 @@ func (tm *TaskManager) Run(ctx context.Context, jm JobManager) error {
 	reports.Go(func() { tm.runReports(ctx) })
 	defer reports.Wait()
 	defer end() // also when it returns an error
-	defer tm.stop()
+	defer tm.close()
 	for {
 		registered, err := tm.register(ctx)
 		if err != nil {
@@ -41,6 +41,15 @@ func (tm *TaskManager) Run(ctx context.Context, jm JobManager) error {
 		tm.config.Log.Warn("lost the JobManager; all tasks end", "epoch", registered.Epoch, "cause", err)
 		tm.stop()
 	}
+}
+
+// close ends all tasks and waits for what they have begun.
+func (tm *TaskManager) close() {
+	tm.mu.Lock()
+	tm.closed = true
+	tm.mu.Unlock()
+	tm.stop()
+	tm.loads.Wait()
 }
 
 func (tm *TaskManager) register(ctx context.Context) (*wire.Registered, error) {

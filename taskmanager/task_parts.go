@@ -94,9 +94,7 @@ func (t *task) header() abi.CallHeader {
 
 // instantiate starts a guest of a module, which is fetched and compiled first if this process has not got it.
 func (tm *TaskManager) instantiate(ctx context.Context, t *task, m graph.Module, g *guest) (sandbox, error) {
-	mod, err := tm.config.Engine.Load(ctx, string(m.Metered), func(ctx context.Context) ([]byte, error) {
-		return fetch(ctx, t.attempt.jm, m.Metered)
-	})
+	mod, err := tm.load(ctx, t.attempt.jm, m.Metered)
 	if err != nil {
 		return nil, err
 	}
@@ -112,6 +110,28 @@ func (tm *TaskManager) instantiate(ctx context.Context, t *task, m graph.Module,
 		return nil, err
 	}
 	return i, nil
+}
+
+// load returns a module of this process. Compiling takes seconds and cannot be stopped, but a cancelled task need not
+// wait for it: the module is there for the next one then.
+func (tm *TaskManager) load(ctx context.Context, jm JobManager, metered graph.ModuleID) (*host.Module, error) {
+	type answer struct {
+		module *host.Module
+		err    error
+	}
+	loaded := make(chan answer, 1)
+	tm.loads.Go(func() {
+		m, err := tm.config.Engine.Load(ctx, string(metered), func(ctx context.Context) ([]byte, error) {
+			return fetch(ctx, jm, metered)
+		})
+		loaded <- answer{m, err}
+	})
+	select {
+	case a := <-loaded:
+		return a.module, a.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // fetch asks the JobManager for the bytes of a module. That it does not answer says nothing about the module.

@@ -51,13 +51,15 @@ type TaskManager struct {
 	config   Config
 	start    func(ctx context.Context, t *task, m graph.Module, g *guest) (sandbox, error) // a guest's instance
 	reporter *reporter
+	loads    sync.WaitGroup // modules that are being loaded, be it for tasks that are no more
 
-	mu    sync.Mutex // guards what follows
-	jm    JobManager // nil before Run
-	epoch graph.Epoch
-	jobs  map[graph.JobID]*job
-	live  map[*attempt]struct{} // that have tasks
-	slots slots
+	mu     sync.Mutex // guards what follows
+	jm     JobManager // nil before Run
+	closed bool       // Run ends
+	epoch  graph.Epoch
+	jobs   map[graph.JobID]*job
+	live   map[*attempt]struct{} // that have tasks
+	slots  slots
 }
 
 // New returns a TaskManager that runs nothing yet. The engine and the network stay the caller's to close, after Run has
@@ -171,8 +173,8 @@ func (tm *TaskManager) forgetJobs() {
 func (tm *TaskManager) Deploy(_ context.Context, d *wire.Deploy) error {
 	tm.mu.Lock()
 	defer tm.mu.Unlock()
-	if tm.jm == nil {
-		return refuse(wire.KindInternal, "deploy job %s: the TaskManager has not started", d.Job)
+	if tm.jm == nil || tm.closed {
+		return refuse(wire.KindTaskManagerLost, "deploy job %s: the TaskManager does not run", d.Job)
 	}
 	if err := tm.adoptLocked(d.Epoch); err != nil {
 		return err
