@@ -32,6 +32,8 @@ func rate(perSecond float64) string {
 // seconds writes a short duration: 0.4 s, 12 s, 3m 20s.
 func seconds(d time.Duration) string {
 	switch {
+	case d < 100*time.Millisecond:
+		return fmt.Sprintf("%.3f s", d.Seconds())
 	case d < 10*time.Second:
 		return fmt.Sprintf("%.1f s", d.Seconds())
 	case d < time.Minute:

@@ -8,12 +8,17 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
+
+// repeatedSignal is how long after the first signal further ones still mean the same.
+const repeatedSignal = 500 * time.Millisecond
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first signal ends the context, so that commands stop cleanly; a second one kills the process.
-	unhook := context.AfterFunc(ctx, stop)
+	// The first signal ends the context, so that commands stop cleanly. A later one kills the process: but not one that
+	// comes with the first, as when a shell signals a process and its group.
+	unhook := context.AfterFunc(ctx, func() { time.AfterFunc(repeatedSignal, stop) })
 	a := &app{out: os.Stdout, err: os.Stderr, environ: os.Environ()}
 	status := a.run(ctx, os.Args[1:])
 	unhook()

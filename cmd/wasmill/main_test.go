@@ -1,10 +1,15 @@
 package main
 
 import (
+	"context"
+	"net"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
@@ -29,11 +34,85 @@ func TestCommandLine(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("REPO", root)
 			e.Setenv("XDG_CACHE_HOME", cache) // modules are compiled once for all tests
+			e.Setenv("GUESTS", filepath.Join(root, "test/guests"))
+			e.Setenv("MOBY", filepath.Join(root, "examples/data/moby-dick.txt"))
+			e.Defer(func() { stopClusters(t, e.WorkDir) })
 			return nil
 		},
 		RequireExplicitExec: true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"status": status},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"status": status, "until": until, "capture": capture, "occupy": occupy, "binary": binary,
+		},
 	})
+}
+
+// stopClusters ends what a script that failed has left running.
+func stopClusters(t *testing.T, dir string) {
+	pids, err := filepath.Glob(filepath.Join(dir, "*", "*.pid"))
+	if err != nil {
+		t.Error(err)
+	}
+	for _, path := range pids {
+		p := process{filepath.Dir(path), strings.TrimSuffix(filepath.Base(path), ".pid")}
+		if _, err := stop(context.Background(), []process{p}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// until repeats a command until its output matches: until REGEXP COMMAND ARGS...
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until REGEXP COMMAND ARGS...")
+	}
+	want := regexp.MustCompile(args[0])
+	limit := time.NewTimer(30 * time.Second)
+	defer limit.Stop()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if err := ts.Exec(args[1], args[2:]...); err == nil && want.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		select {
+		case <-limit.C:
+			ts.Fatalf("%s is not in what %s prints", args[0], strings.Join(args[1:], " "))
+		case <-tick.C:
+		}
+	}
+}
+
+// capture sets a variable to what a group matches in the output of the last command: capture NAME stdout REGEXP
+func capture(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: capture NAME stdout|stderr REGEXP")
+	}
+	found := regexp.MustCompile(args[2]).FindStringSubmatch(ts.ReadFile(args[1]))
+	if len(found) != 2 {
+		ts.Fatalf("%s does not match %s with one group", args[1], args[2])
+	}
+	ts.Setenv(args[0], found[1])
+}
+
+// occupy takes a free port until the script ends: occupy NAME
+func occupy(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: occupy NAME")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() { l.Close() })
+	ts.Setenv(args[0], strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+}
+
+// binary writes a file of the bytes that a Go string says: binary FILE STRING
+func binary(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: binary FILE STRING")
+	}
+	text, err := strconv.Unquote(`"` + args[1] + `"`)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
 }
 
 // status runs a command and wants the exit status that comes first: status 2 wasmill run. Its output can be matched by

@@ -47,9 +47,7 @@ func (p *progress) show(j *api.Job) {
 		if j.State == api.JobRunning {
 			p.begun = time.Now()
 		}
-		if !j.State.Terminal() {
-			p.stateLine(j)
-		}
+		p.stateLine(j)
 	}
 	switch {
 	case p.bars != nil && j.State == api.JobRunning:
@@ -60,7 +58,7 @@ func (p *progress) show(j *api.Job) {
 	}
 }
 
-// stateLine says where the job is in its life, and after a failure why.
+// stateLine says where the job is in its life, where that is of interest, and after a failure why.
 func (p *progress) stateLine(j *api.Job) {
 	p.endBar()
 	line := fmt.Sprintf("%s  %s  %s", j.Name, j.ID, j.State)
@@ -70,7 +68,9 @@ func (p *progress) stateLine(j *api.Job) {
 	case j.State == api.JobCreated && j.Failure != nil:
 		line += "  " + j.Failure.Message
 	case j.State == api.JobRestarting && j.Failure != nil:
-		line += fmt.Sprintf(" (%d)\n  cause: %s", j.Restarts, j.Failure.Message)
+		line += fmt.Sprintf(" (%d)\n  cause: %s", j.Restarts+1, j.Failure.Message)
+	case j.State != api.JobCancelling:
+		return
 	}
 	p.note("%s", line)
 }

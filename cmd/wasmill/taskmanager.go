@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -118,15 +119,21 @@ type registrar struct {
 	said string // the last error that was logged; used by the goroutine that registers
 }
 
+// registerPatience is how long nothing is said about a JobManager that does not answer.
+const registerPatience = 2 * time.Second
+
 func (r *registrar) Register(ctx context.Context, m *wire.Register) (*wire.Registered, error) {
+	slow := time.AfterFunc(registerPatience, func() { r.log.Info("waiting for the JobManager to answer") })
+	defer slow.Stop()
 	registered, err := r.JobManager.Register(ctx, m)
 	if err == nil {
 		r.said = ""
 		return registered, nil
 	}
 	var certificate *tls.CertificateVerificationError
-	if errors.As(err, &certificate) {
-		return nil, &wire.Failure{Kind: wire.KindInput, Message: err.Error(), Hint: hintOf(err)}
+	var network *transport.Error
+	if errors.As(err, &certificate) && errors.As(err, &network) {
+		return nil, &wire.Failure{Kind: wire.KindInput, Message: network.Problem, Hint: network.Hint}
 	}
 	if err.Error() != r.said && ctx.Err() == nil {
 		r.said = err.Error()
