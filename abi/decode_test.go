@@ -23,6 +23,7 @@ func TestDecodersNameTheFault(t *testing.T) {
 	params := func(p []byte) error { _, err := ParseParams(p); return err }
 	failure := func(p []byte) error { _, err := ParseFailure(p); return err }
 	entry := func(p []byte) error { _, _, err := NextReplyEntry(p); return err }
+	state := func(p []byte) error { _, err := ParseStateRequests(nil, p); return err }
 	action := func(p []byte) error { _, _, err := NextAction(p[16:40]); return err }
 	for _, c := range []struct {
 		name   string
@@ -58,10 +59,14 @@ func TestDecodersNameTheFault(t *testing.T) {
 		{"params", params, put32(8, 1<<31), "params[0]: name of 2147483648 and value of 6 bytes in 64"},
 		{"failure", failure, cut(15), "failure: 15 bytes (expected >= 16)"},
 		{"failure", failure, put32(8, 90), "failure: message of 90 and trace of 16 bytes in 48"},
+		{"state-put", state, cut(7), "state: 7 bytes (expected >= 8)"},
+		{"state-put", state, put32(0, 3), "state.requests[2]: 0 bytes (expected >= 32)"},
+		{"state-put", state, put32(0, 1), "state: 32 bytes behind the last request"},
+		{"state-put", state, put32(36, 1<<31), "state.requests[0].size: 48 (key of 5, value of 2147483648 bytes, 80 left)"},
 		{"reply", entry, cut(15), "reply: 15 bytes (expected >= 16)"},
 		{"reply", entry, put32(0, 44), "reply.size: 44 (expected 16 <= size <= 128, a multiple of 8)"},
 		{"reply", action, put32(16, 32), "reply action.size: 32 (expected 16 <= size <= 24, a multiple of 8)"},
-		{"reply", action, put32(20, 5), "reply action.op: 5 (expected 1 <= op <= 4)"},
+		{"reply", action, put32(20, 10), "reply action.op: 10 (expected 1 <= op <= 9)"},
 		{"reply", action, put32(24, 9), "reply action.length: 9 in 24 bytes"},
 	} {
 		if got := message(c.decode(c.edit(golden(t, c.name)))); got != c.want {

@@ -120,6 +120,20 @@ func FuzzFailure(f *testing.F) {
 	})
 }
 
+func FuzzStateRequests(f *testing.F) {
+	seeds(f, "state")
+	f.Fuzz(func(t *testing.T, p []byte) {
+		requests, err := ParseStateRequests(nil, p)
+		if err != nil {
+			return
+		}
+		again, err := ParseStateRequests(nil, AppendStateRequests(nil, requests))
+		if err != nil || !reflect.DeepEqual(requests, again) {
+			t.Errorf("%+v written again as %+v, %v", requests, again, err)
+		}
+	})
+}
+
 func FuzzReply(f *testing.F) {
 	seeds(f, "reply")
 	f.Fuzz(func(t *testing.T, p []byte) {

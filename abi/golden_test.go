@@ -157,6 +157,40 @@ func TestGoldenReply(t *testing.T) {
 	}
 }
 
+func TestGoldenReplyValues(t *testing.T) {
+	entry, rest, err := NextReplyEntry(golden(t, "reply-values"))
+	if err != nil || len(rest) != 0 {
+		t.Fatalf("%d bytes left, %v", len(rest), err)
+	}
+	gaps := AppendI64Key(AppendI64Key(nil, 1000), 30000)
+	request := append([]byte{1, 0, 0, 0, 0xf4, 1, 0, 0, 5, 0, 0, 0, 14, 0, 0, 0}, `rates{"from":"CHF"}`...)
+	want := []Action{
+		{Op: ActionTrigger, Value: []byte{byte(TriggerContinue), byte(TriggerFire), byte(TriggerFireAndPurge)}},
+		{Op: ActionKeep, Value: []byte{1<<0 | 1<<2}}, {Op: ActionGap, Value: gaps},
+		{Op: ActionPartition, Value: []byte{3, 0, 0, 0, 0, 0, 0, 0}}, {Op: ActionRequest, Value: request},
+	}
+	if got := actions(t, entry); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestGoldenState(t *testing.T) {
+	for name, want := range map[string][]StateRequest{
+		"state-put":  {{Group: 3, State: 1, Key: []byte("whale"), Value: []byte("1685")}, {Group: None, Key: []byte{}, Value: []byte{}}},
+		"state-scan": {{Group: 3, State: 1, Limit: 2, Cursor: 7, Key: []byte{}, Value: []byte{}}},
+	} {
+		same(t, name, AppendStateRequests(nil, want))
+		if got, err := ParseStateRequests(nil, golden(t, name)); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	same(t, "state-answer", AppendStateAnswers(nil, []StateAnswer{
+		{More: true, Cursor: 9, Keys: [][]byte{[]byte("sea"), []byte("whale")}, Values: [][]byte{[]byte("blue"), []byte("white")}},
+		{},
+		{Timestamps: []int64{1001, 1002}, Values: [][]byte{[]byte("a"), nil}},
+	}))
+}
+
 func actions(t *testing.T, e ReplyEntry) (all []Action) {
 	t.Helper()
 	p := e.Actions

@@ -38,7 +38,7 @@ const (
 	ListInput1       ListTag = 1 // records of input 1
 	ListAccumulators ListTag = 2 // at most one for accumulate and result, any number for merge
 	ListAnswers      ListTag = 3 // answers to requests
-	ListState        ListTag = 4 // a prefetched value state: zero or one element, Index names the state
+	ListState        ListTag = 4 // a prefetched value state: zero or one element, index is its position in Function.States
 )
 
 // A reply to a keyed call is a list of entries, one or none a group, in the order of the groups:
@@ -48,7 +48,8 @@ const (
 //	0 u32 size, padding included   4 u16 op (see ActionOp)   6 u16 state index, or clock (0 event, 1 processing time)
 //	8 i64 time of a timer, or u32 value length and u32 zero     16 value bytes, padded to 8
 //
-// For accumulate, merge and create the new accumulator is ActionPut with state index 0.
+// For accumulate, merge and create the new accumulator is ActionPut with state index 0. Trigger, evict, gap, partition
+// and request answer by the actions of these names; README.md has the bytes of their values.
 const (
 	ReplyEntryBytes  = 16
 	ReplyActionBytes = 16
@@ -62,6 +63,21 @@ const (
 	ActionClear       ActionOp = 2
 	ActionSetTimer    ActionOp = 3
 	ActionDeleteTimer ActionOp = 4
+	ActionTrigger     ActionOp = 5 // u8 a record, or one for a due timer, see TriggerDecision
+	ActionKeep        ActionOp = 6 // bitmap, bit i%8 of byte i/8 set: element i stays in the window
+	ActionGap         ActionOp = 7 // i64 a record, milliseconds: its session gap
+	ActionPartition   ActionOp = 8 // u32 a record: the receiving subtask
+	ActionRequest     ActionOp = 9 // one request to the outside
+)
+
+// TriggerDecision is what a custom trigger answers for a record or timer. The list only grows.
+type TriggerDecision uint8
+
+const (
+	TriggerContinue     TriggerDecision = 0
+	TriggerFire         TriggerDecision = 1 // emit the window's result, keep its contents
+	TriggerPurge        TriggerDecision = 2 // drop the window's contents
+	TriggerFireAndPurge TriggerDecision = 3
 )
 
 // GroupsWriter encodes the groups of a keyed call into a slice that it keeps between calls.
@@ -164,7 +180,7 @@ type Action struct {
 	Op    ActionOp
 	Index uint16 // state index, or the timer's clock
 	Time  int64  // of a timer
-	Value []byte // of a put
+	Value []byte // of every op that is neither clear nor a timer's
 }
 
 // NextReplyEntry reads the first entry of p and returns it with the bytes behind it.
@@ -192,7 +208,7 @@ func NextAction(p []byte) (Action, []byte, error) {
 	}
 	a := Action{Op: ActionOp(le.Uint16(p[4:])), Index: le.Uint16(p[6:])}
 	switch a.Op {
-	case ActionPut:
+	case ActionPut, ActionTrigger, ActionKeep, ActionGap, ActionPartition, ActionRequest:
 		n := int(le.Uint32(p[8:]))
 		if n > size || pad8(ReplyActionBytes+n) != size {
 			return Action{}, nil, fmt.Errorf("reply action.length: %d in %d bytes", n, size)
@@ -202,7 +218,7 @@ func NextAction(p []byte) (Action, []byte, error) {
 	case ActionSetTimer, ActionDeleteTimer:
 		a.Time = int64(le.Uint64(p[8:]))
 	default:
-		return Action{}, nil, fmt.Errorf("reply action.op: %d (expected 1 <= op <= %d)", a.Op, ActionDeleteTimer)
+		return Action{}, nil, fmt.Errorf("reply action.op: %d (expected 1 <= op <= %d)", a.Op, ActionRequest)
 	}
 	return a, p[size:], nil
 }

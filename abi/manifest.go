@@ -32,6 +32,12 @@ const (
 	FunctionReduce    FunctionKind = "reduce"    // verbs accumulate, merge; the accumulator is a value; result if Result
 	FunctionAggregate FunctionKind = "aggregate" // verbs accumulate, merge, result
 	FunctionProcess   FunctionKind = "process"   // verbs process, timer
+	FunctionJoin      FunctionKind = "join"      // verb join, of two inputs
+	FunctionTrigger   FunctionKind = "trigger"   // verb trigger: when a window fires
+	FunctionEvict     FunctionKind = "evict"     // verb evict: what of a window is left out of its result
+	FunctionGap       FunctionKind = "gap"       // verb gap: the session gap of each record
+	FunctionPartition FunctionKind = "partition" // verb partition: the receiving subtask of each record
+	FunctionRequest   FunctionKind = "request"   // verbs request, response
 )
 
 // Function is one elementary function of the module. ID is its index in Manifest.Functions; Name is unique in the
