@@ -31,6 +31,7 @@ type cluster struct {
 	blobs *MemoryBlobs
 	jm    *JobManager
 	tms   []*fakeTM
+	now   func() time.Time // nil: the bubble's
 	log   lockedBuffer
 }
 
@@ -69,9 +70,9 @@ func (c *cluster) start() {
 	c.t.Helper()
 	jm, err := New(Config{
 		Meta: c.meta, Blobs: c.blobs, Inspect: inspectFake, Describe: describeFake, Connectors: fakeConnectors, Version: "test",
-		UploadLimit: 1000,
-		Dial:        func(r wire.Register) (TaskManager, error) { return c.tm(r.TaskManager), nil },
-		Log:         slog.New(slog.NewTextHandler(&c.log, nil)),
+		UploadLimit: 1000, Now: c.now,
+		Dial: func(r wire.Register) (TaskManager, error) { return c.tm(r.TaskManager), nil },
+		Log:  slog.New(slog.NewTextHandler(&c.log, nil)),
 	})
 	if err != nil {
 		c.t.Fatal(err)

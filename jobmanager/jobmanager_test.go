@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -405,5 +406,21 @@ func TestRegistrationIsChecked(t *testing.T) {
 				t.Errorf("%+v was taken", m)
 			}
 		}
+	})
+}
+
+// A JobManager that was paused could not take heartbeats: that is not the TaskManagers' fault.
+func TestPauseOfTheJobManagerLosesNobody(t *testing.T) {
+	onFakeTime(t, func(t *testing.T, c *cluster) {
+		var paused atomic.Int64
+		c.jm.Close()
+		c.now = func() time.Time { return time.Now().Add(time.Duration(paused.Load())) }
+		c.start()
+		c.add("a", 1)
+		job := c.submit(1)
+		c.after(1200 * time.Millisecond)
+		paused.Store(int64(time.Minute))
+		c.after(5 * time.Second)
+		c.expect(job.ID, api.JobRunning, "")
 	})
 }
