@@ -131,7 +131,7 @@ func checkParams(declared []abi.Param, given map[string]string) error {
 	for _, p := range declared {
 		if _, ok := given[p.Name]; !ok && p.Required {
 			return api.Errorf(api.KindInvalid, "parameter %q is missing (given: %s)", p.Name, listed(slices.Sorted(maps.Keys(given)))).
-				WithHint("--param %s=%s", p.Name, "VALUE")
+				WithHint("--param %s=VALUE", p.Name)
 		}
 	}
 	return nil
