@@ -120,10 +120,16 @@ type Cluster struct {
 	t        testing.TB
 }
 
-// Cluster starts a cluster with `cluster start`; the test's end stops it and, if the test failed, shows its logs.
+// Cluster starts a cluster in a directory of its own.
 func (w Wasmill) Cluster(t testing.TB, args ...string) *Cluster {
 	t.Helper()
-	c := &Cluster{Dir: t.TempDir(), wasmill: w, t: t}
+	return w.ClusterIn(t, t.TempDir(), args...)
+}
+
+// ClusterIn starts a cluster with `cluster start`; the test's end stops it and, if the test failed, shows its logs.
+func (w Wasmill) ClusterIn(t testing.TB, dir string, args ...string) *Cluster {
+	t.Helper()
+	c := &Cluster{Dir: dir, wasmill: w, t: t}
 	t.Cleanup(func() {
 		w.Run(t, "cluster", "stop", "--dir", c.Dir)
 		if t.Failed() {
