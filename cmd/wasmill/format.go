@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,12 +23,14 @@ func size(n int64) string {
 	return strings.Replace(humanize.Bytes(uint64(n)), "kB", "KB", 1)
 }
 
-// rate writes a number a second: 3.1 M.
+// rate writes a number a second in three digits: 3.10 M, 291 k.
 func rate(perSecond float64) string {
-	if perSecond < 1000 {
-		return fmt.Sprintf("%.0f", perSecond)
+	value, unit := humanize.ComputeSI(perSecond)
+	digits := 0
+	if unit != "" {
+		digits = max(0, 2-int(math.Log10(value)))
 	}
-	return strings.TrimSpace(humanize.SIWithDigits(perSecond, 2, ""))
+	return strings.TrimSpace(strconv.FormatFloat(value, 'f', digits, 64) + " " + unit)
 }
 
 // seconds writes a short duration: 0.4 s, 12 s, 3m 20s.

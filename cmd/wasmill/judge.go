@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"runtime/debug"
 
 	"github.com/wasmill/wasmill/host"
 	"github.com/wasmill/wasmill/host/module"
@@ -13,6 +14,7 @@ import (
 
 // inspect is what the JobManager judges uploads with.
 func (e engine) inspect(ctx context.Context, wasm []byte) (*jobmanager.Inspection, error) {
+	defer debug.FreeOSMemory() // compiling takes a hundred times the module's size, and there may be no upload after this one
 	found, err := e.Inspect(ctx, wasm, nil)
 	if err != nil {
 		return nil, forUser(err)

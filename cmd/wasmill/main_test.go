@@ -33,7 +33,8 @@ func TestCommandLine(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("REPO", root)
-			e.Setenv("XDG_CACHE_HOME", cache) // modules are compiled once for all tests
+			e.Setenv("XDG_CACHE_HOME", cache)       // modules are compiled once for all tests
+			e.Setenv("GORACE", "atexit_sleep_ms=0") // a race detector that waits a second at each exit finds no more
 			e.Setenv("GUESTS", filepath.Join(root, "test/guests"))
 			e.Setenv("MOBY", filepath.Join(root, "examples/data/moby-dick.txt"))
 			e.Defer(func() { stopClusters(t, e.WorkDir) })

@@ -113,7 +113,7 @@ func (p *progress) newBar(j *api.Job) *mpb.Bar {
 		return p.label
 	})
 	if j.Progress.InputTotal == 0 {
-		return p.bars.AddSpinner(0, mpb.PrependDecorators(decor.Name(j.Name+" ")), mpb.AppendDecorators(label))
+		return p.bars.AddSpinner(0, mpb.BarWidth(2), mpb.PrependDecorators(decor.Name(j.Name+" ")), mpb.AppendDecorators(label))
 	}
 	style := mpb.BarStyle().Lbound("").Rbound("").Filler("━").Tip("━").Padding("─")
 	return p.bars.New(j.Progress.InputTotal, style,
