@@ -31,7 +31,7 @@ const (
 	waiting   phase = iota // for slots
 	deploying              // tasks are starting
 	running                // every task runs or has finished
-	finishing              // every task has finished: the end is decided, then committed
+	finishing              // every task has finished: the end is decided and stored, then committed
 	stopping               // the attempt's tasks are being ended
 	cleaning               // what the attempts left behind is being removed
 	delaying               // for the time of the next attempt
@@ -519,6 +519,9 @@ func (m *jobFSM) state() api.JobState {
 	case running:
 		return api.JobRunning
 	case finishing:
+		if !m.decided { // a client that reads FINISHING may rely on it
+			return api.JobRunning
+		}
 		return api.JobFinishing
 	case delaying:
 		return api.JobRestarting

@@ -288,6 +288,16 @@ func (c *chain) broken() error {
 	return nil
 }
 
+// delivered says whether the receivers have all that was sent, its end included.
+func (c *chain) delivered() bool {
+	for _, e := range c.edges {
+		if !e.delivered() {
+			return false
+		}
+	}
+	return true
+}
+
 // ready is when the sinks take more.
 func (c *chain) ready() time.Time {
 	var at time.Time

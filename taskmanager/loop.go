@@ -110,7 +110,8 @@ func (l *loop) cause(ctx context.Context, err error) error {
 	return err
 }
 
-// end follows the last record and watermark.
+// end follows the last record and watermark. It returns when the receivers have everything: until then a channel can
+// break, and who reports that it has finished is not asked again.
 func (l *loop) end(ctx context.Context) ([]connector.Committable, error) {
 	var prepared []connector.Committable
 	for _, s := range l.chain.sinks {
@@ -125,6 +126,15 @@ func (l *loop) end(ctx context.Context) ([]connector.Committable, error) {
 	}
 	l.metrics.watermark.Store(abi.MaxTime)
 	l.account(time.Now())
+	for !l.chain.delivered() {
+		if err := l.chain.broken(); err != nil {
+			return nil, l.cause(ctx, channelFailure(err))
+		}
+		l.wait(ctx, time.Time{}, nil)
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+	}
 	return prepared, nil
 }
 

@@ -181,6 +181,16 @@ func (e *edge) broken() error {
 	return nil
 }
 
+// delivered says whether every receiver has all that was sent to it, END included.
+func (e *edge) delivered() bool {
+	for _, s := range e.senders {
+		if !s.Delivered() {
+			return false
+		}
+	}
+	return true
+}
+
 func (e *edge) close() {
 	for _, s := range e.senders {
 		s.Close()

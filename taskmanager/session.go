@@ -74,6 +74,9 @@ func (tm *TaskManager) register(ctx context.Context) (*wire.Registered, error) {
 	return registered, nil
 }
 
+// heartbeatTries is how many heartbeats in a row must go unanswered: one lost answer does not end every task.
+const heartbeatTries = 3
+
 // runSession sends heartbeats until the JobManager is lost; the error says how.
 func (tm *TaskManager) runSession(ctx context.Context, r *wire.Registered) error {
 	ctx, lose := context.WithCancelCause(ctx)
@@ -93,7 +96,7 @@ func (tm *TaskManager) runSession(ctx context.Context, r *wire.Registered) error
 			return context.Cause(ctx)
 		case <-tick.C:
 		}
-		try, cancel := context.WithDeadline(ctx, answered.Add(r.Timeout))
+		try, cancel := context.WithTimeout(ctx, max(r.Timeout/heartbeatTries, time.Millisecond))
 		err := tm.jm.Heartbeat(try, tm.heartbeat(r))
 		cancel()
 		switch {

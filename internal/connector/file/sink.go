@@ -110,7 +110,7 @@ func unwritable(dir string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrExist):
 		return &connector.Error{Op: opSink, Err: fmt.Errorf("output directory %s: another sink of this job writes there", dir), Hint: "give each sink a directory of its own"}
-	case errors.Is(err, fs.ErrPermission), strings.Contains(cause.Error(), "not a directory"), strings.Contains(cause.Error(), "read-only"):
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrNotExist), strings.Contains(cause.Error(), "not a directory"), strings.Contains(cause.Error(), "read-only"):
 		return &connector.Error{Op: opSink, Err: fmt.Errorf("output directory %s is not writable: %w", dir, cause)}
 	}
 	return fmt.Errorf("file sink: open output in %s: %w", dir, cause)
