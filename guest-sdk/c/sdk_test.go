@@ -1,3 +1,5 @@
+// Package c_test holds the C SDK against the sandbox: the word count and the guests of test/guests run in it, metered. It knows
+// nothing of clusters.
 package c_test
 
 import (
