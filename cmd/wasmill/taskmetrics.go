@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"regexp"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -10,17 +11,21 @@ import (
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/taskmanager"
+	"github.com/wasmill/wasmill/taskmanager/exchange"
 )
 
 // taskMetricsHandler serves what the tasks of a TaskManager do, and the figures of its process, for Prometheus.
-func taskMetricsHandler(tm *taskmanager.TaskManager, slots int) http.Handler {
+func taskMetricsHandler(tm *taskmanager.TaskManager, network *exchange.Network, slots int) http.Handler {
 	r := prometheus.NewRegistry()
-	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		&taskCollector{tm, slots})
+	r.MustRegister(collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(gcPauses)), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		&taskCollector{tm, slots}, &channelCollector{network})
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(r, promhttp.HandlerOpts{}))
 	return mux
 }
+
+// gcPauses is how long the garbage collector has stopped the process, guests included: what metering is there to bound.
+var gcPauses = collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile(`^/sched/pauses/total/gc:seconds$`)}
 
 // taskCollector asks the TaskManager at every scrape; figures of a task are those of its attempt.
 type taskCollector struct {
@@ -84,5 +89,51 @@ func (c *taskCollector) Collect(out chan<- prometheus.Metric) {
 		if f.Watermark != abi.MinTime && f.Watermark != abi.MaxTime {
 			out <- prometheus.MustNewConstMetric(descWatermark, prometheus.GaugeValue, float64(f.Watermark), labels...)
 		}
+	}
+}
+
+// channelCollector serves what the channels to and from other TaskManagers carry.
+type channelCollector struct{ network *exchange.Network }
+
+// channelFigure is one row of the figures of the channels.
+type channelFigure struct {
+	desc  *prometheus.Desc
+	kind  prometheus.ValueType
+	value func(*exchange.Stats) float64
+}
+
+var channelFigures = []channelFigure{
+	{newChannelDesc("sent_batches_total", "Batches sent to other TaskManagers."), prometheus.CounterValue,
+		func(s *exchange.Stats) float64 { return float64(s.BatchesOut) }},
+	{newChannelDesc("sent_bytes_total", "Bytes sent to other TaskManagers."), prometheus.CounterValue,
+		func(s *exchange.Stats) float64 { return float64(s.BytesOut) }},
+	{newChannelDesc("received_batches_total", "Batches received from other TaskManagers."), prometheus.CounterValue,
+		func(s *exchange.Stats) float64 { return float64(s.BatchesIn) }},
+	{newChannelDesc("received_bytes_total", "Bytes received from other TaskManagers."), prometheus.CounterValue,
+		func(s *exchange.Stats) float64 { return float64(s.BytesIn) }},
+	{newChannelDesc("stale_total", "Channels refused because their attempt was over."), prometheus.CounterValue,
+		func(s *exchange.Stats) float64 { return float64(s.Stale) }},
+	{newChannelDesc("incoming", "Channels from other TaskManagers that are being read."), prometheus.GaugeValue,
+		func(s *exchange.Stats) float64 { return float64(s.Channels) }},
+	{newChannelDesc("parked", "Channels from other TaskManagers that wait for their task to appear."), prometheus.GaugeValue,
+		func(s *exchange.Stats) float64 { return float64(s.Parked) }},
+	{newChannelDesc("connections", "Data connections that this TaskManager has opened."), prometheus.GaugeValue,
+		func(s *exchange.Stats) float64 { return float64(s.Connections) }},
+}
+
+func newChannelDesc(name, help string) *prometheus.Desc {
+	return prometheus.NewDesc("wasmill_channels_"+name, help, nil, nil)
+}
+
+func (c *channelCollector) Describe(out chan<- *prometheus.Desc) {
+	for _, row := range channelFigures {
+		out <- row.desc
+	}
+}
+
+func (c *channelCollector) Collect(out chan<- prometheus.Metric) {
+	s := c.network.Stats()
+	for _, row := range channelFigures {
+		out <- prometheus.MustNewConstMetric(row.desc, row.kind, row.value(&s))
 	}
 }

@@ -7,8 +7,12 @@ package bounds
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -182,8 +186,71 @@ func TestANeighbourKeepsHalfItsPaceBesideASpinningGuest(t *testing.T) {
 	if beside < alone/2 {
 		t.Errorf("beside a spinning guest it keeps %.0f of %.0f records/s (expected half)", beside, alone)
 	}
+	collections, longest := collect(t, cluster)
+	t.Logf("%d garbage collections beside a spinning guest, the longest stop at most %v (aim 20ms)", collections, longest)
+	if collections == 0 || longest > 100*time.Millisecond {
+		t.Errorf("%d collections, the longest stop %v", collections, longest)
+	}
 	cancel(t, cluster, spinning)
 	cancel(t, cluster, job)
+}
+
+// collect makes the TaskManager collect garbage, by asking for its metrics, and returns how often it did and the upper
+// bound of its longest stop.
+func collect(t *testing.T, cluster *harness.Cluster) (collections int, longest time.Duration) {
+	t.Helper()
+	log, err := os.ReadFile(filepath.Join(cluster.Dir, "taskmanager-1.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := regexp.MustCompile(`http://[^"\s]+/metrics`).FindString(string(log))
+	var before, after []byte
+	for i := range 300 {
+		resp, err := http.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, err = io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			before = after
+		}
+	}
+	was := stops(t, before)
+	previous := 0
+	for i, b := range stops(t, after) {
+		if n := b.count - was[i].count; n > previous {
+			previous, longest = n, b.upTo
+		}
+	}
+	return previous, longest
+}
+
+type bucket struct {
+	upTo  time.Duration
+	count int // of stops no longer than that
+}
+
+func stops(t *testing.T, metrics []byte) (buckets []bucket) {
+	t.Helper()
+	for _, m := range regexp.MustCompile(`(?m)^go_sched_pauses_total_gc_seconds_bucket\{le="([^"]+)"\} (\d+)$`).FindAllSubmatch(metrics, -1) {
+		upTo, err := strconv.ParseFloat(string(m[1]), 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		count, err := strconv.Atoi(string(m[2]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		buckets = append(buckets, bucket{time.Duration(min(upTo, 3600) * float64(time.Second)), count})
+	}
+	if len(buckets) == 0 {
+		t.Fatal("no garbage collection stops in the metrics")
+	}
+	return buckets
 }
 
 func TestBackPressure(t *testing.T) {
