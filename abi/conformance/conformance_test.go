@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,21 +38,38 @@ func run(t *testing.T, path string, s *script) {
 	datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string { return s.run(t, d) })
 }
 
-// guests returns the modules to run against, by name. Go guests are built here; compilers of other languages are not at
-// hand everywhere, so their guests lie in testdata.
+// guests returns the modules to run against, by name. They are built here where their compiler is at hand: Go's always,
+// C's not everywhere, so that the C guest lies in testdata too.
 func guests(t *testing.T) map[string][]byte {
 	t.Helper()
 	if *guest != "" {
 		return map[string][]byte{filepath.Base(*guest): read(t, *guest)}
 	}
-	built := filepath.Join(t.TempDir(), "go.wasm")
-	build := exec.Command("go", "build", "-trimpath", "-buildmode=c-shared", "-o", built, "./conformance")
-	build.Dir = filepath.Join("..", "..", "guest-sdk", "go")
-	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build the Go guest: %v\n%s", err, out)
+	c := filepath.Join("testdata", "c.wasm")
+	if hasTools("clang-19", "wasm-ld-19") {
+		c = filepath.Join(t.TempDir(), "c.wasm")
+		build(t, exec.Command("./build.sh", c))
 	}
-	return map[string][]byte{"go": read(t, built), "c": read(t, "testdata/c.wasm")}
+	golang := filepath.Join(t.TempDir(), "go.wasm")
+	cmd := exec.Command("go", "build", "-trimpath", "-buildmode=c-shared", "-o", golang, "./conformance")
+	cmd.Dir = filepath.Join("..", "..", "guest-sdk", "go")
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+	build(t, cmd)
+	return map[string][]byte{"go": read(t, golang), "c": read(t, c)}
+}
+
+func hasTools(names ...string) bool {
+	return !slices.ContainsFunc(names, func(name string) bool {
+		_, err := exec.LookPath(name)
+		return err != nil
+	})
+}
+
+func build(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build a guest: %v: %v\n%s", cmd, err, out)
+	}
 }
 
 func read(t *testing.T, path string) []byte {
