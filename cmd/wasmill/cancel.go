@@ -37,7 +37,7 @@ func (a *app) cancelJob(cmd *cobra.Command, id graph.JobID) error {
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), cancelLimit)
 	defer cancel()
-	end, err := follow(ctx, client, asked.ID, func(*api.Job) {})
+	end, err := follow(ctx, client, asked.ID, silent{})
 	if errors.Is(err, context.DeadlineExceeded) {
 		return withHint(fmt.Errorf("job %s (%s) has not ended after %s", asked.ID, asked.Name, cancelLimit), "it was told to; look with `wasmill info %s`", asked.ID)
 	}

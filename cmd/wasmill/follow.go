@@ -19,14 +19,26 @@ const (
 // cancelLimit bounds how long a command waits for a cancelled job to end.
 const cancelLimit = 15 * time.Second
 
-// follow calls changed with the job at each change, and returns it when it has ended. A lost JobManager is waited for.
-func follow(ctx context.Context, client *api.Client, id graph.JobID, changed func(*api.Job)) (*api.Job, error) {
+// watcher is told of a job that is followed.
+type watcher interface {
+	show(j *api.Job) // the job as it is, then after each change
+	lost(err error)  // the JobManager does not answer; show comes again when it does
+}
+
+// silent is a watcher that only waits for the job's end.
+type silent struct{}
+
+func (silent) show(*api.Job) {}
+func (silent) lost(error)    {}
+
+// follow stays with the job until it has ended, and returns it as it then is. A lost JobManager is waited for.
+func follow(ctx context.Context, client *api.Client, id graph.JobID, w watcher) (*api.Job, error) {
 	var last *api.Job
 	answered := time.Now()
 	for {
 		err := client.WatchJob(ctx, id, func(j *api.Job) {
 			last, answered = j, time.Now()
-			changed(j)
+			w.show(j)
 		})
 		switch {
 		case err == nil:
@@ -36,6 +48,7 @@ func follow(ctx context.Context, client *api.Client, id graph.JobID, changed fun
 		case !passing(err) || time.Since(answered) > reconnectLimit:
 			return last, err
 		}
+		w.lost(err)
 		select {
 		case <-time.After(reconnectInterval):
 		case <-ctx.Done():
@@ -60,5 +73,5 @@ func cancelAndWait(ctx context.Context, client *api.Client, id graph.JobID) (*ap
 			return nil, err
 		}
 	}
-	return follow(ctx, client, id, func(*api.Job) {})
+	return follow(ctx, client, id, silent{})
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -42,7 +44,7 @@ func TestCommandLine(t *testing.T) {
 		},
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status": status, "until": until, "capture": capture, "occupy": occupy, "binary": binary,
+			"status": status, "until": until, "capture": capture, "occupy": occupy, "binary": binary, "fetch": fetch,
 		},
 	})
 }
@@ -147,4 +149,16 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 		}
 	}
 	each(a.root())
+}
+
+// fetch prints what an URL answers: fetch URL
+func fetch(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: fetch URL")
+	}
+	resp, err := http.Get(args[0])
+	ts.Check(err)
+	defer resp.Body.Close()
+	_, err = io.Copy(ts.Stdout(), resp.Body)
+	ts.Check(err)
 }

@@ -25,6 +25,7 @@ type progress struct {
 	drawn atomic.Bool // bar is there
 
 	state  api.JobState
+	silent bool      // the JobManager does not answer, and that was said
 	begun  time.Time // when state was first seen to be RUNNING in this attempt
 	said   time.Time // when the last line was printed
 	label  string    // behind the bar, read by its renderer through set
@@ -42,6 +43,7 @@ func newProgress(a *app) *progress {
 
 // show is told of every change of the job.
 func (p *progress) show(j *api.Job) {
+	p.silent = false
 	if j.State != p.state {
 		p.state, p.said = j.State, time.Now()
 		if j.State == api.JobRunning {
@@ -58,6 +60,16 @@ func (p *progress) show(j *api.Job) {
 	}
 }
 
+// lost says once that the JobManager does not answer; the job's next state is printed again.
+func (p *progress) lost(err error) {
+	if p.silent {
+		return
+	}
+	p.endBar()
+	p.note("%s; waiting for it", err)
+	p.silent, p.state = true, ""
+}
+
 // stateLine says where the job is in its life, where that is of interest, and after a failure why.
 func (p *progress) stateLine(j *api.Job) {
 	p.endBar()
@@ -65,6 +77,9 @@ func (p *progress) stateLine(j *api.Job) {
 	switch {
 	case j.State == api.JobRunning:
 		line += fmt.Sprintf("  %s, %s", plural(int64(j.Subtasks.Total), "subtask"), p.where)
+		if j.Attempt > 1 {
+			line += fmt.Sprintf(", attempt %d", j.Attempt)
+		}
 	case j.State == api.JobCreated && j.Failure != nil:
 		line += "  " + j.Failure.Message
 	case j.State == api.JobRestarting && j.Failure != nil:

@@ -143,13 +143,15 @@ func (r *running) run(ctx context.Context, module []byte, submit *api.Submit) er
 	if err != nil {
 		return r.named(err)
 	}
-	end, err := follow(ctx, r.client, job.ID, r.progress.show)
+	end, err := follow(ctx, r.client, job.ID, r.progress)
 	r.progress.close()
 	switch {
 	case ctx.Err() != nil && (err != nil || end == nil):
 		return r.interrupted(ctx, job)
-	case err != nil:
+	case err != nil && passing(err):
 		return withHint(err, "the job may still run; look with `wasmill info %s --jobmanager %s`", job.ID, r.client.URL())
+	case err != nil:
+		return fmt.Errorf("follow job %s: %w", job.ID, err)
 	}
 	return r.end(end)
 }

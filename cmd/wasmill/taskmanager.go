@@ -102,7 +102,9 @@ func serveTaskManager(ctx context.Context, c *config.Config, log *slog.Logger) (
 		"metrics", "http://"+listener.Addr().String()+"/metrics", "jobmanager", c.TaskManager.JobManager, "version", version)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return tm.Run(ctx, jm) })
-	group.Go(func() error { return loopback.Serve(ctx, listener, taskMetricsHandler(tm, c.TaskManager.Slots), log) })
+	group.Go(func() error {
+		return loopback.Serve(ctx, listener, taskMetricsHandler(tm, network, c.TaskManager.Slots), log)
+	})
 	err = group.Wait()
 	log.Info("TaskManager stops", "taskmanager", name)
 	if errors.Is(err, context.Canceled) {
