@@ -152,7 +152,7 @@ WASMILL_JOB("conformance") {
 	times = wasmill_param_i64_or(job, "times", 2, "how often repeat emits a text");
 	if (times < 0) wasmill_refuse(job, "times is negative");
 
-	wasmill_stream texts = wasmill_source(job, wasmill_files("texts"));
+	wasmill_stream texts = wasmill_source(job, wasmill_offset_timestamps(wasmill_files("texts")));
 	drop(wasmill_map(texts, "upper", upper, WASMILL_UTF8));
 	drop(wasmill_map(texts, "greet", greet, WASMILL_UTF8));
 	drop(wasmill_map(texts, "picky", picky, WASMILL_UTF8));

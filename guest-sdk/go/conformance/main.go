@@ -22,7 +22,7 @@ func define(job *wasmill.Env) {
 		job.Fail("times is negative")
 	}
 
-	texts := wasmill.Source(job, wasmill.Files("texts"))
+	texts := wasmill.Source(job, wasmill.Files("texts").OffsetTimestamps())
 	drop(wasmill.Map(texts, "upper", upper))
 	drop(wasmill.Map(texts, "greet", func(s string) string { return prefix + s + suffix }))
 	drop(wasmill.Map(texts, "picky", picky))
