@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -120,27 +118,4 @@ func jobManagerConfig(c *config.Config, engine engine, log *slog.Logger) jobmana
 		Restart:          jobmanager.Restart{Delay: c.Restart.Delay, MaxDelay: c.Restart.MaxDelay, PerHour: c.Restart.PerHour},
 		Log:              log,
 	}
-}
-
-// closers are the parts of a process that must be closed, in the order in which they were started.
-type closers []part
-
-type part struct {
-	name string
-	io.Closer
-}
-
-func (c *closers) add(name string, closer io.Closer) { *c = append(*c, part{name, closer}) }
-
-// close closes all parts, the last first, and forgets them.
-func (c *closers) close() error {
-	var all []error
-	for i := len(*c) - 1; i >= 0; i-- {
-		p := (*c)[i]
-		if err := p.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-			all = append(all, fmt.Errorf("stop %s: %w", p.name, err))
-		}
-	}
-	*c = nil
-	return errors.Join(all...)
 }

@@ -69,9 +69,9 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: until REGEXP COMMAND ARGS...")
 	}
 	want := regexp.MustCompile(args[0])
-	limit := time.NewTimer(30 * time.Second)
+	limit := time.NewTimer(20 * time.Second)
 	defer limit.Stop()
-	tick := time.NewTicker(10 * time.Millisecond)
+	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		if err := ts.Exec(args[1], args[2:]...); err == nil && want.MatchString(ts.ReadFile("stdout")) {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"net"
 	"os"
 	"sync"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -113,37 +111,6 @@ func serveTaskManager(ctx context.Context, c *config.Config, log *slog.Logger) (
 	return err
 }
 
-// registrar is the JobManager as a TaskManager's process registers with it. A JobManager that does not answer is waited
-// for, and the log says so; but one whose certificate is of another cluster will be no other, so that ends the process.
-type registrar struct {
-	taskmanager.JobManager
-	log  *slog.Logger
-	said string // the last error that was logged; used by the goroutine that registers
-}
-
-// registerPatience is how long nothing is said about a JobManager that does not answer.
-const registerPatience = 2 * time.Second
-
-func (r *registrar) Register(ctx context.Context, m *wire.Register) (*wire.Registered, error) {
-	slow := time.AfterFunc(registerPatience, func() { r.log.Info("waiting for the JobManager to answer") })
-	defer slow.Stop()
-	registered, err := r.JobManager.Register(ctx, m)
-	if err == nil {
-		r.said = ""
-		return registered, nil
-	}
-	var certificate *tls.CertificateVerificationError
-	var network *transport.Error
-	if errors.As(err, &certificate) && errors.As(err, &network) {
-		return nil, &wire.Failure{Kind: wire.KindInput, Message: network.Problem, Hint: network.Hint}
-	}
-	if err.Error() != r.said && ctx.Err() == nil {
-		r.said = err.Error()
-		r.log.Warn("register with the JobManager; trying again", "err", err)
-	}
-	return nil, err
-}
-
 // taskManagerConfig is what a TaskManager is given whether it is a process of its own or not.
 func taskManagerConfig(c *config.Config, engine engine, log *slog.Logger) taskmanager.Config {
 	return taskmanager.Config{
@@ -193,8 +160,3 @@ func linePrinter(w io.Writer) func(line []byte) {
 		_, _ = w.Write(whole)
 	}
 }
-
-// closeFunc is a part whose closing cannot go wrong.
-type closeFunc func()
-
-func (f closeFunc) Close() error { f(); return nil }
