@@ -92,7 +92,7 @@ func (jm *JobManager) Report(ctx context.Context, m *wire.Report) error {
 	if err != nil {
 		return err
 	}
-	if m.Metrics != (wire.TaskMetrics{}) {
+	if m.Metrics.Attempt != 0 {
 		metrics := m.Metrics
 		metrics.Job, metrics.Attempt, metrics.Task = m.Job, m.Attempt, m.Task
 		j.measure(metrics)

@@ -208,7 +208,7 @@ func (tm *fakeTM) beat(alive chan struct{}) {
 			tm.mu.Lock()
 			m := &wire.Heartbeat{Epoch: tm.epoch, TaskManager: tm.id, RSS: 1 << 20}
 			for id, h := range tm.tasks {
-				m.Tasks = append(m.Tasks, wire.TaskMetrics{Job: h.Job, Attempt: h.Attempt, Task: id, RecordsIn: 100, RecordsOut: 50, InputRead: 20})
+				m.Tasks = append(m.Tasks, wire.TaskMetrics{Job: h.Job, Attempt: h.Attempt, Task: id, RecordsIn: 100, RecordsOut: 50, InputRead: 20, SinkIn: map[int]int64{1: 50}})
 			}
 			silent := tm.silent
 			tm.mu.Unlock()
@@ -304,7 +304,7 @@ func (tm *fakeTM) report(id graph.TaskID, s wire.TaskState, f *wire.Failure) err
 	if s == wire.TaskFinished {
 		data, _ := json.Marshal(map[string]any{"dir": "/out", "pending": fmt.Sprint(id), "rows": 10, "bytes": 120})
 		m.Prepared = []connector.Committable{{Operator: "counts", Data: data}}
-		m.Metrics = wire.TaskMetrics{RecordsIn: 200, RecordsOut: 100, InputRead: 40}
+		m.Metrics = wire.TaskMetrics{Attempt: m.Attempt, RecordsIn: 200, RecordsOut: 100, InputRead: 40, SinkIn: map[int]int64{1: 100}}
 	}
 	return tm.c.jm.Report(context.Background(), m)
 }

@@ -3,7 +3,6 @@ package jobmanager
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/api"
@@ -71,16 +70,10 @@ func (j *jobMaster) head(chain int) *graph.Operator {
 	return &j.record.Graph.Operators[j.exec.Chains[chain].Operators[0]]
 }
 
-// taken is how many records the tasks of a sink have taken: what came into its chain if it is the head, and else what the
-// chain has sent, for the sinks in it count as that. The caller holds mu.
+// taken is how many records the tasks of a sink have taken. The caller holds mu.
 func (j *jobMaster) taken(sink int) (n int64) {
-	for task, m := range j.metrics {
-		switch i := slices.Index(j.exec.Chains[task.Chain].Operators, sink); {
-		case i == 0:
-			n += m.RecordsIn
-		case i > 0:
-			n += m.RecordsOut
-		}
+	for _, m := range j.metrics {
+		n += m.SinkIn[sink]
 	}
 	return n
 }

@@ -90,11 +90,12 @@ func (c *chain) newStep(s int, parts chainParts) (step, error) {
 	}
 	switch {
 	case op.Kind == abi.OperatorSink:
-		sink, task, err := parts.sink(c.plan.steps[s].operators[0])
+		i := c.plan.steps[s].operators[0]
+		sink, task, err := parts.sink(i)
 		if err != nil {
 			return nil, err
 		}
-		st := &sinkStep{name: op.Name, sink: sink, task: task, time: &c.time, metrics: c.metrics}
+		st := &sinkStep{name: op.Name, sink: sink, task: task, time: &c.time, metrics: c.metrics, taken: c.metrics.sinkIn[i]}
 		c.sinks = append(c.sinks, st)
 		return st, nil
 	case isKeyed(op.Kind):

@@ -14,10 +14,15 @@ type taskMetrics struct {
 	recordsIn, recordsOut, bytesIn, bytesOut atomic.Int64
 	inputRead, busyNs, blockedNs             atomic.Int64
 	watermark, fuel, late                    atomic.Int64
+	sinkIn                                   map[int]*atomic.Int64 // by operator; the map does not change
 }
 
-func newTaskMetrics() *taskMetrics {
-	m := &taskMetrics{}
+// newTaskMetrics returns the metrics of a task whose chain has these sinks.
+func newTaskMetrics(sinks ...int) *taskMetrics {
+	m := &taskMetrics{sinkIn: make(map[int]*atomic.Int64, len(sinks))}
+	for _, op := range sinks {
+		m.sinkIn[op] = new(atomic.Int64)
+	}
 	m.watermark.Store(abi.MinTime)
 	return m
 }
@@ -38,6 +43,12 @@ func (m *taskMetrics) fill(w *wire.TaskMetrics) {
 	w.BytesIn, w.BytesOut = m.bytesIn.Load(), m.bytesOut.Load()
 	w.InputRead, w.BusyNs, w.BlockedNs = m.inputRead.Load(), m.busyNs.Load(), m.blockedNs.Load()
 	w.Watermark, w.Fuel = m.watermark.Load(), m.fuel.Load()
+	if len(m.sinkIn) > 0 {
+		w.SinkIn = make(map[int]int64, len(m.sinkIn))
+	}
+	for op, n := range m.sinkIn {
+		w.SinkIn[op] = n.Load()
+	}
 }
 
 // guestMetrics is what a task's guests count under names of their own.

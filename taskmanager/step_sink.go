@@ -2,6 +2,7 @@ package taskmanager
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/wasmill/wasmill/internal/connector"
@@ -17,6 +18,7 @@ type sinkStep struct {
 	ready   time.Time        // when it takes more
 	time    *taskTime
 	metrics *taskMetrics
+	taken   *atomic.Int64 // records, of metrics
 }
 
 func (s *sinkStep) open(ctx context.Context) error {
@@ -40,6 +42,7 @@ func (s *sinkStep) process(b *batch) error {
 		s.ready = ready
 	}
 	s.metrics.out(b.N, len(b.Keys)+len(b.Values))
+	s.taken.Add(int64(b.N))
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 
+	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
@@ -29,7 +30,7 @@ type task struct {
 func newTask(a *attempt, d wire.TaskDeploy) *task {
 	t := &task{
 		attempt: a, id: d.Task, slot: d.Slot, name: a.exec.ChainName(a.graph, d.Task.Chain),
-		metrics: newTaskMetrics(), wake: make(chan struct{}, 1),
+		metrics: newTaskMetrics(a.sinks(d.Task.Chain)...), wake: make(chan struct{}, 1),
 	}
 	t.log = a.tm.config.Log.With("job", string(a.key.Job), "attempt", a.key.Attempt, "chain", t.name, "subtask", d.Task.Subtask)
 	var inputs []exchange.GateInput
@@ -40,6 +41,16 @@ func newTask(a *attempt, d wire.TaskDeploy) *task {
 		t.gate = a.tm.config.Network.Gate(a.key, t.id, inputs, t.wake)
 	}
 	return t
+}
+
+// sinks are the operators of a chain that are sinks.
+func (a *attempt) sinks(chain int) (sinks []int) {
+	for _, i := range a.exec.Chains[chain].Operators {
+		if a.graph.Operators[i].Kind == abi.OperatorSink {
+			sinks = append(sinks, i)
+		}
+	}
+	return sinks
 }
 
 // senders is how many subtasks send to each receiver of an edge.

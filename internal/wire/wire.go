@@ -68,6 +68,8 @@ type TaskMetrics struct {
 	BlockedNs  int64         `json:"blockedNs"` // waiting for an output
 	Watermark  int64         `json:"watermark"`
 	Fuel       int64         `json:"fuel"` // used by guests
+
+	SinkIn map[int]int64 `json:"sinkIn,omitempty"` // records that each sink of the chain has taken, by operator
 }
 
 // Deploy starts tasks of one attempt on one TaskManager. The receiver computes the execution graph from the job graph.

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -12,6 +14,11 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/legacy"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/wire"
 )
 
 func document(t testing.TB) (*openapi3.T, routers.Router) {
@@ -86,4 +93,32 @@ func (h held) RoundTrip(req *http.Request) (*http.Response, error) {
 		h.t.Errorf("%s %s: answer is not what openapi.json says: %v\n%s", req.Method, req.URL, err, body)
 	}
 	return resp, nil
+}
+
+// TestSchemasHaveEveryField catches fields that the answers of other tests leave out.
+func TestSchemasHaveEveryField(t *testing.T) {
+	doc, _ := document(t)
+	for _, v := range []any{
+		api.Job{}, api.Subtasks{}, api.Progress{}, api.Output{}, api.Submit{}, api.Module{}, api.Plan{}, api.Task{}, api.TaskManager{},
+		api.Overview{}, api.Error{}, api.JobPage{}, api.ModulePage{}, api.TaskManagerPage{}, api.LogPage{}, api.JobMetrics{},
+		abi.Param{}, wire.Failure{}, wire.LogLine{}, wire.TaskMetrics{}, graph.TaskID{}, graph.JobGraph{},
+	} {
+		goType := reflect.TypeOf(v)
+		schema := doc.Components.Schemas[goType.Name()]
+		if schema == nil {
+			t.Errorf("openapi.json has no schema %s", goType.Name())
+			continue
+		}
+		missing := maps.Clone(schema.Value.Properties)
+		for i := range goType.NumField() {
+			name, _, _ := strings.Cut(goType.Field(i).Tag.Get("json"), ",")
+			if missing[name] == nil {
+				t.Errorf("schema %s in openapi.json does not have the field %q", goType.Name(), name)
+			}
+			delete(missing, name)
+		}
+		for name := range missing {
+			t.Errorf("schema %s in openapi.json has %q, which no answer has", goType.Name(), name)
+		}
+	}
 }
