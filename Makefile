@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 GUESTS := bin/guests/wordcount-go.wasm bin/guests/wordcount-c.wasm
 CLANG ?= $(firstword $(foreach c,clang-19 clang-16 clang-14 clang,$(if $(shell command -v $(c)),$(c))) clang-19)
-GO_SOURCES = $(shell find abi cmd host internal jobmanager taskmanager -name "*.go" -not -name "*_test.go") go.mod go.sum
+GO_SOURCES = $(shell find abi cmd host internal jobmanager taskmanager -name "*.go" -not -name "*_test.go") jobmanager/rest/openapi.json go.mod go.sum
 
 .PHONY: help
 help: ## print this

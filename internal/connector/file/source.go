@@ -132,12 +132,14 @@ func (r *reader) start() error {
 		if err := r.fill(); err != nil {
 			return err
 		}
-		if i := bytes.IndexByte(r.buf[r.from:r.to], '\n'); i >= 0 {
+		i := bytes.IndexByte(r.buf[r.from:r.to], '\n')
+		if i >= 0 {
 			r.consume(i + 1)
-			return nil
+		} else {
+			r.consume(r.to - r.from)
 		}
-		r.consume(r.to - r.from)
-		if r.eof {
+		if i >= 0 || r.eof {
+			r.read = 0 // what was passed over belongs to the split before
 			return nil
 		}
 	}
