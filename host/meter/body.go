@@ -17,7 +17,7 @@ type body struct {
 	tables   []int32 // the blocks that br_tables name
 	ends     []int32 // per block: its end
 	parents  []int32 // per block: the block around it; per end: the block it ends
-	tabled   []bool  // per block: a br_table names it, that of the dispatch loop aside
+	tabled   []bool  // per block: a br_table names it; a dispatch loop's own does not count within the loop
 	jumps    []int32 // per loop: how many br and br_if name it
 	dispatch dispatch
 
@@ -103,11 +103,12 @@ func (b *body) tableOf(i int) []int32 {
 func (b *body) markTabled() {
 	b.tabled = resize(b.tabled, len(b.instrs))
 	for i := range b.instrs {
-		if b.instrs[i].Op != module.OpBrTable || b.dispatch.found() && int32(i) == b.dispatch.table {
+		if b.instrs[i].Op != module.OpBrTable {
 			continue
 		}
+		dispatches := b.dispatch.found() && int32(i) == b.dispatch.table
 		for _, t := range b.tableOf(i) {
-			if t != function {
+			if t != function && !(dispatches && t > b.dispatch.loop) {
 				b.tabled[t] = true
 			}
 		}

@@ -74,7 +74,7 @@ func differ(t testing.TB, wasm []byte, args ...uint64) bool {
 }
 
 func TestRandomModulesDoTheSameMetered(t *testing.T) {
-	n := 300
+	n := 200
 	if testing.Short() {
 		n = 60
 	}

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/tetratelabs/wazero"
@@ -36,7 +38,7 @@ func (g *guest) quantum(_ context.Context, m api.Module, stack []uint64) {
 	if g.fuel == nil { // the module's start runs
 		g.fuel = m.ExportedGlobal(ExportFuel).(api.MutableGlobal)
 	}
-	if stack[0] == ReasonStack {
+	if uint32(stack[0]) == ReasonStack {
 		panic(errStack)
 	}
 	g.asked++
@@ -79,7 +81,11 @@ func (e engine) start(t testing.TB, wasm []byte) *guest {
 func (e engine) tryStart(t testing.TB, wasm []byte, g *guest) (*guest, error) {
 	t.Helper()
 	ctx := context.Background()
-	r := wazero.NewRuntimeWithConfig(ctx, e.config().WithMemoryLimitPages(4096).WithDebugInfoEnabled(false))
+	config := e.config().WithMemoryLimitPages(4096).WithDebugInfoEnabled(false)
+	if len(wasm) > 1<<20 {
+		config = config.WithCompilationCache(compiled(t))
+	}
+	r := wazero.NewRuntimeWithConfig(ctx, config)
 	t.Cleanup(func() { r.Close(ctx) })
 	wasi_snapshot_preview1.MustInstantiate(ctx, r)
 	_, err := r.NewHostModuleBuilder(ImportModule).NewFunctionBuilder().
@@ -104,6 +110,21 @@ func (e engine) tryStart(t testing.TB, wasm []byte, g *guest) (*guest, error) {
 	}
 	g.fuel, _ = g.ExportedGlobal(ExportFuel).(api.MutableGlobal)
 	return g, nil
+}
+
+// compiled is the cache of big guests' machine code that all tests share.
+func compiled(t testing.TB) wazero.CompilationCache {
+	t.Helper()
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		dir = t.TempDir()
+	}
+	cache, err := wazero.NewCompilationCacheWithDir(filepath.Join(dir, "wasmill", "compiled"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cache.Close(context.Background()) })
+	return cache
 }
 
 func rewrite(t testing.TB, wasm []byte, opt Options) []byte {

@@ -7,7 +7,7 @@
 // before: the code that was uploaded cannot name a counter.
 //
 //	import  "wasmill_meter" "quantum" (reason i32) -> i64   the last import; functions behind it move up by one
-//	global  fuel  (mut i64)   what is left; below zero quantum(0) is called and its answer is what is left then
+//	global  fuel  (mut i64)   what is left; below zero quantum(0) is called; its answer, >= 0, is what is left then
 //	global  depth (mut i32)   bytes of call stack left; below zero quantum(1) is called, which must not return
 //	export  "wasmill_meter_fuel"   the global fuel
 //

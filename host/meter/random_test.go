@@ -219,23 +219,26 @@ func (r *random) branch() {
 	r.emit(br, label)
 }
 
-// table writes a br_table over labels that need no value.
+// table writes a br_table, if the innermost label needs no value.
 func (r *random) table() {
-	var labels []int
-	for i := range r.labels {
-		if r.labels[len(r.labels)-1-i] == void {
-			labels = append(labels, i)
-		}
-	}
-	if len(labels) == 0 {
+	if len(r.labels) == 1 || r.labels[len(r.labels)-1] != void {
 		return
 	}
 	n := r.pick(4)
 	r.narrow(0)
 	r.emit(brTable, n)
 	for range n + 1 {
-		r.emit(labels[r.pick(len(labels))])
+		r.emit(r.voidLabel(0))
 	}
+}
+
+// voidLabel picks a label that needs no value, otherwise if there is none.
+func (r *random) voidLabel(otherwise int) int {
+	label := r.pick(len(r.labels))
+	if r.labels[len(r.labels)-1-label] != void {
+		return otherwise
+	}
+	return label
 }
 
 func (r *random) bulk() {
@@ -264,10 +267,11 @@ func (r *random) dispatch(depth int) {
 	for range n {
 		r.open(block, void, void)
 	}
-	r.emit(get, v, brTable, n-1)
+	r.emit(get, v, brTable, n)
 	for i := range n {
 		r.emit(i)
 	}
+	r.emit(r.voidLabel(n))
 	for range n {
 		r.close()
 		r.block(depth + 1)

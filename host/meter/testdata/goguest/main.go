@@ -3,8 +3,8 @@
 package main
 
 import (
-	"fmt"
 	"sort"
+	"strconv"
 	"strings"
 	"unsafe"
 )
@@ -189,7 +189,9 @@ func goroutines(n uint32) uint64 {
 func formatted(n uint32) uint64 {
 	var b strings.Builder
 	for i := range n / 64 {
-		fmt.Fprintf(&b, "%d %s %.3f %v|", i, buf[i:i+3], float64(i)/3, []int{int(i)})
+		b.WriteString(strconv.Itoa(int(i)))
+		b.WriteString(strconv.Quote(string(buf[i : i+3])))
+		b.WriteString(strconv.FormatFloat(float64(i)/3, 'g', -1, 64))
 	}
 	h := uint64(0)
 	for _, c := range b.String() {
