@@ -42,8 +42,15 @@ static wasmill_bytes upper(const wasmill_record *r) {
 
 static wasmill_bytes greet(const wasmill_record *r) { return join(prefix, r->value, suffix, wasmill_string("")); }
 
+static bool is_odd(wasmill_bytes b) { return b.size == 3 && b.data[0] == 'o' && b.data[1] == 'd' && b.data[2] == 'd'; }
+
 static wasmill_bytes picky(const wasmill_record *r) {
+	wasmill_counter_add("texts", 1);
 	if (is_bad(r->value)) wasmill_fail("a bad text");
+	if (is_odd(r->value)) {
+		wasmill_log(WASMILL_WARN, "an odd text");
+		wasmill_gauge_set("odd", 7);
+	}
 	return r->value;
 }
 

@@ -73,8 +73,13 @@ func upper(s string) string {
 }
 
 func picky(s string) string {
+	wasmill.CounterAdd("texts", 1)
 	if s == "bad" {
 		panic("a bad text")
+	}
+	if s == "odd" {
+		wasmill.Log(wasmill.LevelWarn, "an odd text")
+		wasmill.GaugeSet("odd", 7)
 	}
 	return s
 }

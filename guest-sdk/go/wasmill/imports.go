@@ -16,6 +16,12 @@ func importWatermark(milliseconds int64)
 //go:wasmimport wasmill fail
 func importFail(p unsafe.Pointer, size uint32)
 
+//go:wasmimport wasmill log
+func importLog(level uint32, p unsafe.Pointer, size uint32)
+
+//go:wasmimport wasmill metric
+func importMetric(kind uint32, name unsafe.Pointer, size uint32, value int64)
+
 func hostEmit(output uint32, p []byte) {
 	importEmit(output, unsafe.Pointer(unsafe.SliceData(p)), uint32(len(p)))
 }
@@ -25,3 +31,11 @@ func hostReply(p []byte) { importReply(unsafe.Pointer(unsafe.SliceData(p)), uint
 func hostWatermark(milliseconds int64) { importWatermark(milliseconds) }
 
 func hostFail(p []byte) { importFail(unsafe.Pointer(unsafe.SliceData(p)), uint32(len(p))) }
+
+func hostLog(level uint32, text string) {
+	importLog(level, unsafe.Pointer(unsafe.StringData(text)), uint32(len(text)))
+}
+
+func hostMetric(kind uint32, name string, value int64) {
+	importMetric(kind, unsafe.Pointer(unsafe.StringData(name)), uint32(len(name)), value)
+}

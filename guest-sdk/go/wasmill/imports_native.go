@@ -2,6 +2,11 @@
 
 package wasmill
 
+import (
+	"fmt"
+	"os"
+)
+
 // native stands in for the host where there is none: it keeps what a guest would have sent. Jobs cannot reach it; a
 // job's functions are tested by calling them.
 var native struct {
@@ -15,3 +20,6 @@ func hostEmit(output uint32, p []byte) { native.emit(output, p) }
 func hostReply(p []byte)               { native.reply(p) }
 func hostWatermark(milliseconds int64) { native.watermark(milliseconds) }
 func hostFail(p []byte)                { native.fail(p) }
+
+func hostLog(_ uint32, text string)    { fmt.Fprintln(os.Stderr, text) }
+func hostMetric(uint32, string, int64) {}
