@@ -181,7 +181,8 @@ func (q *queue) breakOff(told, why error) {
 	nudge(wake)
 }
 
-// stop is the consumer's end: what is queued is dropped, and what is pushed from now on.
+// stop is the consumer's end: what is queued is dropped, and what is pushed from now on. A stream whose END is here came
+// to its good end, also when its reader has not yet said so.
 func (q *queue) stop(why error) {
 	q.mu.Lock()
 	if q.stopped != nil {
@@ -190,9 +191,9 @@ func (q *queue) stop(why error) {
 	}
 	q.stopped = why
 	q.drop()
-	wake, abort := q.producer, q.abort
+	wake, abort, ended := q.producer, q.abort, q.ended
 	q.mu.Unlock()
-	if abort != nil {
+	if abort != nil && !ended {
 		abort()
 	}
 	nudge(wake)
