@@ -178,7 +178,7 @@ func (g *graph) judge(f *facts, cycle bool, bytes int64) {
 		}
 		weight += int64(c.places) * g.w.facts[c.callee].light
 	}
-	if !cycle && !f.heavy && weight <= lightWeight {
+	if !f.deep && !f.heavy && weight <= lightWeight {
 		f.light = max(1, weight)
 	}
 }

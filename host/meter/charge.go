@@ -121,17 +121,32 @@ func (c *counter) takeOut() {
 	}
 }
 
-// enter counts a call in depth:
+// enter is charge, and counts a call in depth. One branch asks for both:
 //
-//	depth -= frame; if depth < 0 { quantum(1); unreachable }
-func (c *counter) enter(frame int) {
+//	fuel -= weight; depth -= frame
+//	if (fuel | depth) < 0 { if depth < 0 { quantum(1); unreachable }; fuel = quantum(0) }
+func (c *counter) enter(weight int64, frame int) {
+	c.fuelGet()
+	c.i64(weight)
+	c.op(opI64Sub)
+	if c.hasPurse {
+		c.op(module.OpLocalTee, c.purse)
+	} else {
+		c.op(module.OpGlobalSet, c.fuel)
+		c.op(module.OpGlobalGet, c.fuel)
+	}
 	c.op(module.OpGlobalGet, c.depth)
-	c.i32(int32(frame))
-	c.op(opI32Sub)
+	c.i64(int64(frame))
+	c.op(opI64Sub)
 	c.op(module.OpGlobalSet, c.depth)
 	c.op(module.OpGlobalGet, c.depth)
-	c.i32(0)
-	c.op(opI32LtS)
+	c.op(opI64Or)
+	c.i64(0)
+	c.op(opI64LtS)
+	c.begin(module.OpIf)
+	c.op(module.OpGlobalGet, c.depth)
+	c.i64(0)
+	c.op(opI64LtS)
 	c.begin(module.OpIf)
 	c.putBack()
 	c.i32(ReasonStack)
@@ -139,12 +154,15 @@ func (c *counter) enter(frame int) {
 	c.op(module.OpDrop)
 	c.op(module.OpUnreachable)
 	c.end()
+	c.ask()
+	c.fuelSet()
+	c.end()
 }
 
 // leave is the end of a call that enter counted: depth += frame.
 func (c *counter) leave(frame int) {
 	c.op(module.OpGlobalGet, c.depth)
-	c.i32(int32(frame))
-	c.op(opI32Add)
+	c.i64(int64(frame))
+	c.op(opI64Add)
 	c.op(module.OpGlobalSet, c.depth)
 }

@@ -68,6 +68,7 @@ const (
 	opI32Sub      module.Opcode = 0x6b
 	opI64Add      module.Opcode = 0x7c
 	opI64Sub      module.Opcode = 0x7d
+	opI64Or       module.Opcode = 0x84
 	opI64ShrU     module.Opcode = 0x88
 	opI64ExtendU  module.Opcode = 0xad
 	opI32GtU      module.Opcode = 0x4b

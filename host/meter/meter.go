@@ -8,12 +8,13 @@
 //
 //	import  "wasmill_meter" "quantum" (reason i32) -> i64   the last import; functions behind it move up by one
 //	global  fuel  (mut i64)   what is left; below zero quantum(0) is called; its answer, >= 0, is what is left then
-//	global  depth (mut i32)   bytes of call stack left; below zero quantum(1) is called, which must not return
+//	global  depth (mut i64)   bytes of call stack left; below zero quantum(1) is called, which must not return
 //	export  "wasmill_meter_fuel"   the global fuel
 //
-// Fuel is charged at function entries for all that follows outside loops, at loop headers for one iteration, and by
-// length for what copies or fills memory and tables. A host that wants to know what was used reads the global: a
-// charge may take it far below zero before quantum is called.
+// Fuel is charged for code before it runs, where it begins or where a loop jumps back, and by length for what copies or
+// fills memory and tables; small functions are charged by their callers. A host that wants to know what was used reads
+// the global when quantum is called, when it calls a function, and when a function that it called returns. A charge may
+// take it far below zero before quantum is called.
 package meter
 
 import (

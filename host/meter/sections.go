@@ -154,8 +154,8 @@ func (w *rewriter) globalSection() []byte {
 		p = w.expression(p, g.Init)
 	}
 	p = append(p, byte(module.I64), 1, byte(module.OpI64Const), 0, byte(module.OpEnd))
-	p = append(p, byte(module.I32), 1, byte(module.OpI32Const))
-	return append(appendS64(p, int64(int32(w.opt.StackLimit))), byte(module.OpEnd))
+	p = append(p, byte(module.I64), 1, byte(module.OpI64Const))
+	return append(appendS64(p, int64(w.opt.StackLimit)), byte(module.OpEnd))
 }
 
 func mutability(mutable bool) byte {

@@ -27,11 +27,11 @@ func (w *writer) function(i int) error {
 	w.purse, w.hasPurse = uint32(f.NumLocals), w.plan.tight
 	w.locals(f)
 	w.takeOut()
-	if facts.light == 0 {
+	switch {
+	case facts.deep:
+		w.enter(max(1, w.plan.entry), facts.frame)
+	case facts.light == 0:
 		w.charge(max(1, w.plan.entry))
-	}
-	if facts.deep {
-		w.enter(facts.frame)
 	}
 	wrap := facts.deep || w.hasPurse
 	if wrap {
