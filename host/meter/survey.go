@@ -74,8 +74,8 @@ func (w *rewriter) read(i int) error {
 }
 
 // frameBytes estimates what one call of defined function i takes of the engine's stack. wazero gives each value that
-// must be kept over a call a slot of its own; the formula is fitted to its frames for a Go guest, of which it is 0.6 to
-// 3.4 times (90 % of functions), and 1.3 times their sum. What a module made to deceive it takes more is bounded by the
+// must be kept over a call a slot of its own; the formula is fitted to its frames for a Go guest, of which it is 0.7 to
+// 3.6 times (90 % of functions), and 1.3 times their sum. What a module made to deceive it takes more is bounded by the
 // engine's own limit.
 func frameBytes(m *module.Module, i, instrs int) int {
 	f := &m.Functions[i]

@@ -176,6 +176,6 @@ func (b *bodyReader) blockType(in *Instr) {
 			b.cursor.r.fail(in.Start, "type %d of %d", v, len(b.p.m.Types))
 		}
 	case v < -64 || !ValueType(v&0x7f).known():
-		b.cursor.r.fail(in.Start, "a block of unknown type %d", v)
+		b.cursor.r.fail(in.Start, "a block of unknown type %s", ValueType(v&0x7f))
 	}
 }
