@@ -3,7 +3,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 GUESTS := bin/guests/wordcount-go.wasm bin/guests/wordcount-c.wasm
-CLANG ?= $(firstword $(foreach c,clang-19 clang-16 clang-14 clang,$(if $(shell command -v $(c)),$(c))) clang-19)
+# the first clang that has its wasm-ld, or the one that will be installed
+CLANG ?= $(firstword $(foreach v,-19 -22 -16 -14,$(if $(shell command -v clang$(v) && command -v wasm-ld$(v)),clang$(v))) clang-19)
 GO_SOURCES = $(shell find abi cmd host internal jobmanager taskmanager -name "*.go" -not -name "*_test.go") jobmanager/rest/openapi.json go.mod go.sum
 
 .PHONY: help
@@ -54,7 +55,7 @@ clean: ## remove what was built
 # Debian packages, installed when missing: clang and lld compile the C guests, gcc links the race detector.
 .PHONY: need-clang need-gcc
 need-clang:
-	@command -v $(CLANG) >/dev/null && command -v wasm-ld$(patsubst clang%,%,$(CLANG)) >/dev/null || $(MAKE) -s install-clang
+	@command -v $(CLANG) >/dev/null || $(MAKE) -s install-clang
 need-gcc:
 	@command -v gcc >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends gcc libc6-dev; }
 .PHONY: install-clang
