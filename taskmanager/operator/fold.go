@@ -15,7 +15,6 @@ type fold struct {
 	emits  bool // results come from the guest
 	final  bool
 	groups abi.GroupsWriter
-	scan   [fireRecords]state.Entry
 
 	// of the batch at hand
 	batch  *abi.Batch
@@ -23,7 +22,7 @@ type fold struct {
 	order  []record // its records, those of a group together
 	starts []uint32 // scratch: where the records of each group begin
 	call   []uint32 // the groups of the call that runs, as numbers of all
-	values [][]byte // scratch
+	values [][]byte // scratch: of a group, or the accumulators of a reply
 	acc    [1][]byte
 }
 
@@ -178,9 +177,10 @@ func (f *fold) begin(p *pane, e state.Entry) {
 	}
 }
 
-// apply stores the accumulators that the guest replied, one for each group of the call.
+// apply stores the accumulators that the guest replied, one for each group of the call: all of them or none.
 func (f *fold) apply(reply []byte) error {
-	for i, number := range f.call {
+	f.values = f.values[:0]
+	for i := range f.call {
 		if len(reply) == 0 {
 			return &ReplyError{Problem: fmt.Sprintf("the guest answered for %d of %d groups", i, len(f.call))}
 		}
@@ -198,8 +198,11 @@ func (f *fold) apply(reply []byte) error {
 		case action.Op != abi.ActionPut || action.Index != 0 || len(more) > 0:
 			return &ReplyError{Problem: fmt.Sprintf("the guest answered op %d of state %d for group %d (expected one put of its accumulator)", action.Op, action.Index, i)}
 		}
+		f.values = append(f.values, action.Value)
+	}
+	for i, number := range f.call {
 		g := &f.all[number]
-		if err := g.pane.table.SetValue(g.entry, action.Value); err != nil {
+		if err := g.pane.table.SetValue(g.entry, f.values[i]); err != nil {
 			return err
 		}
 	}
@@ -227,20 +230,23 @@ func (f *fold) Fire(watermark int64, out *abi.Builder) (bool, error) {
 	if p == nil {
 		return false, nil
 	}
-	n := 0
-	if f.window != nil || f.final {
-		var err error
-		if n, p.cursor, err = p.table.Scan(p.cursor, f.scan[:]); err != nil {
-			return false, err
-		}
-	}
-	if n == 0 {
+	if f.window == nil && !f.final {
 		return true, f.drop()
 	}
-	for _, e := range f.scan[:n] {
-		f.all = append(f.all, group{pane: p, entry: e})
+	entries, err := f.unfired(p)
+	if err != nil {
+		return false, err
 	}
-	err := f.results(out)
+	if len(entries) == 0 {
+		return true, f.drop()
+	}
+	for size := 0; len(f.all) < len(entries) && size < fireBytes; {
+		e := entries[len(f.all)]
+		f.all = append(f.all, group{pane: p, entry: e})
+		size += len(p.table.Key(e)) + len(p.table.Value(e))
+	}
+	f.left = entries[len(f.all):]
+	err = f.results(out)
 	f.all = f.all[:0]
 	return true, err
 }

@@ -159,6 +159,58 @@ func TestLargeWindowsFireInBatches(t *testing.T) {
 	}
 }
 
+// Large results fire in small batches too: no channel, and no guest behind, takes all of a window at once.
+func TestLargeResultsFireInBatches(t *testing.T) {
+	const keys, size = 100, 16 << 10
+	var recs []rec
+	for i := range keys {
+		recs = append(recs, rec{1, fmt.Sprint("k", i), 0})
+	}
+	for name, c := range map[string]Config{
+		"accumulators": {Kind: abi.OperatorReduce, Function: reduce(false), Guest: &sized{size: size}},
+		"of a guest":   {Kind: abi.OperatorReduce, Function: reduce(true), Guest: &sized{size: size}},
+		"keys":         {Kind: abi.OperatorCount, Key: "utf8"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.Window = &abi.Window{SizeMs: 10}
+			if c.Kind == abi.OperatorCount {
+				for i := range recs {
+					recs[i].key = fmt.Sprintf("%0*d", size, i)
+				}
+			}
+			r := start(t, c)
+			r.process(recs...)
+			if n := r.fire(abi.MaxTime); n < keys*size/(fireBytes+size) {
+				t.Errorf("%d bytes fired at %d times (expected about %d each)", keys*size, n, fireBytes)
+			}
+			if g, ok := c.Guest.(*sized); ok && c.Function.Result {
+				if g.results != keys {
+					t.Errorf("%d results (expected %d)", g.results, keys)
+				}
+			} else if r.out.Len() != keys {
+				t.Errorf("%d results (expected %d)", r.out.Len(), keys)
+			}
+		})
+	}
+}
+
+// sized has accumulators of size bytes.
+type sized struct {
+	summing
+	size, results int
+}
+
+func (s *sized) Accumulate(g *abi.GroupsWriter) ([]byte, error) {
+	var reply []byte
+	each(g.Bytes(), func(i int, _ abi.Group, _ []byte, _ [][]byte) { reply = put(reply, i, make([]byte, s.size)) })
+	return reply, nil
+}
+
+func (s *sized) Result(g *abi.GroupsWriter) error {
+	s.results += g.Len()
+	return nil
+}
+
 func reduce(result bool) *abi.Function {
 	return &abi.Function{Name: "add", Kind: abi.FunctionReduce, Result: result}
 }
@@ -318,6 +370,31 @@ func TestRepliesThatDoNotAnswerAreRefused(t *testing.T) {
 			t.Errorf("%s: %v (expected a reply error)", name, err)
 		}
 	}
+}
+
+// A reply that is good for some groups only is no reply: the call is made again, and would add to those twice.
+func TestReplyThatBreaksOffChangesNothing(t *testing.T) {
+	g := &breaksOff{}
+	r := start(t, Config{Kind: abi.OperatorReduce, Function: reduce(true), Guest: g, Final: true})
+	r.process(rec{0, "a", 1}, rec{0, "b", 10})
+	r.process(rec{0, "a", 2}, rec{0, "b", 20})
+	r.fire(abi.MaxTime)
+	expect(t, g.out, "a=3", "b=30")
+}
+
+// breaksOff answers every other call for its first group only.
+type breaksOff struct{ summing }
+
+func (g *breaksOff) Accumulate(groups *abi.GroupsWriter) ([]byte, error) {
+	reply, err := g.summing.Accumulate(groups)
+	if g.calls%2 == 1 {
+		reply = reply[:len(reply)/groups.Len()]
+	}
+	return reply, err
+}
+
+func (g *breaksOff) Retry(_ error, n int, call func(lo, hi int) error, _ func(int) Unit) error {
+	return call(0, n)
 }
 
 type fixed struct {

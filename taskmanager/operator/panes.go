@@ -49,6 +49,8 @@ type panes struct {
 	free    []*pane
 	fired   int64 // the watermark to which windows have fired
 	late    int64
+	scan    [fireRecords]state.Entry
+	left    []state.Entry // of scan: those of the pane that fires that have not fired yet
 }
 
 // Late implements Operator.
@@ -178,6 +180,19 @@ func (p *panes) due(watermark int64) *pane {
 		return nil
 	}
 	return p.open[0]
+}
+
+// unfired returns entries of the pane that have not fired yet, none when all have.
+func (p *panes) unfired(first *pane) ([]state.Entry, error) {
+	if len(p.left) > 0 {
+		return p.left, nil
+	}
+	n, cursor, err := first.table.Scan(first.cursor, p.scan[:])
+	if err != nil {
+		return nil, err
+	}
+	first.cursor = cursor
+	return p.scan[:n], nil
 }
 
 // drop closes the first pane with all it remembers.

@@ -6,7 +6,6 @@ import (
 	"math"
 
 	"github.com/wasmill/wasmill/abi"
-	"github.com/wasmill/wasmill/taskmanager/state"
 )
 
 // tally is count and sum: a word for each key, to which records add.
@@ -15,7 +14,6 @@ type tally struct {
 	rows  *rows
 	add   func(words []uint64, b *abi.Batch, p *pane) error
 	final bool
-	scan  [fireRecords]state.Entry
 }
 
 // addition is what the records of a pane do to its words.
@@ -102,21 +100,23 @@ func (t *tally) Fire(watermark int64, out *abi.Builder) (bool, error) {
 	if p == nil {
 		return false, nil
 	}
-	n := 0
-	if t.window != nil || t.final {
-		var err error
-		if n, p.cursor, err = p.table.Scan(p.cursor, t.scan[:]); err != nil {
-			return false, err
-		}
+	if t.window == nil && !t.final {
+		return true, t.drop()
+	}
+	entries, err := t.unfired(p)
+	if err != nil {
+		return false, err
+	}
+	if len(entries) == 0 {
+		return true, t.drop()
 	}
 	words := p.table.Words()
-	for _, e := range t.scan[:n] {
-		if err := t.rows.append(out, p, p.table.Key(e), words[e]); err != nil {
+	n := 0
+	for limit := out.Bytes() + fireBytes; n < len(entries) && out.Bytes() < limit; n++ {
+		if err := t.rows.append(out, p, p.table.Key(entries[n]), words[entries[n]]); err != nil {
 			return false, err
 		}
 	}
-	if n > 0 {
-		return true, nil
-	}
-	return true, t.drop()
+	t.left = entries[n:]
+	return true, nil
 }
