@@ -30,6 +30,7 @@ type guest struct {
 	module  graph.ModuleID
 	start   func(ctx context.Context) (sandbox, error) // a fresh instance
 	handles []*handle
+	room    func() error    // waits until the outputs of the task take more; see loop.room
 	running string          // the operators of the call that runs, which is whom the guest's logs come from
 	spent   int64           // fuel of the instances before this one
 	ctx     context.Context // of starting an instance; ends when the task is cancelled
@@ -194,6 +195,9 @@ func (h *handle) halve(err error, lo, hi int, call func(lo, hi int) error, name 
 		if err = h.halve(err, lo, mid, call, name); err != nil {
 			return err
 		}
+	}
+	if err = h.guest.room(); err != nil {
+		return err
 	}
 	if err = call(mid, hi); err != nil {
 		return h.halve(err, mid, hi, call, name)

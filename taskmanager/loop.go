@@ -33,6 +33,9 @@ func (l *loop) run(ctx context.Context) ([]connector.Committable, error) {
 	defer l.timer.Stop()
 	l.mark = time.Now()
 	l.flushed = l.mark
+	for _, g := range l.chain.guests {
+		g.room = func() error { return l.room(ctx) }
+	}
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -88,6 +91,21 @@ func (l *loop) turn(ctx context.Context) (done bool, err error) {
 	l.firing, err = l.chain.advance()
 	l.metrics.watermark.Store(l.chain.passed())
 	return false, err
+}
+
+// room waits until the outputs take more. A batch of which guests make so much that it is halved asks for it between the
+// halves: otherwise all of it would lie in memory.
+func (l *loop) room(ctx context.Context) error {
+	for l.chain.full() {
+		l.wait(ctx, time.Time{}, &l.metrics.blockedNs)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	if err := l.chain.broken(); err != nil {
+		return channelFailure(err)
+	}
+	return nil
 }
 
 // woken says whether somebody has woken the task since it was last asked.

@@ -1,6 +1,8 @@
 package taskmanager
 
 import (
+	"sort"
+
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/taskmanager/exchange"
@@ -12,6 +14,34 @@ const (
 	batchRecords = 1024
 	batchBytes   = 64 << 10
 )
+
+// What a guest emits at once may be larger than a channel takes, and is cut into pieces of this many records or bytes at
+// most; a record larger than that is a piece of its own. With what a builder has already, both stay below
+// exchange.MaxBatchBytes.
+const (
+	pieceRecords = 64 << 10
+	pieceBytes   = 1 << 20
+)
+
+// pieceOf is the end of the piece of b that begins with record lo.
+func pieceOf(b *abi.Batch, lo int) int {
+	most := min(b.N-lo, pieceRecords)
+	if bytesOf(b, lo, lo+most) <= pieceBytes {
+		return lo + most
+	}
+	n := sort.Search(most, func(n int) bool { return bytesOf(b, lo, lo+n+1) > pieceBytes })
+	return lo + max(n, 1)
+}
+
+func bytesOf(b *abi.Batch, lo, hi int) int {
+	n := 0
+	for _, offs := range [...][]uint32{b.KeyOffs, b.ValueOffs, b.HeaderOffs} {
+		if offs != nil {
+			n += int(offs[hi] - offs[lo])
+		}
+	}
+	return n
+}
 
 // edge sends records to the subtasks of another chain: it is the last step of a branch.
 type edge struct {
@@ -64,33 +94,42 @@ func (e *edge) process(b *batch) error {
 			return err
 		}
 	}
-	switch {
-	case e.partition == graph.Hash && len(e.senders) > 1:
-		e.scatter(b, hashes)
-	case e.partition == graph.Rebalance:
-		e.appendAll(e.next, b, hashes)
-		e.next = (e.next + 1) % len(e.senders)
-	default:
-		e.appendAll(0, b, hashes)
+	for lo := 0; lo < b.N; {
+		hi := pieceOf(&b.Batch, lo)
+		e.take(b, lo, hi, hashes)
+		lo = hi
 	}
 	return nil
 }
 
+// take is process for the records from lo up to hi.
+func (e *edge) take(b *batch, lo, hi int, hashes []uint64) {
+	switch {
+	case e.partition == graph.Hash && len(e.senders) > 1:
+		e.scatter(b, lo, hi, hashes)
+	case e.partition == graph.Rebalance:
+		e.appendRange(e.next, b, lo, hi, hashes)
+		e.next = (e.next + 1) % len(e.senders)
+	default:
+		e.appendRange(0, b, lo, hi, hashes)
+	}
+}
+
 // scatter deals the records out by key group, sender by sender.
-func (e *edge) scatter(b *batch, hashes []uint64) {
+func (e *edge) scatter(b *batch, lo, hi int, hashes []uint64) {
 	rows := e.rows
 	for i := range rows {
 		rows[i] = rows[i][:0]
 	}
 	if e.mask != 0 {
-		for i, h := range hashes {
+		for i, h := range hashes[lo:hi] {
 			t := e.targets[h&e.mask]
-			rows[t] = append(rows[t], uint32(i))
+			rows[t] = append(rows[t], uint32(lo+i))
 		}
 	} else {
-		for i, h := range hashes {
+		for i, h := range hashes[lo:hi] {
 			t := e.targets[h%uint64(len(e.targets))]
-			rows[t] = append(rows[t], uint32(i))
+			rows[t] = append(rows[t], uint32(lo+i))
 		}
 	}
 	for to, r := range rows {
@@ -101,8 +140,8 @@ func (e *edge) scatter(b *batch, hashes []uint64) {
 	}
 }
 
-func (e *edge) appendAll(to int, b *batch, hashes []uint64) {
-	e.builders[to].AppendRange(&b.Batch, 0, b.N, hashes)
+func (e *edge) appendRange(to int, b *batch, lo, hi int, hashes []uint64) {
+	e.builders[to].AppendRange(&b.Batch, lo, hi, hashes)
 	e.sendFull(to)
 }
 
