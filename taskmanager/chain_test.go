@@ -95,6 +95,20 @@ func TestWindowsOverSplitsLoseNothing(t *testing.T) {
 	}
 }
 
+// A split without end is its subtask's last one, whatever is still given out to others.
+func TestWatermarkOfUnboundedSplitsAdvances(t *testing.T) {
+	source, _ := stamped(2, 90, 250)
+	source.endless, source.splits = true, [][]string{source.splits[0], source.splits[0]}
+	f := newFixture(t, source, &fakeModule{functions: []fakeFunction{splitWords, byWord}}, windowJob(2, 250)...)
+	f.graph.Operators[0].Parallelism = 2
+	f.graph.Operators[0].Watermarks = &abi.Watermarks{}
+	f.graph.Operators[1].Inputs[0].Partition = graph.Forward
+	n := f.deploy()
+	f.sink.await(15) // five words in each of the windows that are full, up to the slower of the splits
+	f.cancel()
+	f.jm.ends(n)
+}
+
 // parseTime takes the event time from values "time word", wordOf the key.
 var (
 	parseTime = fakeFunction{name: "time", kind: abi.FunctionTimestamp, each: func(r abi.Record, emit func(abi.Record)) {

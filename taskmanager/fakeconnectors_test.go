@@ -19,7 +19,7 @@ type listSource struct {
 	splits  [][]string
 	stamps  bool // a record's timestamp is its line's number in the split, times 10, plus the split's index times 1000
 	ordered bool
-	endless bool // the last split never ends, and idles
+	endless bool // splits never end, and idle
 	repeat  bool // every split begins again when it ends
 	poll    func() error
 }
@@ -46,7 +46,7 @@ func (s *listSource) Open(_ context.Context, split connector.Split) (connector.R
 	if err := json.Unmarshal(split.Data, &i); err != nil {
 		return nil, err
 	}
-	return &listReader{source: s, lines: s.splits[i], base: int64(i) * 1000, last: i == len(s.splits)-1}, nil
+	return &listReader{source: s, lines: s.splits[i], base: int64(i) * 1000}, nil
 }
 
 type listReader struct {
@@ -54,7 +54,6 @@ type listReader struct {
 	lines  []string
 	at     int
 	base   int64
-	last   bool
 }
 
 func (r *listReader) Poll(b *abi.Builder, most, _ int, now time.Time) (connector.Progress, error) {
@@ -73,7 +72,7 @@ func (r *listReader) Poll(b *abi.Builder, most, _ int, now time.Time) (connector
 	if r.source.repeat {
 		return connector.Progress{}, nil
 	}
-	if r.at == len(r.lines) && r.source.endless && r.last {
+	if r.at == len(r.lines) && r.source.endless {
 		return connector.Progress{Wake: now.Add(time.Hour)}, nil
 	}
 	return connector.Progress{Done: r.at == len(r.lines), Read: int64(b.Bytes())}, nil

@@ -76,9 +76,10 @@ func (in *sourceInput) open(ctx context.Context) error {
 	}
 	in.reader = r
 	in.batch.split, in.batch.from, in.batch.first = a.Index, "split "+a.Split.ID, 1
-	in.assigner.beginSplit(a.Ordered, a.Last)
+	last := a.Last || !in.source.Bounded() // a split that does not end is the last one here, whatever others are given
+	in.assigner.beginSplit(a.Ordered, last)
 	for _, behind := range in.chain.assigners {
-		behind.beginSplit(a.Ordered, a.Last)
+		behind.beginSplit(a.Ordered, last)
 	}
 	return nil
 }
