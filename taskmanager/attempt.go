@@ -93,6 +93,12 @@ func (a *attempt) deploy(tasks []wire.TaskDeploy) error {
 	return nil
 }
 
+// abandon ends an attempt that has no task, so that nothing of it is left. tm.mu is held.
+func (a *attempt) abandon() {
+	a.cancel()
+	a.tm.config.Network.Detach(a.key)
+}
+
 func (a *attempt) check(d wire.TaskDeploy) error {
 	id := d.Task
 	if id.Chain < 0 || id.Chain >= len(a.exec.Chains) || id.Subtask < 0 || id.Subtask >= a.exec.Chains[id.Chain].Parallelism {

@@ -10,6 +10,7 @@ import (
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
+	"github.com/wasmill/wasmill/taskmanager/exchange"
 )
 
 // Every state that a task can be in ends at once when it is cancelled.
@@ -195,5 +196,9 @@ func TestDeployIsIdempotentAndFenced(t *testing.T) {
 	busy.Job = "third"
 	if err := f.tm.Deploy(t.Context(), busy); err == nil {
 		t.Error("a slot took tasks of two jobs")
+	}
+	// An attempt that is attached could be attached again.
+	if err := f.tm.config.Network.Attach(exchange.Attempt{Job: "third", Epoch: 1, Attempt: 1}); !errors.Is(err, exchange.ErrStale) {
+		t.Errorf("attach a refused attempt: %v (expected that nothing of it is left)", err)
 	}
 }

@@ -197,7 +197,11 @@ func (tm *TaskManager) Deploy(_ context.Context, d *wire.Deploy) error {
 		}
 		j.current = a
 	}
-	return j.current.deploy(d.Tasks)
+	err := j.current.deploy(d.Tasks)
+	if err != nil && len(j.current.tasks) == 0 {
+		j.current.abandon()
+	}
+	return err
 }
 
 // Cancel stops the tasks of an attempt and of all before it. It does not wait: each task reports its end.
