@@ -81,6 +81,8 @@ func (m *metadata) applyOps(ops []Op) error {
 			m.values[op.Key] = op.Value
 		case OpDelete:
 			delete(m.values, op.Key)
+		case OpDropCounter:
+			delete(m.counters, op.Key)
 		}
 	}
 	return nil

@@ -33,7 +33,7 @@ type Entry struct {
 	Value []byte
 }
 
-// Op is one operation of an Apply. Put, PutIfAbsent and Delete make one.
+// Op is one operation of an Apply. Put, PutIfAbsent, Delete and DropCounter make one.
 type Op struct {
 	Kind  OpKind `json:"kind"`
 	Key   string `json:"key"`
@@ -47,6 +47,7 @@ const (
 	OpPut         OpKind = 1
 	OpPutIfAbsent OpKind = 2
 	OpDelete      OpKind = 3
+	OpDropCounter OpKind = 4
 )
 
 // Put sets a key.
@@ -57,6 +58,9 @@ func PutIfAbsent(key string, value []byte) Op { return Op{Kind: OpPutIfAbsent, K
 
 // Delete removes a key, if it is there.
 func Delete(key string) Op { return Op{Kind: OpDelete, Key: key} }
+
+// DropCounter forgets a counter whose name will never be used again.
+func DropCounter(counter string) Op { return Op{Kind: OpDropCounter, Key: counter} }
 
 // ErrExists is returned by Apply when a PutIfAbsent met its key.
 var ErrExists = errors.New("key exists")

@@ -99,6 +99,10 @@ func suite(t *testing.T, open func(*testing.T) Store) {
 		if n, err := s.Next("another"); n != 1 || err != nil {
 			t.Errorf("first of another counter: %d, %v", n, err)
 		}
+		must(t, s.Apply(DropCounter("another"), DropCounter("unknown")))
+		if n, err := s.Next("another"); n != 1 || err != nil {
+			t.Errorf("first of a counter that was forgotten: %d, %v", n, err)
+		}
 	})
 	t.Run("leads at once", func(t *testing.T) {
 		start := time.Now()
