@@ -31,6 +31,8 @@ func (jm *JobManager) Register(_ context.Context, m *wire.Register) (*wire.Regis
 	if err != nil {
 		return nil, fmt.Errorf("register TaskManager %s: %w", m.Name, err)
 	}
+	jm.registers.Lock()
+	defer jm.registers.Unlock()
 	jm.Lost(m.TaskManager, "it has registered again")
 	jm.resources.add(jm.ctx, *m, client, jm.config.Now())
 	jm.config.Log.Info("TaskManager registered", "taskmanager", m.Name, "id", m.TaskManager, "slots", m.Slots, "address", m.Address)

@@ -50,7 +50,7 @@ func failureOf(step string, tm *taskManager, err error) (f *wire.Failure, refuse
 func (j *jobMaster) deploy(a actDeploy) {
 	header := j.header()
 	done := evDeployed{attempt: header.Attempt, tm: a.tm}
-	tm := j.jm.resources.find(a.tm)
+	tm := j.jm.resources.holding(a.tm, j.id)
 	m := &wire.Deploy{
 		Header: header, Graph: j.record.Graph, Tasks: a.tasks,
 		Addresses: map[wire.TaskManagerID]string{}, Placement: map[string]wire.TaskManagerID{},

@@ -34,11 +34,12 @@ type JobManager struct {
 	end context.CancelFunc
 	wg  sync.WaitGroup // every goroutine but those of liveness
 
-	keeping sync.Mutex // held while a module is kept, so that one module is kept once
-	submits sync.Mutex // held while a job is stored, so that one request is one job
-	mu      sync.Mutex
-	jobs    map[graph.JobID]*jobMaster // guarded by mu
-	closed  bool                       // guarded by mu; wg does not grow from outside any more
+	keeping   sync.Mutex // held while a module is kept, so that one module is kept once
+	submits   sync.Mutex // held while a job is stored, so that one request is one job
+	registers sync.Mutex // held while a TaskManager registers, so that one registration follows the other
+	mu        sync.Mutex
+	jobs      map[graph.JobID]*jobMaster // guarded by mu
+	closed    bool                       // guarded by mu; wg does not grow from outside any more
 }
 
 // New returns a JobManager that does nothing before Start.
@@ -160,7 +161,7 @@ func (jm *JobManager) forgetOldJobs(justEnded graph.JobID) {
 		}
 	}
 	for _, j := range past[min(len(past), keptJobs-1):] {
-		ops := []ha.Op{ha.Delete(jobKey + string(j.id))}
+		ops := []ha.Op{ha.Delete(jobKey + string(j.id)), ha.DropCounter(checkpointKey + string(j.id))}
 		if j.record.Request != "" {
 			ops = append(ops, ha.Delete(requestKey+string(j.record.Request)))
 		}

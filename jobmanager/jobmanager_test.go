@@ -89,6 +89,31 @@ func TestJobRestartsWhenATaskManagerIsLost(t *testing.T) {
 	})
 }
 
+// Slots are granted before the job hears of it. If the TaskManager has registered anew meanwhile, it knows nothing of
+// that, and those slots are free for others; which of the two the job hears first is left to chance.
+func TestSlotsOfAnEarlierRegistrationAreLost(t *testing.T) {
+	for range 16 {
+		onFakeTime(t, func(t *testing.T, c *cluster) {
+			job := c.submit(1)
+			j := c.jm.jobOf(job.ID)
+			j.mu.Lock()
+			j.send(t.Context(), evTimer{number: -1}, nil) // at which the loop waits
+			a := c.add("a", 1)
+			a.register()
+			j.mu.Unlock()
+			c.after(time.Minute)
+			held := 0
+			for _, tm := range c.jm.resources.list() {
+				held += tm.Slots - tm.FreeSlots
+			}
+			if running := len(a.running()); running != 1 || held != 1 {
+				t.Errorf("%d tasks run in %d slots (expected 1 in 1)", running, held)
+			}
+			c.expect(job.ID, api.JobRunning, "lost")
+		})
+	}
+}
+
 func TestSilentTaskManagerIsLost(t *testing.T) {
 	onFakeTime(t, func(t *testing.T, c *cluster) {
 		c.add("a", 1)
@@ -367,6 +392,9 @@ func TestOldJobsAreForgotten(t *testing.T) {
 		}
 		_, err := c.jm.GetJob(t.Context(), first.ID)
 		isUserError(t, err, api.KindNotFound, fmt.Sprintf("job %q is not known", first.ID), "")
+		if n, err := c.meta.Next(checkpointKey + string(first.ID)); n != 1 || err != nil {
+			t.Errorf("its next checkpoint would be %d, %v (expected that its counter is forgotten too)", n, err)
+		}
 	})
 }
 

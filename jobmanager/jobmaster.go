@@ -112,6 +112,9 @@ func (j *jobMaster) granted() <-chan []schedule.Slot {
 
 // take feeds one event to the state machine, and then those that its actions answer at once.
 func (j *jobMaster) take(e event) {
+	if l, ok := e.(evLost); ok && j.jm.resources.holding(l.tm, j.id) != nil {
+		return // it was an earlier registration of a TaskManager that has slots of this job again
+	}
 	for events := []event{e}; len(events) > 0; events = events[1:] {
 		events = append(events, j.carryOut(j.step(events[0]))...)
 	}

@@ -186,6 +186,17 @@ func (r *resourceManager) find(id wire.TaskManagerID) *taskManager {
 	return r.tms[id]
 }
 
+// holding returns a TaskManager that has slots of the job, or nil. One that has registered anew has none of those that it
+// had before.
+func (r *resourceManager) holding(id wire.TaskManagerID, job graph.JobID) *taskManager {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if tm := r.tms[id]; tm != nil && slices.Contains(tm.slots, job) {
+		return tm
+	}
+	return nil
+}
+
 // live lists the TaskManagers by id.
 func (r *resourceManager) live() []*taskManager {
 	r.mu.Lock()
