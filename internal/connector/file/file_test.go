@@ -123,8 +123,10 @@ func TestSourceRefuses(t *testing.T) {
 	dir := t.TempDir()
 	tests := []struct{ config, want string }{
 		{"path=" + dir + "/none.txt", "file source: input " + dir + "/none.txt does not exist"},
-		{"path=" + dir + "/*.csv", "file source: no input matches " + dir + "/*.csv"},
-		{"path=" + dir, "file source: input " + dir + " is not a file"},
+		{"path=" + dir + "/*.csv", "file source: no file matches input " + dir + "/*.csv"},
+		{"path=" + dir, "file source: input " + dir + " is a directory"},
+		{"path=/proc/cpuinfo", "file source: input /proc/cpuinfo does not tell its size"},
+		{"path=/dev/null", "file source: input /dev/null is not a regular file"},
 	}
 	for _, tt := range tests {
 		key, value, _ := strings.Cut(tt.config, "=")
@@ -163,7 +165,8 @@ func TestSourceTellsRuinedCompression(t *testing.T) {
 	for {
 		p, err := r.Poll(b, 1024, 1<<20, time.Time{})
 		if err != nil {
-			if !strings.Contains(err.Error(), "file source: read "+path) {
+			var user *connector.Error
+			if !errors.As(err, &user) || !strings.Contains(err.Error(), "file source: input "+path+" is cut off behind byte ") {
 				t.Errorf("got %v", err)
 			}
 			return
@@ -171,6 +174,87 @@ func TestSourceTellsRuinedCompression(t *testing.T) {
 		if p.Done {
 			t.Fatal("half a file was read without an error")
 		}
+	}
+}
+
+// What is not compressed at all is told when it is opened, and is not worth another try.
+func TestSourceTellsWhatIsNotCompressed(t *testing.T) {
+	for _, name := range []string{"f.gz", "f.zst"} {
+		path := write(t, filepath.Join(t.TempDir(), name), []byte("plain text, whatever it is called"))
+		src := source(t, map[string]string{"path": path})
+		r, err := src.Open(context.Background(), cut(path, 33, 1)[0])
+		if err == nil {
+			_, err = r.Poll(abi.NewBuilder(abi.ColumnValues), 10, 1<<20, time.Time{})
+			r.Close()
+		}
+		var user *connector.Error
+		if !errors.As(err, &user) || !strings.Contains(err.Error(), "input "+path+" is damaged behind byte 0 of its text: ") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+// A file that has become shorter since it was cut into splits is an error in whichever split notices.
+func TestSourceTellsAFileThatShrank(t *testing.T) {
+	path := write(t, filepath.Join(t.TempDir(), "f"), []byte("one\ntwo\nthree"))
+	src := source(t, map[string]string{"path": path})
+	for _, s := range []span{{Path: path, End: 20}, {Path: path, Start: 8, End: 14}, {Path: path, Start: 17, End: 20}} {
+		r, err := src.Open(context.Background(), split(s, "s"))
+		if err == nil {
+			_, err = r.Poll(abi.NewBuilder(abi.ColumnValues), 10, 1<<20, time.Time{})
+			r.Close()
+		}
+		var user *connector.Error
+		if !errors.As(err, &user) || !strings.Contains(err.Error(), "input "+path+" ended at byte ") {
+			t.Errorf("%+v: got %v", s, err)
+		}
+	}
+}
+
+func TestPatternsLeaveDirectoriesOut(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "a"), []byte("one\n"))
+	if err := os.Mkdir(filepath.Join(dir, "b"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	connectortest.Source(t, source(t, map[string]string{"path": dir + "/*"}), []string{"one"})
+}
+
+// An obstacle in the way of one file leaves none of the others visible.
+func TestSinkCommitsAllOrNothing(t *testing.T) {
+	dir, ctx := t.TempDir(), context.Background()
+	sink, err := NewSink(map[string]string{"path": dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var prepared []connector.Committable
+	for subtask := range 3 {
+		w, err := sink.Open(ctx, connector.SinkTask{Job: "j", Attempt: 1, Subtask: subtask, Value: abi.CodecUTF8})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(connectortest.Values(t, "x"), time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		p, err := w.Prepare(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		prepared = append(prepared, p...)
+		w.Close()
+	}
+	obstacle := write(t, filepath.Join(dir, finalName("j", 1, 2, 0)), nil)
+	if err := sink.Commit(ctx, "j", 1, prepared); err == nil || !strings.Contains(err.Error(), obstacle+": something else has that name") {
+		t.Errorf("got %v", err)
+	}
+	if files, _ := filepath.Glob(dir + "/part-*"); len(files) != 1 {
+		t.Errorf("visible: %q", files)
+	}
+	if err := os.Remove(obstacle); err != nil {
+		t.Fatal(err)
+	}
+	if err := sink.Commit(ctx, "j", 1, prepared); err != nil {
+		t.Error(err)
 	}
 }
 

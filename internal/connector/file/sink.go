@@ -2,6 +2,7 @@ package file
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/wasmill/wasmill/abi"
@@ -89,7 +91,7 @@ func (s *Sink) Open(_ context.Context, task connector.SinkTask) (connector.Write
 	if err != nil {
 		return nil, &connector.Error{Op: opSink, Err: err}
 	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := makeDir(dir); err != nil {
 		return nil, unwritable(dir, err)
 	}
 	w := &writer{format: format, c: committable{Dir: dir, Subtask: task.Subtask, Pending: pendingName(task.Job, task.Attempt, task.Subtask, 0)}}
@@ -101,7 +103,32 @@ func (s *Sink) Open(_ context.Context, task connector.SinkTask) (connector.Write
 	return w, nil
 }
 
-// unwritable tells what the user can mend (a path) from what may pass (a full disk).
+// makeDir makes a directory and those above it, and makes them durable.
+func makeDir(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if parent != dir {
+		if err := makeDir(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(parent)
+}
+
+// failed is an error of writing to path. A full disk is for the user to mend; anything else may pass.
+func failed(step, path string, err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return &connector.Error{Op: opSink, Err: fmt.Errorf("%s %s: %w", step, path, err), Hint: "free some space, or write elsewhere"}
+	}
+	return fmt.Errorf("file sink: %s %s: %w", step, path, err)
+}
+
+// unwritable tells what the user can mend (a path) from what may pass.
 func unwritable(dir string, err error) error {
 	var cause = err
 	if p := (*fs.PathError)(nil); errors.As(err, &p) {
@@ -113,7 +140,7 @@ func unwritable(dir string, err error) error {
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrNotExist), strings.Contains(cause.Error(), "not a directory"), strings.Contains(cause.Error(), "read-only"):
 		return &connector.Error{Op: opSink, Err: fmt.Errorf("output directory %s is not writable: %w", dir, cause)}
 	}
-	return fmt.Errorf("file sink: open output in %s: %w", dir, cause)
+	return failed("open output in", dir, cause)
 }
 
 // writer appends lines to one pending file.
@@ -139,7 +166,7 @@ func (w *writer) Write(b *abi.Batch, _ time.Time) (time.Time, error) {
 		n, err := w.out.Write(w.line)
 		w.c.Bytes += int64(n)
 		if err != nil {
-			return time.Time{}, fmt.Errorf("file sink: write %s: %w", w.path(), err)
+			return time.Time{}, failed("write", w.path(), err)
 		}
 	}
 	w.c.Rows += int64(b.N)
@@ -152,13 +179,13 @@ func (w *writer) Prepare(context.Context) ([]connector.Committable, error) {
 		return nil, nil
 	}
 	if err := w.out.Flush(); err != nil {
-		return nil, fmt.Errorf("file sink: write %s: %w", w.path(), err)
+		return nil, failed("write", w.path(), err)
 	}
 	if err := w.file.Sync(); err != nil {
-		return nil, fmt.Errorf("file sink: sync %s: %w", w.path(), err)
+		return nil, failed("sync", w.path(), err)
 	}
 	if err := syncDir(w.c.Dir); err != nil {
-		return nil, fmt.Errorf("file sink: sync %s: %w", w.c.Dir, err)
+		return nil, failed("sync", w.c.Dir, err)
 	}
 	data, err := json.Marshal(w.c)
 	if err != nil {
@@ -177,8 +204,10 @@ func (w *writer) Close() error {
 	return err
 }
 
-// Commit renames pending files to their final names. What has its final name already was committed before.
+// Commit renames pending files to their final names. What has its final name already was committed before. All names are
+// looked at before the first is changed, so that an obstacle does not leave a part of the output visible.
 func (s *Sink) Commit(_ context.Context, job string, checkpoint uint64, prepared []connector.Committable) error {
+	var renames [][2]string
 	dirs := map[string]bool{}
 	for _, p := range prepared {
 		var c committable
@@ -186,13 +215,24 @@ func (s *Sink) Commit(_ context.Context, job string, checkpoint uint64, prepared
 			return fmt.Errorf("file sink: commit %s: %w", p.Data, err)
 		}
 		from, to := filepath.Join(c.Dir, c.Pending), filepath.Join(c.Dir, finalName(job, checkpoint, c.Subtask, c.N))
-		if err := os.Rename(from, to); err != nil {
-			if _, done := os.Lstat(to); done == nil && errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
-			return fmt.Errorf("file sink: commit %s: %w", to, err)
+		_, pending := os.Lstat(from)
+		_, final := os.Lstat(to)
+		switch {
+		case pending == nil && errors.Is(final, fs.ErrNotExist):
+			renames = append(renames, [2]string{from, to})
+			dirs[c.Dir] = true
+		case errors.Is(pending, fs.ErrNotExist) && final == nil:
+			dirs[c.Dir] = true
+		case pending == nil && final == nil:
+			return fmt.Errorf("file sink: commit %s: something else has that name", to)
+		case final != nil:
+			return fmt.Errorf("file sink: commit %s: %w", to, cmp.Or(pending, final))
 		}
-		dirs[c.Dir] = true
+	}
+	for _, r := range renames {
+		if err := os.Rename(r[0], r[1]); err != nil {
+			return fmt.Errorf("file sink: commit %s: %w", r[1], err)
+		}
 	}
 	for dir := range dirs {
 		if err := syncDir(dir); err != nil {

@@ -8,8 +8,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"time"
 
@@ -74,27 +76,30 @@ func (s *Source) Columns() abi.Columns {
 func (s *Source) Open(_ context.Context, split connector.Split) (connector.Reader, error) {
 	var sp span
 	if err := json.Unmarshal(split.Data, &sp); err != nil {
-		return nil, fmt.Errorf("file source: open split %s: %w", split.ID, err)
+		return nil, fmt.Errorf("file source: %w", err)
 	}
 	f, err := os.Open(sp.Path)
-	if err != nil {
-		return nil, fmt.Errorf("file source: open split %s: %w", split.ID, err)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &connector.Error{Op: opSource, Err: fmt.Errorf("input %s is gone", sp.Path)}
 	}
-	r := &reader{id: split.ID, file: f, in: f, span: sp, buf: make([]byte, readBytes)}
+	if err != nil {
+		return nil, fmt.Errorf("file source: %w", err)
+	}
+	r := &reader{file: f, in: f, span: sp, buf: make([]byte, readBytes)}
 	if err := r.start(); err != nil {
 		r.Close()
-		return nil, fmt.Errorf("file source: open split %s: %w", split.ID, err)
+		return nil, err
 	}
 	return r, nil
 }
 
 // reader reads the lines that begin in [span.Start, span.End).
 type reader struct {
-	id   string
-	file *os.File
-	in   io.Reader // file, or a decompressor over it
-	free func()    // releases the decompressor
-	span span
+	file    *os.File
+	fileErr error     // of reading file, where a decompressor stands between
+	in      io.Reader // file, or a decompressor over it
+	free    func()    // releases the decompressor
+	span    span
 
 	buf     []byte // buf[from:to] is read and not yet given out
 	from    int
@@ -111,13 +116,13 @@ func (r *reader) start() error {
 	case "gzip":
 		z, err := gzip.NewReader(r.counted())
 		if err != nil {
-			return err
+			return r.ruined(err)
 		}
 		r.in, r.free = z, func() { z.Close() }
 	case "zstd":
 		z, err := zstd.NewReader(r.counted(), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(128<<20))
 		if err != nil {
-			return err
+			return r.ruined(err)
 		}
 		r.in, r.free = z, z.Close
 	}
@@ -125,7 +130,7 @@ func (r *reader) start() error {
 		return nil
 	}
 	if _, err := r.file.Seek(r.span.Start-1, io.SeekStart); err != nil {
-		return err
+		return fmt.Errorf("file source: %w", err)
 	}
 	r.offset = r.span.Start - 1
 	for {
@@ -140,7 +145,7 @@ func (r *reader) start() error {
 		}
 		if i >= 0 || r.eof {
 			r.read = 0 // what was passed over belongs to the split before
-			return nil
+			return r.checkLength()
 		}
 	}
 }
@@ -155,10 +160,10 @@ func (r *reader) Poll(b *abi.Builder, maxRecords, maxBytes int, _ time.Time) (co
 		line, size, ok := r.line()
 		if !ok {
 			if r.eof {
-				return r.progress(true), nil
+				return r.progress(true), r.checkLength()
 			}
 			if err := r.fill(); err != nil {
-				return connector.Progress{}, fmt.Errorf("file source: read %s at offset %d: %w", r.span.Path, r.offset, err)
+				return connector.Progress{}, err
 			}
 			continue
 		}
@@ -205,6 +210,32 @@ func (r *reader) consume(n int) {
 	}
 }
 
+// checkLength holds a file that has ended against the length that it had when it was cut into splits.
+func (r *reader) checkLength() error {
+	if r.span.Codec != "" || !r.eof || r.offset+int64(r.to-r.from) >= r.span.End {
+		return nil
+	}
+	return &connector.Error{
+		Op: opSource, Err: fmt.Errorf("input %s ended at byte %d, but had %d or more when the job began", r.span.Path, r.offset, r.span.End),
+		Hint: "files must not change while they are read",
+	}
+}
+
+// ruined tells a compressed file that is damaged, which stays so, from one that cannot be read just now.
+func (r *reader) ruined(err error) error {
+	if r.fileErr != nil {
+		return fmt.Errorf("file source: %w", r.fileErr)
+	}
+	problem := "is damaged"
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		problem = "is cut off"
+	}
+	return &connector.Error{
+		Op: opSource, Err: fmt.Errorf("input %s %s behind byte %d of its text: %s: %w", r.span.Path, problem, r.offset+int64(r.to-r.from), r.span.Codec, err),
+		Hint: "make the file again, or rename it if it is not compressed",
+	}
+}
+
 // fill reads more behind what is there, making room first.
 func (r *reader) fill() error {
 	if r.from > 0 {
@@ -213,16 +244,22 @@ func (r *reader) fill() error {
 	}
 	if r.to == len(r.buf) {
 		if len(r.buf) >= abi.MaxRecordBytes {
-			return fmt.Errorf("line longer than %d bytes", abi.MaxRecordBytes)
+			return &connector.Error{Op: opSource, Err: fmt.Errorf("input %s, offset %d: line longer than %d bytes", r.span.Path, r.offset, abi.MaxRecordBytes)}
 		}
 		r.buf = append(r.buf, make([]byte, len(r.buf))...)
 	}
 	n, err := r.in.Read(r.buf[r.to:])
 	r.to += n
-	if err == io.EOF {
-		r.eof, err = true, nil
+	switch {
+	case err == nil:
+		return nil
+	case err == io.EOF:
+		r.eof = true
+		return nil
+	case r.span.Codec != "":
+		return r.ruined(err)
 	}
-	return err
+	return fmt.Errorf("file source: %w", err)
 }
 
 // counted reads the compressed file and counts it as consumed input.
@@ -233,6 +270,9 @@ type countingReader struct{ r *reader }
 func (c countingReader) Read(p []byte) (int, error) {
 	n, err := c.r.file.Read(p)
 	c.r.read += int64(n)
+	if err != nil && err != io.EOF {
+		c.r.fileErr = err
+	}
 	return n, err
 }
 

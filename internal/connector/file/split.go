@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/wasmill/wasmill/internal/connector"
@@ -38,20 +39,10 @@ func (s *Source) Enumerate(_ context.Context, parallelism int) (connector.Splits
 	sizes := make([]int64, len(paths))
 	var total int64
 	for i, p := range paths {
-		info, err := os.Stat(p)
-		if err != nil {
-			return connector.Splits{}, s.missing(err)
+		if sizes[i], err = s.measure(p); err != nil {
+			return connector.Splits{}, err
 		}
-		if !info.Mode().IsRegular() {
-			return connector.Splits{}, &connector.Error{Op: opSource, Err: fmt.Errorf("input %s is not a file", p), Hint: "to read the files of a directory: " + filepath.Join(p, "*")}
-		}
-		if f, err := os.Open(p); err != nil {
-			return connector.Splits{}, s.missing(err)
-		} else {
-			f.Close()
-		}
-		sizes[i] = info.Size()
-		total += info.Size()
+		total += sizes[i]
 	}
 	step := min(max(total/int64(parallelism*splitsPerSubtask), minSplitBytes), maxSplitBytes)
 	out := connector.Splits{Ordered: s.offsets && len(paths) == 1}
@@ -59,6 +50,29 @@ func (s *Source) Enumerate(_ context.Context, parallelism int) (connector.Splits
 		out.Splits = append(out.Splits, cut(p, sizes[i], step)...)
 	}
 	return out, nil
+}
+
+// measure is the size of a file, which must be one that can be read.
+func (s *Source) measure(path string) (int64, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0, s.missing(err)
+	}
+	if info.IsDir() {
+		return 0, &connector.Error{Op: opSource, Err: fmt.Errorf("input %s is a directory", path), Hint: "to read the files in it: " + filepath.Join(path, "*")}
+	}
+	if !info.Mode().IsRegular() {
+		return 0, &connector.Error{Op: opSource, Err: fmt.Errorf("input %s is not a regular file", path)}
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, s.missing(err)
+	}
+	defer f.Close()
+	if n, _ := f.Read(make([]byte, 1)); n > 0 && info.Size() == 0 {
+		return 0, &connector.Error{Op: opSource, Err: fmt.Errorf("input %s does not tell its size", path), Hint: "copy it to a regular file"}
+	}
+	return info.Size(), nil
 }
 
 // cut divides one file; a compressed one cannot be entered in the middle.
@@ -90,7 +104,8 @@ func codecOf(path string) string {
 	return ""
 }
 
-// match lists the files of the pattern in the order of their names; a path that exists is never taken for a pattern.
+// match lists the files of the pattern in the order of their names, directories left out; a path that exists is never
+// taken for a pattern.
 func (s *Source) match() ([]string, error) {
 	abs, err := filepath.Abs(s.path)
 	if err != nil {
@@ -103,25 +118,24 @@ func (s *Source) match() ([]string, error) {
 	if err != nil {
 		return nil, &connector.Error{Op: opSource, Err: fmt.Errorf("input pattern %s: %w", s.path, err)}
 	}
+	paths = slices.DeleteFunc(paths, func(p string) bool {
+		info, err := os.Stat(p)
+		return err == nil && info.IsDir()
+	})
 	if len(paths) == 0 {
 		return nil, s.missing(fs.ErrNotExist)
 	}
 	return paths, nil
 }
 
-// missing says which input cannot be read, by its absolute name: relative ones are resolved where the process was started.
+// missing says which input cannot be read.
 func (s *Source) missing(err error) error {
 	abs, _ := filepath.Abs(s.path)
 	switch {
+	case os.IsNotExist(err) && strings.ContainsAny(s.path, "*?["):
+		return &connector.Error{Op: opSource, Err: fmt.Errorf("no file matches input %s", abs)}
 	case os.IsNotExist(err):
-		e := &connector.Error{Op: opSource, Err: fmt.Errorf("input %s does not exist", abs)}
-		if strings.ContainsAny(s.path, "*?[") {
-			e.Err = fmt.Errorf("no input matches %s", abs)
-		}
-		if !filepath.IsAbs(s.path) {
-			e.Hint = fmt.Sprintf("%q is relative to the directory that the cluster was started in; give an absolute path", s.path)
-		}
-		return e
+		return &connector.Error{Op: opSource, Err: fmt.Errorf("input %s does not exist", abs)}
 	case os.IsPermission(err):
 		return &connector.Error{Op: opSource, Err: fmt.Errorf("input %s may not be read: permission denied", abs)}
 	}
