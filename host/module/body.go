@@ -110,6 +110,7 @@ func (b *bodyReader) instruction(in *Instr, f *Function) {
 	case OpBlock, OpLoop, OpIf:
 		b.blockType(in)
 		b.blocks = append(b.blocks, in.Op)
+		f.Blocks++
 		f.Nesting = max(f.Nesting, len(b.blocks)-1)
 	case OpElse:
 		if b.blocks[len(b.blocks)-1] != OpIf {
@@ -120,8 +121,11 @@ func (b *bodyReader) instruction(in *Instr, f *Function) {
 	case OpEnd:
 		b.blocks = b.blocks[:len(b.blocks)-1]
 	case OpBr, OpBrIf:
+		f.Blocks++
+		f.Branches++
 		b.bound(in, "label", in.Index, len(b.blocks))
 	case OpBrTable:
+		f.Branches += len(in.Labels) + 1
 		b.bound(in, "label", in.Index, len(b.blocks))
 		for _, l := range in.Labels {
 			b.bound(in, "label", l, len(b.blocks))

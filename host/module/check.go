@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/wasmill/wasmill/abi"
 )
@@ -158,6 +159,23 @@ func (m *Module) CheckBudget(b Budget) error {
 				return refuse(m.FunctionPlace(imported+uint32(i)), "%d %s (expected <= %d)", l.n, l.what, l.max).
 					hint("split the function")
 			}
+		}
+	}
+	return m.checkTime(b)
+}
+
+// checkTime is for modules that are small, and would keep the compiler busy for hours.
+func (m *Module) checkTime(b Budget) error {
+	imported := uint32(m.ImportedFunctions())
+	var sum time.Duration
+	for i := range m.Functions {
+		t := m.Functions[i].CompileTime()
+		if t > b.FunctionTime {
+			return refuse(m.FunctionPlace(imported+uint32(i)), "would take about %v to compile (expected <= %v): %d locals, %d branches",
+				t.Round(time.Second), b.FunctionTime, m.Functions[i].NumLocals, m.Functions[i].Branches).hint("split the function")
+		}
+		if sum += t; sum > b.Time {
+			return refuse("functions", "would take more than %v to compile", b.Time).hint("split the module")
 		}
 	}
 	return nil

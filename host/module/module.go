@@ -63,8 +63,9 @@ type Function struct {
 	Start  int        // offset of the body's size field's end, where the local declarations begin
 	Code   int        // offset of the first instruction
 	End    int        // offset past the last instruction, its end
-	// NumLocals counts declared locals and parameters, Nesting the deepest block.
-	NumLocals, Nesting int
+	// NumLocals counts declared locals and parameters, Nesting the deepest block, Blocks where control may part or
+	// come together, Branches the labels that branches name.
+	NumLocals, Nesting, Blocks, Branches int
 }
 
 // LocalRun is N locals of one type.

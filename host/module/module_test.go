@@ -137,6 +137,25 @@ func TestAModuleOutsideTheContractIsRefused(t *testing.T) {
 	}
 }
 
+// A small function can keep a compiler busy: each of its branches is compared with each other one.
+func TestWhatTakesTooLongToCompileIsRefused(t *testing.T) {
+	p := sound()
+	table := append(join(OpI32Const, byte(0), OpBrTable, 99_999), make([]byte, 100_000)...)
+	p.define(body(table))
+	want := "function 7: would take about 15s to compile (expected <= 5s): 0 locals, 100000 branches | split the function"
+	if got := text(t, judge(p.bytes())); got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
+	}
+	p = sound()
+	for range 100 {
+		p.define(body(append(join(OpI32Const, byte(0), OpBrTable, 29_999), make([]byte, 30_000)...)))
+	}
+	want = "functions: would take more than 1m0s to compile | split the module"
+	if got := text(t, judge(p.bytes())); got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
+	}
+}
+
 // shiftExports moves the exported functions' indices, because n more functions are imported.
 func shiftExports(p *parts, n byte) {
 	for i, e := range p.exports {
