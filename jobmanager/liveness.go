@@ -132,7 +132,7 @@ func (l *liveness) serve(c net.Conn) {
 	}
 	l.mu.Unlock()
 	if newest {
-		l.ended(id, "its process has ended")
+		l.ended(id, "its liveness connection ended")
 	}
 }
 

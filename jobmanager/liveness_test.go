@@ -97,7 +97,7 @@ func TestEndOfTheConnectionIsTheEndOfTheTaskManager(t *testing.T) {
 	start := time.Now()
 	// A killed process says no goodbye: the kernel just ends the connection.
 	one.(*tls.Conn).NetConn().Close()
-	if got := <-lost; got.id != "tm1" || got.reason != "its process has ended" {
+	if got := <-lost; got.id != "tm1" || got.reason != "its liveness connection ended" {
 		t.Errorf("lost %+v", got)
 	}
 	if took := time.Since(start); took > 200*time.Millisecond {
