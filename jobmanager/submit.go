@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -86,7 +87,46 @@ func (jm *JobManager) define(ctx context.Context, s *api.Submit) (*graph.JobGrap
 	if err != nil {
 		return nil, asUser(api.KindInvalid, "", err)
 	}
+	if err := jm.locate(g, s.Directory); err != nil {
+		return nil, err
+	}
 	return g, nil
+}
+
+// locate makes the paths of the graph's connectors absolute: each process that opens them has a working directory of its
+// own.
+func (jm *JobManager) locate(g *graph.JobGraph, dir string) error {
+	if dir != "" && !filepath.IsAbs(dir) {
+		return api.Errorf(api.KindInvalid, "directory: %q is relative (expected an absolute path)", dir)
+	}
+	for i := range g.Operators {
+		op := &g.Operators[i]
+		if op.Connector == nil {
+			continue
+		}
+		made, err := jm.connectorOf(op)
+		if err != nil {
+			return connectorError(fmt.Errorf("%s %q: %w", op.Kind, op.Name, err))
+		}
+		located, ok := made.(connector.Located)
+		if !ok {
+			continue
+		}
+		config, err := located.At(dir)
+		if err != nil {
+			return connectorError(fmt.Errorf("%s %q: %w", op.Kind, op.Name, err))
+		}
+		op.Connector = &abi.Connector{Type: op.Connector.Type, Config: config}
+	}
+	return nil
+}
+
+// connectorOf makes the source or sink of an operator.
+func (jm *JobManager) connectorOf(op *graph.Operator) (any, error) {
+	if op.Kind == abi.OperatorSource {
+		return jm.config.Connectors.Source(op.Connector)
+	}
+	return jm.config.Connectors.Sink(op.Connector)
 }
 
 // describe runs the module's definition. If it fails, a parameter that is missing is the likelier thing to say.

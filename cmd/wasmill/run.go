@@ -106,7 +106,13 @@ func (f *runFlags) submit() (*api.Submit, error) {
 	}
 	var request [16]byte
 	_, _ = rand.Read(request[:]) // never fails
-	return &api.Submit{Name: f.name, Params: params, Parallelism: &f.parallelism, Request: wire.RequestID(hex.EncodeToString(request[:]))}, nil
+	here, err := os.Getwd()
+	if err != nil {
+		return nil, fmt.Errorf("find the working directory: %w", err)
+	}
+	return &api.Submit{
+		Name: f.name, Params: params, Parallelism: &f.parallelism, Directory: here, Request: wire.RequestID(hex.EncodeToString(request[:])),
+	}, nil
 }
 
 func sha256Hex(p []byte) string {

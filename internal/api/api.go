@@ -82,6 +82,7 @@ type Submit struct {
 	Name        string            `json:"name,omitempty"` // instead of the manifest's
 	Params      map[string]string `json:"params,omitempty"`
 	Parallelism *int              `json:"parallelism,omitempty"` // 1 <= n <= 32768; none: 1
+	Directory   string            `json:"directory,omitempty"`   // absolute: what relative paths of files are relative to
 	Request     wire.RequestID    `json:"request,omitempty"`     // the same id again gives the same job
 }
 

@@ -109,6 +109,13 @@ type Error struct {
 func (e *Error) Error() string { return e.Op + ": " + e.Err.Error() }
 func (e *Error) Unwrap() error { return e.Err }
 
+// Located is an optional interface of a source or sink whose options name files.
+type Located interface {
+	// At returns the options with relative paths resolved against dir, which is absolute. Without a dir, a relative path
+	// is an error: processes have working directories of their own.
+	At(dir string) (map[string]string, error)
+}
+
 // Registry holds the connectors of a process by type.
 type Registry struct {
 	Sources map[string]func(config map[string]string) (Source, error)

@@ -142,6 +142,22 @@ func TestGlobsAndCompressionAreRead(t *testing.T) {
 	harness.Same(t, harness.Output(t, out), harness.ShellCounts(t, mobyDick(t), mobyDick(t)))
 }
 
+// On a cluster as in one process, relative paths mean what they mean where the command is typed.
+func TestRelativePathsAreTheClients(t *testing.T) {
+	cluster := built.wasmill.Cluster(t, "--taskmanagers", "1")
+	for name, args := range map[string][]string{"in one process": nil, "on a cluster": {"--jobmanager", cluster.URL}} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, "in.txt"), []byte("a b\na\n"), 0o666); err != nil {
+				t.Fatal(err)
+			}
+			args := append([]string{"run", guests(t)["c"], "--param", "input=*.txt", "--param", "output=counts"}, args...)
+			built.wasmill.StartIn(t, dir, args...).Wait().OK(t)
+			harness.Same(t, harness.Output(t, filepath.Join(dir, "counts")), "a\t2\nb\t1\n")
+		})
+	}
+}
+
 // started runs a long word count on the cluster and returns once every subtask runs and records have flowed.
 func started(t *testing.T, cluster *harness.Cluster, input, out string) (*harness.Process, *api.Job) {
 	t.Helper()

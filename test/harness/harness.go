@@ -65,7 +65,14 @@ type Process struct {
 // Start starts a command; the test's end kills it if it still runs.
 func (w Wasmill) Start(t testing.TB, args ...string) *Process {
 	t.Helper()
+	return w.StartIn(t, "", args...)
+}
+
+// StartIn starts a command in a working directory.
+func (w Wasmill) StartIn(t testing.TB, dir string, args ...string) *Process {
+	t.Helper()
 	p := &Process{t: t, cmd: exec.Command(string(w), args...), begun: time.Now(), description: strings.Join(args, " ")}
+	p.cmd.Dir = dir
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err
 	p.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0") // one second at every exit otherwise
 	p.cmd.WaitDelay = 10 * time.Second // a cluster's processes must not hold our pipes open

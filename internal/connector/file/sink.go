@@ -28,13 +28,14 @@ const opSink = "file sink"
 //	path     the directory; it is made if it does not exist
 //	columns  which fields of row values are written, and in what order: "start,key,value"; all of them by default
 type Sink struct {
+	config  map[string]string
 	dir     string
 	columns []string
 }
 
 // NewSink checks the options.
 func NewSink(config map[string]string) (connector.Sink, error) {
-	s := &Sink{}
+	s := &Sink{config: config}
 	for key, value := range config {
 		switch key {
 		case "path":

@@ -33,13 +33,14 @@ const readBytes = 256 << 10
 //	format      lines (default): a record a line, without its end (\n or \r\n)
 //	timestamps  offset: a record's event time is the offset of its line in the file, in milliseconds; otherwise it has none
 type Source struct {
+	config  map[string]string
 	path    string
 	offsets bool
 }
 
 // NewSource checks the options.
 func NewSource(config map[string]string) (connector.Source, error) {
-	s := &Source{}
+	s := &Source{config: config}
 	for key, value := range config {
 		switch {
 		case key == "path":
