@@ -75,7 +75,7 @@ func (w Wasmill) StartIn(t testing.TB, dir string, args ...string) *Process {
 	p.cmd.Dir = dir
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err
 	p.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0") // one second at every exit otherwise
-	p.cmd.WaitDelay = 10 * time.Second // a cluster's processes must not hold our pipes open
+	p.cmd.WaitDelay = 10 * time.Second                           // a cluster's processes must not hold our pipes open
 	if err := p.cmd.Start(); err != nil {
 		t.Fatalf("wasmill %s: %v", p.description, err)
 	}
