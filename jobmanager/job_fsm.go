@@ -62,8 +62,7 @@ const (
 	cancelCleanLimit = 300 * time.Millisecond
 	storeRetry       = time.Second // after metadata could not be written
 	commitRetry      = 200 * time.Millisecond
-	commitRetryMax   = 10 * time.Second
-	commitTries      = 24 // refused commits until the job fails, about three minutes
+	commitRetryMax   = 10 * time.Second // a decision stands: commits are tried for ever
 )
 
 // subtask is what is known of one task of the current attempt.
@@ -89,7 +88,7 @@ type jobFSM struct {
 	delay     time.Duration // before the next attempt
 	decided   bool          // the decision is stored
 	cancelled bool          // the user has cancelled it
-	retries   int           // commits that were refused
+	retryIn   time.Duration // before the commit after one that was refused
 	timer     int           // number of the timer that runs; older ones say nothing
 	actions   []action      // of the step in progress
 }
@@ -447,7 +446,7 @@ func (m *jobFSM) onDelaying(e event) {
 func (m *jobFSM) onFinishing(now time.Time, e event) {
 	switch e := e.(type) {
 	case evDecided:
-		m.decided = true
+		m.decided, m.failure = true, nil // from now on it is why the end is not committed yet
 		m.do(actCommit{})
 	case evStoreFailed: // nothing was decided and nothing committed
 		if !m.decided {
@@ -460,6 +459,8 @@ func (m *jobFSM) onFinishing(now time.Time, e event) {
 	}
 }
 
+// onCommitted tries again after any failure, also one that will not pass by itself: the decision is stored, output may be
+// visible in part, and only its commit makes it whole. People see the failure as the job's cause and can mend it.
 func (m *jobFSM) onCommitted(failure *wire.Failure) {
 	if failure == nil {
 		m.outcome = finished
@@ -470,19 +471,12 @@ func (m *jobFSM) onCommitted(failure *wire.Failure) {
 		return
 	}
 	m.failure = failure
-	if failure.Kind != wire.KindTaskManagerLost { // waiting for a TaskManager has no limit: the decision stands
-		m.retries++
-	}
-	if m.retries >= commitTries || !mayRestart(failure.Kind) {
-		m.outcome = failed
-		m.end()
+	if failure.Kind == wire.KindTaskManagerLost { // nobody has tried: the next one that registers is asked at once
+		m.startTimer(commitRetry)
 		return
 	}
-	delay := commitRetry
-	for range m.retries {
-		delay = min(2*delay, commitRetryMax)
-	}
-	m.startTimer(delay)
+	m.retryIn = min(max(2*m.retryIn, commitRetry), commitRetryMax)
+	m.startTimer(m.retryIn)
 }
 
 // end stores the outcome; the job has ended when that is done.

@@ -77,8 +77,8 @@ func TestJobRestartsWhenATaskManagerIsLost(t *testing.T) {
 		a, b := c.add("a", 2), c.add("b", 2)
 		job := c.submit(2)
 		b.kill()
-		c.jm.Lost("b", "its process has ended")
-		again := c.expect(job.ID, api.JobRunning, "TaskManager taskmanager-b is lost: its process has ended")
+		c.jm.Lost("b", "its liveness connection ended")
+		again := c.expect(job.ID, api.JobRunning, "TaskManager taskmanager-b is lost: its liveness connection ended")
 		if again.Attempt != 2 || again.Restarts != 1 {
 			t.Errorf("attempt %d, restarts %d", again.Attempt, again.Restarts)
 		}
@@ -210,6 +210,32 @@ func TestCommitIsTriedOnAnotherTaskManager(t *testing.T) {
 		c.after(time.Second)
 		c.expect(job.ID, api.JobFinished, "")
 		b.heard("commit 1 of attempt 1 under checkpoint 1")
+	})
+}
+
+// What is decided is committed, however long that takes and whatever is said of it, also by another JobManager.
+func TestADecidedEndIsCommittedForEver(t *testing.T) {
+	onFakeTime(t, func(t *testing.T, c *cluster) {
+		a := c.add("a", 1)
+		job := c.submit(1)
+		a.set(func() { a.refuse = &wire.Failure{Kind: wire.KindInput, Message: "output directory is read-only"} })
+		a.finish()
+		c.after(24 * time.Hour)
+		c.expect(job.ID, api.JobFinishing, "output directory is read-only")
+		if all, err := c.jm.ListJobs(t.Context()); err != nil || all[0].Failure == nil {
+			t.Errorf("listed %+v, %v", all, err)
+		}
+		_, err := c.jm.CancelJob(t.Context(), job.ID)
+		isUserError(t, err, api.KindConflict, fmt.Sprintf("job %s has come to its end: its output is committed again until it succeeds; "+
+			"the last time: output directory is read-only", job.ID), "")
+		a.set(func() {
+			if n := len(a.commits); n < 24*360 || n > 24*360+10 {
+				t.Errorf("%d commits in a day (expected one each 10 s)", n)
+			}
+			a.refuse = nil
+		})
+		c.after(commitRetryMax)
+		c.expect(job.ID, api.JobFinished, "")
 	})
 }
 

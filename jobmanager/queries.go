@@ -117,6 +117,9 @@ func (jm *JobManager) CancelJob(ctx context.Context, id graph.JobID) (*api.Job, 
 	case job.State == api.JobCancelling || job.State == api.JobCanceled:
 		return job, nil
 	case job.State == api.JobFinishing:
+		if job.Failure != nil {
+			return nil, api.Errorf(api.KindConflict, "job %s has come to its end: its output is committed again until it succeeds; the last time: %s", job.ID, job.Failure.Message)
+		}
 		return nil, api.Errorf(api.KindConflict, "job %s has come to its end: its output is being committed", job.ID)
 	case job.State.Terminal() || job.State == api.JobFailing:
 		return nil, api.Errorf(api.KindConflict, "job %s is %s", job.ID, job.State)

@@ -32,6 +32,11 @@ func (a *app) listCommand() *cobra.Command {
 	return cmd
 }
 
+// showsCause has the states in which what a job waits for, or has failed of, stands in the table.
+var showsCause = map[api.JobState]bool{
+	api.JobCreated: true, api.JobRestarting: true, api.JobFinishing: true, api.JobFailing: true, api.JobFailed: true,
+}
+
 func jobTable(w io.Writer, jobs []api.Job, now time.Time) {
 	rows := []string{"ID\tNAME\tSTATE\tUP\tSUBTASKS\tRECORDS"}
 	n := shortest(jobs)
@@ -43,7 +48,7 @@ func jobTable(w io.Writer, jobs []api.Job, now time.Time) {
 		}
 		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%d/%d\t%s", prefix(string(j.ID), n), j.Name, state, age(lifetime(j, now)),
 			j.Subtasks.Running+j.Subtasks.Finished, j.Subtasks.Total, count(j.Progress.SourceOut)))
-		if j.Failure != nil && (j.State == api.JobRestarting || j.State == api.JobFailed || j.State == api.JobFailing || j.State == api.JobCreated) {
+		if j.Failure != nil && showsCause[j.State] {
 			rows = append(rows, "\tcause: "+oneParagraph(j.Failure.Message))
 		}
 	}

@@ -82,6 +82,8 @@ func (p *progress) stateLine(j *api.Job) {
 		}
 	case j.State == api.JobCreated && j.Failure != nil:
 		line += "  " + j.Failure.Message
+	case j.State == api.JobFinishing && j.Failure != nil:
+		line += "\n  cause: " + j.Failure.Message
 	case j.State == api.JobRestarting && j.Failure != nil:
 		line += fmt.Sprintf(" (%d)\n  cause: %s", j.Restarts+1, j.Failure.Message)
 	case j.State != api.JobCancelling:
