@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/jsonfault"
 )
 
 // maxJSONBytes bounds a JSON body: a submission with its parameters.
@@ -25,11 +27,14 @@ func readJSON(c echo.Context, v any) error {
 	if err := wantType(c.Request(), "application/json"); err != nil {
 		return err
 	}
-	body := http.MaxBytesReader(c.Response(), c.Request().Body, maxJSONBytes)
-	d := json.NewDecoder(body)
+	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), c.Request().Body, maxJSONBytes))
+	if err != nil {
+		return bodyError(body, err)
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
-		return bodyError(err, maxJSONBytes)
+		return bodyError(body, err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return api.Errorf(api.KindBadRequest, "body: more follows the JSON value")
@@ -38,23 +43,17 @@ func readJSON(c echo.Context, v any) error {
 }
 
 // bodyError says what is wrong with a body that could not be read, with the place where JSON knows it.
-func bodyError(err error, limit int64) error {
+func bodyError(body []byte, err error) error {
 	var tooLarge *http.MaxBytesError
-	var syntax *json.SyntaxError
-	var typed *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &tooLarge):
-		return api.Errorf(api.KindTooLarge, "body is larger than %s", humanize.Bytes(uint64(limit)))
-	case errors.As(err, &syntax):
-		return api.Errorf(api.KindBadRequest, "body: byte %d: %s", syntax.Offset, syntax)
-	case errors.As(err, &typed):
-		return api.Errorf(api.KindBadRequest, "body: %s: %s (expected %s)", typed.Field, typed.Value, typed.Type)
+		return api.Errorf(api.KindTooLarge, "body is larger than %s", humanize.Bytes(uint64(tooLarge.Limit)))
 	case errors.Is(err, io.EOF):
 		return api.Errorf(api.KindBadRequest, "body is empty")
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return api.Errorf(api.KindIncomplete, "body ended early")
 	}
-	return api.Errorf(api.KindBadRequest, "body: %s", strings.TrimPrefix(err.Error(), "json: "))
+	return api.Errorf(api.KindBadRequest, "body: %s", jsonfault.Describe(body, err))
 }
 
 // wantType refuses a body that says it is something else; one that says nothing is taken.

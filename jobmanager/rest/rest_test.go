@@ -114,7 +114,10 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		kind, detail                                        string
 	}{
 		{name: "unknown field", method: "POST", path: "/v1/jobs", body: `{"module":"x","paralelism":2}`, status: 400, kind: "bad-request", detail: `unknown field "paralelism"`},
-		{name: "wrong type", method: "POST", path: "/v1/jobs", body: `{"module":"x","parallelism":"2"}`, status: 400, kind: "bad-request", detail: "parallelism: string (expected int)"},
+		{name: "wrong type", method: "POST", path: "/v1/jobs", body: `{"module":"x","parallelism":"2"}`, status: 400, kind: "bad-request", detail: "body: parallelism: string (expected a number)"},
+		{name: "wrong type of all", method: "POST", path: "/v1/jobs", body: `[]`, status: 400, kind: "bad-request", detail: "body: array (expected an object)"},
+		{name: "wrong type of an id", method: "POST", path: "/v1/jobs", body: `{"module":["x"]}`, status: 400, kind: "bad-request", detail: "body: module: array (expected a string)"},
+		{name: "wrong type of a parameter", method: "POST", path: "/v1/jobs", body: `{"params":{"input":7}}`, status: 400, kind: "bad-request", detail: "body: params.input: number (expected a string)"},
 		{name: "more than JSON", method: "POST", path: "/v1/jobs", body: `{"module":"x"} {}`, status: 400, kind: "bad-request", detail: "more follows"},
 		{name: "no body", method: "POST", path: "/v1/jobs", status: 400, kind: "bad-request", detail: "body is empty"},
 		{name: "half a body", method: "POST", path: "/v1/jobs", body: `{"module":`, status: 400, kind: "incomplete", detail: "ended early"},
