@@ -36,6 +36,7 @@ func (jm *JobManager) Register(_ context.Context, m *wire.Register) (*wire.Regis
 	jm.Lost(m.TaskManager, "it has registered again")
 	jm.resources.add(jm.ctx, *m, client, jm.config.Now())
 	jm.config.Log.Info("TaskManager registered", "taskmanager", m.Name, "id", m.TaskManager, "slots", m.Slots, "address", m.Address)
+	jm.tidySoon()
 	return &wire.Registered{
 		Epoch: jm.epoch, Heartbeat: jm.config.Heartbeat, Timeout: jm.config.HeartbeatTimeout, Liveness: jm.livenessAddress(),
 	}, nil

@@ -120,26 +120,34 @@ func (j *jobMaster) commit() {
 	})
 }
 
-// clean has what earlier attempts left behind removed. It is tidiness: nothing of it is visible, so it is tried a few
-// times and then left.
+// clean has what earlier attempts left behind removed. Nothing of it is visible, so no attempt waits for it; what is left
+// when the job ends is removed later (see tidy).
 func (j *jobMaster) clean(before graph.Attempt) {
+	m := j.abort(before)
+	j.later(func(context.Context) event { return evCleaned{before, j.removePending(m)} })
+}
+
+func (j *jobMaster) abort(before graph.Attempt) *wire.Commit {
 	m := &wire.Commit{Header: j.header(), Graph: j.record.Graph, Abort: true}
 	m.Attempt = before
-	j.later(func(ctx context.Context) event {
-		for try := range cleanTries {
-			tms := j.jm.resources.live()
-			if len(tms) == 0 {
-				break
-			}
-			tm := tms[try%len(tms)]
-			err := call(tm, cleanTimeout, func(ctx context.Context) error { return tm.client.Commit(ctx, m) })
-			if err == nil {
-				break
-			}
-			j.log.Warn("remove pending output", "taskmanager", tm.info.Name, "err", err)
+	return m
+}
+
+// removePending asks one TaskManager after the other, a few times, and says whether one has done it.
+func (j *jobMaster) removePending(m *wire.Commit) bool {
+	for try := range cleanTries {
+		tms := j.jm.resources.live()
+		if len(tms) == 0 {
+			return false
 		}
-		return evCleaned{before}
-	})
+		tm := tms[try%len(tms)]
+		err := call(tm, cleanTimeout, func(ctx context.Context) error { return tm.client.Commit(ctx, m) })
+		if err == nil {
+			return true
+		}
+		j.log.Warn("remove pending output", "taskmanager", tm.info.Name, "err", err)
+	}
+	return false
 }
 
 // pause waits, and answers false when ctx has ended.

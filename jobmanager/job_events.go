@@ -36,9 +36,12 @@ type (
 		tm           wire.TaskManagerID
 		name, reason string // for people
 	}
-	evDecided     struct{ checkpoint uint64 }     // actDecide is stored
-	evCommitted   struct{ failure *wire.Failure } // actCommit has ended
-	evCleaned     struct{ before graph.Attempt }  // actClean has ended, well or not
+	evDecided   struct{ checkpoint uint64 }     // actDecide is stored
+	evCommitted struct{ failure *wire.Failure } // actCommit has ended
+	evCleaned   struct {                        // actClean has ended
+		before graph.Attempt
+		done   bool // and nothing is left
+	}
 	evEnded       struct{}                        // actEnd is stored
 	evStoreFailed struct{ failure *wire.Failure } // a storing action could not; those after it were not carried out
 )
@@ -77,7 +80,7 @@ type (
 	actCancelTasks struct{ tm wire.TaskManagerID } // of this attempt and all before
 	actCommit      struct{}                        // through any TaskManager, another one at each time: evCommitted
 	actClean       struct{ before graph.Attempt }  // remove what attempts before that one have left: evCleaned
-	actEnd         struct{}                        // store the outcome: evEnded, evStoreFailed
+	actEnd         struct{ owed graph.Attempt }    // store the outcome, and what is owed (see jobRecord): evEnded, evStoreFailed
 )
 
 func (actRequestSlots) action() {}

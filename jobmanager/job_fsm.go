@@ -24,7 +24,8 @@ import (
 //	delaying <------------ stopping --> cleaning ------+
 //
 // stopping waits until every task of the attempt has ended; then a job that is to be restarted waits for its time and for
-// slots, and one that is cancelled or has failed has its pending output removed.
+// slots, and one that is cancelled or has failed has its pending output removed. So has one whose end is committed, when
+// earlier attempts may have left some. What cannot be removed in time is owed: that is stored with the outcome.
 type phase int
 
 const (
@@ -84,6 +85,7 @@ type jobFSM struct {
 	attempt   graph.Attempt // the current one, or the last; 0 before the first
 	tasks     map[graph.TaskID]*subtask
 	failure   *wire.Failure // first cause of the last attempt that failed
+	owed      graph.Attempt // output of attempts before that one is still to be removed; 0: none is
 	failures  []time.Time   // see Restart.next
 	delay     time.Duration // before the next attempt
 	decided   bool          // the decision is stored
@@ -408,8 +410,12 @@ func (m *jobFSM) clean(to outcome) {
 	if m.phase == waiting {
 		m.do(actReleaseSlots{})
 	}
-	m.phase, m.outcome = cleaning, to
-	if m.attempt == 0 {
+	m.phase, m.outcome, m.owed = cleaning, to, m.attempt+1
+	if to == finished {
+		m.failure, m.owed = nil, m.attempt
+	}
+	if m.owed <= 1 {
+		m.owed = 0
 		m.end()
 		return
 	}
@@ -418,15 +424,19 @@ func (m *jobFSM) clean(to outcome) {
 		limit = cancelCleanLimit
 	}
 	m.startTimer(limit)
-	m.do(actClean{before: m.attempt + 1})
+	m.do(actClean{before: m.owed})
 }
 
 func (m *jobFSM) onCleaning(e event) {
 	switch e := e.(type) {
 	case evCleaned:
-		if e.before == m.attempt+1 {
-			m.end()
+		if e.before != m.owed {
+			return
 		}
+		if e.done {
+			m.owed = 0
+		}
+		m.end()
 	case evTimer:
 		m.end()
 	}
@@ -463,11 +473,7 @@ func (m *jobFSM) onFinishing(now time.Time, e event) {
 // visible in part, and only its commit makes it whole. People see the failure as the job's cause and can mend it.
 func (m *jobFSM) onCommitted(failure *wire.Failure) {
 	if failure == nil {
-		m.outcome = finished
-		if m.attempt > 1 {
-			m.do(actClean{before: m.attempt})
-		}
-		m.end()
+		m.clean(finished)
 		return
 	}
 	m.failure = failure
@@ -486,7 +492,7 @@ func (m *jobFSM) end() {
 	if m.outcome == finished || m.outcome == canceled {
 		m.failure = nil
 	}
-	m.do(actEnd{})
+	m.do(actEnd{owed: m.owed})
 }
 
 func (m *jobFSM) onEnding(e event) {
@@ -496,7 +502,7 @@ func (m *jobFSM) onEnding(e event) {
 	case evStoreFailed:
 		m.startTimer(storeRetry)
 	case evTimer:
-		m.do(actEnd{})
+		m.do(actEnd{owed: m.owed})
 	}
 }
 

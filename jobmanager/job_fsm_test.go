@@ -23,7 +23,7 @@ import (
 //	slots a b ...                                          slots are granted, one on each TaskManager named
 //	task 0.1 STATE [tm=a] [attempt=N] [kind=N] [cause=...] what a TaskManager reports; by default the one it was placed on
 //	deployed tm=a [refused=...] [unknown=...]              the answer to a deploy
-//	lost a | timer [free=N] | cancel | start | failed | decided | committed [kind=N] | cleaned before=N | ended | store-failed
+//	lost a | timer [free=N] | cancel | start | failed | decided | committed [kind=N] | cleaned before=N [failed] | ended | store-failed
 //	after 10m                                              time goes by
 func TestJobScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/job_fsm", func(t *testing.T, path string) {
@@ -133,7 +133,7 @@ func (s *jobScript) event(t *testing.T, d *datadriven.TestData) event {
 	case "committed":
 		return evCommitted{failure()}
 	case "cleaned":
-		return evCleaned{graph.Attempt(number("before", 0))}
+		return evCleaned{graph.Attempt(number("before", 0)), !d.HasArg("failed")}
 	case "ended":
 		return evEnded{}
 	case "store-failed":
@@ -198,6 +198,9 @@ func showAction(a action) string {
 	case actClean:
 		return fmt.Sprintf("-> any remove output of attempts before %d", a.before)
 	case actEnd:
+		if a.owed != 0 {
+			return fmt.Sprintf("store end, and that output of attempts before %d is to be removed", a.owed)
+		}
 		return "store end"
 	}
 	return fmt.Sprintf("%#v", a)

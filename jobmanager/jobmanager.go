@@ -29,12 +29,14 @@ type JobManager struct {
 	liveness  *liveness // nil when everything is one process
 	uploads   chan struct{}
 	requests  atomic.Uint64
+	untidy    chan struct{} // of capacity 1: an ended job owes something, or it can be settled
 
 	ctx context.Context // ended by Close
 	end context.CancelFunc
 	wg  sync.WaitGroup // every goroutine but those of liveness
 
 	keeping   sync.Mutex // held while a module is kept, so that one module is kept once
+	past      sync.Mutex // held while the record of an ended job is changed or deleted
 	submits   sync.Mutex // held while a job is stored, so that one request is one job
 	registers sync.Mutex // held while a TaskManager registers, so that one registration follows the other
 	mu        sync.Mutex
@@ -49,7 +51,7 @@ func New(c Config) (*JobManager, error) {
 	}
 	jm := &JobManager{
 		config: c, epoch: c.Meta.Epoch(), resources: newResourceManager(),
-		uploads: make(chan struct{}, maxUploads), jobs: map[graph.JobID]*jobMaster{},
+		uploads: make(chan struct{}, maxUploads), untidy: make(chan struct{}, 1), jobs: map[graph.JobID]*jobMaster{},
 	}
 	jm.ctx, jm.end = context.WithCancel(context.Background())
 	return jm, nil
@@ -74,6 +76,7 @@ func (jm *JobManager) Start(context.Context) error {
 		jm.liveness = l
 	}
 	jm.wg.Go(func() { jm.watchHeartbeats(jm.ctx) })
+	jm.wg.Go(func() { jm.tidyUp(jm.ctx) })
 	return nil
 }
 
@@ -160,7 +163,12 @@ func (jm *JobManager) forgetOldJobs(justEnded graph.JobID) {
 			past = append(past, j)
 		}
 	}
+	jm.past.Lock()
+	defer jm.past.Unlock()
 	for _, j := range past[min(len(past), keptJobs-1):] {
+		if j.owes() != nil {
+			j.log.Warn("pending output of a forgotten job was never removed")
+		}
 		ops := []ha.Op{ha.Delete(jobKey + string(j.id)), ha.DropCounter(checkpointKey + string(j.id))}
 		if j.record.Request != "" {
 			ops = append(ops, ha.Delete(requestKey+string(j.record.Request)))

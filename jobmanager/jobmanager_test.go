@@ -239,6 +239,55 @@ func TestADecidedEndIsCommittedForEver(t *testing.T) {
 	})
 }
 
+// What a job leaves when nobody is there to remove it is removed by the next TaskManager, also of another JobManager.
+func TestPendingOutputIsRemovedLater(t *testing.T) {
+	for _, another := range []bool{false, true} {
+		onFakeTime(t, func(t *testing.T, c *cluster) {
+			a := c.add("a", 1)
+			gone, canceled := c.submit(1), c.submit(1)
+			a.kill()
+			c.jm.Lost("a", "killed")
+			if _, err := c.jm.CancelJob(t.Context(), canceled.ID); err != nil {
+				t.Fatal(err)
+			}
+			c.after(time.Hour)
+			c.expect(gone.ID, api.JobFailed, "not enough slots")
+			c.expect(canceled.ID, api.JobCanceled, "")
+			if another {
+				c.jm.Close()
+				c.start()
+			}
+			b := c.add("b", 1)
+			b.heard("clean before attempt 2") // the other job had no attempt
+			b.register()
+			c.after(time.Hour)
+			b.heard()
+			if r := c.jm.jobOf(gone.ID).record; r.Owed != 0 || r.State != api.JobFailed {
+				t.Errorf("record %+v", r)
+			}
+		})
+	}
+}
+
+// A TaskManager that cannot remove it is asked again.
+func TestPendingOutputThatCannotBeRemovedIsTriedAgain(t *testing.T) {
+	onFakeTime(t, func(t *testing.T, c *cluster) {
+		a := c.add("a", 1)
+		job := c.submit(1)
+		a.set(func() { a.refuse = &wire.Failure{Kind: wire.KindIO, Message: "disk is read-only"} })
+		if _, err := c.jm.CancelJob(t.Context(), job.ID); err != nil {
+			t.Fatal(err)
+		}
+		c.after(10 * time.Minute)
+		c.expect(job.ID, api.JobCanceled, "")
+		a.set(func() { a.refuse, a.seen = nil, nil })
+		c.after(tidyAgain)
+		a.heard("clean before attempt 2")
+		c.after(tidyAgain)
+		a.heard()
+	})
+}
+
 func TestStaleMessagesAreRefused(t *testing.T) {
 	onFakeTime(t, func(t *testing.T, c *cluster) {
 		a := c.add("a", 1)

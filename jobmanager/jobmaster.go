@@ -36,7 +36,7 @@ type jobMaster struct {
 	commits     int          // tried so far, to choose another TaskManager each time
 
 	mu       sync.Mutex
-	record   jobRecord // guarded by mu, like the rest; written by the loop only
+	record   jobRecord // guarded by mu, like the rest; written by the loop, and when that has ended by tidying
 	fsm      jobFSM
 	sources  map[int]connector.Splits // by operator
 	splits   map[int]*splitQueue      // by operator, of the current attempt
@@ -100,6 +100,9 @@ func (j *jobMaster) run(ctx context.Context, first event) {
 			_, _, free := j.jm.resources.count()
 			j.take(evTimer{number: j.timerNumber, freeSlots: free})
 		}
+	}
+	if j.owes() != nil {
+		j.jm.tidySoon()
 	}
 }
 
@@ -191,7 +194,7 @@ func (j *jobMaster) act(a action) event {
 	case actDecide:
 		return j.decide(a.prepared)
 	case actEnd:
-		return j.end()
+		return j.end(a.owed)
 	case actDeploy:
 		j.deploy(a)
 	case actCancelTasks:
@@ -233,10 +236,10 @@ func (j *jobMaster) decide(prepared []connector.Committable) event {
 }
 
 // end stores the outcome.
-func (j *jobMaster) end() event {
+func (j *jobMaster) end(owed graph.Attempt) event {
 	e := j.storeOr(evEnded{}, func(r *jobRecord) {
 		now := j.jm.config.Now()
-		r.Ended, r.Failure = &now, j.fsm.failure
+		r.Ended, r.Failure, r.Owed = &now, j.fsm.failure, owed
 		r.State = map[outcome]api.JobState{finished: api.JobFinished, canceled: api.JobCanceled, failed: api.JobFailed}[j.fsm.outcome]
 	})
 	if _, ok := e.(evEnded); ok {

@@ -49,6 +49,7 @@ type jobRecord struct {
 	Cancelled bool           `json:"cancelled,omitempty"`
 	Decision  *decision      `json:"decision,omitempty"`
 	State     api.JobState   `json:"state,omitempty"` // a terminal one, or none
+	Owed      graph.Attempt  `json:"owed,omitempty"`  // the job has ended, and output of attempts before that one is still to be removed
 	Failure   *wire.Failure  `json:"failure,omitempty"`
 }
 
