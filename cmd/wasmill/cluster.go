@@ -78,7 +78,8 @@ func ensureCerts(dir string) error {
 	return ca.IssueTo(dir, "loopback")
 }
 
-// clusterDir makes --dir absolute: it is part of the processes' command lines.
+// clusterDir makes --dir absolute and free of symbolic links, as far as it exists: it is part of the processes' command
+// lines, by which they are known again.
 func clusterDir(dir string) (string, error) {
 	if dir == "" {
 		return "", usagef("--dir DIR is missing: the directory of the cluster's certificates, metadata, logs and process ids")
@@ -87,7 +88,11 @@ func clusterDir(dir string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("directory %s: %w", dir, err)
 	}
-	return abs, nil
+	resolved, err := filepath.EvalSymlinks(abs)
+	if errors.Is(err, fs.ErrNotExist) {
+		return abs, nil
+	}
+	return resolved, err
 }
 
 // processesOf lists the processes that have a pid file in the directory.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -106,19 +107,15 @@ func (a *app) configPath() string {
 }
 
 func (a *app) startCluster(cmd *cobra.Command, c *localCluster, portGiven bool) error {
-	if err := os.MkdirAll(c.dir, 0o700); err != nil {
+	lock, err := c.claim(cmd.Context(), portGiven)
+	if err != nil {
 		return err
 	}
-	if err := c.refuseSecond(); err != nil {
-		return err
-	}
+	defer lock.Close()
 	if err := ensureCerts(c.certs()); err != nil {
 		return err
 	}
-	err := c.choosePort(portGiven)
-	if err == nil {
-		err = c.startProcesses(cmd.Context())
-	}
+	err = c.startProcesses(cmd.Context())
 	if err != nil && !portGiven && c.port != 0 && !c.portFree() {
 		// Another process took the port in between: any other will do.
 		c.port = 0
@@ -149,15 +146,48 @@ func (c *localCluster) address() string {
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(c.port))
 }
 
-// refuseSecond refuses a directory whose cluster runs.
+// claim makes the directory, locks it and settles on a port, having touched nothing when the cluster cannot be started.
+func (c *localCluster) claim(ctx context.Context, portGiven bool) (*os.File, error) {
+	if _, err := os.Stat(c.dir); portGiven && errors.Is(err, fs.ErrNotExist) {
+		if err := c.choosePort(portGiven); err != nil {
+			return nil, err
+		}
+	}
+	if err := os.MkdirAll(c.dir, 0o700); err != nil {
+		return nil, err
+	}
+	var err error
+	if c.dir, err = filepath.EvalSymlinks(c.dir); err != nil {
+		return nil, err
+	}
+	lock, err := lockCluster(ctx, c.dir, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err = c.refuseSecond(); err == nil {
+		err = c.choosePort(portGiven)
+	}
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return lock, nil
+}
+
+// refuseSecond refuses a directory whose cluster runs, or may run.
 func (c *localCluster) refuseSecond() error {
 	all, err := processesOf(c.dir)
 	if err != nil {
 		return err
 	}
 	for _, p := range all {
-		if p.runs() {
-			return withHint(fmt.Errorf("%s: its cluster is running (%s)", c.dir, p.name), "stop it with `wasmill cluster stop --dir %s`, or choose another directory", c.dir)
+		pid, found, err := p.find()
+		switch {
+		case err != nil:
+			return withHint(err, "remove the file if no process of the cluster runs")
+		case found == ours:
+			return withHint(fmt.Errorf("a cluster runs in %s (%s is process %d)", c.dir, p.name, pid), "stop it with `wasmill cluster stop --dir %s`, or choose another directory", c.dir)
+		case found == elsewhere:
+			return p.notOurs(pid, found)
 		}
 	}
 	return nil
@@ -268,6 +298,7 @@ func (c *localCluster) end(p startedProcess) error {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	if left := awaitGone(context.Background(), []process{p.process}, stopLimit); len(left) > 0 {
 		_ = p.cmd.Process.Kill()
+		awaitGone(context.Background(), left, killLimit)
 	}
-	return os.Remove(p.pidFile())
+	return os.Remove(p.pidFile()) // this command wrote it, and holds the lock
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -31,18 +32,11 @@ func (a *app) clusterStopCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			all, err := processesOf(dir)
-			if errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("%s: there is no cluster", dir)
-			}
-			if err != nil {
+			stopped, err := stopCluster(context.WithoutCancel(cmd.Context()), dir)
+			if err != nil && len(stopped) == 0 {
 				return err
 			}
-			stopped, err := stop(context.WithoutCancel(cmd.Context()), all)
-			if err != nil {
-				return err
-			}
-			return a.answer(map[string][]string{"stopped": stopped}, func(w io.Writer) {
+			answered := a.answer(map[string][]string{"stopped": stopped}, func(w io.Writer) {
 				if len(stopped) == 0 {
 					fmt.Fprintln(w, "no process of the cluster was running")
 				}
@@ -50,40 +44,71 @@ func (a *app) clusterStopCommand() *cobra.Command {
 					fmt.Fprintf(w, "%s stopped\n", name)
 				}
 			})
+			return errors.Join(err, answered)
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", "", "`DIR`ectory of the cluster")
 	return cmd
 }
 
-// stop ends processes, all at once, and returns the names of those that ran. Their pid files go; logs stay.
+// stopCluster ends the processes of the cluster in dir; a command that starts or stops it is waited for.
+func stopCluster(ctx context.Context, dir string) ([]string, error) {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: there is no cluster", dir)
+	}
+	lock, err := lockCluster(ctx, dir, startLimit+stopLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
+	all, err := processesOf(dir)
+	if err != nil {
+		return nil, err
+	}
+	return stop(ctx, all)
+}
+
+// stop ends processes, all at once, and returns the names of those that ran. Their pid files go, and those of processes
+// that had ended before; logs stay. A pid file that cannot be believed is an error and stays, and the others are ended.
 func stop(ctx context.Context, all []process) ([]string, error) {
-	var ran []process
-	stopped := []string{}
+	var running, ended []process
+	var errs []error
 	for _, p := range all {
-		if !p.runs() {
+		pid, found, err := p.find()
+		if found == ours {
+			err = p.signal(syscall.SIGTERM)
+		}
+		switch {
+		case err != nil:
+			errs = append(errs, err)
+		case found == ours:
+			running = append(running, p)
+		case found == gone:
+			ended = append(ended, p)
+		default:
+			errs = append(errs, p.notOurs(pid, found))
+		}
+	}
+	for _, p := range awaitGone(ctx, running, stopLimit) {
+		if err := p.signal(syscall.SIGKILL); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	left := awaitGone(ctx, running, killLimit)
+	stopped := []string{}
+	for _, p := range running {
+		if slices.Contains(left, p) {
+			errs = append(errs, fmt.Errorf("%s does not end, not even killed", p.name))
 			continue
 		}
-		ran = append(ran, p)
-		stopped = append(stopped, p.name)
-		if err := p.signal(syscall.SIGTERM); err != nil {
-			return nil, err
-		}
+		stopped, ended = append(stopped, p.name), append(ended, p)
 	}
-	for _, p := range awaitGone(ctx, ran, stopLimit) {
-		if err := p.signal(syscall.SIGKILL); err != nil {
-			return nil, err
-		}
-	}
-	if left := awaitGone(ctx, ran, killLimit); len(left) > 0 {
-		return nil, fmt.Errorf("%s does not end, not even killed", left[0].name)
-	}
-	for _, p := range all {
+	for _, p := range ended {
 		if err := os.Remove(p.pidFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
+			errs = append(errs, err)
 		}
 	}
-	return stopped, nil
+	return stopped, errors.Join(errs...)
 }
 
 // awaitGone waits until the processes have ended, and returns those that have not within the limit.

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"path/filepath"
+	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -56,12 +59,16 @@ func serveJobManager(ctx context.Context, c *config.Config, log *slog.Logger) (e
 	if err != nil {
 		return err
 	}
-	listener, err := loopback.Listen("jobmanager.address", c.JobManager.Address)
+	listener, err := patiently(ctx, func() (net.Listener, error) {
+		return loopback.Listen("jobmanager.address", c.JobManager.Address)
+	})
 	if err != nil {
 		return err
 	}
 	parts.add("REST listener", listener)
-	endpoint, err := transport.Listen(transport.Config{Address: c.JobManager.Control, Identity: identity, Log: log})
+	endpoint, err := patiently(ctx, func() (*transport.Endpoint, error) {
+		return transport.Listen(transport.Config{Address: c.JobManager.Control, Identity: identity, Log: log})
+	})
 	if err != nil {
 		return fmt.Errorf("jobmanager.control: %w", err)
 	}
@@ -102,6 +109,30 @@ func serveJobManager(ctx context.Context, c *config.Config, log *slog.Logger) (e
 	err = loopback.Serve(ctx, listener, handler, log)
 	log.Info("JobManager stops")
 	return err
+}
+
+// portPatience is how long a JobManager waits for its ports: a predecessor that was killed may hold them a moment longer.
+const portPatience = time.Second
+
+// patiently listens, and tries again for a while when the address is in use.
+func patiently[L any](ctx context.Context, listen func() (L, error)) (L, error) {
+	limit := time.NewTimer(portPatience)
+	defer limit.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		l, err := listen()
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return l, err
+		}
+		select {
+		case <-tick.C:
+		case <-limit.C:
+			return l, err
+		case <-ctx.Done():
+			return l, err
+		}
+	}
 }
 
 // jobManagerConfig is what a JobManager is given whether it is a process of its own or not.

@@ -46,32 +46,70 @@ func (p process) start(args ...string) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// pid reads the process id from the pid file; ours says whether a process of that id runs and is this one. Process ids
-// are used again, so the file alone is not believed: the command line must be the role's, of this cluster and name.
-func (p process) pid() (pid int, ours bool, err error) {
+// standing is what a pid file's process turns out to be. Process ids are used again and directories are moved, so the
+// file alone is not believed: the command line must be the role's, of this cluster and name.
+type standing int
+
+const (
+	gone      standing = iota // no such process
+	ours                      // the process that start started
+	elsewhere                 // a process of this name whose cluster has another directory
+	stranger                  // any other process
+)
+
+// find reads the process id from the pid file, and says what has that id now.
+func (p process) find() (pid int, found standing, err error) {
 	text, err := os.ReadFile(p.pidFile())
 	if err != nil {
-		return 0, false, err
+		return 0, gone, err
 	}
 	pid, err = strconv.Atoi(strings.TrimSpace(string(text)))
 	if err != nil || pid < 2 {
-		return 0, false, fmt.Errorf("%s: %q is not a process id", p.pidFile(), strings.TrimSpace(string(text)))
+		return 0, gone, fmt.Errorf("%s is damaged: %q is not a process id", p.pidFile(), strings.TrimSpace(string(text)))
 	}
 	args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
-		return pid, false, nil
+		return pid, gone, nil
 	}
 	if err != nil {
-		return pid, false, err
+		return pid, gone, err
 	}
-	return pid, p.matches(args), nil
+	return pid, p.recognize(args), nil
 }
 
-// matches says whether a command line is the one that start gave this process. The directory of the cluster is in it.
-func (p process) matches(cmdline []byte) bool {
+// recognize compares a command line with the one that start gave this process.
+func (p process) recognize(cmdline []byte) standing {
+	if len(cmdline) == 0 {
+		return gone // it has ended, and its parent has not heard of it yet
+	}
 	args := strings.Split(string(bytes.TrimRight(cmdline, "\x00")), "\x00")
-	return len(args) > 1 && args[1] == p.role() && slices.Contains(args, "--certs="+p.certs()) &&
-		(p.role() == roleJobManager || slices.Contains(args, "--name="+p.name))
+	if len(args) < 2 || args[1] != p.role() || p.role() == roleTaskManager && !slices.Contains(args, "--name="+p.name) {
+		return stranger
+	}
+	for _, arg := range args {
+		if certs, ok := strings.CutPrefix(arg, "--certs="); ok && resolved(certs) == resolved(p.certs()) {
+			return ours
+		}
+	}
+	return elsewhere
+}
+
+// resolved is the path without symbolic links, or as it is when it leads nowhere.
+func resolved(path string) string {
+	if to, err := filepath.EvalSymlinks(path); err == nil {
+		return to
+	}
+	return path
+}
+
+// notOurs is the error about a pid file whose process is another.
+func (p process) notOurs(pid int, found standing) error {
+	if found == elsewhere {
+		return withHint(fmt.Errorf("%s: process %d is the %s of a cluster in another directory", p.pidFile(), pid, p.name),
+			"if this directory was moved, move it back to stop its cluster, or end the processes by hand and remove their pid files")
+	}
+	return withHint(fmt.Errorf("%s: process %d is no process of this cluster", p.pidFile(), pid),
+		"%s has ended and another process has its id; remove the file", p.name)
 }
 
 // Roles of processes, which are the commands that run them.
@@ -91,8 +129,8 @@ func (p process) certs() string { return filepath.Join(p.dir, certsDir) }
 
 // signal sends sig to the process if it runs and is ours.
 func (p process) signal(sig syscall.Signal) error {
-	pid, ours, err := p.pid()
-	if err != nil || !ours {
+	pid, found, err := p.find()
+	if err != nil || found != ours {
 		return err
 	}
 	if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
@@ -103,8 +141,8 @@ func (p process) signal(sig syscall.Signal) error {
 
 // runs says whether the process is there and ours.
 func (p process) runs() bool {
-	_, ours, err := p.pid()
-	return err == nil && ours
+	_, found, err := p.find()
+	return err == nil && found == ours
 }
 
 // said returns what the process has logged past offset bytes that explains its end: its last error, or its last lines.

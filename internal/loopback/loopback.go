@@ -24,13 +24,21 @@ func Listen(option, address string) (net.Listener, error) {
 	}
 	l, err := net.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("%s: port in use: another process listens on %s (TCP)", option, address)
+		return nil, &inUse{option, address}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", option, err)
 	}
 	return l, nil
 }
+
+// inUse is the error about an address that is taken; errors.Is finds EADDRINUSE in it.
+type inUse struct{ option, address string }
+
+func (e *inUse) Error() string {
+	return fmt.Sprintf("%s: port in use: another process listens on %s (TCP)", e.option, e.address)
+}
+func (e *inUse) Unwrap() error { return syscall.EADDRINUSE }
 
 // Is says whether host, without a port, is this machine and no other.
 func Is(host string) bool {

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// lockFile is held in a cluster's directory by the command that starts or stops the cluster, as long as it does. The
+// kernel lets go of it when the command ends, however it ends; the file stays.
+const lockFile = "lock"
+
+// lockCluster takes the lock of the directory, and waits for it no longer than patience. Closing the file lets go of it.
+func lockCluster(ctx context.Context, dir string, patience time.Duration) (*os.File, error) {
+	path := filepath.Join(dir, lockFile)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock the cluster's directory: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		switch {
+		case err == nil:
+			return f, nil
+		case !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR):
+			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
+		case ctx.Err() != nil:
+			return nil, errors.Join(fmt.Errorf("a cluster runs in %s: another command is starting or stopping it", dir), f.Close())
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+}
