@@ -28,7 +28,7 @@ func (jm *JobManager) findJob(id graph.JobID) (*jobMaster, error) {
 	}
 	switch len(found) {
 	case 0:
-		return nil, api.Errorf(api.KindNotFound, "job %q is not known", id)
+		return nil, api.Errorf(api.KindNotFound, "job %q is not known", api.Shorten(string(id)))
 	case 1:
 		return found[0], nil
 	}

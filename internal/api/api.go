@@ -139,16 +139,17 @@ type Overview struct {
 
 // Kinds of Error: stable words that scripts may test. The list only grows.
 const (
-	KindBadRequest  = "bad-request" // 400: the request cannot be read
-	KindInvalid     = "invalid"     // 422: module, graph, parameter or input is wrong; Detail has the path to the fault
-	KindForbidden   = "forbidden"   // 403: the request comes from where it may not come from
-	KindNotFound    = "not-found"   // 404
-	KindConflict    = "conflict"    // 409: for example cancelling a job that has ended
-	KindTooLarge    = "too-large"   // 413: over the upload limit
-	KindIncomplete  = "incomplete"  // 400: the upload ended early
-	KindNoSpace     = "no-space"    // 507: the disk that holds uploads is full
-	KindUnavailable = "unavailable" // 503: starting, or not the leader
-	KindInternal    = "internal"    // 500
+	KindBadRequest       = "bad-request"        // 400: the request cannot be read
+	KindInvalid          = "invalid"            // 422: module, graph, parameter or input is wrong; Detail has the path to the fault
+	KindForbidden        = "forbidden"          // 403: the request comes from where it may not come from
+	KindNotFound         = "not-found"          // 404
+	KindMethodNotAllowed = "method-not-allowed" // 405: Allow names the methods that are
+	KindConflict         = "conflict"           // 409: for example cancelling a job that has ended
+	KindTooLarge         = "too-large"          // 413: over the upload limit
+	KindIncomplete       = "incomplete"         // 400: the upload ended early
+	KindNoSpace          = "no-space"           // 507: the disk that holds uploads is full
+	KindUnavailable      = "unavailable"        // 503: starting, or not the leader
+	KindInternal         = "internal"           // 500
 )
 
 // Error is what a request that did not succeed answers, as application/problem+json. Every error that the JobManager
@@ -164,13 +165,28 @@ type Error struct {
 func (e *Error) Error() string { return e.Detail }
 
 var statusOf = map[string]int{
-	KindBadRequest: 400, KindInvalid: 422, KindForbidden: 403, KindNotFound: 404, KindConflict: 409, KindTooLarge: 413,
+	KindBadRequest: 400, KindInvalid: 422, KindForbidden: 403, KindNotFound: 404, KindMethodNotAllowed: 405, KindConflict: 409, KindTooLarge: 413,
 	KindIncomplete: 400, KindNoSpace: 507, KindUnavailable: 503, KindInternal: 500,
 }
 
 // Errorf makes an Error of the given kind.
 func Errorf(kind, format string, args ...any) *Error {
 	return &Error{Kind: kind, Status: statusOf[kind], Title: kind, Detail: fmt.Sprintf(format, args...)}
+}
+
+// maxShown is how much of what a request said a message shows: as much as the longest id that there is.
+const maxShown = 64
+
+// Shorten returns what a request said as a message shows it: at most 64 characters of it.
+func Shorten(said string) string {
+	shown := 0
+	for at := range said {
+		if shown == maxShown {
+			return said[:at] + "…"
+		}
+		shown++
+	}
+	return said
 }
 
 // WithHint returns e with a hint for the reader.

@@ -25,7 +25,7 @@ func (d direct) RoundTrip(req *http.Request) (*http.Response, error) {
 		served.Body = http.NoBody
 	}
 	r, w := io.Pipe()
-	answer := &directWriter{header: http.Header{}, body: w, started: make(chan struct{})}
+	answer := &directWriter{head: req.Method == http.MethodHead, header: http.Header{}, body: w, started: make(chan struct{})}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -52,6 +52,7 @@ func (d direct) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // directWriter is what the handler writes its answer to.
 type directWriter struct {
+	head    bool        // answers HEAD: what the handler writes of a body is dropped, as a server does
 	header  http.Header // the handler's, until started
 	sent    http.Header // as it was at WriteHeader; the client's from then on
 	status  int
@@ -71,6 +72,9 @@ func (w *directWriter) WriteHeader(status int) {
 
 func (w *directWriter) Write(p []byte) (int, error) {
 	w.WriteHeader(http.StatusOK)
+	if w.head {
+		return len(p), nil
+	}
 	return w.body.Write(p)
 }
 

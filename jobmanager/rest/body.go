@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -70,18 +71,34 @@ func wantType(r *http.Request, want string) error {
 	return e
 }
 
-// wantQuery refuses query parameters that the route does not have.
+// wantQuery refuses query parameters that the route does not have, and those that are given twice.
 func wantQuery(c echo.Context, known ...string) error {
-	for name := range c.QueryParams() {
-		found := false
-		for _, k := range known {
-			found = found || k == name
-		}
-		if !found {
+	for name, values := range c.QueryParams() {
+		switch {
+		case len(known) == 0:
+			return api.Errorf(api.KindBadRequest, "query parameter %q is not known here (there are none)", name)
+		case !slices.Contains(known, name):
 			return api.Errorf(api.KindBadRequest, "query parameter %q is not known here (known: %s)", name, strings.Join(known, ", "))
+		case len(values) > 1:
+			return api.Errorf(api.KindBadRequest, "query parameter %s: given twice (expected once)", name)
 		}
 	}
 	return nil
+}
+
+// queryFlag reads a query parameter that is true or false; its name alone is true.
+func queryFlag(c echo.Context, name string) (bool, error) {
+	if !c.QueryParams().Has(name) {
+		return false, nil
+	}
+	switch text := c.QueryParam(name); text {
+	case "", "true":
+		return true, nil
+	case "false":
+		return false, nil
+	default:
+		return false, api.Errorf(api.KindBadRequest, "query parameter %s: %q (expected true or false)", name, text)
+	}
 }
 
 // queryNumber reads a query parameter between 1 and max.

@@ -41,21 +41,25 @@ func (s *server) listJobs(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, api.JobPage{Jobs: items, Next: next})
+	return answerTagged(c, api.JobPage{Jobs: items, Next: next})
 }
 
 func (s *server) getJob(c echo.Context) error {
 	if err := wantQuery(c, "watch"); err != nil {
 		return err
 	}
-	if c.QueryParams().Has("watch") && c.QueryParam("watch") != "false" {
+	watch, err := queryFlag(c, "watch")
+	if err != nil {
+		return err
+	}
+	if watch && c.Request().Method != http.MethodHead {
 		return s.watchJob(c)
 	}
 	job, err := s.jm.GetJob(c.Request().Context(), jobID(c))
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, job)
+	return answerTagged(c, job)
 }
 
 func (s *server) cancelJob(c echo.Context) error {

@@ -43,33 +43,15 @@ func (s *server) listModules(c echo.Context) error {
 
 // getModule answers with the module's hash as its ETag: a module never changes.
 func (s *server) getModule(c echo.Context) error {
-	m, err := s.findModule(c)
+	if err := wantQuery(c); err != nil {
+		return err
+	}
+	m, err := s.jm.GetModule(c.Request().Context(), graph.ModuleID(c.Param("id")))
 	if err != nil {
 		return err
 	}
-	if c.Request().Header.Get("If-None-Match") == etag(m) {
+	if unchanged(c, `"`+string(m.ID)+`"`) {
 		return c.NoContent(http.StatusNotModified)
 	}
 	return c.JSON(http.StatusOK, m)
 }
-
-func (s *server) headModule(c echo.Context) error {
-	if _, err := s.findModule(c); err != nil {
-		return err
-	}
-	return c.NoContent(http.StatusOK)
-}
-
-func (s *server) findModule(c echo.Context) (*api.Module, error) {
-	if err := wantQuery(c); err != nil {
-		return nil, err
-	}
-	m, err := s.jm.GetModule(c.Request().Context(), graph.ModuleID(c.Param("id")))
-	if err != nil {
-		return nil, err
-	}
-	c.Response().Header().Set("ETag", etag(m))
-	return m, nil
-}
-
-func etag(m *api.Module) string { return `"` + string(m.ID) + `"` }

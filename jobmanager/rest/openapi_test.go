@@ -54,6 +54,9 @@ func TestDocumentHasExactlyTheRoutes(t *testing.T) {
 		delete(documented, name)
 	}
 	for name := range documented {
+		if path, ok := strings.CutPrefix(name, "HEAD "); ok && doc.Paths.Find(path).Get != nil {
+			continue // served with GET, and named where asking without the body is the point
+		}
 		t.Errorf("openapi.json has %s, which is not served", name)
 	}
 }

@@ -55,11 +55,9 @@ func (s *server) problem(err error, r *http.Request) *api.Error {
 func routeProblem(found *echo.HTTPError, r *http.Request) *api.Error {
 	switch found.Code {
 	case http.StatusNotFound:
-		return api.Errorf(api.KindNotFound, "%s: no such resource", r.URL.Path).WithHint("GET /v1/openapi.json lists what there is")
-	case http.StatusMethodNotAllowed:
-		e := api.Errorf(api.KindBadRequest, "%s is not allowed on %s", r.Method, r.URL.Path)
-		e.Status = found.Code
-		return e
+		return api.Errorf(api.KindNotFound, "%s: no such resource", api.Shorten(r.URL.Path)).WithHint("GET /v1/openapi.json lists what there is")
+	case http.StatusMethodNotAllowed: // Echo has set Allow
+		return api.Errorf(api.KindMethodNotAllowed, "%s is not allowed on %s", r.Method, api.Shorten(r.URL.Path))
 	}
 	e := api.Errorf(api.KindBadRequest, "%v", found.Message)
 	e.Status = found.Code

@@ -61,7 +61,7 @@ type Config struct {
 	Collectors  []prometheus.Collector // shown by /metrics beside the JobManager's own figures
 }
 
-// route is one row of the table of routes; openapi.json has the same ones.
+// route is one row of the table of routes; openapi.json has the same ones. HEAD is served wherever GET is.
 type route struct {
 	method, path string
 	serve        echo.HandlerFunc
@@ -79,7 +79,6 @@ func (s *server) routes() []route {
 		{http.MethodPost, "/v1/modules", s.uploadModule},
 		{http.MethodGet, "/v1/modules", s.listModules},
 		{http.MethodGet, "/v1/modules/:id", s.getModule},
-		{http.MethodHead, "/v1/modules/:id", s.headModule},
 		{http.MethodPost, "/v1/jobs", s.submitJob},
 		{http.MethodGet, "/v1/jobs", s.listJobs},
 		{http.MethodGet, "/v1/jobs/:id", s.getJob},
@@ -103,6 +102,9 @@ func Handler(c Config) http.Handler {
 	e.Use(s.recoverPanic)
 	for _, r := range s.routes() {
 		e.Add(r.method, r.path, r.serve)
+		if r.method == http.MethodGet {
+			e.Add(http.MethodHead, r.path, r.serve) // the server below leaves the body out
+		}
 	}
 	return e
 }

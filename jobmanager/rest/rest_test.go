@@ -126,8 +126,12 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		{name: "other content", method: "POST", path: "/v1/jobs", body: `{}`, contentType: "text/plain", status: 415, kind: "bad-request", detail: "expected application/json"},
 		{name: "large module", method: "POST", path: "/v1/modules", body: strings.Repeat("x", uploadLimit+1), contentType: "application/wasm", status: 413, kind: "too-large", detail: "larger than 1.0 KiB"},
 		{name: "unknown path", method: "GET", path: "/v1/job", status: 404, kind: "not-found", detail: "/v1/job"},
-		{name: "wrong method", method: "DELETE", path: "/v1/jobs", status: 405, kind: "bad-request", detail: "DELETE is not allowed"},
+		{name: "wrong method", method: "DELETE", path: "/v1/jobs", status: 405, kind: "method-not-allowed", detail: "DELETE is not allowed"},
+		{name: "unknown path, long", method: "GET", path: "/v1/" + strings.Repeat("x", 100), status: 404, kind: "not-found", detail: "/v1/" + strings.Repeat("x", 60) + "…: no such"},
 		{name: "unknown query", method: "GET", path: "/v1/jobs?state=RUNNING", status: 400, kind: "bad-request", detail: `"state"`},
+		{name: "query where there is none", method: "GET", path: "/v1/overview?x=1", status: 400, kind: "bad-request", detail: "there are none"},
+		{name: "query twice", method: "GET", path: "/v1/jobs?limit=1&limit=2", status: 400, kind: "bad-request", detail: "limit: given twice"},
+		{name: "watch", method: "GET", path: "/v1/jobs/000000000001?watch=banana", status: 400, kind: "bad-request", detail: `watch: "banana" (expected true or false)`},
 		{name: "page size", method: "GET", path: "/v1/jobs?limit=0", status: 400, kind: "bad-request", detail: "1 <= n <= 1000"},
 		{name: "cursor", method: "GET", path: "/v1/jobs?after=zz", status: 400, kind: "bad-request", detail: "zz"},
 		{name: "time", method: "GET", path: "/v1/jobs/000000000001/logs?after=yesterday", status: 400, kind: "bad-request", detail: "yesterday"},
@@ -205,13 +209,51 @@ func TestUploadOfUnknownLengthIsBounded(t *testing.T) {
 }
 
 func TestModuleHasItsHashAsETag(t *testing.T) {
-	h := handler(newFake())
-	r := httptest.NewRequest("GET", "http://localhost/v1/modules/"+string(moduleID), nil)
-	r.Header.Set("If-None-Match", `"`+string(moduleID)+`"`)
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	if w.Code != http.StatusNotModified {
-		t.Errorf("status %d", w.Code)
+	path := "/v1/modules/" + string(moduleID)
+	if got := ask(handler(newFake()), "GET", path, "").Header().Get("ETag"); got != `"`+string(moduleID)+`"` {
+		t.Errorf("ETag %s", got)
+	}
+}
+
+func TestHeadIsGetWithoutBody(t *testing.T) {
+	jm := newFake()
+	address, stop := serve(t, jm)
+	defer stop()
+	paths := map[string]int{"/v1/jobs/nope": 404, "/v1/modules/nope": 404, "/v1/jobs/000000000001?watch=true": 200, "/v1/jobs?limit=0": 400}
+	for _, r := range (&server{metrics: http.NotFoundHandler()}).routes() {
+		id := "000000000001"
+		if r.path == "/v1/modules/:id" {
+			id = string(moduleID)
+		}
+		if r.method == http.MethodGet {
+			paths[strings.Replace(r.path, ":id", id, 1)] = 200
+		}
+	}
+	for how, transport := range map[string]http.RoundTripper{"socket": http.DefaultTransport, "direct": api.Direct(handler(jm))} {
+		for path, want := range paths {
+			req, err := http.NewRequestWithContext(t.Context(), "HEAD", "http://"+address+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := transport.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if resp.StatusCode != want || len(body) != 0 || err != nil {
+				t.Errorf("%s: HEAD %s: %d, %q, %v (expected %d and no body)", how, path, resp.StatusCode, body, err, want)
+			}
+		}
+	}
+}
+
+func TestWrongMethodIsToldTheRightOnes(t *testing.T) {
+	allow := ask(handler(newFake()), "DELETE", "/v1/jobs", "").Header().Get("Allow")
+	for _, method := range []string{"GET", "HEAD", "POST"} {
+		if !strings.Contains(allow, method) {
+			t.Errorf("Allow %q lacks %s", allow, method)
+		}
 	}
 }
 
