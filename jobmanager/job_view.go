@@ -36,6 +36,10 @@ func (j *jobMaster) job() *api.Job {
 // subtasks counts tasks by state. The caller holds mu.
 func (j *jobMaster) subtasks() api.Subtasks {
 	c := api.Subtasks{Total: len(j.exec.Tasks())}
+	if j.record.Decision != nil { // and so all have, also if another JobManager was told
+		c.Finished = c.Total
+		return c
+	}
 	for _, t := range j.fsm.tasks {
 		switch {
 		case t.state == wire.TaskFinished:
@@ -44,14 +48,14 @@ func (j *jobMaster) subtasks() api.Subtasks {
 			c.Running++
 		}
 	}
-	if j.record.State == api.JobFinished {
-		c.Finished = c.Total
-	}
 	return c
 }
 
-// progress sums what the tasks have told. The caller holds mu.
+// progress is what was stored with the end, or the sum of what the tasks have told. The caller holds mu.
 func (j *jobMaster) progress() api.Progress {
+	if j.record.Progress != nil {
+		return *j.record.Progress
+	}
 	p := api.Progress{InputTotal: inputBytes(j.sources)}
 	for task, m := range j.metrics {
 		p.RecordsOut += m.RecordsOut

@@ -387,8 +387,12 @@ func TestAnotherJobManagerTakesOver(t *testing.T) {
 		if _, err := c.jm.CancelJob(t.Context(), cancelled.ID); err != nil {
 			t.Fatal(err)
 		}
+		before := c.job(decided.ID)
 		epoch := c.jm.epoch
 		restart()
+		if after := c.job(decided.ID); after.Subtasks != (api.Subtasks{Total: 1, Finished: 1}) || after.Progress != before.Progress || after.Progress.SinkIn != 100 {
+			t.Errorf("taken over when decided: %+v (expected the progress of %+v)", after, before)
+		}
 
 		if c.jm.epoch <= epoch {
 			t.Errorf("epoch %d after %d", c.jm.epoch, epoch)

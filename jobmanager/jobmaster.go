@@ -231,6 +231,7 @@ func (j *jobMaster) decide(prepared []connector.Committable) event {
 		return evStoreFailed{&wire.Failure{Kind: wire.KindInternal, Message: fmt.Sprintf("take a checkpoint id: %s", err)}}
 	}
 	return j.storeOr(evDecided{n}, func(r *jobRecord) {
+		r.Progress = new(j.progress())
 		r.Decision = &decision{Checkpoint: n, Attempt: j.fsm.attempt, Prepared: prepared, Output: outputOf(&r.Graph, prepared, j.taken)}
 	})
 }
@@ -239,7 +240,7 @@ func (j *jobMaster) decide(prepared []connector.Committable) event {
 func (j *jobMaster) end(owed graph.Attempt) event {
 	e := j.storeOr(evEnded{}, func(r *jobRecord) {
 		now := j.jm.config.Now()
-		r.Ended, r.Failure, r.Owed = &now, j.fsm.failure, owed
+		r.Ended, r.Failure, r.Owed, r.Progress = &now, j.fsm.failure, owed, new(j.progress())
 		r.State = map[outcome]api.JobState{finished: api.JobFinished, canceled: api.JobCanceled, failed: api.JobFailed}[j.fsm.outcome]
 	})
 	if _, ok := e.(evEnded); ok {

@@ -48,8 +48,9 @@ type jobRecord struct {
 	Attempt   graph.Attempt  `json:"attempt"` // the newest that may exist anywhere
 	Cancelled bool           `json:"cancelled,omitempty"`
 	Decision  *decision      `json:"decision,omitempty"`
-	State     api.JobState   `json:"state,omitempty"` // a terminal one, or none
-	Owed      graph.Attempt  `json:"owed,omitempty"`  // the job has ended, and output of attempts before that one is still to be removed
+	Progress  *api.Progress  `json:"progress,omitempty"` // when the end was decided, or without a decision when the job ended
+	State     api.JobState   `json:"state,omitempty"`    // a terminal one, or none
+	Owed      graph.Attempt  `json:"owed,omitempty"`     // the job has ended, and output of attempts before that one is still to be removed
 	Failure   *wire.Failure  `json:"failure,omitempty"`
 }
 
