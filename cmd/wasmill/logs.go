@@ -72,12 +72,13 @@ func (a *app) followLogs(cmd *cobra.Command, client *api.Client, id graph.JobID,
 		}
 		if a.json {
 			for _, l := range lines {
-				if err := encoder.Encode(l); err != nil {
-					return err
-				}
+				_ = encoder.Encode(l) // what is lost, the writer knows
 			}
 		} else {
 			printLogs(a.out, lines)
+		}
+		if a.out.failure() != nil {
+			return nil // and that is reported
 		}
 		if len(lines) > 0 {
 			after = lines[len(lines)-1].Time

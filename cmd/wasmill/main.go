@@ -15,13 +15,22 @@ import (
 const repeatedSignal = 500 * time.Millisecond
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
 	// The first signal ends the context, so that commands stop cleanly. A later one kills the process: but not one that
 	// comes with the first, as when a shell signals a process and its group.
 	unhook := context.AfterFunc(ctx, func() { time.AfterFunc(repeatedSignal, stop) })
-	a := &app{out: os.Stdout, err: os.Stderr, environ: os.Environ()}
+	a := &app{out: &answerWriter{Writer: os.Stdout}, err: os.Stderr, environ: os.Environ()}
 	status := a.run(ctx, os.Args[1:])
 	unhook()
 	stop()
 	os.Exit(status)
+}
+
+// endings are the signals that end a command cleanly. A terminal that is closed is one, unless nohup has it ignored.
+func endings() []os.Signal {
+	all := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		all = append(all, syscall.SIGHUP)
+	}
+	return all
 }

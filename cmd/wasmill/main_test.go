@@ -135,7 +135,7 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func TestEveryCommandExplainsItself(t *testing.T) {
-	a := &app{}
+	a := &app{out: &answerWriter{Writer: io.Discard}, err: io.Discard}
 	var each func(*cobra.Command)
 	each = func(c *cobra.Command) {
 		if c.Short == "" || c.Example == "" {

@@ -15,8 +15,9 @@ import (
 
 // app is one invocation of the binary.
 type app struct {
-	out, err io.Writer
-	environ  []string // NAME=value
+	out     *answerWriter
+	err     io.Writer
+	environ []string // NAME=value
 
 	output     string // --output
 	json       bool
@@ -87,6 +88,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 	}
 	if usage != nil && usage.hint == "" {
 		usage.hint = "see " + cmd.CommandPath() + " --help"
+	}
+	if lost := a.out.failure(); lost != nil && !errors.Is(err, errors.Unwrap(lost)) {
+		err = errors.Join(err, lost)
 	}
 	return a.report(ctx, err)
 }

@@ -172,6 +172,9 @@ func table(w io.Writer, rows ...string) {
 
 // isTerminal says whether w is a terminal that a progress bar can be drawn on.
 func isTerminal(w io.Writer) bool {
+	if a, ok := w.(*answerWriter); ok {
+		w = a.Writer
+	}
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
