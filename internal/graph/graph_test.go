@@ -43,6 +43,17 @@ func TestManifestFaultsAreNamedByPath(t *testing.T) {
 	}{
 		{"no operators", func(m *abi.Manifest) { m.Operators = nil }, "operators: empty (expected a source, a sink and what lies between)"},
 		{"no name", func(m *abi.Manifest) { m.Name = "" }, "name: empty (expected a name)"},
+		{"long name", func(m *abi.Manifest) { m.Name = strings.Repeat("n", 129) }, "name: 129 bytes (expected <= 128)"},
+		{"name that clears the screen", func(m *abi.Manifest) { m.Name = "a\x1b[2J" }, `name: "a\x1b[2J" (expected printable characters, not '\x1b')`},
+		{"name of two lines", func(m *abi.Manifest) { m.Name = "a\nb" }, `name: "a\nb" (expected printable characters, not '\n')`},
+		{"name that turns the text", func(m *abi.Manifest) { m.Name = "a\u202eb" }, `name: "a\u202eb" (expected printable characters, not '\u202e')`},
+		{"name of other bytes", func(m *abi.Manifest) { m.Name = "a\xff" }, `name: "a\xff" (expected valid UTF-8)`},
+		{"operator name", func(m *abi.Manifest) { m.Operators[1].Name = "a\tb" }, `operators[1].name: "a\tb" (expected printable characters, not '\t')`},
+		{"long operator name", func(m *abi.Manifest) { m.Operators[1].Name = strings.Repeat("n", 129) }, "operators[1].name: 129 bytes (expected <= 128)"},
+		{"function name", func(m *abi.Manifest) { m.Functions[2].Name = "\r" }, `functions[2].name: "\r" (expected printable characters, not '\r')`},
+		{"function without name", func(m *abi.Manifest) { m.Functions[0].Name = "" }, "functions[0].name: empty (expected a name)"},
+		{"uid", func(m *abi.Manifest) { m.Operators[3].UID = "\x00" }, `operators[3].uid: "\x00" (expected printable characters, not '\x00')`},
+		{"long uid", func(m *abi.Manifest) { m.Operators[3].UID = strings.Repeat("u", 129) }, "operators[3].uid: 129 bytes (expected <= 128)"},
 		{"operator without name", func(m *abi.Manifest) { m.Operators[1].Name = "" }, "operators[1].name: empty (expected a name)"},
 		{"name twice", func(m *abi.Manifest) { m.Operators[2].Name = "split" }, `operators[2].name: "split" is taken by operators[1]`},
 		{"uid twice", func(m *abi.Manifest) { m.Operators[4].UID = "counts" }, `operators[4].uid: "counts" is taken by operators[3]`},
@@ -92,6 +103,14 @@ func TestManifestFaultsAreNamedByPath(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", err, tt.want)
 			}
 		})
+	}
+}
+
+func TestNamesMayBeOfAnyScript(t *testing.T) {
+	for _, name := range []string{"a", "word count", "слова", "単語 ½ ☃", strings.Repeat("n", 128)} {
+		if err := CheckName("name", name); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -63,8 +63,8 @@ func FromManifest(m *abi.Manifest, mod Module, opt Options) (*JobGraph, error) {
 	if opt.Name != "" {
 		g.Name = opt.Name
 	}
-	if g.Name == "" {
-		return nil, faultf("name", "empty (expected a name)")
+	if err := CheckName("name", g.Name); err != nil {
+		return nil, err
 	}
 	placed := make([]int, len(order)) // manifest index -> index in g.Operators
 	for at, i := range order {
@@ -107,9 +107,10 @@ func (b *builder) checkFunctions() error {
 	for i := range b.manifest.Functions {
 		f := &b.manifest.Functions[i]
 		path := fmt.Sprintf("functions[%d]", i)
+		if err := CheckName(path+".name", f.Name); err != nil {
+			return err
+		}
 		switch {
-		case f.Name == "":
-			return faultf(path+".name", "empty (expected a name)")
 		case b.functions[f.Name] != nil:
 			return faultf(path+".name", "%q is taken by functions[%d]", f.Name, b.functions[f.Name].ID)
 		case f.ID != uint32(i):
@@ -141,14 +142,17 @@ func (b *builder) checkNames() error {
 	uids := map[string]int{}
 	for i, o := range b.manifest.Operators {
 		path := fmt.Sprintf("operators[%d]", i)
-		if o.Name == "" {
-			return faultf(path+".name", "empty (expected a name)")
+		if err := CheckName(path+".name", o.Name); err != nil {
+			return err
 		}
 		if j, taken := b.index[o.Name]; taken {
 			return faultf(path+".name", "%q is taken by operators[%d]", o.Name, j)
 		}
 		b.index[o.Name] = i
 		if o.UID != "" {
+			if err := CheckName(path+".uid", o.UID); err != nil {
+				return err
+			}
 			if j, taken := uids[o.UID]; taken {
 				return faultf(path+".uid", "%q is taken by operators[%d]", o.UID, j)
 			}
