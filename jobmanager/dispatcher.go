@@ -51,7 +51,32 @@ func (jm *JobManager) UploadModule(ctx context.Context, from io.Reader) (*api.Mo
 	if err != nil {
 		return nil, asUser(api.KindInvalid, "", err)
 	}
+	if err := checkManifest(found.Manifest); err != nil {
+		return nil, asUser(api.KindInvalid, "", err)
+	}
 	return jm.keepModule(draft, id, size, found)
+}
+
+// checkManifest refuses names that cannot be shown; the rest is checked when the module becomes a job. It may have no
+// manifest yet, or no name, while parameters are missing.
+func checkManifest(m *abi.Manifest) error {
+	if m == nil {
+		return nil
+	}
+	for path, name := range map[string]string{"name": m.Name, "sdk": m.SDK} {
+		if name == "" {
+			continue
+		}
+		if err := graph.CheckName(path, name); err != nil {
+			return err
+		}
+	}
+	for i, p := range m.Params {
+		if err := graph.CheckName(fmt.Sprintf("params[%d].name", i), p.Name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // receive streams an upload to the draft, under the limit, and answers its hash and size.

@@ -201,6 +201,31 @@ func TestRefusedUploadLeavesNothing(t *testing.T) {
 	}
 }
 
+func TestModuleWithNamesThatCannotBeShownIsRefused(t *testing.T) {
+	for want, m := range map[string]*abi.Manifest{
+		"": {}, // parameters are missing, and so is the rest
+		`name: "\x1b[2J" (expected printable characters, not '\x1b')`: {Name: "\x1b[2J"},
+		"sdk: 129 bytes (expected <= 128)":                            {SDK: strings.Repeat("s", 129)},
+		"params[1].name: empty (expected a name)":                     {Params: []abi.Param{{Name: "input"}, {}}},
+	} {
+		jm := uploader(t, t.TempDir(), 1000)
+		jm.config.Inspect = func(context.Context, []byte) (*Inspection, error) {
+			return &Inspection{MeteredID: "m", Manifest: m}, nil
+		}
+		_, err := jm.UploadModule(t.Context(), strings.NewReader("wasm"))
+		if want == "" {
+			if err != nil {
+				t.Error(err)
+			}
+			continue
+		}
+		isUserError(t, err, api.KindInvalid, want, "")
+		if all, _ := jm.ListModules(t.Context()); len(all) != 0 {
+			t.Errorf("%d modules", len(all))
+		}
+	}
+}
+
 func TestUploadAtTheLimitIsTaken(t *testing.T) {
 	if _, err := uploader(t, t.TempDir(), 1000).UploadModule(t.Context(), bytes.NewReader(make([]byte, 1000))); err != nil {
 		t.Error(err)
@@ -288,6 +313,18 @@ func TestSubmissionIsChecked(t *testing.T) {
 				`parameter "input" is missing (given: output)`, `--param input=VALUE`},
 			{"describe fails", api.Submit{Module: id, Params: map[string]string{"input": "1", "output": "trap"}},
 				"describe: the guest trapped", ""},
+			{"name of two lines", api.Submit{Module: id, Params: map[string]string{"input": "1"}, Name: "a\nb"},
+				`name: "a\nb" (expected printable characters, not '\n')`, ""},
+			{"long name", api.Submit{Module: id, Params: map[string]string{"input": "1"}, Name: strings.Repeat("n", 129)},
+				"name: 129 bytes (expected <= 128)", ""},
+			{"long request", api.Submit{Module: id, Params: map[string]string{"input": "1"}, Request: wire.RequestID(strings.Repeat("n", 129))},
+				"request: 129 bytes (expected <= 128)", ""},
+			{"parameter name", api.Submit{Module: id, Params: map[string]string{"in\x1bput": "1"}},
+				`params: "in\x1bput" (expected printable characters, not '\x1b')`, ""},
+			{"parameter without name", api.Submit{Module: id, Params: map[string]string{"": "1"}},
+				"params: empty (expected a name)", ""},
+			{"large parameter", api.Submit{Module: id, Params: map[string]string{"input": strings.Repeat("1", maxParams)}},
+				"params: 1048581 bytes (expected <= 1048576)", ""},
 			{"parallelism 0", api.Submit{Module: id, Params: map[string]string{"input": "1"}, Parallelism: n(0)},
 				"parallelism: 0 (expected 1 <= n <= 32768)", ""},
 			{"parallelism too large", api.Submit{Module: id, Params: map[string]string{"input": "1"}, Parallelism: n(32769)},
@@ -335,6 +372,14 @@ func TestTheSameSubmissionIsOneJob(t *testing.T) {
 		synctest.Wait()
 		if job := c.job(all[0]); job.Name != "mine" || job.Parallelism != 1 || job.Module != s.Module {
 			t.Errorf("job %+v", job)
+		}
+		other := *s
+		other.Params = map[string]string{"input": "2"}
+		_, err := c.jm.SubmitJob(t.Context(), &other)
+		isUserError(t, err, api.KindConflict, fmt.Sprintf(`request: "again" was the request of another submission, now job %s`, all[0]),
+			"send a new submission under an id of its own")
+		if jobs, _ := c.jm.ListJobs(t.Context()); len(jobs) != 1 {
+			t.Errorf("%d jobs", len(jobs))
 		}
 	})
 }

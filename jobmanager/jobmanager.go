@@ -188,7 +188,7 @@ func (jm *JobManager) allJobs() []*jobMaster {
 	jm.mu.Lock()
 	defer jm.mu.Unlock()
 	return slices.SortedFunc(maps.Values(jm.jobs), func(a, b *jobMaster) int {
-		return cmp.Or(b.created.Compare(a.created), cmp.Compare(a.record.ID, b.record.ID))
+		return cmp.Or(b.created.Compare(a.created), cmp.Compare(a.id, b.id))
 	})
 }
 

@@ -38,20 +38,21 @@ type moduleRecord struct {
 
 // jobRecord is what another JobManager needs in order to go on with a job, and what is shown of one that has ended.
 type jobRecord struct {
-	Version   int            `json:"version"`
-	ID        graph.JobID    `json:"id"`
-	Request   wire.RequestID `json:"request,omitempty"`
-	Graph     graph.JobGraph `json:"graph"`
-	Created   time.Time      `json:"created"`
-	Running   *time.Time     `json:"running,omitempty"`
-	Ended     *time.Time     `json:"ended,omitempty"`
-	Attempt   graph.Attempt  `json:"attempt"` // the newest that may exist anywhere
-	Cancelled bool           `json:"cancelled,omitempty"`
-	Decision  *decision      `json:"decision,omitempty"`
-	Progress  *api.Progress  `json:"progress,omitempty"` // when the end was decided, or without a decision when the job ended
-	State     api.JobState   `json:"state,omitempty"`    // a terminal one, or none
-	Owed      graph.Attempt  `json:"owed,omitempty"`     // the job has ended, and output of attempts before that one is still to be removed
-	Failure   *wire.Failure  `json:"failure,omitempty"`
+	Version    int            `json:"version"`
+	ID         graph.JobID    `json:"id"`
+	Request    wire.RequestID `json:"request,omitempty"`
+	Submission string         `json:"submission,omitempty"` // digest of what Request has asked for
+	Graph      graph.JobGraph `json:"graph"`
+	Created    time.Time      `json:"created"`
+	Running    *time.Time     `json:"running,omitempty"`
+	Ended      *time.Time     `json:"ended,omitempty"`
+	Attempt    graph.Attempt  `json:"attempt"` // the newest that may exist anywhere
+	Cancelled  bool           `json:"cancelled,omitempty"`
+	Decision   *decision      `json:"decision,omitempty"`
+	Progress   *api.Progress  `json:"progress,omitempty"` // when the end was decided, or without a decision when the job ended
+	State      api.JobState   `json:"state,omitempty"`    // a terminal one, or none
+	Owed       graph.Attempt  `json:"owed,omitempty"`     // the job has ended, and output of attempts before that one is still to be removed
+	Failure    *wire.Failure  `json:"failure,omitempty"`
 }
 
 // decision is the end of a job: from when it is stored on, its output is only committed.

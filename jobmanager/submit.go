@@ -3,6 +3,7 @@ package jobmanager
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -29,8 +30,13 @@ func (jm *JobManager) SubmitJob(ctx context.Context, s *api.Submit) (*api.Job, e
 	if err := jm.refuseClosed(); err != nil {
 		return nil, err
 	}
-	if j := jm.submitted(s); j != nil {
-		return j.job(), nil
+	if s.Request != "" {
+		if err := graph.CheckName("request", string(s.Request)); err != nil {
+			return nil, asUser(api.KindInvalid, "", err)
+		}
+	}
+	if j, err := jm.submitted(s); j != nil || err != nil {
+		return j, err
 	}
 	g, err := jm.define(ctx, s)
 	if err != nil {
@@ -46,16 +52,34 @@ func (jm *JobManager) SubmitJob(ctx context.Context, s *api.Submit) (*api.Job, e
 	return jm.storeNewJob(s, g, sources)
 }
 
-// submitted is the job that a request with this id has become, or nil.
-func (jm *JobManager) submitted(s *api.Submit) *jobMaster {
+// submitted is the job that this submission has become before, or nil. A request id stands for one submission: under
+// that of another one it is refused.
+func (jm *JobManager) submitted(s *api.Submit) (*api.Job, error) {
 	if s.Request == "" {
-		return nil
+		return nil, nil
 	}
 	id, ok := jm.config.Meta.Get(requestKey + string(s.Request))
 	if !ok {
-		return nil
+		return nil, nil
 	}
-	return jm.jobOf(graph.JobID(id))
+	j := jm.jobOf(graph.JobID(id))
+	if j == nil {
+		return nil, nil
+	}
+	j.mu.Lock()
+	before := j.record.Submission
+	j.mu.Unlock()
+	if before != digest(s) {
+		return nil, api.Errorf(api.KindConflict, "request: %q was the request of another submission, now job %s", s.Request, j.id).
+			WithHint("send a new submission under an id of its own")
+	}
+	return j.job(), nil
+}
+
+// digest is equal for equal submissions.
+func digest(s *api.Submit) string {
+	sum := sha256.Sum256(encode(s))
+	return hex.EncodeToString(sum[:])
 }
 
 // define asks the module for its graph under the given parameters.
@@ -64,12 +88,8 @@ func (jm *JobManager) define(ctx context.Context, s *api.Submit) (*graph.JobGrap
 	if err != nil {
 		return nil, err
 	}
-	given := 0
-	for name, value := range s.Params {
-		given += len(name) + len(value)
-	}
-	if given > maxParams {
-		return nil, api.Errorf(api.KindInvalid, "params: %d bytes (expected <= %d)", given, maxParams)
+	if err := checkGiven(s); err != nil {
+		return nil, err
 	}
 	described, err := jm.describe(ctx, module, s.Params)
 	if err != nil {
@@ -127,6 +147,26 @@ func (jm *JobManager) connectorOf(op *graph.Operator) (any, error) {
 		return jm.config.Connectors.Source(op.Connector)
 	}
 	return jm.config.Connectors.Sink(op.Connector)
+}
+
+// checkGiven refuses names and sizes that no job can have, before the module is asked.
+func checkGiven(s *api.Submit) error {
+	if s.Name != "" { // none: the module's
+		if err := graph.CheckName("name", s.Name); err != nil {
+			return asUser(api.KindInvalid, "", err)
+		}
+	}
+	given := 0
+	for _, name := range slices.Sorted(maps.Keys(s.Params)) {
+		if err := graph.CheckName("params", name); err != nil {
+			return asUser(api.KindInvalid, "", err)
+		}
+		given += len(name) + len(s.Params[name])
+	}
+	if given > maxParams {
+		return api.Errorf(api.KindInvalid, "params: %d bytes (expected <= %d)", given, maxParams)
+	}
+	return nil
 }
 
 // describe runs the module's definition. If it fails, a parameter that is missing is the likelier thing to say.
@@ -215,15 +255,15 @@ func connectorError(err error) error {
 
 // storeNewJob stores a job under an id of its own, together with the request that it came by, and starts it.
 func (jm *JobManager) storeNewJob(s *api.Submit, g *graph.JobGraph, sources map[int]connector.Splits) (*api.Job, error) {
-	r := jobRecord{Version: recordVersion, ID: newJobID(), Request: s.Request, Graph: *g, Created: jm.config.Now()}
+	r := jobRecord{Version: recordVersion, ID: newJobID(), Request: s.Request, Submission: digest(s), Graph: *g, Created: jm.config.Now()}
 	ops := []ha.Op{ha.PutIfAbsent(jobKey+string(r.ID), encode(&r))}
 	if s.Request != "" {
 		ops = append(ops, ha.PutIfAbsent(requestKey+string(s.Request), []byte(r.ID)))
 	}
 	jm.submits.Lock()
 	defer jm.submits.Unlock()
-	if j := jm.submitted(s); j != nil {
-		return j.job(), nil
+	if j, err := jm.submitted(s); j != nil || err != nil {
+		return j, err
 	}
 	if err := jm.config.Meta.Apply(ops...); err != nil {
 		return nil, storeError("store job", err)
