@@ -25,6 +25,7 @@ type progress struct {
 	drawn atomic.Bool // bar is there
 
 	state  api.JobState
+	waits  bool      // why the job does not get out of FINISHING was said
 	silent bool      // the JobManager does not answer, and that was said
 	begun  time.Time // when state was first seen to be RUNNING in this attempt
 	said   time.Time // when the last line was printed
@@ -44,8 +45,9 @@ func newProgress(a *app) *progress {
 // show is told of every change of the job.
 func (p *progress) show(j *api.Job) {
 	p.silent = false
-	if j.State != p.state {
-		p.state, p.said = j.State, time.Now()
+	waits := j.State == api.JobFinishing && j.Failure != nil // its output cannot be committed yet
+	if j.State != p.state || waits && !p.waits {
+		p.state, p.said, p.waits = j.State, time.Now(), waits
 		if j.State == api.JobRunning {
 			p.begun = time.Now()
 		}
