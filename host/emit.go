@@ -19,9 +19,9 @@ const (
 //
 //	wasmill.emit(output, ptr, len i32)
 //
-// For example, emit(0, 1024, 72) with a batch of one record, value "hi":
+// For example, emit(0, 1024, 48) with a batch of one record, value "hi":
 //
-//	1024  01 00 00 00 | 04 00 00 00 | 01 00 00 00 | 48 00 00 00   version 1, columns: values, n 1, size 72
+//	1024  01 00 00 00 | 04 00 00 00 | 01 00 00 00 | 30 00 00 00   version 1, columns: values, n 1, size 48
 //	1040  00 00 00 00 | 02 00 00 00 | 00 00 00 00 | 00 00 00 00   key bytes 0, value bytes 2, header bytes 0
 //	1056  00 00 00 00 | 02 00 00 00                               value offsets 0, 2
 //	1064  68 69 00 00 00 00 00 00                                 "hi", padded
