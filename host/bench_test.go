@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/wasmill/wasmill/abi"
@@ -82,7 +83,32 @@ func BenchmarkBatch(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1024, "ns/record")
+			want := []func([]byte) []byte{bytes.ToUpper, bytes.Clone}[function]
+			checkBatch(b, i, in, want)
 		})
+	}
+}
+
+// checkBatch calls once more and holds what comes out against what went in.
+func checkBatch(b *testing.B, i *Instance, in *abi.Builder, want func([]byte) []byte) {
+	b.Helper()
+	var given abi.Batch
+	in.View(&given)
+	effects, err := i.Process(0, &header, in)
+	if err != nil {
+		b.Fatal(err)
+	}
+	n := 0
+	for _, e := range effects.Emits {
+		for k := range e.Batch.N {
+			if n < given.N && !bytes.Equal(e.Batch.Value(k), want(given.Value(n))) {
+				b.Fatalf("record %d: %q (expected %q)", n, e.Batch.Value(k), want(given.Value(n)))
+			}
+			n++
+		}
+	}
+	if n != given.N {
+		b.Fatalf("%d records came out of %d", n, given.N)
 	}
 }
 
