@@ -2,6 +2,7 @@ package taskmanager
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -204,19 +205,29 @@ func BenchmarkPartition(b *testing.B) {
 				w.Append(abi.Record{Key: fmt.Appendf(nil, "key-%06d", r.IntN(100_000))})
 			}
 			var in batch
+			arrived := 0
+			receive := func() {
+				for _, g := range gates {
+					for el, ok := g.Next(); ok; el, ok = g.Next() {
+						arrived += int(binary.LittleEndian.Uint32(el.Buffer.Bytes()[8:])) // a batch's header has n there
+						el.Buffer.Release()
+					}
+				}
+			}
 			b.ReportAllocs()
 			for b.Loop() {
 				w.View(&in.Batch)
 				if err := e.process(&in); err != nil {
 					b.Fatal(err)
 				}
-				for _, g := range gates {
-					for el, ok := g.Next(); ok; el, ok = g.Next() {
-						el.Buffer.Release()
-					}
-				}
+				receive()
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/batchRecords, "ns/record")
+			e.flush()
+			receive()
+			if arrived != b.N*batchRecords {
+				b.Errorf("%d records arrived (expected %d)", arrived, b.N*batchRecords)
+			}
 		})
 	}
 }

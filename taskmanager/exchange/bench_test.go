@@ -1,6 +1,8 @@
 package exchange_test
 
 import (
+	"bytes"
+	"encoding/binary"
 	"testing"
 
 	"github.com/wasmill/wasmill/abi"
@@ -30,8 +32,8 @@ func pump(n *exchange.Network, s *exchange.Sender, wake <-chan struct{}, encoded
 	}
 }
 
-// drain is a receiving task: it takes as many batches.
-func drain(k *task, batches int) {
+// drain is a receiving task: it takes as many batches, and says how many records were in them.
+func drain(k *task, batches int) (records int) {
 	for batches > 0 {
 		e, ok := k.gate.Next()
 		if !ok {
@@ -40,11 +42,13 @@ func drain(k *task, batches int) {
 		}
 		if e.Kind != exchange.Batch {
 			k.t.Errorf("element of kind %d: %v", e.Kind, e.Err)
-			return
+			return records
 		}
+		records += int(binary.LittleEndian.Uint32(e.Buffer.Bytes()[8:])) // a batch's header has n there
 		e.Buffer.Release()
 		batches--
 	}
+	return records
 }
 
 // BenchmarkChannel is the cost of a 100-byte record on its way from one task to another in batches of 64 KiB, both ends.
@@ -56,16 +60,26 @@ func BenchmarkChannel(b *testing.B) {
 			k, out := w.receiver(b, 1), newTask(b)
 			s := w.sender(0, out)
 			encoded, records := fill()
-			move := func(batches int) {
+			move := func(batches int) int {
 				go pump(w.from, s, out.wake, encoded, batches)
-				drain(k, batches)
+				return drain(k, batches)
 			}
 			move(100)
 			b.ReportAllocs()
 			b.SetBytes(int64(len(encoded)))
 			b.ResetTimer()
-			move(b.N)
+			received := move(b.N)
+			b.StopTimer()
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*records), "ns/record")
+			if received != b.N*records {
+				b.Errorf("%d records received (expected the %d sent)", received, b.N*records)
+			}
+			go pump(w.from, s, out.wake, encoded, 1)
+			last := k.expect(exchange.Batch)
+			if last.Number != uint64(100+b.N+1) || !bytes.Equal(last.Buffer.Bytes(), encoded) {
+				b.Errorf("batch %d came last (expected %d), or with other bytes than were sent", last.Number, 100+b.N+1)
+			}
+			last.Buffer.Release()
 		})
 	}
 }
