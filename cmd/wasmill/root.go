@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,6 +22,7 @@ type app struct {
 
 	output     string // --output
 	json       bool
+	answered   bool   // JSON has been printed
 	configFile string // --config
 }
 
@@ -81,6 +83,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 	ran := errorsOfRuns(root)
 	cmd, err := root.ExecuteContextC(ctx)
 	var usage *usageError
+	if err != nil && !*ran {
+		a.json = a.json || asksForJSON(args)
+	}
 	if err != nil && !*ran && !errors.As(err, &usage) {
 		// What cobra itself refuses, before any command ran, is the command line.
 		usage = usagef("%s", firstLine(err.Error()))
@@ -135,6 +140,10 @@ func noSubcommand(cmd *cobra.Command, args []string) error {
 
 // flagError says which flag was meant.
 func flagError(cmd *cobra.Command, err error) error {
+	var invalid *pflag.InvalidValueError
+	if errors.As(err, &invalid) {
+		return usagef("--%s %q: %s", invalid.GetFlag().Name, invalid.GetValue(), expected(invalid))
+	}
 	e := usagef("%s", err)
 	if name, ok := strings.CutPrefix(err.Error(), "unknown flag: --"); ok {
 		var names []string
@@ -142,6 +151,19 @@ func flagError(cmd *cobra.Command, err error) error {
 		e.hint = "did you mean --" + config.Nearest(name, names) + "? see " + cmd.CommandPath() + " --help"
 	}
 	return e
+}
+
+// expected says what a flag's value should have been.
+func expected(invalid *pflag.InvalidValueError) string {
+	switch kind := invalid.GetFlag().Value.Type(); {
+	case errors.Is(invalid, strconv.ErrRange):
+		return "out of range"
+	case kind == "int":
+		return "expected a whole number"
+	case kind == "bool":
+		return "expected true or false"
+	}
+	return invalid.Unwrap().Error()
 }
 
 func helpCommand() *cobra.Command {

@@ -208,9 +208,6 @@ func (r *running) interrupted(ctx context.Context, job *api.Job) error {
 // end prints how the job has ended.
 func (r *running) end(job *api.Job) error {
 	if job.State != api.JobFinished {
-		if r.json {
-			_ = r.answer(job, nil)
-		}
 		return failed(job)
 	}
 	return r.answer(job, func(w io.Writer) { fmt.Fprintln(w, summary(job)) })

@@ -75,6 +75,7 @@ func (a *app) report(ctx context.Context, err error) int {
 		fmt.Fprintf(a.err, "  hint: %s\n", hint)
 	}
 	var usage *usageError
+	a.answerFailure(err)
 	if errors.As(err, &usage) {
 		return exitUsage
 	}
@@ -159,6 +160,7 @@ func (a *app) answer(v any, text func(w io.Writer)) error {
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
+	a.answered = true
 }
 
 // table writes rows whose cells are separated by tabs, aligned.
