@@ -187,6 +187,28 @@ func (r *running) fire(watermark int64) (calls int) {
 	}
 }
 
+// sumAtEnd fires everything and adds up the column value of what is put out, rows of the schema c.
+func (r *running) sumAtEnd(c abi.Codec) (sum int64) {
+	r.t.Helper()
+	s, err := abi.ParseSchema(c)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	value := s.Index("value")
+	for more := true; more; {
+		if more, err = r.op.Fire(abi.MaxTime, r.out); err != nil {
+			r.t.Fatal(err)
+		}
+		var b abi.Batch
+		r.out.View(&b)
+		for i := range b.N {
+			sum += s.Row(b.Value(i)).I64(value)
+		}
+		r.out.Reset()
+	}
+	return sum
+}
+
 // rows takes what was put out, rows of the schema c, as text: "start,end,key,value".
 func (r *running) rows(c abi.Codec) []string {
 	r.t.Helper()

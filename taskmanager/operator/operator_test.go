@@ -437,6 +437,7 @@ func steady(b *testing.B, turn func(i int)) {
 	for i := range b.N {
 		turn(i)
 	}
+	b.StopTimer()
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1024, "ns/record")
 }
 
@@ -448,11 +449,20 @@ func BenchmarkCount(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			r := start(b, Config{Kind: abi.OperatorCount, Key: "utf8", Window: c.window, Final: true})
 			batches, hashes := benchmarkInput(100_000, 0)
+			records := int64(0)
 			steady(b, func(i int) {
+				records += int64(batches[i%100].N)
 				if err := r.op.Process(batches[i%100], hashes[i%100], r.out); err != nil {
 					b.Fatal(err)
 				}
 			})
+			schema := abi.Codec(pair)
+			if c.window != nil {
+				schema = windowed
+			}
+			if n := r.sumAtEnd(schema); n != records {
+				b.Errorf("counts add up to %d (expected the %d records)", n, records)
+			}
 		})
 	}
 }
