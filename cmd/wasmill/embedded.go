@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"time"
@@ -45,7 +46,7 @@ func startEmbedded(ctx context.Context, c *config.Config, out, lines io.Writer) 
 		return nil, err
 	}
 	e.parts.add("metadata", meta)
-	engine, err := newEngine(ctx, c)
+	engine, err := newEngine(ctx, c, func(text string) { fmt.Fprintf(lines, "warning: %s\n", text) })
 	if err != nil {
 		return nil, err
 	}

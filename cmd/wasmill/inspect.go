@@ -59,7 +59,7 @@ func (a *app) inspect(cmd *cobra.Command, path string, params map[string]string)
 	if err != nil {
 		return err
 	}
-	engine, err := newEngine(cmd.Context(), c)
+	engine, err := newEngine(cmd.Context(), c, func(text string) { a.note("warning: %s", text) })
 	if err != nil {
 		return err
 	}

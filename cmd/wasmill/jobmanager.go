@@ -82,7 +82,7 @@ func serveJobManager(ctx context.Context, c *config.Config, log *slog.Logger) (e
 		return err
 	}
 	parts.add("metadata", meta)
-	engine, err := newEngine(ctx, c)
+	engine, err := newEngine(ctx, c, func(text string) { log.Warn(text) })
 	if err != nil {
 		return err
 	}

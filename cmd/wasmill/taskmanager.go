@@ -80,7 +80,7 @@ func serveTaskManager(ctx context.Context, c *config.Config, log *slog.Logger) (
 	parts.add("endpoint", endpoint)
 	network := exchange.NewNetwork(endpoint, exchange.Config{QueueBytes: int(c.Channel.Queue)})
 	parts.add("channels", closeFunc(network.Close))
-	engine, err := newEngine(ctx, c)
+	engine, err := newEngine(ctx, c, func(text string) { log.Warn(text) })
 	if err != nil {
 		return err
 	}
