@@ -53,6 +53,7 @@ type Error struct {
 	Trace      string     // Wasm stack trace, innermost first, a function a line; empty when the guest had returned
 	GuestTrace string     // the guest language's own trace, as handed to fail
 	Status     abi.Status // what the guest answered, StatusOK when it did not come to answer
+	Hint       string     // what to do about it, where there is a fix
 	Output     string     // what the guest wrote to stderr during the call, up to 2 KiB
 }
 

@@ -102,6 +102,22 @@ func TestManifestFeatures(t *testing.T) {
 	}
 }
 
+// A guest's manifest is its SDK's doing: the error says where it breaks off being JSON, once, and in JSON's words.
+func TestManifestThatIsNotJSON(t *testing.T) {
+	wasm, err := os.ReadFile("../test/guests/not-json.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = engine(t).Inspect(context.Background(), wasm, nil)
+	e := wantError(t, err, KindManifest)
+	if want := "describe: manifest: byte 2: invalid character 'h' in literal true (expecting 'r')"; err.Error() != want {
+		t.Errorf("error %q (expected %q)", err, want)
+	}
+	if want := "the SDK must answer one JSON object: see abi/README.md"; e.Hint != want {
+		t.Errorf("hint %q (expected %q)", e.Hint, want)
+	}
+}
+
 func TestCacheThatCannotBeWrittenDoesNotMatter(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "cache")
 	e, err := NewEngine(context.Background(), Config{CacheDir: dir})

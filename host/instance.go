@@ -12,6 +12,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/jsonfault"
 )
 
 // InstanceConfig says what one instance is for.
@@ -165,7 +166,8 @@ func (i *Instance) describe() error {
 	i.manifestBytes, i.manifestID = raw, hashOf(raw)
 	m := new(abi.Manifest)
 	if err := json.Unmarshal(raw, m); err != nil {
-		return &Error{Kind: KindManifest, Step: "describe", Message: "manifest: " + err.Error(), Record: abi.None}
+		return &Error{Kind: KindManifest, Step: "describe", Record: abi.None,
+			Message: jsonfault.Describe(raw, err), Hint: "the SDK must answer one JSON object: see abi/README.md"}
 	}
 	i.manifest = m
 	return nil

@@ -34,7 +34,7 @@ var rules = []rule{
 		because: "JobManager and TaskManagers meet in internal/wire",
 	},
 	{
-		who: "host", never: []string{module}, but: ours("abi", "host"),
+		who: "host", never: []string{module}, but: ours("abi", "host", "internal/jsonfault"),
 		because: "a guest is testable without a cluster",
 	},
 	{

@@ -43,7 +43,7 @@ func forUser(err error) error {
 	case errors.As(err, &refused):
 		return answer.WithHint("%s", refused.Hint)
 	case errors.As(err, &guest):
-		return answer
+		return answer.WithHint("%s", guest.Hint)
 	}
 	return err
 }

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/wasmill/wasmill/host"
 	"github.com/wasmill/wasmill/host/module"
 	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/connector"
@@ -74,8 +75,8 @@ func (a *app) report(ctx context.Context, err error) int {
 	if hint := hintOf(err); hint != "" {
 		fmt.Fprintf(a.err, "  hint: %s\n", hint)
 	}
-	var usage *usageError
 	a.answerFailure(err)
+	var usage *usageError
 	if errors.As(err, &usage) {
 		return exitUsage
 	}
@@ -98,6 +99,7 @@ func hintOf(err error) string {
 	var failure *wire.Failure
 	var unreachable *api.UnreachableError
 	var inspected *module.Error
+	var guest *host.Error
 	switch {
 	case errors.As(err, &h):
 		return h.hint
@@ -111,6 +113,8 @@ func hintOf(err error) string {
 		return refused.Hint
 	case errors.As(err, &inspected):
 		return inspected.Hint
+	case errors.As(err, &guest):
+		return guest.Hint
 	case errors.As(err, &network):
 		return network.Hint
 	case errors.As(err, &conn):
@@ -156,11 +160,11 @@ func (a *app) answer(v any, text func(w io.Writer)) error {
 		text(a.out)
 		return nil
 	}
+	a.answered = true
 	e := json.NewEncoder(a.out)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
-	a.answered = true
 }
 
 // table writes rows whose cells are separated by tabs, aligned.

@@ -31,7 +31,7 @@ var guests = map[string]string{
 	"no-marker":         "wasmill_abi_1",
 	"no-operators":      "operators: empty",
 	"no-sink":           "sink",
-	"not-json":          "manifest",
+	"not-json":          "describe: manifest: byte 2: invalid",
 	"numbers":           "",
 	"passthrough":       "",
 	"recurse":           "",
