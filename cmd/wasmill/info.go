@@ -70,7 +70,7 @@ func (a *app) jobInfo(cmd *cobra.Command, client *api.Client, id graph.JobID) er
 func jobRows(j *api.Job, now time.Time) []string {
 	rows := []string{
 		"job\t" + string(j.ID),
-		"name\t" + j.Name,
+		"name\t" + printable(j.Name),
 		fmt.Sprintf("state\t%s, attempt %d", j.State, j.Attempt),
 		fmt.Sprintf("created\t%s, %s", j.Created.Local().Format(time.DateTime), humanize.RelTime(j.Created, now, "ago", "from now")),
 		"up\t" + age(lifetime(j, now)),
@@ -80,7 +80,7 @@ func jobRows(j *api.Job, now time.Time) []string {
 		fmt.Sprintf("restarts\t%d", j.Restarts),
 	}
 	for _, name := range slices.Sorted(maps.Keys(j.Params)) {
-		rows = append(rows, fmt.Sprintf("param\t%s=%s", name, j.Params[name]))
+		rows = append(rows, fmt.Sprintf("param\t%s=%s", printable(name), printable(j.Params[name])))
 	}
 	input := size(j.Progress.InputRead)
 	if j.Progress.InputTotal > 0 {
@@ -88,7 +88,7 @@ func jobRows(j *api.Job, now time.Time) []string {
 	}
 	rows = append(rows, fmt.Sprintf("input\t%s, %s", input, plural(j.Progress.SourceOut, "record")))
 	for _, o := range j.Output {
-		rows = append(rows, "output\t"+outputText(o))
+		rows = append(rows, "output\t"+printable(outputText(o)))
 	}
 	if j.Failure != nil {
 		rows = append(rows, "cause\t"+oneParagraph(j.Failure.Message))
@@ -96,7 +96,7 @@ func jobRows(j *api.Job, now time.Time) []string {
 			rows = append(rows, "\t"+line)
 		}
 		if j.Failure.Hint != "" {
-			rows = append(rows, "hint\t"+j.Failure.Hint)
+			rows = append(rows, "hint\t"+oneParagraph(j.Failure.Hint))
 		}
 	}
 	return rows
@@ -105,7 +105,7 @@ func jobRows(j *api.Job, now time.Time) []string {
 func taskRows(tasks []api.Task) []string {
 	rows := []string{"TASK\tOPERATORS\tSTATE\tTASKMANAGER\tSLOT\tIN\tOUT\tBUSY\tBLOCKED"}
 	for _, t := range tasks {
-		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s", t.Task, t.Name, t.State, t.TaskManager, t.Slot,
+		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s", t.Task, printable(t.Name), t.State, printable(string(t.TaskManager)), t.Slot,
 			count(t.Metrics.RecordsIn), count(t.Metrics.RecordsOut),
 			seconds(time.Duration(t.Metrics.BusyNs)), seconds(time.Duration(t.Metrics.BlockedNs))))
 	}
@@ -132,7 +132,7 @@ func (a *app) clusterInfo(cmd *cobra.Command, client *api.Client) error {
 			overview.FreeSlots, plural(int64(overview.Slots), "slot"), plural(int64(overview.TaskManagers), "TaskManager"))
 		rows := []string{"TASKMANAGER\tID\tADDRESS\tPID\tSLOTS FREE\tMEMORY\tHEARTBEAT"}
 		for _, m := range members {
-			rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%d\t%d/%d\t%s\t%s", m.Name, m.ID, m.Address, m.PID, m.FreeSlots, m.Slots, size(m.RSS),
+			rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%d\t%d/%d\t%s\t%s", printable(m.Name), printable(string(m.ID)), printable(m.Address), m.PID, m.FreeSlots, m.Slots, size(m.RSS),
 				humanize.RelTime(m.Heartbeat, time.Now(), "ago", "from now")))
 		}
 		table(w, rows...)

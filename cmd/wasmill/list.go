@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,6 +38,7 @@ var showsCause = map[api.JobState]bool{
 	api.JobCreated: true, api.JobRestarting: true, api.JobFinishing: true, api.JobFailing: true, api.JobFailed: true,
 }
 
+// jobTable writes a row for each job, aligned, and below it why it does not run.
 func jobTable(w io.Writer, jobs []api.Job, now time.Time) {
 	rows := []string{"ID\tNAME\tSTATE\tUP\tSUBTASKS\tRECORDS"}
 	n := shortest(jobs)
@@ -46,11 +48,18 @@ func jobTable(w io.Writer, jobs []api.Job, now time.Time) {
 		if j.Restarts > 0 {
 			state += fmt.Sprintf(" (%d)", j.Restarts)
 		}
-		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%d/%d\t%s", prefix(string(j.ID), n), j.Name, state, age(lifetime(j, now)),
+		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%d/%d\t%s", prefix(string(j.ID), n), printable(j.Name), state, age(lifetime(j, now)),
 			j.Subtasks.Running+j.Subtasks.Finished, j.Subtasks.Total, count(j.Progress.SourceOut)))
-		if j.Failure != nil && showsCause[j.State] {
-			rows = append(rows, "\tcause: "+oneParagraph(j.Failure.Message))
+	}
+	var aligned strings.Builder
+	table(&aligned, rows...)
+	lines := strings.SplitAfter(aligned.String(), "\n")
+	fmt.Fprint(w, lines[0])
+	for i := range jobs {
+		fmt.Fprint(w, lines[1+i])
+		j := &jobs[i]
+		if j.Failure != nil && (j.State == api.JobRestarting || j.State == api.JobFailed || j.State == api.JobFailing || j.State == api.JobCreated) {
+			fmt.Fprintf(w, "%*scause: %s\n", n+2, "", strings.ReplaceAll(oneParagraph(j.Failure.Message), "\n", fmt.Sprintf("\n%*s", n+2, "")))
 		}
 	}
-	table(w, rows...)
 }

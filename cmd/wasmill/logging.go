@@ -1,11 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 
 	"github.com/wasmill/wasmill/internal/config"
@@ -57,7 +57,7 @@ func (h *guestLines) Handle(_ context.Context, r slog.Record) error {
 	if operator == "" {
 		return nil
 	}
-	line := fmt.Appendf(nil, "%s[%s] %s %s\n", operator, h.subtask, r.Level, bytes.TrimRight([]byte(r.Message), "\n"))
+	line := fmt.Appendf(nil, "%s[%s] %s %s\n", printable(operator), h.subtask, r.Level, printable(strings.TrimRight(r.Message, "\n")))
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	_, err := h.w.Write(line)

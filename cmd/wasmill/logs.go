@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -51,7 +52,7 @@ func (a *app) logsCommand() *cobra.Command {
 
 func printLogs(w io.Writer, lines []wire.LogLine) {
 	for _, l := range lines {
-		fmt.Fprintf(w, "%s %-5s %s[%d] %s\n", l.Time.Local().Format("2006-01-02 15:04:05.000"), l.Level, l.Operator, l.Subtask, l.Text)
+		fmt.Fprintf(w, "%s %-5s %s[%d] %s\n", l.Time.Local().Format("2006-01-02 15:04:05.000"), printable(string(l.Level)), printable(l.Operator), l.Subtask, printable(strings.TrimRight(l.Text, "\n")))
 	}
 }
 

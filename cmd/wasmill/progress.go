@@ -83,11 +83,11 @@ func (p *progress) stateLine(j *api.Job) {
 			line += fmt.Sprintf(", attempt %d", j.Attempt)
 		}
 	case j.State == api.JobCreated && j.Failure != nil:
-		line += "  " + j.Failure.Message
+		line += "  " + oneParagraph(j.Failure.Message)
 	case j.State == api.JobFinishing && j.Failure != nil:
-		line += "\n  cause: " + j.Failure.Message
+		line += "\n  cause: " + oneParagraph(j.Failure.Message)
 	case j.State == api.JobRestarting && j.Failure != nil:
-		line += fmt.Sprintf(" (%d)\n  cause: %s", j.Restarts+1, j.Failure.Message)
+		line += fmt.Sprintf(" (%d)\n  cause: %s", j.Restarts+1, oneParagraph(j.Failure.Message))
 	case j.State != api.JobCancelling:
 		return
 	}

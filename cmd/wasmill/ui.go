@@ -73,7 +73,7 @@ func (a *app) report(ctx context.Context, err error) int {
 		fmt.Fprintf(a.err, "  %s\n", line)
 	}
 	if hint := hintOf(err); hint != "" {
-		fmt.Fprintf(a.err, "  hint: %s\n", hint)
+		fmt.Fprintf(a.err, "  hint: %s\n", oneParagraph(hint))
 	}
 	a.answerFailure(err)
 	var usage *usageError
@@ -81,11 +81,6 @@ func (a *app) report(ctx context.Context, err error) int {
 		return exitUsage
 	}
 	return exitFailed
-}
-
-// oneParagraph keeps lines that follow the first one visibly part of the message.
-func oneParagraph(s string) string {
-	return strings.ReplaceAll(strings.TrimSpace(s), "\n", "\n  ")
 }
 
 // hintOf finds the outermost hint in err, wherever it was made.
@@ -141,11 +136,11 @@ func failureLines(f *wire.Failure) []string {
 		lines = append(lines, fmt.Sprintf("in operator %q, subtask %d", f.Operator, f.Subtask))
 	}
 	if f.Record != "" && !strings.Contains(f.Message, f.Record) {
-		lines = append(lines, "at "+f.Record)
+		lines = append(lines, "at "+printable(f.Record))
 	}
 	if stack := strings.TrimSpace(f.Stack); stack != "" {
-		for line := range strings.SplitSeq(stack, "\n") {
-			lines = append(lines, "  "+strings.TrimRight(line, "\r\t "))
+		for _, line := range stackLines(stack) {
+			lines = append(lines, "  "+line)
 		}
 	}
 	return lines
