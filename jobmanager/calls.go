@@ -35,6 +35,9 @@ func (jm *JobManager) Register(_ context.Context, m *wire.Register) (*wire.Regis
 	defer jm.registers.Unlock()
 	jm.Lost(m.TaskManager, "it has registered again")
 	jm.resources.add(jm.ctx, *m, client, jm.config.Now())
+	if jm.liveness == nil {
+		jm.resources.open(m.TaskManager)
+	}
 	jm.config.Log.Info("TaskManager registered", "taskmanager", m.Name, "id", m.TaskManager, "slots", m.Slots, "address", m.Address)
 	jm.tidySoon()
 	return &wire.Registered{
@@ -74,6 +77,7 @@ func (jm *JobManager) Heartbeat(_ context.Context, m *wire.Heartbeat) error {
 	if err := jm.checkEpoch(m.Epoch); err != nil {
 		return err
 	}
+	jm.resources.open(m.TaskManager) // one whose liveness connection cannot be made has its heartbeats
 	if !jm.resources.beat(m.TaskManager, m.RSS, jm.config.Now()) {
 		return refuse(wire.KindStale, "TaskManager %s is not registered", m.TaskManager)
 	}

@@ -69,7 +69,7 @@ func (jm *JobManager) Start(context.Context) error {
 	}
 	if jm.config.LivenessTLS != nil {
 		l, err := listenLiveness(jm.config.LivenessAddress, jm.config.LivenessTLS,
-			func(id wire.TaskManagerID) bool { return jm.resources.find(id) != nil }, jm.Lost)
+			func(id wire.TaskManagerID) bool { return jm.resources.find(id) != nil }, jm.resources.open, jm.Lost)
 		if err != nil {
 			return err
 		}

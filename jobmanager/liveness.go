@@ -22,10 +22,12 @@ const (
 	maxLiveness  = 4096            // connections at a time; more wait to be accepted
 )
 
-// liveness listens for those connections. ended is called when the newest connection of a TaskManager has ended.
+// liveness listens for those connections. begun is called when there is one of a TaskManager that is known, ended when
+// the newest one of a TaskManager has ended.
 type liveness struct {
 	listener net.Listener
 	known    func(wire.TaskManagerID) bool
+	begun    func(wire.TaskManagerID)
 	ended    func(wire.TaskManagerID, string)
 
 	mu     sync.Mutex
@@ -35,13 +37,13 @@ type liveness struct {
 	wg     sync.WaitGroup
 }
 
-func listenLiveness(address string, config *tls.Config, known func(wire.TaskManagerID) bool, ended func(wire.TaskManagerID, string)) (*liveness, error) {
+func listenLiveness(address string, config *tls.Config, known func(wire.TaskManagerID) bool, begun func(wire.TaskManagerID), ended func(wire.TaskManagerID, string)) (*liveness, error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen for liveness connections: %w", err)
 	}
 	l := &liveness{
-		listener: tls.NewListener(listener, config), known: known, ended: ended,
+		listener: tls.NewListener(listener, config), known: known, begun: begun, ended: ended,
 		conns: map[wire.TaskManagerID]net.Conn{}, open: map[net.Conn]bool{},
 	}
 	l.wg.Go(l.runAccept)
@@ -124,6 +126,7 @@ func (l *liveness) serve(c net.Conn) {
 	l.mu.Lock()
 	l.conns[id] = c
 	l.mu.Unlock()
+	l.begun(id)
 	io.Copy(io.Discard, rest)
 	l.mu.Lock()
 	newest := l.conns[id] == c

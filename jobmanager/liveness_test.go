@@ -56,6 +56,7 @@ func startLiveness(t *testing.T) (*liveness, *tls.Config, chan lostTM) {
 	lost := make(chan lostTM, 8)
 	l, err := listenLiveness("127.0.0.1:0", server,
 		func(id wire.TaskManagerID) bool { return strings.HasPrefix(string(id), "tm") },
+		func(wire.TaskManagerID) {},
 		func(id wire.TaskManagerID, reason string) { lost <- lostTM{id, reason} })
 	if err != nil {
 		t.Fatal(err)

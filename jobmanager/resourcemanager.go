@@ -30,6 +30,7 @@ type taskManager struct {
 	ctx    context.Context // ended when it is lost: whoever calls it stops waiting
 	end    context.CancelFunc
 
+	open       bool          // its slots are given out; not before its end would be noticed
 	slots      []graph.JobID // the job that holds each slot, or none
 	registered time.Time
 	heartbeat  time.Time // the last one
@@ -47,14 +48,23 @@ func newResourceManager() *resourceManager {
 	return &resourceManager{tms: map[wire.TaskManagerID]*taskManager{}}
 }
 
-// add takes a TaskManager in and serves those who wait. The TaskManager's context ends with ctx.
+// add takes a TaskManager in; its slots count once it is opened. The TaskManager's context ends with ctx.
 func (r *resourceManager) add(ctx context.Context, info wire.Register, client TaskManager, now time.Time) {
 	tm := &taskManager{info: info, client: client, slots: make([]graph.JobID, info.Slots), registered: now, heartbeat: now}
 	tm.ctx, tm.end = context.WithCancel(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.tms[info.TaskManager] = tm
-	r.grant()
+}
+
+// open gives out the slots of a TaskManager from now on: to those who wait first.
+func (r *resourceManager) open(id wire.TaskManagerID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if tm := r.tms[id]; tm != nil && !tm.open {
+		tm.open = true
+		r.grant()
+	}
 }
 
 // remove forgets a TaskManager, ends the calls to it, and answers what it was called and which jobs held its slots.
@@ -157,6 +167,9 @@ func (r *resourceManager) grant() {
 func (r *resourceManager) view() []schedule.TaskManager {
 	view := make([]schedule.TaskManager, 0, len(r.tms))
 	for _, id := range slices.Sorted(maps.Keys(r.tms)) {
+		if !r.tms[id].open {
+			continue
+		}
 		tm := schedule.TaskManager{ID: id, Slots: len(r.tms[id].slots)}
 		for i, holder := range r.tms[id].slots {
 			if holder == "" {
@@ -172,11 +185,12 @@ func (r *resourceManager) view() []schedule.TaskManager {
 func (r *resourceManager) count() (tms, slots, free int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, tm := range r.view() {
+	view := r.view()
+	for _, tm := range view {
 		slots += tm.Slots
 		free += len(tm.Free)
 	}
-	return len(r.tms), slots, free
+	return len(view), slots, free
 }
 
 // find returns a TaskManager, or nil.
@@ -213,6 +227,9 @@ func (r *resourceManager) list() []api.TaskManager {
 	defer r.mu.Unlock()
 	out := make([]api.TaskManager, 0, len(all))
 	for _, tm := range all {
+		if !tm.open {
+			continue
+		}
 		free := 0
 		for _, holder := range tm.slots {
 			if holder == "" {
