@@ -6,10 +6,12 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,6 +25,10 @@ func TestMain(m *testing.M) {
 
 // TestCommandLine runs the commands of testdata/*.txtar as a user types them.
 func TestCommandLine(t *testing.T) {
+	// Under nohup the commands would inherit that SIGHUP is ignored; a signal that is handled here is at its default there.
+	closed := make(chan os.Signal, 1)
+	signal.Notify(closed, syscall.SIGHUP)
+	defer signal.Stop(closed)
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
