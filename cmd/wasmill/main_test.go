@@ -28,7 +28,7 @@ func TestCommandLine(t *testing.T) {
 	// Under nohup the commands would inherit that SIGHUP is ignored; a signal that is handled here is at its default there.
 	closed := make(chan os.Signal, 1)
 	signal.Notify(closed, syscall.SIGHUP)
-	defer signal.Stop(closed)
+	t.Cleanup(func() { signal.Stop(closed) }) // after the scripts, which run in parallel
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
