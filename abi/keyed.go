@@ -82,10 +82,10 @@ const (
 
 // GroupsWriter encodes the groups of a keyed call into a slice that it keeps between calls.
 type GroupsWriter struct {
-	buf         []byte
-	groups      uint32
-	group, list int // where the open group and list begin
-	lists       uint32
+	buf    []byte
+	groups uint32
+	group  int // where the open group begins
+	lists  uint32
 }
 
 // Reset begins a new list of groups.

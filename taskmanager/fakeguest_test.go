@@ -43,8 +43,6 @@ type fakeBox struct {
 	canceled chan struct{}
 	once     sync.Once
 	dead     bool
-	emitters []func(abi.Record)
-	newest   int64
 }
 
 func (m *fakeModule) start() *fakeBox {

@@ -34,7 +34,7 @@ func (tm *TaskManager) dialLiveness(ctx context.Context, addr string) (net.Conn,
 	if err != nil {
 		return nil, err
 	}
-	if err := c.SetDeadline(time.Now().Add(livenessTimeout)); err == nil {
+	if err = c.SetDeadline(time.Now().Add(livenessTimeout)); err == nil {
 		_, err = c.Write([]byte(string(tm.config.ID) + "\n"))
 	}
 	if err != nil {

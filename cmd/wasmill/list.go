@@ -58,7 +58,7 @@ func jobTable(w io.Writer, jobs []api.Job, now time.Time) {
 	for i := range jobs {
 		fmt.Fprint(w, lines[1+i])
 		j := &jobs[i]
-		if j.Failure != nil && (j.State == api.JobRestarting || j.State == api.JobFailed || j.State == api.JobFailing || j.State == api.JobCreated) {
+		if j.Failure != nil && showsCause[j.State] {
 			fmt.Fprintf(w, "%*scause: %s\n", n+2, "", strings.ReplaceAll(oneParagraph(j.Failure.Message), "\n", fmt.Sprintf("\n%*s", n+2, "")))
 		}
 	}

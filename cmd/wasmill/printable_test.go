@@ -43,6 +43,7 @@ func TestCausesLeaveColumnsAligned(t *testing.T) {
 		{ID: "111111aaaaaa", Name: "a", State: api.JobFailed, Created: now, Failure: &wire.Failure{Message: "trap\nin \x1b[2Jparse"}},
 		{ID: "222222aaaaaa", Name: "much-longer", State: api.JobRestarting, Restarts: 3, Created: now, Failure: &wire.Failure{Message: "lost"}},
 		{ID: "333333aaaaaa", Name: "c\x1b", State: api.JobRunning, Created: now},
+		{ID: "444444aaaaaa", Name: "d", State: api.JobFinishing, Created: now, Failure: &wire.Failure{Message: "commit"}},
 	}
 	const want = `ID      NAME         STATE           UP  SUBTASKS  RECORDS
 111111  a            FAILED          0s  0/0       0
@@ -51,6 +52,8 @@ func TestCausesLeaveColumnsAligned(t *testing.T) {
 222222  much-longer  RESTARTING (3)  0s  0/0       0
         cause: lost
 333333  c\x1b        RUNNING         0s  0/0       0
+444444  d            FINISHING       0s  0/0       0
+        cause: commit
 `
 	var b strings.Builder
 	if jobTable(&b, jobs, now); b.String() != want {

@@ -58,9 +58,7 @@ type parser struct {
 	funcs     uint32   // functions, imported and defined
 	imported  uint32   // functions imported
 	code      *Section
-	data      *Section
 	names     []byte
-	declared  map[uint32]bool // functions that ref.func may name; nil until known
 }
 
 // split finds the sections without looking into them.

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/wasmill/wasmill/internal/graph"
 )
@@ -59,7 +60,7 @@ func openDir(dir string, log *slog.Logger) (Store, error) {
 	}
 	path := filepath.Join(dir, "log.db")
 	bolt, err := raftboltdb.New(raftboltdb.Options{Path: path, MsgpackUseNewTimeFormat: true, BoltOptions: &bbolt.Options{Timeout: lockTimeout}})
-	if errors.Is(err, bbolt.ErrTimeout) {
+	if errors.Is(err, bbolterrors.ErrTimeout) {
 		return nil, errors.New("another JobManager uses this directory")
 	}
 	if err != nil {

@@ -96,9 +96,6 @@ func (p *Process) Signal(s os.Signal) {
 	}
 }
 
-// PID is the command's process id.
-func (p *Process) PID() int { return p.cmd.Process.Pid }
-
 // Wait waits for the command's end.
 func (p *Process) Wait() Result {
 	p.t.Helper()

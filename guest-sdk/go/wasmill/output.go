@@ -27,7 +27,6 @@ type output struct {
 	timestamps []int64 // with time only
 	keys       []byte
 	values     []byte
-	gathered   []byte // scratch for columns copied from the input
 	encoded    []byte // 8-aligned
 }
 
