@@ -170,3 +170,6 @@ func (jm *JobManager) checkEpoch(e graph.Epoch) error {
 func refuse(kind wire.Kind, format string, args ...any) *wire.Failure {
 	return &wire.Failure{Kind: kind, Message: fmt.Sprintf(format, args...)}
 }
+
+// Acknowledge is not there yet.
+func (jm *JobManager) Acknowledge(context.Context, *wire.Acknowledge) error { return nil }

@@ -177,3 +177,9 @@ func (w *collectWriter) Close() error {
 	w.c.open--
 	return nil
 }
+
+func (*listSource) Guarantee() connector.Guarantee { return connector.ExactlyOnce }
+
+func (*listReader) Position() json.RawMessage { return nil }
+
+func (*collector) Guarantee() connector.Guarantee { return connector.ExactlyOnce }

@@ -25,6 +25,7 @@ type JobManager interface {
 	Register(ctx context.Context, r *wire.Register) (*wire.Registered, error)
 	Heartbeat(ctx context.Context, h *wire.Heartbeat) error
 	Report(ctx context.Context, r *wire.Report) error
+	Acknowledge(ctx context.Context, a *wire.Acknowledge) error
 	NextSplit(ctx context.Context, n *wire.NextSplit) (*wire.SplitAssignment, error)
 	// Module returns the metered bytes of a module.
 	Module(ctx context.Context, metered graph.ModuleID) (io.ReadCloser, error)

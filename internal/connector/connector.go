@@ -21,6 +21,28 @@ type Split struct {
 	ID    string          `json:"id"`
 	Data  json.RawMessage `json:"data,omitempty"`
 	Bytes int64           `json:"bytes,omitempty"` // of input, 0 when not known; for progress only
+
+	Position json.RawMessage `json:"position,omitempty"` // where a reader before has stopped; none: at the beginning
+}
+
+// Guarantee is how often what a record brings about is seen when a job is restarted.
+type Guarantee string
+
+const (
+	ExactlyOnce Guarantee = "exactly-once"
+	AtLeastOnce Guarantee = "at-least-once" // a restart may repeat output that was visible
+	AtMostOnce  Guarantee = "at-most-once"  // a restart may lose input
+)
+
+// Weakest is the guarantee of a whole whose parts have these.
+func Weakest(parts ...Guarantee) Guarantee {
+	weakest := ExactlyOnce
+	for _, p := range parts {
+		if p == AtMostOnce || p == AtLeastOnce && weakest == ExactlyOnce {
+			weakest = p
+		}
+	}
+	return weakest
 }
 
 // Splits is a source's work at the time it was enumerated.
@@ -40,7 +62,10 @@ type Source interface {
 	// Enumerate lists the splits for a job of the given parallelism. An input that does not exist is an error here, so
 	// that a job fails before it runs.
 	Enumerate(ctx context.Context, parallelism int) (Splits, error)
-	// Open returns a reader at the beginning of the split.
+	// Guarantee is ExactlyOnce when a reader that is opened at a position gives exactly the records that another has not
+	// given before that position.
+	Guarantee() Guarantee
+	// Open returns a reader at the beginning of the split, or at its position.
 	Open(ctx context.Context, split Split) (Reader, error)
 }
 
@@ -48,6 +73,8 @@ type Source interface {
 type Reader interface {
 	// Poll appends records to b until b holds max records or about maxBytes, or nothing more is at hand.
 	Poll(b *abi.Builder, max, maxBytes int, now time.Time) (Progress, error)
+	// Position is where the next Poll begins: what Open needs, in any process, to go on from there.
+	Position() json.RawMessage
 	Close() error
 }
 
@@ -81,6 +108,8 @@ type Sink interface {
 	// Open returns a writer for one subtask. What makes writing impossible (a directory that is not writable) is an
 	// error here.
 	Open(ctx context.Context, task SinkTask) (Writer, error)
+	// Guarantee is ExactlyOnce when nothing is visible before Commit, or nothing at all.
+	Guarantee() Guarantee
 	// Commit makes what was prepared visible, under the checkpoint's number. It is idempotent: called again after any
 	// crash, in part or in whole, it ends in the same result.
 	Commit(ctx context.Context, job string, checkpoint uint64, prepared []Committable) error
@@ -93,7 +122,9 @@ type Writer interface {
 	// Write takes the batch, which is valid only during the call, and says when it is ready for the next one: the zero
 	// time for at once. A task takes no new input before that.
 	Write(b *abi.Batch, now time.Time) (ready time.Time, err error)
-	// Prepare ends the output and makes it durable; nothing is visible yet.
+	// Prepare makes the output so far durable and ends it: what is written from now on belongs to the next Prepare.
+	// Nothing is visible yet. What it returns is committed together, with a checkpoint; or with a later one, if that
+	// checkpoint is given up; or never, if the attempt ends before.
 	Prepare(ctx context.Context) ([]Committable, error)
 	// Close releases what the writer holds. Output that was not prepared is removed.
 	Close() error

@@ -7,6 +7,7 @@ package wire
 import (
 	"time"
 
+	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/graph"
 )
@@ -76,15 +77,36 @@ type TaskMetrics struct {
 type Deploy struct {
 	Header
 	Graph     graph.JobGraph           `json:"graph"`
-	Tasks     []TaskDeploy             `json:"tasks"`     // those to start here
-	Addresses map[TaskManagerID]string `json:"addresses"` // of every TaskManager of the attempt
-	Placement map[string]TaskManagerID `json:"placement"` // TaskID.String() -> where it runs
+	Tasks     []TaskDeploy             `json:"tasks"`              // those to start here
+	Addresses map[TaskManagerID]string `json:"addresses"`          // of every TaskManager of the attempt
+	Placement map[string]TaskManagerID `json:"placement"`          // TaskID.String() -> where it runs
+	Finished  []graph.TaskID           `json:"finished,omitempty"` // tasks that had ended in the checkpoint: nobody runs them, their channels count as ended
+
+	Checkpoints *Checkpoints `json:"checkpoints,omitempty"` // none: the job takes no checkpoints
+}
+
+// Checkpoints says how the tasks of a job take part in checkpoints.
+type Checkpoints struct {
+	Store        string        `json:"store"`        // URL of the root of the job's checkpoints, for blob.Open
+	Unaligned    bool          `json:"unaligned"`    // barriers overtake records from the first
+	AlignTimeout time.Duration `json:"alignTimeout"` // a barrier that has waited this long for the others goes unaligned; 0: never
+	Restored     checkpoint.ID `json:"restored"`     // that the attempt goes on from, 0: none
 }
 
 // TaskDeploy is one task and the slot it runs in.
 type TaskDeploy struct {
 	Task graph.TaskID `json:"task"`
 	Slot int          `json:"slot"` // index on this TaskManager, 0 <= slot < slots
+
+	Restore *TaskRestore `json:"restore,omitempty"` // none: it begins empty
+}
+
+// TaskRestore is what a task goes on with. The references are cut to the key groups that the task owns now; operators are
+// found in the files by their uids.
+type TaskRestore struct {
+	Files     []checkpoint.File `json:"files,omitempty"`    // the oldest first
+	Channels  []checkpoint.File `json:"channels,omitempty"` // batches in flight to the task's operators, to be processed before any other input
+	Watermark int64             `json:"watermark"`          // of a source subtask: what the source had promised
 }
 
 // Cancel stops the tasks of an attempt and of all earlier ones. The answer comes at once; each task reports its end.
@@ -100,6 +122,36 @@ type Commit struct {
 	Checkpoint uint64                  `json:"checkpoint"`
 	Prepared   []connector.Committable `json:"prepared,omitempty"`
 	Abort      bool                    `json:"abort,omitempty"`
+}
+
+// Trigger begins a checkpoint at tasks that have no running input: sources, and tasks whose channels have all ended. They
+// send its barrier to the others. Triggering again, or an older checkpoint than the last, changes nothing.
+type Trigger struct {
+	Header
+	Checkpoint checkpoint.ID  `json:"checkpoint"`
+	Base       checkpoint.ID  `json:"base"` // the last completed one, 0: none
+	Tasks      []graph.TaskID `json:"tasks"`
+	Stop       bool           `json:"stop,omitempty"`  // nothing is processed behind the barrier: the job stops with this checkpoint
+	Drain      bool           `json:"drain,omitempty"` // with Stop: the maximum watermark goes before the barrier
+}
+
+// Conclude tells tasks how checkpoints ended, so that they release what they keep for them. It may be lost: the base of a
+// later barrier says the same.
+type Conclude struct {
+	Header
+	Completed checkpoint.ID `json:"completed,omitempty"` // decided: output prepared up to it will be committed
+	Aborted   checkpoint.ID `json:"aborted,omitempty"`   // given up: what waits for its barrier goes on
+}
+
+// Acknowledge is a task's part of a checkpoint, or why it has none. It is repeated until answered; the answer is that the
+// JobMaster has taken note of it, not that the checkpoint is complete.
+type Acknowledge struct {
+	Header
+	TaskManager TaskManagerID    `json:"taskManager"`
+	Checkpoint  checkpoint.ID    `json:"checkpoint"`
+	Part        *checkpoint.Task `json:"part,omitempty"`
+	Task        graph.TaskID     `json:"task"`
+	Declined    *Failure         `json:"declined,omitempty"` // the checkpoint cannot be completed; the task goes on
 }
 
 // TaskState is what a TaskManager reports of a task.

@@ -12,22 +12,22 @@ import (
 type tally struct {
 	panes
 	rows  *rows
-	add   func(words []uint64, b *abi.Batch, p *pane) error
+	add   func(b *abi.Batch, p *pane) error
 	final bool
 }
 
 // addition is what the records of a pane do to its words.
-func addition(c *Config) (func(words []uint64, b *abi.Batch, p *pane) error, error) {
+func addition(c *Config) (func(b *abi.Batch, p *pane) error, error) {
 	switch {
 	case c.Kind == abi.OperatorCount:
 		return countRecords, nil
 	case c.Value == abi.CodecI64:
-		return func(words []uint64, b *abi.Batch, p *pane) error {
-			return sumValues(words, b, p, func(sum, v uint64) uint64 { return sum + v })
+		return func(b *abi.Batch, p *pane) error {
+			return sumValues(b, p, func(sum, v uint64) uint64 { return sum + v })
 		}, nil
 	case c.Value == abi.CodecF64:
-		return func(words []uint64, b *abi.Batch, p *pane) error {
-			return sumValues(words, b, p, func(sum, v uint64) uint64 {
+		return func(b *abi.Batch, p *pane) error {
+			return sumValues(b, p, func(sum, v uint64) uint64 {
 				return math.Float64bits(math.Float64frombits(sum) + math.Float64frombits(v))
 			})
 		}, nil
@@ -35,20 +35,21 @@ func addition(c *Config) (func(words []uint64, b *abi.Batch, p *pane) error, err
 	return nil, fmt.Errorf("sum of values of codec %s (expected i64 or f64)", c.Value)
 }
 
-func countRecords(words []uint64, _ *abi.Batch, p *pane) error {
+func countRecords(_ *abi.Batch, p *pane) error {
 	for _, e := range p.entries {
-		words[e]++
+		*p.table.Word(e)++
 	}
 	return nil
 }
 
-func sumValues(words []uint64, b *abi.Batch, p *pane, add func(sum, v uint64) uint64) error {
+func sumValues(b *abi.Batch, p *pane, add func(sum, v uint64) uint64) error {
 	for i, e := range p.entries {
 		v := b.Value(int(p.row(i)))
 		if len(v) != 8 {
 			return &InputError{Problem: fmt.Sprintf("a value has %d bytes (expected 8 of a number)", len(v))}
 		}
-		words[e] = add(words[e], binary.LittleEndian.Uint64(v))
+		word := p.table.Word(e)
+		*word = add(*word, binary.LittleEndian.Uint64(v))
 	}
 	return nil
 }
@@ -63,7 +64,7 @@ func (t *tally) Process(b *abi.Batch, hashes []uint64, out *abi.Builder) error {
 		if err := p.resolve(b, hashes); err != nil {
 			return err
 		}
-		if err := t.add(p.table.Words(), b, p); err != nil {
+		if err := t.add(b, p); err != nil {
 			return err
 		}
 		if t.window == nil && !t.final {
@@ -77,14 +78,13 @@ func (t *tally) Process(b *abi.Batch, hashes []uint64, out *abi.Builder) error {
 
 // newest appends the value of each key of the batch once.
 func (t *tally) newest(p *pane, out *abi.Builder) error {
-	words := p.table.Words()
 	p.grow()
 	for _, e := range p.entries {
 		if p.group[e] != 0 {
 			continue
 		}
 		p.group[e] = 1
-		if err := t.rows.append(out, p, p.table.Key(e), words[e]); err != nil {
+		if err := t.rows.append(out, p, p.table.Key(e), *p.table.Word(e)); err != nil {
 			return err
 		}
 	}
@@ -110,10 +110,9 @@ func (t *tally) Fire(watermark int64, out *abi.Builder) (bool, error) {
 	if len(entries) == 0 {
 		return true, t.drop()
 	}
-	words := p.table.Words()
 	n := 0
 	for limit := out.Bytes() + fireBytes; n < len(entries) && out.Bytes() < limit; n++ {
-		if err := t.rows.append(out, p, p.table.Key(entries[n]), words[entries[n]]); err != nil {
+		if err := t.rows.append(out, p, p.table.Key(entries[n]), *p.table.Word(entries[n])); err != nil {
 			return false, err
 		}
 	}

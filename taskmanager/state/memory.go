@@ -1,6 +1,7 @@
 package state
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -116,3 +117,17 @@ func (t *sizedTable) Resolve(b *abi.Batch, rows []uint32, hashes []uint64, entri
 	t.count()
 	return err
 }
+
+var errNotYet = errors.New("state: not yet")
+
+func (m *Memory) SetTime(int64)                                      {}
+func (m *Memory) Sorted(Spec) (Sorted, error)                        { return nil, errNotYet }
+func (m *Memory) Timers(Spec) (Timers, error)                        { return nil, errNotYet }
+func (m *Memory) Own(string, string) ([]Owned, error)                { return nil, nil }
+func (m *Memory) SetOwn(string, string, []byte) error                { return errNotYet }
+func (m *Memory) Freeze() (Frozen, error)                            { return nil, errNotYet }
+func (t *table) ResolveKeys([][]byte, []uint64, bool, []Entry) error { return errNotYet }
+func (t *table) Word(e Entry) *uint64                                { return &t.words[e] }
+func (t *table) Version(Entry) uint16                                { return 0 }
+func (t *table) Delete(Entry) error                                  { return errNotYet }
+func (t *table) Hash(Entry) uint64                                   { return 0 }

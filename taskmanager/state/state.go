@@ -1,30 +1,41 @@
-// Package state keeps what a task's operators remember of their keys. It knows tables of entries, resolved a batch at a
-// time, and where they lie in memory; it knows nothing of windows, watermarks, guests or what a value means.
+// Package state keeps what a task's operators remember of their keys. It knows entries, resolved a batch at a time, where
+// they lie (in memory, on the disk of this attempt, or still in the snapshot files that the attempt began from), what has
+// changed since the last snapshot, and their key groups. It knows nothing of windows, watermarks, guests or what a value
+// means, and it never decides when a snapshot is taken.
 //
-// A table is named by the state it belongs to and by a namespace, a window as a rule, so that what a window held is
-// dropped whole. Inside a table an entry is found by its key's bytes and their xxhash64. A task owns the key groups that
-// its keys fall in; the group is a function of the hash, so no table stores it.
+// An entry is named by its state (the operator's uid and the state's name there), a namespace, and its key. Inside a task
+// only the key groups that the task owns occur; the group is a function of the key's xxhash64.
 package state
 
 import (
 	"math"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
+	"github.com/wasmill/wasmill/internal/graph"
 )
 
-// Kind says what a state's values are.
+// Kind says what a state's values are, and how they are reached. The numbers stand in snapshot files.
 type Kind uint8
 
 const (
-	Words Kind = 1 // one u64 an entry, zero when the entry is new
-	Bytes Kind = 2 // a byte string an entry, absent when the entry is new
+	Words Kind = 1 // one u64 an entry, zero when the entry is new: a Table
+	Bytes Kind = 2 // a byte string an entry, absent when the entry is new: a Table
+	List  Kind = 3 // elements of a key, in the order in which they were appended: Sorted
+	Map   Kind = 4 // values of a key by sub key, in the order of the sub keys' bytes: Sorted
+	Timer Kind = 5 // keys by time: Timers
 )
 
-// Spec names a state: the operator's uid, the state's name there, and what it holds.
+// Spec names a state and what it holds.
 type Spec struct {
-	Operator string
+	Operator string // uid
 	Name     string
 	Kind     Kind
+	TTL      int64     // milliseconds that an entry lives after it was written, by the time given to SetTime; 0: for ever
+	Version  uint16    // schema version of what is written from now on
+	Key      abi.Codec // of the keys, the sub keys and the values: for people and for compatibility
+	SubKey   abi.Codec
+	Value    abi.Codec
 }
 
 // Namespace is a part of a state that is dropped as a whole: the start of a window in milliseconds, or Global.
@@ -33,43 +44,116 @@ type Namespace int64
 // Global is the namespace of a state that is not cut by time.
 const Global Namespace = math.MinInt64
 
-// Entry is one key of one table. It is valid until the next Resolve or Scan of its table.
+// Entry is one key of one table. It is valid until the next Resolve, Scan or Freeze of its store.
 type Entry uint32
 
-// Store holds the tables of one task. All methods are called by the task's goroutine, but Size, which any may call.
+// Store holds the state of one task. All methods are called by the task's goroutine, but Size, which any may call.
 type Store interface {
-	// Table returns the table of a state in a namespace, an empty one if there was none. A state keeps the kind with
-	// which it was first named.
+	// SetTime sets the clock that entries expire by, in milliseconds; it never goes back.
+	SetTime(ms int64)
+	// Table returns the table of a state of kind Words or Bytes in a namespace, an empty one if there was none. A state
+	// keeps the kind with which it was first named.
 	Table(s Spec, ns Namespace) (Table, error)
 	// Drop removes a table with all its entries; it is nothing if there is none.
 	Drop(s Spec, ns Namespace) error
-	// Namespaces lists those in which the state has a table, in ascending order.
+	// Namespaces lists those in which a state of kind Words or Bytes may have entries, restored ones included, in
+	// ascending order.
 	Namespaces(s Spec) ([]Namespace, error)
+	// Sorted returns a state of kind List or Map.
+	Sorted(s Spec) (Sorted, error)
+	// Timers returns a state of kind Timer.
+	Timers(s Spec) (Timers, error)
+	// Own returns a value of an operator's own scope, as each subtask of the restored snapshot had stored it; none when
+	// nothing was restored.
+	Own(operator, name string) ([]Owned, error)
+	// SetOwn stores a value of the operator's own scope of this subtask.
+	SetOwn(operator, name string, value []byte) error
+	// Freeze takes what has changed since the Freeze before it, in a time that does not grow with how much that is, for
+	// another goroutine to write. The task goes on at once: what it changes does not show in what was frozen.
+	Freeze() (Frozen, error)
 	// Size is the memory held, in bytes.
 	Size() int64
-	// Close frees everything.
+	// Close frees everything but what is frozen.
 	Close() error
 }
 
-// Table is one namespace of one state.
+// Owned is a value of an operator's own scope, of one subtask.
+type Owned struct {
+	From, To graph.KeyGroup // that the subtask owned: From <= group < To
+	Value    []byte
+}
+
+// Table is one namespace of one state of kind Words or Bytes.
 type Table interface {
 	// Resolve finds the entries of the records rows of b (nil: of all), whose key hashes are hashes[row], and sets
 	// entries[i] to that of rows[i]. An absent key is added. Records with the same key get the same entry. Every entry
-	// that was resolved counts as changed.
+	// that was resolved counts as changed and may be changed in place.
 	Resolve(b *abi.Batch, rows []uint32, hashes []uint64, entries []Entry) error
-	// Words are the values of a state of kind Words, indexed by Entry. The slice is valid as long as entries are, and is
-	// how they are changed.
-	Words() []uint64
+	// ResolveKeys is Resolve for keys that lie apart, all different. With read, entries count as changed only when they
+	// are set or deleted, and absent keys are not added: their entry is NoEntry.
+	ResolveKeys(keys [][]byte, hashes []uint64, read bool, entries []Entry) error
+	// Word returns the place of the value of an entry of kind Words, valid as long as the entry.
+	Word(e Entry) *uint64
 	// Value returns the value of e in a state of kind Bytes, nil if it has none. It is valid until the next SetValue,
-	// and as long as e is.
+	// and as long as e is. Its schema version is Version(e).
 	Value(e Entry) []byte
+	// Version is the schema version that the value of e was written with.
+	Version(e Entry) uint16
 	// SetValue copies v into e.
 	SetValue(e Entry, v []byte) error
-	// Key returns the key of e, valid as long as e is.
+	// Delete removes e; resolving its key again makes a new one.
+	Delete(e Entry) error
+	// Key returns the key of e, valid as long as e is, and Hash its hash.
 	Key(e Entry) []byte
-	// Len is the number of entries.
+	Hash(e Entry) uint64
+	// Len is at least the number of entries that an Entry of this table can name now: e < Len.
 	Len() int
-	// Scan sets dst to entries of the table and returns how many. It begins with cursor 0, goes on with the cursor that
-	// the call before returned, and is over when none is returned. Nothing may be added in between.
+	// Scan sets dst to entries of the table and returns how many; it is over when there is none. It begins with cursor
+	// 0 and goes on with the cursor that the call before returned. Entries that were scanned may be deleted between
+	// calls, and snapshots taken; nothing may be added.
 	Scan(cursor uint64, dst []Entry) (n int, next uint64, err error)
+}
+
+// NoEntry is the entry of a key that is not there.
+const NoEntry = ^Entry(0)
+
+// Sorted is a state whose entries have an order: those of a key by sub key.
+type Sorted interface {
+	// Get returns a value of a map, nil if there is none; valid until the next call.
+	Get(hash uint64, key, sub []byte) (value []byte, version uint16, err error)
+	// Put sets a value of a map.
+	Put(hash uint64, key, sub, value []byte) error
+	// Delete removes a value of a map.
+	Delete(hash uint64, key, sub []byte) error
+	// Append adds an element to a list.
+	Append(hash uint64, key, value []byte) error
+	// Clear removes all that the key has.
+	Clear(hash uint64, key []byte) error
+	// Scan calls yield for what the key has, in order, beginning behind the sub key after (nil: with the first; of a
+	// list, a sub key that an earlier yield was given), until yield answers false. The slices are valid during the call.
+	Scan(hash uint64, key, after []byte, yield func(sub, value []byte, version uint16) bool) error
+}
+
+// Timers is a set of pairs of a time and a key.
+type Timers interface {
+	// Set adds a timer; the same again is one.
+	Set(time int64, hash uint64, key []byte) error
+	// Delete removes a timer, if it is there.
+	Delete(time int64, hash uint64, key []byte) error
+	// Due calls yield for the timers at or before until, the oldest first, those of a time in the order of their keys,
+	// until yield answers false. Nothing may be set or deleted meanwhile; key is valid during the call.
+	Due(until int64, yield func(time int64, hash uint64, key []byte) bool) error
+	// Next is the earliest time, abi.MaxTime when there is no timer.
+	Next() (int64, error)
+}
+
+// Frozen is what had changed between two calls of Freeze. One goroutine, any, uses it; the store may change or be closed
+// meanwhile.
+type Frozen interface {
+	// States are those that have something to write; the index is what entries of Write name them by.
+	States() []snapshot.State
+	// Write adds every change to w, in the order of the file. After an error it may be called again, with another writer.
+	Write(w *snapshot.Writer) error
+	// Release frees what was kept for it.
+	Release()
 }

@@ -287,3 +287,6 @@ func syncDir(dir string) error {
 	defer d.Close()
 	return d.Sync()
 }
+
+// Guarantee is ExactlyOnce: pending files are not visible.
+func (s *Sink) Guarantee() connector.Guarantee { return connector.ExactlyOnce }

@@ -284,3 +284,9 @@ func (r *reader) Close() error {
 	}
 	return r.file.Close()
 }
+
+// Guarantee is ExactlyOnce: a position is exact to the byte.
+func (s *Source) Guarantee() connector.Guarantee { return connector.ExactlyOnce }
+
+// Position is not there yet.
+func (r *reader) Position() json.RawMessage { return nil }

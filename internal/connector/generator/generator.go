@@ -173,3 +173,9 @@ func (r *reader) fill(number uint64) {
 
 // Close has nothing to release.
 func (r *reader) Close() error { return nil }
+
+// Guarantee is ExactlyOnce: every record is a function of its number.
+func (s *Source) Guarantee() connector.Guarantee { return connector.ExactlyOnce }
+
+// Position is not there yet.
+func (r *reader) Position() json.RawMessage { return nil }

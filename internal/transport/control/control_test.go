@@ -339,3 +339,8 @@ func TestClosedClientFails(t *testing.T) {
 		t.Error("a call after Close succeeds")
 	}
 }
+
+func (*jobManager) Acknowledge(context.Context, *wire.Acknowledge) error { return nil }
+
+func (*taskManager) Trigger(context.Context, *wire.Trigger) error   { return nil }
+func (*taskManager) Conclude(context.Context, *wire.Conclude) error { return nil }

@@ -16,6 +16,7 @@ type JobManager interface {
 	Register(ctx context.Context, m *wire.Register) (*wire.Registered, error)
 	Heartbeat(ctx context.Context, m *wire.Heartbeat) error
 	Report(ctx context.Context, m *wire.Report) error
+	Acknowledge(ctx context.Context, m *wire.Acknowledge) error
 	NextSplit(ctx context.Context, m *wire.NextSplit) (*wire.SplitAssignment, error)
 	// Module opens the metered bytes of a module.
 	Module(ctx context.Context, metered graph.ModuleID) (io.ReadCloser, error)
@@ -27,6 +28,7 @@ func JobManagerHandler(jm JobManager) http.Handler {
 	handle(mux, "register", jm.Register)
 	handle(mux, "heartbeat", command(jm.Heartbeat))
 	handle(mux, "report", command(jm.Report))
+	handle(mux, "acknowledge", command(jm.Acknowledge))
 	handle(mux, "split", jm.NextSplit)
 	mux.HandleFunc("GET "+prefix+"modules/{id}", func(w http.ResponseWriter, r *http.Request) {
 		module, err := jm.Module(r.Context(), graph.ModuleID(r.PathValue("id")))
@@ -62,6 +64,11 @@ func (c *JobManagerClient) Heartbeat(ctx context.Context, m *wire.Heartbeat) err
 
 func (c *JobManagerClient) Report(ctx context.Context, m *wire.Report) error {
 	_, err := call[none](ctx, &c.client, callTimeout, "report", m)
+	return err
+}
+
+func (c *JobManagerClient) Acknowledge(ctx context.Context, m *wire.Acknowledge) error {
+	_, err := call[none](ctx, &c.client, callTimeout, "acknowledge", m)
 	return err
 }
 

@@ -16,6 +16,8 @@ type TaskManager interface {
 	Deploy(ctx context.Context, m *wire.Deploy) error
 	Cancel(ctx context.Context, m *wire.Cancel) error
 	Commit(ctx context.Context, m *wire.Commit) error
+	Trigger(ctx context.Context, m *wire.Trigger) error
+	Conclude(ctx context.Context, m *wire.Conclude) error
 	Logs(ctx context.Context, job graph.JobID, after time.Time, max int) ([]wire.LogLine, error)
 }
 
@@ -32,6 +34,8 @@ func TaskManagerHandler(tm TaskManager) http.Handler {
 	handle(mux, "deploy", command(tm.Deploy))
 	handle(mux, "cancel", command(tm.Cancel))
 	handle(mux, "commit", command(tm.Commit))
+	handle(mux, "trigger", command(tm.Trigger))
+	handle(mux, "conclude", command(tm.Conclude))
 	handle(mux, "logs", func(ctx context.Context, q *logsRequest) (*[]wire.LogLine, error) {
 		lines, err := tm.Logs(ctx, q.Job, q.After, q.Max)
 		return &lines, err
@@ -60,6 +64,16 @@ func (c *TaskManagerClient) Cancel(ctx context.Context, m *wire.Cancel) error {
 // Commit may take as long as its files.
 func (c *TaskManagerClient) Commit(ctx context.Context, m *wire.Commit) error {
 	_, err := call[none](ctx, &c.client, commitTimeout, "commit", m)
+	return err
+}
+
+func (c *TaskManagerClient) Trigger(ctx context.Context, m *wire.Trigger) error {
+	_, err := call[none](ctx, &c.client, callTimeout, "trigger", m)
+	return err
+}
+
+func (c *TaskManagerClient) Conclude(ctx context.Context, m *wire.Conclude) error {
+	_, err := call[none](ctx, &c.client, callTimeout, "conclude", m)
 	return err
 }
 

@@ -90,13 +90,12 @@ func wordsCountLikeAMap(t *testing.T, s state.Store) {
 		}
 		b, hashes := Batch(keys...)
 		entries := resolve(t, tab, nil, b, hashes)
-		counts := tab.Words()
 		for _, e := range entries {
-			counts[e]++
+			*tab.Word(e)++
 		}
 	}
 	got := map[string]uint64{}
-	each(t, tab, func(e state.Entry) { got[string(tab.Key(e))] = tab.Words()[e] })
+	each(t, tab, func(e state.Entry) { got[string(tab.Key(e))] = *tab.Word(e) })
 	compare(t, got, want)
 	if tab.Len() != len(want) {
 		t.Errorf("Len is %d (expected %d)", tab.Len(), len(want))
@@ -156,7 +155,7 @@ func namespacesAreDroppedWhole(t *testing.T, s state.Store) {
 	for _, ns := range []state.Namespace{30, -10, 20} {
 		tab := table(t, s, words, ns)
 		for _, e := range resolve(t, tab, nil, b, hashes) {
-			tab.Words()[e] += uint64(ns + 100)
+			*tab.Word(e) += uint64(ns + 100)
 		}
 	}
 	if err := s.Drop(words, 20); err != nil {
@@ -174,13 +173,13 @@ func namespacesAreDroppedWhole(t *testing.T, s state.Store) {
 		t.Errorf("a dropped namespace has %d entries", again.Len())
 	}
 	for _, e := range resolve(t, again, nil, b, hashes) {
-		if w := again.Words()[e]; w != 0 {
+		if w := *again.Word(e); w != 0 {
 			t.Errorf("a value of a dropped namespace came back: %d", w)
 		}
 	}
 	kept := table(t, s, words, 30)
 	for _, e := range resolve(t, kept, nil, b, hashes) {
-		if w := kept.Words()[e]; w != 130 {
+		if w := *kept.Word(e); w != 130 {
 			t.Errorf("value %d (expected 130)", w)
 		}
 	}
