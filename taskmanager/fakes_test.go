@@ -273,3 +273,5 @@ var (
 		emit(r)
 	}}
 )
+
+func (*fakeJobManager) Acknowledge(context.Context, *wire.Acknowledge) error { return nil }
