@@ -1,0 +1,77 @@
+// Package failpoint names the places where a test may break the system: points at which a process is killed, paused or
+// slowed down, and steps of a protocol that are left out, to see that the tests notice. In a normal build both cost
+// nothing and do nothing; a build with the tag failpoint asks the environment.
+//
+//	WASMILL_FAILPOINT='checkpoint-acked=kill@3'   the third time that point is reached, the process kills itself
+//	WASMILL_FAILPOINT='restoring=pause:2s@1'      it sleeps
+//	WASMILL_FAILPOINT='restoring=kill'            every time
+//	WASMILL_PLANTED='skip-fsync'                  that step is left out
+//
+// Points are separated by commas. What took effect is written to the file that WASMILL_FAILPOINT_LOG names, a line each.
+package failpoint
+
+// Point is a place where a test may break the process: one in each phase of a job's life.
+type Point string
+
+const (
+	Submit         Point = "submit"          // JobManager: the job is stored, nothing of it runs
+	Deploy         Point = "deploy"          // TaskManager: tasks were made, none runs
+	Running        Point = "running"         // TaskManager: a task has processed a batch
+	TriggerLogged  Point = "trigger-logged"  // JobManager: the checkpoint has a number, nobody knows of it
+	BarrierFlight  Point = "barrier-flight"  // TaskManager: a source has sent its barrier
+	Aligning       Point = "aligning"        // TaskManager: the first of several barriers is here
+	SyncSnapshot   Point = "sync-snapshot"   // TaskManager: sinks have prepared, state is not frozen yet
+	AsyncUpload    Point = "async-upload"    // TaskManager: the file is written, not yet in the store
+	Acked          Point = "acked"           // JobManager: a part was taken note of
+	DecisionLogged Point = "decision-logged" // JobManager: the decision is stored, nobody knows of it
+	CommitNotified Point = "commit-notified" // TaskManager: it was told to commit, and has not
+	SinkCommitting Point = "sink-committing" // TaskManager: some of the output is committed
+	RetentionGC    Point = "retention-gc"    // JobManager: some of the garbage is deleted
+	Restoring      Point = "restoring"       // TaskManager: a task opens what it is restored from
+	Rescaling      Point = "rescaling"       // JobManager: the new graph is stored, the old attempt runs
+	Savepoint      Point = "savepoint"       // JobManager: files are copied, nothing is sealed
+	Upgrade        Point = "upgrade"         // JobManager: the new module is checked, the old one runs
+)
+
+// Points are all of them, in the order of a job's life.
+var Points = []Point{
+	Submit, Deploy, Running, TriggerLogged, BarrierFlight, Aligning, SyncSnapshot, AsyncUpload, Acked, DecisionLogged,
+	CommitNotified, SinkCommitting, RetentionGC, Restoring, Rescaling, Savepoint, Upgrade,
+}
+
+// Bug is a step of a protocol that can be left out.
+type Bug string
+
+const (
+	SkipFsync           Bug = "skip-fsync"            // objects are put without a sync
+	AckBeforeUpload     Bug = "ack-before-upload"     // a part is acknowledged before its file is in the store
+	CommitBeforeDecide  Bug = "commit-before-decide"  // output is committed when it is prepared
+	NoFencing           Bug = "no-fencing"            // messages of older attempts and epochs are taken
+	LoseTimer           Bug = "lose-timer"            // timers are left out of snapshots
+	ForgetInFlight      Bug = "forget-in-flight"      // in-flight batches of an unaligned checkpoint are not restored
+	WrongKeyGroups      Bug = "wrong-key-groups"      // a restored task leaves out its last key group
+	SkipAlignment       Bug = "skip-alignment"        // a snapshot is taken at the first barrier of several
+	ForgetPosition      Bug = "forget-position"       // a source goes on at the beginning of its split
+	ReplayDoneSplit     Bug = "replay-done-split"     // a split that was read is given out again
+	ForgetAborted       Bug = "forget-aborted"        // what was frozen for an aborted checkpoint is dropped
+	DropPreparedAborted Bug = "drop-prepared-aborted" // output prepared for an aborted checkpoint is dropped
+	NoRecommit          Bug = "no-recommit"           // a decided checkpoint is not committed again after a restore
+	AbortBeforeCommit   Bug = "abort-before-commit"   // pending output is removed before what was decided is committed
+	TrustDamaged        Bug = "trust-damaged"         // checksums are not compared
+	RestoreOldest       Bug = "restore-oldest"        // the oldest retained checkpoint is restored, not the newest
+	DeleteNamed         Bug = "delete-named"          // garbage collection deletes what a retained manifest names
+	ReuseID             Bug = "reuse-id"              // checkpoint numbers begin anew with each JobManager
+	ForgetTombstone     Bug = "forget-tombstone"      // deletes are left out of snapshots
+	MutateFrozen        Bug = "mutate-frozen"         // what was frozen shows later changes
+	OverlayLeak         Bug = "overlay-leak"          // state changes of a call that trapped are kept
+	PartialEmit         Bug = "partial-emit"          // what a call emitted before it trapped is kept
+	ForgetFinished      Bug = "forget-finished"       // output of tasks that have finished is left out of the decision
+	FiredAgain          Bug = "fired-again"           // a restored window operator forgets which windows have fired
+)
+
+// Bugs are all of them.
+var Bugs = []Bug{
+	SkipFsync, AckBeforeUpload, CommitBeforeDecide, NoFencing, LoseTimer, ForgetInFlight, WrongKeyGroups, SkipAlignment,
+	ForgetPosition, ReplayDoneSplit, ForgetAborted, DropPreparedAborted, NoRecommit, AbortBeforeCommit, TrustDamaged,
+	RestoreOldest, DeleteNamed, ReuseID, ForgetTombstone, MutateFrozen, OverlayLeak, PartialEmit, ForgetFinished, FiredAgain,
+}

@@ -1,0 +1,12 @@
+//go:build !failpoint
+
+package failpoint
+
+// Enabled says whether this build asks the environment.
+const Enabled = false
+
+// Hit is where the process may be broken.
+func Hit(Point) {}
+
+// Planted says whether a step is to be left out.
+func Planted(Bug) bool { return false }
