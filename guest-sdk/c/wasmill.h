@@ -54,6 +54,7 @@ typedef struct wasmill_record {
 #define WASMILL_I64 "i64"
 #define WASMILL_F64 "f64"
 #define WASMILL_JSON "json"
+#define WASMILL_LETTER "row(unit: utf8, key: bytes?, cause: utf8, bytes: bytes)" // of dead letters
 
 // wasmill_out is where a flat_map function emits to.
 typedef struct wasmill_out wasmill_out;
@@ -93,6 +94,9 @@ typedef struct wasmill_aggregator {
 // came in. The bytes are copied.
 static inline void wasmill_emit(wasmill_out *out, const void *data, uint32_t size);
 
+// wasmill_emit_at is wasmill_emit of a record with another timestamp.
+static inline void wasmill_emit_at(wasmill_out *out, int64_t timestamp, const void *data, uint32_t size);
+
 // wasmill_value is the key function of records whose value is the key.
 static inline wasmill_bytes wasmill_value(const wasmill_record *r) { return r->value; }
 
@@ -111,6 +115,91 @@ WASMILL__SMALL void wasmill_counter_add(const char *name, int64_t n);
 WASMILL__SMALL void wasmill_gauge_set(const char *name, int64_t value);
 
 // ---------------------------------------------------------------------------------------------------------------------
+// Process functions: anything, with state and timers
+
+typedef enum wasmill_state_kind { WASMILL_VALUE_STATE, WASMILL_LIST_STATE, WASMILL_MAP_STATE } wasmill_state_kind;
+
+// wasmill_state declares a state, of which every key has one of its own. The host keeps it.
+typedef struct wasmill_state {
+	const char *name;
+	wasmill_state_kind kind;
+	const char *codec, *key_codec; // key_codec: of a map
+	int64_t ttl_ms;                // how long an element is kept behind its last change, 0: until it is cleared
+	uint32_t version;              // of its codecs: raised when their bytes mean something else
+	// Makes an element of this version of one of version from; without a value (data NULL), it is dropped. NULL: a state
+	// of an older version is refused. The key is a map's.
+	wasmill_pair (*migrate)(uint32_t from, wasmill_pair element);
+} wasmill_state;
+
+typedef enum wasmill_clock { WASMILL_EVENT_TIME, WASMILL_PROCESSING_TIME } wasmill_clock;
+
+// wasmill_context is what a process function works with. It is valid during the call.
+typedef struct wasmill_context {
+	wasmill_out *out;  // where to emit to: records have the key; the timestamp is the record's or the event-time timer's
+	wasmill_bytes key; // whose state and timers these are
+	int64_t watermark; // as far as event time has come, WASMILL_NO_TIMESTAMP before the first
+	int64_t now;       // processing time, one for the whole call
+	uint32_t group;    // for wasmill.h
+	const struct wasmill__function *function;
+} wasmill_context;
+
+#define WASMILL_MAX_STATES 8
+#define WASMILL_MAX_SIDES 8
+
+// wasmill_processor is a process function: its callbacks and what they need. A state's position is its number, a side
+// output's is its number less one. The callbacks must keep nothing elsewhere.
+//
+//	enum { BALANCE };
+//	static const wasmill_processor ledger = {
+//		.process = book, .codec = WASMILL_UTF8, .states = {[BALANCE] = {.name = "balance", .codec = WASMILL_I64}},
+//	};
+typedef struct wasmill_processor {
+	void (*process)(wasmill_context *, const wasmill_record *);       // a record of the first input
+	void (*process_other)(wasmill_context *, const wasmill_record *); // one of the other input, of wasmill_co_process
+	void (*timer)(wasmill_context *, wasmill_clock, int64_t time);    // a timer is due; NULL: none are set
+	const char *codec;                                                // of what is emitted
+	const char *sides[WASMILL_MAX_SIDES];                             // of what is emitted to side output 1, 2 ...
+	wasmill_state states[WASMILL_MAX_STATES];
+} wasmill_processor;
+
+// wasmill_emit_side is wasmill_emit to a side output, from 1.
+static inline void wasmill_emit_side(wasmill_out *out, uint32_t side, const void *data, uint32_t size);
+
+// Value states. What is read is valid until the value is put or cleared; data is NULL when there is none. Small values
+// come with the call, others are asked for.
+static wasmill_bytes wasmill_get(wasmill_context *c, uint32_t state);
+static void wasmill_put(wasmill_context *c, uint32_t state, wasmill_bytes value);
+static inline int64_t wasmill_get_i64(wasmill_context *c, uint32_t state, int64_t otherwise);
+static inline void wasmill_put_i64(wasmill_context *c, uint32_t state, int64_t value);
+
+// wasmill_clear removes a value, or all of a list or map.
+static void wasmill_clear(wasmill_context *c, uint32_t state);
+
+// List and map states. Writes are collected and sent many at a time, before the next read at the latest. Keys of a map
+// may not be empty. What is read is valid until the functions are done with the record that came in.
+static void wasmill_list_add(wasmill_context *c, uint32_t state, wasmill_bytes element);
+static void wasmill_map_put(wasmill_context *c, uint32_t state, wasmill_bytes key, wasmill_bytes value);
+static void wasmill_map_delete(wasmill_context *c, uint32_t state, wasmill_bytes key);
+static wasmill_bytes wasmill_map_get(wasmill_context *c, uint32_t state, wasmill_bytes key);
+// Many values of a map with one request to the host.
+static void wasmill_map_get_all(wasmill_context *c, uint32_t state, const wasmill_bytes *keys, wasmill_bytes *values, uint32_t n);
+
+// wasmill_scan walks a list in its order, or a map in the order of its keys' bytes. The state is not to be changed meanwhile.
+//
+//	wasmill_scan s = wasmill_scan_state(c, HISTORY);
+//	while (wasmill_next(&s)) use(s.key, s.value);
+typedef struct wasmill_scan {
+	wasmill_bytes key, value; // valid until the next one is asked for; a list has no keys
+	struct wasmill__page *page;
+} wasmill_scan;
+static wasmill_scan wasmill_scan_state(wasmill_context *c, uint32_t state);
+static bool wasmill_next(wasmill_scan *scan);
+
+// Timers. One that was set for the same time already stays one; deleting one that is not set does nothing.
+static void wasmill_set_timer(wasmill_context *c, wasmill_clock clock, int64_t time);
+static void wasmill_delete_timer(wasmill_context *c, wasmill_clock clock, int64_t time);
+
+// ---------------------------------------------------------------------------------------------------------------------
 // How a job is defined
 
 typedef struct wasmill_job wasmill_job;
@@ -121,6 +210,7 @@ typedef struct wasmill_stream {
 	wasmill_job *job;
 	wasmill__operator *op;
 	const char *partition; // of the edge to the next operator, NULL: the host's choice
+	uint32_t side;         // output of the operator, 0: the main one
 } wasmill_stream;
 
 // wasmill_keyed is a stream whose records have a key: all records of one key meet in one subtask.
@@ -195,6 +285,23 @@ WASMILL__SMALL wasmill_stream wasmill_reduce(wasmill_keyed in, const char *name,
 WASMILL__SMALL wasmill_stream wasmill_reduce_to(wasmill_keyed in, const char *name, wasmill_reduce_fn f, wasmill_result_fn result, const char *codec);
 WASMILL__SMALL wasmill_stream wasmill_aggregate(wasmill_keyed in, const char *name, wasmill_aggregator a);
 
+
+// Process functions keep state and need a uid, too.
+WASMILL__SMALL wasmill_stream wasmill_process(wasmill_keyed in, const char *name, wasmill_processor p);
+WASMILL__SMALL wasmill_stream wasmill_co_process(wasmill_keyed in, wasmill_keyed other, const char *name, wasmill_processor p); // keys of one codec
+
+WASMILL__SMALL wasmill_stream wasmill_side(wasmill_stream s, uint32_t side); // what the process function emits to it
+WASMILL__SMALL wasmill_stream wasmill_late(wasmill_stream windowed);         // records that came too late for their window
+
+// What becomes of a record that a function of the operator cannot take: traps, fails or does not come back from.
+typedef enum wasmill_trap_policy {
+	WASMILL_FAIL,        // the job fails, and is restored if it may
+	WASMILL_SKIP,        // it is left out
+	WASMILL_DEAD_LETTER, // it is left out, and told to who takes wasmill_dead_letters
+} wasmill_trap_policy;
+WASMILL__SMALL wasmill_stream wasmill_on_trap(wasmill_stream s, wasmill_trap_policy policy);
+WASMILL__SMALL wasmill_stream wasmill_dead_letters(wasmill_stream s); // of an operator with WASMILL_DEAD_LETTER; codec WASMILL_LETTER
+
 WASMILL__SMALL wasmill_stream wasmill_name(wasmill_stream s, const char *name); // of the operator, unique in the job
 WASMILL__SMALL wasmill_stream wasmill_uid(wasmill_stream s, const char *uid);   // names its state, across versions of the job
 WASMILL__SMALL wasmill_stream wasmill_parallelism(wasmill_stream s, uint32_t n); // without it, the operator has the job's
@@ -240,6 +347,7 @@ static inline wasmill_bytes wasmill_row_end(const wasmill_row *row);            
 WASMILL__IMPORT("emit") void wasmill_host_emit(uint32_t output, const void *data, uint32_t size);
 WASMILL__IMPORT("reply") void wasmill_host_reply(const void *data, uint32_t size);
 WASMILL__IMPORT("watermark") void wasmill_host_watermark(int64_t ms);
+WASMILL__IMPORT("state") uint32_t wasmill_host_state(uint32_t op, const void *requests, uint32_t size, void *answers, uint32_t capacity);
 WASMILL__IMPORT("log") void wasmill_host_log(uint32_t level, const void *text, uint32_t size);
 WASMILL__IMPORT("metric") void wasmill_host_metric(uint32_t kind, const void *name, uint32_t size, int64_t value);
 WASMILL__IMPORT("fail") void wasmill_host_fail(const void *data, uint32_t size);
@@ -247,6 +355,7 @@ WASMILL__IMPORT("fail") void wasmill_host_fail(const void *data, uint32_t size);
 void wasmill_host_emit(uint32_t output, const void *data, uint32_t size);
 void wasmill_host_reply(const void *data, uint32_t size);
 void wasmill_host_watermark(int64_t ms);
+uint32_t wasmill_host_state(uint32_t op, const void *requests, uint32_t size, void *answers, uint32_t capacity);
 void wasmill_host_log(uint32_t level, const void *text, uint32_t size);
 void wasmill_host_metric(uint32_t kind, const void *name, uint32_t size, int64_t value);
 void wasmill_host_fail(const void *data, uint32_t size);
@@ -629,19 +738,23 @@ static inline wasmill_bytes wasmill_row_end(const wasmill_row *row) {
 
 typedef enum wasmill__kind {
 	WASMILL__SOURCE, WASMILL__MAP, WASMILL__FILTER, WASMILL__FLAT_MAP, WASMILL__KEY, WASMILL__TIMESTAMP, WASMILL__UNION,
-	WASMILL__COUNT, WASMILL__SUM, WASMILL__REDUCE, WASMILL__AGGREGATE, WASMILL__SINK,
+	WASMILL__COUNT, WASMILL__SUM, WASMILL__REDUCE, WASMILL__AGGREGATE, WASMILL__PROCESS, WASMILL__SINK,
 } wasmill__kind;
 
 static const char *const wasmill__kind_names[] = {
-	"source", "map", "filter", "flatMap", "key", "timestamp", "union", "count", "sum", "reduce", "aggregate", "sink",
+	"source", "map", "filter", "flatMap", "key", "timestamp", "union", "count", "sum", "reduce", "aggregate", "process", "sink",
 };
 
+static bool wasmill__keyed_kind(wasmill__kind kind) { return kind >= WASMILL__REDUCE && kind <= WASMILL__PROCESS; }
+
 // wasmill__function is an elementary function. Which pointers are set depends on the kind.
+struct wasmill__node;
+struct wasmill__group;
 typedef struct wasmill__function {
 	struct wasmill__function *next;
 	uint32_t id;
 	wasmill__kind kind;
-	const char *name, *input, *key, *accumulator, *output; // codecs
+	const char *name, *input, *other, *key, *accumulator, *output; // codecs; other: of a second input
 	wasmill_map_fn map;
 	wasmill_filter_fn filter;
 	wasmill_flat_map_fn flat_map;
@@ -651,6 +764,11 @@ typedef struct wasmill__function {
 	wasmill_reduce_fn reduce;
 	wasmill_result_fn result; // of a reduce_to; NULL: a row of key and value
 	wasmill_aggregator aggregator;
+	wasmill_processor processor;
+	uint32_t n_sides, n_states;
+	// What only process functions need is reached from here, so that a module without them does not import state.
+	void (*run_process)(struct wasmill__node *, uint32_t verb, const struct wasmill__group *);
+	void (*end_process)(void);
 } wasmill__function;
 
 struct wasmill__operator {
@@ -668,6 +786,7 @@ struct wasmill__operator {
 	int64_t out_of_order_ms;
 	uint32_t parallelism;
 	const char *key, *output; // codecs
+	wasmill_trap_policy on_trap;
 };
 
 typedef struct wasmill__param {
@@ -802,24 +921,41 @@ WASMILL__SMALL wasmill_stream wasmill__add(wasmill_job *job, wasmill__operator o
 	for (uint32_t i = 0; i < n; i++) op->inputs[i] = inputs[i];
 	*job->last_operator = op;
 	job->last_operator = &op->next;
-	return (wasmill_stream){job, op, NULL};
+	return (wasmill_stream){.job = job, .op = op};
 }
 
-// wasmill__call adds an operator that runs the function f over in.
-WASMILL__SMALL wasmill_stream wasmill__call(wasmill_stream in, wasmill__operator o, wasmill__function f) {
-	wasmill_job *job = in.job;
+// wasmill__late_sides is how many side outputs an operator has for what the host leaves out of its windows.
+WASMILL__SMALL uint32_t wasmill__late_sides(const wasmill__operator *o) { return o->window_ms > 0 ? 1 : 0; }
+
+// wasmill__codec is that of the values of a stream.
+WASMILL__SMALL const char *wasmill__codec(wasmill_stream s) {
+	const wasmill__operator *o = s.op;
+	uint32_t declared = o->function == NULL ? 0 : o->function->n_sides;
+	if (s.side == 0) return o->output;
+	if (s.side <= declared) return o->function->processor.sides[s.side - 1];
+	return s.side <= declared + wasmill__late_sides(o) ? wasmill__codec(o->inputs[0]) : WASMILL_LETTER;
+}
+
+// wasmill__call adds an operator that runs the function f over the first of the inputs, or over both.
+WASMILL__SMALL wasmill_stream wasmill__call_all(const wasmill_stream *inputs, uint32_t n, wasmill__operator o, wasmill__function f) {
+	wasmill_job *job = inputs[0].job;
 	wasmill__function *function = wasmill__make(sizeof *function);
 	*function = f;
 	function->id = job->function_count++;
 	function->kind = o.kind;
-	if (function->input == NULL) function->input = in.op->output;
+	if (function->input == NULL) function->input = wasmill__codec(inputs[0]);
+	if (n > 1) function->other = wasmill__codec(inputs[1]);
 	*job->last_function = function;
 	job->last_function = &function->next;
 	o.function = function;
 	o.name = f.name;
 	o.named = true;
 	o.output = f.output;
-	return wasmill__add(job, o, &in, 1);
+	return wasmill__add(job, o, inputs, n);
+}
+
+WASMILL__SMALL wasmill_stream wasmill__call(wasmill_stream in, wasmill__operator o, wasmill__function f) {
+	return wasmill__call_all(&in, 1, o, f);
 }
 
 WASMILL__SMALL wasmill_stream wasmill_source(wasmill_job *job, wasmill_connector from) {
@@ -833,7 +969,7 @@ WASMILL__SMALL wasmill_stream wasmill_map(wasmill_stream in, const char *name, w
 
 WASMILL__SMALL wasmill_stream wasmill_filter(wasmill_stream in, const char *name, wasmill_filter_fn f) {
 	return wasmill__call(in, (wasmill__operator){.kind = WASMILL__FILTER},
-		(wasmill__function){.name = name, .filter = f, .output = in.op->output});
+		(wasmill__function){.name = name, .filter = f, .output = wasmill__codec(in)});
 }
 
 WASMILL__SMALL wasmill_stream wasmill_flat_map(wasmill_stream in, const char *name, wasmill_flat_map_fn f, const char *codec) {
@@ -843,11 +979,11 @@ WASMILL__SMALL wasmill_stream wasmill_flat_map(wasmill_stream in, const char *na
 
 WASMILL__SMALL wasmill_stream wasmill_assign_timestamps(wasmill_stream in, const char *name, wasmill_timestamp_fn f, int64_t out_of_order_ms) {
 	return wasmill__call(in, (wasmill__operator){.kind = WASMILL__TIMESTAMP, .watermarks = true, .out_of_order_ms = out_of_order_ms},
-		(wasmill__function){.name = name, .timestamp = f, .output = in.op->output});
+		(wasmill__function){.name = name, .timestamp = f, .output = wasmill__codec(in)});
 }
 
 WASMILL__SMALL wasmill_stream wasmill_union(const wasmill_stream *streams, uint32_t n) {
-	return wasmill__add(streams[0].job, (wasmill__operator){.kind = WASMILL__UNION, .name = "union", .output = streams[0].op->output}, streams, n);
+	return wasmill__add(streams[0].job, (wasmill__operator){.kind = WASMILL__UNION, .name = "union", .output = wasmill__codec(streams[0])}, streams, n);
 }
 
 WASMILL__SMALL wasmill_stream wasmill_rebalance(wasmill_stream in) {
@@ -866,7 +1002,7 @@ WASMILL__SMALL wasmill_keyed wasmill__keyed(wasmill_stream in, const char *key, 
 }
 
 WASMILL__SMALL wasmill_keyed wasmill_key_by(wasmill_stream in, const char *name, wasmill_key_fn f, const char *codec) {
-	return wasmill__keyed(in, codec, (wasmill__function){.name = name, .key_of = f, .output = in.op->output});
+	return wasmill__keyed(in, codec, (wasmill__function){.name = name, .key_of = f, .output = wasmill__codec(in)});
 }
 
 WASMILL__SMALL wasmill_keyed wasmill_key_value_by(wasmill_stream in, const char *name, wasmill_key_value_fn f, const char *key_codec, const char *value_codec) {
@@ -893,7 +1029,7 @@ WASMILL__SMALL const char *wasmill__result_codec(wasmill_keyed in, const char *v
 }
 
 WASMILL__SMALL wasmill_stream wasmill__native(wasmill_keyed in, wasmill__kind kind, const char *value) {
-	wasmill_stream s = {in.job, in.op, NULL};
+	wasmill_stream s = {.job = in.job, .op = in.op};
 	return wasmill__add(in.job, (wasmill__operator){.kind = kind, .name = wasmill__kind_names[kind], .window_ms = in.window_ms,
 		.output = wasmill__result_codec(in, value)}, &s, 1);
 }
@@ -910,7 +1046,7 @@ WASMILL__SMALL wasmill_stream wasmill_sum(wasmill_keyed in) {
 
 WASMILL__SMALL wasmill_stream wasmill__grouped(wasmill_keyed in, wasmill__kind kind, wasmill__function f) {
 	f.key = in.op->key;
-	return wasmill__call((wasmill_stream){in.job, in.op, NULL}, (wasmill__operator){.kind = kind, .window_ms = in.window_ms}, f);
+	return wasmill__call((wasmill_stream){.job = in.job, .op = in.op}, (wasmill__operator){.kind = kind, .window_ms = in.window_ms}, f);
 }
 
 WASMILL__SMALL wasmill_stream wasmill_reduce(wasmill_keyed in, const char *name, wasmill_reduce_fn f) {
@@ -925,6 +1061,62 @@ WASMILL__SMALL wasmill_stream wasmill_reduce_to(wasmill_keyed in, const char *na
 WASMILL__SMALL wasmill_stream wasmill_aggregate(wasmill_keyed in, const char *name, wasmill_aggregator a) {
 	return wasmill__grouped(in, WASMILL__AGGREGATE, (wasmill__function){.name = name, .aggregator = a,
 		.accumulator = a.accumulator_codec, .output = wasmill__result_codec(in, a.result_codec)});
+}
+
+static void wasmill__run_process(struct wasmill__node *n, uint32_t verb, const struct wasmill__group *g);
+static void wasmill__end_process(void);
+
+WASMILL__SMALL wasmill_stream wasmill__process_all(const wasmill_keyed *in, uint32_t n, const char *name, wasmill_processor p) {
+	wasmill_stream inputs[2] = {{.job = in[0].job, .op = in[0].op}, {.job = in[n - 1].job, .op = in[n - 1].op}};
+	wasmill__function f = {.name = name, .key = in[0].op->key, .output = p.codec, .processor = p,
+		.run_process = wasmill__run_process, .end_process = wasmill__end_process};
+	while (f.n_sides < WASMILL_MAX_SIDES && p.sides[f.n_sides] != NULL) f.n_sides++;
+	while (f.n_states < WASMILL_MAX_STATES && p.states[f.n_states].name != NULL) f.n_states++;
+	for (uint32_t i = 0; i < n; i++) {
+		if (in[i].window_ms > 0) wasmill_refuse(in[0].job, WASMILL__JOINED("process \"", name, "\": behind a window (expected timers instead)"));
+	}
+	if (!wasmill_same(in[0].op->key, in[n - 1].op->key)) {
+		wasmill_refuse(in[0].job, WASMILL__JOINED("process \"", name, "\": keys of codecs ", in[0].op->key, " and ", in[n - 1].op->key, " (expected one)"));
+	}
+	return wasmill__call_all(inputs, n, (wasmill__operator){.kind = WASMILL__PROCESS}, f);
+}
+
+WASMILL__SMALL wasmill_stream wasmill_process(wasmill_keyed in, const char *name, wasmill_processor p) {
+	return wasmill__process_all(&in, 1, name, p);
+}
+
+WASMILL__SMALL wasmill_stream wasmill_co_process(wasmill_keyed in, wasmill_keyed other, const char *name, wasmill_processor p) {
+	return wasmill__process_all((const wasmill_keyed[]){in, other}, 2, name, p);
+}
+
+WASMILL__SMALL wasmill_stream wasmill__at_side(wasmill_stream s, uint32_t side) {
+	return (wasmill_stream){.job = s.job, .op = s.op, .side = side};
+}
+
+WASMILL__SMALL wasmill_stream wasmill_side(wasmill_stream s, uint32_t side) {
+	uint32_t declared = s.op->function == NULL ? 0 : s.op->function->n_sides;
+	if (side >= 1 && side <= declared) return wasmill__at_side(s, side);
+	wasmill_refuse(s.job, WASMILL__JOINED("operator \"", s.op->name, "\": side output ", wasmill__number(side), " (it has ", wasmill__number(declared), ")"));
+	return s;
+}
+
+WASMILL__SMALL wasmill_stream wasmill_late(wasmill_stream windowed) {
+	if (wasmill__late_sides(windowed.op) > 0) return wasmill__at_side(windowed, 1);
+	wasmill_refuse(windowed.job, WASMILL__JOINED("operator \"", windowed.op->name, "\": late records (expected a window)"));
+	return windowed;
+}
+
+WASMILL__SMALL wasmill_stream wasmill_on_trap(wasmill_stream s, wasmill_trap_policy policy) {
+	s.op->on_trap = policy;
+	return s;
+}
+
+WASMILL__SMALL wasmill_stream wasmill_dead_letters(wasmill_stream s) {
+	if (s.op->on_trap != WASMILL_DEAD_LETTER || s.op->function == NULL) {
+		wasmill_refuse(s.job, WASMILL__JOINED("operator \"", s.op->name, "\": dead letters (expected a function with WASMILL_DEAD_LETTER)"));
+		return s;
+	}
+	return wasmill__at_side(s, s.op->function->n_sides + wasmill__late_sides(s.op) + 1);
 }
 
 WASMILL__SMALL wasmill_stream wasmill_name(wasmill_stream s, const char *name) {
@@ -966,7 +1158,7 @@ WASMILL__SMALL void wasmill__finish(wasmill_job *job) {
 			o->name = WASMILL__JOINED(name, "-", wasmill__number(n));
 		}
 		o->named = true;
-		bool stateful = o->kind >= WASMILL__COUNT && o->kind <= WASMILL__AGGREGATE;
+		bool stateful = o->kind >= WASMILL__COUNT && o->kind <= WASMILL__PROCESS;
 		if (stateful && o->uid == NULL) {
 			wasmill_refuse(job, WASMILL__JOINED("operator \"", o->name, "\" keeps state and has no uid; give it one with wasmill_uid, so that its state is found again when the job changes"));
 		}
@@ -1033,6 +1225,19 @@ WASMILL__SMALL void wasmill__json_true(wasmill__json *w, const char *key) {
 	wasmill__append_string(&w->out, "true");
 }
 
+WASMILL__SMALL void wasmill__json_state(wasmill__json *w, const wasmill_state *s) {
+	static const char *const kinds[] = {"value", "list", "map"};
+	wasmill__json_open(w, NULL, "{");
+	wasmill__json_string(w, "name", s->name);
+	wasmill__json_string(w, "scope", "keyed");
+	wasmill__json_string(w, "kind", kinds[s->kind]);
+	wasmill__json_string(w, "codec", s->codec);
+	wasmill__json_string_or_none(w, "key", s->key_codec);
+	if (s->ttl_ms != 0) wasmill__json_number(w, "ttlMs", s->ttl_ms);
+	if (s->version != 0) wasmill__json_number(w, "version", s->version);
+	wasmill__json_close(w, "}");
+}
+
 WASMILL__SMALL void wasmill__json_function(wasmill__json *w, const wasmill__function *f) {
 	wasmill__json_open(w, NULL, "{");
 	wasmill__json_number(w, "id", f->id);
@@ -1040,11 +1245,22 @@ WASMILL__SMALL void wasmill__json_function(wasmill__json *w, const wasmill__func
 	wasmill__json_string(w, "kind", wasmill__kind_names[f->kind]);
 	wasmill__json_open(w, "inputs", "[");
 	wasmill__json_string(w, NULL, f->input);
+	if (f->other != NULL) wasmill__json_string(w, NULL, f->other);
 	wasmill__json_close(w, "]");
 	wasmill__json_string_or_none(w, "key", f->key);
 	wasmill__json_string_or_none(w, "accumulator", f->accumulator);
 	wasmill__json_string(w, "output", f->output);
+	if (f->n_sides > 0) {
+		wasmill__json_open(w, "sides", "[");
+		for (uint32_t i = 0; i < f->n_sides; i++) wasmill__json_string(w, NULL, f->processor.sides[i]);
+		wasmill__json_close(w, "]");
+	}
 	if (f->kind == WASMILL__REDUCE) wasmill__json_true(w, "result");
+	if (f->n_states > 0) {
+		wasmill__json_open(w, "states", "[");
+		for (uint32_t i = 0; i < f->n_states; i++) wasmill__json_state(w, &f->processor.states[i]);
+		wasmill__json_close(w, "]");
+	}
 	wasmill__json_close(w, "}");
 }
 
@@ -1064,6 +1280,7 @@ WASMILL__SMALL void wasmill__json_inputs(wasmill__json *w, const wasmill__operat
 	for (uint32_t i = 0; i < o->n_inputs; i++) {
 		wasmill__json_open(w, NULL, "{");
 		wasmill__json_string(w, "from", o->inputs[i].op->name);
+		if (o->inputs[i].side > 0) wasmill__json_number(w, "side", o->inputs[i].side);
 		wasmill__json_string_or_none(w, "partition", o->inputs[i].partition);
 		wasmill__json_close(w, "}");
 	}
@@ -1092,6 +1309,7 @@ WASMILL__SMALL void wasmill__json_operator(wasmill__json *w, const wasmill__oper
 	if (o->parallelism > 0) wasmill__json_number(w, "parallelism", o->parallelism);
 	wasmill__json_string_or_none(w, "key", o->key);
 	wasmill__json_string_or_none(w, "output", o->output);
+	if (o->on_trap != WASMILL_FAIL) wasmill__json_string(w, "onTrap", o->on_trap == WASMILL_SKIP ? "skip" : "deadLetter");
 	wasmill__json_close(w, "}");
 }
 
@@ -1099,17 +1317,34 @@ WASMILL__SMALL bool wasmill__is_row(const char *codec) {
 	return codec != NULL && codec[0] == 'r' && codec[1] == 'o' && codec[2] == 'w' && (codec[3] == '(' || codec[3] == ' ');
 }
 
-// wasmill__json_features lists what the graph needs of its host: batches (1), keyed functions (2), rows (8).
+// wasmill__uses_row says whether what a function takes, emits beside its main output or keeps has a row in it.
+WASMILL__SMALL bool wasmill__uses_row(const wasmill__function *f) {
+	bool rows = wasmill__is_row(f->input) || wasmill__is_row(f->other);
+	for (uint32_t i = 0; i < f->n_sides; i++) rows = rows || wasmill__is_row(f->processor.sides[i]);
+	for (uint32_t i = 0; i < f->n_states; i++) {
+		rows = rows || wasmill__is_row(f->processor.states[i].codec) || wasmill__is_row(f->processor.states[i].key_codec);
+	}
+	return rows;
+}
+
+// wasmill__json_features lists what the graph needs of its host: batches (1), keyed functions (2), state (3), timers (4),
+// two inputs (5), rows (8).
 WASMILL__SMALL void wasmill__json_features(wasmill__json *w, const wasmill_job *job) {
-	bool keyed = false, rows = false;
+	bool needs[9] = {[1] = true};
 	for (const wasmill__operator *o = job->operators; o != NULL; o = o->next) {
-		keyed = keyed || o->kind == WASMILL__REDUCE || o->kind == WASMILL__AGGREGATE;
-		rows = rows || wasmill__is_row(o->output) || wasmill__is_row(o->key);
+		if (wasmill__keyed_kind(o->kind)) needs[2] = true;
+		if (wasmill__is_row(o->output) || wasmill__is_row(o->key)) needs[8] = true;
+		const wasmill__function *f = o->function;
+		if (f == NULL) continue;
+		if (o->kind == WASMILL__PROCESS) needs[3] = true; // declared or not: such a module imports state
+		if (f->processor.timer != NULL) needs[4] = true;
+		if (f->other != NULL) needs[5] = true;
+		if (wasmill__uses_row(f)) needs[8] = true;
 	}
 	wasmill__json_open(w, "features", "[");
-	wasmill__json_number(w, NULL, 1);
-	if (keyed) wasmill__json_number(w, NULL, 2);
-	if (rows) wasmill__json_number(w, NULL, 8);
+	for (uint32_t i = 1; i < sizeof needs; i++) {
+		if (needs[i]) wasmill__json_number(w, NULL, i);
+	}
 	wasmill__json_close(w, "]");
 }
 
@@ -1168,7 +1403,7 @@ typedef struct wasmill__column {
 
 // wasmill__output collects what leaves by one output number.
 typedef struct wasmill__output {
-	uint32_t number, wanted;
+	uint32_t number, wanted, side;
 	uint32_t columns; // those of the batches of this call
 	uint32_t n;
 	wasmill__column *keys, *values, *headers; // NULL when not wanted
@@ -1314,9 +1549,9 @@ struct wasmill_out {
 	wasmill__output *direct;
 	wasmill__column *column;
 	bool timed; // and the timestamp is appended too
-	uint32_t n_children, n_outputs;
+	uint32_t n_children, n_outputs, n_all;
 	wasmill__node **children;
-	wasmill__output *outputs;
+	wasmill__output *outputs; // the first n_outputs are of the main output, the others of side outputs
 };
 
 // wasmill__node is one function of a handle.
@@ -1414,6 +1649,21 @@ static inline void wasmill_emit(wasmill_out *out, const void *data, uint32_t siz
 	if ((o->n = n + 1) == WASMILL__BATCH_RECORDS) wasmill__flush(o);
 }
 
+static inline void wasmill_emit_at(wasmill_out *out, int64_t timestamp, const void *data, uint32_t size) {
+	int64_t old = out->in->timestamp;
+	out->in->timestamp = timestamp;
+	wasmill_emit(out, data, size);
+	out->in->timestamp = old;
+}
+
+static inline void wasmill_emit_side(wasmill_out *out, uint32_t side, const void *data, uint32_t size) {
+	wasmill_record r = *out->in;
+	r.value = (wasmill_bytes){data, size};
+	for (uint32_t i = out->n_outputs; i < out->n_all; i++) {
+		if (out->outputs[i].side == side) wasmill__put_record(&out->outputs[i], &r);
+	}
+}
+
 static void wasmill__run_map(wasmill__node *n, wasmill_record *r) {
 	wasmill__deliver_value(&n->out, r, n->function->map(r));
 }
@@ -1459,16 +1709,14 @@ static void wasmill__step(wasmill__node *n, wasmill_record *r) {
 	}
 }
 
-static bool wasmill__keyed_kind(wasmill__kind kind) { return kind == WASMILL__REDUCE || kind == WASMILL__AGGREGATE; }
-
 static const wasmill__function *wasmill__function_of(uint32_t id) {
 	const wasmill__function *f = wasmill__job.functions;
 	while (f != NULL && f->id != id) f = f->next;
 	return f;
 }
 
-WASMILL__SMALL void wasmill__open_output(wasmill__output *o, uint32_t number, uint32_t wanted) {
-	*o = (wasmill__output){.number = number, .wanted = wanted};
+WASMILL__SMALL void wasmill__open_output(wasmill__output *o, uint32_t side, uint32_t number, uint32_t wanted) {
+	*o = (wasmill__output){.number = number, .wanted = wanted, .side = side};
 	if (wanted & WASMILL__KEYS) o->keys = wasmill__make_column();
 	if (wanted & WASMILL__VALUES) o->values = wasmill__make_column();
 	if (wanted & WASMILL__HEADERS) o->headers = wasmill__make_column();
@@ -1479,7 +1727,7 @@ WASMILL__SMALL void wasmill__open_output(wasmill__output *o, uint32_t number, ui
 WASMILL__SMALL void wasmill__free_handle(wasmill__handle *h) {
 	for (uint32_t i = 0; i < h->n; i++) {
 		wasmill_out *out = &h->nodes[i].out;
-		for (uint32_t k = 0; k < out->n_outputs; k++) {
+		for (uint32_t k = 0; k < out->n_all; k++) {
 			wasmill__output *o = &out->outputs[k];
 			wasmill__free_column(o->keys);
 			wasmill__free_column(o->values);
@@ -1487,7 +1735,7 @@ WASMILL__SMALL void wasmill__free_handle(wasmill__handle *h) {
 			wasmill__free(o->timestamps, 8 * WASMILL__BATCH_RECORDS);
 			wasmill__free(o->kinds, WASMILL__BATCH_RECORDS);
 		}
-		wasmill__free(out->outputs, out->n_outputs * (uint32_t)sizeof *out->outputs);
+		wasmill__free(out->outputs, out->n_all * (uint32_t)sizeof *out->outputs);
 		wasmill__free(out->children, h->n * (uint32_t)sizeof *out->children);
 	}
 	wasmill__free(h->nodes, h->n * (uint32_t)sizeof *h->nodes);
@@ -1516,10 +1764,14 @@ static uint32_t wasmill__open_node(wasmill__handle *h, uint32_t i, const uint8_t
 	uint32_t outputs = wasmill__load32(p + 16);
 	if (outputs == 0) return WASMILL__OK;
 	n->out.outputs = wasmill__alloc_zero(outputs * (uint32_t)sizeof *n->out.outputs);
+	n->out.n_all = outputs;
+	uint32_t sides = outputs; // they fill the list from its end
 	for (uint32_t k = 0; k < outputs; k++) {
 		const uint8_t *q = p + 24 + 12 * k;
-		if (wasmill__load32(q) != 0) return WASMILL__BAD_INPUT; // no function here has side outputs
-		wasmill__open_output(&n->out.outputs[n->out.n_outputs++], wasmill__load32(q + 4), wasmill__load32(q + 8));
+		uint32_t side = wasmill__load32(q);
+		if (side > n->function->n_sides) return WASMILL__BAD_INPUT;
+		wasmill__output *o = &n->out.outputs[side == 0 ? n->out.n_outputs++ : --sides];
+		wasmill__open_output(o, side, wasmill__load32(q + 4), wasmill__load32(q + 8));
 	}
 	return WASMILL__OK;
 }
@@ -1595,7 +1847,7 @@ static void wasmill__begin(wasmill__handle *h, uint32_t given) {
 	for (uint32_t i = 0; i < h->n; i++) {
 		wasmill__node *n = &h->nodes[i];
 		n->newest = WASMILL_NO_TIMESTAMP;
-		for (uint32_t k = 0; k < n->out.n_outputs; k++) {
+		for (uint32_t k = 0; k < n->out.n_all; k++) {
 			wasmill__output *o = &n->out.outputs[k];
 			wasmill__reset_output(o);
 			o->columns = o->wanted & written & (n->gives | given);
@@ -1611,7 +1863,7 @@ static uint32_t wasmill__end(wasmill__handle *h) {
 	bool assigned = false;
 	for (uint32_t i = 0; i < h->n; i++) {
 		wasmill__node *n = &h->nodes[i];
-		for (uint32_t k = 0; k < n->out.n_outputs; k++) wasmill__flush(&n->out.outputs[k]);
+		for (uint32_t k = 0; k < n->out.n_all; k++) wasmill__flush(&n->out.outputs[k]);
 		if (n->function->kind != WASMILL__TIMESTAMP) continue;
 		assigned = true;
 		if (n->newest < newest) newest = n->newest;
@@ -1696,6 +1948,8 @@ static uint32_t wasmill__process(uint32_t handle, const uint8_t *p, uint32_t siz
 // Calls with groups
 
 enum { // verbs
+	WASMILL__PROCESS_RECORDS = 1,
+	WASMILL__TIMER = 2,
 	WASMILL__CREATE = 3,
 	WASMILL__ACCUMULATE = 4,
 	WASMILL__MERGE = 5,
@@ -1709,15 +1963,21 @@ enum {
 	WASMILL__REPLY_HEADER = 16, // of an entry, and of an action
 	WASMILL__GROUP_HAS_WINDOW = 1,
 	WASMILL__LIST_HAS_TIMESTAMPS = 1,
+	WASMILL__GROUP_PROCESSING_TIMER = 4,
 	WASMILL__LIST_INPUT = 0,
+	WASMILL__LIST_OTHER = 1,
 	WASMILL__LIST_ACCUMULATORS = 2,
+	WASMILL__LIST_STATE = 4,
 	WASMILL__ACTION_PUT = 1,
+	WASMILL__ACTION_CLEAR = 2,
+	WASMILL__ACTION_SET_TIMER = 3,
+	WASMILL__ACTION_DELETE_TIMER = 4,
 };
 
 // wasmill__list is the elements of one list of a group.
 typedef struct wasmill__list {
-	uint32_t n;
-	const uint8_t *offsets, *values;
+	uint32_t n, total; // total: with those that did not come with the call
+	const uint8_t *offsets, *values, *timestamps; // timestamps: NULL without
 } wasmill__list;
 
 WASMILL__INLINE wasmill_bytes wasmill__element(const wasmill__list *l, uint32_t i) {
@@ -1727,9 +1987,27 @@ WASMILL__INLINE wasmill_bytes wasmill__element(const wasmill__list *l, uint32_t 
 
 typedef struct wasmill__group {
 	wasmill_group group;
-	bool windowed;
-	wasmill__list values, accumulators;
+	bool windowed, partial; // partial: elements are missing
+	wasmill__list values, other, accumulators;
+	int64_t timer;
+	wasmill_clock clock;
+	uint32_t n_lists;
+	const uint8_t *lists;
 } wasmill__group;
+
+// wasmill__read_list reads the list at p: u32 size, u16 tag, index, u32 total, included, flags, value bytes, then timestamps,
+// offsets, values.
+static wasmill__list wasmill__read_list(const uint8_t *p) {
+	uint32_t n = wasmill__load32(p + 12), at = WASMILL__LIST_HEADER;
+	wasmill__list l = {.n = n, .total = wasmill__load32(p + 8)};
+	if (wasmill__load32(p + 16) & WASMILL__LIST_HAS_TIMESTAMPS) {
+		l.timestamps = p + at;
+		at += 8 * n;
+	}
+	l.offsets = p + at;
+	l.values = l.offsets + wasmill__pad8(4 * (n + 1));
+	return l;
+}
 
 // wasmill__read_group reads the group at p: u32 size, flags, i64 window start, end, timer, u32 key length, lists, key, lists.
 static void wasmill__read_group(wasmill__group *g, const uint8_t *p) {
@@ -1740,13 +2018,16 @@ static void wasmill__read_group(wasmill__group *g, const uint8_t *p) {
 		g->group.start = (int64_t)wasmill__load64(p + 8);
 		g->group.end = (int64_t)wasmill__load64(p + 16);
 	}
-	const uint8_t *list = p + WASMILL__GROUP_HEADER + wasmill__pad8(key);
-	for (uint32_t left = wasmill__load32(p + 36); left > 0; left--, list += wasmill__load32(list)) {
-		uint32_t n = wasmill__load32(list + 12), at = WASMILL__LIST_HEADER, tag = wasmill__load16(list + 4);
-		if (wasmill__load32(list + 8) != n) wasmill_fail("a group of which not all elements came with the call");
-		if (wasmill__load32(list + 16) & WASMILL__LIST_HAS_TIMESTAMPS) at += 8 * n;
-		wasmill__list l = {n, list + at, list + at + wasmill__pad8(4 * (n + 1))};
+	g->timer = (int64_t)wasmill__load64(p + 24);
+	g->clock = (wasmill__load32(p + 4) & WASMILL__GROUP_PROCESSING_TIMER) != 0 ? WASMILL_PROCESSING_TIME : WASMILL_EVENT_TIME;
+	g->n_lists = wasmill__load32(p + 36);
+	const uint8_t *list = g->lists = p + WASMILL__GROUP_HEADER + wasmill__pad8(key);
+	for (uint32_t left = g->n_lists; left > 0; left--, list += wasmill__load32(list)) {
+		uint32_t tag = wasmill__load16(list + 4);
+		wasmill__list l = wasmill__read_list(list);
+		if (l.total != l.n) g->partial = true;
 		if (tag == WASMILL__LIST_INPUT) g->values = l;
+		if (tag == WASMILL__LIST_OTHER) g->other = l;
 		if (tag == WASMILL__LIST_ACCUMULATORS) g->accumulators = l;
 	}
 }
@@ -1830,27 +2111,55 @@ static void wasmill__emit_result(wasmill__node *n, const wasmill__group *g) {
 	wasmill__deliver(&n->out, &r);
 }
 
-// wasmill__reply_put adds an entry to the reply: u32 size, group, 1 action, 0; then u32 size, u16 put, u16 state 0, u32
-// length, u32 0, the accumulator, padding.
-static void wasmill__reply_put(uint32_t group, wasmill_bytes accumulator) {
-	uint32_t action = WASMILL__REPLY_HEADER + wasmill__pad8(accumulator.size), size = WASMILL__REPLY_HEADER + action;
-	uint8_t *p = wasmill__room(&wasmill__reply, size);
-	wasmill__zero(p, 2 * WASMILL__REPLY_HEADER);
+// The reply is an entry a group that something is answered for: u32 size, group, actions, 0; then an action each: u32 size,
+// u16 op, index, then i64 time, or u32 length, u32 0, value, padding.
+static uint32_t wasmill__entry; // where the open one begins
+
+static void wasmill__begin_entry(uint32_t group) {
+	uint8_t *p = wasmill__room(&wasmill__reply, WASMILL__REPLY_HEADER);
+	wasmill__zero(p, WASMILL__REPLY_HEADER);
+	wasmill__store32(p + 4, group);
+	wasmill__entry = wasmill__reply.size;
+	wasmill__reply.size += WASMILL__REPLY_HEADER;
+}
+
+static void wasmill__end_entry(void) {
+	uint8_t *p = wasmill__reply.data + wasmill__entry;
+	wasmill__store32(p, wasmill__reply.size - wasmill__entry);
+	if (wasmill__load32(p + 8) == 0) wasmill__reply.size = wasmill__entry; // without actions there is none
+}
+
+static void wasmill__action(uint32_t op, uint32_t index, uint64_t time_or_length, wasmill_bytes value) {
+	uint32_t size = WASMILL__REPLY_HEADER + wasmill__pad8(value.size);
+	uint8_t *p = wasmill__room(&wasmill__reply, size), *entry = wasmill__reply.data + wasmill__entry;
 	wasmill__store64(p + size - 8, 0);
 	wasmill__store32(p, size);
-	wasmill__store32(p + 4, group);
-	wasmill__store32(p + 8, 1);
-	wasmill__store32(p + 16, action);
-	wasmill__store16(p + 20, WASMILL__ACTION_PUT);
-	wasmill__store32(p + 24, accumulator.size);
-	wasmill__copy(p + 32, accumulator.data, accumulator.size);
+	wasmill__store16(p + 4, (uint16_t)op);
+	wasmill__store16(p + 6, (uint16_t)index);
+	wasmill__store64(p + 8, time_or_length);
+	wasmill__copy(p + WASMILL__REPLY_HEADER, value.data, value.size);
 	wasmill__reply.size += size;
+	wasmill__store32(entry + 8, wasmill__load32(entry + 8) + 1);
 }
+
+static void wasmill__reply_put(uint32_t group, wasmill_bytes accumulator) {
+	wasmill__begin_entry(group);
+	wasmill__action(WASMILL__ACTION_PUT, 0, accumulator.size, accumulator);
+	wasmill__end_entry();
+}
+
+static wasmill__buffer wasmill__writes;  // requests to the import state that wait to be sent
+static wasmill_context wasmill__context; // of the call
 
 static void wasmill__run_group(wasmill__node *n, uint32_t verb, const wasmill__group *g) {
 	const wasmill__function *f = n->function;
 	wasmill_bytes acc = {0};
 	bool put = false;
+	if (f->run_process != NULL) {
+		f->run_process(n, verb, g);
+		return;
+	}
+	if (g->partial) wasmill_fail("a group of which not all elements came with the call");
 	if (verb == WASMILL__ACCUMULATE) put = wasmill__accumulate(f, g, &acc);
 	if (verb == WASMILL__MERGE) put = wasmill__merge(f, g, &acc);
 	if (verb == WASMILL__CREATE) acc = f->aggregator.create(), put = true;
@@ -1858,8 +2167,17 @@ static void wasmill__run_group(wasmill__node *n, uint32_t verb, const wasmill__g
 	if (put && !wasmill__failed) wasmill__reply_put(wasmill__record, acc);
 }
 
-// wasmill__keyed takes a call header and a list of groups. Only windows give results a timestamp, so whether results
-// have one is asked of the first group.
+// wasmill__knows says whether a verb is one of the function's.
+static bool wasmill__knows(const wasmill__function *f, uint32_t verb) {
+	switch (f->kind) {
+	case WASMILL__PROCESS: return verb == WASMILL__PROCESS_RECORDS || (verb == WASMILL__TIMER && f->processor.timer != NULL);
+	case WASMILL__AGGREGATE: return verb >= WASMILL__CREATE && verb <= WASMILL__RESULT;
+	default: return verb > WASMILL__CREATE && verb <= WASMILL__RESULT;
+	}
+}
+
+// wasmill__keyed_call takes a call header and a list of groups. Of what is accumulated, only windows give results a
+// timestamp, so whether they have one is asked of the first group.
 static uint32_t wasmill__keyed_call(uint32_t handle, uint32_t verb, const uint8_t *p, uint32_t size) {
 	wasmill__handle *h = *wasmill__find(handle);
 	if (h == NULL) return WASMILL__UNKNOWN_HANDLE;
@@ -1869,11 +2187,14 @@ static uint32_t wasmill__keyed_call(uint32_t handle, uint32_t verb, const uint8_
 	at += wasmill__load32(at);
 	wasmill__node *node = h->n > 0 ? &h->nodes[0] : NULL;
 	if (node == NULL || !wasmill__keyed_kind(node->function->kind)) return WASMILL__UNKNOWN_FUNCTION;
-	bool aggregate = node->function->kind == WASMILL__AGGREGATE;
-	if (verb < WASMILL__CREATE || verb > WASMILL__RESULT || (verb == WASMILL__CREATE && !aggregate)) return WASMILL__UNKNOWN_VERB;
-	bool windowed = n > 0 && (wasmill__load32(at + 4) & WASMILL__GROUP_HAS_WINDOW) != 0;
-	wasmill__begin(h, WASMILL__KEYS | (windowed ? WASMILL__TIMESTAMPS : 0));
+	if (!wasmill__knows(node->function, verb)) return WASMILL__UNKNOWN_VERB;
+	bool process = node->function->kind == WASMILL__PROCESS;
+	bool timed = process || (n > 0 && (wasmill__load32(at + 4) & WASMILL__GROUP_HAS_WINDOW) != 0);
+	wasmill__begin(h, WASMILL__KEYS | (timed ? WASMILL__TIMESTAMPS : 0));
 	wasmill__reply.size = 0;
+	wasmill__writes.size = 0;
+	wasmill__context.watermark = (int64_t)wasmill__load64(p + 8);
+	wasmill__context.now = (int64_t)wasmill__load64(p + 16);
 	for (uint32_t i = 0; i < n && !wasmill__failed; i++) {
 		if ((uint32_t)(end - at) < WASMILL__GROUP_HEADER || wasmill__load32(at) > (uint32_t)(end - at)) return WASMILL__BAD_INPUT;
 		wasmill__record = i;
@@ -1883,8 +2204,397 @@ static uint32_t wasmill__keyed_call(uint32_t handle, uint32_t verb, const uint8_
 		wasmill__run_group(node, verb, &g);
 		at += wasmill__load32(at);
 	}
+	if (process && !wasmill__failed) node->function->end_process();
 	if (wasmill__reply.size > 0 && !wasmill__failed) wasmill_host_reply(wasmill__reply.data, wasmill__reply.size);
 	return wasmill__end(h);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Process functions
+
+enum { // ops of the import state
+	WASMILL__STATE_GET = 1,
+	WASMILL__STATE_PUT = 2,
+	WASMILL__STATE_DELETE = 3,
+	WASMILL__STATE_APPEND = 4,
+	WASMILL__STATE_SCAN = 5,
+	WASMILL__STATE_RECORDS = 6,
+	WASMILL__STATE_REQUEST = 32, // bytes before the key
+	WASMILL__STATE_ANSWER = 32,  // bytes before the timestamps
+	WASMILL__STATE_MORE = 1,     // flags of an answer
+	WASMILL__STATE_HAS_KEYS = 2,
+	WASMILL__STATE_HAS_TIMESTAMPS = 4,
+};
+
+// wasmill__value is a value state of the group that runs. A new value is written beside the old one, of which it may have
+// been made.
+typedef struct wasmill__value {
+	bool known, changed;
+	wasmill_bytes value;
+	wasmill__buffer kept[2];
+	uint32_t turn;
+} wasmill__value;
+
+static wasmill__value wasmill__values[WASMILL_MAX_STATES];
+static uint32_t wasmill__writes_op;
+static wasmill__buffer wasmill__asked, wasmill__answered; // of reads whose answer is copied at once
+
+// wasmill__request adds a request to a list: u32 size, group, u16 state, u16 0, u32 limit, u64 cursor, u32 key length, u32
+// value length, key, value, both padded.
+static void wasmill__request(wasmill__buffer *b, uint32_t group, uint32_t state, uint64_t cursor, wasmill_bytes key, wasmill_bytes value) {
+	if (b->size == 0) {
+		wasmill__store64(wasmill__room(b, 8), 0);
+		b->size = 8;
+	}
+	uint32_t keys = wasmill__pad8(key.size), size = WASMILL__STATE_REQUEST + keys + wasmill__pad8(value.size);
+	uint8_t *p = wasmill__room(b, size);
+	wasmill__zero(p, size);
+	wasmill__store32(p, size);
+	wasmill__store32(p + 4, group);
+	wasmill__store16(p + 8, (uint16_t)state);
+	wasmill__store64(p + 16, cursor);
+	wasmill__store32(p + 24, key.size);
+	wasmill__store32(p + 28, value.size);
+	wasmill__copy(p + WASMILL__STATE_REQUEST, key.data, key.size);
+	wasmill__copy(p + WASMILL__STATE_REQUEST + keys, value.data, value.size);
+	b->size += size;
+	wasmill__store32(b->data, wasmill__load32(b->data) + 1);
+}
+
+static void wasmill__send_writes(void) {
+	if (wasmill__writes.size == 0) return;
+	wasmill_host_state(wasmill__writes_op, wasmill__writes.data, wasmill__writes.size, NULL, 0);
+	wasmill__writes.size = 0;
+}
+
+static void wasmill__end_process(void) { wasmill__send_writes(); }
+
+static void wasmill__write(uint32_t op, const wasmill_context *c, uint32_t state, wasmill_bytes key, wasmill_bytes value) {
+	if (op != wasmill__writes_op || wasmill__writes.size >= WASMILL__COLUMN_BYTES) wasmill__send_writes();
+	wasmill__writes_op = op;
+	wasmill__request(&wasmill__writes, c->group, state, 0, key, value);
+}
+
+// wasmill__ask sends what waits and then what is asked, which is forgotten, and returns the first answer.
+static const uint8_t *wasmill__ask(uint32_t op, wasmill__buffer *answers) {
+	wasmill__send_writes();
+	answers->size = 0;
+	wasmill__room(answers, 1u << 12);
+	uint32_t needed;
+	while ((needed = wasmill_host_state(op, wasmill__asked.data, wasmill__asked.size, answers->data, answers->capacity)) > answers->capacity) {
+		wasmill__room(answers, needed);
+	}
+	wasmill__asked.size = 0;
+	return answers->data + 8;
+}
+
+// wasmill__answer is the answer to one request.
+typedef struct wasmill__answer {
+	uint32_t n, flags;
+	uint64_t cursor;
+	wasmill__list keys, values; // the timestamps are with the values
+} wasmill__answer;
+
+// wasmill__read_answer reads the answer at p: u32 size, flags, u64 cursor, u32 elements, key bytes, value bytes, 0, then
+// timestamps, key offsets, value offsets, keys, values. It returns the place of the next one.
+static const uint8_t *wasmill__read_answer(wasmill__answer *a, const uint8_t *p) {
+	uint32_t n = wasmill__load32(p + 16), flags = wasmill__load32(p + 4), offsets = wasmill__pad8(4 * (n + 1));
+	*a = (wasmill__answer){.n = n, .flags = flags, .cursor = wasmill__load64(p + 8), .keys.n = n, .values.n = n};
+	const uint8_t *at = p + WASMILL__STATE_ANSWER;
+	if (flags & WASMILL__STATE_HAS_TIMESTAMPS) {
+		a->values.timestamps = at;
+		at += 8 * n;
+	}
+	if (flags & WASMILL__STATE_HAS_KEYS) {
+		a->keys.offsets = at;
+		at += offsets;
+	}
+	a->values.offsets = at;
+	a->keys.values = at + offsets;
+	a->values.values = a->keys.values + wasmill__pad8(wasmill__load32(p + 20));
+	return p + wasmill__load32(p);
+}
+
+static bool wasmill__is_state(const wasmill_context *c, uint32_t state, wasmill_state_kind kind) {
+	if (state < c->function->n_states && c->function->processor.states[state].kind == kind) return true;
+	wasmill_fail("a state that the function has not declared, or of another kind");
+	return false;
+}
+
+static void wasmill__keep_value(wasmill__value *s, wasmill_bytes value) {
+	wasmill__buffer *b = &s->kept[++s->turn & 1];
+	b->size = 0;
+	if (value.data == NULL) {
+		s->value = (wasmill_bytes){NULL, 0};
+		return;
+	}
+	wasmill__room(b, value.size + 1); // so that an empty value has an address
+	wasmill__append(b, value.data, value.size);
+	s->value = (wasmill_bytes){b->data, b->size};
+}
+
+// wasmill__fetch asks for one element of a state.
+static wasmill_bytes wasmill__fetch(const wasmill_context *c, uint32_t state, wasmill_bytes key) {
+	wasmill__answer a;
+	wasmill__request(&wasmill__asked, c->group, state, 0, key, (wasmill_bytes){0});
+	wasmill__read_answer(&a, wasmill__ask(WASMILL__STATE_GET, &wasmill__answered));
+	return a.n > 0 ? wasmill__element(&a.values, 0) : (wasmill_bytes){NULL, 0};
+}
+
+__attribute__((unused)) static wasmill_bytes wasmill_get(wasmill_context *c, uint32_t state) {
+	if (!wasmill__is_state(c, state, WASMILL_VALUE_STATE)) return (wasmill_bytes){NULL, 0};
+	wasmill__value *s = &wasmill__values[state];
+	if (!s->known) {
+		wasmill__keep_value(s, wasmill__fetch(c, state, (wasmill_bytes){0}));
+		s->known = true;
+	}
+	return s->value;
+}
+
+__attribute__((unused)) static void wasmill_put(wasmill_context *c, uint32_t state, wasmill_bytes value) {
+	if (!wasmill__is_state(c, state, WASMILL_VALUE_STATE)) return;
+	wasmill__value *s = &wasmill__values[state];
+	wasmill__keep_value(s, value);
+	s->known = s->changed = true;
+}
+
+static inline int64_t wasmill_get_i64(wasmill_context *c, uint32_t state, int64_t otherwise) {
+	wasmill_bytes v = wasmill_get(c, state);
+	return v.data == NULL ? otherwise : wasmill_as_i64(v);
+}
+
+static inline void wasmill_put_i64(wasmill_context *c, uint32_t state, int64_t value) {
+	wasmill_put(c, state, (wasmill_bytes){(const uint8_t *)&value, sizeof value});
+}
+
+__attribute__((unused)) static void wasmill_clear(wasmill_context *c, uint32_t state) {
+	if (state < c->function->n_states && c->function->processor.states[state].kind != WASMILL_VALUE_STATE) {
+		wasmill__write(WASMILL__STATE_DELETE, c, state, (wasmill_bytes){0}, (wasmill_bytes){0});
+	} else {
+		wasmill_put(c, state, (wasmill_bytes){NULL, 0});
+	}
+}
+
+__attribute__((unused)) static void wasmill_list_add(wasmill_context *c, uint32_t state, wasmill_bytes element) {
+	if (wasmill__is_state(c, state, WASMILL_LIST_STATE)) wasmill__write(WASMILL__STATE_APPEND, c, state, (wasmill_bytes){0}, element);
+}
+
+// wasmill__is_key checks a key of a map: an empty one means all of them to the host.
+static bool wasmill__is_key(const wasmill_context *c, uint32_t state, wasmill_bytes key) {
+	if (!wasmill__is_state(c, state, WASMILL_MAP_STATE)) return false;
+	if (key.size == 0) wasmill_fail("an empty key of a map state");
+	return key.size > 0;
+}
+
+__attribute__((unused)) static void wasmill_map_put(wasmill_context *c, uint32_t state, wasmill_bytes key, wasmill_bytes value) {
+	if (wasmill__is_key(c, state, key)) wasmill__write(WASMILL__STATE_PUT, c, state, key, value);
+}
+
+__attribute__((unused)) static void wasmill_map_delete(wasmill_context *c, uint32_t state, wasmill_bytes key) {
+	if (wasmill__is_key(c, state, key)) wasmill__write(WASMILL__STATE_DELETE, c, state, key, (wasmill_bytes){0});
+}
+
+// wasmill__copied copies what was read to scratch memory.
+static wasmill_bytes wasmill__copied(wasmill_bytes b) {
+	uint8_t *p = wasmill_scratch(b.size + 1);
+	wasmill__copy(p, b.data, b.size);
+	return b.data == NULL ? b : (wasmill_bytes){p, b.size};
+}
+
+__attribute__((unused)) static wasmill_bytes wasmill_map_get(wasmill_context *c, uint32_t state, wasmill_bytes key) {
+	if (!wasmill__is_key(c, state, key)) return (wasmill_bytes){NULL, 0};
+	return wasmill__copied(wasmill__fetch(c, state, key));
+}
+
+__attribute__((unused)) static void wasmill_map_get_all(wasmill_context *c, uint32_t state, const wasmill_bytes *keys, wasmill_bytes *values, uint32_t n) {
+	for (uint32_t i = 0; i < n; i++) {
+		values[i] = (wasmill_bytes){NULL, 0};
+		if (!wasmill__is_key(c, state, keys[i])) {
+			wasmill__asked.size = 0;
+			return;
+		}
+		wasmill__request(&wasmill__asked, c->group, state, 0, keys[i], (wasmill_bytes){0});
+	}
+	if (n == 0) return;
+	const uint8_t *at = wasmill__ask(WASMILL__STATE_GET, &wasmill__answered);
+	for (uint32_t i = 0; i < n; i++) {
+		wasmill__answer a;
+		at = wasmill__read_answer(&a, at);
+		if (a.n > 0) values[i] = wasmill__copied(wasmill__element(&a.values, 0));
+	}
+}
+
+// wasmill__page is as much of a state as the host answers at once. It lies in scratch memory.
+typedef struct wasmill__page {
+	wasmill_context *context;
+	uint32_t state, at; // at: the next element
+	wasmill__answer answer;
+	uint8_t *data;
+	uint32_t capacity;
+} wasmill__page;
+
+#define WASMILL__PAGE_BYTES 1024u
+
+// wasmill__turn reads the page that begins at the cursor.
+static void wasmill__turn(wasmill__page *p, uint64_t cursor) {
+	wasmill__send_writes();
+	wasmill__request(&wasmill__asked, p->context->group, p->state, cursor, (wasmill_bytes){0}, (wasmill_bytes){0});
+	uint32_t needed;
+	while ((needed = wasmill_host_state(WASMILL__STATE_SCAN, wasmill__asked.data, wasmill__asked.size, p->data, p->capacity)) > p->capacity) {
+		p->capacity = 1u << wasmill__class_of(needed);
+		p->data = wasmill_scratch(p->capacity);
+	}
+	wasmill__asked.size = 0;
+	wasmill__read_answer(&p->answer, p->data + 8);
+	p->at = 0;
+}
+
+__attribute__((unused)) static wasmill_scan wasmill_scan_state(wasmill_context *c, uint32_t state) {
+	wasmill__page *p = wasmill_scratch(sizeof *p);
+	*p = (wasmill__page){.context = c, .state = state, .data = wasmill_scratch(WASMILL__PAGE_BYTES), .capacity = WASMILL__PAGE_BYTES};
+	bool list = state < c->function->n_states && c->function->processor.states[state].kind == WASMILL_LIST_STATE;
+	if (list || wasmill__is_state(c, state, WASMILL_MAP_STATE)) wasmill__turn(p, 0);
+	return (wasmill_scan){.page = p};
+}
+
+__attribute__((unused)) static bool wasmill_next(wasmill_scan *scan) {
+	wasmill__page *p = scan->page;
+	while (p->at == p->answer.n) {
+		if ((p->answer.flags & WASMILL__STATE_MORE) == 0) return false;
+		wasmill__turn(p, p->answer.cursor);
+	}
+	scan->key = p->answer.keys.offsets == NULL ? (wasmill_bytes){NULL, 0} : wasmill__element(&p->answer.keys, p->at);
+	scan->value = wasmill__element(&p->answer.values, p->at++);
+	return true;
+}
+
+__attribute__((unused)) static void wasmill_set_timer(wasmill_context *c, wasmill_clock clock, int64_t time) {
+	if (c->function->processor.timer == NULL) wasmill_fail("a timer of a function that has no callback for timers");
+	wasmill__action(WASMILL__ACTION_SET_TIMER, clock, (uint64_t)time, (wasmill_bytes){0});
+}
+
+__attribute__((unused)) static void wasmill_delete_timer(wasmill_context *c, wasmill_clock clock, int64_t time) {
+	(void)c;
+	wasmill__action(WASMILL__ACTION_DELETE_TIMER, clock, (uint64_t)time, (wasmill_bytes){0});
+}
+
+// wasmill__run_records runs a callback over a list of records. What did not come with the call is asked for.
+static void wasmill__run_records(wasmill__node *n, wasmill_context *c, uint32_t tag, const wasmill__list *list, void (*f)(wasmill_context *, const wasmill_record *)) {
+	static wasmill__buffer rest;
+	wasmill__answer a;
+	wasmill__list l = *list;
+	for (uint32_t done = 0; done < list->total && !wasmill__failed; done += l.n) {
+		if (done >= list->n) {
+			wasmill__request(&wasmill__asked, c->group, tag, done, (wasmill_bytes){0}, (wasmill_bytes){0});
+			wasmill__read_answer(&a, wasmill__ask(WASMILL__STATE_RECORDS, &rest));
+			l = a.values;
+			if (l.n == 0) wasmill_fail("a group of which elements are missing");
+		}
+		for (uint32_t i = 0; i < l.n && !wasmill__failed; i++) {
+			wasmill__rewind(&wasmill__scratch_arena);
+			wasmill_record r = {.key = c->key, .value = wasmill__element(&l, i), .timestamp = WASMILL_NO_TIMESTAMP};
+			if (l.timestamps != NULL) r.timestamp = (int64_t)wasmill__load64(l.timestamps + 8 * i);
+			n->out.in = &r;
+			f(c, &r);
+		}
+	}
+}
+
+static void wasmill__run_timer(wasmill__node *n, wasmill_context *c, const wasmill__group *g) {
+	wasmill_record r = {.key = c->key, .value.data = (const uint8_t *)"", .timestamp = WASMILL_NO_TIMESTAMP};
+	if (g->clock == WASMILL_EVENT_TIME) r.timestamp = g->timer;
+	n->out.in = &r;
+	c->function->processor.timer(c, g->clock, g->timer);
+}
+
+// wasmill__run_process runs the callbacks for a group, and replies with the timers and values that they changed.
+static void wasmill__run_process(wasmill__node *n, uint32_t verb, const wasmill__group *g) {
+	wasmill_context *c = &wasmill__context;
+	const wasmill__function *f = n->function;
+	c->out = &n->out, c->key = g->group.key, c->group = wasmill__record, c->function = f;
+	for (uint32_t i = 0; i < f->n_states; i++) wasmill__values[i].known = wasmill__values[i].changed = false;
+	const uint8_t *list = g->lists;
+	for (uint32_t left = g->n_lists; left > 0; left--, list += wasmill__load32(list)) {
+		uint32_t state = wasmill__load16(list + 6);
+		if (wasmill__load16(list + 4) != WASMILL__LIST_STATE || state >= f->n_states) continue;
+		wasmill__list l = wasmill__read_list(list);
+		wasmill__values[state].known = true;
+		wasmill__values[state].value = l.n > 0 ? wasmill__element(&l, 0) : (wasmill_bytes){NULL, 0};
+	}
+	wasmill__begin_entry(c->group);
+	if (verb == WASMILL__TIMER) {
+		wasmill__run_timer(n, c, g);
+	} else {
+		if (g->values.total > 0) wasmill__run_records(n, c, WASMILL__LIST_INPUT, &g->values, f->processor.process);
+		if (g->other.total > 0) wasmill__run_records(n, c, WASMILL__LIST_OTHER, &g->other, f->processor.process_other);
+	}
+	for (uint32_t i = 0; i < f->n_states; i++) {
+		const wasmill__value *s = &wasmill__values[i];
+		if (s->changed) wasmill__action(s->value.data == NULL ? WASMILL__ACTION_CLEAR : WASMILL__ACTION_PUT, i, s->value.size, s->value);
+	}
+	wasmill__end_entry();
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Migration of state
+
+// wasmill__strings is a column of any number of byte strings.
+typedef struct wasmill__strings {
+	wasmill__buffer offsets, bytes;
+} wasmill__strings;
+
+static void wasmill__add_string(wasmill__strings *s, wasmill_bytes b) {
+	wasmill__append(&s->bytes, b.data, b.size);
+	wasmill__append(&s->offsets, &s->bytes.size, 4);
+}
+
+// wasmill__migrate takes a batch of elements and replies with a batch of what they are in the version declared.
+WASMILL__SMALL uint32_t wasmill__migrate(uint32_t state, uint32_t from, const uint8_t *p, uint32_t size) {
+	static wasmill__strings keys, values;
+	static wasmill__buffer nulls;
+	const wasmill__function *f = wasmill__function_of(state >> 16);
+	wasmill__input in;
+	if (f == NULL || (state & 0xffff) >= f->n_states) return WASMILL__UNKNOWN_FUNCTION;
+	const wasmill_state *s = &f->processor.states[state & 0xffff];
+	if (!wasmill__read(&in, p, size)) return WASMILL__BAD_INPUT;
+	wasmill__failed = false;
+	wasmill__record = WASMILL__NONE;
+	if (s->migrate == NULL) wasmill_fail("a state of an older version, and no function that migrates it");
+	keys.bytes.size = keys.offsets.size = values.bytes.size = values.offsets.size = 0;
+	wasmill__append(&keys.offsets, &keys.bytes.size, 4);
+	wasmill__append(&values.offsets, &values.bytes.size, 4);
+	nulls.size = 0;
+	wasmill__zero(wasmill__room(&nulls, (in.n + 7) / 8), (in.n + 7) / 8);
+	nulls.size = (in.n + 7) / 8;
+	bool dropped = false;
+	for (uint32_t i = 0; i < in.n && !wasmill__failed; i++) {
+		wasmill__record = i;
+		wasmill__rewind(&wasmill__scratch_arena);
+		wasmill_pair e = {0};
+		if (in.key_offsets != NULL) e.key = wasmill__string_at(in.key_offsets, in.keys, in.key_nulls, i);
+		if (in.value_offsets != NULL) e.value = wasmill__string_at(in.value_offsets, in.values, in.value_nulls, i);
+		e = s->migrate(from, e);
+		if (e.value.data == NULL) nulls.data[i / 8] |= (uint8_t)(1u << (i % 8)), dropped = true;
+		wasmill__add_string(&keys, e.key);
+		wasmill__add_string(&values, e.value);
+	}
+	if (wasmill__failed) return WASMILL__FAILED;
+	bool keyed = s->kind == WASMILL_MAP_STATE;
+	uint8_t header[WASMILL__BATCH_HEADER] = {1};
+	wasmill__store32(header + 4, WASMILL__VALUES | (keyed ? WASMILL__KEYS : 0) | (dropped ? WASMILL__VALUE_NULLS : 0));
+	wasmill__store32(header + 8, in.n);
+	wasmill__store32(header + 16, keyed ? keys.bytes.size : 0);
+	wasmill__store32(header + 20, values.bytes.size);
+	wasmill__encoded.size = 0;
+	wasmill__section(header, sizeof header);
+	if (keyed) wasmill__section(keys.offsets.data, keys.offsets.size);
+	wasmill__section(values.offsets.data, values.offsets.size);
+	if (dropped) wasmill__section(nulls.data, nulls.size);
+	if (keyed) wasmill__section(keys.bytes.data, keys.bytes.size);
+	wasmill__section(values.bytes.data, values.bytes.size);
+	wasmill__store32(wasmill__encoded.data + 12, wasmill__encoded.size);
+	wasmill_host_reply(wasmill__encoded.data, wasmill__encoded.size);
+	return WASMILL__OK;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -1935,12 +2645,16 @@ WASMILL__EXPORT("wasmill_open") uint32_t wasmill_open(uint32_t handle, const uin
 	return wasmill__open(handle, p, size);
 }
 
-WASMILL__EXPORT("wasmill_process") uint32_t wasmill_process(uint32_t handle, const uint8_t *p, uint32_t size) {
+WASMILL__EXPORT("wasmill_process") uint32_t wasmill_process_call(uint32_t handle, const uint8_t *p, uint32_t size) {
 	return wasmill__process(handle, p, size);
 }
 
 WASMILL__EXPORT("wasmill_keyed") uint32_t wasmill_keyed_call(uint32_t handle, uint32_t verb, const uint8_t *p, uint32_t size) {
 	return wasmill__keyed_call(handle, verb, p, size);
+}
+
+WASMILL__EXPORT("wasmill_migrate") uint32_t wasmill_migrate(uint32_t state, uint32_t from, const uint8_t *p, uint32_t size) {
+	return wasmill__migrate(state, from, p, size);
 }
 
 WASMILL__EXPORT("wasmill_close") uint32_t wasmill_close(uint32_t handle) { return wasmill__close(handle); }

@@ -29,6 +29,10 @@ void wasmill_host_emit(uint32_t output, const void *data, uint32_t size) {
 void wasmill_host_reply(const void *data, uint32_t size) { take(replied.bytes, &replied.size, data, size); }
 void wasmill_host_fail(const void *data, uint32_t size) { take(failed.bytes, &failed.size, data, size); }
 void wasmill_host_watermark(int64_t ms) { (void)ms; }
+uint32_t wasmill_host_state(uint32_t op, const void *requests, uint32_t size, void *answers, uint32_t capacity) {
+	(void)op, (void)requests, (void)size, (void)answers, (void)capacity;
+	return 0;
+}
 void wasmill_host_log(uint32_t level, const void *text, uint32_t size) { (void)level, (void)text, (void)size; }
 void wasmill_host_metric(uint32_t kind, const void *name, uint32_t size, int64_t value) { (void)kind, (void)name, (void)size, (void)value; }
 
