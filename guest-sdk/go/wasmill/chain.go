@@ -43,7 +43,8 @@ type binding struct {
 	chain    *chain
 	scope    scope // of the records that it puts out
 	children []child
-	outputs  []*output
+	outputs  []*output            // of the main output
+	sides    map[uint32][]*output // of side outputs, by tag
 }
 
 // child is a function that takes the records of another: step is a func(T) for a T that both must agree on.
@@ -108,13 +109,20 @@ func (c *chain) bind(table []*function, specs []functionSpec, bindings []binding
 		c.assigners = append(c.assigners, b.scope.time)
 	}
 	for _, o := range s.outputs {
-		if o.tag != 0 {
+		if int(o.tag) > f.sideCount() {
 			return &fault{statusBadInput, "function " + strconv.Quote(f.name) + " has no side output " + strconv.Itoa(int(o.tag))}
 		}
 		out := &output{chain: c, number: o.number, columns: o.columns, key: b.scope.key, time: b.scope.time}
 		out.grow()
 		c.outputs = append(c.outputs, out)
-		b.outputs = append(b.outputs, out)
+		if o.tag == 0 {
+			b.outputs = append(b.outputs, out)
+			continue
+		}
+		if b.sides == nil {
+			b.sides = make(map[uint32][]*output)
+		}
+		b.sides[o.tag] = append(b.sides[o.tag], out)
 	}
 	return nil
 }

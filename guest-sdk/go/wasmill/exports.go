@@ -36,5 +36,10 @@ func exportKeyed(handle, verb uint32, p unsafe.Pointer, size uint32) uint32 {
 	return guest.keyed(handle, verb, unsafe.Slice((*byte)(p), size))
 }
 
+//go:wasmexport wasmill_migrate
+func exportMigrate(state, from uint32, p unsafe.Pointer, size uint32) uint32 {
+	return guest.migrate(state, from, unsafe.Slice((*byte)(p), size))
+}
+
 //go:wasmexport wasmill_close
 func exportClose(handle uint32) uint32 { return guest.close(handle) }

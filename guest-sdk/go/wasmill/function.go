@@ -10,7 +10,9 @@ type function struct {
 
 	step  func(b *binding) (any, error)         // a func(T) that runs it for one record
 	loop  func(c *chain, step any) func()       // runs a step for each record of the chain's input
-	keyed func(b *binding) (groupRunner, error) // of a reduce or aggregate, instead of step and loop
+	keyed func(b *binding) (groupRunner, error) // of a keyed function, instead of step and loop
+
+	processing *processing // of a process function
 }
 
 func mapFunction[T, R any](name string, f func(T) R, in codec[T], out codec[R]) *function {

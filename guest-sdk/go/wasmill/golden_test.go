@@ -91,6 +91,9 @@ func TestGoldenGroups(t *testing.T) {
 		}
 	}()
 	r.next()
+	for _, l := range []*list{&r.records, &r.right, &r.accums} {
+		l.whole()
+	}
 }
 
 func TestGoldenFailure(t *testing.T) {

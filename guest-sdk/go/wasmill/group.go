@@ -8,6 +8,8 @@ import (
 
 // Verbs of a keyed call that this SDK runs.
 const (
+	verbProcess    = 1
+	verbTimer      = 2
 	verbCreate     = 3
 	verbAccumulate = 4
 	verbMerge      = 5
@@ -17,7 +19,9 @@ const (
 // Tags of the lists of a group.
 const (
 	listInput        = 0
+	listInput1       = 1
 	listAccumulators = 2
+	listState        = 4
 )
 
 const (
@@ -25,10 +29,17 @@ const (
 	groupHeaderBytes  = 40
 	listHeaderBytes   = 24
 	groupHasWindow    = 1 << 0
-	listHasTimestamps = 1 << 0
-	replyEntryBytes   = 16
-	replyHeaderBytes  = replyEntryBytes + 16 // of an entry and its only action
-	actionPut         = 1
+	groupHasTimer     = 1 << 1
+	replyActionBytes  = 16
+	// of a group with a due timer: it is one of the processing-time clock
+	groupTimerProcessing = 1 << 2
+	listHasTimestamps    = 1 << 0
+	replyEntryBytes      = 16
+	replyHeaderBytes     = replyEntryBytes + 16 // of an entry and its only action
+	actionPut            = 1
+	actionClear          = 2
+	actionSetTimer       = 3
+	actionDeleteTimer    = 4
 )
 
 // groupHeader is how the host begins a group, and listHeader each of its lists. They are read in place: the host and
@@ -62,11 +73,13 @@ type group struct {
 	index   uint32
 	header  *groupHeader
 	records list
+	right   list // records of input 1
 	accums  list
+	states  []list // by state: its value, if it came with the call
 }
 
-// list is where the elements of a group's list lie.
-type list struct{ n, offs, values uint32 }
+// list is where the elements of a group's list lie: n of total came with the call.
+type list struct{ n, total, offs, values, times uint32 }
 
 func (r *groupReader) begin(p []byte) {
 	le := binary.LittleEndian
@@ -89,7 +102,7 @@ func (r *groupReader) next() bool {
 	r.index++
 	r.after = at + h.size
 	r.header = h
-	r.records.n, r.accums.n = 0, 0
+	r.records, r.right, r.accums, r.states = list{}, list{}, list{}, r.states[:0]
 	at += groupHeaderBytes + (h.keyLen+7)&^7
 	for range h.lists {
 		at += r.list(at)
@@ -100,21 +113,50 @@ func (r *groupReader) next() bool {
 // list reads the list at at and returns its size.
 func (r *groupReader) list(at uint32) uint32 {
 	h := (*listHeader)(unsafe.Add(r.base, at))
-	if h.total != h.included {
-		panic("group has " + strconv.Itoa(int(h.total)) + " elements of which " + strconv.Itoa(int(h.included)) + " came with the call (expected all)")
-	}
+	l := list{n: h.included, total: h.total}
 	at += listHeaderBytes
 	if h.flags&listHasTimestamps != 0 {
+		l.times = at
 		at += 8 * h.included
 	}
-	l := list{n: h.included, offs: at, values: at + (4*(h.included+1)+7)&^7}
+	l.offs, l.values = at, at+(4*(h.included+1)+7)&^7
 	switch h.tag {
 	case listInput:
 		r.records = l
+	case listInput1:
+		r.right = l
 	case listAccumulators:
 		r.accums = l
+	case listState:
+		for len(r.states) <= int(h.index) {
+			r.states = append(r.states, list{})
+		}
+		r.states[h.index] = l
 	}
 	return h.size
+}
+
+// state is the list of a value state, an empty one when it did not come with the group.
+func (r *groupReader) state(index int) list {
+	if index < len(r.states) {
+		return r.states[index]
+	}
+	return list{}
+}
+
+// whole panics when a part of the list did not come with the call: that happens to process functions only.
+func (l *list) whole() {
+	if l.total != l.n {
+		panic("group has " + strconv.Itoa(int(l.total)) + " elements of which " + strconv.Itoa(int(l.n)) + " came with the call (expected all)")
+	}
+}
+
+// timestamp returns that of element i of the list l.
+func (r *groupReader) timestamp(l *list, i uint32) int64 {
+	if l.times == 0 {
+		return noTimestamp
+	}
+	return *(*int64)(unsafe.Add(r.base, l.times+8*i))
 }
 
 func (r *groupReader) key() []byte {
@@ -153,8 +195,44 @@ func (w *replyWriter) end(entry int) {
 	binary.LittleEndian.PutUint32(h[24:], uint32(value))
 }
 
+// open begins the entry of a group with some actions, and close ends it.
+func (w *replyWriter) open(group, actions uint32) (entry int) {
+	entry = len(w.out)
+	w.out = append(w.out, zeros[:replyEntryBytes]...)
+	h := w.out[entry:]
+	binary.LittleEndian.PutUint32(h[4:], group)
+	binary.LittleEndian.PutUint32(h[8:], actions)
+	return entry
+}
+
+func (w *replyWriter) close(entry int) {
+	binary.LittleEndian.PutUint32(w.out[entry:], uint32(len(w.out)-entry))
+}
+
+// action appends a put or clear.
+func (w *replyWriter) action(op, index uint16, value []byte) {
+	le := binary.LittleEndian
+	at := len(w.out)
+	w.out = append(w.out, zeros[:replyActionBytes]...)
+	w.out = appendPad(append(w.out, value...), len(value))
+	h := w.out[at:]
+	le.PutUint32(h, uint32(len(h)))
+	le.PutUint16(h[4:], op)
+	le.PutUint16(h[6:], index)
+	le.PutUint32(h[8:], uint32(len(value)))
+}
+
+// appendTimer appends an action that sets or deletes a timer.
+func appendTimer(dst []byte, op, clock uint16, milliseconds int64) []byte {
+	le := binary.LittleEndian
+	dst = le.AppendUint32(dst, replyActionBytes)
+	dst = le.AppendUint16(dst, op)
+	dst = le.AppendUint16(dst, clock)
+	return le.AppendUint64(dst, uint64(milliseconds))
+}
+
 // groupRunner runs a keyed function over the groups p.
-type groupRunner func(verb uint32, p []byte) error
+type groupRunner func(verb uint32, h callHeader, p []byte) error
 
 // folding is how values become an accumulator.
 type folding[V, A any] struct {
@@ -219,7 +297,7 @@ type keyedRun[V, A any] struct {
 	reply       replyWriter
 }
 
-func (k *keyedRun[V, A]) run(verb uint32, p []byte) error {
+func (k *keyedRun[V, A]) run(verb uint32, _ callHeader, p []byte) error {
 	each := k.verbs[verb]
 	if each == nil {
 		return &fault{statusUnknownVerb, "verb " + strconv.Itoa(int(verb)) + " is not one of a reduce or aggregate"}
@@ -227,6 +305,8 @@ func (k *keyedRun[V, A]) run(verb uint32, p []byte) error {
 	k.reply.out = k.reply.out[:0]
 	for k.groups.begin(p); k.groups.next(); {
 		k.chain.record = k.groups.index
+		k.groups.records.whole()
+		k.groups.accums.whole()
 		if acc, put := each(); put {
 			entry := k.reply.begin(k.groups.index)
 			k.reply.out = k.accumulator.append(k.reply.out, acc)

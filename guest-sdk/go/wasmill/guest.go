@@ -141,12 +141,23 @@ func (g *instance) keyed(handle, verb uint32, p []byte) (status uint32) {
 		if h.keyed == nil {
 			continue
 		}
-		if err := h.keyed(verb, p[binary.LittleEndian.Uint32(p):]); err != nil {
+		if len(p) < callHeaderBytes {
+			return statusBadInput
+		}
+		if err := h.keyed(verb, parseCallHeader(p), p[binary.LittleEndian.Uint32(p):]); err != nil {
 			return g.refuse(err)
 		}
 		return statusOK
 	}
 	return statusUnknownFunction
+}
+
+// callHeader is what a keyed function may ask of its call.
+type callHeader struct{ watermark, processing int64 }
+
+func parseCallHeader(p []byte) callHeader {
+	le := binary.LittleEndian
+	return callHeader{int64(le.Uint64(p[8:])), int64(le.Uint64(p[16:]))}
 }
 
 // close forgets a handle.

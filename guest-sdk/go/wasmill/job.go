@@ -22,6 +22,7 @@ type Env struct {
 	functions []*function
 	operators []*operator
 	problems  []string
+	sides     []func() // look at the side outputs when the definition is complete
 }
 
 type param struct {
@@ -85,6 +86,9 @@ func (e *Env) declare(p param) {
 
 // finish names what has no name yet and checks what only the whole graph can tell.
 func (e *Env) finish() {
+	for _, check := range e.sides {
+		check()
+	}
 	taken := make(map[string]bool)
 	for _, o := range e.operators {
 		if o.named && taken[o.name] {
@@ -104,7 +108,7 @@ func (e *Env) finish() {
 				"so that its state is found again when the job changes")
 		}
 		if o.kind == kindKey && o.parallelism == 0 {
-			o.parallelism = o.inputs[0].parallelism // a key function runs where its records come from
+			o.parallelism = o.inputs[0].from.parallelism // a key function runs where its records come from
 		}
 	}
 	functions := make(map[string]bool)

@@ -26,7 +26,7 @@ func KeyValueBy[T, K, V any](in *Stream[T], name string, f func(T) (K, V)) *Keye
 }
 
 func keyed[T, K, V any](in *Stream[T], f *function, key codec[K], value codec[V]) *KeyedStream[K, V] {
-	o := in.env.call(f, &operator{inputs: []*operator{in.op}, key: key.name})
+	o := in.env.call(f, &operator{inputs: in.edges(), key: key.name})
 	return &KeyedStream[K, V]{env: in.env, op: o, key: key, value: value}
 }
 
@@ -46,6 +46,23 @@ func (s *KeyedStream[K, V]) Window(w TumblingWindow) *WindowedStream[K, V] {
 type WindowedStream[K, V any] struct {
 	keyed  *KeyedStream[K, V]
 	window TumblingWindow
+	late   *Side[V]
+}
+
+// Late makes the records that come after their window has fired go to a side output; without it they are counted and
+// dropped.
+func (s *WindowedStream[K, V]) Late(to *Side[V]) *WindowedStream[K, V] {
+	w := *s
+	w.late = to
+	return &w
+}
+
+// lateOf lets the operator of a window have its side output.
+func lateOf[K, V, R any](w *WindowedStream[K, V], out *Stream[R]) *Stream[R] {
+	if w.late != nil {
+		w.late.declare(out.op, 1)
+	}
+	return out
 }
 
 // Count counts the records of each key. Over bounded input the result comes once, at the end.
@@ -55,7 +72,7 @@ func (s *KeyedStream[K, V]) Count() *Stream[KeyValue[K, int64]] {
 
 // Count counts the records of each key and window.
 func (s *WindowedStream[K, V]) Count() *Stream[Windowed[K, int64]] {
-	return counted(s.keyed, kindCount, &s.window, windowedCodec(s.keyed.key, i64))
+	return lateOf(s, counted(s.keyed, kindCount, &s.window, windowedCodec(s.keyed.key, i64)))
 }
 
 // Sum adds up the values of each key: int64 or float64.
@@ -65,7 +82,7 @@ func (s *KeyedStream[K, V]) Sum() *Stream[KeyValue[K, V]] {
 
 // Sum adds up the values of each key and window: int64 or float64.
 func (s *WindowedStream[K, V]) Sum() *Stream[Windowed[K, V]] {
-	return counted(s.keyed, kindSum, &s.window, windowedCodec(s.keyed.key, s.keyed.value))
+	return lateOf(s, counted(s.keyed, kindSum, &s.window, windowedCodec(s.keyed.key, s.keyed.value)))
 }
 
 // counted adds an operator that the host runs by itself over the keyed stream in.
@@ -73,7 +90,7 @@ func counted[K, V, R any](in *KeyedStream[K, V], kind string, w *TumblingWindow,
 	if name := in.value.name; kind == kindSum && name != i64.name && name != f64.name {
 		in.env.Fail("sum behind " + strconv.Quote(in.op.name) + ": values of codec " + name + " (expected i64 or f64)")
 	}
-	o := in.env.add(&operator{kind: kind, name: kind, inputs: []*operator{in.op}, window: w, output: out.name})
+	o := in.env.add(&operator{kind: kind, name: kind, inputs: []edge{{from: in.op}}, window: w, output: out.name})
 	return &Stream[R]{env: in.env, op: o, codec: out}
 }
 
@@ -85,7 +102,7 @@ func (s *KeyedStream[K, V]) Reduce(name string, f func(a, b V) V) *Stream[KeyVal
 // Reduce combines the values of each key and window, two at a time. f must be associative.
 func (s *WindowedStream[K, V]) Reduce(name string, f func(a, b V) V) *Stream[Windowed[K, V]] {
 	k := s.keyed
-	return grouped(k, &s.window, reduction(f), asWindowed[K, V], keyedSpec[V]{name, kindReduce, k.value}, windowedCodec(k.key, k.value))
+	return lateOf(s, grouped(k, &s.window, reduction(f), asWindowed[K, V], keyedSpec[V]{name, kindReduce, k.value}, windowedCodec(k.key, k.value)))
 }
 
 // ReduceTo is Reduce with a result function, which makes the record to emit of a key and its combined value.
@@ -98,7 +115,7 @@ func ReduceTo[K, V, R any](in *KeyedStream[K, V], name string, f func(a, b V) V,
 // ReduceWindowTo is a windowed Reduce with a result function.
 func ReduceWindowTo[K, V, R any](in *WindowedStream[K, V], name string, f func(a, b V) V, result func(w Window, key K, value V) R) *Stream[R] {
 	k := in.keyed
-	return grouped(k, &in.window, reduction(f), result, keyedSpec[V]{name, kindReduce, k.value}, codecOf[R](k.env, name))
+	return lateOf(in, grouped(k, &in.window, reduction(f), result, keyedSpec[V]{name, kindReduce, k.value}, codecOf[R](k.env, name)))
 }
 
 // Aggregator folds the values V of a key into an accumulator A and makes a result R of it.
@@ -121,7 +138,7 @@ func AggregateWindow[K, V, A, R any](in *WindowedStream[K, V], name string, a Ag
 	k := in.keyed
 	spec := keyedSpec[A]{name, kindAggregate, codecOf[A](k.env, name)}
 	finish := func(w Window, key K, acc A) Windowed[K, R] { return Windowed[K, R]{w, key, a.Result(acc)} }
-	return grouped(k, &in.window, a.folding(), finish, spec, windowedCodec(k.key, codecOf[R](k.env, name)))
+	return lateOf(in, grouped(k, &in.window, a.folding(), finish, spec, windowedCodec(k.key, codecOf[R](k.env, name))))
 }
 
 // keyedSpec is what a keyed function is called and what its accumulator is.
@@ -133,6 +150,6 @@ type keyedSpec[A any] struct {
 // grouped adds an operator that runs a keyed function over in.
 func grouped[K, V, A, R any](in *KeyedStream[K, V], w *TumblingWindow, fold folding[V, A], finish func(Window, K, A) R, spec keyedSpec[A], out codec[R]) *Stream[R] {
 	f := keyedFunction(spec, fold, finish, in.key, in.value, out)
-	o := in.env.call(f, &operator{inputs: []*operator{in.op}, window: w})
+	o := in.env.call(f, &operator{inputs: []edge{{from: in.op}}, window: w})
 	return &Stream[R]{env: in.env, op: o, codec: out}
 }

@@ -10,6 +10,9 @@ const (
 	abiVersion   = 1
 	featureBatch = 1
 	featureKeyed = 2
+	featureState = 3
+	featureTimer = 4
+	featureTwo   = 5
 	featureRow   = 8
 )
 
@@ -52,6 +55,18 @@ func (e *Env) features() []int64 {
 	if slices.ContainsFunc(e.functions, func(f *function) bool { return f.keyed != nil }) {
 		list = append(list, featureKeyed)
 	}
+	any := func(is func(p *processing) bool) bool {
+		return slices.ContainsFunc(e.functions, func(f *function) bool { return f.processing != nil && is(f.processing) })
+	}
+	if any(func(p *processing) bool { return len(p.states) > 0 }) {
+		list = append(list, featureState)
+	}
+	if any(func(p *processing) bool { return p.timers }) {
+		list = append(list, featureTimer)
+	}
+	if any(func(p *processing) bool { return len(p.inputs) > 1 }) {
+		list = append(list, featureTwo)
+	}
 	rows := slices.ContainsFunc(e.operators, func(o *operator) bool {
 		return strings.HasPrefix(o.output, "row(") || strings.HasPrefix(o.key, "row(")
 	})
@@ -72,11 +87,51 @@ func (f *function) write(w *jsonWriter) {
 	w.number("id", int64(f.id))
 	w.text("name", f.name)
 	w.text("kind", f.kind)
-	w.array("inputs", func() { w.element(f.input) })
+	w.array("inputs", func() {
+		if f.processing == nil {
+			w.element(f.input)
+			return
+		}
+		for _, in := range f.processing.inputs {
+			w.element(in)
+		}
+	})
 	w.textOr("key", f.key)
 	w.textOr("accumulator", f.accumulator)
 	w.text("output", f.output)
+	if p := f.processing; p != nil && len(p.sides) > 0 {
+		w.array("sides", func() {
+			for _, s := range p.sides {
+				w.element(s.codecName())
+			}
+		})
+	}
 	w.flagOr("result", f.kind == kindReduce)
+	if p := f.processing; p != nil && len(p.states) > 0 {
+		w.array("states", func() {
+			for _, s := range p.states {
+				w.object("", func() { s.spec().write(w) })
+			}
+		})
+	}
+}
+
+func (s *stateSpec) write(w *jsonWriter) {
+	w.text("name", s.name)
+	w.text("scope", "keyed")
+	w.text("kind", s.kind)
+	w.text("codec", s.codec)
+	w.textOr("key", s.key)
+	w.numberOr("ttlMs", s.ttl.Milliseconds())
+	w.numberOr("version", int64(s.version))
+}
+
+// sideCount is how many side outputs the function has.
+func (f *function) sideCount() int {
+	if f.processing == nil {
+		return 0
+	}
+	return len(f.processing.sides)
 }
 
 func (o *operator) write(w *jsonWriter) {
@@ -89,7 +144,10 @@ func (o *operator) write(w *jsonWriter) {
 	if len(o.inputs) > 0 {
 		w.array("inputs", func() {
 			for _, in := range o.inputs {
-				w.object("", func() { w.text("from", in.name) })
+				w.object("", func() {
+					w.text("from", in.from.name)
+					w.numberOr("side", int64(in.side))
+				})
 			}
 		})
 	}
@@ -108,6 +166,7 @@ func (o *operator) write(w *jsonWriter) {
 	w.numberOr("parallelism", int64(o.parallelism))
 	w.textOr("key", o.key)
 	w.textOr("output", o.output)
+	w.textOr("onTrap", o.onTrap)
 }
 
 func (c *connector) write(w *jsonWriter) {

@@ -15,6 +15,7 @@ const (
 	kindSum       = "sum"
 	kindReduce    = "reduce"
 	kindAggregate = "aggregate"
+	kindProcess   = "process"
 	kindSink      = "sink"
 )
 
@@ -26,19 +27,34 @@ type operator struct {
 	uid         string
 	kind        string
 	function    *function
-	inputs      []*operator
+	inputs      []edge
 	connector   *connector
 	window      *TumblingWindow
 	watermarks  *watermarks
 	parallelism int
 	key, output string // codecs
+	onTrap      string
+}
+
+// edge is an output of an operator as the input of another.
+type edge struct {
+	from *operator
+	side int // 0: the main output
+}
+
+func edgesOf(operators []*operator) []edge {
+	var edges []edge
+	for _, o := range operators {
+		edges = append(edges, edge{from: o})
+	}
+	return edges
 }
 
 type watermarks struct{ outOfOrderMs int64 }
 
 func (o *operator) stateful() bool {
 	switch o.kind {
-	case kindCount, kindSum, kindReduce, kindAggregate:
+	case kindCount, kindSum, kindReduce, kindAggregate, kindProcess:
 		return true
 	}
 	return false

@@ -6,8 +6,11 @@ import "time"
 type Stream[T any] struct {
 	env   *Env
 	op    *operator
+	side  int // which output of op, 0: the main one
 	codec codec[T]
 }
+
+func (s *Stream[T]) edges() []edge { return []edge{{s.op, s.side}} }
 
 // Name gives the operator another name, unique in the job.
 func (s *Stream[T]) Name(name string) *Stream[T] {
@@ -40,20 +43,20 @@ func Source[T any](job *Env, from SourceConnector[T]) *Stream[T] {
 // Map turns each record into another.
 func Map[T, R any](in *Stream[T], name string, f func(T) R) *Stream[R] {
 	out := codecOf[R](in.env, name)
-	o := in.env.call(mapFunction(name, f, in.codec, out), &operator{inputs: []*operator{in.op}})
+	o := in.env.call(mapFunction(name, f, in.codec, out), &operator{inputs: in.edges()})
 	return &Stream[R]{env: in.env, op: o, codec: out}
 }
 
 // Filter keeps the records for which f says so.
 func Filter[T any](in *Stream[T], name string, f func(T) bool) *Stream[T] {
-	o := in.env.call(filterFunction(name, f, in.codec), &operator{inputs: []*operator{in.op}})
+	o := in.env.call(filterFunction(name, f, in.codec), &operator{inputs: in.edges()})
 	return &Stream[T]{env: in.env, op: o, codec: in.codec}
 }
 
 // FlatMap turns each record into any number of others, each passed to emit. emit is valid during the call.
 func FlatMap[T, R any](in *Stream[T], name string, f func(record T, emit func(R))) *Stream[R] {
 	out := codecOf[R](in.env, name)
-	o := in.env.call(flatMapFunction(name, f, in.codec, out), &operator{inputs: []*operator{in.op}})
+	o := in.env.call(flatMapFunction(name, f, in.codec, out), &operator{inputs: in.edges()})
 	return &Stream[R]{env: in.env, op: o, codec: out}
 }
 
@@ -61,7 +64,7 @@ func FlatMap[T, R any](in *Stream[T], name string, f func(record T, emit func(R)
 // outOfOrder behind the newest before they count as late.
 func AssignTimestamps[T any](in *Stream[T], name string, f func(T) int64, outOfOrder time.Duration) *Stream[T] {
 	o := in.env.call(timestampFunction(name, f, in.codec), &operator{
-		inputs:     []*operator{in.op},
+		inputs:     in.edges(),
 		watermarks: &watermarks{outOfOrderMs: outOfOrder.Milliseconds()},
 	})
 	return &Stream[T]{env: in.env, op: o, codec: in.codec}
@@ -69,9 +72,9 @@ func AssignTimestamps[T any](in *Stream[T], name string, f func(T) int64, outOfO
 
 // Union merges streams of one type, in no order between them.
 func Union[T any](first *Stream[T], rest ...*Stream[T]) *Stream[T] {
-	o := &operator{kind: kindUnion, name: kindUnion, inputs: []*operator{first.op}, output: first.codec.name}
+	o := &operator{kind: kindUnion, name: kindUnion, inputs: first.edges(), output: first.codec.name}
 	for _, s := range rest {
-		o.inputs = append(o.inputs, s.op)
+		o.inputs = append(o.inputs, s.edges()...)
 	}
 	return &Stream[T]{env: first.env, op: first.env.add(o), codec: first.codec}
 }
@@ -79,7 +82,7 @@ func Union[T any](first *Stream[T], rest ...*Stream[T]) *Stream[T] {
 // SinkTo writes the records to a sink.
 func (s *Stream[T]) SinkTo(to SinkConnector) *SinkOperator {
 	c := to.sink()
-	o := s.env.add(&operator{kind: kindSink, name: c.name, connector: c, inputs: []*operator{s.op}})
+	o := s.env.add(&operator{kind: kindSink, name: c.name, connector: c, inputs: s.edges()})
 	return &SinkOperator{env: s.env, op: o}
 }
 

@@ -1,0 +1,251 @@
+package wasmill
+
+import (
+	"strconv"
+	"time"
+)
+
+// ProcessFunction is the user's code of a process operator: anything, with state and timers of the key at hand. All calls
+// for one key come in the order of its records, and timers in the order of their times. What a call does (emits, state,
+// timers) takes effect together, or not at all.
+type ProcessFunction[K, V, R any] struct {
+	States  []State      // those that the functions use
+	Sides   []SideOutput // those that they emit to
+	Process func(c *Context[K, R], value V)
+	Timer   func(c *Context[K, R], t Timer) // nil: the function sets no timers
+}
+
+// CoProcessFunction is a ProcessFunction over two streams with the same key.
+type CoProcessFunction[K, A, B, R any] struct {
+	States   []State
+	Sides    []SideOutput
+	Process1 func(c *Context[K, R], value A)
+	Process2 func(c *Context[K, R], value B)
+	Timer    func(c *Context[K, R], t Timer)
+}
+
+// Timer is one that is due.
+type Timer struct {
+	Time       int64 // milliseconds since the Unix epoch
+	Processing bool  // it was set by SetProcessingTimer
+}
+
+// Process runs f over the records of each key. The operator keeps state: it needs a UID.
+func Process[K, V, R any](in *KeyedStream[K, V], name string, f ProcessFunction[K, V, R]) *Stream[R] {
+	p := &processing{name: name, key: in.key.name, inputs: []string{in.value.name}, states: f.States, sides: f.Sides, timers: f.Timer != nil}
+	return process(in.env, p, in.key, f.Timer, []*operator{in.op}, codecOf[R](in.env, name), eachOf(in.value, f.Process))
+}
+
+// CoProcess runs f over the records of each key of two streams, in no order between them.
+func CoProcess[K, A, B, R any](first *KeyedStream[K, A], second *KeyedStream[K, B], name string, f CoProcessFunction[K, A, B, R]) *Stream[R] {
+	if first.key.name != second.key.name {
+		first.env.Fail("process " + strconv.Quote(name) + ": keys of codec " + first.key.name + " and " + second.key.name + " (expected the same)")
+	}
+	p := &processing{name: name, key: first.key.name, inputs: []string{first.value.name, second.value.name}, states: f.States, sides: f.Sides, timers: f.Timer != nil}
+	return process(first.env, p, first.key, f.Timer, []*operator{first.op, second.op}, codecOf[R](first.env, name),
+		eachOf(first.value, f.Process1), eachOf(second.value, f.Process2))
+}
+
+// eachOf is a function over the values of one input as one over their bytes.
+func eachOf[K, V, R any](in codec[V], f func(*Context[K, R], V)) func(*Context[K, R], []byte) {
+	return func(c *Context[K, R], p []byte) { f(c, in.decode(p)) }
+}
+
+// processing is what the manifest says of a process function.
+type processing struct {
+	name, key string
+	inputs    []string
+	states    []State
+	sides     []SideOutput
+	timers    bool
+}
+
+// process adds a process operator.
+func process[K, R any](e *Env, p *processing, key codec[K], timer func(*Context[K, R], Timer), from []*operator, out codec[R], each ...func(*Context[K, R], []byte)) *Stream[R] {
+	f := &function{name: p.name, kind: kindProcess, input: p.inputs[0], key: p.key, output: out.name, processing: p}
+	f.keyed = func(b *binding) (groupRunner, error) {
+		next, err := next(b, out)
+		if err != nil {
+			return nil, err
+		}
+		r := &processRun{chain: b.chain, scope: b.scope, states: p.states, sides: p.sides}
+		for k, s := range p.sides {
+			r.outlets = append(r.outlets, s.connect(b.sides[uint32(k+1)]))
+		}
+		c := &Context[K, R]{run: r, codec: key, next: next}
+		r.record = func(input int, p []byte) { each[input](c, p) }
+		r.timer = func(t Timer) { timer(c, t) }
+		return r.call, nil
+	}
+	o := e.call(f, &operator{inputs: edgesOf(from)})
+	for k, s := range p.sides {
+		s.declare(o, k+1)
+	}
+	return &Stream[R]{env: e, op: o, codec: out}
+}
+
+// Context is what a process function has at hand: the key, the times, and where its records go. It is valid during the
+// call.
+type Context[K, R any] struct {
+	run   *processRun
+	codec codec[K]
+	next  func(R)
+}
+
+// Key is the key at hand.
+func (c *Context[K, R]) Key() K { return c.codec.decode(c.run.groups.key()) }
+
+// Timestamp is the event time of the record, or the time of the timer; NoTimestamp when the record has none. What is
+// emitted has the same, unless EmitAt says another.
+func (c *Context[K, R]) Timestamp() int64 { return c.run.scope.time.now }
+
+// Watermark is the event time that has been reached: no record before it is expected any more.
+func (c *Context[K, R]) Watermark() int64 { return c.run.header.watermark }
+
+// Now is the processing time of the call.
+func (c *Context[K, R]) Now() time.Time { return time.UnixMilli(c.run.header.processing) }
+
+// Emit puts out a record.
+func (c *Context[K, R]) Emit(v R) { c.next(v) }
+
+// EmitAt puts out a record with an event time of its own.
+func (c *Context[K, R]) EmitAt(milliseconds int64, v R) {
+	at := c.run.scope.time.now
+	c.run.scope.time.now = milliseconds
+	c.next(v)
+	c.run.scope.time.now = at
+}
+
+// SetTimer has Timer called for the key when the watermark reaches the time. The same time again is one timer.
+func (c *Context[K, R]) SetTimer(milliseconds int64) {
+	c.run.setTimer(actionSetTimer, eventClock, milliseconds)
+}
+
+// DeleteTimer takes back a SetTimer; nothing happens if there was none.
+func (c *Context[K, R]) DeleteTimer(milliseconds int64) {
+	c.run.setTimer(actionDeleteTimer, eventClock, milliseconds)
+}
+
+// SetProcessingTimer has Timer called for the key at a time of the clock.
+func (c *Context[K, R]) SetProcessingTimer(milliseconds int64) {
+	c.run.setTimer(actionSetTimer, processingClock, milliseconds)
+}
+
+// DeleteProcessingTimer takes back a SetProcessingTimer.
+func (c *Context[K, R]) DeleteProcessingTimer(milliseconds int64) {
+	c.run.setTimer(actionDeleteTimer, processingClock, milliseconds)
+}
+
+// NoTimestamp is the timestamp of a record that has none.
+const NoTimestamp int64 = noTimestamp
+
+// Clocks of a timer.
+const (
+	eventClock      = 0
+	processingClock = 1
+)
+
+// processRun is a process function in an open handle.
+type processRun struct {
+	chain   *chain
+	scope   scope
+	states  []State
+	sides   []SideOutput
+	outlets []any // by side: what SideOutput.use takes
+	record  func(input int, value []byte)
+	timer   func(Timer)
+
+	header  callHeader
+	groups  groupReader
+	cells   []valueCell // of the group, by state
+	actions []byte      // of the group's timers
+	count   uint32      // of actions
+	reply   replyWriter
+	asker   asker
+}
+
+func (r *processRun) call(verb uint32, h callHeader, p []byte) error {
+	if verb != verbProcess && verb != verbTimer {
+		return &fault{statusUnknownVerb, "verb " + strconv.Itoa(int(verb)) + " is not one of a process function"}
+	}
+	r.header, r.reply.out = h, r.reply.out[:0]
+	r.asker.begin()
+	if len(r.cells) < len(r.states) {
+		r.cells = make([]valueCell, len(r.states))
+	}
+	for i, s := range r.states {
+		s.use(r, i)
+	}
+	for i, s := range r.sides {
+		s.use(r.outlets[i])
+	}
+	for r.groups.begin(p); r.groups.next(); {
+		r.chain.record = r.groups.index
+		r.enter()
+		if verb == verbTimer {
+			flags := r.groups.header.flags
+			r.scope.time.now = r.groups.header.timer
+			r.timer(Timer{Time: r.groups.header.timer, Processing: flags&groupTimerProcessing != 0})
+		} else {
+			r.each(0, listInput, &r.groups.records)
+			r.each(1, listInput1, &r.groups.right)
+		}
+		r.leave()
+	}
+	r.asker.flush()
+	if len(r.reply.out) > 0 {
+		hostReply(r.reply.out)
+	}
+	r.chain.end()
+	return nil
+}
+
+// enter makes ready for a group.
+func (r *processRun) enter() {
+	r.scope.key.bytes, r.scope.time.now = r.groups.key(), noTimestamp
+	r.actions, r.count = r.actions[:0], 0
+	for i := range r.cells {
+		r.cells[i].known, r.cells[i].action = false, 0
+	}
+}
+
+// each runs the records of one input, also those that did not fit the call.
+func (r *processRun) each(input int, tag uint16, l *list) {
+	g := &r.groups
+	for i := range l.n {
+		r.scope.time.now = g.timestamp(l, i)
+		r.record(input, g.value(l, i))
+	}
+	if l.total > l.n {
+		r.asker.each(request{op: stateRecords, group: g.index, state: tag, cursor: uint64(l.n)}, func(at int64, _, value []byte) bool {
+			r.scope.time.now = at
+			r.record(input, value)
+			return true
+		})
+	}
+}
+
+// leave writes what the group has become.
+func (r *processRun) leave() {
+	for i := range r.cells {
+		if r.cells[i].action != 0 {
+			r.count++
+		}
+	}
+	if r.count == 0 {
+		return
+	}
+	entry := r.reply.open(r.groups.index, r.count)
+	for i := range r.cells {
+		if c := &r.cells[i]; c.action != 0 {
+			r.reply.action(c.action, uint16(i), c.bytes)
+		}
+	}
+	r.reply.out = append(r.reply.out, r.actions...)
+	r.reply.close(entry)
+}
+
+func (r *processRun) setTimer(op, clock uint16, milliseconds int64) {
+	r.actions = appendTimer(r.actions, op, clock, milliseconds)
+	r.count++
+}

@@ -1,0 +1,256 @@
+package wasmill
+
+import (
+	"iter"
+	"strconv"
+	"time"
+)
+
+// State is a state of a key: a *ValueState, *ListState or *MapState. It is listed among the States of a process function,
+// and used only there: it then is that of the key at hand.
+type State interface {
+	spec() *stateSpec
+	use(r *processRun, index int)
+}
+
+// stateSpec is what the manifest says of a state.
+type stateSpec struct {
+	name, kind, codec, key string
+	ttl                    time.Duration
+	version                int
+	migrate                func(from int, key, value []byte) (newKey, newValue []byte, keep bool)
+}
+
+// bound is a state in the call that runs.
+type bound struct {
+	stateSpec
+	run   *processRun
+	index int
+}
+
+func (b *bound) spec() *stateSpec { return &b.stateSpec }
+
+func (b *bound) use(r *processRun, index int) { b.run, b.index = r, index }
+
+// group is the group at hand, as requests name it.
+func (b *bound) request(op uint32) request {
+	if b.run == nil {
+		panic("state " + strconv.Quote(b.name) + " is not among the States of the function that uses it")
+	}
+	return request{op: op, group: b.run.groups.index, state: uint16(b.index)}
+}
+
+// ValueState is one value of a key.
+type ValueState[T any] struct {
+	bound
+	values codec[T]
+}
+
+// NewValueState declares a value of each key.
+func NewValueState[T any](job *Env, name string) *ValueState[T] {
+	c := codecOf[T](job, name)
+	return &ValueState[T]{bound{stateSpec: stateSpec{name: name, kind: "value", codec: c.name}}, c}
+}
+
+// TTL makes the value vanish when it was not set for so long.
+func (s *ValueState[T]) TTL(d time.Duration) *ValueState[T] {
+	s.ttl = d
+	return s
+}
+
+// Migrate says that values are of a new schema version, and how one of an older version becomes one; false drops it.
+func (s *ValueState[T]) Migrate(version int, f func(from int, old []byte) (T, bool)) *ValueState[T] {
+	s.version = version
+	s.migrate = func(from int, _, value []byte) ([]byte, []byte, bool) {
+		v, keep := f(from, value)
+		return nil, s.values.append(nil, v), keep
+	}
+	return s
+}
+
+// valueCell is the value of the group at hand.
+type valueCell struct {
+	known  bool // bytes and set say what it is
+	set    bool
+	action uint16 // that the reply has to do: none, put or clear
+	bytes  []byte
+}
+
+// Get returns the value, false when there is none. A string or []byte in it is valid until the value is set.
+func (s *ValueState[T]) Get() (v T, ok bool) {
+	c := s.cell()
+	if !c.set {
+		return v, false
+	}
+	return s.values.decode(c.bytes), true
+}
+
+// GetOr returns the value, or another when there is none.
+func (s *ValueState[T]) GetOr(other T) T {
+	if v, ok := s.Get(); ok {
+		return v
+	}
+	return other
+}
+
+// Set sets the value.
+func (s *ValueState[T]) Set(v T) {
+	c := s.run.cellOf(s.index)
+	c.bytes = s.values.append(c.bytes[:0], v)
+	c.known, c.set, c.action = true, true, actionPut
+}
+
+// Clear removes the value.
+func (s *ValueState[T]) Clear() {
+	c := s.run.cellOf(s.index)
+	c.known, c.set, c.action, c.bytes = true, false, actionClear, c.bytes[:0]
+}
+
+func (r *processRun) cellOf(index int) *valueCell {
+	if r == nil {
+		panic("a state is used that is not among the States of the function")
+	}
+	return &r.cells[index]
+}
+
+// cell makes the value of the group known: it came with the call, or it is asked for.
+func (s *ValueState[T]) cell() *valueCell {
+	c := s.run.cellOf(s.index)
+	if c.known {
+		return c
+	}
+	c.known, c.set, c.bytes = true, false, c.bytes[:0]
+	g := &s.run.groups
+	switch l := g.state(s.index); {
+	case l.n > 0:
+		c.set, c.bytes = true, append(c.bytes, g.value(&l, 0)...)
+	case l.total > 0:
+		s.run.asker.each(s.request(stateGet), func(_ int64, _, value []byte) bool {
+			c.set, c.bytes = true, append(c.bytes[:0], value...)
+			return true
+		})
+	}
+	return c
+}
+
+// ListState is a list of a key.
+type ListState[T any] struct {
+	bound
+	values codec[T]
+}
+
+// NewListState declares a list of each key.
+func NewListState[T any](job *Env, name string) *ListState[T] {
+	c := codecOf[T](job, name)
+	return &ListState[T]{bound{stateSpec: stateSpec{name: name, kind: "list", codec: c.name}}, c}
+}
+
+// TTL makes elements vanish so long after they were added.
+func (s *ListState[T]) TTL(d time.Duration) *ListState[T] {
+	s.ttl = d
+	return s
+}
+
+// Migrate says that elements are of a new schema version, and how one of an older version becomes one; false drops it.
+func (s *ListState[T]) Migrate(version int, f func(from int, old []byte) (T, bool)) *ListState[T] {
+	s.version = version
+	s.migrate = func(from int, _, value []byte) ([]byte, []byte, bool) {
+		v, keep := f(from, value)
+		return nil, s.values.append(nil, v), keep
+	}
+	return s
+}
+
+// Add appends an element.
+func (s *ListState[T]) Add(v T) {
+	q := s.request(stateAppend)
+	s.run.asker.scratch = s.values.append(s.run.asker.scratch[:0], v)
+	q.value = s.run.asker.scratch
+	s.run.asker.add(q)
+}
+
+// All are the elements in the order in which they were added. The list must not be changed meanwhile.
+func (s *ListState[T]) All() iter.Seq[T] {
+	return func(yield func(T) bool) {
+		s.run.asker.each(s.request(stateScan), func(_ int64, _, value []byte) bool { return yield(s.values.decode(value)) })
+	}
+}
+
+// Clear removes all elements.
+func (s *ListState[T]) Clear() { s.run.asker.add(s.request(stateDelete)) }
+
+// MapState is a map of a key.
+type MapState[K, V any] struct {
+	bound
+	keys   codec[K]
+	values codec[V]
+}
+
+// NewMapState declares a map of each key.
+func NewMapState[K, V any](job *Env, name string) *MapState[K, V] {
+	k, v := codecOf[K](job, name), codecOf[V](job, name)
+	return &MapState[K, V]{bound{stateSpec: stateSpec{name: name, kind: "map", codec: v.name, key: k.name}}, k, v}
+}
+
+// TTL makes entries vanish so long after they were put.
+func (s *MapState[K, V]) TTL(d time.Duration) *MapState[K, V] {
+	s.ttl = d
+	return s
+}
+
+// Migrate says that values are of a new schema version, and how one of an older version becomes one; false drops it.
+func (s *MapState[K, V]) Migrate(version int, f func(from int, old []byte) (V, bool)) *MapState[K, V] {
+	s.version = version
+	s.migrate = func(from int, key, value []byte) ([]byte, []byte, bool) {
+		v, keep := f(from, value)
+		return key, s.values.append(nil, v), keep
+	}
+	return s
+}
+
+// Get returns the value of k, false when there is none. It is valid until the next use of a list or map state.
+func (s *MapState[K, V]) Get(k K) (v V, ok bool) {
+	q := s.keyed(stateGet, k)
+	s.run.asker.each(q, func(_ int64, _, value []byte) bool {
+		v, ok = s.values.decode(value), true
+		return true
+	})
+	return v, ok
+}
+
+// Put sets the value of k.
+func (s *MapState[K, V]) Put(k K, v V) {
+	q := s.keyed(statePut, k)
+	key := len(q.key)
+	s.run.asker.scratch = s.values.append(s.run.asker.scratch, v)
+	q.key, q.value = s.run.asker.scratch[:key], s.run.asker.scratch[key:]
+	s.run.asker.add(q)
+}
+
+// Delete removes the value of k.
+func (s *MapState[K, V]) Delete(k K) {
+	q := s.keyed(stateDelete, k)
+	if len(q.key) == 0 {
+		panic("map state " + strconv.Quote(s.name) + ": the empty key cannot be deleted alone")
+	}
+	s.run.asker.add(q)
+}
+
+func (s *MapState[K, V]) keyed(op uint32, k K) request {
+	q := s.request(op)
+	s.run.asker.scratch = s.keys.appendKey(s.run.asker.scratch[:0], k)
+	q.key = s.run.asker.scratch
+	return q
+}
+
+// All are the entries in the order of their keys' bytes. The map must not be changed meanwhile.
+func (s *MapState[K, V]) All() iter.Seq2[K, V] {
+	return func(yield func(K, V) bool) {
+		s.run.asker.each(s.request(stateScan), func(_ int64, key, value []byte) bool {
+			return yield(s.keys.decode(key), s.values.decode(value))
+		})
+	}
+}
+
+// Clear removes all entries.
+func (s *MapState[K, V]) Clear() { s.run.asker.add(s.request(stateDelete)) }
