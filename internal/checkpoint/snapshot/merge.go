@@ -1,0 +1,195 @@
+package snapshot
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/wasmill/wasmill/internal/graph"
+)
+
+// Merged steps through the entries of several files as if they were one: of entries with the same key, the one of the
+// newest file is given; what a newer file's DeleteNamespace removes is left out; the DeleteNamespace of the newest file
+// that has it is given. Deletes are given too: older files may lie below. One goroutine uses it.
+type Merged struct {
+	states  []State
+	order   order
+	sources []*source // oldest first; nil when it has ended
+	winner  *source
+	deleted deletion
+	entry   Entry
+	err     error
+}
+
+type source struct {
+	it     *Iterator
+	states []int // index in the merged states
+	age    int   // index among the readers
+	head   Entry // State is that of the merged states
+}
+
+// deletion is the newest DeleteNamespace at the place that the iteration is at.
+type deletion struct {
+	place place
+	age   int
+	is    bool
+}
+
+// MergeStates is the union of the states of the readers, in the order of a file; of a state that several have, what the
+// newest says of it. The readers are ordered from oldest to newest.
+func MergeStates(readers []*Reader) []State {
+	var all []State
+	for _, r := range slices.Backward(readers) {
+		for _, s := range r.States() {
+			if !slices.ContainsFunc(all, func(have State) bool { return compareStates(have, s) == 0 }) {
+				all = append(all, s)
+			}
+		}
+	}
+	SortStates(all)
+	return all
+}
+
+// ScanMerged scans a range of several files, the oldest first. States are those of MergeStates, also in the range.
+func ScanMerged(readers []*Reader, rg Range) *Merged {
+	m := &Merged{states: MergeStates(readers)}
+	m.order = operatorsOf(m.states)
+	for age, r := range readers {
+		s := &source{age: age, states: make([]int, len(r.States()))}
+		own := rg
+		for i, st := range r.States() {
+			s.states[i], _ = slices.BinarySearchFunc(m.states, st, compareStates)
+			if s.states[i] == rg.State {
+				own.State = i
+			}
+		}
+		if rg.State != All && (own.State >= len(s.states) || s.states[own.State] != rg.State) {
+			continue // the file has nothing of the state
+		}
+		s.it = r.Scan(own)
+		if m.advance(s) {
+			m.sources = append(m.sources, s)
+		}
+	}
+	return m
+}
+
+// States are those that entries name.
+func (m *Merged) States() []State { return m.states }
+
+// Entry is where Next stepped to, valid until the next call of Next.
+func (m *Merged) Entry() *Entry { return &m.entry }
+
+// Age is the index of the reader that the entry is of.
+func (m *Merged) Age() int { return m.winner.age }
+
+// Err is what ended the iteration before its time.
+func (m *Merged) Err() error { return m.err }
+
+func (m *Merged) advance(s *source) bool {
+	if !s.it.Next() {
+		if err := s.it.Err(); err != nil {
+			m.err = err
+		}
+		return false
+	}
+	s.head = *s.it.Entry()
+	s.head.State = s.states[s.head.State]
+	return true
+}
+
+// compare orders two heads: by place and key, a DeleteNamespace before the rest of its place.
+func (m *Merged) compare(a, b *Entry) int {
+	if c := m.order.compareKeys(a.place(), a.Key, b.place(), b.Key); c != 0 {
+		return c
+	}
+	return cmp.Compare(rank(a), rank(b))
+}
+
+func rank(e *Entry) int {
+	if e.Op == DeleteNamespace {
+		return 0
+	}
+	return 1
+}
+
+// Next steps to the next entry. It answers false at the end, and when there is an error.
+func (m *Merged) Next() bool {
+	for m.err == nil {
+		if m.winner != nil {
+			m.pass()
+			if m.err != nil {
+				break
+			}
+		}
+		m.winner = nil
+		for _, s := range m.sources {
+			// Of equal heads the last, which is the newest, wins.
+			if m.winner == nil || m.compare(&s.head, &m.winner.head) <= 0 {
+				m.winner = s
+			}
+		}
+		if m.winner == nil {
+			return false
+		}
+		e := &m.winner.head
+		if e.Op == DeleteNamespace {
+			m.deleted = deletion{place: e.place(), age: m.winner.age, is: true}
+		} else if m.deleted.is && m.deleted.place == e.place() && m.winner.age < m.deleted.age {
+			continue
+		}
+		m.entry = *e
+		return true
+	}
+	return false
+}
+
+// pass steps all sources over the entry that won, the winner last: the others are compared with it.
+func (m *Merged) pass() {
+	won := m.winner
+	keep := m.sources[:0]
+	for _, s := range m.sources {
+		if s != won && m.compare(&s.head, &won.head) == 0 && !m.advance(s) {
+			continue
+		}
+		keep = append(keep, s)
+	}
+	m.sources = keep
+	if !m.advance(won) {
+		m.sources = slices.DeleteFunc(m.sources, func(s *source) bool { return s == won })
+	}
+}
+
+// Folding says how files are folded into one.
+type Folding struct {
+	From, To graph.KeyGroup // From <= group < To; the operators' own scope is always included
+	Base     bool           // nothing lies below the oldest file: what removes something is left out
+	Now      int64          // milliseconds: entries that have expired by then are removed; 0: none
+}
+
+// Merge writes to w, which was made with MergeStates(readers), what the readers, the oldest first, say together. The
+// caller closes w.
+func Merge(w *Writer, readers []*Reader, f Folding) error {
+	rg := Everything
+	rg.From, rg.To = f.From, f.To
+	m := ScanMerged(readers, rg)
+	if !slices.Equal(m.states, w.States()) {
+		return fmt.Errorf("fold snapshots: the writer has other states than the files")
+	}
+	for m.Next() {
+		e := m.Entry()
+		if f.Now != 0 && e.Expired(f.Now) {
+			*e = Entry{State: e.State, Group: e.Group, Namespace: e.Namespace, Key: e.Key, Op: Delete}
+		}
+		if f.Base && e.Op != Put {
+			continue
+		}
+		if err := w.Add(e); err != nil {
+			return fmt.Errorf("fold snapshots: %w", err)
+		}
+	}
+	if err := m.Err(); err != nil {
+		return fmt.Errorf("fold snapshots: %w", err)
+	}
+	return nil
+}
