@@ -1,0 +1,55 @@
+// Windows adds up values in tumbling windows of event time; lines come out of order, and some too late.
+//
+//	in           key,time,value       time: milliseconds >= 0; value: a whole number
+//	out results  start,key,value      the sum (or with by=count the number) of the lines of a key in the window that
+//	                                  begins at start and is `window` ms long
+//	out late     key,time,value       the lines that came when their window was over, as they were read
+//
+// A checker must find: each line in a window's result or in late, never in both and never twice; each (start, key) in one
+// result. With one reader of one file, a line is late exactly if the end of its window is at most the watermark at that
+// time: the largest time of the lines that the host had taken in batches before it, less `disorder`, less 1. Which lines
+// shared a batch is the host's choice, so a line that is surely late must be at least `disorder` + `window` behind one
+// that is far ahead of it in the file; one that is at most `disorder` behind all others is never late.
+#include "work.h"
+
+static int64_t keys, disorder, late_every;
+
+// A line that is made is up to `disorder` behind its number; every `lateevery`-th one is far behind.
+static wasmill_bytes make(const wasmill_record *r) {
+	uint64_t x = work_mix((uint64_t)r->timestamp);
+	int64_t time = r->timestamp - (int64_t)(x % (uint64_t)(disorder + 1));
+	if (late_every > 0 && r->timestamp % late_every == late_every - 1) time = r->timestamp / 2;
+	work_line l = work_begin(72);
+	work_number(&l, (int64_t)((x >> 32) % (uint64_t)keys));
+	work_char(&l, ',');
+	work_number(&l, time < 0 ? 0 : time);
+	work_char(&l, ',');
+	work_number(&l, (int64_t)(x >> 50 & 1023));
+	return work_end(l);
+}
+
+static int64_t time_of(const wasmill_record *r) { return work_int(r->value, 1); }
+static wasmill_bytes key_of(const wasmill_record *r) { return work_field(r->value, 0); }
+
+static wasmill_bytes nothing(void) { return wasmill_i64(0); }
+static wasmill_bytes include(wasmill_bytes sum, wasmill_bytes line) { return wasmill_i64(wasmill_as_i64(sum) + work_int(line, 2)); }
+static wasmill_bytes both(wasmill_bytes a, wasmill_bytes b) { return wasmill_i64(wasmill_as_i64(a) + wasmill_as_i64(b)); }
+static wasmill_bytes itself(wasmill_bytes sum) { return sum; }
+
+WASMILL_JOB("windows") {
+	keys = wasmill_param_i64_or(job, "keys", 100, "keys of the lines that are made");
+	disorder = wasmill_param_i64_or(job, "disorder", 100, "how far a line may be behind, in milliseconds");
+	late_every = wasmill_param_i64_or(job, "lateevery", 1000, "every so many of the lines that are made is far behind; 0: none");
+	int64_t size = wasmill_param_i64_or(job, "window", 1000, "length of a window in milliseconds");
+	const char *by = wasmill_param_or(job, "by", "sum", "what a window's result is: sum, by the guest, or count, by the host");
+	if (keys < 1 || disorder < 0) wasmill_refuse(job, "keys: fewer than 1, or disorder: negative");
+	bool count = wasmill_same(by, "count");
+	if (!count && !wasmill_same(by, "sum")) wasmill_refuse_param(job, "by", by, "sum or count");
+	wasmill_stream timed = wasmill_assign_timestamps(work_source(job, "input", "make", make), "time", time_of, disorder);
+	wasmill_keyed cut = wasmill_window(wasmill_key_by(timed, "key", key_of, WASMILL_UTF8), wasmill_tumbling(size));
+	wasmill_aggregator sum = {nothing, include, both, itself, WASMILL_I64, WASMILL_I64};
+	wasmill_stream results = wasmill_uid(count ? wasmill_count(cut) : wasmill_aggregate(cut, "sum", sum), "windows");
+	const char *output = wasmill_param(job, "output", "directory to write");
+	wasmill_sink_to(results, wasmill_with(wasmill_file_sink(WASMILL__JOINED(output, "/results")), "columns", "start,key,value"));
+	work_sink(wasmill_late(results), "late");
+}
