@@ -22,7 +22,7 @@ func TestScenarios(t *testing.T) {
 	if err != nil || len(scenarios) == 0 {
 		t.Fatalf("no scenarios: %v", err)
 	}
-	for name, wasm := range guests(t) {
+	for name, wasm := range guests(t, usualGuest) {
 		t.Run(name, func(t *testing.T) {
 			for _, path := range scenarios {
 				scenario := strings.TrimSuffix(filepath.Base(path), ".txt")
@@ -38,24 +38,43 @@ func run(t *testing.T, path string, s *script) {
 	datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string { return s.run(t, d) })
 }
 
-// guests returns the modules to run against, by name. They are built here where their compiler is at hand: Go's always,
-// C's not everywhere, so that the C guest lies in testdata too.
-func guests(t *testing.T) map[string][]byte {
+// The two guests of an SDK, by their names in the manifest.
+const (
+	usualGuest   = "conformance"
+	processGuest = "conformance-process"
+)
+
+// guests returns the modules of the name given, by SDK. They are built here where their compiler is at hand: Go's always,
+// C's not everywhere, so that the C guests lie in testdata too.
+func guests(t *testing.T, name string) map[string][]byte {
 	t.Helper()
 	if *guest != "" {
-		return map[string][]byte{filepath.Base(*guest): read(t, *guest)}
+		wasm := read(t, *guest)
+		if s, err := newStage(t, wasm, nil, false); err == nil && s.manifest.Name != name {
+			t.Skipf("%s is the guest %q, not %q", *guest, s.manifest.Name, name)
+		}
+		return map[string][]byte{filepath.Base(*guest): wasm}
 	}
-	c := filepath.Join("testdata", "c.wasm")
+	suffix := strings.TrimPrefix(name, usualGuest)
+	dir := "testdata"
 	if hasTools("clang-19", "wasm-ld-19") {
-		c = filepath.Join(t.TempDir(), "c.wasm")
-		build(t, exec.Command("./build.sh", c))
+		dir = t.TempDir()
+		build(t, exec.Command("./build.sh", dir))
+	}
+	all := map[string][]byte{"c": read(t, filepath.Join(dir, "c"+suffix+".wasm"))}
+	sdk := filepath.Join("..", "..", "guest-sdk", "go")
+	source := "./conformance/" + strings.TrimPrefix(suffix, "-")
+	if _, err := os.Stat(filepath.Join(sdk, source)); err != nil {
+		t.Logf("there is no guest %q in Go: %v", name, err)
+		return all
 	}
 	golang := filepath.Join(t.TempDir(), "go.wasm")
-	cmd := exec.Command("go", "build", "-trimpath", "-buildmode=c-shared", "-o", golang, "./conformance")
-	cmd.Dir = filepath.Join("..", "..", "guest-sdk", "go")
+	cmd := exec.Command("go", "build", "-trimpath", "-buildmode=c-shared", "-o", golang, source)
+	cmd.Dir = sdk
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
 	build(t, cmd)
-	return map[string][]byte{"go": read(t, golang), "c": read(t, c)}
+	all["go"] = read(t, golang)
+	return all
 }
 
 func hasTools(names ...string) bool {

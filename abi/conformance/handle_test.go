@@ -25,7 +25,7 @@ type codecs struct{ key, value abi.Codec }
 //	words
 //	  by-text -> 0 key
 //	  length -> 1 value time -> 2 value
-//	upper input=1 -> 3 value
+//	upper input=1 -> 3 value -> 4 side=1 value
 func parseHandle(m *abi.Manifest, text string) (*handle, error) {
 	h := &handle{outputs: make(map[uint32]codecs)}
 	var indents []int
@@ -54,6 +54,9 @@ func parseHandle(m *abi.Manifest, text string) (*handle, error) {
 			}
 			entry.Outputs = append(entry.Outputs, o)
 			h.outputs[o.Number] = at
+			if o.Tag > 0 && int(o.Tag) <= len(f.Sides) {
+				h.outputs[o.Number] = codecs{at.key, f.Sides[o.Tag-1]}
+			}
 		}
 		indents, keys, h.table = append(indents, indent), append(keys, at.key), append(h.table, f)
 		h.functions.Functions = append(h.functions.Functions, entry)
@@ -97,8 +100,14 @@ func outputOf(text string) (o abi.HandleOutput, err error) {
 		return o, fmt.Errorf("output %q: %w", words[0], err)
 	}
 	for _, w := range words[1:] {
+		if side, ok := strings.CutPrefix(w, "side="); ok {
+			if _, err := fmt.Sscan(side, &o.Tag); err != nil {
+				return o, fmt.Errorf("side %q: %w", side, err)
+			}
+			continue
+		}
 		if columnNames[w] == 0 {
-			return o, fmt.Errorf("column %q (expected time, key, value, kind, headers)", w)
+			return o, fmt.Errorf("column %q (expected time, key, value, kind, headers, side=n)", w)
 		}
 		o.Columns |= columnNames[w]
 	}

@@ -10,7 +10,7 @@ import (
 
 // What a guest counts is taken back with the call that fails; what it logs is not, so that the cause can be read.
 func TestGuestsLogAndCount(t *testing.T) {
-	for name, wasm := range guests(t) {
+	for name, wasm := range guests(t, usualGuest) {
 		t.Run(name, func(t *testing.T) {
 			g := hosttest.Open(t, wasm, map[string]string{"prefix": "-"})
 			picky := g.Chain("picky")

@@ -32,7 +32,7 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 	case d.Cmd == "guest":
 		return "ok"
 	case d.Cmd == "describe":
-		return s.describe(t)
+		return printManifest(t, s.guest.Manifest())
 	case d.Cmd == "open":
 		return s.open(t, d)
 	case d.Cmd == "close":
@@ -68,9 +68,8 @@ func (s *script) start(t *testing.T, d *datadriven.TestData) (err error) {
 	return err
 }
 
-// describe prints the manifest, but for the SDK's name, a line for each thing in it.
-func (s *script) describe(t *testing.T) string {
-	m := s.guest.Manifest()
+// printManifest prints the manifest, but for the SDK's name, a line for each thing in it.
+func printManifest(t *testing.T, m *abi.Manifest) string {
 	var out strings.Builder
 	line := func(what string, v any) {
 		text, err := json.Marshal(v)
