@@ -93,7 +93,9 @@ static bool look(const wasmill_record *r) {
 
 static const char *counter, *empty, *input, *missing;
 
-// Seven functions, of which the golden handle composes 0, 3, 5 and 6.
+static void forward(wasmill_context *c, const wasmill_record *r) { wasmill_emit(c->out, r->value.data, r->value.size); }
+
+// Eight functions, of which the golden handle composes 0, 3, 5 and 6. The last has three side outputs.
 WASMILL_JOB("golden") {
 	counter = wasmill_param_or(job, "counter", "none", NULL);
 	empty = wasmill_param_or(job, "empty", "none", NULL);
@@ -105,7 +107,10 @@ WASMILL_JOB("golden") {
 	s = wasmill_uid(wasmill_reduce(wasmill_key_by(s, "f2", wasmill_value, WASMILL_I64), "f3-is-none", plus), "sums");
 	s = wasmill_map(s, "f4", itself, WASMILL_I64);
 	s = wasmill_map(s, "f5", itself, WASMILL_I64);
-	wasmill_sink_to(wasmill_map(s, "f6", itself, WASMILL_I64), wasmill_print());
+	s = wasmill_map(s, "f6", itself, WASMILL_I64);
+	s = wasmill_uid(wasmill_process(wasmill_key_by(s, "f7", wasmill_value, WASMILL_I64), "f8", (wasmill_processor){
+		.process = forward, .codec = WASMILL_I64, .sides = {WASMILL_I64, WASMILL_UTF8, WASMILL_BYTES}}), "f8");
+	wasmill_sink_to(s, wasmill_print());
 }
 
 // open opens one function with one output as handle 1.
@@ -161,6 +166,60 @@ static void check_handle(void) {
 	check(n[2].function->id == 5 && n[2].out.outputs[0].wanted == 5 && n[2].out.outputs[1].number == 2, "handle: function 2");
 	check(n[3].upstream == WASMILL__NONE && n[3].input == 1 && n[3].out.outputs[0].number == 3, "handle: function 3");
 	check(wasmill__close(5) == WASMILL__OK && wasmill__close(5) == WASMILL__UNKNOWN_HANDLE, "handle: closed otherwise");
+}
+
+static void check_sides(void) {
+	wasmill_bytes h = golden("handle-sides");
+	uint8_t *p = (uint8_t *)h.data;
+	wasmill__store32(p + 12, 1);
+	check(wasmill__open(5, p, h.size) == WASMILL__BAD_INPUT, "handle-sides: a filter has no side outputs");
+	wasmill__store32(p + 12, 8); // instead of function 2
+	check(wasmill__open(5, p, h.size) == WASMILL__OK, "handle-sides: refused");
+	const wasmill_out *out = &wasmill__handles->nodes[0].out;
+	check(out->n_outputs == 1 && out->n_all == 3 && out->outputs[0].wanted == WASMILL__VALUES, "handle-sides: main output");
+	uint32_t seen = 0;
+	for (uint32_t i = 1; i < 3; i++) {
+		const wasmill__output *o = &out->outputs[i];
+		if (o->side == 1 && o->number == 1 && o->wanted == (WASMILL__KEYS | WASMILL__VALUES)) seen |= 1;
+		if (o->side == 3 && o->number == 7 && o->wanted == 0) seen |= 2;
+	}
+	check(seen == 3, "handle-sides: side outputs 1 and 3");
+}
+
+static wasmill_bytes text(const char *s) { return wasmill_string(s); }
+
+static void check_state(void) {
+	wasmill__buffer b = {0};
+	wasmill__request(&b, 3, 1, 0, text("whale"), text("1685"));
+	wasmill__request(&b, WASMILL__NONE, 0, 0, text(""), text(""));
+	same("state-put", (wasmill_bytes){b.data, b.size});
+	b.size = 0;
+	wasmill__request(&b, 3, 1, 7, text(""), text(""));
+	wasmill__store32(b.data + 8 + 12, 2); // the limit, which is the host's choice in this SDK
+	same("state-scan", (wasmill_bytes){b.data, b.size});
+
+	wasmill_bytes p = golden("state-answer");
+	wasmill__answer a;
+	const uint8_t *at = wasmill__read_answer(&a, p.data + 8);
+	wasmill_bytes key = wasmill__element(&a.keys, 1), value = wasmill__element(&a.values, 1);
+	check(a.n == 2 && a.cursor == 9 && (a.flags & WASMILL__STATE_MORE) != 0, "state-answer: two elements, more from 9");
+	check(key.size == 5 && !memcmp(key.data, "whale", 5) && value.size == 5 && !memcmp(value.data, "white", 5), "state-answer: entries");
+	at = wasmill__read_answer(&a, at);
+	check(a.n == 0 && a.flags == 0 && a.keys.offsets == NULL, "state-answer: a value that is not set");
+	at = wasmill__read_answer(&a, at);
+	check(a.n == 2 && wasmill__load64(a.values.timestamps + 8) == 1002 && wasmill__element(&a.values, 1).size == 0, "state-answer: records");
+	check(at == p.data + p.size, "state-answer: bytes are left");
+}
+
+static void check_process(void) {
+	open_one(8, WASMILL__VALUES);
+	wasmill_bytes call = behind("call-header", 40, "groups");
+	wasmill__store32((uint8_t *)call.data + 40 + 264, 0); // without the records of an input that it has not
+	wasmill__store32((uint8_t *)call.data + 40 + 268, 0);
+	emitted.count = replied.size = 0;
+	check(wasmill__keyed_call(1, WASMILL__PROCESS_RECORDS, call.data, call.size) == WASMILL__OK, "groups: refused by a process function");
+	check(emitted.count == 1 && wasmill__load32(emitted.bytes + 8) == 2 && replied.size == 0, "groups: two records are emitted, nothing is changed");
+	check(wasmill__keyed_call(1, WASMILL__TIMER, call.data, call.size) == WASMILL__UNKNOWN_VERB, "groups: a function without timers takes one");
 }
 
 static void check_groups(void) {
@@ -240,7 +299,10 @@ int main(int argc, char **argv) {
 	check_params();
 	check_batches();
 	check_handle();
+	check_sides();
 	check_groups();
+	check_process();
+	check_state();
 	check_failures();
 	check_rows();
 	check_keys();
