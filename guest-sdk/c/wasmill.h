@@ -126,9 +126,9 @@ typedef struct wasmill_state {
 	const char *codec, *key_codec; // key_codec: of a map
 	int64_t ttl_ms;                // how long an element is kept behind its last change, 0: until it is cleared
 	uint32_t version;              // of its codecs: raised when their bytes mean something else
-	// Makes an element of this version of one of version from; without a value (data NULL), it is dropped. NULL: a state
-	// of an older version is refused. The key is a map's.
-	wasmill_pair (*migrate)(uint32_t from, wasmill_pair element);
+	// Makes an element of this version of one of version from; when it returns none (data NULL), the element is dropped.
+	// The key, of a map, stays. NULL: a state of an older version is refused.
+	wasmill_bytes (*migrate)(uint32_t from, wasmill_bytes key, wasmill_bytes element);
 } wasmill_state;
 
 typedef enum wasmill_clock { WASMILL_EVENT_TIME, WASMILL_PROCESSING_TIME } wasmill_clock;
@@ -2570,13 +2570,13 @@ WASMILL__SMALL uint32_t wasmill__migrate(uint32_t state, uint32_t from, const ui
 	for (uint32_t i = 0; i < in.n && !wasmill__failed; i++) {
 		wasmill__record = i;
 		wasmill__rewind(&wasmill__scratch_arena);
-		wasmill_pair e = {0};
-		if (in.key_offsets != NULL) e.key = wasmill__string_at(in.key_offsets, in.keys, in.key_nulls, i);
-		if (in.value_offsets != NULL) e.value = wasmill__string_at(in.value_offsets, in.values, in.value_nulls, i);
-		e = s->migrate(from, e);
-		if (e.value.data == NULL) nulls.data[i / 8] |= (uint8_t)(1u << (i % 8)), dropped = true;
-		wasmill__add_string(&keys, e.key);
-		wasmill__add_string(&values, e.value);
+		wasmill_bytes key = {0}, value = {0};
+		if (in.key_offsets != NULL) key = wasmill__string_at(in.key_offsets, in.keys, in.key_nulls, i);
+		if (in.value_offsets != NULL) value = wasmill__string_at(in.value_offsets, in.values, in.value_nulls, i);
+		value = s->migrate(from, key, value);
+		if (value.data == NULL) nulls.data[i / 8] |= (uint8_t)(1u << (i % 8)), dropped = true;
+		wasmill__add_string(&keys, key);
+		wasmill__add_string(&values, value);
 	}
 	if (wasmill__failed) return WASMILL__FAILED;
 	bool keyed = s->kind == WASMILL_MAP_STATE;
