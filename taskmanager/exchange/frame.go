@@ -4,14 +4,15 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/transport"
 )
 
 // streamVersion is the version of what follows; a stream of another one is refused.
 //
-// History: 1 first.
-const streamVersion = 1
+// History: 1 first. 2 has barriers.
+const streamVersion = 2
 
 // Why one side gave up a stream. The list only grows.
 const (
@@ -45,13 +46,13 @@ func reasonOf(code transport.StreamCode) error {
 
 // A stream begins with a hello that names its channel (integers little-endian), the job's id behind it:
 //
-//	 0 u16 version (1)   2 u16 bytes of the id   4 u32 attempt     8 u64 epoch
+//	 0 u16 version (2)   2 u16 bytes of the id   4 u32 attempt     8 u64 epoch
 //	16 u32 edge         20 u32 from: chain      24 u32 subtask    28 u32 to: chain   32 u32 subtask   36 u32 zero
 //	40 job id
 //
 // The channel 0.1 -> 2.3 over edge 1 of attempt 2 in epoch 5 of job 7f3a9c19be02:
 //
-//	01 00 0c 00  02 00 00 00  05 00 00 00 00 00 00 00
+//	02 00 0c 00  02 00 00 00  05 00 00 00 00 00 00 00
 //	01 00 00 00  00 00 00 00  01 00 00 00  02 00 00 00  03 00 00 00  00 00 00 00
 //	37 66 33 61 39 63 31 39 62 65 30 32
 const (
@@ -95,13 +96,47 @@ func parseHello(p []byte) (k channelKey, jobBytes int, err error) {
 //	kind 1  batch       value: its number, 1, 2, 3 ...   follows: the batch, 32 <= n <= 32 MiB
 //	kind 2  watermark   value: i64 milliseconds          follows: nothing
 //	kind 3  END         value: how many batches came     follows: nothing; the receiver stops the stream with code 1
+//	kind 4  barrier     value: the checkpoint            follows: u64 base, u32 flags (1 stop, 2 drain), u32 zero
 //
-// Batch number 7 of 65,600 bytes, the watermark 1,000, and the END of seven batches:
+// Batch number 7 of 65,600 bytes, the watermark 1,000, the barrier of checkpoint 7 on base 6, and the END of seven batches:
 //
 //	40 00 01 00  01 00 00 00  07 00 00 00 00 00 00 00  (65,600 bytes)
 //	00 00 00 00  02 00 00 00  e8 03 00 00 00 00 00 00
+//	10 00 00 00  04 00 00 00  07 00 00 00 00 00 00 00  06 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00
 //	00 00 00 00  03 00 00 00  07 00 00 00 00 00 00 00
-const frameBytes = 16
+const (
+	frameBytes   = 16
+	barrierBytes = 16
+
+	barrierStop  = 1 << 0
+	barrierDrain = 1 << 1
+)
+
+func putMark(p *[barrierBytes]byte, m Mark) {
+	le := binary.LittleEndian
+	var flags uint32
+	if m.Stop {
+		flags |= barrierStop
+	}
+	if m.Drain {
+		flags |= barrierDrain
+	}
+	le.PutUint64(p[0:], uint64(m.Base))
+	le.PutUint32(p[8:], flags)
+	le.PutUint32(p[12:], 0)
+}
+
+func parseMark(id uint64, p *[barrierBytes]byte) (Mark, error) {
+	le := binary.LittleEndian
+	flags := le.Uint32(p[8:])
+	m := Mark{
+		Checkpoint: checkpoint.ID(id), Base: checkpoint.ID(le.Uint64(p[:])), Stop: flags&barrierStop != 0, Drain: flags&barrierDrain != 0,
+	}
+	if flags&^(barrierStop|barrierDrain) != 0 || le.Uint32(p[12:]) != 0 || m.Checkpoint == 0 || m.Base >= m.Checkpoint {
+		return m, fmt.Errorf("frame.barrier: checkpoint %d on base %d, flags %#x", m.Checkpoint, m.Base, flags)
+	}
+	return m, nil
+}
 
 func putFrame(p *[frameBytes]byte, kind Kind, follows int, value uint64) {
 	le := binary.LittleEndian
@@ -122,14 +157,16 @@ func parseFrame(p *[frameBytes]byte, batches uint64) (f frame, err error) {
 	f = frame{kind: Kind(p[4]), follows: int(le.Uint32(p[0:])), value: le.Uint64(p[8:])}
 	least, most := 0, 0
 	switch {
-	case p[5]|p[6]|p[7] != 0 || f.kind < Batch || f.kind > End:
-		return f, fmt.Errorf("frame.kind: %d (expected 1 <= kind <= 3)", le.Uint32(p[4:]))
+	case p[5]|p[6]|p[7] != 0 || f.kind < Batch || f.kind > Barrier:
+		return f, fmt.Errorf("frame.kind: %d (expected 1 <= kind <= 4)", le.Uint32(p[4:]))
 	case f.kind == Batch && f.value != batches+1:
 		return f, fmt.Errorf("frame.number: batch %d (expected %d)", f.value, batches+1)
 	case f.kind == End && f.value != batches:
 		return f, fmt.Errorf("frame.number: END of %d batches (%d came)", f.value, batches)
 	case f.kind == Batch:
 		least, most = leastBatch, MaxBatchBytes
+	case f.kind == Barrier:
+		least, most = barrierBytes, barrierBytes
 	}
 	if f.follows < least || f.follows > most {
 		return f, fmt.Errorf("frame.size: %d bytes (expected %d <= n <= %d)", f.follows, least, most)

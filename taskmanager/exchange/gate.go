@@ -1,8 +1,10 @@
 package exchange
 
 import (
+	"slices"
 	"sync"
 
+	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/graph"
 )
 
@@ -13,8 +15,17 @@ const (
 	Batch     Kind = 1
 	Watermark Kind = 2
 	End       Kind = 3 // the last of its channel
-	Failed    Kind = 4 // the channel broke; it overtakes what is queued
+	Barrier   Kind = 4 // of a checkpoint
+	Failed    Kind = 5 // the channel broke; it overtakes what is queued
 )
+
+// Mark is what a barrier says.
+type Mark struct {
+	Checkpoint checkpoint.ID
+	Base       checkpoint.ID // the last completed one, 0: none
+	Stop       bool          // nothing that is to be processed follows
+	Drain      bool          // with Stop: the maximum watermark came before
+}
 
 // Element is what a gate gives its task.
 type Element struct {
@@ -23,6 +34,7 @@ type Element struct {
 	Channel   int     // among all channels of the gate: those of input 0 first, each input's in the order of its senders
 	Number    uint64  // of a batch: 1, 2, 3 ... in its channel
 	Watermark int64   // of a watermark; one that a newer one followed at once is left out
+	Mark      Mark    // of a barrier
 	Buffer    *Buffer // of a batch, now the task's; not checked: Parse does that
 	Err       error   // of Failed
 }
@@ -32,6 +44,7 @@ type Element struct {
 type GateInput struct {
 	Edge    int
 	Senders int
+	Ended   []int // subtasks that had ended before: nobody sends for them
 }
 
 // Gate is where a task takes its input from: all its channels, in turn. Next, Pause, Resume and Close are for the task's
@@ -60,8 +73,12 @@ type gateChannel struct {
 func (n *Network) Gate(a Attempt, task graph.TaskID, inputs []GateInput, wake chan<- struct{}) *Gate {
 	g := &Gate{inputs: inputs, wake: wake}
 	for i, in := range inputs {
-		for range in.Senders {
-			g.channels = append(g.channels, gateChannel{queue: newQueue(n.queueBytes), input: i})
+		for k := range in.Senders {
+			q := newQueue(n.queueBytes)
+			if slices.Contains(in.Ended, k) {
+				_ = q.push(item{kind: End}) // it takes all
+			}
+			g.channels = append(g.channels, gateChannel{queue: q, input: i})
 		}
 	}
 	g.turn = make([]int, len(g.channels))
@@ -152,7 +169,7 @@ func (g *Gate) Next() (Element, bool) {
 			g.enqueue(i)
 		}
 		if ok {
-			return Element{Kind: it.kind, Input: c.input, Channel: i, Number: it.number, Watermark: it.value, Buffer: it.buffer}, true
+			return Element{Kind: it.kind, Input: c.input, Channel: i, Number: it.number, Watermark: it.value, Mark: it.mark, Buffer: it.buffer}, true
 		}
 	}
 }

@@ -10,6 +10,7 @@ type item struct {
 	kind   Kind
 	number uint64  // of a batch: 1, 2, 3 ... in its channel
 	value  int64   // of a watermark
+	mark   Mark    // of a barrier
 	buffer *Buffer // of a batch
 }
 

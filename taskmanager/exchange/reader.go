@@ -138,6 +138,14 @@ func (r *reader) run() error {
 			}
 		case Watermark:
 			it.value = int64(f.value)
+		case Barrier:
+			var p [barrierBytes]byte
+			if err := readFull(r.stream, p[:]); err != nil {
+				return err
+			}
+			if it.mark, err = parseMark(f.value, &p); err != nil {
+				return fmt.Errorf("%w: %w", errProtocol, err)
+			}
 		}
 		if err := r.queue.push(it); err != nil {
 			return err

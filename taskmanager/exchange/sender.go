@@ -90,6 +90,11 @@ func (s *Sender) Watermark(value int64) {
 	_ = s.queue.push(item{kind: Watermark, value: value})
 }
 
+// Barrier sends a barrier behind what was sent so far.
+func (s *Sender) Barrier(m Mark) {
+	_ = s.queue.push(item{kind: Barrier, mark: m})
+}
+
 // End says that nothing more will come. The task is not done before Delivered: until then the channel can still break.
 func (s *Sender) End() {
 	if s.queue.push(item{kind: End}) == nil && !s.remote {

@@ -503,10 +503,40 @@ func TestSharedBatchGoesToEveryChannel(t *testing.T) {
 	})
 }
 
+// A barrier stands where it was sent, in each channel; one channel may be paused at it while the others go on. Senders that
+// had ended before count as ended from the start.
+func TestBarriers(t *testing.T) {
+	both(t, func(t *testing.T, w wire) {
+		k := newTask(t)
+		k.gate = w.to.Gate(attempt1, graph.TaskID{Chain: 1}, []exchange.GateInput{{Edge: 3, Senders: 3, Ended: []int{2}}}, k.wake)
+		a, b := w.sender(0, newTask(t)), w.sender(1, newTask(t))
+		if e := k.expect(exchange.End); e.Channel != 2 {
+			t.Errorf("channel %d has ended (expected 2)", e.Channel)
+		}
+		mark := exchange.Mark{Checkpoint: 4, Base: 3}
+		a.Send(batch(w.from, "before", 0))
+		a.Barrier(mark)
+		a.Send(batch(w.from, "behind", 0))
+		k.expectBatch("before")
+		if e := k.expect(exchange.Barrier); e.Channel != 0 || e.Mark != mark {
+			t.Errorf("channel %d, %+v", e.Channel, e.Mark)
+		}
+		k.gate.Pause(0)
+		b.Send(batch(w.from, "other", 0))
+		b.Barrier(mark)
+		k.expectBatch("other")
+		if e := k.expect(exchange.Barrier); e.Channel != 1 {
+			t.Errorf("channel %d (expected 1: channel 0 is paused)", e.Channel)
+		}
+		k.gate.Resume(0)
+		k.expectBatch("behind")
+	})
+}
+
 // hello is the first frame of a stream, written by hand.
 func hello(a exchange.Attempt, edge, from, to int) []byte {
 	le := binary.LittleEndian
-	p := le.AppendUint16(nil, 1)
+	p := le.AppendUint16(nil, 2)
 	p = le.AppendUint16(p, uint16(len(a.Job)))
 	p = le.AppendUint32(p, uint32(a.Attempt))
 	p = le.AppendUint64(p, uint64(a.Epoch))

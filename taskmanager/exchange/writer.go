@@ -97,6 +97,14 @@ func (w *writer) write(it item) error {
 		return w.writeBatch(it)
 	case Watermark:
 		return w.writeFrame(Watermark, 0, uint64(it.value))
+	case Barrier:
+		var p [barrierBytes]byte
+		putMark(&p, it.mark)
+		if err := w.writeFrame(Barrier, barrierBytes, uint64(it.mark.Checkpoint)); err != nil {
+			return err
+		}
+		_, err := w.stream.Write(p[:])
+		return err
 	default:
 		return w.writeFrame(End, 0, w.sent)
 	}
