@@ -45,6 +45,7 @@ type Registered struct {
 	Heartbeat time.Duration `json:"heartbeat"` // send one at this interval
 	Timeout   time.Duration `json:"timeout"`   // without an answer for this long, stop all tasks and register again
 	Liveness  string        `json:"liveness"`  // host:port (TCP) to keep one idle connection to; empty in one process
+	Session   uint64        `json:"session"`   // number of the registration, which a Deploy must name
 }
 
 // Heartbeat carries what a TaskManager's tasks have done since they began.
@@ -78,6 +79,7 @@ type Deploy struct {
 	Header
 	Graph     graph.JobGraph           `json:"graph"`
 	Tasks     []TaskDeploy             `json:"tasks"`              // those to start here
+	Session   uint64                   `json:"session"`            // of the registration that the tasks are for; one before it is refused
 	Addresses map[TaskManagerID]string `json:"addresses"`          // of every TaskManager of the attempt
 	Placement map[string]TaskManagerID `json:"placement"`          // TaskID.String() -> where it runs
 	Finished  []graph.TaskID           `json:"finished,omitempty"` // tasks that had ended in the checkpoint: nobody runs them, their channels count as ended
@@ -171,7 +173,8 @@ type Report struct {
 	Task        graph.TaskID            `json:"task"`
 	State       TaskState               `json:"state"`
 	Failure     *Failure                `json:"failure,omitempty"`  // of FAILED
-	Prepared    []connector.Committable `json:"prepared,omitempty"` // of FINISHED
+	Prepared    []connector.Committable `json:"prepared,omitempty"` // of FINISHED: what no completed checkpoint has committed
+	Part        *checkpoint.Task        `json:"part,omitempty"`     // of FINISHED: its state, which later checkpoints hold; without Prepared
 	Metrics     TaskMetrics             `json:"metrics"`            // final figures of an ended task
 }
 
@@ -215,6 +218,7 @@ const (
 	KindModule          Kind = 9  // the module cannot be loaded or answers another manifest: not retried
 	KindStale           Kind = 10 // an older epoch or attempt was refused: not a failure of the job
 	KindCanceled        Kind = 11 // ended because it was asked to
+	KindState           Kind = 12 // what a task was to be restored from is damaged or missing: Failure.File names it
 )
 
 // Retryable says whether running the job again can help.
@@ -235,6 +239,7 @@ type Failure struct {
 	Subtask  int    `json:"subtask,omitempty"`
 	Record   string `json:"record,omitempty"` // "record 81,220 of split moby.txt[0:8388608]"
 	Stack    string `json:"stack,omitempty"`  // the guest's, by function names
+	File     string `json:"file,omitempty"`   // of a checkpoint, that is damaged
 }
 
 func (f *Failure) Error() string { return f.Message }

@@ -47,6 +47,17 @@ const Global Namespace = math.MinInt64
 // Entry is one key of one table. It is valid until the next Resolve, Scan or Freeze of its store.
 type Entry uint32
 
+// Config is what a store is made for.
+type Config struct {
+	Groups   int                // key groups of the job
+	From, To graph.KeyGroup     // those that the task owns: From <= group < To
+	Restored []*snapshot.Reader // what it goes on from, the oldest first, cut to these groups; the store closes nothing
+	Dir      string             // for what does not fit in memory: made when it is needed, removed by Close
+	Budget   int64              // bytes of memory; 0: no limit
+	Quota    int64              // bytes that Dir may hold; 0: no limit
+	Reserve  int64              // bytes that must stay free on Dir's disk
+}
+
 // Store holds the state of one task. All methods are called by the task's goroutine, but Size, which any may call.
 type Store interface {
 	// SetTime sets the clock that entries expire by, in milliseconds; it never goes back.
