@@ -13,18 +13,20 @@ import (
 
 // attempt is what this process runs of one execution of a job.
 type attempt struct {
-	tm        *TaskManager
-	jm        JobManager
-	key       exchange.Attempt
-	graph     *graph.JobGraph
-	exec      *graph.ExecutionGraph
-	addresses map[wire.TaskManagerID]string
-	placement map[string]wire.TaskManagerID
-	bounded   bool // every source ends
-	logs      *logRing
-	ctx       context.Context // ends when the attempt is cancelled
-	cancel    context.CancelFunc
-	wg        sync.WaitGroup // a goroutine a task
+	tm          *TaskManager
+	jm          JobManager
+	key         exchange.Attempt
+	graph       *graph.JobGraph
+	exec        *graph.ExecutionGraph
+	addresses   map[wire.TaskManagerID]string
+	placement   map[string]wire.TaskManagerID
+	bounded     bool                  // every source ends
+	finished    map[graph.TaskID]bool // tasks that had ended before the attempt began
+	checkpoints *wire.Checkpoints     // nil: the job takes none
+	logs        *logRing
+	ctx         context.Context // ends when the attempt is cancelled
+	cancel      context.CancelFunc
+	wg          sync.WaitGroup // a goroutine a task
 
 	tasks   map[graph.TaskID]*task // guarded by tm.mu, as is the next
 	running int
@@ -35,7 +37,10 @@ func newAttempt(tm *TaskManager, j *job, d *wire.Deploy) (*attempt, error) {
 	a := &attempt{
 		tm: tm, jm: tm.jm, key: exchange.Attempt{Job: d.Job, Epoch: d.Epoch, Attempt: d.Attempt},
 		graph: &d.Graph, exec: graph.Expand(&d.Graph), addresses: d.Addresses, placement: d.Placement,
-		logs: j.logs, tasks: map[graph.TaskID]*task{},
+		logs: j.logs, tasks: map[graph.TaskID]*task{}, finished: map[graph.TaskID]bool{}, checkpoints: d.Checkpoints,
+	}
+	for _, id := range d.Finished {
+		a.finished[id] = true
 	}
 	var err error
 	if a.bounded, err = a.isBounded(); err != nil {

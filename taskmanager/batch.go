@@ -14,6 +14,7 @@ type batch struct {
 	encoded []byte       // the same records encoded, nil when they are not
 	builder *abi.Builder // that the records were collected in, nil when there is none
 	lane    int          // channel that they came by, for watermarks; 0 behind an operator that makes records of its own
+	input   int          // of the chain's head that they came by
 	split   uint32       // number of the split that they come from, abi.None behind an exchange
 	from    string       // what they are counted in: "split a.txt[0:100]"
 	first   int64        // number there of the first record, from 1

@@ -96,7 +96,7 @@ func newByHand(t testing.TB, p int, operators func(p int) []graph.Operator) *byH
 	a.bounded = true // results wait for an end that never comes
 	h := &byHand{t: t}
 	for _, id := range a.exec.Tasks() {
-		l, err := newTask(a, wire.TaskDeploy{Task: id}).build()
+		l, _, err := newTask(a, wire.TaskDeploy{Task: id}).build(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

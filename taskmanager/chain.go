@@ -22,6 +22,7 @@ type chain struct {
 	edges     []*edge
 	sinks     []*sinkStep
 	assigners []*assigner // those whose lanes are the input's
+	promises  []*assigner // those of timestamp functions, whose watermarks are kept
 	store     state.Store
 	time      taskTime
 	metrics   *taskMetrics
@@ -48,14 +49,18 @@ type chainParts interface {
 	guest(module graph.ModuleID) (*guest, error)
 	edge(index int, cols abi.Columns, m *taskMetrics) (*edge, error)
 	sink(op int) (connector.Sink, connector.SinkTask, error)
-	store() state.Store
+	store() (state.Store, error)
 	bounded() bool          // every source of the job ends
 	header() abi.CallHeader // of every call
 }
 
 // newChain wires the plan's steps. Nothing is opened yet.
 func newChain(p *plan, lanes int, parts chainParts, m *taskMetrics) (*chain, error) {
-	c := &chain{plan: p, lanes: lanes, watermark: abi.MinTime, store: parts.store(), metrics: m}
+	c := &chain{plan: p, lanes: lanes, watermark: abi.MinTime, metrics: m}
+	var err error
+	if c.store, err = parts.store(); err != nil {
+		return nil, err
+	}
 	for s := range p.steps {
 		st, err := c.newStep(s, parts)
 		if err != nil {
@@ -75,7 +80,7 @@ func newChain(p *plan, lanes int, parts chainParts, m *taskMetrics) (*chain, err
 		c.nodes = append(c.nodes, node{step: made, watermark: c.mark(source{e.FromOperator, e.Side}), seen: abi.MinTime})
 	}
 	c.wire(edges)
-	return c, nil
+	return c, c.restoreWatermarks()
 }
 
 // newStep makes step s, not yet wired to those behind it.
@@ -146,20 +151,27 @@ func (c *chain) newKeyed(op *graph.Operator, h *handle, parts chainParts) (step,
 // newAssigner makes the assigner of step s. Behind a keyed operator records have no channel any more, and one lane.
 func (c *chain) newAssigner(s int) *assigner {
 	var strategy *abi.Watermarks
+	uid := ""
 	for _, i := range c.plan.steps[s].operators {
 		if op := &c.plan.graph.Operators[i]; op.Kind == abi.OperatorTimestamp {
-			strategy = op.Watermarks
+			strategy, uid = op.Watermarks, op.UID
 		}
+	}
+	made := func(lanes int) *assigner {
+		a := newAssigner(lanes, strategy)
+		a.operator = uid
+		c.promises = append(c.promises, a)
+		return a
 	}
 	for i := c.plan.steps[s].upstream.operator; ; {
 		at := c.plan.stepOf(i)
 		if at < 0 {
-			a := newAssigner(c.lanes, strategy)
+			a := made(c.lanes)
 			c.assigners = append(c.assigners, a)
 			return a
 		}
 		if _, keyed := c.nodes[at].step.(*keyedStep); keyed {
-			return newAssigner(1, strategy)
+			return made(1)
 		}
 		i = c.plan.steps[at].upstream.operator
 	}

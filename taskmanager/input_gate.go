@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/checkpoint"
+	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/internal/wire"
 	"github.com/wasmill/wasmill/taskmanager/exchange"
 )
@@ -17,6 +19,24 @@ type input interface {
 	next(ctx context.Context, now time.Time) (idle bool, again time.Time, err error)
 	// ended says that all has been taken.
 	ended() bool
+
+	// aligned is the barrier that has come on all channels and waits for the task's part, nil when none does.
+	aligned() *exchange.Mark
+	// triggers says that the JobMaster triggers the task: it has no channels.
+	triggers() bool
+	// drain sends the maximum watermark ahead of the barrier, if that is this input's to do and not yet done.
+	drain() bool
+	// state is where a source stands, nil for others.
+	state() *checkpoint.SourceState
+	// alignment is how long the channels have waited for each other.
+	alignment() time.Duration
+	// resume goes on behind the barrier.
+	resume()
+	// stop says that nothing will be processed behind the barrier; abort that a checkpoint was given up.
+	stop(drained bool)
+	abort(id checkpoint.ID)
+	// finish ends an input that was stopped.
+	finish()
 	close() error
 }
 
@@ -29,31 +49,49 @@ type gateInput struct {
 	from    []string // by channel, for people
 	counted []int64  // records so far, by channel
 	batch   batch
+	align   *alignment
+	take    *exchange.Mark // the barrier is on every channel
+	blocked []int          // channels to resume behind it
+	begun   time.Time      // of aligning
+	waited  time.Duration
+	stopped bool // END says nothing about time
 }
 
 // newGateInput takes from a gate whose channels are called names.
 func newGateInput(gate *exchange.Gate, names []string, c *chain) *gateInput {
 	n := len(names)
-	return &gateInput{gate: gate, chain: c, merger: newMerger(n), open: n, from: names, counted: make([]int64, n)}
+	return &gateInput{gate: gate, chain: c, merger: newMerger(n), open: n, from: names, counted: make([]int64, n), align: newAlignment(n)}
 }
 
-func (in *gateInput) next(context.Context, time.Time) (bool, time.Time, error) {
+func (in *gateInput) next(_ context.Context, now time.Time) (bool, time.Time, error) {
 	e, ok := in.gate.Next()
 	if !ok {
 		return true, time.Time{}, nil
 	}
 	switch e.Kind {
 	case exchange.Batch:
-		err := in.take(&e)
+		err := in.process(&e)
 		e.Buffer.Release()
 		return false, time.Time{}, err
 	case exchange.Watermark:
 		in.chain.watermark = in.merger.advance(e.Channel, e.Watermark)
 	case exchange.End:
 		in.open--
+		in.follow(e.Channel, in.align.end(e.Channel), now)
+		if in.stopped {
+			break
+		}
 		in.chain.watermark = in.merger.end(e.Channel)
 		for _, a := range in.chain.assigners {
 			a.endLane(e.Channel)
+		}
+	case exchange.Barrier:
+		if !in.align.active {
+			in.begun = now
+		}
+		in.follow(e.Channel, in.align.barrier(e.Channel, e.Mark), now)
+		if in.align.active {
+			failpoint.Hit(failpoint.Aligning)
 		}
 	case exchange.Failed:
 		return false, time.Time{}, channelFailure(e.Err)
@@ -61,13 +99,59 @@ func (in *gateInput) next(context.Context, time.Time) (bool, time.Time, error) {
 	return false, time.Time{}, nil
 }
 
-func (in *gateInput) take(e *exchange.Element) error {
+// follow does what the alignment asks for.
+func (in *gateInput) follow(channel int, s alignStep, now time.Time) {
+	if s.pause {
+		in.gate.Pause(channel)
+	}
+	if s.take != nil {
+		in.take, in.blocked, in.waited = s.take, s.resume, now.Sub(in.begun)
+		return
+	}
+	for _, c := range s.resume {
+		in.gate.Resume(c)
+	}
+}
+
+func (in *gateInput) aligned() *exchange.Mark { return in.take }
+
+func (in *gateInput) triggers() bool { return false }
+
+func (in *gateInput) drain() bool { return false }
+
+func (in *gateInput) state() *checkpoint.SourceState { return nil }
+
+func (in *gateInput) alignment() time.Duration { return in.waited }
+
+func (in *gateInput) resume() {
+	for _, c := range in.blocked {
+		in.gate.Resume(c)
+	}
+	in.take, in.blocked = nil, nil
+}
+
+func (in *gateInput) stop(drained bool) { in.stopped = !drained }
+
+func (in *gateInput) abort(id checkpoint.ID) {
+	in.stopped = false
+	if in.take != nil && in.take.Checkpoint <= id {
+		in.resume()
+	}
+	for _, c := range in.align.abort(id).resume {
+		in.gate.Resume(c)
+	}
+}
+
+// finish does nothing: the channels end by themselves.
+func (in *gateInput) finish() {}
+
+func (in *gateInput) process(e *exchange.Element) error {
 	b := &in.batch
 	encoded := e.Buffer.Bytes()
 	if err := b.Parse(encoded); err != nil {
 		return refuse(wire.KindChannel, "read batch %d of %s: %v", e.Number, in.from[e.Channel], err)
 	}
-	b.encoded, b.lane, b.split = encoded, e.Channel, abi.None
+	b.encoded, b.lane, b.split, b.input = encoded, e.Channel, abi.None, e.Input
 	b.from, b.first = in.from[e.Channel], in.counted[e.Channel]+1
 	in.counted[e.Channel] += int64(b.N)
 	in.chain.metrics.in(b.N, len(encoded))

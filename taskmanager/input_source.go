@@ -3,12 +3,16 @@ package taskmanager
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
+	"github.com/wasmill/wasmill/taskmanager/exchange"
 )
 
 // sourceInput reads splits, one after the other, as the JobMaster gives them out.
@@ -22,6 +26,8 @@ type sourceInput struct {
 	builder   *abi.Builder
 	batch     batch
 	done      bool
+	open      uint32   // index of the split at hand
+	read      []uint32 // splits that were read to their end
 }
 
 func newSourceInput(op *graph.Operator, src connector.Source, c *chain, nextSplit func(context.Context) (*wire.SplitAssignment, error)) *sourceInput {
@@ -31,10 +37,52 @@ func newSourceInput(op *graph.Operator, src connector.Source, c *chain, nextSpli
 	}
 }
 
+// restore goes on from what the source had promised.
+func (in *sourceInput) restore(watermark int64) {
+	in.assigner.out, in.chain.watermark = watermark, watermark
+}
+
+func (in *sourceInput) aligned() *exchange.Mark { return nil }
+
+func (in *sourceInput) triggers() bool { return true }
+
+// drain says that no more records will come, though there may be some.
+func (in *sourceInput) drain() bool {
+	if in.chain.watermark == abi.MaxTime {
+		return false
+	}
+	in.chain.watermark = abi.MaxTime
+	return true
+}
+
+// state is exact between two batches.
+func (in *sourceInput) state() *checkpoint.SourceState {
+	s := &checkpoint.SourceState{Operator: in.operator.UID, Done: slices.Clone(in.read), Watermark: in.assigner.out}
+	if in.reader != nil {
+		s.Open = []checkpoint.OpenSplit{{Index: in.open, Position: in.reader.Position()}}
+	}
+	if failpoint.Planted(failpoint.ForgetPosition) {
+		for i := range s.Open {
+			s.Open[i].Position = nil
+		}
+	}
+	return s
+}
+
+func (in *sourceInput) alignment() time.Duration { return 0 }
+
+func (in *sourceInput) resume() {}
+
+func (in *sourceInput) stop(bool) {}
+
+func (in *sourceInput) abort(checkpoint.ID) {}
+
+func (in *sourceInput) finish() { in.done = true }
+
 func (in *sourceInput) next(ctx context.Context, now time.Time) (bool, time.Time, error) {
 	if in.reader == nil {
 		in.chain.flush() // the answer may take a while
-		return false, time.Time{}, in.open(ctx)
+		return false, time.Time{}, in.begin(ctx)
 	}
 	in.builder.Reset()
 	p, err := in.reader.Poll(in.builder, batchRecords, batchBytes, now)
@@ -51,6 +99,7 @@ func (in *sourceInput) next(ctx context.Context, now time.Time) (bool, time.Time
 	case p.Done:
 		err := in.reader.Close()
 		in.reader = nil
+		in.read = append(in.read, in.open)
 		if err != nil {
 			return false, time.Time{}, inOperator(in.operator.Name, wire.KindIO, fmt.Errorf("close %s: %w", in.batch.from, err))
 		}
@@ -60,8 +109,8 @@ func (in *sourceInput) next(ctx context.Context, now time.Time) (bool, time.Time
 	return false, time.Time{}, nil
 }
 
-// open begins the next split, or ends the input when there is none.
-func (in *sourceInput) open(ctx context.Context) error {
+// begin opens the next split, or ends the input when there is none.
+func (in *sourceInput) begin(ctx context.Context) error {
 	a, err := in.nextSplit(ctx)
 	if err != nil {
 		return err
@@ -74,7 +123,7 @@ func (in *sourceInput) open(ctx context.Context) error {
 	if err != nil {
 		return inOperator(in.operator.Name, wire.KindIO, fmt.Errorf("open split %s: %w", a.Split.ID, err))
 	}
-	in.reader = r
+	in.reader, in.open = r, a.Index
 	in.batch.split, in.batch.from, in.batch.first = a.Index, "split "+a.Split.ID, 1
 	last := a.Last || !in.source.Bounded() // a split that does not end is the last one here, whatever others are given
 	in.assigner.beginSplit(a.Ordered, last)

@@ -6,29 +6,47 @@ import (
 	"time"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/failpoint"
+	"github.com/wasmill/wasmill/taskmanager/exchange"
 )
 
 // loop runs a chain: one goroutine that takes a batch, brings it through all steps, and never blocks in a write. It
 // takes no new batch while an output is full or a sink is not ready; then, and when there is no input, it waits to be
-// woken.
+// woken. Between batches it takes its part of checkpoints.
 type loop struct {
 	chain    *chain
 	input    input
 	wake     <-chan struct{} // says: look again
 	maxDelay time.Duration   // for a record to wait for others before it is sent
 	metrics  *taskMetrics
+	orders   *orders
+	keeper   *keeper // nil: the job takes no checkpoints
+	part     func() *checkpoint.Task
+	output   output // of the sinks, in parts of checkpoints
 
 	timer   *time.Timer
 	mark    time.Time // up to which time has been accounted for
 	flushed time.Time
 	firing  bool // the chain is not done with the last watermark
 	nudged  bool // wake has been taken
+
+	triggered *exchange.Mark // by the JobMaster, not taken yet
+	taken     checkpoint.ID  // the newest part
+	stopped   checkpoint.ID  // nothing is processed behind the barrier of this one, 0: it has not come
+	released  bool           // that one is completed: the task ends
 }
 
-// run takes all input through the chain, ends its outputs, and returns what its sinks have prepared. It returns early
-// when ctx ends or something fails.
-func (l *loop) run(ctx context.Context) ([]connector.Committable, error) {
+// last is what a task leaves when it has ended.
+type last struct {
+	prepared []connector.Committable // that no completed checkpoint has committed
+	part     *checkpoint.Task        // nil: the job takes no checkpoints
+}
+
+// run takes all input through the chain, ends its outputs, and returns what its sinks have prepared, and its state. It
+// returns early when ctx ends or something fails.
+func (l *loop) run(ctx context.Context) (*last, error) {
 	l.timer = time.NewTimer(time.Hour)
 	defer l.timer.Stop()
 	l.mark = time.Now()
@@ -59,9 +77,21 @@ func (l *loop) turn(ctx context.Context) (done bool, err error) {
 		if err := l.chain.broken(); err != nil {
 			return false, channelFailure(err)
 		}
+		l.obey()
 	}
 	if now.Sub(l.flushed) >= l.maxDelay {
 		l.flush(now)
+	}
+	if !l.firing {
+		if m := l.due(); m != nil {
+			return false, l.checkpoint(ctx, m)
+		}
+		if l.stopped != 0 && l.released {
+			l.input.finish()
+		} else if l.stopped != 0 {
+			l.wait(ctx, time.Time{}, nil)
+			return false, nil
+		}
 	}
 	if l.chain.full() {
 		l.wait(ctx, l.flushed.Add(l.maxDelay), &l.metrics.blockedNs)
@@ -76,6 +106,9 @@ func (l *loop) turn(ctx context.Context) (done bool, err error) {
 		l.firing, err = l.chain.advance()
 		return false, err
 	}
+	if l.firing, err = l.chain.tick(now); l.firing || err != nil {
+		return false, err
+	}
 	if l.input.ended() {
 		return true, nil
 	}
@@ -85,9 +118,10 @@ func (l *loop) turn(ctx context.Context) (done bool, err error) {
 	}
 	if idle {
 		l.flush(now)
-		l.wait(ctx, again, nil)
+		l.wait(ctx, sooner(again, l.chain.alarm()), nil)
 		return false, nil
 	}
+	failpoint.Hit(failpoint.Running)
 	l.firing, err = l.chain.advance()
 	l.metrics.watermark.Store(l.chain.passed())
 	return false, err
@@ -130,14 +164,13 @@ func (l *loop) cause(ctx context.Context, err error) error {
 
 // end follows the last record and watermark. It returns when the receivers have everything: until then a channel can
 // break, and who reports that it has finished is not asked again.
-func (l *loop) end(ctx context.Context) ([]connector.Committable, error) {
-	var prepared []connector.Committable
-	for _, s := range l.chain.sinks {
-		p, err := s.prepare(ctx)
-		if err != nil {
-			return nil, l.cause(ctx, err)
-		}
-		prepared = append(prepared, p...)
+func (l *loop) end(ctx context.Context) (*last, error) {
+	if err := l.prepare(ctx, l.taken+1); err != nil {
+		return nil, l.cause(ctx, err)
+	}
+	part, err := l.lastPart(ctx)
+	if err != nil {
+		return nil, l.cause(ctx, err)
 	}
 	for _, e := range l.chain.edges {
 		e.end()
@@ -153,7 +186,8 @@ func (l *loop) end(ctx context.Context) ([]connector.Committable, error) {
 			return nil, err
 		}
 	}
-	return prepared, nil
+	l.obey() // a checkpoint may have committed some of it meanwhile
+	return &last{prepared: l.output.all(), part: part}, nil
 }
 
 func (l *loop) flush(now time.Time) {

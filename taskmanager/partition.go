@@ -192,6 +192,14 @@ func (e *edge) flush() {
 	}
 }
 
+// barrier sends everything, then the barrier.
+func (e *edge) barrier(m exchange.Mark) {
+	e.flush()
+	for _, s := range e.senders {
+		s.Barrier(m)
+	}
+}
+
 // end sends everything and says that no more will come.
 func (e *edge) end() {
 	e.flush()

@@ -39,6 +39,9 @@ func (tm *TaskManager) Run(ctx context.Context, jm JobManager) error {
 			return nil
 		}
 		tm.config.Log.Warn("lost the JobManager; all tasks end", "epoch", registered.Epoch, "cause", err)
+		tm.mu.Lock()
+		tm.session = noSession // what is deployed from now on comes too late
+		tm.mu.Unlock()
 		tm.stop()
 	}
 }
@@ -61,6 +64,9 @@ func (tm *TaskManager) register(ctx context.Context) (*wire.Registered, error) {
 	err := insist(ctx, func() (err error) {
 		if registered, err = tm.jm.Register(ctx, r); err == nil {
 			err = tm.adopt(registered.Epoch)
+			tm.mu.Lock()
+			tm.session = registered.Session
+			tm.mu.Unlock()
 		}
 		if isStale(err) { // an old JobManager: the new one is to come
 			return fmt.Errorf("%v", err)
@@ -152,5 +158,8 @@ func residentBytes() int64 {
 	}
 	return pages * int64(os.Getpagesize())
 }
+
+// noSession is the number of no registration.
+const noSession = ^uint64(0)
 
 var errJobManagerGone = errors.New("its liveness connection ended")

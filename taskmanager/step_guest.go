@@ -2,6 +2,7 @@ package taskmanager
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/host"
@@ -14,6 +15,17 @@ type step interface {
 	// advance says that the watermark of the step's input is now this. While it answers more, it has emitted a part of
 	// what that brings about and is called again, with nothing in between, and the watermark has not passed it.
 	advance(watermark int64) (more bool, err error)
+}
+
+// saver is a step that has something to store before a snapshot.
+type saver interface{ save() error }
+
+// clocked is a step with timers of processing time.
+type clocked interface {
+	// wake is when tick is to be called, the zero time for never.
+	wake() time.Time
+	// tick does what is due. While it answers more, it has done a part of it and is called again.
+	tick(now time.Time) (more bool, err error)
 }
 
 // outlet is where the records of one output of an operator go.

@@ -3,10 +3,13 @@ package taskmanager
 import (
 	"context"
 	"log/slog"
+	"path/filepath"
 	"runtime/debug"
 
 	"github.com/wasmill/wasmill/abi"
-	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/checkpoint"
+	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
+	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
 	"github.com/wasmill/wasmill/taskmanager/exchange"
@@ -21,21 +24,24 @@ type task struct {
 	metrics *taskMetrics
 	guests  guestMetrics // what its guests count
 	log     *slog.Logger
-	wake    chan struct{}  // capacity 1
-	gate    *exchange.Gate // nil for a source
-	edges   []*edge        // from the first on until close
+	wake    chan struct{} // capacity 1
+	orders  orders        // of the JobMaster, about checkpoints
+	restore *wire.TaskRestore
+	gate    *exchange.Gate     // nil for a source
+	edges   []*edge            // from the first on until close
+	readers []*snapshot.Reader // of what it is restored from, until its state is made
 }
 
 // newTask makes a task and its gate, so that others can send to it. It does not run yet.
 func newTask(a *attempt, d wire.TaskDeploy) *task {
 	t := &task{
 		attempt: a, id: d.Task, slot: d.Slot, name: a.exec.ChainName(a.graph, d.Task.Chain),
-		metrics: newTaskMetrics(a.sinks(d.Task.Chain)...), wake: make(chan struct{}, 1),
+		metrics: newTaskMetrics(a.sinks(d.Task.Chain)...), wake: make(chan struct{}, 1), restore: d.Restore,
 	}
 	t.log = a.tm.config.Log.With("job", string(a.key.Job), "attempt", a.key.Attempt, "chain", t.name, "subtask", d.Task.Subtask)
 	var inputs []exchange.GateInput
 	for _, e := range a.exec.Chains[d.Task.Chain].Inputs {
-		inputs = append(inputs, exchange.GateInput{Edge: e, Senders: a.senders(e)})
+		inputs = append(inputs, exchange.GateInput{Edge: e, Senders: a.senders(e), Ended: a.ended(e, d.Task.Subtask)})
 	}
 	if len(inputs) > 0 {
 		t.gate = a.tm.config.Network.Gate(a.key, t.id, inputs, t.wake)
@@ -62,14 +68,37 @@ func (a *attempt) senders(edge int) int {
 	return a.exec.Chains[e.From].Parallelism
 }
 
+// ended are the senders of an edge, as a receiver counts them, that had finished before the attempt began.
+func (a *attempt) ended(edge, receiver int) (ended []int) {
+	e := a.exec.Edges[edge]
+	for id := range a.finished {
+		switch {
+		case id.Chain != e.From:
+		case e.Partition != graph.Forward:
+			ended = append(ended, id.Subtask)
+		case id.Subtask == receiver:
+			ended = append(ended, 0)
+		}
+	}
+	return ended
+}
+
+// nudge makes the task look at its orders.
+func (t *task) nudge() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
 // run is the task's goroutine, from its deployment to its end.
 func (t *task) run() {
 	defer t.attempt.gone()
-	prepared, err := t.work(t.attempt.ctx)
+	left, err := t.work(t.attempt.ctx)
 	t.attempt.release(t)
 	switch {
 	case err == nil:
-		t.report(wire.TaskFinished, nil, prepared)
+		t.report(wire.TaskFinished, nil, left)
 	case t.attempt.ctx.Err() != nil:
 		t.report(wire.TaskCanceled, nil, nil)
 	default:
@@ -93,10 +122,13 @@ func (t *task) run() {
 	t.edges, t.gate = nil, nil // the task is remembered longer than they are needed
 }
 
-func (t *task) report(state wire.TaskState, f *wire.Failure, prepared []connector.Committable) {
+func (t *task) report(state wire.TaskState, f *wire.Failure, left *last) {
 	a := t.attempt
 	r := &wire.Report{
-		Header: a.header(), TaskManager: a.tm.config.ID, Task: t.id, State: state, Failure: f, Prepared: prepared, Metrics: t.figures(),
+		Header: a.header(), TaskManager: a.tm.config.ID, Task: t.id, State: state, Failure: f, Metrics: t.figures(),
+	}
+	if left != nil {
+		r.Prepared, r.Part = left.prepared, left.part
 	}
 	r.Request = a.request(string(state), t.id, 0)
 	a.tm.reporter.add(r)
@@ -109,14 +141,16 @@ func (t *task) figures() wire.TaskMetrics {
 }
 
 // work builds the task's chain, runs it to the end of its input, and frees it. A panic ends the task and nothing else.
-func (t *task) work(ctx context.Context) (prepared []connector.Committable, err error) {
+func (t *task) work(ctx context.Context) (left *last, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			t.log.Error("task panicked", "panic", r, "stack", string(debug.Stack()))
 			err = refuse(wire.KindInternal, "task %s of chain %s panicked: %v", t.id, t.name, r)
 		}
 	}()
-	l, err := t.build()
+	failpoint.Hit(failpoint.Deploy)
+	l, free, err := t.build(ctx)
+	defer func() { free() }()
 	if err != nil {
 		return nil, err
 	}
@@ -136,8 +170,77 @@ func (t *task) work(ctx context.Context) (prepared []connector.Committable, err 
 	return l.run(ctx)
 }
 
-// build makes the chain and its input; nothing is started.
-func (t *task) build() (*loop, error) {
+// build makes the chain, its state and its input; nothing but the keeper is started. free is called when the task has
+// ended, whatever the error.
+func (t *task) build(ctx context.Context) (l *loop, free func(), err error) {
+	a := t.attempt
+	free = func() {}
+	var k *keeper
+	if a.checkpoints != nil {
+		r, kept, err := t.open(ctx)
+		if err != nil {
+			return nil, free, err
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		k = kept
+		k.start(ctx)
+		free = func() {
+			cancel()
+			k.close()
+			r.close()
+			_ = k.store.Close()
+		}
+	}
+	l, err = t.buildLoop()
+	if err != nil {
+		return nil, free, err
+	}
+	l.orders, l.keeper, l.part = &t.orders, k, t.part
+	return l, free, nil
+}
+
+// open opens what the task is restored from, and makes its keeper.
+func (t *task) open(ctx context.Context) (*restored, *keeper, error) {
+	a := t.attempt
+	store, err := a.tm.config.OpenStore(ctx, a.checkpoints.Store)
+	if err != nil {
+		return nil, nil, refuse(wire.KindIO, "open checkpoint store %s: %v", a.checkpoints.Store, err)
+	}
+	k := &keeper{store: store, dir: filepath.Join(a.tm.config.StateDir, string(a.key.Job)), ack: t.acknowledge, log: t.log}
+	k.from, k.to = a.keyGroups(t.id)
+	k.name = func(n int) string { return checkpoint.FileName(a.key.Attempt, t.id, n) }
+	r := &restored{}
+	if t.restore != nil {
+		failpoint.Hit(failpoint.Restoring)
+		if r, err = openRestored(ctx, store, k.dir, a.checkpoints.Restored, t.restore.Files); err != nil {
+			store.Close()
+			return nil, nil, err
+		}
+		k.files = t.restore.Files
+	}
+	t.readers = r.readers
+	return r, k, nil
+}
+
+// part is the task's part of a checkpoint, without what changes.
+func (t *task) part() *checkpoint.Task { return &checkpoint.Task{Task: t.id} }
+
+// acknowledge tells the JobMaster of the task's part until it has heard.
+func (t *task) acknowledge(ctx context.Context, id checkpoint.ID, part *checkpoint.Task, declined *wire.Failure) {
+	a := t.attempt
+	m := &wire.Acknowledge{Header: a.header(), TaskManager: a.tm.config.ID, Checkpoint: id, Part: part, Task: t.id, Declined: declined}
+	m.Request = a.request("acknowledge", t.id, int(id))
+	err := insist(ctx, func() error {
+		try, cancel := context.WithTimeout(ctx, reportTimeout)
+		defer cancel()
+		return a.jm.Acknowledge(try, m)
+	})
+	if err != nil && ctx.Err() == nil && !isStale(err) {
+		t.log.Warn("acknowledgement refused", "checkpoint", id, "error", err)
+	}
+}
+
+func (t *task) buildLoop() (*loop, error) {
 	a := t.attempt
 	p, err := newPlan(a.graph, a.exec, t.id.Chain, a.sinkColumns)
 	if err != nil {
@@ -168,7 +271,11 @@ func (t *task) input(c *chain) (input, error) {
 			return nil, inOperator(op.Name, wire.KindInput, err)
 		}
 		s := &splits{task: t, operator: i}
-		return newSourceInput(op, src, c, s.next), nil
+		made := newSourceInput(op, src, c, s.next)
+		if t.restore != nil {
+			made.restore(t.restore.Watermark)
+		}
+		return made, nil
 	}
 	var names []string
 	for _, e := range a.exec.Chains[t.id.Chain].Inputs {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"path/filepath"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -81,7 +82,16 @@ func (t *task) guest(module graph.ModuleID) (*guest, error) {
 	return nil, refuse(wire.KindModule, "load module %.12s: the job does not name it", module)
 }
 
-func (t *task) store() state.Store { return state.NewMemory() }
+// store makes the state that the chain goes on with.
+func (t *task) store() (state.Store, error) {
+	a := t.attempt
+	c := a.tm.config.State
+	c.Groups = a.graph.MaxParallelism
+	c.From, c.To = a.keyGroups(t.id)
+	c.Restored, t.readers = t.readers, nil
+	c.Dir = filepath.Join(a.tm.config.StateDir, string(a.key.Job), fmt.Sprintf("spill-%d-%d-%s", a.key.Epoch, a.key.Attempt, t.id))
+	return a.tm.config.NewState(c)
+}
 
 func (t *task) bounded() bool { return t.attempt.bounded }
 

@@ -13,10 +13,12 @@ import (
 	"time"
 
 	"github.com/wasmill/wasmill/host"
+	"github.com/wasmill/wasmill/internal/blob"
 	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
 	"github.com/wasmill/wasmill/taskmanager/exchange"
+	"github.com/wasmill/wasmill/taskmanager/state"
 )
 
 // JobManager is what a TaskManager asks of its JobManager. Calls are made from several goroutines, and made again when
@@ -40,10 +42,14 @@ type Config struct {
 	Engine      *host.Engine
 	Connectors  *connector.Registry
 	Network     *exchange.Network
-	LivenessTLS *tls.Config       // of the liveness connection; nil: none is made
-	MaxDelay    time.Duration     // pipeline.max-delay, 10 ms when zero
-	CallLimit   time.Duration     // guest.call-limit; the engine's when zero
-	Print       func(line []byte) // where print sinks write
+	LivenessTLS *tls.Config   // of the liveness connection; nil: none is made
+	MaxDelay    time.Duration // pipeline.max-delay, 10 ms when zero
+	CallLimit   time.Duration // guest.call-limit; the engine's when zero
+	StateDir    string        // for what tasks keep on this machine; the caller has locked it
+	State       state.Config  // limits of each task's state
+	NewState    func(state.Config) (state.Store, error)
+	OpenStore   func(ctx context.Context, url string) (blob.Store, error) // of checkpoints
+	Print       func(line []byte)                                         // where print sinks write
 	Log         *slog.Logger
 }
 
@@ -54,13 +60,14 @@ type TaskManager struct {
 	reporter *reporter
 	loads    sync.WaitGroup // modules that are being loaded, be it for tasks that are no more
 
-	mu     sync.Mutex // guards what follows
-	jm     JobManager // nil before Run
-	closed bool       // Run ends
-	epoch  graph.Epoch
-	jobs   map[graph.JobID]*job
-	live   map[*attempt]struct{} // that have tasks
-	slots  slots
+	mu      sync.Mutex // guards what follows
+	jm      JobManager // nil before Run
+	closed  bool       // Run ends
+	epoch   graph.Epoch
+	session uint64 // the registration that holds, as the JobManager numbers them
+	jobs    map[graph.JobID]*job
+	live    map[*attempt]struct{} // that have tasks
+	slots   slots
 }
 
 // New returns a TaskManager that runs nothing yet. The engine and the network stay the caller's to close, after Run has
@@ -74,6 +81,9 @@ func New(c Config) *TaskManager {
 	}
 	if c.Print == nil {
 		c.Print = func([]byte) {}
+	}
+	if c.NewState == nil {
+		c.NewState = func(c state.Config) (state.Store, error) { return state.New(c) }
 	}
 	tm := &TaskManager{config: c, reporter: newReporter(), jobs: map[graph.JobID]*job{}, live: map[*attempt]struct{}{}, slots: make(slots, c.Slots)}
 	tm.start = tm.instantiate
@@ -179,6 +189,9 @@ func (tm *TaskManager) Deploy(_ context.Context, d *wire.Deploy) error {
 	}
 	if err := tm.adoptLocked(d.Epoch); err != nil {
 		return err
+	}
+	if d.Session != tm.session {
+		return refuse(wire.KindTaskManagerLost, "deploy job %s: it is meant for registration %d of this TaskManager (now %d)", d.Job, d.Session, tm.session)
 	}
 	j := tm.jobOf(d.Job)
 	at := fence{d.Epoch, d.Attempt}

@@ -44,6 +44,7 @@ func (m *merger) smallest() int64 {
 // assigner derives the watermark where records get their timestamps: for each lane, a channel or the split that is being
 // read, it lies the strategy's bound and one millisecond behind the newest timestamp.
 type assigner struct {
+	operator string          // uid of the timestamp function, "" for the source's own
 	strategy *abi.Watermarks // nil: the timestamps promise nothing
 	lanes    *merger
 	held     bool // splits that nobody reads yet may have older records

@@ -151,7 +151,7 @@ type running struct {
 	t     testing.TB
 	op    Operator
 	out   *abi.Builder
-	store *state.Memory
+	store state.Store
 }
 
 func start(t testing.TB, c Config) *running {

@@ -19,6 +19,8 @@ type Operator interface {
 	// Fire appends results that are due at the watermark to out, about a batch of them, and answers whether more are
 	// due. Until it has answered no, the watermark has not passed the operator. At abi.MaxTime everything is due.
 	Fire(watermark int64, out *abi.Builder) (more bool, err error)
+	// Save stores, before a snapshot, what is not in tables. A snapshot may lie between two calls of Process or Fire.
+	Save() error
 	// Late is how many records have been dropped.
 	Late() int64
 }
@@ -67,13 +69,17 @@ func New(c Config) (Operator, error) {
 			return nil, fmt.Errorf("%s: %w", c.Kind, err)
 		}
 		t := &tally{panes: panes, rows: rows, final: c.Final}
+		if err := t.restore(); err != nil {
+			return nil, err
+		}
 		if t.add, err = addition(&c); err != nil {
 			return nil, err
 		}
 		return t, nil
 	case abi.OperatorReduce, abi.OperatorAggregate:
 		panes.spec.Name, panes.spec.Kind = "accumulator", state.Bytes
-		return newFold(&c, panes), nil
+		f := newFold(&c, panes)
+		return f, f.restore()
 	}
 	return nil, fmt.Errorf("operator of kind %s: not a keyed one", c.Kind)
 }

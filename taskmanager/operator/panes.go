@@ -1,9 +1,11 @@
 package operator
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/taskmanager/state"
 )
 
@@ -209,6 +211,51 @@ func (p *panes) drop() error {
 		p.free = append(p.free, gone)
 	}
 	return p.store.Drop(p.spec, ns)
+}
+
+// firedName is the name in the operator's own scope of the watermark to which windows have fired.
+const firedName = "fired"
+
+// Save implements Operator.
+func (p *panes) Save() error {
+	if p.window == nil || p.fired == abi.MinTime {
+		return nil
+	}
+	return p.store.SetOwn(p.spec.Operator, firedName, binary.LittleEndian.AppendUint64(nil, uint64(p.fired)))
+}
+
+// restore finds the panes that a snapshot held. At an aligned barrier every subtask had fired to the same watermark.
+func (p *panes) restore() error {
+	namespaces, err := p.store.Namespaces(p.spec)
+	if err != nil {
+		return err
+	}
+	for _, ns := range namespaces {
+		start, end := abi.MinTime, abi.MaxTime
+		if p.window != nil {
+			start, end = bounds(p.window, int64(ns))
+		}
+		if err := p.add(len(p.open), start, end, ns); err != nil {
+			return err
+		}
+	}
+	if p.window == nil || failpoint.Planted(failpoint.FiredAgain) {
+		return nil
+	}
+	all, err := p.store.Own(p.spec.Operator, firedName)
+	if err != nil {
+		return err
+	}
+	for i, o := range all {
+		if len(o.Value) != 8 {
+			return fmt.Errorf("restore %s of %s: %d bytes (expected 8)", firedName, p.spec.Operator, len(o.Value))
+		}
+		fired := int64(binary.LittleEndian.Uint64(o.Value))
+		if i == 0 || fired < p.fired {
+			p.fired = fired
+		}
+	}
+	return nil
 }
 
 // keptPanes bounds the closed panes whose memory is kept for those to come.

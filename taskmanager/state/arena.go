@@ -26,15 +26,21 @@ const (
 
 // add copies s and leaves room for it to grow to capacity.
 func (a *arena) add(s []byte, capacity int) ref {
+	r := a.reserve(len(s), capacity)
+	copy(a.get(r), s)
+	return r
+}
+
+// reserve makes a string of n bytes of unknown content.
+func (a *arena) reserve(n, capacity int) ref {
 	need := stringHeader + capacity
 	if len(a.chunks) == 0 || a.used+need > len(a.chunks[len(a.chunks)-1]) {
 		a.grow(need)
 	}
 	chunk := a.chunks[len(a.chunks)-1]
 	at := a.used
-	binary.LittleEndian.PutUint32(chunk[at:], uint32(len(s)))
+	binary.LittleEndian.PutUint32(chunk[at:], uint32(n))
 	binary.LittleEndian.PutUint32(chunk[at+4:], uint32(capacity))
-	copy(chunk[at+stringHeader:], s)
 	a.used += (need + 7) &^ 7
 	return ref(len(a.chunks)-1)<<32 | ref(at)
 }
@@ -58,15 +64,22 @@ func (a *arena) get(r ref) []byte {
 	return p[stringHeader : stringHeader+n : stringHeader+n]
 }
 
-// set overwrites the string at r if s fits there.
-func (a *arena) set(r ref, s []byte) bool {
+// fits makes the string at r have n bytes, if its place has room for them.
+func (a *arena) fits(r ref, n int) bool {
 	p := a.chunks[r>>32][uint32(r):]
-	if len(s) > int(binary.LittleEndian.Uint32(p[4:])) {
+	if n > int(binary.LittleEndian.Uint32(p[4:])) {
 		return false
 	}
-	binary.LittleEndian.PutUint32(p, uint32(len(s)))
-	copy(p[stringHeader:], s)
+	binary.LittleEndian.PutUint32(p, uint32(n))
 	return true
+}
+
+// end is a place behind every string.
+func (a *arena) end() ref {
+	if len(a.chunks) == 0 {
+		return 0
+	}
+	return ref(len(a.chunks)-1)<<32 | ref(a.used)
 }
 
 func (a *arena) capacity(r ref) int {

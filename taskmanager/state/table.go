@@ -1,38 +1,72 @@
 package state
 
 import (
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
 )
 
 // table is the hot table: open addressing over entries that are only added. A slot of the index is
 //
-//	tag<<32 | entry+1, 0 when free
+//	tag<<32 | entry+1, 0 when free, grave when its entry was deleted
 //
 // where the tag is the upper half of the key's hash. The tag's upper bits are the slot where probing begins, so that the
 // index doubles without touching keys, and its lower bits tell nearly every other key apart. The lower half of the hash
 // chooses the key group, so inside one task it is the poorer half.
+//
+// Values lie in pages, which know what has changed since the last freeze. A freeze takes the pages as they are; one that
+// is written to afterwards is copied first, so what was frozen never changes. Keys are only added, and a value that a
+// freeze may have seen is not overwritten in place.
 type table struct {
-	kind    Kind
+	store   *hot
+	spec    Spec
 	index   []uint64
 	shift   uint // tag>>shift is the first slot to look at
+	graves  int  // slots of deleted entries
 	keyRefs []ref
 	keys    arena
-	words   []uint64 // of kind Words, a value an entry
+	pages   []*page
+	dead    int // entries that were deleted
 
-	valueRefs []ref // of kind Bytes: noValue, or where the value lies
-	values    arena
-	garbage   int // bytes of values that were outgrown
+	values  arena // of kind Bytes; a page has refs to them
+	sealed  ref   // values below this place were frozen
+	garbage int   // bytes of values that were outgrown
+
+	changed bool  // since the last freeze
+	deleted []ref // keys that were deleted since
+	removed arena // that these lie in
+	kept    bool  // a snapshot may have entries of it
+	shared  bool  // what was frozen has memory of it
+}
+
+// page is the values of pageEntries entries: words, or refs of byte strings.
+type page struct {
+	gen   uint32 // freeze after which it was made or copied
+	dirty [pageEntries / 64]uint64
+	words [pageEntries]uint64
 }
 
 const (
-	noValue    = ^ref(0)
+	pageBits    = 9
+	pageEntries = 1 << pageBits
+	pageMask    = pageEntries - 1
+
+	noValue    = ^uint64(0)     // of kind Bytes: the entry has none
+	gone       = ^uint64(0) - 1 // the entry was deleted
+	grave      = uint64(1<<32 - 1)
 	firstIndex = 64 // slots
 	// minGarbage keeps small tables from being compacted all the time.
 	minGarbage = 64 << 10
+	minDead    = 1024
 )
 
-func newTable(kind Kind) *table {
-	t := &table{kind: kind}
+func newTable(h *hot, s Spec) *table {
+	t := &table{store: h, spec: s}
 	t.resize(firstIndex)
 	return t
 }
@@ -40,12 +74,12 @@ func newTable(kind Kind) *table {
 // resize makes the index have n slots, a power of two.
 func (t *table) resize(n int) {
 	old := t.index
-	t.index, t.shift = make([]uint64, n), 32
+	t.index, t.shift, t.graves = make([]uint64, n), 32, 0
 	for m := n; m > 1; m /= 2 {
 		t.shift--
 	}
 	for _, slot := range old {
-		if slot == 0 {
+		if slot == 0 || slot == grave {
 			continue
 		}
 		i := uint32(slot>>32) >> t.shift
@@ -56,38 +90,76 @@ func (t *table) resize(n int) {
 	}
 }
 
+// makeRoom lets n keys be added.
+func (t *table) makeRoom(n int) {
+	if t.dead > minDead && 2*t.dead > len(t.keyRefs) {
+		t.rebuild()
+	}
+	for 4*(len(t.keyRefs)-t.dead+t.graves+n) > 3*len(t.index) { // though most of them are keys that are there already
+		if 2*t.graves > len(t.index)/4 {
+			t.resize(len(t.index))
+			continue
+		}
+		t.resize(2 * len(t.index))
+	}
+}
+
 // Resolve implements Table.
 func (t *table) Resolve(b *abi.Batch, rows []uint32, hashes []uint64, entries []Entry) error {
 	n := len(rows)
 	if rows == nil {
 		n = b.N
 	}
-	for 4*(len(t.keyRefs)+n) > 3*len(t.index) { // though most of them are keys that are there already
-		t.resize(2 * len(t.index))
-	}
+	t.makeRoom(n)
+	t.changed = true
 	entries = entries[:n]
 	if rows == nil {
 		for i := range entries {
-			entries[i] = t.find(hashes[i], b.Keys[b.KeyOffs[i]:b.KeyOffs[i+1]])
+			e := t.find(hashes[i], b.Keys[b.KeyOffs[i]:b.KeyOffs[i+1]], true)
+			t.touch(e)
+			entries[i] = e
 		}
 		return nil
 	}
 	for i, r := range rows {
-		entries[i] = t.find(hashes[r], b.Keys[b.KeyOffs[r]:b.KeyOffs[r+1]])
+		e := t.find(hashes[r], b.Keys[b.KeyOffs[r]:b.KeyOffs[r+1]], true)
+		t.touch(e)
+		entries[i] = e
 	}
 	return nil
 }
 
-// find returns the entry of key, which is added if it is absent. The index has room.
-func (t *table) find(hash uint64, key []byte) Entry {
+// ResolveKeys implements Table.
+func (t *table) ResolveKeys(keys [][]byte, hashes []uint64, read bool, entries []Entry) error {
+	if !read {
+		t.makeRoom(len(keys))
+		t.changed = true
+	}
+	for i, key := range keys {
+		e := t.find(hashes[i], key, !read)
+		if !read {
+			t.touch(e)
+		} else if e != NoEntry && t.expired(e) {
+			e = NoEntry
+		}
+		entries[i] = e
+	}
+	return nil
+}
+
+// find returns the entry of key, which is added if it is absent and that is wanted. The index has room.
+func (t *table) find(hash uint64, key []byte, add bool) Entry {
 	tag := uint32(hash >> 32)
 	mask := uint32(len(t.index) - 1)
 	for i := tag >> t.shift; ; i++ {
 		slot := t.index[i&mask]
 		if slot == 0 {
+			if !add {
+				return NoEntry
+			}
 			return t.insert(i&mask, tag, key)
 		}
-		if uint32(slot>>32) == tag {
+		if uint32(slot>>32) == tag && slot != grave {
 			if e := uint32(slot) - 1; string(t.keys.get(t.keyRefs[e])) == string(key) {
 				return Entry(e)
 			}
@@ -98,79 +170,269 @@ func (t *table) find(hash uint64, key []byte) Entry {
 func (t *table) insert(slot, tag uint32, key []byte) Entry {
 	e := len(t.keyRefs)
 	t.keyRefs = append(t.keyRefs, t.keys.add(key, len(key)))
-	if t.kind == Words {
-		t.words = append(t.words, 0)
-	} else {
-		t.valueRefs = append(t.valueRefs, noValue)
+	if e>>pageBits == len(t.pages) {
+		t.pages = append(t.pages, &page{gen: t.store.gen})
 	}
+	word := uint64(0)
+	if t.spec.Kind == Bytes {
+		word = noValue
+	}
+	t.page(Entry(e)).words[e&pageMask] = word
 	t.index[slot] = uint64(tag)<<32 | uint64(e+1)
 	return Entry(e)
 }
 
-// Words implements Table.
-func (t *table) Words() []uint64 { return t.words }
+// page returns the page of e to be written to.
+func (t *table) page(e Entry) *page {
+	p := t.pages[e>>pageBits]
+	if p.gen != t.store.gen {
+		c := *p
+		c.gen = t.store.gen
+		clear(c.dirty[:])
+		p = &c
+		t.pages[e>>pageBits] = p
+	}
+	return p
+}
+
+// touch notes that e changes.
+func (t *table) touch(e Entry) {
+	p := t.pages[e>>pageBits]
+	if p.gen != t.store.gen {
+		p = t.page(e)
+	}
+	p.dirty[e&pageMask>>6] |= 1 << (e & 63)
+}
+
+// Word implements Table.
+func (t *table) Word(e Entry) *uint64 { return &t.pages[e>>pageBits].words[e&pageMask] }
+
+// A value of kind Bytes is stored behind its schema version and, if its state has a TTL, its expiry.
+func (t *table) headerBytes() int {
+	if t.spec.TTL > 0 {
+		return 10
+	}
+	return 2
+}
+
+func (t *table) stored(e Entry) []byte {
+	if r := *t.Word(e); r != noValue && r != gone {
+		return t.values.get(ref(r))
+	}
+	return nil
+}
+
+func (t *table) expired(e Entry) bool {
+	if t.spec.TTL == 0 || t.spec.Kind != Bytes {
+		return false
+	}
+	p := t.stored(e)
+	return len(p) >= 10 && int64(binary.LittleEndian.Uint64(p[2:])) <= t.store.now
+}
 
 // Value implements Table.
 func (t *table) Value(e Entry) []byte {
-	if r := t.valueRefs[e]; r != noValue {
-		return t.values.get(r)
+	p := t.stored(e)
+	if p == nil || t.expired(e) {
+		return nil
 	}
-	return nil
+	return p[t.headerBytes():]
+}
+
+// Version implements Table.
+func (t *table) Version(e Entry) uint16 {
+	if p := t.stored(e); p != nil {
+		return binary.LittleEndian.Uint16(p)
+	}
+	return 0
 }
 
 // SetValue implements Table. A value that outgrows its place gets one with room for half as much again.
 func (t *table) SetValue(e Entry, v []byte) error {
-	r := t.valueRefs[e]
-	if r != noValue {
-		if t.values.set(r, v) {
-			return nil
-		}
-		t.garbage += stringHeader + t.values.capacity(r)
-		t.valueRefs[e] = t.values.add(v, len(v)+len(v)/2)
-	} else {
-		t.valueRefs[e] = t.values.add(v, (len(v)+7)&^7)
+	expiry := int64(0)
+	if t.spec.TTL > 0 {
+		expiry = t.store.now + t.spec.TTL
 	}
+	t.changed = true
+	t.set(e, t.spec.Version, expiry, v)
+	t.touch(e)
+	return nil
+}
+
+func (t *table) set(e Entry, version uint16, expiry int64, v []byte) {
+	word := &t.page(e).words[e&pageMask]
+	head := t.headerBytes()
+	n := head + len(v)
+	r := ref(*word)
+	switch {
+	case *word == noValue || *word == gone:
+		r = t.values.reserve(n, (n+7)&^7)
+	case r >= t.sealed && t.values.fits(r, n):
+	default:
+		t.garbage += stringHeader + t.values.capacity(r)
+		r = t.values.reserve(n, n+n/2)
+	}
+	*word = uint64(r)
+	p := t.values.get(r)
+	binary.LittleEndian.PutUint16(p, version)
+	if head > 2 {
+		binary.LittleEndian.PutUint64(p[2:], uint64(expiry))
+	}
+	copy(p[head:], v)
 	if t.garbage > minGarbage && 2*t.garbage > t.values.size {
 		t.compact()
 	}
-	return nil
 }
 
 // compact copies the values that are in use to a new arena.
 func (t *table) compact() {
-	var values arena
-	for e, r := range t.valueRefs {
-		if r != noValue {
-			t.valueRefs[e] = values.add(t.values.get(r), t.values.capacity(r))
+	old := t.values
+	t.values, t.garbage, t.sealed = arena{}, 0, 0
+	for e := range t.keyRefs {
+		word := &t.page(Entry(e)).words[e&pageMask]
+		if *word == noValue || *word == gone {
+			continue
+		}
+		v := old.get(ref(*word))
+		r := t.values.reserve(len(v), old.capacity(ref(*word)))
+		copy(t.values.get(r), v)
+		*word = uint64(r)
+	}
+}
+
+// Delete implements Table. A word that is deleted could not be told from one that is not.
+func (t *table) Delete(e Entry) error {
+	if t.spec.Kind != Bytes {
+		return fmt.Errorf("delete from state %s of %s: it is of kind %d", t.spec.Name, t.spec.Operator, t.spec.Kind)
+	}
+	p := t.page(e)
+	if p.words[e&pageMask] == gone {
+		return nil
+	}
+	key := t.Key(e)
+	hash := xxhash.Sum64(key)
+	tag, mask := uint32(hash>>32), uint32(len(t.index)-1)
+	for i := tag >> t.shift; ; i++ {
+		if t.index[i&mask] == uint64(tag)<<32|uint64(e+1) {
+			t.index[i&mask] = grave
+			break
 		}
 	}
-	t.values, t.garbage = values, 0
+	t.graves++
+	t.dead++
+	t.changed = true
+	if p.words[e&pageMask] != noValue {
+		t.garbage += stringHeader + t.values.capacity(ref(p.words[e&pageMask]))
+	}
+	p.words[e&pageMask] = gone
+	p.dirty[e&pageMask>>6] &^= 1 << (e & 63)
+	if t.kept {
+		t.deleted = append(t.deleted, t.removed.add(key, len(key)))
+	}
+	return nil
+}
+
+// rebuild leaves out the entries that were deleted. It changes the numbers of the others.
+func (t *table) rebuild() {
+	old := *t
+	t.index, t.keyRefs, t.keys, t.pages, t.values = nil, nil, arena{}, nil, arena{}
+	t.dead, t.garbage, t.sealed = 0, 0, 0
+	t.resize(len(old.index))
+	for i := range old.keyRefs {
+		p := old.pages[i>>pageBits]
+		word := p.words[i&pageMask]
+		if word == gone {
+			continue
+		}
+		key := old.Key(Entry(i))
+		e := t.find(xxhash.Sum64(key), key, true)
+		to := t.page(e)
+		if word != noValue {
+			v := old.values.get(ref(word))
+			r := t.values.reserve(len(v), len(v))
+			copy(t.values.get(r), v)
+			word = uint64(r)
+		}
+		to.words[e&pageMask] = word
+		if p.gen == t.store.gen && p.dirty[i&pageMask>>6]&(1<<(i&63)) != 0 {
+			to.dirty[e&pageMask>>6] |= 1 << (e & 63)
+		}
+	}
 }
 
 // Key implements Table.
 func (t *table) Key(e Entry) []byte { return t.keys.get(t.keyRefs[e]) }
 
+// Hash implements Table.
+func (t *table) Hash(e Entry) uint64 { return xxhash.Sum64(t.Key(e)) }
+
 // Len implements Table.
 func (t *table) Len() int { return len(t.keyRefs) }
 
 // Scan implements Table: entries come in the order in which they were added.
-func (t *table) Scan(cursor uint64, dst []Entry) (int, uint64, error) {
-	n := min(len(dst), len(t.keyRefs)-int(cursor))
-	for i := range dst[:n] {
-		dst[i] = Entry(cursor) + Entry(i)
+func (t *table) Scan(cursor uint64, dst []Entry) (n int, next uint64, err error) {
+	i := int(cursor)
+	for ; i < len(t.keyRefs) && n < len(dst); i++ {
+		e := Entry(i)
+		if t.dead > 0 && *t.Word(e) == gone || t.expired(e) {
+			continue
+		}
+		dst[n] = e
+		n++
 	}
-	return n, cursor + uint64(n), nil
+	return n, uint64(i), nil
+}
+
+// seal is a freeze's look at the values: what lies below is not overwritten any more.
+func (t *table) seal() {
+	t.sealed = t.values.end()
+	t.shared = true
+}
+
+// restore takes in an entry of a snapshot.
+func (t *table) restore(e *snapshot.Entry) error {
+	t.makeRoom(1)
+	at := t.find(xxhash.Sum64(e.Key), e.Key, true)
+	if t.spec.Kind == Words {
+		if len(e.Value) != 8 {
+			return snapshot.ErrDamaged
+		}
+		t.page(at).words[at&pageMask] = binary.LittleEndian.Uint64(e.Value)
+		return nil
+	}
+	t.set(at, e.Version, e.Expiry, e.Value)
+	return nil
 }
 
 // reset empties the table and keeps memory for the next one of its kind.
 func (t *table) reset() {
 	clear(t.index)
-	t.keyRefs, t.words, t.valueRefs = t.keyRefs[:0], t.words[:0], t.valueRefs[:0]
+	t.keyRefs, t.dead, t.graves = t.keyRefs[:0], 0, 0
 	t.keys.reset()
 	t.values.reset()
-	t.garbage = 0
+	for _, p := range t.pages {
+		p.gen = t.store.gen
+		clear(p.dirty[:])
+	}
+	t.garbage, t.sealed, t.changed, t.kept, t.deleted = 0, 0, false, false, nil
+	t.removed = arena{}
 }
 
 func (t *table) size() int64 {
-	return int64(8*(len(t.index)+cap(t.keyRefs)+cap(t.words)+cap(t.valueRefs)) + t.keys.size + t.values.size)
+	return int64(8*(len(t.index)+cap(t.keyRefs)) + len(t.pages)*(8*pageEntries+pageEntries/8+8) + t.keys.size + t.values.size + t.removed.size)
+}
+
+// dirtyEntries calls yield for the entries that have changed, of frozen pages.
+func dirtyEntries(pages []*page, gen uint32, yield func(e Entry, word uint64)) {
+	for i, p := range pages {
+		if p.gen != gen {
+			continue
+		}
+		for w, set := range p.dirty {
+			for ; set != 0; set &= set - 1 {
+				at := w<<6 | bits.TrailingZeros64(set)
+				yield(Entry(i<<pageBits|at), p.words[at])
+			}
+		}
+	}
 }

@@ -1,0 +1,204 @@
+package taskmanager
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/wasmill/wasmill/internal/blob"
+	"github.com/wasmill/wasmill/internal/checkpoint"
+	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
+	"github.com/wasmill/wasmill/internal/failpoint"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/wire"
+	"github.com/wasmill/wasmill/taskmanager/state"
+)
+
+// keeper writes what a task has frozen, beside the task: to a local file, from there to the checkpoint store, and then
+// acknowledges. It knows which files make up the task's state. What could not be written is kept and written with the
+// next part, so a checkpoint that is given up loses nothing.
+type keeper struct {
+	store    blob.Store
+	dir      string // of local files; each is a copy of an object of the same name
+	name     func(n int) string
+	from, to graph.KeyGroup
+	ack      func(ctx context.Context, id checkpoint.ID, part *checkpoint.Task, declined *wire.Failure)
+	log      *slog.Logger
+
+	more chan struct{} // capacity 1
+	wg   sync.WaitGroup
+
+	mu    sync.Mutex
+	queue []capture // guarded by mu
+
+	// Owned by the keeper's goroutine.
+	files     []checkpoint.File // of the state, the oldest first
+	unwritten []state.Frozen    // the oldest first
+	number    int               // of the last file
+}
+
+// capture is a task's part of a checkpoint at the time of its barrier.
+type capture struct {
+	checkpoint checkpoint.ID
+	part       *checkpoint.Task
+	frozen     state.Frozen // nil: the task keeps no state
+	done       chan error   // of the last part: written, or why not; nothing is acknowledged
+}
+
+func (k *keeper) start(ctx context.Context) {
+	k.more = make(chan struct{}, 1)
+	k.wg.Go(func() { k.run(ctx) })
+}
+
+// close waits for the keeper's goroutine, whose context has ended, and frees what is kept.
+func (k *keeper) close() {
+	k.wg.Wait()
+	for _, c := range k.queue {
+		if c.frozen != nil {
+			c.frozen.Release()
+		}
+	}
+	for _, f := range k.unwritten {
+		f.Release()
+	}
+	k.queue, k.unwritten = nil, nil
+}
+
+// take gives the keeper a part. It does not wait.
+func (k *keeper) take(c capture) {
+	k.mu.Lock()
+	k.queue = append(k.queue, c)
+	k.mu.Unlock()
+	select {
+	case k.more <- struct{}{}:
+	default:
+	}
+}
+
+func (k *keeper) next() (capture, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.queue) == 0 {
+		return capture{}, false
+	}
+	c := k.queue[0]
+	k.queue = k.queue[1:]
+	return c, true
+}
+
+func (k *keeper) run(ctx context.Context) {
+	for {
+		c, ok := k.next()
+		if !ok {
+			select {
+			case <-ctx.Done():
+				return
+			case <-k.more:
+			}
+			continue
+		}
+		k.keep(ctx, c)
+	}
+}
+
+// keep writes a part and acknowledges it.
+func (k *keeper) keep(ctx context.Context, c capture) {
+	begun := time.Now()
+	if c.frozen != nil {
+		k.unwritten = append(k.unwritten, c.frozen)
+	}
+	if failpoint.Planted(failpoint.AckBeforeUpload) && c.done == nil {
+		k.ack(ctx, c.checkpoint, c.part, nil)
+	}
+	written, err := k.write(ctx)
+	c.part.Figures.AsyncNs, c.part.Figures.Bytes = int64(time.Since(begun)), written
+	c.part.Files = slices.Clone(k.files)
+	switch {
+	case c.done != nil:
+		c.done <- err
+	case ctx.Err() != nil:
+	case err != nil:
+		k.log.Warn("checkpoint declined", "checkpoint", c.checkpoint, "error", err)
+		k.ack(ctx, c.checkpoint, nil, &wire.Failure{Kind: wire.KindIO, Message: fmt.Sprintf("checkpoint %d: %v", c.checkpoint, err)})
+	default:
+		k.ack(ctx, c.checkpoint, c.part, nil)
+	}
+}
+
+// write makes files of what is frozen, in its order. What fails is left for the next time.
+func (k *keeper) write(ctx context.Context) (written int64, err error) {
+	for len(k.unwritten) > 0 {
+		frozen := k.unwritten[0]
+		if len(frozen.States()) > 0 {
+			f, err := k.writeFile(ctx, frozen)
+			if err != nil {
+				return written, err
+			}
+			k.files = append(k.files, f)
+			written += f.Size
+		}
+		frozen.Release()
+		k.unwritten = k.unwritten[1:]
+	}
+	return written, nil
+}
+
+// writeFile makes one file, here and in the store, under a name that was never used: it may be that an earlier try came
+// further than it seemed.
+func (k *keeper) writeFile(ctx context.Context, frozen state.Frozen) (checkpoint.File, error) {
+	k.number++
+	name := k.name(k.number)
+	path := filepath.Join(k.dir, filepath.FromSlash(name))
+	info, err := writeLocal(path, name, frozen)
+	if err != nil {
+		return checkpoint.File{}, err
+	}
+	failpoint.Hit(failpoint.AsyncUpload)
+	local, err := os.Open(path)
+	if err != nil {
+		return checkpoint.File{}, err
+	}
+	defer local.Close()
+	if err := k.store.Put(ctx, name, local, info.Size); err != nil {
+		return checkpoint.File{}, errors.Join(fmt.Errorf("put %s into %s: %w", name, k.store.URL(), err), os.Remove(path))
+	}
+	return checkpoint.File{Name: name, Size: info.Size, Checksum: info.Checksum, From: k.from, To: k.to, Entries: info.Entries}, nil
+}
+
+// writeLocal writes a snapshot file that only this process and those after it on this machine read.
+func writeLocal(path, name string, frozen state.Frozen) (info snapshot.Info, err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return info, err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return info, err
+	}
+	defer func() {
+		err = errors.Join(err, f.Close())
+		if err != nil {
+			_ = os.Remove(path)
+		}
+		if errors.Is(err, syscall.ENOSPC) {
+			err = fmt.Errorf("write %s: the disk is full: %w", path, err)
+		}
+	}()
+	out := bufio.NewWriterSize(f, 256<<10)
+	w := snapshot.NewWriter(out, frozen.States())
+	w.SetName(name)
+	if err := frozen.Write(w); err != nil {
+		return info, fmt.Errorf("write %s: %w", path, err)
+	}
+	if info, err = w.Close(); err != nil {
+		return info, fmt.Errorf("write %s: %w", path, err)
+	}
+	return info, out.Flush()
+}

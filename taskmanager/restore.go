@@ -1,0 +1,107 @@
+package taskmanager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/wasmill/wasmill/internal/blob"
+	"github.com/wasmill/wasmill/internal/checkpoint"
+	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
+	"github.com/wasmill/wasmill/internal/failpoint"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/wire"
+)
+
+// restored is the open files that a task goes on from.
+type restored struct {
+	objects []blob.Object
+	readers []*snapshot.Reader
+}
+
+func (r *restored) close() {
+	for _, o := range r.objects {
+		o.Close()
+	}
+}
+
+// openRestored opens the files of a restore: the copy that a process on this machine has kept, or the object itself.
+func openRestored(ctx context.Context, store blob.Store, dir string, id checkpoint.ID, files []checkpoint.File) (*restored, error) {
+	r := &restored{}
+	for _, f := range files {
+		if err := r.open(ctx, store, dir, f); err != nil {
+			r.close()
+			return nil, damaged(id, f.Name, err)
+		}
+	}
+	return r, nil
+}
+
+func (r *restored) open(ctx context.Context, store blob.Store, dir string, f checkpoint.File) error {
+	object, err := openLocal(dir, f)
+	if err != nil {
+		if object, err = store.Open(ctx, f.Name); err != nil {
+			return err
+		}
+	}
+	r.objects = append(r.objects, object)
+	if object.Size() != f.Size {
+		return fmt.Errorf("%d bytes (expected %d): %w", object.Size(), f.Size, snapshot.ErrDamaged)
+	}
+	reader, err := snapshot.Open(object, object.Size())
+	if err != nil {
+		return err
+	}
+	if reader.Name() != f.Name {
+		return fmt.Errorf("it is %s, under another name: %w", reader.Name(), snapshot.ErrDamaged)
+	}
+	to := f.To
+	if failpoint.Planted(failpoint.WrongKeyGroups) && to > f.From {
+		to--
+	}
+	r.readers = append(r.readers, reader.Cut(f.From, to))
+	return nil
+}
+
+// localFile is a kept copy as an object.
+type localFile struct {
+	*os.File
+	size int64
+}
+
+func (f localFile) Size() int64 { return f.size }
+
+// openLocal opens the kept copy of a file, if it is whole.
+func openLocal(dir string, f checkpoint.File) (blob.Object, error) {
+	file, err := os.Open(filepath.Join(dir, filepath.FromSlash(f.Name)))
+	if err != nil {
+		return nil, err
+	}
+	sum, err := snapshot.Sum(file, f.Size)
+	if err == nil && sum != f.Checksum {
+		err = errors.New("another checksum")
+	}
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	return localFile{file, f.Size}, nil
+}
+
+// damaged is the failure of a task whose state cannot be read. A store that does not answer is another matter: it may
+// answer the next time.
+func damaged(id checkpoint.ID, name string, err error) error {
+	f := &wire.Failure{Kind: wire.KindIO, Message: fmt.Sprintf("restore checkpoint %d: %s: %v", id, name, err)}
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, snapshot.ErrDamaged) {
+		f.Kind, f.File = wire.KindState, name
+	}
+	return f
+}
+
+// keyGroups are those that a subtask of the chain owns.
+func (a *attempt) keyGroups(id graph.TaskID) (from, to graph.KeyGroup) {
+	return graph.KeyGroupsOf(id.Subtask, a.exec.Chains[id.Chain].Parallelism, a.graph.MaxParallelism)
+}

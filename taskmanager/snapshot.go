@@ -1,0 +1,218 @@
+package taskmanager
+
+import (
+	"context"
+	"encoding/binary"
+	"time"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/checkpoint"
+	"github.com/wasmill/wasmill/internal/failpoint"
+	"github.com/wasmill/wasmill/internal/wire"
+	"github.com/wasmill/wasmill/taskmanager/exchange"
+	"github.com/wasmill/wasmill/taskmanager/state"
+)
+
+// What a task does for a checkpoint, on its own goroutine, between two batches.
+
+// obey follows the JobMaster's orders.
+func (l *loop) obey() {
+	for _, o := range l.orders.take() {
+		if o.trigger != nil && o.trigger.Checkpoint > l.taken && l.keeper != nil {
+			l.triggered = o.trigger
+		}
+		if o.completed != 0 {
+			l.output.completed(o.completed)
+			l.released = l.released || l.stopped != 0 && l.stopped <= o.completed
+		}
+		if o.aborted != 0 {
+			l.input.abort(o.aborted)
+			if l.triggered != nil && l.triggered.Checkpoint <= o.aborted {
+				l.triggered = nil
+			}
+			if l.stopped != 0 && l.stopped <= o.aborted && !l.released {
+				l.stopped = 0 // the job goes on
+			}
+		}
+	}
+}
+
+// due is the barrier of the checkpoint to take part in now.
+func (l *loop) due() *exchange.Mark {
+	if m := l.input.aligned(); m != nil {
+		return m
+	}
+	if l.triggered != nil && l.input.triggers() {
+		return l.triggered
+	}
+	return nil
+}
+
+// checkpoint takes the task's part and sends the barrier on.
+func (l *loop) checkpoint(ctx context.Context, m *exchange.Mark) error {
+	if m.Drain && l.input.drain() { // the maximum watermark goes first
+		var err error
+		l.firing, err = l.chain.advance()
+		return err
+	}
+	begun := time.Now()
+	l.triggered = nil
+	l.chain.flush()
+	l.output.completed(m.Base)
+	if err := l.prepare(ctx, m.Checkpoint); err != nil {
+		return err
+	}
+	failpoint.Hit(failpoint.SyncSnapshot)
+	frozen, err := l.freeze()
+	if err != nil {
+		return err
+	}
+	part := l.part()
+	part.Prepared = l.output.all()
+	if s := l.input.state(); s != nil {
+		part.Sources = []checkpoint.SourceState{*s}
+	}
+	for _, e := range l.chain.edges {
+		e.barrier(*m)
+	}
+	if len(l.chain.edges) > 0 && l.input.triggers() {
+		failpoint.Hit(failpoint.BarrierFlight)
+	}
+	part.Figures.AlignNs, part.Figures.SyncNs = int64(l.input.alignment()), int64(time.Since(begun))
+	l.taken = m.Checkpoint
+	if m.Stop {
+		l.stopped = m.Checkpoint
+		l.input.stop(m.Drain)
+	}
+	l.input.resume()
+	l.keeper.take(capture{checkpoint: m.Checkpoint, part: part, frozen: frozen})
+	return nil
+}
+
+// prepare ends the output of the sinks, for a checkpoint.
+func (l *loop) prepare(ctx context.Context, id checkpoint.ID) error {
+	for _, s := range l.chain.sinks {
+		p, err := s.prepare(ctx)
+		if err != nil {
+			return err
+		}
+		l.output.add(id, p)
+	}
+	return nil
+}
+
+// freeze takes what has changed in the chain's state.
+func (l *loop) freeze() (state.Frozen, error) {
+	for i := range l.chain.nodes {
+		if s, ok := l.chain.nodes[i].step.(saver); ok {
+			if err := s.save(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := l.chain.saveWatermarks(); err != nil {
+		return nil, err
+	}
+	return l.chain.store.Freeze()
+}
+
+// lastPart is the part of a task whose input has ended, which counts for every checkpoint from now on.
+func (l *loop) lastPart(ctx context.Context) (*checkpoint.Task, error) {
+	if l.keeper == nil {
+		return nil, nil
+	}
+	frozen, err := l.freeze()
+	if err != nil {
+		return nil, err
+	}
+	part := l.part()
+	part.Finished = true
+	if s := l.input.state(); s != nil {
+		part.Sources = []checkpoint.SourceState{*s}
+	}
+	c := capture{part: part, frozen: frozen, done: make(chan error, 1)}
+	l.keeper.take(c)
+	for {
+		select {
+		case err := <-c.done:
+			if err != nil {
+				return nil, refuse(wire.KindIO, "keep the last state of task %s: %v", part.Task, err)
+			}
+			return part, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// saveWatermarks stores what the chain's timestamp functions have promised.
+func (c *chain) saveWatermarks() error {
+	for _, a := range c.promises {
+		if a.out == abi.MinTime {
+			continue
+		}
+		if err := c.store.SetOwn(a.operator, promiseName, binary.LittleEndian.AppendUint64(nil, uint64(a.out))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// promiseName is the name in an operator's own scope under which its watermark is stored.
+const promiseName = "$promised"
+
+// restoreWatermarks has the timestamp functions go on from what was promised before: the smallest, where there were
+// several.
+func (c *chain) restoreWatermarks() error {
+	for _, a := range c.promises {
+		all, err := c.store.Own(a.operator, promiseName)
+		if err != nil {
+			return err
+		}
+		for i, o := range all {
+			if len(o.Value) != 8 {
+				return refuse(wire.KindState, "restore the watermark of operator %s: %d bytes (expected 8)", a.operator, len(o.Value))
+			}
+			w := int64(binary.LittleEndian.Uint64(o.Value))
+			if i == 0 || w < a.out {
+				a.out = w
+			}
+		}
+	}
+	return nil
+}
+
+// sooner is the earlier of two times, of which the zero time is never.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// alarm is when a step wants to be ticked, the zero time for never.
+func (c *chain) alarm() (at time.Time) {
+	for i := range c.nodes {
+		if s, ok := c.nodes[i].step.(clocked); ok {
+			at = sooner(at, s.wake())
+		}
+	}
+	return at
+}
+
+// tick tells the steps that want to know that it is now.
+func (c *chain) tick(now time.Time) (more bool, err error) {
+	for i := range c.nodes {
+		s, ok := c.nodes[i].step.(clocked)
+		if !ok {
+			continue
+		}
+		if at := s.wake(); at.IsZero() || at.After(now) {
+			continue
+		}
+		if more, err := s.tick(now); more || err != nil {
+			return more, err
+		}
+	}
+	return false, nil
+}
