@@ -1,0 +1,216 @@
+package blob
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/wasmill/wasmill/internal/failpoint"
+)
+
+// draftPrefix begins the name of a file that is being written. It is hidden from List, and no object can have it.
+const draftPrefix = ".draft-"
+
+// Dir keeps objects as files of a directory. An object is written to a hidden file, synced, linked to its name, which
+// fails when the name is taken, and its directory is synced.
+type Dir struct{ root string }
+
+// OpenDir makes the directory if needed.
+func OpenDir(path string) (*Dir, error) {
+	root, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := makeDir(root); err != nil {
+		return nil, fmt.Errorf("open object directory: %w", err)
+	}
+	return &Dir{root: root}, nil
+}
+
+// makeDir makes a directory and those above it, and makes them durable.
+func makeDir(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if parent != dir {
+		if err := makeDir(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(parent)
+}
+
+func syncDir(dir string) error {
+	if failpoint.Planted(failpoint.SkipFsync) {
+		return nil
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// CheckName refuses what is no object's name.
+func CheckName(name string) error {
+	for _, part := range strings.Split(name, "/") {
+		if part == "" || part == "." || part == ".." || strings.HasPrefix(part, draftPrefix) {
+			return fmt.Errorf("object name %q: element %q", name, part)
+		}
+		for _, r := range part {
+			if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.') {
+				return fmt.Errorf("object name %q: character %q", name, r)
+			}
+		}
+	}
+	return nil
+}
+
+func (d *Dir) path(name string) (string, error) {
+	if err := CheckName(name); err != nil {
+		return "", err
+	}
+	return filepath.Join(d.root, filepath.FromSlash(name)), nil
+}
+
+// Put implements Store.
+func (d *Dir) Put(_ context.Context, name string, r io.Reader, size int64) (err error) {
+	path, err := d.path(name)
+	if err != nil {
+		return err
+	}
+	dir := filepath.Dir(path)
+	if err := makeDir(dir); err != nil {
+		return fmt.Errorf("put %s: %w", name, err)
+	}
+	f, err := os.CreateTemp(dir, draftPrefix)
+	if err != nil {
+		return fmt.Errorf("put %s: %w", name, err)
+	}
+	defer os.Remove(f.Name())
+	n, err := io.Copy(f, r)
+	if err == nil && size >= 0 && n != size {
+		err = fmt.Errorf("%d bytes (expected %d)", n, size)
+	}
+	if err == nil && !failpoint.Planted(failpoint.SkipFsync) {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("put %s: %w", name, err)
+	}
+	if err := os.Link(f.Name(), path); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			err = ErrExists
+		}
+		return fmt.Errorf("put %s: %w", name, err)
+	}
+	if err := syncDir(dir); err != nil {
+		return fmt.Errorf("put %s: %w", name, err)
+	}
+	return nil
+}
+
+type fileObject struct {
+	*os.File
+	size int64
+}
+
+func (o fileObject) Size() int64 { return o.size }
+
+// Open implements Store.
+func (d *Dir) Open(_ context.Context, name string) (Object, error) {
+	path, err := d.path(name)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		f.Close()
+		return nil, errors.Join(err, fmt.Errorf("open %s: %w", name, fs.ErrNotExist))
+	}
+	return fileObject{f, info.Size()}, nil
+}
+
+// List implements Store.
+func (d *Dir) List(_ context.Context, prefix string, yield func(Info) bool) error {
+	root := d.root
+	if prefix != "" {
+		var err error
+		if root, err = d.path(prefix); err != nil {
+			return err
+		}
+	}
+	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if !e.Type().IsRegular() || strings.HasPrefix(e.Name(), draftPrefix) {
+			return nil
+		}
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(d.root, path)
+		if err != nil {
+			return err
+		}
+		if !yield(Info{Name: filepath.ToSlash(name), Size: info.Size()}) {
+			return fs.SkipAll
+		}
+		return nil
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// Delete implements Store.
+func (d *Dir) Delete(_ context.Context, names ...string) error {
+	var errs []error
+	for _, name := range names {
+		path, err := d.path(name)
+		if err == nil {
+			err = os.Remove(path)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Sub implements Store.
+func (d *Dir) Sub(prefix string) Store { return &Dir{root: filepath.Join(d.root, filepath.FromSlash(prefix))} }
+
+// URL implements Store.
+func (d *Dir) URL() string { return d.root }
+
+// Close implements Store.
+func (d *Dir) Close() error { return nil }
+
+// Open opens the store that a URL names: a path, or file://PATH.
+func Open(_ context.Context, url string) (Store, error) {
+	path, isFile := strings.CutPrefix(url, "file://")
+	if scheme, _, other := strings.Cut(url, "://"); other && !isFile {
+		return nil, fmt.Errorf("open object store %s: scheme %q (expected a directory)", url, scheme)
+	}
+	return OpenDir(path)
+}
