@@ -198,7 +198,9 @@ func (d *Dir) Delete(_ context.Context, names ...string) error {
 }
 
 // Sub implements Store.
-func (d *Dir) Sub(prefix string) Store { return &Dir{root: filepath.Join(d.root, filepath.FromSlash(prefix))} }
+func (d *Dir) Sub(prefix string) Store {
+	return &Dir{root: filepath.Join(d.root, filepath.FromSlash(prefix))}
+}
 
 // URL implements Store.
 func (d *Dir) URL() string { return d.root }

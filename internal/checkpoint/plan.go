@@ -1,0 +1,133 @@
+package checkpoint
+
+import (
+	"slices"
+
+	"github.com/wasmill/wasmill/internal/graph"
+)
+
+// Plan is what an attempt goes on from: the files of each task, what of the sources is still to be read, and the tasks that
+// need not run.
+type Plan struct {
+	Checkpoint ID
+	Files      map[graph.TaskID][]File
+	Sources    map[string]SourceSplits // by uid
+	Finished   map[graph.TaskID]*Task  // with what they gave, which later checkpoints hold again
+}
+
+// NewPlan spreads a manifest over the tasks of a graph that may differ from the manifest's in parallelism and chains.
+// Operators are found by uid, key groups decide which task gets what: a file is named for each task that owns some of the
+// groups that the reference counts for, and cut to these.
+func NewPlan(m *Manifest, g *graph.JobGraph, x *graph.ExecutionGraph) *Plan {
+	p := &Plan{Checkpoint: m.Checkpoint, Files: map[graph.TaskID][]File{}, Sources: map[string]SourceSplits{}, Finished: map[graph.TaskID]*Task{}}
+	for _, s := range m.Sources {
+		p.Sources[s.Operator] = s
+	}
+	old := graph.Expand(&m.Graph)
+	tasks := map[graph.TaskID]*Task{}
+	for i := range m.Tasks {
+		tasks[m.Tasks[i].Task] = &m.Tasks[i]
+	}
+	same := sameChains(&m.Graph, old, g, x)
+	for _, id := range x.Tasks() {
+		if same {
+			if t := tasks[id]; t != nil && t.Finished {
+				p.Finished[id] = t
+				continue
+			}
+		}
+		if files := filesOf(id, &m.Graph, old, tasks, g, x); len(files) > 0 {
+			p.Files[id] = files
+		}
+	}
+	return p
+}
+
+// sameChains says whether both graphs are cut into the same tasks.
+func sameChains(a *graph.JobGraph, ax *graph.ExecutionGraph, b *graph.JobGraph, bx *graph.ExecutionGraph) bool {
+	if len(ax.Chains) != len(bx.Chains) {
+		return false
+	}
+	for c := range ax.Chains {
+		if ax.Chains[c].Parallelism != bx.Chains[c].Parallelism || !slices.Equal(uids(a, ax, c), uids(b, bx, c)) {
+			return false
+		}
+	}
+	return true
+}
+
+func uids(g *graph.JobGraph, x *graph.ExecutionGraph, chain int) (all []string) {
+	for _, i := range x.Chains[chain].Operators {
+		all = append(all, g.Operators[i].UID)
+	}
+	return all
+}
+
+// filesOf are the files that a new task goes on from.
+func filesOf(id graph.TaskID, g *graph.JobGraph, old *graph.ExecutionGraph, tasks map[graph.TaskID]*Task, ng *graph.JobGraph, x *graph.ExecutionGraph) (files []File) {
+	chain := x.Chains[id.Chain]
+	from, to := graph.KeyGroupsOf(id.Subtask, chain.Parallelism, ng.MaxParallelism)
+	mine := uids(ng, x, id.Chain)
+	for c := range old.Chains {
+		if !slices.ContainsFunc(uids(g, old, c), func(uid string) bool { return slices.Contains(mine, uid) }) {
+			continue
+		}
+		for s := range old.Chains[c].Parallelism {
+			t := tasks[graph.TaskID{Chain: c, Subtask: s}]
+			if t == nil || old.Chains[c].Parallelism == chain.Parallelism && s != id.Subtask {
+				continue
+			}
+			for _, f := range t.Files {
+				f.From, f.To = max(f.From, from), min(f.To, to)
+				f.To = max(f.From, f.To) // of no group: only what the operators themselves have stored counts
+				files = append(files, f)
+			}
+		}
+	}
+	return files
+}
+
+// MergeSources brings what was still to be read when an attempt began up to where its subtasks stand.
+func MergeSources(begin map[string]SourceSplits, tasks []Task) []SourceSplits {
+	var all []SourceSplits
+	for uid, s := range begin {
+		s.Operator = uid
+		s.Done = slices.Clone(s.Done)
+		open := map[uint32]OpenSplit{}
+		for _, o := range s.Open {
+			open[o.Index] = o
+		}
+		first := true
+		for _, t := range tasks {
+			for _, st := range t.Sources {
+				if st.Operator != uid {
+					continue
+				}
+				if first || st.Watermark < s.Watermark {
+					s.Watermark, first = st.Watermark, false
+				}
+				s.Done = append(s.Done, st.Done...)
+				for _, o := range st.Open {
+					open[o.Index] = o
+				}
+			}
+		}
+		slices.Sort(s.Done)
+		s.Done = slices.Compact(s.Done)
+		s.Open = nil
+		for _, o := range open {
+			if _, done := slices.BinarySearch(s.Done, o.Index); !done {
+				s.Open = append(s.Open, o)
+			}
+		}
+		slices.SortFunc(s.Open, func(a, b OpenSplit) int { return int(a.Index) - int(b.Index) })
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b SourceSplits) int {
+		if a.Operator < b.Operator {
+			return -1
+		}
+		return 1
+	})
+	return all
+}

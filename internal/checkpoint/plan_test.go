@@ -1,0 +1,113 @@
+package checkpoint_test
+
+import (
+	"encoding/json"
+	"reflect"
+	"testing"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/checkpoint"
+	"github.com/wasmill/wasmill/internal/graph"
+)
+
+// job is source -> key -> count -> sink, of 8 key groups.
+func job(parallelism int) *graph.JobGraph {
+	in := func(from int, p graph.Partition) []graph.Input {
+		return []graph.Input{{From: from, Partition: p, Exchange: graph.Pipelined}}
+	}
+	return &graph.JobGraph{MaxParallelism: 8, Operators: []graph.Operator{
+		{Name: "in", UID: "in", Kind: abi.OperatorSource, Parallelism: parallelism},
+		{Name: "key", UID: "key", Kind: abi.OperatorKey, Parallelism: parallelism, Inputs: in(0, graph.Forward)},
+		{Name: "count", UID: "counts", Kind: abi.OperatorCount, Parallelism: parallelism, Inputs: in(1, graph.Hash)},
+		{Name: "out", UID: "out", Kind: abi.OperatorSink, Parallelism: parallelism, Inputs: in(2, graph.Forward)},
+	}}
+}
+
+func task(chain, subtask int) graph.TaskID { return graph.TaskID{Chain: chain, Subtask: subtask} }
+
+func TestPlanFollowsKeyGroups(t *testing.T) {
+	file := func(name string, from, to graph.KeyGroup) checkpoint.File {
+		return checkpoint.File{Name: name, From: from, To: to}
+	}
+	two := &checkpoint.Manifest{Checkpoint: 4, Graph: *job(2), Tasks: []checkpoint.Task{
+		{Task: task(0, 0)}, {Task: task(0, 1)},
+		{Task: task(1, 0), Files: []checkpoint.File{file("base", 0, 4), file("a", 0, 4)}},
+		{Task: task(1, 1), Files: []checkpoint.File{file("base", 4, 8), file("b", 4, 8)}},
+	}}
+	for _, c := range []struct {
+		name        string
+		parallelism int
+		want        map[graph.TaskID][]checkpoint.File
+	}{
+		{"the same", 2, map[graph.TaskID][]checkpoint.File{
+			task(1, 0): {file("base", 0, 4), file("a", 0, 4)},
+			task(1, 1): {file("base", 4, 8), file("b", 4, 8)},
+		}},
+		{"one", 1, map[graph.TaskID][]checkpoint.File{
+			task(1, 0): {file("base", 0, 4), file("a", 0, 4), file("base", 4, 8), file("b", 4, 8)},
+		}},
+		{"four", 4, map[graph.TaskID][]checkpoint.File{
+			task(1, 0): {file("base", 0, 2), file("a", 0, 2), file("base", 4, 4), file("b", 4, 4)},
+			task(1, 1): {file("base", 2, 4), file("a", 2, 4), file("base", 4, 4), file("b", 4, 4)},
+			task(1, 2): {file("base", 4, 4), file("a", 4, 4), file("base", 4, 6), file("b", 4, 6)},
+			task(1, 3): {file("base", 6, 6), file("a", 6, 6), file("base", 6, 8), file("b", 6, 8)},
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			g := job(c.parallelism)
+			if got := checkpoint.NewPlan(two, g, graph.Expand(g)); !reflect.DeepEqual(got.Files, c.want) {
+				t.Errorf("got  %v\nwant %v", got.Files, c.want)
+			}
+		})
+	}
+}
+
+func TestPlanLeavesOutWhatHasFinished(t *testing.T) {
+	m := &checkpoint.Manifest{Graph: *job(2), Tasks: []checkpoint.Task{{Task: task(0, 1), Finished: true}, {Task: task(1, 0)}}}
+	g := job(2)
+	if got := checkpoint.NewPlan(m, g, graph.Expand(g)); len(got.Finished) != 1 || got.Finished[task(0, 1)] == nil {
+		t.Errorf("finished %v (expected 0.1)", got.Finished)
+	}
+	g = job(3)
+	if got := checkpoint.NewPlan(m, g, graph.Expand(g)); len(got.Finished) != 0 {
+		t.Errorf("finished %v (expected none: the tasks are others)", got.Finished)
+	}
+}
+
+func TestMergeSources(t *testing.T) {
+	open := func(i uint32, at string) checkpoint.OpenSplit {
+		return checkpoint.OpenSplit{Index: i, Position: json.RawMessage(at)}
+	}
+	begin := map[string]checkpoint.SourceSplits{"in": {Done: []uint32{0}, Open: []checkpoint.OpenSplit{open(1, "10"), open(2, "20")}, Watermark: 5}}
+	got := checkpoint.MergeSources(begin, []checkpoint.Task{
+		{Sources: []checkpoint.SourceState{{Operator: "in", Done: []uint32{1}, Open: []checkpoint.OpenSplit{open(4, "44")}, Watermark: 9}}},
+		{Sources: []checkpoint.SourceState{{Operator: "in", Watermark: 7}}},
+	})
+	want := []checkpoint.SourceSplits{{Operator: "in", Done: []uint32{0, 1}, Open: []checkpoint.OpenSplit{open(2, "20"), open(4, "44")}, Watermark: 7}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestManifestIsHeldAgainstItsChecksum(t *testing.T) {
+	m := &checkpoint.Manifest{Version: checkpoint.Version, Job: "j", Checkpoint: 3, Graph: *job(1)}
+	data, sum, err := m.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := checkpoint.Decode(data, sum); err != nil || got.Checkpoint != 3 || len(got.Graph.Operators) != 4 {
+		t.Errorf("read %+v, %v", got, err)
+	}
+	for i := range data {
+		data[i] ^= 1
+		if _, err := checkpoint.Decode(data, sum); err == nil {
+			t.Fatalf("byte %d was changed and nobody noticed", i)
+		}
+		data[i] ^= 1
+	}
+	other := &checkpoint.Manifest{Version: 9}
+	data, sum, _ = other.Encode()
+	if _, err := checkpoint.Decode(data, sum); err == nil {
+		t.Error("a manifest of another version was read")
+	}
+}
