@@ -15,6 +15,9 @@ type Config struct {
 	Slots       Slots
 	Heartbeat   Heartbeat
 	Restart     Restart
+	Checkpoint  Checkpoint
+	Savepoint   Savepoint
+	State       State
 	Guest       Guest
 	Channel     Channel
 	Pipeline    Pipeline
@@ -68,6 +71,31 @@ type Restart struct {
 	Delay    time.Duration
 	MaxDelay time.Duration
 	PerHour  int
+}
+
+// Checkpoint is about what a job that is restarted goes on from.
+type Checkpoint struct {
+	Dir               string
+	Interval          time.Duration // 0: none
+	Timeout           time.Duration
+	MinPause          time.Duration
+	ToleratedFailures int
+	Retained          int
+	Unaligned         bool
+	AlignmentTimeout  time.Duration // 0: never unaligned
+}
+
+// Savepoint is about checkpoints that users keep.
+type Savepoint struct {
+	Dir string // empty: each savepoint is given a place
+}
+
+// State is about what a TaskManager keeps on its own disk and in memory.
+type State struct {
+	Dir     string
+	Budget  Size
+	Quota   Size // 0: no limit
+	Reserve Size
 }
 
 // Guest bounds one sandbox.

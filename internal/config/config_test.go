@@ -61,6 +61,9 @@ func TestErrorsNameTheFault(t *testing.T) {
 		{name: "size bounds", flags: map[string]string{"guest.memory": "5GiB"}, want: "guest.memory: 5GiB (expected 1MiB <= n <= 4GiB)"},
 		{name: "duration without unit", flags: map[string]string{"slots.timeout": "30"}, want: `slots.timeout: "30" (expected a duration with a unit`},
 		{name: "word", flags: map[string]string{"log.level": "loud"}, want: `log.level: "loud" (expected debug, info, warn, error)`},
+		{name: "truth", env: []string{"WASMILL_CHECKPOINT_UNALIGNED=maybe"}, want: `checkpoint.unaligned: "maybe" (expected true or false)`},
+		{name: "one way to say true", flags: map[string]string{"checkpoint.unaligned": "1"}, want: `checkpoint.unaligned: "1" (expected false, true)`},
+		{name: "negative", flags: map[string]string{"checkpoint.interval": "-1s"}, want: "checkpoint.interval: -1s (expected n >= 0s)"},
 		{name: "list", yaml: "taskmanager:\n  slots: [1, 2]\n", want: "expected a number"},
 	}
 	for _, tc := range cases {
@@ -74,6 +77,22 @@ func TestErrorsNameTheFault(t *testing.T) {
 				t.Errorf("error: %v\nwant it to contain: %s", err, tc.want)
 			}
 		})
+	}
+}
+
+// The options of checkpoints and state reach the fields that are named after them, from every source.
+func TestCheckpointAndStateOptions(t *testing.T) {
+	path := write(t, "checkpoint:\n  dir: s3://bucket/prefix?region=eu-west-1\n  unaligned: true\n  interval: 0s\nstate:\n  budget: 1TiB\n")
+	c, err := Load(Sources{File: path, Env: []string{"WASMILL_CHECKPOINT_TOLERATED_FAILURES=0", "WASMILL_STATE_QUOTA=20GiB"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Checkpoint{Dir: "s3://bucket/prefix?region=eu-west-1", Timeout: 10 * time.Minute, Retained: 3, Unaligned: true, AlignmentTimeout: 10 * time.Second}
+	if c.Checkpoint != want {
+		t.Errorf("checkpoint: got %+v\nwant %+v", c.Checkpoint, want)
+	}
+	if want := (State{Dir: "/var/lib/wasmill/state", Budget: 1 << 40, Quota: 20 << 30, Reserve: 512 << 20}); c.State != want {
+		t.Errorf("state: got %+v\nwant %+v", c.State, want)
 	}
 }
 
@@ -114,7 +133,7 @@ func TestDocsNameEveryOption(t *testing.T) {
 }
 
 func TestSizesAreWrittenAsTheyAreRead(t *testing.T) {
-	for text, want := range map[string]Size{"256MiB": 256 << 20, "64KiB": 64 << 10, "10MB": 10_000_000, "4096": 4096, "1 GiB": 1 << 30} {
+	for text, want := range map[string]Size{"256MiB": 256 << 20, "64KiB": 64 << 10, "10MB": 10_000_000, "4096": 4096, "1 GiB": 1 << 30, "2TiB": 2 << 40, "0": 0} {
 		var s Size
 		if err := parse(&s, text); err != nil || s != want {
 			t.Errorf("%q: %d, %v; want %d", text, s, err, want)

@@ -52,6 +52,32 @@ var Options = []Option{
 		Doc: "Longest wait before a restart."},
 	{Key: "restart.per-hour", Default: "20", Min: "1", field: func(c *Config) any { return &c.Restart.PerHour },
 		Doc: "Restarts within an hour after which a job fails for good."},
+	{Key: "checkpoint.dir", Default: "/var/lib/wasmill/checkpoints", field: func(c *Config) any { return &c.Checkpoint.Dir },
+		Doc: "Where checkpoints are kept: a directory that the JobManager and every TaskManager see, or `s3://BUCKET/PREFIX?endpoint=URL&region=NAME`."},
+	{Key: "checkpoint.interval", Default: "10s", Min: "0s", field: func(c *Config) any { return &c.Checkpoint.Interval },
+		Doc: "How often a checkpoint of a job begins. 0s: only when one is asked for, and when the job ends."},
+	{Key: "checkpoint.timeout", Default: "10m", Min: "1s", field: func(c *Config) any { return &c.Checkpoint.Timeout },
+		Doc: "How long a checkpoint may take before it is given up."},
+	{Key: "checkpoint.min-pause", Default: "0s", Min: "0s", field: func(c *Config) any { return &c.Checkpoint.MinPause },
+		Doc: "Least time between the end of a checkpoint and the beginning of the next."},
+	{Key: "checkpoint.tolerated-failures", Default: "3", Min: "0", field: func(c *Config) any { return &c.Checkpoint.ToleratedFailures },
+		Doc: "Checkpoints in a row that may be given up; one more restarts the job."},
+	{Key: "checkpoint.retained", Default: "3", Min: "1", Max: "1000", field: func(c *Config) any { return &c.Checkpoint.Retained },
+		Doc: "Completed checkpoints of a job that are kept; older ones are deleted."},
+	{Key: "checkpoint.unaligned", Default: "false", OneOf: []string{"false", "true"}, field: func(c *Config) any { return &c.Checkpoint.Unaligned },
+		Doc: "Whether every checkpoint overtakes the records in its way, which it then stores, rather than wait behind them."},
+	{Key: "checkpoint.alignment-timeout", Default: "10s", Min: "0s", field: func(c *Config) any { return &c.Checkpoint.AlignmentTimeout },
+		Doc: "How long a checkpoint waits behind records before it overtakes them. 0s: it always waits."},
+	{Key: "savepoint.dir", field: func(c *Config) any { return &c.Savepoint.Dir },
+		Doc: "Where savepoints are made when none is said, in a directory of their own each: as `checkpoint.dir`. Empty: a place must be said."},
+	{Key: "state.dir", Default: "/var/lib/wasmill/state", field: func(c *Config) any { return &c.State.Dir },
+		Doc: "The TaskManager's local directory for state that does not fit into memory, and for files of checkpoints on their way; a fast disk. It may be lost at any time."},
+	{Key: "state.budget", Default: "256MiB", Min: "1MiB", Max: "1TiB", field: func(c *Config) any { return &c.State.Budget },
+		Doc: "Memory that the state in one slot may have; the rest is on disk."},
+	{Key: "state.quota", Default: "0", Min: "0", field: func(c *Config) any { return &c.State.Quota },
+		Doc: "Bytes of `state.dir` that one job may have on a TaskManager. 0: no limit."},
+	{Key: "state.reserve", Default: "512MiB", Min: "0", field: func(c *Config) any { return &c.State.Reserve },
+		Doc: "Bytes that are left free on the disk of `state.dir`: a job that would need them fails, and no other."},
 	{Key: "guest.memory", Default: "256MiB", Min: "1MiB", Max: "4GiB", field: func(c *Config) any { return &c.Guest.Memory },
 		Doc: "Linear memory that one guest instance may have."},
 	{Key: "guest.stack", Default: "8MiB", Min: "64KiB", Max: "64MiB", field: func(c *Config) any { return &c.Guest.Stack },
@@ -79,6 +105,8 @@ func (o *Option) Type() string {
 		return "size"
 	case *time.Duration:
 		return "duration"
+	case *bool:
+		return "word"
 	}
 	if len(o.OneOf) > 0 {
 		return "word"

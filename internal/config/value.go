@@ -16,7 +16,7 @@ type Size int64
 
 // String writes the size in the largest binary unit that it is a multiple of.
 func (s Size) String() string {
-	units := []string{"GiB", "MiB", "KiB"}
+	units := []string{"TiB", "GiB", "MiB", "KiB"}
 	for i, u := range units {
 		if one := Size(1) << (10 * (len(units) - i)); s >= one && s%one == 0 {
 			return fmt.Sprintf("%d%s", s/one, u)
@@ -30,6 +30,12 @@ func parse(field any, text string) error {
 	switch p := field.(type) {
 	case *string:
 		*p = text
+	case *bool:
+		b, err := strconv.ParseBool(text)
+		if err != nil {
+			return fmt.Errorf("expected true or false")
+		}
+		*p = b
 	case *int:
 		n, err := strconv.Atoi(text)
 		if err != nil {
@@ -57,6 +63,8 @@ func show(field any) string {
 	switch p := field.(type) {
 	case *string:
 		return *p
+	case *bool:
+		return strconv.FormatBool(*p)
 	case *int:
 		return strconv.Itoa(*p)
 	case *time.Duration:
