@@ -34,7 +34,9 @@ func (jm *JobManager) Register(_ context.Context, m *wire.Register) (*wire.Regis
 	jm.registers.Lock()
 	defer jm.registers.Unlock()
 	jm.Lost(m.TaskManager, "it has registered again")
-	jm.resources.add(jm.ctx, *m, client, jm.config.Now())
+	jm.sessions++
+	session := jm.sessions
+	jm.resources.add(jm.ctx, *m, session, client, jm.config.Now())
 	if jm.liveness == nil {
 		jm.resources.open(m.TaskManager)
 	}
@@ -42,6 +44,7 @@ func (jm *JobManager) Register(_ context.Context, m *wire.Register) (*wire.Regis
 	jm.tidySoon()
 	return &wire.Registered{
 		Epoch: jm.epoch, Heartbeat: jm.config.Heartbeat, Timeout: jm.config.HeartbeatTimeout, Liveness: jm.livenessAddress(),
+		Session: session,
 	}, nil
 }
 
@@ -105,7 +108,7 @@ func (jm *JobManager) Report(ctx context.Context, m *wire.Report) error {
 		j.measure(metrics)
 	}
 	return j.tell(ctx, evTask{
-		attempt: m.Attempt, tm: m.TaskManager, task: m.Task, state: m.State, failure: m.Failure, prepared: m.Prepared,
+		attempt: m.Attempt, tm: m.TaskManager, task: m.Task, state: m.State, failure: m.Failure, prepared: j.notDecided(m.Prepared), part: m.Part,
 	})
 }
 
@@ -171,5 +174,14 @@ func refuse(kind wire.Kind, format string, args ...any) *wire.Failure {
 	return &wire.Failure{Kind: kind, Message: fmt.Sprintf(format, args...)}
 }
 
-// Acknowledge is not there yet.
-func (jm *JobManager) Acknowledge(context.Context, *wire.Acknowledge) error { return nil }
+// Acknowledge takes note of a task's part of a checkpoint.
+func (jm *JobManager) Acknowledge(ctx context.Context, m *wire.Acknowledge) error {
+	j, err := jm.current(m.Header)
+	if err != nil {
+		return err
+	}
+	if m.Part != nil && m.Part.Task != m.Task {
+		return refuse(wire.KindInternal, "acknowledge checkpoint %d: the part of task %s from task %s", m.Checkpoint, m.Part.Task, m.Task)
+	}
+	return j.tell(ctx, evAcknowledged{m})
+}

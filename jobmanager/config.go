@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/blob"
 	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
@@ -27,6 +28,17 @@ type TaskManager interface {
 	Trigger(ctx context.Context, m *wire.Trigger) error
 	Conclude(ctx context.Context, m *wire.Conclude) error
 	Logs(ctx context.Context, job graph.JobID, after time.Time, max int) ([]wire.LogLine, error)
+}
+
+// Checkpoints says when jobs take checkpoints, and where they are kept.
+type Checkpoints struct {
+	URL              string        // root of those of all jobs, as OpenStore takes it
+	Interval         time.Duration // from the end of one to the beginning of the next; 0: none are taken
+	Timeout          time.Duration // 10 min
+	MinPause         time.Duration
+	Tolerated        int // failures in a row
+	Retained         int // 3
+	AlignmentTimeout time.Duration
 }
 
 // Inspection is what an uploaded module turned out to be.
@@ -69,6 +81,9 @@ type Config struct {
 	LivenessAdvertise string      // host:port that TaskManagers are told; the listener's address by default
 	LivenessTLS       *tls.Config // mutual TLS of the listener; nil: everything is one process, no listener
 
+	Checkpoints Checkpoints
+	OpenStore   func(ctx context.Context, url string) (blob.Store, error) // of checkpoints; nil: jobs take none
+
 	Now func() time.Time // time.Now
 	Log *slog.Logger     // slog.Default()
 }
@@ -90,6 +105,8 @@ func (c *Config) fill() error {
 	orElse(&c.Heartbeat, time.Second)
 	orElse(&c.HeartbeatTimeout, 3*time.Second)
 	orElse(&c.UploadLimit, 64<<20)
+	orElse(&c.Checkpoints.Timeout, 10*time.Minute)
+	orElse(&c.Checkpoints.Retained, 3)
 	orElse(&c.Restart.Delay, time.Second)
 	orElse(&c.Restart.MaxDelay, time.Minute)
 	orElse(&c.Restart.PerHour, 20)

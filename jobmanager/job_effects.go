@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
 )
@@ -52,7 +53,7 @@ func (j *jobMaster) deploy(a actDeploy) {
 	done := evDeployed{attempt: header.Attempt, tm: a.tm}
 	tm := j.jm.resources.holding(a.tm, j.id)
 	m := &wire.Deploy{
-		Header: header, Graph: j.record.Graph, Tasks: a.tasks,
+		Header: header, Graph: j.record.Graph, Tasks: j.withRestore(a.tasks), Checkpoints: j.checkpointsOf(), Finished: j.finishedBefore(),
 		Addresses: map[wire.TaskManagerID]string{}, Placement: map[string]wire.TaskManagerID{},
 	}
 	for task, t := range j.fsm.tasks {
@@ -67,6 +68,7 @@ func (j *jobMaster) deploy(a actDeploy) {
 			done.refused = true
 			return done
 		}
+		m.Session = tm.session
 		err := call(tm, deployTimeout, func(ctx context.Context) error { return tm.client.Deploy(ctx, m) })
 		if err != nil {
 			done.failure, done.refused = failureOf("deploy to", tm, err)
@@ -107,7 +109,10 @@ func (j *jobMaster) commit() {
 			return evCommitted{errNoTaskManager}
 		}
 		tm := tms[turn%len(tms)]
-		err := call(tm, commitTimeout, func(ctx context.Context) error { return tm.client.Commit(ctx, m) })
+		err := j.commitDecided(tm)
+		if err == nil {
+			err = call(tm, commitTimeout, func(ctx context.Context) error { return tm.client.Commit(ctx, m) })
+		}
 		if err == nil {
 			return evCommitted{}
 		}
@@ -141,7 +146,13 @@ func (j *jobMaster) removePending(m *wire.Commit) bool {
 			return false
 		}
 		tm := tms[try%len(tms)]
-		err := call(tm, cleanTimeout, func(ctx context.Context) error { return tm.client.Commit(ctx, m) })
+		var err error
+		if !failpoint.Planted(failpoint.AbortBeforeCommit) {
+			err = j.commitDecided(tm) // what is decided is no attempt's any more
+		}
+		if err == nil {
+			err = call(tm, cleanTimeout, func(ctx context.Context) error { return tm.client.Commit(ctx, m) })
+		}
 		if err == nil {
 			return true
 		}

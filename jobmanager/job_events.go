@@ -3,6 +3,7 @@ package jobmanager
 import (
 	"time"
 
+	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
@@ -13,12 +14,17 @@ import (
 type event interface{ event() }
 
 type (
-	evStart    struct{}                        // the job is new, or this JobManager has just started
-	evFailed   struct{ failure *wire.Failure } // instead of evStart: the job cannot be run (its input is gone)
-	evSlots    struct{ slots []schedule.Slot } // as many as were requested
-	evTimer    struct{ number, freeSlots int } // the timer of that number has run out
-	evCancel   struct{}                        // the user wants no more of it
-	evDeployed struct {                        // a TaskManager has answered actDeploy
+	evStart  struct{}                        // the job is new, or this JobManager has just started
+	evFailed struct{ failure *wire.Failure } // instead of evStart: the job cannot be run (its input is gone)
+	evSlots  struct {                        // as many as were requested
+		slots    []schedule.Slot
+		finished map[graph.TaskID]*checkpoint.Task // tasks of what is restored that need not run
+	}
+	evUnrestorable struct{ failure *wire.Failure } // instead of evSlots: no attempt can begin
+	evCheckpoints  struct{ failure *wire.Failure } // too many checkpoints in a row have failed
+	evTimer        struct{ number, freeSlots int } // the timer of that number has run out
+	evCancel       struct{}                        // the user wants no more of it
+	evDeployed     struct {                        // a TaskManager has answered actDeploy
 		attempt graph.Attempt
 		tm      wire.TaskManagerID
 		failure *wire.Failure // nil: accepted
@@ -31,6 +37,7 @@ type (
 		state    wire.TaskState
 		failure  *wire.Failure
 		prepared []connector.Committable
+		part     *checkpoint.Task
 	}
 	evLost struct { // a TaskManager and all that ran on it is gone
 		tm           wire.TaskManagerID
@@ -46,19 +53,21 @@ type (
 	evStoreFailed struct{ failure *wire.Failure } // a storing action could not; those after it were not carried out
 )
 
-func (evStart) event()       {}
-func (evFailed) event()      {}
-func (evSlots) event()       {}
-func (evTimer) event()       {}
-func (evCancel) event()      {}
-func (evDeployed) event()    {}
-func (evTask) event()        {}
-func (evLost) event()        {}
-func (evDecided) event()     {}
-func (evCommitted) event()   {}
-func (evCleaned) event()     {}
-func (evEnded) event()       {}
-func (evStoreFailed) event() {}
+func (evStart) event()        {}
+func (evFailed) event()       {}
+func (evSlots) event()        {}
+func (evUnrestorable) event() {}
+func (evCheckpoints) event()  {}
+func (evTimer) event()        {}
+func (evCancel) event()       {}
+func (evDeployed) event()     {}
+func (evTask) event()         {}
+func (evLost) event()         {}
+func (evDecided) event()      {}
+func (evCommitted) event()    {}
+func (evCleaned) event()      {}
+func (evEnded) event()        {}
+func (evStoreFailed) event()  {}
 
 // action is an effect that jobFSM.step asks for. Storing ones are carried out before the next one begins.
 type action interface{ action() }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
@@ -69,9 +70,10 @@ const (
 // subtask is what is known of one task of the current attempt.
 type subtask struct {
 	slot     schedule.Slot
-	state    wire.TaskState // empty: not reported yet
-	gone     bool           // it has ended, or cannot be running any more
-	prepared []connector.Committable
+	state    wire.TaskState          // empty: not reported yet
+	gone     bool                    // it has ended, or cannot be running any more
+	prepared []connector.Committable // and not committed with a checkpoint
+	part     *checkpoint.Task        // of one that has finished
 }
 
 // jobFSM is the state machine. Nothing in it is shared; its owner serializes calls.
@@ -103,7 +105,7 @@ func (m *jobFSM) step(now time.Time, e event) []action {
 	}
 	switch m.phase {
 	case waiting:
-		m.onWaiting(e)
+		m.onWaiting(now, e)
 	case deploying, running:
 		m.onActive(now, e)
 	case finishing:
@@ -142,7 +144,7 @@ func (m *jobFSM) startTimer(after time.Duration) {
 
 func (m *jobFSM) stopTimer() { m.timer++ }
 
-func (m *jobFSM) onWaiting(e event) {
+func (m *jobFSM) onWaiting(now time.Time, e event) {
 	switch e := e.(type) {
 	case evStart:
 		switch {
@@ -155,7 +157,15 @@ func (m *jobFSM) onWaiting(e event) {
 			m.wait()
 		}
 	case evSlots:
-		m.deploy(e.slots)
+		m.deploy(e.slots, e.finished)
+	case evUnrestorable:
+		m.do(actReleaseSlots{})
+		if e.failure.Kind == wire.KindState { // trying again does not help
+			m.failure = e.failure
+			m.clean(failed)
+			return
+		}
+		m.fail(now, e.failure)
 	case evTimer:
 		m.failure = m.slotsFailure(e.freeSlots)
 		m.clean(failed)
@@ -187,7 +197,7 @@ func (m *jobFSM) slotsFailure(free int) *wire.Failure {
 
 // deploy begins an attempt. Its number is stored before anything of it exists outside, so that no other attempt can ever
 // have it.
-func (m *jobFSM) deploy(slots []schedule.Slot) {
+func (m *jobFSM) deploy(slots []schedule.Slot, finished map[graph.TaskID]*checkpoint.Task) {
 	m.phase = deploying
 	m.stopTimer()
 	m.attempt++
@@ -200,12 +210,17 @@ func (m *jobFSM) deploy(slots []schedule.Slot) {
 	byTM := map[wire.TaskManagerID][]wire.TaskDeploy{}
 	for _, task := range m.exec.Tasks() {
 		slot := placed[task]
+		if part := finished[task]; part != nil {
+			m.tasks[task] = &subtask{slot: slot, state: wire.TaskFinished, gone: true, part: part}
+			continue
+		}
 		m.tasks[task] = &subtask{slot: slot}
 		byTM[slot.TaskManager] = append(byTM[slot.TaskManager], wire.TaskDeploy{Task: task, Slot: slot.Index})
 	}
 	for _, tm := range slices.Sorted(maps.Keys(byTM)) {
 		m.do(actDeploy{tm: tm, tasks: byTM[tm]})
 	}
+	m.checkFinished()
 }
 
 func (m *jobFSM) onActive(now time.Time, e event) {
@@ -223,6 +238,8 @@ func (m *jobFSM) onActive(now time.Time, e event) {
 		}
 	case evCancel:
 		m.stop(canceled)
+	case evCheckpoints:
+		m.fail(now, e.failure)
 	case evStoreFailed: // the attempt could not be stored, so none of it was deployed
 		for _, t := range m.tasks {
 			t.gone = true
@@ -245,7 +262,7 @@ func (m *jobFSM) onTask(now time.Time, e evTask) {
 	case wire.TaskRunning:
 		m.checkRunning()
 	case wire.TaskFinished:
-		t.gone, t.prepared = true, e.prepared
+		t.gone, t.prepared, t.part = true, e.prepared, e.part
 		m.checkRunning()
 		m.checkFinished()
 	case wire.TaskFailed:
@@ -317,7 +334,7 @@ func (m *jobFSM) fail(now time.Time, cause *wire.Failure) {
 
 // mayRestart: an attempt that somebody else has ended was not at fault.
 func mayRestart(k wire.Kind) bool {
-	return k.Retryable() || k == wire.KindStale || k == wire.KindCanceled
+	return k.Retryable() || k == wire.KindStale || k == wire.KindCanceled || k == wire.KindState
 }
 
 // stop ends the attempt everywhere.

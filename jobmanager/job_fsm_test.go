@@ -113,7 +113,7 @@ func (s *jobScript) event(t *testing.T, d *datadriven.TestData) event {
 			slots = append(slots, schedule.Slot{TaskManager: wire.TaskManagerID(arg.Key), Index: used[arg.Key]})
 			used[arg.Key]++
 		}
-		return evSlots{slots}
+		return evSlots{slots: slots}
 	case "timer":
 		return evTimer{number: s.m.timer + number("older", 0), freeSlots: number("free", 0)}
 	case "cancel":

@@ -39,6 +39,7 @@ type JobManager struct {
 	past      sync.Mutex // held while the record of an ended job is changed or deleted
 	submits   sync.Mutex // held while a job is stored, so that one request is one job
 	registers sync.Mutex // held while a TaskManager registers, so that one registration follows the other
+	sessions  uint64     // guarded by registers; those of another epoch are told apart by that
 	mu        sync.Mutex
 	jobs      map[graph.JobID]*jobMaster // guarded by mu
 	closed    bool                       // guarded by mu; wg does not grow from outside any more
@@ -123,7 +124,10 @@ func (jm *JobManager) takeOver(r jobRecord) {
 	}
 	jm.wg.Go(func() { j.run(jm.ctx, nil) })
 	j.later(func(ctx context.Context) event {
-		sources, err := enumerate(ctx, jm.config.Connectors, &r.Graph)
+		sources, err := jm.storedSplits(&r)
+		if err == nil && sources == nil { // it was stored by an older version
+			sources, err = enumerate(ctx, jm.config.Connectors, &r.Graph)
+		}
 		if err != nil {
 			return evFailed{connectorFailure(err)}
 		}
@@ -169,7 +173,7 @@ func (jm *JobManager) forgetOldJobs(justEnded graph.JobID) {
 		if j.owes() != nil {
 			j.log.Warn("pending output of a forgotten job was never removed")
 		}
-		ops := []ha.Op{ha.Delete(jobKey + string(j.id)), ha.DropCounter(checkpointKey + string(j.id))}
+		ops := []ha.Op{ha.Delete(jobKey + string(j.id)), ha.Delete(splitsKey + string(j.id)), ha.DropCounter(checkpointKey + string(j.id))}
 		if j.record.Request != "" {
 			ops = append(ops, ha.Delete(requestKey+string(j.record.Request)))
 		}

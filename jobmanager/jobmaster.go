@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
@@ -32,6 +33,7 @@ type jobMaster struct {
 	// Owned by the loop.
 	timer       *time.Timer
 	timerNumber int
+	checkpoints *checkpoints
 	request     *slotRequest // that is not granted yet
 	commits     int          // tried so far, to choose another TaskManager each time
 
@@ -40,6 +42,7 @@ type jobMaster struct {
 	fsm      jobFSM
 	sources  map[int]connector.Splits // by operator
 	splits   map[int]*splitQueue      // by operator, of the current attempt
+	restored *checkpoint.Plan         // that the current attempt goes on from, nil: from the beginning
 	metrics  map[graph.TaskID]wire.TaskMetrics
 	watchers map[chan struct{}]bool // of capacity 1: look again
 }
@@ -54,7 +57,7 @@ func newJobMaster(jm *JobManager, r jobRecord) *jobMaster {
 	exec := graph.Expand(&r.Graph)
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
-	return &jobMaster{
+	j := &jobMaster{
 		jm: jm, id: r.ID, created: r.Created, exec: exec, record: r, timer: timer,
 		log:     jm.config.Log.With("job", r.ID, "name", r.Graph.Name),
 		mailbox: make(chan mail, mailboxSize),
@@ -66,6 +69,8 @@ func newJobMaster(jm *JobManager, r jobRecord) *jobMaster {
 		metrics:  map[graph.TaskID]wire.TaskMetrics{},
 		watchers: map[chan struct{}]bool{},
 	}
+	j.checkpoints = newCheckpoints(j)
+	return j
 }
 
 // endedJob is the master of a job that ended before: it has no loop, and is only looked at.
@@ -81,6 +86,7 @@ func endedJob(jm *JobManager, r jobRecord) *jobMaster {
 func (j *jobMaster) run(ctx context.Context, first event) {
 	defer close(j.done)
 	defer j.timer.Stop()
+	defer j.checkpoints.close()
 	if first != nil {
 		j.take(first)
 	}
@@ -95,7 +101,9 @@ func (j *jobMaster) run(ctx context.Context, first event) {
 			}
 		case slots := <-j.granted():
 			j.request = nil
-			j.take(evSlots{slots})
+			j.take(j.restore(slots))
+		case <-j.checkpoints.timer.C:
+			j.checkpoints.step(ckTimer{j.checkpoints.timerNumber})
 		case <-j.timer.C:
 			_, _, free := j.jm.resources.count()
 			j.take(evTimer{number: j.timerNumber, freeSlots: free})
@@ -119,7 +127,12 @@ func (j *jobMaster) take(e event) {
 		return // it was an earlier registration of a TaskManager that has slots of this job again
 	}
 	for events := []event{e}; len(events) > 0; events = events[1:] {
+		if j.checkpoints.take(events[0]) {
+			continue
+		}
+		was := j.phase()
 		events = append(events, j.carryOut(j.step(events[0]))...)
+		j.checkpoints.follow(was, events[0])
 	}
 	j.changed()
 }
@@ -144,6 +157,9 @@ func (j *jobMaster) beginAttempt() {
 	j.splits = map[int]*splitQueue{}
 	for op, s := range j.sources {
 		j.splits[op] = newSplitQueue(s)
+		if j.restored != nil {
+			j.splits[op].restore(j.restored.Sources[j.record.Graph.Operators[op].UID])
+		}
 	}
 }
 
@@ -245,6 +261,14 @@ func (j *jobMaster) end(owed graph.Attempt) event {
 	})
 	if _, ok := e.(evEnded); ok {
 		j.jm.forgetOldJobs(j.id)
+		if j.fsm.outcome != failed && j.jm.takesCheckpoints() {
+			j.later(func(ctx context.Context) event {
+				if err := j.dropCheckpoints(ctx); err != nil {
+					j.log.Warn("delete the checkpoints of a job that has ended", "err", err)
+				}
+				return nil
+			})
+		}
 	}
 	return e
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
@@ -18,11 +19,13 @@ import (
 //	module/ID          moduleRecord
 //	job/ID             jobRecord
 //	request/REQUEST    the id of the job that this submission became
+//	splits/ID          what the job's sources read, by uid: connector.Splits
 //	counter checkpoint/ID   the job's checkpoint ids
 const (
 	moduleKey     = "module/"
 	jobKey        = "job/"
 	requestKey    = "request/"
+	splitsKey     = "splits/"
 	checkpointKey = "checkpoint/"
 )
 
@@ -53,6 +56,24 @@ type jobRecord struct {
 	State      api.JobState   `json:"state,omitempty"`    // a terminal one, or none
 	Owed       graph.Attempt  `json:"owed,omitempty"`     // the job has ended, and output of attempts before that one is still to be removed
 	Failure    *wire.Failure  `json:"failure,omitempty"`
+
+	Checkpoints []decided     `json:"checkpoints,omitempty"` // retained, the oldest first; the last one is what the job goes on from
+	Committed   checkpoint.ID `json:"committed,omitempty"`   // output of checkpoints up to this one is committed
+	Rewind      bool          `json:"rewind,omitempty"`      // the user allows output to be repeated
+	Broken      bool          `json:"broken,omitempty"`      // and it was
+}
+
+// decided is a completed checkpoint: that this record is stored is the decision.
+type decided struct {
+	ID       checkpoint.ID           `json:"id"`
+	Sum      string                  `json:"sum"` // of the manifest
+	Attempt  graph.Attempt           `json:"attempt"`
+	Time     time.Time               `json:"time"`
+	Duration time.Duration           `json:"duration"`
+	Size     int64                   `json:"size"`
+	Prepared []connector.Committable `json:"prepared,omitempty"` // until it is committed
+	Output   bool                    `json:"output,omitempty"`   // some was prepared
+	Damaged  bool                    `json:"damaged,omitempty"`
 }
 
 // decision is the end of a job: from when it is stored on, its output is only committed.

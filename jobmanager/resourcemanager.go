@@ -25,10 +25,11 @@ type resourceManager struct {
 
 // taskManager is one registered TaskManager. Its fields below ctx are guarded by resourceManager.mu.
 type taskManager struct {
-	info   wire.Register
-	client TaskManager
-	ctx    context.Context // ended when it is lost: whoever calls it stops waiting
-	end    context.CancelFunc
+	info    wire.Register
+	session uint64 // number of the registration
+	client  TaskManager
+	ctx     context.Context // ended when it is lost: whoever calls it stops waiting
+	end     context.CancelFunc
 
 	open       bool          // its slots are given out; not before its end would be noticed
 	slots      []graph.JobID // the job that holds each slot, or none
@@ -49,8 +50,8 @@ func newResourceManager() *resourceManager {
 }
 
 // add takes a TaskManager in; its slots count once it is opened. The TaskManager's context ends with ctx.
-func (r *resourceManager) add(ctx context.Context, info wire.Register, client TaskManager, now time.Time) {
-	tm := &taskManager{info: info, client: client, slots: make([]graph.JobID, info.Slots), registered: now, heartbeat: now}
+func (r *resourceManager) add(ctx context.Context, info wire.Register, session uint64, client TaskManager, now time.Time) {
+	tm := &taskManager{info: info, session: session, client: client, slots: make([]graph.JobID, info.Slots), registered: now, heartbeat: now}
 	tm.ctx, tm.end = context.WithCancel(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 func TestSlotsAreGivenOutOnlyWhenOpened(t *testing.T) {
 	r := newResourceManager()
 	q := r.request("job", 2)
-	r.add(context.Background(), wire.Register{TaskManager: "a", Slots: 2}, nil, time.Time{})
+	r.add(context.Background(), wire.Register{TaskManager: "a", Slots: 2}, 1, nil, time.Time{})
 	if tms, slots, free := r.count(); tms != 0 || slots != 0 || free != 0 || len(r.list()) != 0 || len(q.granted) != 0 {
 		t.Errorf("before: %d TaskManagers, %d slots, %d free, %d granted", tms, slots, free, len(q.granted))
 	}

@@ -2,10 +2,15 @@ package jobmanager
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
 )
@@ -42,8 +47,10 @@ func connectorFailure(err error) *wire.Failure {
 // request is remembered, one a split and a last one a subtask.
 type splitQueue struct {
 	connector.Splits
-	next  int
-	given map[splitRequest]int // index of the split, or len(Splits)
+	order []int                   // indices of the splits to give out
+	next  int                     // in order
+	given map[splitRequest]int    // place in order, or len(order)
+	begin checkpoint.SourceSplits // how the attempt began
 }
 
 type splitRequest struct {
@@ -52,18 +59,53 @@ type splitRequest struct {
 }
 
 func newSplitQueue(splits connector.Splits) *splitQueue {
-	return &splitQueue{Splits: splits, given: map[splitRequest]int{}}
+	q := &splitQueue{Splits: splits, given: map[splitRequest]int{}}
+	q.begin = checkpoint.SourceSplits{Splits: splits.Splits, Ordered: splits.Ordered, Watermark: abi.MinTime}
+	for i := range splits.Splits {
+		q.order = append(q.order, i)
+	}
+	return q
+}
+
+// restore goes on from a checkpoint: what was begun comes first, at its position, then what was not; in their order, so
+// that ordered splits stay so.
+func (q *splitQueue) restore(s checkpoint.SourceSplits) {
+	q.Splits.Splits = slices.Clone(q.Splits.Splits)
+	done := map[int]bool{}
+	for _, i := range s.Done {
+		done[int(i)] = true
+	}
+	if failpoint.Planted(failpoint.ReplayDoneSplit) && len(s.Done) > 0 {
+		delete(done, int(s.Done[0]))
+	}
+	var open, fresh []int
+	for _, o := range s.Open {
+		if i := int(o.Index); i < len(q.Splits.Splits) {
+			q.Splits.Splits[i].Position = o.Position
+			open = append(open, i)
+			done[i] = true
+		}
+	}
+	for i := range q.Splits.Splits {
+		if !done[i] {
+			fresh = append(fresh, i)
+		}
+	}
+	slices.Sort(open)
+	q.order = append(open, fresh...)
+	q.begin = s
 }
 
 func (q *splitQueue) assign(r splitRequest) *wire.SplitAssignment {
-	i, again := q.given[r]
+	at, again := q.given[r]
 	if !again {
-		i = q.next
-		q.next = min(q.next+1, len(q.Splits.Splits))
-		q.given[r] = i
+		at = q.next
+		q.next = min(q.next+1, len(q.order))
+		q.given[r] = at
 	}
-	a := &wire.SplitAssignment{Ordered: q.Ordered, Last: i+1 >= len(q.Splits.Splits)}
-	if i < len(q.Splits.Splits) {
+	a := &wire.SplitAssignment{Ordered: q.Ordered, Last: at+1 >= len(q.order)}
+	if at < len(q.order) {
+		i := q.order[at]
 		a.Split, a.Index = &q.Splits.Splits[i], uint32(i)
 	}
 	return a
@@ -81,4 +123,32 @@ func inputBytes(sources map[int]connector.Splits) int64 {
 		}
 	}
 	return sum
+}
+
+// splitsByUID are the splits of a job's sources as they are stored: every attempt, also under another JobManager, reads the
+// same input.
+func splitsByUID(g *graph.JobGraph, sources map[int]connector.Splits) map[string]connector.Splits {
+	all := map[string]connector.Splits{}
+	for op, s := range sources {
+		all[g.Operators[op].UID] = s
+	}
+	return all
+}
+
+// storedSplits reads what splitsByUID has stored, nil when there is nothing.
+func (jm *JobManager) storedSplits(r *jobRecord) (map[int]connector.Splits, error) {
+	key := splitsKey + string(r.ID)
+	data, ok := jm.config.Meta.Get(key)
+	if !ok {
+		return nil, nil
+	}
+	var all map[string]connector.Splits
+	if err := json.Unmarshal(data, &all); err != nil {
+		return nil, fmt.Errorf("read metadata: %s: %w", key, err)
+	}
+	sources := map[int]connector.Splits{}
+	for _, op := range r.Graph.Sources() {
+		sources[op] = all[r.Graph.Operators[op].UID]
+	}
+	return sources, nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/config"
 	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/jobmanager/ha"
 )
@@ -256,7 +257,7 @@ func connectorError(err error) error {
 // storeNewJob stores a job under an id of its own, together with the request that it came by, and starts it.
 func (jm *JobManager) storeNewJob(s *api.Submit, g *graph.JobGraph, sources map[int]connector.Splits) (*api.Job, error) {
 	r := jobRecord{Version: recordVersion, ID: newJobID(), Request: s.Request, Submission: digest(s), Graph: *g, Created: jm.config.Now()}
-	ops := []ha.Op{ha.PutIfAbsent(jobKey+string(r.ID), encode(&r))}
+	ops := []ha.Op{ha.PutIfAbsent(jobKey+string(r.ID), encode(&r)), ha.Put(splitsKey+string(r.ID), encode(splitsByUID(g, sources)))}
 	if s.Request != "" {
 		ops = append(ops, ha.PutIfAbsent(requestKey+string(s.Request), []byte(r.ID)))
 	}
@@ -268,6 +269,7 @@ func (jm *JobManager) storeNewJob(s *api.Submit, g *graph.JobGraph, sources map[
 	if err := jm.config.Meta.Apply(ops...); err != nil {
 		return nil, storeError("store job", err)
 	}
+	failpoint.Hit(failpoint.Submit)
 	return jm.startJob(r, sources).job(), nil
 }
 

@@ -1,0 +1,251 @@
+package jobmanager
+
+import (
+	"time"
+
+	"github.com/wasmill/wasmill/internal/checkpoint"
+	"github.com/wasmill/wasmill/internal/graph"
+)
+
+// The checkpoints of one attempt, as a pure state machine like jobFSM: it holds no clock, socket or store. One checkpoint
+// at a time is in flight; requests wait for it in their order.
+//
+//	idle -> numbering -> collecting -> deciding -> idle
+//
+// Until deciding, a checkpoint can be given up. From deciding on it can not: whether its decision was stored may be unknown.
+type ckPhase int
+
+const (
+	ckIdle       ckPhase = iota
+	ckNumbering          // an id is being taken from the durable counter
+	ckCollecting         // tasks give their parts
+	ckDeciding           // manifest and decision are being stored
+	ckEnded              // the attempt is over
+)
+
+func (p ckPhase) String() string {
+	return [...]string{"idle", "numbering", "collecting", "deciding", "ended"}[p]
+}
+
+// ckRequest is a checkpoint that somebody asked for.
+type ckRequest struct {
+	number int             // names the request in what becomes of it; 0: the periodic one
+	kind   checkpoint.Kind // Savepoint, or Periodic for a plain one
+}
+
+type ckEvent interface{}
+
+type (
+	ckStart    struct{}                // every task runs
+	ckAsk      struct{ ask ckRequest } // a person asks
+	ckTimer    struct{ number int }    // a timer has run out
+	ckNumbered struct{ id checkpoint.ID }
+	ckAck      struct { // a task's part is there
+		attempt graph.Attempt
+		id      checkpoint.ID
+		task    graph.TaskID
+	}
+	ckDecline struct {
+		attempt graph.Attempt
+		id      checkpoint.ID
+		cause   string
+	}
+	ckFinished struct{ task graph.TaskID } // its last part counts from now on
+	ckStored   struct{ id checkpoint.ID }  // the decision is stored
+	ckRefused  struct{ cause string }      // no id, or nothing was decided for certain
+	ckOver     struct{ cause string }      // the attempt has failed, was cancelled or ends
+)
+
+type ckAction interface{}
+
+type (
+	ckDoTimer struct {
+		number int
+		after  time.Duration
+	}
+	ckDoNumber  struct{}
+	ckDoTrigger struct {
+		id   checkpoint.ID
+		kind checkpoint.Kind
+	}
+	ckDoDecide struct{ id checkpoint.ID }
+	ckDoAbort  struct {
+		id    checkpoint.ID
+		cause string
+	}
+	ckDoAnswer struct {
+		request int
+		id      checkpoint.ID
+		cause   string
+	} // cause is empty: completed
+	ckDoFail struct{ cause string } // the attempt
+)
+
+// ckFSM is the state machine. Its owner serializes calls.
+type ckFSM struct {
+	attempt                     graph.Attempt
+	interval, minPause, timeout time.Duration // interval 0: only when asked
+	tolerated                   int           // failures in a row
+
+	phase    ckPhase
+	id       checkpoint.ID
+	ask      ckRequest
+	queue    []ckRequest
+	missing  map[graph.TaskID]bool // of collecting
+	running  map[graph.TaskID]bool // tasks that have not finished
+	failures int
+	timer    int
+	actions  []ckAction
+}
+
+func (m *ckFSM) step(e ckEvent) []ckAction {
+	m.actions = nil
+	if m.phase == ckEnded {
+		if e, ok := e.(ckAsk); ok {
+			m.do(ckDoAnswer{e.ask.number, 0, "the job is not running"})
+		}
+		return m.actions
+	}
+	switch e := e.(type) {
+	case ckStart:
+		if m.phase == ckIdle {
+			m.wait(m.interval)
+		}
+	case ckAsk:
+		m.queue = append(m.queue, e.ask)
+		m.next()
+	case ckTimer:
+		if e.number != m.timer {
+			break
+		}
+		switch m.phase {
+		case ckIdle:
+			m.queue = append(m.queue, ckRequest{kind: checkpoint.Periodic})
+			m.next()
+		case ckCollecting:
+			m.giveUp("it timed out")
+		}
+	case ckNumbered:
+		if m.phase == ckNumbering {
+			m.collect(e.id)
+		}
+	case ckAck:
+		if m.current(e.attempt, e.id) {
+			delete(m.missing, e.task)
+			m.complete()
+		}
+	case ckDecline:
+		if m.current(e.attempt, e.id) {
+			m.giveUp(e.cause)
+		}
+	case ckFinished:
+		delete(m.running, e.task)
+		if m.phase == ckCollecting {
+			delete(m.missing, e.task)
+			m.complete()
+		}
+	case ckStored:
+		if m.phase == ckDeciding && e.id == m.id {
+			m.failures = 0
+			m.answer("")
+			m.idle()
+		}
+	case ckRefused:
+		if m.phase == ckNumbering || m.phase == ckDeciding {
+			m.giveUp(e.cause)
+		}
+	case ckOver:
+		m.over(e.cause)
+	}
+	return m.actions
+}
+
+func (m *ckFSM) do(a ckAction) { m.actions = append(m.actions, a) }
+
+func (m *ckFSM) current(attempt graph.Attempt, id checkpoint.ID) bool {
+	return m.phase == ckCollecting && attempt == m.attempt && id == m.id
+}
+
+func (m *ckFSM) wait(after time.Duration) {
+	m.timer++
+	if m.interval > 0 {
+		m.do(ckDoTimer{m.timer, after})
+	}
+}
+
+// next begins what waits, if nothing is in flight.
+func (m *ckFSM) next() {
+	if m.phase != ckIdle || len(m.queue) == 0 {
+		return
+	}
+	m.ask, m.queue = m.queue[0], m.queue[1:]
+	m.timer++
+	m.id, m.phase = 0, ckNumbering
+	m.do(ckDoNumber{})
+}
+
+func (m *ckFSM) collect(id checkpoint.ID) {
+	m.id, m.phase, m.missing = id, ckCollecting, map[graph.TaskID]bool{}
+	for t := range m.running {
+		m.missing[t] = true
+	}
+	m.timer++
+	m.do(ckDoTimer{m.timer, m.timeout})
+	m.do(ckDoTrigger{id, m.ask.kind})
+	m.complete()
+}
+
+func (m *ckFSM) complete() {
+	if len(m.missing) == 0 {
+		m.timer++
+		m.phase = ckDeciding
+		m.do(ckDoDecide{m.id})
+	}
+}
+
+func (m *ckFSM) answer(cause string) {
+	if m.ask.number != 0 {
+		m.do(ckDoAnswer{m.ask.number, m.id, cause})
+	}
+}
+
+func (m *ckFSM) giveUp(cause string) {
+	if m.id != 0 {
+		m.do(ckDoAbort{m.id, cause})
+	}
+	m.answer(cause)
+	m.failures++
+	if m.failures > m.tolerated {
+		m.do(ckDoFail{cause})
+	}
+	m.idle()
+}
+
+func (m *ckFSM) idle() {
+	m.phase = ckIdle
+	if len(m.queue) > 0 {
+		m.next()
+		return
+	}
+	m.wait(max(m.interval, m.minPause))
+}
+
+// over ends the attempt. A decision that is being stored is left alone: its outcome is read from the store.
+func (m *ckFSM) over(cause string) {
+	if m.phase == ckNumbering || m.phase == ckCollecting {
+		if m.id != 0 {
+			m.do(ckDoAbort{m.id, cause})
+		}
+		m.answer(cause)
+	}
+	if m.phase == ckDeciding {
+		m.answer("the job ended while it was being stored: whether it is completed is not known")
+	}
+	for _, r := range m.queue {
+		if r.number != 0 {
+			m.do(ckDoAnswer{r.number, 0, cause})
+		}
+	}
+	m.queue, m.phase = nil, ckEnded
+	m.timer++
+}

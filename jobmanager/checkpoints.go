@@ -1,0 +1,496 @@
+package jobmanager
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/wasmill/wasmill/internal/blob"
+	"github.com/wasmill/wasmill/internal/checkpoint"
+	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/failpoint"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/wire"
+)
+
+// checkpoints carries out what a job's ckFSM asks for. The job's loop owns it.
+//
+// A checkpoint is decided by the job's record: a manifest that no record names is garbage. Output that was prepared for it
+// is committed from then on, one checkpoint after the other, until the record says so.
+type checkpoints struct {
+	job         *jobMaster
+	timer       *time.Timer
+	timerNumber int
+	fsm         *ckFSM // of the current attempt, nil before the first and without checkpoints
+	parts       map[graph.TaskID]*checkpoint.Task
+	begun       time.Time
+	committing  bool
+}
+
+// What the loop of a job is told about checkpoints; the job's own state machine never sees it.
+type (
+	evAcknowledged struct{ m *wire.Acknowledge }
+	evUntriggered  struct { // tasks could not be told
+		id    checkpoint.ID
+		cause string
+	}
+	evManifest struct { // it is stored, or not
+		attempt graph.Attempt
+		decided decided
+		err     error
+	}
+	evOutput struct { // the output of checkpoints was committed, as far as that one
+		upTo checkpoint.ID
+	}
+)
+
+func (evAcknowledged) event() {}
+func (evUntriggered) event()  {}
+func (evManifest) event()     {}
+func (evOutput) event()       {}
+
+func newCheckpoints(j *jobMaster) *checkpoints {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return &checkpoints{job: j, timer: t}
+}
+
+func (c *checkpoints) close() { c.timer.Stop() }
+
+// on says whether jobs take checkpoints at all.
+func (jm *JobManager) takesCheckpoints() bool { return jm.config.OpenStore != nil }
+
+// storeURL is the root of the job's checkpoints.
+func (j *jobMaster) storeURL() string { return j.jm.config.Checkpoints.URL + "/" + string(j.id) }
+
+// checkpointsOf is what the tasks of the current attempt are told.
+func (j *jobMaster) checkpointsOf() *wire.Checkpoints {
+	if !j.jm.takesCheckpoints() {
+		return nil
+	}
+	w := &wire.Checkpoints{Store: j.storeURL(), AlignTimeout: j.jm.config.Checkpoints.AlignmentTimeout}
+	if j.restored != nil {
+		w.Restored = j.restored.Checkpoint
+	}
+	return w
+}
+
+// withRestore adds to tasks what they go on from.
+func (j *jobMaster) withRestore(tasks []wire.TaskDeploy) []wire.TaskDeploy {
+	if j.restored == nil {
+		return tasks
+	}
+	out := make([]wire.TaskDeploy, len(tasks))
+	for i, t := range tasks {
+		r := &wire.TaskRestore{Files: j.restored.Files[t.Task]}
+		if head := j.head(t.Task.Chain); len(head.Inputs) == 0 {
+			r.Watermark = j.restored.Sources[head.UID].Watermark
+		}
+		t.Restore = r
+		out[i] = t
+	}
+	return out
+}
+
+func (j *jobMaster) finishedBefore() (all []graph.TaskID) {
+	if j.restored == nil {
+		return nil
+	}
+	for _, id := range j.exec.Tasks() {
+		if j.restored.Finished[id] != nil {
+			all = append(all, id)
+		}
+	}
+	return all
+}
+
+// phase is that of the job's state machine.
+func (j *jobMaster) phase() phase {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.fsm.phase
+}
+
+// take handles an event that is about checkpoints alone.
+func (c *checkpoints) take(e event) bool {
+	switch e := e.(type) {
+	case evAcknowledged:
+		c.acknowledged(e.m)
+	case evUntriggered:
+		c.step(ckDecline{c.job.fsm.attempt, e.id, e.cause})
+	case evManifest:
+		c.decide(e)
+	case evOutput:
+		c.committed(e.upTo)
+	default:
+		return false
+	}
+	return true
+}
+
+// follow tells the checkpoints what has become of the job.
+func (c *checkpoints) follow(was phase, e event) {
+	j := c.job
+	now := j.phase()
+	switch {
+	case !j.jm.takesCheckpoints() || j.jm.config.Checkpoints.Interval == 0:
+		return
+	case now == deploying && was != deploying:
+		c.begin()
+	case (now == deploying || now == running) && c.fsm != nil:
+		if t, ok := e.(evTask); ok && t.state == wire.TaskFinished {
+			c.parts[t.task] = t.part
+			c.step(ckFinished{t.task})
+		}
+	case c.fsm != nil && (was == deploying || was == running):
+		c.step(ckOver{"the attempt is over"})
+	}
+	if now == running && was == deploying {
+		c.step(ckStart{})
+	}
+}
+
+// begin makes ready for the checkpoints of a new attempt.
+func (c *checkpoints) begin() {
+	s := &c.job.jm.config.Checkpoints
+	c.fsm = &ckFSM{
+		attempt: c.job.fsm.attempt, interval: s.Interval, minPause: s.MinPause, timeout: s.Timeout, tolerated: s.Tolerated,
+		running: map[graph.TaskID]bool{},
+	}
+	c.parts = map[graph.TaskID]*checkpoint.Task{}
+	for id, t := range c.job.fsm.tasks {
+		if t.part != nil {
+			c.parts[id] = t.part
+			continue
+		}
+		c.fsm.running[id] = true
+	}
+	c.commit()
+}
+
+// step feeds an event to the state machine and carries out what it asks for.
+func (c *checkpoints) step(e ckEvent) {
+	for events := []ckEvent{e}; len(events) > 0 && c.fsm != nil; events = events[1:] {
+		for _, a := range c.fsm.step(events[0]) {
+			if more := c.act(a); more != nil {
+				events = append(events, more)
+			}
+		}
+	}
+}
+
+func (c *checkpoints) act(a ckAction) ckEvent {
+	j := c.job
+	switch a := a.(type) {
+	case ckDoTimer:
+		c.timerNumber = a.number
+		c.timer.Reset(a.after)
+	case ckDoNumber:
+		n, err := j.jm.config.Meta.Next(checkpointKey + string(j.id))
+		if err != nil {
+			return ckRefused{fmt.Sprintf("take a checkpoint id: %s", err)}
+		}
+		failpoint.Hit(failpoint.TriggerLogged)
+		return ckNumbered{checkpoint.ID(n)}
+	case ckDoTrigger:
+		c.begun = j.jm.config.Now()
+		j.log.Debug("checkpoint begins", "checkpoint", a.id)
+		c.trigger(a.id)
+	case ckDoDecide:
+		c.writeManifest(a.id)
+	case ckDoAbort:
+		j.log.Warn("checkpoint given up", "checkpoint", a.id, "cause", a.cause)
+		c.conclude(&wire.Conclude{Header: j.header(), Aborted: a.id})
+	case ckDoFail:
+		j.take(evCheckpoints{&wire.Failure{Kind: wire.KindIO, Message: "too many checkpoints in a row have failed: " + a.cause}})
+	}
+	return nil
+}
+
+// base is the last decided checkpoint.
+func (j *jobMaster) base() checkpoint.ID {
+	if n := len(j.record.Checkpoints); n > 0 {
+		return j.record.Checkpoints[n-1].ID
+	}
+	return 0
+}
+
+// trigger tells the source tasks.
+func (c *checkpoints) trigger(id checkpoint.ID) {
+	j := c.job
+	byTM := map[wire.TaskManagerID][]graph.TaskID{}
+	for task, t := range j.fsm.tasks {
+		if !t.gone && len(j.exec.Chains[task.Chain].Inputs) == 0 {
+			byTM[t.slot.TaskManager] = append(byTM[t.slot.TaskManager], task)
+		}
+	}
+	for tmID, tasks := range byTM {
+		m := &wire.Trigger{Header: j.header(), Checkpoint: id, Base: j.base(), Tasks: tasks}
+		tm := j.jm.resources.holding(tmID, j.id)
+		j.later(func(ctx context.Context) event {
+			if tm == nil {
+				return nil // it is lost, and the attempt with it
+			}
+			var err error
+			for range cancelTries {
+				if err = call(tm, cancelTimeout, func(ctx context.Context) error { return tm.client.Trigger(ctx, m) }); err == nil {
+					return nil
+				}
+				var f *wire.Failure
+				if errors.As(err, &f) || !pause(tm.ctx, cancelPause) {
+					break
+				}
+			}
+			return evUntriggered{id, fmt.Sprintf("trigger it on TaskManager %s: %s", tm.info.Name, err)}
+		})
+	}
+}
+
+// conclude tells every TaskManager of the attempt, once: what is lost on the way comes with the next barrier.
+func (c *checkpoints) conclude(m *wire.Conclude) {
+	j := c.job
+	told := map[wire.TaskManagerID]bool{}
+	for _, t := range j.fsm.tasks {
+		if id := t.slot.TaskManager; !told[id] {
+			told[id] = true
+			if tm := j.jm.resources.holding(id, j.id); tm != nil {
+				j.later(func(context.Context) event {
+					_ = call(tm, cancelTimeout, func(ctx context.Context) error { return tm.client.Conclude(ctx, m) })
+					return nil
+				})
+			}
+		}
+	}
+}
+
+func (c *checkpoints) acknowledged(m *wire.Acknowledge) {
+	if c.fsm == nil || m.Attempt != c.fsm.attempt && !failpoint.Planted(failpoint.NoFencing) {
+		return
+	}
+	if m.Declined != nil {
+		c.step(ckDecline{m.Attempt, m.Checkpoint, fmt.Sprintf("task %s: %s", m.Task, m.Declined.Message)})
+		return
+	}
+	if c.fsm.phase != ckCollecting || c.fsm.id != m.Checkpoint || !c.fsm.running[m.Task] {
+		return
+	}
+	c.parts[m.Task] = m.Part
+	failpoint.Hit(failpoint.Acked)
+	c.step(ckAck{m.Attempt, m.Checkpoint, m.Task})
+}
+
+// writeManifest holds the parts against the store and stores the manifest.
+func (c *checkpoints) writeManifest(id checkpoint.ID) {
+	j := c.job
+	m := &checkpoint.Manifest{
+		Version: checkpoint.Version, Job: j.id, Checkpoint: id, Kind: checkpoint.Periodic, Epoch: j.jm.epoch, Attempt: j.fsm.attempt,
+		Time: c.begun, Graph: j.record.Graph,
+	}
+	var prepared []connector.Committable
+	for _, task := range j.exec.Tasks() {
+		part := c.parts[task]
+		if part == nil {
+			part = &checkpoint.Task{Task: task, Finished: true} // a task of a TaskManager that keeps nothing
+		}
+		one := *part
+		t := j.fsm.tasks[task]
+		if part.Finished {
+			if !failpoint.Planted(failpoint.ForgetFinished) {
+				prepared = append(prepared, t.prepared...)
+			}
+		} else {
+			prepared = append(prepared, part.Prepared...)
+		}
+		one.Prepared = nil
+		m.Tasks = append(m.Tasks, one)
+	}
+	begin := map[string]checkpoint.SourceSplits{}
+	j.mu.Lock()
+	for op, q := range j.splits {
+		begin[j.record.Graph.Operators[op].UID] = q.begin
+	}
+	j.mu.Unlock()
+	m.Sources = checkpoint.MergeSources(begin, m.Tasks)
+	e := evManifest{attempt: j.fsm.attempt, decided: decided{ID: id, Attempt: j.fsm.attempt, Time: c.begun, Prepared: prepared, Output: len(prepared) > 0}}
+	url := j.storeURL()
+	j.later(func(ctx context.Context) event {
+		e.err = j.jm.storeManifest(ctx, url, m, &e.decided)
+		return e
+	})
+}
+
+// storeManifest looks at every file of a manifest before it stores it.
+func (jm *JobManager) storeManifest(ctx context.Context, url string, m *checkpoint.Manifest, d *decided) error {
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	store, err := jm.config.OpenStore(ctx, url)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", url, err)
+	}
+	defer store.Close()
+	for _, t := range m.Tasks {
+		for _, f := range t.Files {
+			o, err := store.Open(ctx, f.Name)
+			if err != nil {
+				return fmt.Errorf("file of task %s: %w", t.Task, err)
+			}
+			size := o.Size()
+			o.Close()
+			if size != f.Size {
+				return fmt.Errorf("file %s of task %s: %d bytes (expected %d)", f.Name, t.Task, size, f.Size)
+			}
+			d.Size += f.Size
+		}
+	}
+	data, sum, err := m.Encode()
+	if err != nil {
+		return err
+	}
+	d.Sum = sum
+	return store.Put(ctx, checkpoint.ManifestName(m.Checkpoint), bytes.NewReader(data), int64(len(data)))
+}
+
+// decide stores the decision.
+func (c *checkpoints) decide(e evManifest) {
+	j := c.job
+	if c.fsm == nil || e.attempt != c.fsm.attempt || c.fsm.phase != ckDeciding || c.fsm.id != e.decided.ID {
+		return // the attempt is over: nobody decides for it
+	}
+	if e.err != nil {
+		c.step(ckRefused{e.err.Error()})
+		return
+	}
+	e.decided.Duration = j.jm.config.Now().Sub(e.decided.Time)
+	keep := j.jm.config.Checkpoints.Retained
+	if failed := j.storeOr(nil, func(r *jobRecord) {
+		all := append(append([]decided(nil), r.Checkpoints...), e.decided)
+		for len(all) > keep && all[0].ID <= r.Committed {
+			all = all[1:]
+		}
+		r.Checkpoints = all
+	}); failed != nil {
+		c.step(ckRefused{failed.(evStoreFailed).failure.Message})
+		return
+	}
+	failpoint.Hit(failpoint.DecisionLogged)
+	for _, t := range j.fsm.tasks {
+		if t.part != nil {
+			t.prepared = nil // it is the checkpoint's now
+		}
+	}
+	j.log.Info("checkpoint completed", "checkpoint", e.decided.ID, "duration", e.decided.Duration, "bytes", e.decided.Size, "output", len(e.decided.Prepared))
+	c.commit()
+	c.step(ckStored{e.decided.ID})
+	c.conclude(&wire.Conclude{Header: j.header(), Completed: e.decided.ID})
+	c.collect()
+}
+
+// commit has the output of decided checkpoints committed, until nothing is left of it.
+func (c *checkpoints) commit() {
+	j := c.job
+	if c.committing || len(j.uncommitted()) == 0 {
+		return
+	}
+	c.committing = true
+	turn := j.commits
+	j.commits++
+	j.later(func(ctx context.Context) event {
+		for wait := commitRetry; ; wait = min(2*wait, commitRetryMax) {
+			if tms := j.jm.resources.live(); len(tms) > 0 {
+				before := j.uncommitted()
+				err := j.commitDecided(tms[turn%len(tms)])
+				turn++
+				if err == nil && len(before) > 0 {
+					return evOutput{before[len(before)-1].ID}
+				}
+				if err == nil {
+					return evOutput{}
+				}
+				j.log.Warn("commit the output of checkpoints", "err", err)
+			}
+			if !pause(ctx, wait) || j.hasEnded() {
+				return nil
+			}
+		}
+	})
+}
+
+// uncommitted are the decided checkpoints whose output is not known to be committed.
+func (j *jobMaster) uncommitted() (all []decided) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, d := range j.record.Checkpoints {
+		if d.ID > j.record.Committed {
+			all = append(all, d)
+		}
+	}
+	return all
+}
+
+// commitDecided commits the output of decided checkpoints, in their order. It may do so again, or beside another call.
+func (j *jobMaster) commitDecided(tm *taskManager) error {
+	j.mu.Lock()
+	g, attempt := j.record.Graph, j.fsm.attempt
+	j.mu.Unlock()
+	for _, d := range j.uncommitted() {
+		if len(d.Prepared) == 0 || d.Attempt < attempt && failpoint.Planted(failpoint.NoRecommit) {
+			continue
+		}
+		m := &wire.Commit{
+			Header: wire.Header{Epoch: j.jm.epoch, Job: j.id, Attempt: d.Attempt, Request: j.jm.nextRequest()}, Graph: g,
+			Checkpoint: uint64(d.ID), Prepared: d.Prepared,
+		}
+		if err := call(tm, commitTimeout, func(ctx context.Context) error { return tm.client.Commit(ctx, m) }); err != nil {
+			return fmt.Errorf("commit checkpoint %d through TaskManager %s: %w", d.ID, tm.info.Name, err)
+		}
+	}
+	return nil
+}
+
+// committed stores that output is committed.
+func (c *checkpoints) committed(upTo checkpoint.ID) {
+	c.committing = false
+	j := c.job
+	if upTo != 0 && !j.hasEnded() {
+		if failed := j.storeOr(nil, func(r *jobRecord) {
+			r.Committed = max(r.Committed, upTo)
+			r.Checkpoints = append([]decided(nil), r.Checkpoints...)
+			for i := range r.Checkpoints {
+				if r.Checkpoints[i].ID <= r.Committed {
+					r.Checkpoints[i].Prepared = nil
+				}
+			}
+		}); failed != nil {
+			j.log.Warn("store that output is committed", "err", failed.(evStoreFailed).failure.Message)
+		}
+	}
+	c.commit()
+}
+
+// notDecided leaves out of what a finished task has prepared what a decided checkpoint holds: the task may not have heard
+// of it.
+func (j *jobMaster) notDecided(prepared []connector.Committable) (left []connector.Committable) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	held := map[string]bool{}
+	for _, d := range j.record.Checkpoints {
+		if d.Attempt == j.fsm.attempt {
+			for _, p := range d.Prepared {
+				held[p.Operator+"\x00"+string(p.Data)] = true
+			}
+		}
+	}
+	for _, p := range prepared {
+		if !held[p.Operator+"\x00"+string(p.Data)] {
+			left = append(left, p)
+		}
+	}
+	return left
+}
+
+// openStore opens the job's checkpoints.
+func (j *jobMaster) openStore(ctx context.Context) (blob.Store, error) {
+	return j.jm.config.OpenStore(ctx, j.storeURL())
+}

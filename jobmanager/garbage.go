@@ -1,0 +1,73 @@
+package jobmanager
+
+import (
+	"context"
+
+	"github.com/wasmill/wasmill/internal/blob"
+	"github.com/wasmill/wasmill/internal/checkpoint"
+	"github.com/wasmill/wasmill/internal/failpoint"
+	"github.com/wasmill/wasmill/internal/graph"
+)
+
+// collect deletes what no retained checkpoint names: the rest of attempts that are over, files that were folded, manifests
+// that are not retained. It reads the manifests anew, and deletes nothing when one cannot be read.
+func (c *checkpoints) collect() {
+	j := c.job
+	retained := append([]decided(nil), j.record.Checkpoints...)
+	attempt := j.fsm.attempt
+	j.later(func(ctx context.Context) event {
+		if err := j.deleteGarbage(ctx, retained, attempt); err != nil {
+			j.log.Warn("delete what old checkpoints have left", "err", err)
+		}
+		return nil
+	})
+}
+
+func (j *jobMaster) deleteGarbage(ctx context.Context, retained []decided, attempt graph.Attempt) error {
+	var manifests []*checkpoint.Manifest
+	for _, d := range retained {
+		m, err := j.readManifest(d)
+		if err != nil {
+			return err
+		}
+		manifests = append(manifests, m)
+	}
+	store, err := j.openStore(ctx)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	var names []string
+	if err := store.List(ctx, "", func(i blob.Info) bool {
+		names = append(names, i.Name)
+		return true
+	}); err != nil {
+		return err
+	}
+	if failpoint.Planted(failpoint.DeleteNamed) && len(manifests) > 0 {
+		manifests = manifests[:len(manifests)-1]
+	}
+	garbage := checkpoint.Garbage(names, manifests, attempt)
+	if len(garbage) == 0 {
+		return nil
+	}
+	failpoint.Hit(failpoint.RetentionGC)
+	return store.Delete(ctx, garbage...)
+}
+
+// dropCheckpoints deletes all that the job has saved: it has ended, and nothing will go on from it.
+func (j *jobMaster) dropCheckpoints(ctx context.Context) error {
+	store, err := j.openStore(ctx)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	var names []string
+	if err := store.List(ctx, "", func(i blob.Info) bool {
+		names = append(names, i.Name)
+		return true
+	}); err != nil {
+		return err
+	}
+	return store.Delete(ctx, names...)
+}
