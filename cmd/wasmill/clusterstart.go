@@ -221,11 +221,11 @@ func (c *localCluster) spawnAll() error {
 		common = append(common, "--config="+c.configFile)
 	}
 	err := c.spawn(roleJobManager, append([]string{roleJobManager, "--address=" + c.address(), "--control=" + c.address(),
-		"--dir=" + filepath.Join(c.dir, roleJobManager)}, common...))
+		"--dir=" + filepath.Join(c.dir, roleJobManager), "--checkpoint-dir=" + filepath.Join(c.dir, "checkpoints")}, common...))
 	for i := 1; err == nil && i <= c.taskmanagers; i++ {
 		name := roleTaskManager + "-" + strconv.Itoa(i)
 		err = c.spawn(name, append([]string{roleTaskManager, "--name=" + name, "--slots=" + strconv.Itoa(c.slots),
-			"--jobmanager=" + c.address()}, common...))
+			"--jobmanager=" + c.address(), "--state-dir=" + filepath.Join(c.dir, "state")}, common...))
 	}
 	return err
 }

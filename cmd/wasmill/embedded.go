@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/wasmill/wasmill/internal/api"
@@ -20,7 +22,8 @@ import (
 )
 
 // embedded is a cluster in this process: a JobManager and a TaskManager that call each other directly, and a client that
-// speaks to the JobManager's REST interface without a socket. Nothing of it outlives the process.
+// speaks to the JobManager's REST interface without a socket. Nothing of it outlives the process, unless it was given a
+// directory.
 type embedded struct {
 	client *api.Client
 	parts  closers
@@ -32,7 +35,8 @@ type embedded struct {
 const embeddedHeartbeat = 200 * time.Millisecond
 
 // startEmbedded starts the parts in the order of the list. The guests' log goes to lines, what print sinks write to out.
-func startEmbedded(ctx context.Context, c *config.Config, out, lines io.Writer) (_ *embedded, err error) {
+// dir keeps metadata, modules and checkpoints; empty: they end with the process.
+func startEmbedded(ctx context.Context, c *config.Config, dir string, out, lines io.Writer) (_ *embedded, err error) {
 	e := &embedded{}
 	defer func() {
 		if err != nil {
@@ -41,11 +45,27 @@ func startEmbedded(ctx context.Context, c *config.Config, out, lines io.Writer) 
 	}()
 	ctx = context.WithoutCancel(ctx) // an interrupt cancels the job, then Close stops the parts
 	log := embeddedLog(c, lines)
-	meta, err := ha.OpenMemory(slog.New(slog.DiscardHandler))
+	var meta ha.Store
+	var blobs jobmanager.Blobs
+	if dir == "" {
+		meta, err = ha.OpenMemory(slog.New(slog.DiscardHandler))
+		blobs = jobmanager.NewMemoryBlobs()
+	} else {
+		if meta, err = ha.OpenDir(filepath.Join(dir, "metadata"), slog.New(slog.DiscardHandler)); err == nil {
+			e.parts.add("metadata", meta)
+			blobs, err = jobmanager.OpenDirBlobs(filepath.Join(dir, "modules"))
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
-	e.parts.add("metadata", meta)
+	if dir == "" {
+		e.parts.add("metadata", meta)
+		if dir, err = os.MkdirTemp("", "wasmill-"); err != nil {
+			return nil, err
+		}
+		e.parts.add("temporary directory", closeFunc(func() { _ = os.RemoveAll(dir) }))
+	}
 	engine, err := newEngine(ctx, c, func(text string) { fmt.Fprintf(lines, "warning: %s\n", text) })
 	if err != nil {
 		return nil, err
@@ -56,11 +76,11 @@ func startEmbedded(ctx context.Context, c *config.Config, out, lines io.Writer) 
 
 	tasks := taskManagerConfig(c, engine, log)
 	tasks.ID, tasks.Name, tasks.Slots = "embedded", "embedded", graph.MaxParallelism // as many as a job may ask for
-	tasks.Network, tasks.Print = network, linePrinter(out)
+	tasks.Network, tasks.Print, tasks.StateDir = network, linePrinter(out), filepath.Join(dir, "state")
 	tm := taskmanager.New(tasks)
 
 	jobs := jobManagerConfig(c, engine, log)
-	jobs.Meta, jobs.Blobs = meta, jobmanager.NewMemoryBlobs()
+	jobs.Meta, jobs.Blobs, jobs.Checkpoints.URL = meta, blobs, filepath.Join(dir, "checkpoints")
 	jobs.Heartbeat = embeddedHeartbeat
 	jobs.Dial = func(wire.Register) (jobmanager.TaskManager, error) { return tm, nil }
 	jm, err := jobmanager.New(jobs)

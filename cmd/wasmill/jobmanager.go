@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/wasmill/wasmill/internal/blob"
 	"github.com/wasmill/wasmill/internal/config"
 	"github.com/wasmill/wasmill/internal/loopback"
 	"github.com/wasmill/wasmill/internal/transport"
@@ -43,6 +44,8 @@ jobs on the slots of TaskManagers, and carries each through its life. Its log go
 	optionFlag(cmd, "control", "jobmanager.control")
 	optionFlag(cmd, "liveness", "jobmanager.liveness")
 	optionFlag(cmd, "dir", "jobmanager.dir")
+	optionFlag(cmd, "checkpoint-dir", "checkpoint.dir")
+	optionFlag(cmd, "checkpoint-interval", "checkpoint.interval")
 	optionFlag(cmd, "certs", "tls.dir")
 	optionFlag(cmd, "log-level", "log.level")
 	optionFlag(cmd, "log-format", "log.format")
@@ -90,6 +93,9 @@ func serveJobManager(ctx context.Context, c *config.Config, log *slog.Logger) (e
 
 	settings := jobManagerConfig(c, engine, log)
 	settings.Meta, settings.Blobs = meta, blobs
+	if err := checkCheckpoints(ctx, c); err != nil {
+		return err
+	}
 	settings.Dial = func(r wire.Register) (jobmanager.TaskManager, error) {
 		return control.NewTaskManagerClient(endpoint, r.Address), nil
 	}
@@ -135,6 +141,15 @@ func patiently[L any](ctx context.Context, listen func() (L, error)) (L, error) 
 	}
 }
 
+// checkCheckpoints sees whether there is a place for checkpoints, before a job needs it.
+func checkCheckpoints(ctx context.Context, c *config.Config) error {
+	store, err := blob.Open(ctx, c.Checkpoint.Dir)
+	if err != nil {
+		return withHint(fmt.Errorf("checkpoint.dir: %w", err), "set checkpoint.dir to a directory that the JobManager and every TaskManager can write to")
+	}
+	return store.Close()
+}
+
 // jobManagerConfig is what a JobManager is given whether it is a process of its own or not.
 func jobManagerConfig(c *config.Config, engine engine, log *slog.Logger) jobmanager.Config {
 	return jobmanager.Config{
@@ -146,7 +161,12 @@ func jobManagerConfig(c *config.Config, engine engine, log *slog.Logger) jobmana
 		Heartbeat:        c.Heartbeat.Interval,
 		HeartbeatTimeout: c.Heartbeat.Timeout,
 		UploadLimit:      int64(c.Upload.Limit),
-		Restart:          jobmanager.Restart{Delay: c.Restart.Delay, MaxDelay: c.Restart.MaxDelay, PerHour: c.Restart.PerHour},
-		Log:              log,
+		Checkpoints: jobmanager.Checkpoints{
+			URL: c.Checkpoint.Dir, Interval: c.Checkpoint.Interval, Timeout: c.Checkpoint.Timeout, MinPause: c.Checkpoint.MinPause,
+			Tolerated: c.Checkpoint.ToleratedFailures, Retained: c.Checkpoint.Retained, AlignmentTimeout: c.Checkpoint.AlignmentTimeout,
+		},
+		OpenStore: blob.Open,
+		Restart:   jobmanager.Restart{Delay: c.Restart.Delay, MaxDelay: c.Restart.MaxDelay, PerHour: c.Restart.PerHour},
+		Log:       log,
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +28,7 @@ type runFlags struct {
 	params      []string
 	parallelism int
 	name        string
+	stateDir    string
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -46,7 +48,9 @@ The exit status is 0 only if the job is FINISHED.`,
 	cmd.Flags().StringArrayVar(&flags.params, "param", nil, "`NAME=VALUE` of a parameter of the job; repeat it for more (see wasmill inspect)")
 	cmd.Flags().IntVar(&flags.parallelism, "parallelism", 1, "subtasks of each operator that sets none itself")
 	cmd.Flags().StringVar(&flags.name, "name", "", "name of the job, instead of the module's")
+	cmd.Flags().StringVar(&flags.stateDir, "state-dir", "", "directory for the job's metadata and checkpoints, without --jobmanager: the same command again goes on after it was killed")
 	optionFlag(cmd, "jobmanager", "jobmanager.url")
+	optionFlag(cmd, "checkpoint-interval", "checkpoint.interval")
 	return cmd
 }
 
@@ -81,13 +85,19 @@ func (a *app) runJob(cmd *cobra.Command, path string, flags runFlags) error {
 	r := &running{app: a, file: filepath.Base(path), progress: newProgress(a)}
 	defer r.progress.close()
 	if c.JobManager.URL != "" {
+		if flags.stateDir != "" {
+			return usagef("--state-dir: a job on a cluster is kept by the cluster")
+		}
 		if r.client, err = newClient(c); err != nil {
 			return err
 		}
 		r.progress.where = "on " + r.client.URL()
 		return r.run(cmd.Context(), module, submit)
 	}
-	local, err := startEmbedded(cmd.Context(), c, r.progress.beside(a.out), r.progress.beside(a.err))
+	if flags.stateDir != "" {
+		submit.Request = sameRun(module, submit)
+	}
+	local, err := startEmbedded(cmd.Context(), c, flags.stateDir, r.progress.beside(a.out), r.progress.beside(a.err))
 	if err != nil {
 		return err
 	}
@@ -113,6 +123,13 @@ func (f *runFlags) submit() (*api.Submit, error) {
 	return &api.Submit{
 		Name: f.name, Params: params, Parallelism: &f.parallelism, Directory: here, Request: wire.RequestID(hex.EncodeToString(request[:])),
 	}, nil
+}
+
+// sameRun names a run of a module with its parameters, the same each time: with a state directory it is the run that was
+// begun there.
+func sameRun(module []byte, s *api.Submit) wire.RequestID {
+	all, _ := json.Marshal([]any{sha256Hex(module), s.Name, s.Params, s.Parallelism, s.Directory}) // always can be
+	return wire.RequestID("run-" + sha256Hex(all)[:32])
 }
 
 func sha256Hex(p []byte) string {

@@ -10,11 +10,14 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"sync"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
+	"github.com/wasmill/wasmill/internal/blob"
 	"github.com/wasmill/wasmill/internal/config"
 	"github.com/wasmill/wasmill/internal/loopback"
 	"github.com/wasmill/wasmill/internal/transport"
@@ -22,6 +25,7 @@ import (
 	"github.com/wasmill/wasmill/internal/wire"
 	"github.com/wasmill/wasmill/taskmanager"
 	"github.com/wasmill/wasmill/taskmanager/exchange"
+	"github.com/wasmill/wasmill/taskmanager/state"
 )
 
 func (a *app) taskmanagerCommand() *cobra.Command {
@@ -45,6 +49,7 @@ and runs the subtasks that are placed on them. Its log goes to stderr.`,
 	optionFlag(cmd, "address", "taskmanager.address")
 	optionFlag(cmd, "metrics", "taskmanager.metrics")
 	optionFlag(cmd, "slots", "taskmanager.slots")
+	optionFlag(cmd, "state-dir", "state.dir")
 	optionFlag(cmd, "certs", "tls.dir")
 	optionFlag(cmd, "log-level", "log.level")
 	optionFlag(cmd, "log-format", "log.format")
@@ -86,7 +91,13 @@ func serveTaskManager(ctx context.Context, c *config.Config, log *slog.Logger) (
 	}
 	parts.add("Wasm engine", engine)
 
+	dir, err := lockStateDir(filepath.Join(c.State.Dir, name))
+	if err != nil {
+		return err
+	}
+	parts.add("state directory", dir)
 	settings := taskManagerConfig(c, engine, log)
+	settings.StateDir = dir.Name()
 	settings.ID, settings.Name, settings.Slots, settings.Address = id, name, c.TaskManager.Slots, endpoint.Addr()
 	settings.Network, settings.LivenessTLS = network, identity.ClientTLS()
 	settings.Print = linePrinter(os.Stdout)
@@ -111,6 +122,35 @@ func serveTaskManager(ctx context.Context, c *config.Config, log *slog.Logger) (
 	return err
 }
 
+// lockStateDir makes a TaskManager's local directory if needed and locks it against other processes. Closing the file
+// unlocks it.
+func lockStateDir(path string) (*stateDir, error) {
+	hint := "set state.dir to a directory of this TaskManager's own, or give it another name"
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, withHint(fmt.Errorf("state.dir: %w", err), "%s", hint)
+	}
+	f, err := os.OpenFile(filepath.Join(path, "LOCK"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, withHint(fmt.Errorf("state.dir: %w", err), "%s", hint)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, withHint(fmt.Errorf("state.dir: another TaskManager uses %s", path), "%s", hint)
+	}
+	return &stateDir{f, path}, nil
+}
+
+// stateDir is a directory that is locked.
+type stateDir struct {
+	lock *os.File
+	path string
+}
+
+func (d *stateDir) Name() string { return d.path }
+
+// Close unlocks it.
+func (d *stateDir) Close() error { return d.lock.Close() }
+
 // taskManagerConfig is what a TaskManager is given whether it is a process of its own or not.
 func taskManagerConfig(c *config.Config, engine engine, log *slog.Logger) taskmanager.Config {
 	return taskmanager.Config{
@@ -118,6 +158,8 @@ func taskManagerConfig(c *config.Config, engine engine, log *slog.Logger) taskma
 		Connectors: connectors(),
 		MaxDelay:   c.Pipeline.MaxDelay,
 		CallLimit:  c.Guest.CallLimit,
+		State:      state.Config{Budget: int64(c.State.Budget), Quota: int64(c.State.Quota), Reserve: int64(c.State.Reserve)},
+		OpenStore:  blob.Open,
 		Log:        log,
 	}
 }

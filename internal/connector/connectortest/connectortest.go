@@ -37,12 +37,48 @@ func Source(t *testing.T, src connector.Source, want []string) {
 				if again := Read(t, src, s, 5); !slices.Equal(records, again) {
 					t.Errorf("split %s: %d records, and %d others when read again", s.ID, len(records), len(again))
 				}
+				if most == 3 {
+					positions(t, src, s, records)
+				}
 				got = append(got, records...)
 			}
 			slices.Sort(got)
 			if !slices.Equal(got, want) {
 				t.Errorf("parallelism %d, %d at a time: got %d records, want %d\ngot  %.20q\nwant %.20q", parallelism, most, len(got), len(want), got, want)
 			}
+		}
+	}
+}
+
+// positions checks that a reader that is opened where another stands gives exactly the rest.
+func positions(t *testing.T, src connector.Source, s connector.Split, records []string) {
+	t.Helper()
+	r, err := src.Open(context.Background(), s)
+	if err != nil {
+		t.Fatalf("open %s: %v", s.ID, err)
+	}
+	defer r.Close()
+	b := abi.NewBuilder(src.Columns())
+	now := time.Unix(0, 0)
+	for given := 0; ; {
+		at := s
+		at.Position = slices.Clone(r.Position())
+		if given%(1+len(records)/50) != 0 && given != len(records) {
+			// every one would take the square of the time
+		} else if rest := Read(t, src, at, 64); !slices.Equal(rest, records[given:]) {
+			t.Fatalf("split %s at %s: %d records (expected %d)", s.ID, at.Position, len(rest), len(records)-given)
+		}
+		if given == len(records) {
+			return
+		}
+		b.Reset()
+		p, err := r.Poll(b, 1, 64<<10, now)
+		if err != nil {
+			t.Fatalf("poll %s: %v", s.ID, err)
+		}
+		given += b.Len()
+		if b.Len() == 0 && p.Wake.After(now) {
+			now = p.Wake
 		}
 	}
 }
@@ -153,7 +189,18 @@ func Sink(t *testing.T, sink connector.Sink, visible func() []string) {
 	end(open(2, 0, "prepared by an attempt that then failed"))
 	expect("before any commit")
 
-	a, b := end(open(3, 0, "a", "b")), end(open(3, 1, "c"))
+	many := open(3, 0, "a")
+	first, err := many.Prepare(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if none, err := many.Prepare(ctx); err != nil || len(none) != 0 {
+		t.Fatalf("prepare of nothing: %v, %v", none, err)
+	}
+	if _, err := many.Write(Values(t, "b"), time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	a, b := slices.Concat(first, end(many)), end(open(3, 1, "c"))
 	empty := end(open(3, 2))
 	expect("prepared")
 	if err := sink.Abort(ctx, job, 3); err != nil {

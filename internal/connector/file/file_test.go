@@ -283,7 +283,7 @@ func TestSink(t *testing.T) {
 	for i, n := range names {
 		names[i] = filepath.Base(n)
 	}
-	if got := strings.Join(names, " "); got != "part-0123456789ab-7-0-0 part-0123456789ab-7-1-0" {
+	if got := strings.Join(names, " "); got != "part-0123456789ab-7-0-0 part-0123456789ab-7-0-1 part-0123456789ab-7-1-0" {
 		t.Errorf("final names: %s", got)
 	}
 }

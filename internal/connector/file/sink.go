@@ -95,13 +95,27 @@ func (s *Sink) Open(_ context.Context, task connector.SinkTask) (connector.Write
 	if err := makeDir(dir); err != nil {
 		return nil, unwritable(dir, err)
 	}
-	w := &writer{format: format, c: committable{Dir: dir, Subtask: task.Subtask, Pending: pendingName(task.Job, task.Attempt, task.Subtask, 0)}}
+	w := &writer{format: format, task: task, dir: dir}
+	if err := w.begin(); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// begin opens the next pending file.
+func (w *writer) begin() error {
+	w.c = committable{Dir: w.dir, Subtask: w.task.Subtask, N: w.n, Pending: pendingName(w.task.Job, w.task.Attempt, w.task.Subtask, w.n)}
 	f, err := os.OpenFile(w.path(), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
 	if err != nil {
-		return nil, unwritable(dir, err)
+		return unwritable(w.dir, err)
 	}
-	w.file, w.out = f, bufio.NewWriterSize(f, 128<<10)
-	return w, nil
+	w.n++
+	w.file = f
+	if w.out == nil {
+		w.out = bufio.NewWriterSize(f, 128<<10)
+	}
+	w.out.Reset(f)
+	return nil
 }
 
 // makeDir makes a directory and those above it, and makes them durable.
@@ -144,20 +158,27 @@ func unwritable(dir string, err error) error {
 	return failed("open output in", dir, cause)
 }
 
-// writer appends lines to one pending file.
+// writer appends lines to a pending file, and begins another one behind each that was prepared.
 type writer struct {
-	format   *text.Format
-	file     *os.File
-	out      *bufio.Writer
-	line     []byte
-	c        committable
-	prepared bool
+	format *text.Format
+	task   connector.SinkTask
+	dir    string
+	n      int      // files so far
+	file   *os.File // nil behind a Prepare
+	out    *bufio.Writer
+	line   []byte
+	c      committable // of file
 }
 
 func (w *writer) path() string { return filepath.Join(w.c.Dir, w.c.Pending) }
 
 // Write appends the batch's records as lines.
 func (w *writer) Write(b *abi.Batch, _ time.Time) (time.Time, error) {
+	if b.N > 0 && w.file == nil {
+		if err := w.begin(); err != nil {
+			return time.Time{}, err
+		}
+	}
 	for i := range b.N {
 		line, err := w.format.Append(w.line[:0], b.Value(i))
 		if err != nil {
@@ -174,9 +195,9 @@ func (w *writer) Write(b *abi.Batch, _ time.Time) (time.Time, error) {
 	return time.Time{}, nil
 }
 
-// Prepare makes the file durable. A file without a row is removed: there is nothing to commit.
+// Prepare makes the file durable. One without a row goes on: there is nothing to commit.
 func (w *writer) Prepare(context.Context) ([]connector.Committable, error) {
-	if w.c.Rows == 0 {
+	if w.file == nil || w.c.Rows == 0 {
 		return nil, nil
 	}
 	if err := w.out.Flush(); err != nil {
@@ -192,17 +213,21 @@ func (w *writer) Prepare(context.Context) ([]connector.Committable, error) {
 	if err != nil {
 		return nil, fmt.Errorf("file sink: prepare %s: %w", w.path(), err)
 	}
-	w.prepared = true
+	if err := w.file.Close(); err != nil {
+		return nil, failed("close", w.path(), err)
+	}
+	w.file = nil
 	return []connector.Committable{{Data: data}}, nil
 }
 
 // Close removes a file that was not prepared.
 func (w *writer) Close() error {
-	err := w.file.Close()
-	if !w.prepared {
-		err = errors.Join(err, os.Remove(w.path()))
+	if w.file == nil {
+		return nil
 	}
-	return err
+	err := w.file.Close()
+	w.file = nil
+	return errors.Join(err, os.Remove(w.path()))
 }
 
 // Commit renames pending files to their final names. What has its final name already was committed before. All names are

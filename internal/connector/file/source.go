@@ -87,6 +87,14 @@ func (s *Source) Open(_ context.Context, split connector.Split) (connector.Reade
 		return nil, fmt.Errorf("file source: %w", err)
 	}
 	r := &reader{file: f, in: f, span: sp, buf: make([]byte, readBytes)}
+	if len(split.Position) > 0 {
+		var at position
+		if err := json.Unmarshal(split.Position, &at); err != nil {
+			r.Close()
+			return nil, fmt.Errorf("file source: position in split %s: %w", split.ID, err)
+		}
+		r.at = &at
+	}
 	if err := r.start(); err != nil {
 		r.Close()
 		return nil, err
@@ -101,6 +109,7 @@ type reader struct {
 	in      io.Reader // file, or a decompressor over it
 	free    func()    // releases the decompressor
 	span    span
+	at      *position // where an earlier reader stopped, nil: it begins
 
 	buf     []byte // buf[from:to] is read and not yet given out
 	from    int
@@ -111,7 +120,19 @@ type reader struct {
 	read    int64 // input consumed since the last Poll
 }
 
-// start places the reader at the first line that begins in its span: behind the first line end at or after Start-1.
+// position is where the next line begins: its offset in the uncompressed file.
+type position struct {
+	Offset int64 `json:"offset"`
+}
+
+// Position is exact to the byte. A compressed file is read again up to it.
+func (r *reader) Position() json.RawMessage {
+	p, _ := json.Marshal(position{r.offset}) // a struct of a number always marshals
+	return p
+}
+
+// start places the reader at the first line that begins in its span, behind the first line end at or after Start-1; or
+// where an earlier reader has stopped.
 func (r *reader) start() error {
 	switch r.span.Codec {
 	case "gzip":
@@ -126,6 +147,9 @@ func (r *reader) start() error {
 			return r.ruined(err)
 		}
 		r.in, r.free = z, z.Close
+	}
+	if r.at != nil {
+		return r.goOn()
 	}
 	if r.span.Start == 0 {
 		return nil
@@ -149,6 +173,19 @@ func (r *reader) start() error {
 			return r.checkLength()
 		}
 	}
+}
+
+// goOn places the reader at its position.
+func (r *reader) goOn() error {
+	if r.span.Codec == "" {
+		if _, err := r.file.Seek(r.at.Offset, io.SeekStart); err != nil {
+			return fmt.Errorf("file source: %w", err)
+		}
+	} else if _, err := io.CopyN(io.Discard, r.in, r.at.Offset); err != nil {
+		return r.ruined(err)
+	}
+	r.offset, r.read = r.at.Offset, 0
+	return nil
 }
 
 // Poll appends lines to b.
@@ -287,6 +324,3 @@ func (r *reader) Close() error {
 
 // Guarantee is ExactlyOnce: a position is exact to the byte.
 func (s *Source) Guarantee() connector.Guarantee { return connector.ExactlyOnce }
-
-// Position is not there yet.
-func (r *reader) Position() json.RawMessage { return nil }

@@ -101,6 +101,13 @@ func (s *Source) Open(_ context.Context, split connector.Split) (connector.Reade
 		return nil, fmt.Errorf("generator source: open split %s: %w", split.ID, err)
 	}
 	r.next = r.span.First
+	if len(split.Position) > 0 {
+		var at position
+		if err := json.Unmarshal(split.Position, &at); err != nil {
+			return nil, fmt.Errorf("generator source: position in split %s: %w", split.ID, err)
+		}
+		r.next = at.Next
+	}
 	r.rate = s.rate / float64(r.span.Step)
 	return r, nil
 }
@@ -177,5 +184,13 @@ func (r *reader) Close() error { return nil }
 // Guarantee is ExactlyOnce: every record is a function of its number.
 func (s *Source) Guarantee() connector.Guarantee { return connector.ExactlyOnce }
 
-// Position is not there yet.
-func (r *reader) Position() json.RawMessage { return nil }
+// position is the number of the next record.
+type position struct {
+	Next uint64 `json:"next"`
+}
+
+// Position is the number of the next record.
+func (r *reader) Position() json.RawMessage {
+	p, _ := json.Marshal(position{r.next}) // a struct of a number always marshals
+	return p
+}
