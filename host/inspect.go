@@ -116,7 +116,7 @@ var (
 		abi.FeatureBatch: "batch", abi.FeatureKeyed: "keyed", abi.FeatureState: "state", abi.FeatureTimers: "timers",
 		abi.FeatureTwoInputs: "two inputs", abi.FeatureTriggers: "triggers", abi.FeatureRequests: "requests", abi.FeatureRow: "row",
 	}
-	supported = []abi.Feature{abi.FeatureBatch, abi.FeatureKeyed, abi.FeatureRow}
+	supported = []abi.Feature{abi.FeatureBatch, abi.FeatureKeyed, abi.FeatureState, abi.FeatureTimers, abi.FeatureTwoInputs, abi.FeatureRow}
 )
 
 // checkManifest decides whether this version can run what the manifest needs. The graph is for others to judge.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/wasmill/wasmill/internal/blob"
@@ -27,6 +28,7 @@ type checkpoints struct {
 	parts       map[graph.TaskID]*checkpoint.Task
 	begun       time.Time
 	committing  bool
+	held        map[string]bool // what the last decided checkpoint of the attempt has prepared
 }
 
 // What the loop of a job is told about checkpoints; the job's own state machine never sees it.
@@ -160,6 +162,7 @@ func (c *checkpoints) begin() {
 		running: map[graph.TaskID]bool{},
 	}
 	c.parts = map[graph.TaskID]*checkpoint.Task{}
+	c.held = nil
 	for id, t := range c.job.fsm.tasks {
 		if t.part != nil {
 			c.parts[id] = t.part
@@ -370,15 +373,21 @@ func (c *checkpoints) decide(e evManifest) {
 			all = all[1:]
 		}
 		r.Checkpoints = all
+		if e.decided.Output {
+			r.Output = true
+			r.Written = addOutput(r.Written, outputOf(&r.Graph, e.decided.Prepared, func(int) int64 { return 0 }))
+		}
 	}); failed != nil {
 		c.step(ckRefused{failed.(evStoreFailed).failure.Message})
 		return
 	}
 	failpoint.Hit(failpoint.DecisionLogged)
-	for _, t := range j.fsm.tasks {
-		if t.part != nil {
-			t.prepared = nil // it is the checkpoint's now
-		}
+	c.held = map[string]bool{}
+	for _, p := range e.decided.Prepared {
+		c.held[outputKey(p)] = true
+	}
+	for _, t := range j.fsm.tasks { // what is the checkpoint's now is not the end's
+		t.prepared = slices.DeleteFunc(t.prepared, func(p connector.Committable) bool { return c.held[outputKey(p)] })
 	}
 	j.log.Info("checkpoint completed", "checkpoint", e.decided.ID, "duration", e.decided.Duration, "bytes", e.decided.Size, "output", len(e.decided.Prepared))
 	c.commit()
@@ -469,26 +478,24 @@ func (c *checkpoints) committed(upTo checkpoint.ID) {
 	c.commit()
 }
 
-// notDecided leaves out of what a finished task has prepared what a decided checkpoint holds: the task may not have heard
-// of it.
-func (j *jobMaster) notDecided(prepared []connector.Committable) (left []connector.Committable) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	held := map[string]bool{}
-	for _, d := range j.record.Checkpoints {
-		if d.Attempt == j.fsm.attempt {
-			for _, p := range d.Prepared {
-				held[p.Operator+"\x00"+string(p.Data)] = true
-			}
-		}
+// undecided leaves out of what a finished task has prepared what the last decided checkpoint holds: the task may not have
+// heard of that one. Of those before it has: their number came with the barrier.
+func (c *checkpoints) undecided(e event) event {
+	t, ok := e.(evTask)
+	if !ok || len(c.held) == 0 || len(t.prepared) == 0 {
+		return e
 	}
-	for _, p := range prepared {
-		if !held[p.Operator+"\x00"+string(p.Data)] {
+	var left []connector.Committable
+	for _, p := range t.prepared {
+		if !c.held[outputKey(p)] {
 			left = append(left, p)
 		}
 	}
-	return left
+	t.prepared = left
+	return t
 }
+
+func outputKey(p connector.Committable) string { return p.Operator + "\x00" + string(p.Data) }
 
 // openStore opens the job's checkpoints.
 func (j *jobMaster) openStore(ctx context.Context) (blob.Store, error) {

@@ -131,6 +131,7 @@ func (j *jobMaster) take(e event) {
 			continue
 		}
 		was := j.phase()
+		events[0] = j.checkpoints.undecided(events[0])
 		events = append(events, j.carryOut(j.step(events[0]))...)
 		j.checkpoints.follow(was, events[0])
 	}
@@ -248,7 +249,7 @@ func (j *jobMaster) decide(prepared []connector.Committable) event {
 	}
 	return j.storeOr(evDecided{n}, func(r *jobRecord) {
 		r.Progress = new(j.progress())
-		r.Decision = &decision{Checkpoint: n, Attempt: j.fsm.attempt, Prepared: prepared, Output: outputOf(&r.Graph, prepared, j.taken)}
+		r.Decision = &decision{Checkpoint: n, Attempt: j.fsm.attempt, Prepared: prepared, Output: addOutput(r.Written, outputOf(&r.Graph, prepared, j.taken))}
 	})
 }
 

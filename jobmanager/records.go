@@ -59,6 +59,8 @@ type jobRecord struct {
 
 	Checkpoints []decided     `json:"checkpoints,omitempty"` // retained, the oldest first; the last one is what the job goes on from
 	Committed   checkpoint.ID `json:"committed,omitempty"`   // output of checkpoints up to this one is committed
+	Output      bool          `json:"output,omitempty"`      // a checkpoint had some
+	Written     []api.Output  `json:"written,omitempty"`     // of all checkpoints so far
 	Rewind      bool          `json:"rewind,omitempty"`      // the user allows output to be repeated
 	Broken      bool          `json:"broken,omitempty"`      // and it was
 }
@@ -119,6 +121,28 @@ func storeError(step string, err error) error {
 			WithHint("nothing of it was kept; free some space and send it again")
 	}
 	return fmt.Errorf("%s: %w", step, err)
+}
+
+// addOutput sums what was left behind before and now.
+func addOutput(before, now []api.Output) []api.Output {
+	sum := append([]api.Output(nil), now...)
+	for i := range sum {
+		for _, b := range before {
+			if b.Operator != sum[i].Operator {
+				continue
+			}
+			if b.Files > 0 && sum[i].Files == 0 {
+				sum[i].Rows = 0 // those are among them
+			}
+			sum[i].Files += b.Files
+			sum[i].Rows += b.Rows
+			sum[i].Bytes += b.Bytes
+			if sum[i].Path == "" || b.Files > 0 {
+				sum[i].Path = b.Path
+			}
+		}
+	}
+	return sum
 }
 
 // outputOf says what a decision will leave behind, sink by sink. A connector that tells rows, bytes and where in what it

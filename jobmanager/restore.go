@@ -86,11 +86,17 @@ func (j *jobMaster) findRestore() (*checkpoint.Plan, *wire.Failure) {
 		}
 		output = output || d.Output
 	}
+	if !j.record.Output && all[0].ID == j.record.Checkpoints[0].ID || j.record.Rewind {
+		if j.record.Output {
+			j.storeOr(nil, func(r *jobRecord) { r.Broken = true })
+		}
+		return nil, nil // from the beginning: nothing was committed, or it may be repeated
+	}
 	f := &wire.Failure{Kind: wire.KindState, Message: damage.Error()}
 	if j.fsm.failure != nil && j.fsm.failure.Kind == wire.KindState {
 		f.Message, f.File = j.fsm.failure.Message, j.fsm.failure.File
 	}
-	f.Message += "; output was committed since the checkpoint before it"
+	f.Message += "; output was committed since what is left to go on from"
 	f.Hint = "run the job again with --allow-rewind to go on from an older checkpoint, and see some output twice"
 	return nil, f
 }

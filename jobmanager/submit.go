@@ -235,11 +235,7 @@ func (jm *JobManager) checkConnectors(g *graph.JobGraph) error {
 		}
 		in := op.Inputs[0]
 		from := &g.Operators[in.From]
-		value := from.Output
-		if in.Side > 0 {
-			value = from.Declared.Sides[in.Side-1]
-		}
-		if _, err := sink.Columns(from.Key, value); err != nil {
+		if _, err := sink.Columns(from.Key, g.Codec(in.From, in.Side)); err != nil {
 			return connectorError(fmt.Errorf("sink %q: %w", op.Name, err))
 		}
 	}

@@ -137,9 +137,16 @@ func (c *chain) newHandle(s int, parts chainParts) (*handle, error) {
 func (c *chain) newKeyed(op *graph.Operator, h *handle, parts chainParts) (step, error) {
 	key, value := codecs(c.plan.graph, source{op.Inputs[0].From, op.Inputs[0].Side})
 	st := &keyedStep{name: op.Name, handle: h, header: parts.header(), time: &c.time, received: abi.MinTime, passed: abi.MinTime, metrics: c.metrics}
+	if late := op.LateSide(); late > 0 {
+		out := source{c.plan.operatorIndex(op), late}
+		if steps, edges := c.plan.takers(out); len(steps)+len(edges) > 0 {
+			st.lates = abi.NewBuilder(c.plan.wanted(out))
+			st.lateSet.split, st.lateSet.from = abi.None, fmt.Sprintf("the late records of %q", op.Name)
+		}
+	}
 	made, err := operator.New(operator.Config{
 		UID: op.UID, Kind: op.Kind, Window: op.Window, Key: key, Value: value, Output: op.Output, Function: op.Declared,
-		Final: parts.bounded(), Store: c.store, Guest: st,
+		Final: parts.bounded(), Store: c.store, Guest: st, Late: st.lates,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("operator %q: %w", op.Name, err)
@@ -211,6 +218,9 @@ func (c *chain) wire(edges map[int]*edge) {
 			st.outlet = c.outlet(source{head, 0}, edges)
 			st.out = abi.NewBuilder(c.plan.wanted(source{head, 0}))
 			st.results.split, st.results.from = abi.None, fmt.Sprintf("the output of %q", st.name)
+			if st.lates != nil {
+				st.lateOut = c.outlet(source{head, c.plan.graph.Operators[head].LateSide()}, edges)
+			}
 			if st.handle != nil {
 				st.emitter = c.emitter(s, edges)
 				st.emitter.out.split = abi.None

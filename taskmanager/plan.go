@@ -76,7 +76,7 @@ func (p *plan) fuses(s, i int, from source) bool {
 
 func isKeyed(kind abi.OperatorKind) bool {
 	switch kind {
-	case abi.OperatorCount, abi.OperatorSum, abi.OperatorReduce, abi.OperatorAggregate:
+	case abi.OperatorCount, abi.OperatorSum, abi.OperatorReduce, abi.OperatorAggregate, abi.OperatorProcess:
 		return true
 	}
 	return false
@@ -89,7 +89,7 @@ func (p *plan) need(sinks sinkColumns) error {
 	for i := len(p.graph.Operators) - 1; i >= 0; i-- {
 		op := &p.graph.Operators[i]
 		behind := abi.Columns(0)
-		for side := range 1 + sides(op) {
+		for side := range 1 + op.Sides() {
 			behind |= p.wanted(source{i, side})
 		}
 		switch op.Kind {
@@ -104,6 +104,11 @@ func (p *plan) need(sinks sinkColumns) error {
 			p.needs[i] = abi.ColumnValues | behind&(carried|abi.ColumnKeys)&^abi.ColumnTimestamps
 		case abi.OperatorCount, abi.OperatorSum, abi.OperatorReduce, abi.OperatorAggregate:
 			p.needs[i] = operator.Columns(op.Kind, op.Window)
+			if late := op.LateSide(); late > 0 {
+				p.needs[i] |= p.wanted(source{i, late}) &^ abi.ColumnHashes
+			}
+		case abi.OperatorProcess:
+			p.needs[i] = abi.ColumnKeys | abi.ColumnHashes | abi.ColumnValues | abi.ColumnTimestamps
 		case abi.OperatorSink:
 			cols, err := sinks(i)
 			if err != nil {
@@ -115,13 +120,6 @@ func (p *plan) need(sinks sinkColumns) error {
 		}
 	}
 	return nil
-}
-
-func sides(op *graph.Operator) int {
-	if op.Declared == nil {
-		return 0
-	}
-	return len(op.Declared.Sides)
 }
 
 // wanted is the columns that are needed of an output, by anyone. A key hash is made of the key on the way.
@@ -178,8 +176,11 @@ func (p *plan) handle(s int) (abi.Handle, []source) {
 			f.Upstream = index[op.Inputs[0].From]
 		}
 		index[i] = uint32(k)
-		for side := range 1 + sides(op) {
+		for side := range 1 + op.Sides() {
 			out := source{i, side}
+			if side > 0 && side == op.LateSide() {
+				continue // the host's own
+			}
 			if steps, edges := p.takers(out); len(steps)+len(edges) > 0 {
 				f.Outputs = append(f.Outputs, abi.HandleOutput{Tag: uint32(side), Number: uint32(len(outputs)), Columns: p.wantedOutside(out)})
 				outputs = append(outputs, out)
@@ -210,6 +211,8 @@ func (p *plan) wantedOutside(out source) abi.Columns {
 func codecs(g *graph.JobGraph, out source) (key, value abi.Codec) {
 	op := &g.Operators[out.operator]
 	switch {
+	case out.side > 0 && out.side == op.LateSide():
+		return codecs(g, source{op.Inputs[0].From, op.Inputs[0].Side})
 	case out.side > 0:
 		return "", op.Declared.Sides[out.side-1]
 	case op.Kind == abi.OperatorUnion:
@@ -268,4 +271,14 @@ func (p *plan) callsAgain(s int) bool {
 		}
 	}
 	return false
+}
+
+// operatorIndex is the index of an operator of the graph.
+func (p *plan) operatorIndex(op *graph.Operator) int {
+	for i := range p.graph.Operators {
+		if &p.graph.Operators[i] == op {
+			return i
+		}
+	}
+	return -1
 }

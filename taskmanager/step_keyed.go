@@ -25,8 +25,13 @@ type keyedStep struct {
 	received int64 // watermark of the input
 	passed   int64 // behind the operator
 	late     int64
+	lates    *abi.Builder // late records, nil when nobody takes them
+	lateOut  outlet
+	lateSet  batch
 	metrics  *taskMetrics
 }
+
+func (s *keyedStep) save() error { return s.op.Save() }
 
 func (s *keyedStep) process(b *batch) error {
 	if b.N == 0 {
@@ -59,6 +64,9 @@ func (s *keyedStep) advance(watermark int64) (bool, error) {
 // begin makes ready for a call of the operator.
 func (s *keyedStep) begin() {
 	s.out.Reset()
+	if s.lates != nil {
+		s.lates.Reset()
+	}
 	s.header.Watermark, s.header.ProcessingTime = s.received, s.time.ms
 }
 
@@ -70,6 +78,13 @@ func (s *keyedStep) end(err error) error {
 	if late := s.op.Late(); late != s.late {
 		s.metrics.late.Add(late - s.late)
 		s.late = late
+	}
+	if s.lates != nil && s.lates.Len() > 0 {
+		s.lates.View(&s.lateSet.Batch)
+		s.lateSet.builder = s.lates
+		if err := s.lateOut.emit(&s.lateSet); err != nil {
+			return err
+		}
 	}
 	if s.out.Len() == 0 {
 		return nil

@@ -130,7 +130,7 @@ func (b *builder) resolveInputs(g *JobGraph, i int, placed []int) error {
 		if err := checkEdge(path, edge, from, op); err != nil {
 			return err
 		}
-		if err := checkCodec(path, in.Side, k, from, op); err != nil {
+		if err := checkCodec(path, g, edge, k, op); err != nil {
 			return err
 		}
 		op.Inputs = append(op.Inputs, edge)
@@ -172,25 +172,48 @@ func checkEdge(path string, e Input, from, to *Operator) error {
 	if kinds[to.Kind].keyed && e.Partition != Hash {
 		return faultf(path, "%s %q needs keyed input, and %s %q comes by %s (expected a key operator before it)", to.Kind, to.Name, from.Kind, from.Name, e.Partition)
 	}
-	if e.Side < 0 || e.Side > sides(from) {
-		return faultf(path+".side", "%d (%q has %d side outputs)", e.Side, from.Name, sides(from))
+	if e.Side < 0 || e.Side > from.Sides() {
+		return faultf(path+".side", "%d (%q has %d side outputs)", e.Side, from.Name, from.Sides())
 	}
 	return nil
 }
 
-func sides(o *Operator) int {
-	if o.Declared == nil {
+// Sides is how many side outputs the operator has: those that its function declares, and behind them that of a window's
+// late records.
+func (o *Operator) Sides() int {
+	n := 0
+	if o.Declared != nil {
+		n = len(o.Declared.Sides)
+	}
+	if o.Window != nil {
+		n++
+	}
+	return n
+}
+
+// LateSide is the number of the side output of a window's late records, 0 without a window.
+func (o *Operator) LateSide() int {
+	if o.Window == nil {
 		return 0
 	}
-	return len(o.Declared.Sides)
+	return o.Sides()
+}
+
+// Codec is that of the values of output side of operator op, 0 being the main one.
+func (g *JobGraph) Codec(op, side int) abi.Codec {
+	o := &g.Operators[op]
+	switch {
+	case side == 0:
+		return o.Output
+	case side == o.LateSide(): // as they came
+		return g.Codec(o.Inputs[0].From, o.Inputs[0].Side)
+	}
+	return o.Declared.Sides[side-1]
 }
 
 // checkCodec compares what is sent with what the receiving guest function declares.
-func checkCodec(path string, side, input int, from, to *Operator) error {
-	sent := from.Output
-	if side > 0 {
-		sent = from.Declared.Sides[side-1]
-	}
+func checkCodec(path string, g *JobGraph, e Input, input int, to *Operator) error {
+	from, sent := &g.Operators[e.From], g.Codec(e.From, e.Side)
 	if to.Declared != nil && len(to.Declared.Inputs) > 0 && sent != "" {
 		want := to.Declared.Inputs[min(input, len(to.Declared.Inputs)-1)]
 		if want != "" && want != sent {

@@ -116,15 +116,52 @@ func (b *builder) checkFunctions() error {
 		case f.ID != uint32(i):
 			return faultf(path+".id", "%d (expected %d, its index)", f.ID, i)
 		case operatorOf[f.Kind] == "":
-			return faultf(path+".kind", "%q (expected map, filter, flatMap, key, timestamp, reduce or aggregate)", f.Kind)
+			return faultf(path+".kind", "%q (expected map, filter, flatMap, key, timestamp, reduce, aggregate or process)", f.Kind)
+		}
+		if err := checkStates(path, f); err != nil {
+			return err
 		}
 		b.functions[f.Name] = f
 	}
 	return nil
 }
 
-// operatorOf is the operator kind that a function of each kind serves. Process functions are declared by the ABI and not
-// yet run by this version, so they are absent.
+// checkStates checks what a function declares of its state.
+func checkStates(path string, f *abi.Function) error {
+	if len(f.States) > 0 && f.Kind != abi.FunctionProcess {
+		return faultf(path+".states", "%d of a %s (only a process function has state)", len(f.States), f.Kind)
+	}
+	seen := map[string]int{}
+	for i, s := range f.States {
+		at := fmt.Sprintf("%s.states[%d]", path, i)
+		if err := CheckName(at+".name", s.Name); err != nil {
+			return err
+		}
+		j, taken := seen[s.Name]
+		seen[s.Name] = i
+		switch {
+		case taken:
+			return faultf(at+".name", "%q is taken by states[%d]", s.Name, j)
+		case strings.HasPrefix(s.Name, "$"):
+			return faultf(at+".name", "%q (names that begin with $ are the host's)", s.Name)
+		case s.Scope != "keyed":
+			return faultf(at+".scope", "%q (expected keyed)", s.Scope)
+		case s.Kind != "value" && s.Kind != "list" && s.Kind != "map":
+			return faultf(at+".kind", "%q (expected value, list or map)", s.Kind)
+		case s.Codec == "":
+			return faultf(at+".codec", "empty (expected one)")
+		case (s.Key != "") != (s.Kind == "map"):
+			return faultf(at+".key", "%q of a %s (expected the codec of a map's keys, and of no other)", s.Key, s.Kind)
+		case s.TTL < 0:
+			return faultf(at+".ttlMs", "%d (expected >= 0)", s.TTL)
+		case s.Version < 0 || s.Version > 65535:
+			return faultf(at+".version", "%d (expected 0 <= n <= 65535)", s.Version)
+		}
+	}
+	return nil
+}
+
+// operatorOf is the operator kind that a function of each kind serves.
 var operatorOf = map[abi.FunctionKind]abi.OperatorKind{
 	abi.FunctionMap:       abi.OperatorMap,
 	abi.FunctionFilter:    abi.OperatorFilter,
@@ -133,6 +170,7 @@ var operatorOf = map[abi.FunctionKind]abi.OperatorKind{
 	abi.FunctionTimestamp: abi.OperatorTimestamp,
 	abi.FunctionReduce:    abi.OperatorReduce,
 	abi.FunctionAggregate: abi.OperatorAggregate,
+	abi.FunctionProcess:   abi.OperatorProcess,
 }
 
 func (b *builder) checkNames() error {
@@ -264,7 +302,8 @@ var kinds = map[abi.OperatorKind]kindRules{
 	abi.OperatorSum:       {minInputs: 1, maxInputs: 1, keyed: true, stateful: true, window: true},
 	abi.OperatorReduce:    {minInputs: 1, maxInputs: 1, function: true, keyed: true, stateful: true, window: true},
 	abi.OperatorAggregate: {minInputs: 1, maxInputs: 1, function: true, keyed: true, stateful: true, window: true},
+	abi.OperatorProcess:   {minInputs: 1, maxInputs: 2, function: true, keyed: true, stateful: true},
 	abi.OperatorSink:      {minInputs: 1, maxInputs: 1, connector: true},
 }
 
-var kindNames = strings.Join([]string{"source", "map", "filter", "flatMap", "key", "timestamp", "union", "count", "sum", "reduce", "aggregate", "sink"}, ", ")
+var kindNames = strings.Join([]string{"source", "map", "filter", "flatMap", "key", "timestamp", "union", "count", "sum", "reduce", "aggregate", "process", "sink"}, ", ")

@@ -56,12 +56,13 @@ type Config struct {
 	Function *abi.Function    // of a reduce or aggregate
 	Final    bool             // without a window, a result is emitted once, at the end, and not after each batch
 	Store    state.Store
-	Guest    Guest // of a reduce or aggregate
+	Guest    Guest        // of a reduce or aggregate
+	Late     *abi.Builder // takes the records that come too late; nil: they are dropped
 }
 
 // New makes the operator that c describes.
 func New(c Config) (Operator, error) {
-	panes := panes{store: c.Store, window: c.Window, fired: abi.MinTime, spec: state.Spec{Operator: c.UID, Name: "result", Kind: state.Words}}
+	panes := panes{store: c.Store, window: c.Window, lateOut: c.Late, fired: abi.MinTime, spec: state.Spec{Operator: c.UID, Name: "result", Kind: state.Words}}
 	switch c.Kind {
 	case abi.OperatorCount, abi.OperatorSum:
 		rows, err := newRows(&c)

@@ -43,16 +43,18 @@ func (p *pane) row(i int) uint32 {
 
 // panes cuts batches by window, and holds those that are open, in ascending order.
 type panes struct {
-	store   state.Store
-	spec    state.Spec
-	window  *abi.Window // nil: one pane without end
-	open    []*pane
-	touched []*pane // by the batch at hand
-	free    []*pane
-	fired   int64 // the watermark to which windows have fired
-	late    int64
-	scan    [fireRecords]state.Entry
-	left    []state.Entry // of scan: those of the pane that fires that have not fired yet
+	store    state.Store
+	spec     state.Spec
+	window   *abi.Window // nil: one pane without end
+	open     []*pane
+	touched  []*pane // by the batch at hand
+	free     []*pane
+	fired    int64 // the watermark to which windows have fired
+	late     int64
+	lateOut  *abi.Builder // takes late records as they came; nil: they are dropped
+	lateRows []uint32
+	scan     [fireRecords]state.Entry
+	left     []state.Entry // of scan: those of the pane that fires that have not fired yet
 }
 
 // Late implements Operator.
@@ -68,6 +70,7 @@ func (p *panes) cut(b *abi.Batch) error {
 		return errNoTimestamp
 	}
 	var last *pane
+	p.lateRows = p.lateRows[:0]
 	for i, t := range b.Timestamps {
 		if last == nil || t < last.start || t >= last.end {
 			var err error
@@ -76,10 +79,16 @@ func (p *panes) cut(b *abi.Batch) error {
 			}
 			if last == nil {
 				p.late++
+				if p.lateOut != nil {
+					p.lateRows = append(p.lateRows, uint32(i))
+				}
 				continue
 			}
 		}
 		last.rows = append(last.rows, uint32(i))
+	}
+	if len(p.lateRows) > 0 {
+		p.lateOut.AppendRows(b, p.lateRows, b.Hashes)
 	}
 	return nil
 }

@@ -1,0 +1,137 @@
+package clustertest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/wire"
+	"github.com/wasmill/wasmill/jobmanager"
+	"github.com/wasmill/wasmill/taskmanager"
+)
+
+// trouble decides what happens to control requests: they are dropped, carried out twice, or carried out though the caller
+// is told that time is up.
+type trouble struct {
+	trace *Trace
+
+	mu                sync.Mutex
+	random            *rand.Rand
+	drop, twice, late float64 // probabilities
+}
+
+func newTrouble(trace *Trace, seed uint64) *trouble {
+	return &trouble{trace: trace, random: rand.New(rand.NewPCG(seed, 3))}
+}
+
+// set changes the probabilities.
+func (t *trouble) set(drop, twice, late float64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.drop, t.twice, t.late = drop, twice, late
+}
+
+func (t *trouble) draw() float64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.drop+t.twice+t.late == 0 {
+		return 2
+	}
+	return t.random.Float64()
+}
+
+var errTrouble = errors.New("no answer in time")
+
+// do makes one request, or what becomes of it.
+func (t *trouble) do(ctx context.Context, name string, request func(context.Context) error) error {
+	r := t.draw()
+	t.mu.Lock()
+	drop, twice, late := t.drop, t.twice, t.late
+	t.mu.Unlock()
+	switch {
+	case r < drop:
+		t.trace.Effect("request dropped")
+		t.trace.Add("request %s is dropped", name)
+		return errTrouble
+	case r < drop+twice:
+		t.trace.Effect("request twice")
+		t.trace.Add("request %s comes twice", name)
+		_ = request(ctx)
+	case r < drop+twice+late:
+		t.trace.Effect("request executed, answer lost")
+		t.trace.Add("request %s is carried out, its answer is lost", name)
+		if err := request(ctx); err != nil {
+			return err
+		}
+		return errTrouble
+	}
+	return request(ctx)
+}
+
+// troubledTM is a TaskManager as its JobManager reaches it.
+type troubledTM struct {
+	jobmanager.TaskManager
+	trouble *trouble
+}
+
+func (c troubledTM) Deploy(ctx context.Context, m *wire.Deploy) error {
+	return c.trouble.do(ctx, "deploy", func(ctx context.Context) error { return c.TaskManager.Deploy(ctx, m) })
+}
+
+func (c troubledTM) Cancel(ctx context.Context, m *wire.Cancel) error {
+	return c.trouble.do(ctx, "cancel", func(ctx context.Context) error { return c.TaskManager.Cancel(ctx, m) })
+}
+
+func (c troubledTM) Commit(ctx context.Context, m *wire.Commit) error {
+	return c.trouble.do(ctx, "commit", func(ctx context.Context) error { return c.TaskManager.Commit(ctx, m) })
+}
+
+func (c troubledTM) Trigger(ctx context.Context, m *wire.Trigger) error {
+	return c.trouble.do(ctx, "trigger", func(ctx context.Context) error { return c.TaskManager.Trigger(ctx, m) })
+}
+
+func (c troubledTM) Conclude(ctx context.Context, m *wire.Conclude) error {
+	return c.trouble.do(ctx, "conclude", func(ctx context.Context) error { return c.TaskManager.Conclude(ctx, m) })
+}
+
+func (c troubledTM) Logs(ctx context.Context, job graph.JobID, after time.Time, max int) ([]wire.LogLine, error) {
+	return c.TaskManager.Logs(ctx, job, after, max)
+}
+
+// Close closes the client.
+func (c troubledTM) Close() error {
+	if closer, ok := c.TaskManager.(io.Closer); ok {
+		return closer.Close()
+	}
+	return nil
+}
+
+// troubledJM is a JobManager as its TaskManagers reach it.
+type troubledJM struct {
+	taskmanager.JobManager
+	trouble *trouble
+}
+
+func (c troubledJM) Heartbeat(ctx context.Context, m *wire.Heartbeat) error {
+	return c.trouble.do(ctx, "heartbeat", func(ctx context.Context) error { return c.JobManager.Heartbeat(ctx, m) })
+}
+
+func (c troubledJM) Report(ctx context.Context, m *wire.Report) error {
+	return c.trouble.do(ctx, "report", func(ctx context.Context) error { return c.JobManager.Report(ctx, m) })
+}
+
+func (c troubledJM) Acknowledge(ctx context.Context, m *wire.Acknowledge) error {
+	return c.trouble.do(ctx, "acknowledge", func(ctx context.Context) error { return c.JobManager.Acknowledge(ctx, m) })
+}
+
+func (c troubledJM) NextSplit(ctx context.Context, m *wire.NextSplit) (a *wire.SplitAssignment, err error) {
+	err = c.trouble.do(ctx, "split", func(ctx context.Context) (err error) {
+		a, err = c.JobManager.NextSplit(ctx, m)
+		return err
+	})
+	return a, err
+}

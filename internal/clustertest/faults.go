@@ -1,0 +1,181 @@
+package clustertest
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Fault is one thing that goes wrong. It is called on the test's goroutine, may wait in virtual time, and mends what it
+// broke before it returns; what it does is in the trace, what of it took effect among the trace's effects.
+type Fault struct {
+	Name string
+	Do   func(x *Cluster)
+}
+
+// Faults are all that a seed chooses from. A killed TaskManager comes back as another process, with the local directory
+// of the one before.
+var Faults = []Fault{
+	{"kill TaskManager", func(x *Cluster) { x.killTaskManager(x.random.IntN(len(x.tms)), x.someTime(3*time.Second)) }},
+	{"kill TaskManager in a loop", func(x *Cluster) {
+		i := x.random.IntN(len(x.tms))
+		for range 2 + x.random.IntN(3) {
+			x.killTaskManager(i, x.someTime(500*time.Millisecond))
+			x.Sleep(x.someTime(time.Second))
+		}
+	}},
+	{"kill JobManager", func(x *Cluster) { x.killJobManager(x.someTime(4 * time.Second)) }},
+	{"kill every process", func(x *Cluster) {
+		x.trace.Effect("kill every process")
+		x.KillJobManager()
+		for i := range x.tms {
+			x.KillTaskManager(i)
+		}
+		x.Sleep(x.someTime(2 * time.Second))
+		x.StartJobManager()
+		for i := range x.tms {
+			x.StartTaskManager(i)
+		}
+	}},
+	{"isolate TaskManager", func(x *Cluster) { x.partition(x.tm(), nil, both, x.someTime(8*time.Second)) }},
+	{"TaskManager to JobManager only", func(x *Cluster) { x.partition(x.tm(), x.jobManagerProcess(), from, x.someTime(6*time.Second)) }},
+	{"JobManager to TaskManager only", func(x *Cluster) { x.partition(x.tm(), x.jobManagerProcess(), to, x.someTime(6*time.Second)) }},
+	{"TaskManagers apart", func(x *Cluster) {
+		i := x.random.IntN(len(x.tms))
+		a, b := x.tms[i], x.tms[(i+1)%len(x.tms)]
+		if len(x.tms) < 2 || a == nil || b == nil {
+			return
+		}
+		x.partition(&a.process, &b.process, both, x.someTime(15*time.Second))
+	}},
+	{"bad network", func(x *Cluster) { x.badNetwork(x.someTime(5 * time.Second)) }},
+	{"control requests in trouble", func(x *Cluster) {
+		x.trouble.set(0.1, 0.1, 0.1)
+		x.Sleep(x.someTime(5 * time.Second))
+		x.trouble.set(0, 0, 0)
+	}},
+	{"metadata cannot be written", func(x *Cluster) {
+		n := 1 + x.random.IntN(3)
+		before := x.meta.failures()
+		x.meta.failNext(n)
+		x.Sleep(x.someTime(3 * time.Second))
+		x.meta.failNext(-n)
+		if x.meta.failures() > before {
+			x.trace.Effect("metadata cannot be written")
+		}
+	}},
+	{"disk fails", func(x *Cluster) { x.diskFault("disk fails", diskFails) }},
+	{"disk full", func(x *Cluster) { x.diskFault("disk full", diskFull) }},
+	{"disk slow", func(x *Cluster) { x.diskFault("disk slow", diskSlow) }},
+	{"checkpoint damaged", func(x *Cluster) {
+		if x.disk.damage(x.random.Uint64()) {
+			x.trace.Effect("checkpoint damaged")
+		}
+		x.killTaskManager(x.random.IntN(len(x.tms)), 0)
+	}},
+}
+
+// Sleep waits in virtual time.
+func (x *Cluster) Sleep(d time.Duration) { time.Sleep(d) }
+
+// someTime is a random time up to a limit, short ones as likely as long ones.
+func (x *Cluster) someTime(most time.Duration) time.Duration {
+	d := most >> x.random.IntN(6)
+	return d/2 + time.Duration(x.random.Int64N(int64(d/2)+1))
+}
+
+// killTaskManager kills a TaskManager and starts another in its place a while later.
+func (x *Cluster) killTaskManager(i int, later time.Duration) {
+	if x.tms[i] == nil {
+		return
+	}
+	x.trace.Effect("kill TaskManager")
+	x.KillTaskManager(i)
+	x.Sleep(later)
+	x.StartTaskManager(i)
+}
+
+func (x *Cluster) killJobManager(later time.Duration) {
+	x.trace.Effect("kill JobManager")
+	x.KillJobManager()
+	x.Sleep(later)
+	x.StartJobManager()
+}
+
+// tm is some TaskManager that runs.
+func (x *Cluster) tm() *process {
+	for {
+		if t := x.tms[x.random.IntN(len(x.tms))]; t != nil {
+			return &t.process
+		}
+	}
+}
+
+func (x *Cluster) jobManagerProcess() *process { return &x.jm.process }
+
+// Directions of a partition, seen from its first process.
+const (
+	both = iota
+	from // what the first sends is lost
+	to   // what the first is sent is lost
+)
+
+// partition cuts a process off from another, or from all (nil), and heals that later.
+func (x *Cluster) partition(a, b *process, which int, d time.Duration) {
+	var others []netip.Addr
+	if b != nil {
+		others = append(others, b.addr)
+	} else {
+		others = append(others, jobManagerAddr)
+		for _, t := range x.tms {
+			if t != nil && t.addr != a.addr {
+				others = append(others, t.addr)
+			}
+		}
+	}
+	x.trace.Add("partition of %s from %v, direction %d, for %s", a.name, others, which, d)
+	for _, o := range others {
+		if which != to {
+			x.net.sever(a.addr, o)
+		}
+		if which != from {
+			x.net.sever(o, a.addr)
+		}
+	}
+	x.Sleep(d)
+	for _, o := range others {
+		if x.net.taken(a.addr, o)+x.net.taken(o, a.addr) > 0 {
+			x.trace.Effect("partition")
+		}
+		x.net.heal(a.addr, o)
+		x.net.heal(o, a.addr)
+	}
+	x.trace.Add("partition of %s healed", a.name)
+}
+
+// badNetwork makes every link lose, repeat, damage and delay packets.
+func (x *Cluster) badNetwork(d time.Duration) {
+	all := []netip.Addr{jobManagerAddr}
+	for _, t := range x.tms {
+		if t != nil {
+			all = append(all, t.addr)
+		}
+	}
+	w := weather{loss: 0.02 + 0.1*x.random.Float64(), repeat: 0.05, damage: 0.02, delay: time.Millisecond, jitter: 20 * time.Millisecond}
+	x.trace.Add("bad network for %s: %+v", d, w)
+	for _, a := range all {
+		for _, b := range all {
+			if a != b {
+				x.net.worsen(a, b, w)
+			}
+		}
+	}
+	x.Sleep(d)
+	for _, a := range all {
+		for _, b := range all {
+			if a != b && x.net.taken(a, b) > 0 {
+				x.trace.Effect("bad network")
+			}
+			x.net.heal(a, b)
+		}
+	}
+}

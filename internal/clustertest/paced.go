@@ -1,0 +1,62 @@
+package clustertest
+
+import (
+	"context"
+	"time"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/connector"
+)
+
+// paced makes a source take its time: computing takes none in virtual time, and a job that is over at once meets no fault.
+type paced struct {
+	connector.Source
+	records int           // of a Poll
+	every   time.Duration // between two of a split
+}
+
+// At implements connector.Located, if the source does.
+func (s paced) At(dir string) (map[string]string, error) {
+	return s.Source.(connector.Located).At(dir)
+}
+
+func (s paced) Open(ctx context.Context, split connector.Split) (connector.Reader, error) {
+	r, err := s.Source.Open(ctx, split)
+	if err != nil {
+		return nil, err
+	}
+	return &pacedReader{Reader: r, source: s}, nil
+}
+
+type pacedReader struct {
+	connector.Reader
+	source paced
+	next   time.Time
+}
+
+func (r *pacedReader) Poll(b *abi.Builder, most, maxBytes int, now time.Time) (connector.Progress, error) {
+	if now.Before(r.next) {
+		return connector.Progress{Wake: r.next}, nil
+	}
+	r.next = now.Add(r.source.every)
+	return r.Reader.Poll(b, min(most, r.source.records), maxBytes, now)
+}
+
+// pace makes the file source of a registry a paced one.
+func pace(r *connector.Registry, records int, every time.Duration) *connector.Registry {
+	out := &connector.Registry{Sources: map[string]func(map[string]string) (connector.Source, error){}, Sinks: r.Sinks}
+	for name, make := range r.Sources {
+		out.Sources[name] = make
+		if name != "file" {
+			continue
+		}
+		out.Sources[name] = func(config map[string]string) (connector.Source, error) {
+			s, err := make(config)
+			if err != nil {
+				return nil, err
+			}
+			return paced{s, records, every}, nil
+		}
+	}
+	return out
+}

@@ -1,0 +1,124 @@
+package clustertest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/clustertest/workload"
+	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/wire"
+)
+
+// What a source of a simulated job reads: some records of a split at a time.
+const (
+	paceRecords = 5
+	paceEvery   = 100 * time.Millisecond
+)
+
+// Scenario is a workload under faults.
+type Scenario struct {
+	Seed        uint64
+	Workload    *workload.Workload
+	Records     int
+	Parallelism int
+	Faults      []Fault // nil: some, chosen by the seed
+	Guests      string  // directory of the guests
+	Connectors  *connector.Registry
+	Cache       string // directory of compiled modules
+}
+
+// healed is how long, in virtual time, a job may take after the last fault has healed.
+const healed = 10 * time.Minute
+
+// Run runs a scenario and says what came of it: the faults that took effect, and an error when the output is not exactly
+// what it must be, or none of the faults took effect. Then the trace is kept.
+func Run(t *testing.T, s Scenario) {
+	synctest.Test(t, func(t *testing.T) {
+		guest, err := os.ReadFile(filepath.Join(s.Guests, s.Workload.Guest+".wasm"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		params, in, err := s.Workload.Prepare(dir, s.Seed, s.Records)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := Start(t, Config{
+			Seed: s.Seed, TaskManagers: 2, Slots: s.Parallelism, Checkpoint: time.Second,
+			Guest: guest, Params: params, Parallelism: s.Parallelism, Connectors: s.Connectors, Cache: s.Cache,
+		})
+		begin := time.Now()
+		err = x.run(s)
+		refused := errors.Is(err, errRefused)
+		if err == nil {
+			err = s.Workload.Verify(dir, in)
+		}
+		took := time.Since(begin)
+		x.Close()
+		effects := x.trace.Effects()
+		verdict := "exact"
+		if err == nil && len(effects) == 0 && (s.Faults == nil || len(s.Faults) > 0) {
+			err = fmt.Errorf("no fault took effect")
+		}
+		if err != nil {
+			verdict = err.Error()
+		}
+		if refused {
+			err = nil
+		}
+		t.Logf("seed %d, %s, parallelism %d: %v, %s of virtual time: %s", s.Seed, s.Workload.Name, s.Parallelism, effects, took.Round(time.Second), verdict)
+		if err != nil {
+			kept, kerr := x.trace.Keep(s.Workload.Name)
+			t.Errorf("seed %d: %v (trace: %s %v)", s.Seed, err, kept, kerr)
+		}
+	})
+}
+
+// errRefused is an end that is as it must be: a damaged checkpoint behind which output was committed is not restored, and
+// an older one would repeat output.
+var errRefused = errors.New("the damage was found, and nothing was repeated")
+
+// run submits the job, lets the faults happen, and waits for the end.
+func (x *Cluster) run(s Scenario) error {
+	x.Sleep(2 * time.Second)
+	if err := x.Submit(); err != nil {
+		return err
+	}
+	faults := s.Faults
+	if faults == nil {
+		for range 2 + x.random.IntN(4) {
+			faults = append(faults, Faults[x.random.IntN(len(Faults))])
+		}
+	}
+	for _, f := range faults {
+		x.Sleep(x.someTime(4 * time.Second))
+		if j := x.Job(); j != nil && j.State.Terminal() {
+			break
+		}
+		x.trace.Add("FAULT %s", f.Name)
+		f.Do(x)
+	}
+	if j := x.Job(); s.Faults == nil && len(x.trace.Effects()) == 0 && j != nil && !j.State.Terminal() {
+		x.killTaskManager(0, time.Second)
+		if len(x.tms) > 1 {
+			x.killTaskManager(1, time.Second) // one of them had a part of it
+		}
+	}
+	j, err := x.Await(healed)
+	if err != nil {
+		return err
+	}
+	if j.State == api.JobFailed && j.Failure != nil && j.Failure.Kind == wire.KindState && x.trace.Effects()["checkpoint damaged"] > 0 {
+		return errRefused
+	}
+	if j.State != api.JobFinished {
+		return fmt.Errorf("job is %s (expected FINISHED): %v", j.State, j.Failure)
+	}
+	return nil
+}

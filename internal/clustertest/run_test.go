@@ -1,0 +1,34 @@
+package clustertest
+
+import (
+	"flag"
+	"fmt"
+	"testing"
+
+	"github.com/wasmill/wasmill/internal/clustertest/workload"
+	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/connector/file"
+)
+
+var (
+	seeds = flag.Int("seeds", 20, "how many seeds to run, from -seed on")
+	seed  = flag.Uint64("seed", 1, "the first seed")
+)
+
+// TestSeeds runs workloads under faults that each seed chooses. A seed that fails is run again alone with -seed N -seeds 1.
+func TestSeeds(t *testing.T) {
+	cache := t.TempDir()
+	for i := range *seeds {
+		n := *seed + uint64(i)
+		w := workload.All[n%uint64(len(workload.All))]
+		t.Run(fmt.Sprintf("%d %s", n, w.Name), func(t *testing.T) {
+			Run(t, Scenario{
+				Seed: n, Workload: w, Records: 600, Parallelism: 1 + int(n/uint64(len(workload.All)))%2, Guests: "../../test/guests", Cache: cache,
+				Connectors: &connector.Registry{
+					Sources: map[string]func(map[string]string) (connector.Source, error){"file": file.NewSource},
+					Sinks:   map[string]func(map[string]string) (connector.Sink, error){"file": file.NewSink},
+				},
+			})
+		})
+	}
+}

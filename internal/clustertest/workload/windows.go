@@ -1,0 +1,110 @@
+package workload
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+)
+
+const (
+	windowSize     = 1000
+	windowDisorder = 100
+)
+
+// Windows adds up values in tumbling windows; some lines come too late.
+var Windows = &Workload{
+	Name: "windows", Guest: "windows", Outputs: []string{"results", "late"},
+	Params: map[string]string{"window": fmt.Sprint(windowSize), "disorder": fmt.Sprint(windowDisorder)},
+	Make: func(seed uint64, records int) Input {
+		r := rand.New(rand.NewPCG(seed, 13))
+		var lines []string
+		for i := range records {
+			time := 20*i - r.IntN(windowDisorder+1)
+			if i > 400 && r.IntN(20) == 0 {
+				time -= 5 * windowSize // far behind
+			}
+			lines = append(lines, fmt.Sprintf("k%d,%d,%d", r.IntN(5), max(0, time), r.IntN(1000)))
+		}
+		return Input{"input": {lines}}
+	},
+	Check: checkWindows,
+}
+
+type windowed struct {
+	start int64
+	key   string
+}
+
+func checkWindows(in Input, out map[string][]File) error {
+	sums, count := map[windowed]int64{}, map[string]int{}
+	late := map[string]bool{} // lines that may be late
+	newest := int64(-1)
+	for _, l := range in["input"][0] {
+		key, time, value, err := windowLine(l)
+		if err != nil {
+			return err
+		}
+		sums[windowed{time - time%windowSize, key}] += value
+		count[l]++
+		if time < newest-windowDisorder {
+			late[l] = true
+		}
+		newest = max(newest, time)
+	}
+	lines := 0
+	for _, l := range linesOf(out["late"]) {
+		key, time, value, err := windowLine(l)
+		if err != nil {
+			return err
+		}
+		if !late[l] {
+			return fmt.Errorf("late: %q was not behind the others", l)
+		}
+		if count[l]--; count[l] < 0 {
+			return fmt.Errorf("late: %q came out more often than it went in", l)
+		}
+		w := windowed{time - time%windowSize, key}
+		sums[w] -= value
+		lines++
+	}
+	seen := map[windowed]bool{}
+	for _, f := range out["results"] {
+		for _, l := range f.Lines {
+			var w windowed
+			var sum int64
+			p := strings.Split(l, "\t")
+			if len(p) == 1 {
+				p = strings.Split(l, ",")
+			}
+			if len(p) != 3 {
+				return fmt.Errorf("%s: line %q", f.Name, l)
+			}
+			w.key = p[1]
+			if _, err := fmt.Sscan(p[0], &w.start); err != nil {
+				return fmt.Errorf("%s: line %q: %w", f.Name, l, err)
+			}
+			if _, err := fmt.Sscan(p[2], &sum); err != nil {
+				return fmt.Errorf("%s: line %q: %w", f.Name, l, err)
+			}
+			if seen[w] {
+				return fmt.Errorf("%s: window %d of %s has two results", f.Name, w.start, w.key)
+			}
+			seen[w] = true
+			if sum != sums[w] {
+				return fmt.Errorf("%s: window %d of %s: %d (its lines, late ones apart, make %d)", f.Name, w.start, w.key, sum, sums[w])
+			}
+		}
+	}
+	for w, sum := range sums {
+		if !seen[w] && sum != 0 {
+			return fmt.Errorf("window %d of %s has no result (expected %d)", w.start, w.key, sum)
+		}
+	}
+	return nil
+}
+
+func windowLine(l string) (key string, time, value int64, err error) {
+	key, rest, _ := strings.Cut(l, ",")
+	_, err = fmt.Sscanf(rest, "%d,%d", &time, &value)
+	return key, time, value, err
+}

@@ -1,0 +1,113 @@
+// Package workload has the jobs that faults are tried on: each makes its own input from a seed, and tells from the output
+// whether a record was lost, counted twice, or overtaken by another of its key. It knows lines of text and nothing of
+// clusters.
+package workload
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Input is the lines of the input files, by the parameter that names them (a glob, when there are several).
+type Input map[string][][]string
+
+// Workload is one job with its input and what its output must be.
+type Workload struct {
+	Name    string
+	Guest   string            // module in test/guests, without .wasm
+	Params  map[string]string // besides inputs and output
+	Outputs []string          // folders below the output directory; "" is that itself
+	Make    func(seed uint64, records int) Input
+	// Check holds the committed files of each output, in the order of their commits, against the input.
+	Check func(in Input, out map[string][]File) error
+}
+
+// File is one committed output file: its lines in their order.
+type File struct {
+	Name  string
+	Lines []string
+}
+
+// All are the workloads that faults are tried on.
+var All = []*Workload{Windows}
+
+// Prepare writes the input files below dir and answers the job's parameters.
+func (w *Workload) Prepare(dir string, seed uint64, records int) (params map[string]string, in Input, err error) {
+	in = w.Make(seed, records)
+	params = map[string]string{"output": filepath.Join(dir, "output")}
+	for k, v := range w.Params {
+		params[k] = v
+	}
+	for name, files := range in {
+		for i, lines := range files {
+			path := filepath.Join(dir, fmt.Sprintf("%s-%d.txt", name, i))
+			if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o666); err != nil {
+				return nil, nil, err
+			}
+		}
+		params[name] = filepath.Join(dir, name+"-*.txt")
+	}
+	return params, in, nil
+}
+
+// Verify reads the outputs below dir and checks them.
+func (w *Workload) Verify(dir string, in Input) error {
+	out := map[string][]File{}
+	for _, name := range w.Outputs {
+		files, err := Read(filepath.Join(dir, "output", name))
+		if err != nil {
+			return err
+		}
+		out[name] = files
+	}
+	return w.Check(in, out)
+}
+
+// Read reads the committed files of an output directory, in the order of checkpoint, subtask and number. A hidden file is
+// output that was neither committed nor removed.
+func Read(dir string) ([]File, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var files []File
+	for _, e := range entries {
+		if e.IsDir() {
+			continue
+		}
+		if strings.HasPrefix(e.Name(), ".") {
+			return nil, fmt.Errorf("%s: %s was left behind", dir, e.Name())
+		}
+		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, File{e.Name(), strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")})
+	}
+	slices.SortFunc(files, func(a, b File) int { return slices.Compare(order(a.Name), order(b.Name)) })
+	return files, nil
+}
+
+// order is the numbers of a name part-JOB-CHECKPOINT-SUBTASK-N.
+func order(name string) []int {
+	var numbers []int
+	parts := strings.Split(name, "-")
+	for _, p := range parts[max(0, len(parts)-3):] {
+		n := 0
+		fmt.Sscan(p, &n)
+		numbers = append(numbers, n)
+	}
+	return numbers
+}
+
+// linesOf are those of all files.
+func linesOf(files []File) []string {
+	var all []string
+	for _, f := range files {
+		all = append(all, f.Lines...)
+	}
+	return all
+}
