@@ -46,7 +46,7 @@ func TestKeyedAllocatesNothing(t *testing.T) {
 		g.EndGroup()
 	}
 	keyed := func() {
-		if _, err := i.Keyed(0, abi.VerbAccumulate, &header, &g); err != nil {
+		if _, err := i.Keyed(0, abi.VerbAccumulate, &header, &g, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

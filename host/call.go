@@ -16,10 +16,15 @@ type call struct {
 	emitted int // bytes
 	reply   []byte
 	stderr  []byte // the beginning of what it wrote there
+
+	state    State // of a keyed call of a process function; nil otherwise
+	requests []abi.StateRequest
+	answers  []abi.StateAnswer
+	answer   []byte
 }
 
 func (c *call) reset(step string) {
-	c.step, c.outputs, c.failure, c.emitted = step, nil, nil, 0
+	c.step, c.outputs, c.failure, c.emitted, c.state = step, nil, nil, 0, nil
 	c.effects.Emits, c.effects.Reply = c.effects.Emits[:0], nil
 	c.effects.Watermark, c.effects.HasWatermark = abi.MinTime, false
 	c.arena.reset()
@@ -95,8 +100,9 @@ func (i *Instance) Process(handle uint32, h *abi.CallHeader, in Input) (*Effects
 	return i.finish(i.exports.process.CallWithStack(&i.ctx, i.stack[:]))
 }
 
-// Keyed hands groups to the keyed function of handle, for what verb says.
-func (i *Instance) Keyed(handle uint32, verb abi.Verb, h *abi.CallHeader, g *abi.GroupsWriter) (*Effects, error) {
+// Keyed hands groups to the keyed function of handle, for what verb says. It may ask for state while it runs, unless that
+// is nil.
+func (i *Instance) Keyed(handle uint32, verb abi.Verb, h *abi.CallHeader, g *abi.GroupsWriter, state State) (*Effects, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	outputs, err := i.beginBatch("keyed", handle, h)
@@ -110,7 +116,7 @@ func (i *Instance) Keyed(handle uint32, verb abi.Verb, h *abi.CallHeader, g *abi
 	if err != nil {
 		return nil, err
 	}
-	i.call.outputs = outputs
+	i.call.outputs, i.call.state = outputs, state
 	h.Put(dst)
 	n := copy(dst[abi.CallHeaderBytes:], g.Bytes())
 	i.stack = [4]uint64{uint64(handle), uint64(verb), uint64(i.input.ptr), uint64(abi.CallHeaderBytes + n)}

@@ -106,7 +106,7 @@ func answersOf(t *testing.T, i *Instance) (answers []answer) {
 		if f.Accumulator != "" {
 			for _, verb := range []abi.Verb{abi.VerbAccumulate, abi.VerbMerge, abi.VerbResult} {
 				run(fmt.Sprintf("%s, verb %d", f.Name, verb), []abi.HandleFunction{head}, func() (*Effects, error) {
-					return i.Keyed(handle, verb, &header, groupsFor(random, f, verb))
+					return i.Keyed(handle, verb, &header, groupsFor(random, f, verb), nil)
 				})
 			}
 			continue

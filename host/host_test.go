@@ -205,7 +205,7 @@ func TestKeyedCallAnswersNewAccumulators(t *testing.T) {
 		g.List(abi.ListInput0, 0, 2, nil, [][]byte{le.AppendUint64(nil, 3), le.AppendUint64(nil, uint64(len(k)))})
 		g.EndGroup()
 	}
-	effects, err := i.Keyed(1, abi.VerbAccumulate, &header, &g)
+	effects, err := i.Keyed(1, abi.VerbAccumulate, &header, &g, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +221,7 @@ func TestKeyedCallAnswersNewAccumulators(t *testing.T) {
 		}
 		p = rest
 	}
-	_, err = i.Keyed(1, abi.VerbMerge, &header, &g)
+	_, err = i.Keyed(1, abi.VerbMerge, &header, &g, nil)
 	wantError(t, err, KindRefused, "does not know the verb")
 }
 
@@ -231,7 +231,7 @@ func TestReplyThatDoesNotParseIsABadPointer(t *testing.T) {
 	g.Reset()
 	g.Begin(abi.Group{Key: []byte("a key of twenty byte")})
 	g.EndGroup()
-	_, err := i.Keyed(0, abi.VerbAccumulate, &header, &g)
+	_, err := i.Keyed(0, abi.VerbAccumulate, &header, &g, nil)
 	wantError(t, err, KindBadPointer, "reply")
 }
 

@@ -103,6 +103,8 @@ func (c *chain) newStep(s int, parts chainParts) (step, error) {
 		st := &sinkStep{name: op.Name, sink: sink, task: task, time: &c.time, metrics: c.metrics, taken: c.metrics.sinkIn[i]}
 		c.sinks = append(c.sinks, st)
 		return st, nil
+	case op.Kind == abi.OperatorProcess:
+		return c.newProcess(op, h, parts)
 	case isKeyed(op.Kind):
 		return c.newKeyed(op, h, parts)
 	}
@@ -155,6 +157,17 @@ func (c *chain) newKeyed(op *graph.Operator, h *handle, parts chainParts) (step,
 	return st, nil
 }
 
+func (c *chain) newProcess(op *graph.Operator, h *handle, parts chainParts) (step, error) {
+	key, _ := codecs(c.plan.graph, source{op.Inputs[0].From, op.Inputs[0].Side})
+	st := &processStep{name: op.Name, handle: h, header: parts.header(), time: &c.time, received: abi.MinTime, passed: abi.MinTime}
+	made, err := operator.NewProcess(op.UID, key, op.Declared, c.store, st)
+	if err != nil {
+		return nil, fmt.Errorf("operator %q: %w", op.Name, err)
+	}
+	st.op = made
+	return st, nil
+}
+
 // newAssigner makes the assigner of step s. Behind a keyed operator records have no channel any more, and one lane.
 func (c *chain) newAssigner(s int) *assigner {
 	var strategy *abi.Watermarks
@@ -177,7 +190,8 @@ func (c *chain) newAssigner(s int) *assigner {
 			c.assigners = append(c.assigners, a)
 			return a
 		}
-		if _, keyed := c.nodes[at].step.(*keyedStep); keyed {
+		switch c.nodes[at].step.(type) {
+		case *keyedStep, *processStep:
 			return made(1)
 		}
 		i = c.plan.steps[at].upstream.operator
@@ -192,6 +206,8 @@ func (c *chain) mark(out source) *int64 {
 	}
 	switch st := c.nodes[s].step.(type) {
 	case *keyedStep:
+		return &st.passed
+	case *processStep:
 		return &st.passed
 	case *guestStep:
 		if c.plan.behindTimestamp(s, out.operator) {
@@ -214,6 +230,9 @@ func (c *chain) wire(edges map[int]*edge) {
 		switch st := c.nodes[s].step.(type) {
 		case *guestStep:
 			st.emitter = c.emitter(s, edges)
+		case *processStep:
+			st.emitter = c.emitter(s, edges)
+			st.emitter.out.split = abi.None
 		case *keyedStep:
 			st.outlet = c.outlet(source{head, 0}, edges)
 			st.out = abi.NewBuilder(c.plan.wanted(source{head, 0}))

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/wasmill/wasmill/host"
+	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
 	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/wire"
 	"github.com/wasmill/wasmill/taskmanager/exchange"
@@ -38,6 +39,8 @@ func inOperator(name string, kind wire.Kind, err error) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		f.Kind = wire.KindCanceled
+	case errors.Is(err, snapshot.ErrDamaged):
+		f.Kind = wire.KindState
 	case errors.As(err, &bad):
 		f.Kind, f.Hint = wire.KindInput, bad.Hint
 	case errors.As(err, &input):
@@ -54,6 +57,8 @@ func failureOf(err error) *wire.Failure {
 	switch {
 	case errors.As(err, &f):
 		return f
+	case errors.Is(err, snapshot.ErrDamaged): // it was found when it was read
+		return &wire.Failure{Kind: wire.KindState, Message: err.Error()}
 	case errors.Is(err, exchange.ErrStale):
 		return &wire.Failure{Kind: wire.KindStale, Message: err.Error()}
 	case errors.Is(err, context.Canceled):

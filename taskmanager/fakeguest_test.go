@@ -181,7 +181,7 @@ func (b *fakeBox) finish(number uint32) {
 	}
 }
 
-func (b *fakeBox) Keyed(number uint32, verb abi.Verb, _ *abi.CallHeader, g *abi.GroupsWriter) (*host.Effects, error) {
+func (b *fakeBox) Keyed(number uint32, verb abi.Verb, _ *abi.CallHeader, g *abi.GroupsWriter, _ host.State) (*host.Effects, error) {
 	if err := b.begin(); err != nil {
 		return nil, err
 	}

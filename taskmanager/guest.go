@@ -18,7 +18,7 @@ type sandbox interface {
 	Manifest() *abi.Manifest
 	Open(handle uint32, h *abi.Handle) error
 	Process(handle uint32, h *abi.CallHeader, in host.Input) (*host.Effects, error)
-	Keyed(handle uint32, verb abi.Verb, h *abi.CallHeader, g *abi.GroupsWriter) (*host.Effects, error)
+	Keyed(handle uint32, verb abi.Verb, h *abi.CallHeader, g *abi.GroupsWriter, state host.State) (*host.Effects, error)
 	Cancel()
 	Fuel() int64
 	Close(ctx context.Context) error
@@ -127,7 +127,13 @@ func (h *handle) process(header *abi.CallHeader, in host.Input) (*host.Effects, 
 // keyed calls the handle's keyed function with groups.
 func (h *handle) keyed(verb abi.Verb, header *abi.CallHeader, groups *abi.GroupsWriter) (*host.Effects, error) {
 	h.guest.running = h.names
-	return h.guest.box.Keyed(h.number, verb, header, groups)
+	return h.guest.box.Keyed(h.number, verb, header, groups, nil)
+}
+
+// keyedWith is keyed for a function that asks for state.
+func (h *handle) keyedWith(verb abi.Verb, header *abi.CallHeader, groups *abi.GroupsWriter, state host.State) (*host.Effects, error) {
+	h.guest.running = h.names
+	return h.guest.box.Keyed(h.number, verb, header, groups, state)
 }
 
 // unit says what a record or group is called, and shows its bytes.

@@ -73,6 +73,7 @@ func (l *loop) turn(ctx context.Context) (done bool, err error) {
 	now := time.Now()
 	l.account(now)
 	l.chain.time.set(now)
+	l.chain.store.SetTime(l.chain.time.ms)
 	if l.woken() {
 		if err := l.chain.broken(); err != nil {
 			return false, channelFailure(err)

@@ -36,7 +36,7 @@ func (h *Handle) Process(header *abi.CallHeader, in host.Input) (effects *host.E
 // Keyed hands the handle groups, for what verb says. The effects are valid until the next call into the guest.
 func (h *Handle) Keyed(verb abi.Verb, header *abi.CallHeader, groups *abi.GroupsWriter) (effects *host.Effects, err error) {
 	err = h.guest.use(func(i *host.Instance) error {
-		effects, err = i.Keyed(h.number, verb, header, groups)
+		effects, err = i.Keyed(h.number, verb, header, groups, nil)
 		return err
 	})
 	return effects, err

@@ -99,7 +99,9 @@ func Columns(kind abi.OperatorKind, window *abi.Window) abi.Columns {
 
 // EmitsItself says whether the results of a keyed function come from the guest, by emit. Without a result function its
 // accumulators are the results.
-func EmitsItself(f *abi.Function) bool { return f.Kind == abi.FunctionAggregate || f.Result }
+func EmitsItself(f *abi.Function) bool {
+	return f.Kind == abi.FunctionAggregate || f.Kind == abi.FunctionProcess || f.Result
+}
 
 // A result goes out in batches of about this many records or bytes.
 const (

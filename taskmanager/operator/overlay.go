@@ -1,0 +1,269 @@
+package operator
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/wasmill/wasmill/abi"
+)
+
+// Overlay is what a call of a process function has changed so far, over what is stored: the guest reads its own writes,
+// and they are stored when the call has ended well.
+type Overlay struct {
+	process *Process
+	groups  int
+	cells   map[overlayKey]*overlayCell
+	order   []overlayKey // in which they were first written
+}
+
+type overlayKey struct {
+	group uint32
+	state uint16
+}
+
+// overlayCell is what was written to one state of one key.
+type overlayCell struct {
+	cleared bool              // what is stored does not count
+	entries map[string][]byte // of a map, nil: deleted; of a value, under ""
+	added   [][]byte          // to a list
+}
+
+func (o *Overlay) begin(groups int) {
+	clear(o.cells)
+	o.groups, o.order = groups, o.order[:0]
+}
+
+// find checks a request, and returns what was written so far, nil for nothing.
+func (o *Overlay) find(r *abi.StateRequest) (*processState, *overlayCell, error) {
+	if int(r.Group) >= o.groups {
+		return nil, nil, fmt.Errorf("group %d (expected < %d)", r.Group, o.groups)
+	}
+	if int(r.State) >= len(o.process.states) {
+		return nil, nil, fmt.Errorf("state %d (expected < %d)", r.State, len(o.process.states))
+	}
+	return &o.process.states[r.State], o.cells[overlayKey{r.Group, r.State}], nil
+}
+
+// Write notes changes.
+func (o *Overlay) Write(op abi.StateOp, requests []abi.StateRequest) error {
+	for i := range requests {
+		r := &requests[i]
+		s, c, err := o.find(r)
+		if err != nil {
+			return err
+		}
+		if c == nil {
+			k := overlayKey{r.Group, r.State}
+			if o.cells == nil {
+				o.cells = map[overlayKey]*overlayCell{}
+			}
+			c = &overlayCell{entries: map[string][]byte{}}
+			o.cells[k] = c
+			o.order = append(o.order, k)
+		}
+		kind := s.declared.Kind
+		value := append(make([]byte, 0, len(r.Value)), r.Value...)
+		switch {
+		case op == abi.StateAppend && kind == "list":
+			c.added = append(c.added, value)
+		case op == abi.StatePut && (kind == "map" || kind == "value" && len(r.Key) == 0):
+			c.entries[string(r.Key)] = value
+		case op == abi.StateDelete && kind == "map" && len(r.Key) > 0:
+			c.entries[string(r.Key)] = nil
+		case op == abi.StateDelete && len(r.Key) == 0:
+			c.cleared, c.added = true, nil
+			clear(c.entries)
+		default:
+			return fmt.Errorf("op %d of state %q, a %s", op, s.declared.Name, kind)
+		}
+	}
+	return nil
+}
+
+// answerBytes is about how much of a list or map goes into one answer.
+const answerBytes = 64 << 10
+
+// Read answers requests.
+func (o *Overlay) Read(op abi.StateOp, requests []abi.StateRequest, dst []abi.StateAnswer) ([]abi.StateAnswer, error) {
+	for i := range requests {
+		r := &requests[i]
+		s, c, err := o.find(r)
+		if err != nil {
+			return dst, err
+		}
+		var a abi.StateAnswer
+		switch {
+		case op == abi.StateGet && s.declared.Kind != "list":
+			v, err := o.get(s, c, r)
+			if err != nil {
+				return dst, err
+			}
+			if v != nil {
+				a.Values = [][]byte{v}
+			}
+		case op == abi.StateScan && s.declared.Kind == "list":
+			err = o.scanList(s, c, r, &a)
+		case op == abi.StateScan && s.declared.Kind == "map":
+			err = o.scanMap(s, c, r, &a)
+		default:
+			err = fmt.Errorf("op %d of state %q, a %s", op, s.declared.Name, s.declared.Kind)
+		}
+		if err != nil {
+			return dst, err
+		}
+		dst = append(dst, a)
+	}
+	return dst, nil
+}
+
+// get is one value, nil when there is none.
+func (o *Overlay) get(s *processState, c *overlayCell, r *abi.StateRequest) ([]byte, error) {
+	if c != nil {
+		if v, written := c.entries[string(r.Key)]; written {
+			return v, nil
+		}
+		if c.cleared {
+			return nil, nil
+		}
+	}
+	p := o.process
+	if s.table != nil {
+		return p.value(s, int(r.Group)), nil
+	}
+	v, _, err := s.sorted.Get(p.hashes[r.Group], p.keys[r.Group], r.Key)
+	return v, err
+}
+
+// scanList answers elements from the one that the cursor counts to.
+func (o *Overlay) scanList(s *processState, c *overlayCell, r *abi.StateRequest, a *abi.StateAnswer) error {
+	at, size := uint64(0), 0
+	limit := int(r.Limit)
+	if limit == 0 {
+		limit = math.MaxInt
+	}
+	take := func(v []byte) bool {
+		if at >= r.Cursor {
+			if len(a.Values) >= limit || size > answerBytes {
+				a.More, a.Cursor = true, at
+				return false
+			}
+			a.Values = append(a.Values, v)
+			size += len(v)
+		}
+		at++
+		return true
+	}
+	if c == nil || !c.cleared {
+		if err := s.sorted.Scan(o.process.hashes[r.Group], o.process.keys[r.Group], nil, func(_, v []byte, _ uint16) bool { return take(v) }); err != nil {
+			return err
+		}
+	}
+	if c != nil && !a.More {
+		for _, v := range c.added {
+			if !take(v) {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// scanMap answers entries in the order of their keys, from the one that the cursor counts to.
+func (o *Overlay) scanMap(s *processState, c *overlayCell, r *abi.StateRequest, a *abi.StateAnswer) error {
+	var fresh []string
+	if c != nil {
+		fresh = slices.Sorted(maps.Keys(c.entries))
+	}
+	a.Keys = [][]byte{}
+	at, size := uint64(0), 0
+	limit := int(r.Limit)
+	if limit == 0 {
+		limit = math.MaxInt
+	}
+	take := func(k, v []byte) bool {
+		if at >= r.Cursor {
+			if len(a.Values) >= limit || size > answerBytes {
+				a.More, a.Cursor = true, at
+				return false
+			}
+			a.Keys, a.Values = append(a.Keys, k), append(a.Values, v)
+			size += len(k) + len(v)
+		}
+		at++
+		return true
+	}
+	written := func(below string, all bool) bool { // takes what was written before a key
+		for len(fresh) > 0 && (all || fresh[0] < below) {
+			k := fresh[0]
+			fresh = fresh[1:]
+			if v := c.entries[k]; v != nil && !take([]byte(k), v) {
+				return false
+			}
+		}
+		return true
+	}
+	if c == nil || !c.cleared {
+		err := s.sorted.Scan(o.process.hashes[r.Group], o.process.keys[r.Group], nil, func(k, v []byte, _ uint16) bool {
+			if !written(string(k), false) {
+				return false
+			}
+			if len(fresh) > 0 && fresh[0] == string(k) {
+				return true // it was put anew, or deleted
+			}
+			return take(k, v)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if !a.More {
+		written("", true)
+	}
+	return nil
+}
+
+// apply stores what was written.
+func (o *Overlay) apply() error {
+	p := o.process
+	for _, k := range o.order {
+		s, c := &p.states[k.state], o.cells[k]
+		key, hash := p.keys[k.group], p.hashes[k.group]
+		if s.table != nil {
+			v, set := c.entries[""]
+			var err error
+			if set {
+				err = p.put(s, key, hash, v)
+			} else if c.cleared {
+				err = p.clear(s, key, hash)
+			}
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if c.cleared {
+			if err := s.sorted.Clear(hash, key); err != nil {
+				return err
+			}
+		}
+		for sub, v := range c.entries {
+			var err error
+			if v == nil {
+				err = s.sorted.Delete(hash, key, []byte(sub))
+			} else {
+				err = s.sorted.Put(hash, key, []byte(sub), v)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		for _, v := range c.added {
+			if err := s.sorted.Append(hash, key, v); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

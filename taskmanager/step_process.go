@@ -1,0 +1,96 @@
+package taskmanager
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/host"
+	"github.com/wasmill/wasmill/internal/wire"
+	"github.com/wasmill/wasmill/taskmanager/operator"
+)
+
+// processStep runs a process function. It makes the operator's calls, and passes on what the guest emits.
+type processStep struct {
+	name     string
+	op       *operator.Process
+	handle   *handle
+	header   abi.CallHeader
+	time     *taskTime
+	emitter  emitter
+	effects  *host.Effects // of the last call
+	input    *batch        // that is being processed, nil while timers fire
+	received int64         // watermark of the input
+	passed   int64         // behind the operator
+}
+
+func (s *processStep) process(b *batch) error {
+	if b.N == 0 {
+		return nil
+	}
+	hashes, err := b.hashes()
+	if err != nil {
+		return inOperator(s.name, wire.KindInternal, err)
+	}
+	s.begin(b.input)
+	s.input = b
+	err = s.op.Process(&b.Batch, hashes, b.input)
+	s.input = nil
+	return s.failure(err)
+}
+
+func (s *processStep) advance(watermark int64) (bool, error) {
+	s.received = watermark
+	s.begin(0)
+	more, err := s.op.Fire(operator.EventTime, watermark)
+	if err != nil {
+		return false, s.failure(err)
+	}
+	if !more {
+		s.passed = watermark
+	}
+	return more, nil
+}
+
+func (s *processStep) wake() time.Time { return s.op.Next() }
+
+func (s *processStep) tick(now time.Time) (bool, error) {
+	s.begin(0)
+	more, err := s.op.Fire(operator.ProcessingTime, now.UnixMilli())
+	return more, s.failure(err)
+}
+
+func (s *processStep) begin(input int) {
+	s.header.Watermark, s.header.ProcessingTime, s.header.Input = s.received, s.time.ms, uint32(input)
+}
+
+func (s *processStep) failure(err error) error {
+	if err == nil {
+		return nil
+	}
+	return inOperator(s.name, wire.KindInternal, err)
+}
+
+// Call implements operator.Calls.
+func (s *processStep) Call(verb abi.Verb, groups *abi.GroupsWriter, overlay *operator.Overlay) ([]byte, error) {
+	effects, err := s.handle.keyedWith(verb, &s.header, groups, overlay)
+	if err != nil {
+		return nil, err
+	}
+	s.effects = effects
+	return effects.Reply, nil
+}
+
+// Emit implements operator.Calls.
+func (s *processStep) Emit() error { return s.emitter.emit(s.effects) }
+
+// Retry implements operator.Calls.
+func (s *processStep) Retry(err error, n int, call func(lo, hi int) error, describe func(int) operator.Unit) error {
+	return s.handle.retry(err, n, call, func(i int) (string, []byte) {
+		u := describe(i)
+		if u.Row < 0 {
+			return "a timer of key", u.Data
+		}
+		return fmt.Sprintf("record %s of %s", grouped(s.input.first+int64(u.Row)), s.input.from), u.Data
+	})
+}
