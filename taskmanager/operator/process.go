@@ -376,7 +376,7 @@ const fireTimers = 1024
 // any did: then it is to be called again.
 func (p *Process) Fire(clock int, until int64) (fired bool, err error) {
 	defer p.forget()
-	p.memory = p.memory[:0]
+	p.memory, p.times = p.memory[:0], p.times[:0]
 	err = p.timers[clock].Due(until, func(time int64, hash uint64, key []byte) bool {
 		for g := p.index[hash]; g != 0; g = p.all[g-1].last {
 			if bytes.Equal(p.all[g-1].key, key) {
