@@ -317,6 +317,12 @@ func (c *checkpoints) writeManifest(id checkpoint.ID) {
 	j.mu.Unlock()
 	m.Sources = checkpoint.MergeSources(begin, m.Tasks)
 	e := evManifest{attempt: j.fsm.attempt, decided: decided{ID: id, Attempt: j.fsm.attempt, Time: c.begun, Prepared: prepared, Output: len(prepared) > 0}}
+	if failpoint.Planted(failpoint.CommitBeforeDecide) {
+		if tms := j.jm.resources.live(); len(tms) > 0 {
+			m := &wire.Commit{Header: j.header(), Graph: j.record.Graph, Checkpoint: uint64(id), Prepared: prepared}
+			_ = call(tms[0], commitTimeout, func(ctx context.Context) error { return tms[0].client.Commit(ctx, m) })
+		}
+	}
 	url := j.storeURL()
 	j.later(func(ctx context.Context) event {
 		e.err = j.jm.storeManifest(ctx, url, m, &e.decided)

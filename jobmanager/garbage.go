@@ -44,10 +44,14 @@ func (j *jobMaster) deleteGarbage(ctx context.Context, retained []decided, attem
 	}); err != nil {
 		return err
 	}
-	if failpoint.Planted(failpoint.DeleteNamed) && len(manifests) > 0 {
-		manifests = manifests[:len(manifests)-1]
-	}
 	garbage := checkpoint.Garbage(names, manifests, attempt)
+	if failpoint.Planted(failpoint.DeleteNamed) && len(manifests) > 0 {
+		for _, t := range manifests[len(manifests)-1].Tasks {
+			for _, f := range t.Files {
+				garbage = append(garbage, f.Name)
+			}
+		}
+	}
 	if len(garbage) == 0 {
 		return nil
 	}

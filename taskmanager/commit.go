@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/internal/wire"
 )
 
@@ -13,6 +14,9 @@ import (
 func (tm *TaskManager) Commit(ctx context.Context, c *wire.Commit) error {
 	if err := tm.adopt(c.Epoch); err != nil {
 		return err
+	}
+	if !c.Abort {
+		failpoint.Hit(failpoint.CommitNotified)
 	}
 	for _, i := range c.Graph.Sinks() {
 		op := &c.Graph.Operators[i]
@@ -35,6 +39,7 @@ func (tm *TaskManager) Commit(ctx context.Context, c *wire.Commit) error {
 		if err := sink.Commit(ctx, string(c.Job), c.Checkpoint, own); err != nil {
 			return inOperator(op.Name, wire.KindIO, fmt.Errorf("commit checkpoint %d: %w", c.Checkpoint, err))
 		}
+		failpoint.Hit(failpoint.SinkCommitting)
 	}
 	return nil
 }

@@ -139,6 +139,9 @@ func (k *keeper) write(ctx context.Context) (written int64, err error) {
 		frozen := k.unwritten[0]
 		if len(frozen.States()) > 0 {
 			f, err := k.writeFile(ctx, frozen)
+			if err != nil && failpoint.Planted(failpoint.ForgetAborted) {
+				k.unwritten = nil
+			}
 			if err != nil {
 				return written, err
 			}

@@ -25,6 +25,9 @@ func (l *loop) obey() {
 			l.output.completed(o.completed)
 			l.released = l.released || l.stopped != 0 && l.stopped <= o.completed
 		}
+		if o.aborted != 0 && failpoint.Planted(failpoint.DropPreparedAborted) {
+			l.output.sets = nil
+		}
 		if o.aborted != 0 {
 			l.input.abort(o.aborted)
 			if l.triggered != nil && l.triggered.Checkpoint <= o.aborted {

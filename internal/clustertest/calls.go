@@ -22,6 +22,7 @@ type trouble struct {
 	mu                sync.Mutex
 	random            *rand.Rand
 	drop, twice, late float64 // probabilities
+	noCommit          bool    // the output of checkpoints is not committed
 }
 
 func newTrouble(trace *Trace, seed uint64) *trouble {
@@ -33,6 +34,19 @@ func (t *trouble) set(drop, twice, late float64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.drop, t.twice, t.late = drop, twice, late
+}
+
+// holdCommits makes commits get lost.
+func (t *trouble) holdCommits(hold bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.noCommit = hold
+}
+
+func (t *trouble) holdsCommits() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.noCommit
 }
 
 func (t *trouble) draw() float64 {
@@ -87,6 +101,10 @@ func (c troubledTM) Cancel(ctx context.Context, m *wire.Cancel) error {
 }
 
 func (c troubledTM) Commit(ctx context.Context, m *wire.Commit) error {
+	if !m.Abort && c.trouble.holdsCommits() {
+		c.trouble.trace.Effect("commit lost")
+		return errTrouble
+	}
 	return c.trouble.do(ctx, "commit", func(ctx context.Context) error { return c.TaskManager.Commit(ctx, m) })
 }
 

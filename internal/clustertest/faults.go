@@ -53,6 +53,15 @@ var Faults = []Fault{
 		x.Sleep(x.someTime(5 * time.Second))
 		x.trouble.set(0, 0, 0)
 	}},
+	{"commits lost, then TaskManagers killed", func(x *Cluster) {
+		x.trouble.holdCommits(true)
+		x.Sleep(1500 * time.Millisecond) // a checkpoint is decided meanwhile
+		for i := range x.tms {
+			x.killTaskManager(i, 0)
+		}
+		x.Sleep(x.someTime(time.Second))
+		x.trouble.holdCommits(false)
+	}},
 	{"metadata cannot be written", func(x *Cluster) {
 		n := 1 + x.random.IntN(3)
 		before := x.meta.failures()

@@ -31,6 +31,7 @@ type Scenario struct {
 	Guests      string  // directory of the guests
 	Connectors  *connector.Registry
 	Cache       string // directory of compiled modules
+	Discard     bool   // the trace of a failure
 }
 
 // healed is how long, in virtual time, a job may take after the last fault has healed.
@@ -39,6 +40,13 @@ const healed = 10 * time.Minute
 // Run runs a scenario and says what came of it: the faults that took effect, and an error when the output is not exactly
 // what it must be, or none of the faults took effect. Then the trace is kept.
 func Run(t *testing.T, s Scenario) {
+	if err := Try(t, s); err != nil {
+		t.Error(err)
+	}
+}
+
+// Try is Run for those who want to know the error: a planted bug must have one.
+func Try(t *testing.T, s Scenario) (failed error) {
 	synctest.Test(t, func(t *testing.T) {
 		guest, err := os.ReadFile(filepath.Join(s.Guests, s.Workload.Guest+".wasm"))
 		if err != nil {
@@ -74,10 +82,14 @@ func Run(t *testing.T, s Scenario) {
 		}
 		t.Logf("seed %d, %s, parallelism %d: %v, %s of virtual time: %s", s.Seed, s.Workload.Name, s.Parallelism, effects, took.Round(time.Second), verdict)
 		if err != nil {
-			kept, kerr := x.trace.Keep(s.Workload.Name)
-			t.Errorf("seed %d: %v (trace: %s %v)", s.Seed, err, kept, kerr)
+			failed = fmt.Errorf("seed %d: %w", s.Seed, err)
+			if !s.Discard {
+				kept, kerr := x.trace.Keep(s.Workload.Name)
+				failed = errors.Join(fmt.Errorf("%w (trace: %s)", failed, kept), kerr)
+			}
 		}
 	})
+	return failed
 }
 
 // errRefused is an end that is as it must be: a damaged checkpoint behind which output was committed is not restored, and

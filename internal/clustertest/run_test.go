@@ -11,13 +11,16 @@ import (
 )
 
 var (
-	seeds = flag.Int("seeds", 20, "how many seeds to run, from -seed on")
+	seeds = flag.Int("seeds", 100, "how many seeds to run, from -seed on")
 	seed  = flag.Uint64("seed", 1, "the first seed")
 )
 
 // TestSeeds runs workloads under faults that each seed chooses. A seed that fails is run again alone with -seed N -seeds 1.
 func TestSeeds(t *testing.T) {
 	cache := t.TempDir()
+	if testing.Short() {
+		*seeds = min(*seeds, 10)
+	}
 	for i := range *seeds {
 		n := *seed + uint64(i)
 		w := workload.All[n%uint64(len(workload.All))]
