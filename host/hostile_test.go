@@ -160,7 +160,7 @@ func namePtr(t *testing.T, i *Instance) uint32 {
 func TestStateIsRefusedClearly(t *testing.T) {
 	i := hostile(t, InstanceConfig{})
 	_, err := do(i, 6, 2, 1, 1024, 16, 2048, 16)
-	wantError(t, err, KindUnsupported, "not supported by this version")
+	wantError(t, err, KindUnsupported, "only a process function has state")
 }
 
 func TestFailureReasonOutlivesATrap(t *testing.T) {

@@ -91,7 +91,7 @@ func TestManifestFeatures(t *testing.T) {
 	}{
 		{abi.Manifest{ABI: 1, Features: []abi.Feature{1, 2, 8}}, true, ""},
 		{abi.Manifest{ABI: 2}, true, "manifest.abi: 2 (expected 1)"},
-		{abi.Manifest{ABI: 1, Features: []abi.Feature{1, 3}}, true, "manifest.features[1]: the module needs feature 3 (state), which this version of Wasmill does not provide"},
+		{abi.Manifest{ABI: 1, Features: []abi.Feature{1, 6}}, true, "manifest.features[1]: the module needs feature 6 (triggers), which this version of Wasmill does not provide"},
 		{abi.Manifest{ABI: 1, Features: []abi.Feature{99}}, true, "feature 99, which this version of Wasmill does not know"},
 		{abi.Manifest{ABI: 1, Features: []abi.Feature{1, 2}}, false, "does not export wasmill_keyed"},
 	} {

@@ -34,10 +34,11 @@ var state = hostFunction{
 
 func (i *Instance) state(op abi.StateOp, ptr, size, out, room uint32) uint32 {
 	c := &i.call
+	in := i.view("state", ptr, size)
 	if c.state == nil {
-		panic(errorf(KindUnsupported, "state(op %d): this call has no state", op))
+		panic(errorf(KindUnsupported, "state(op %d): only a process function has state, while it is called with groups", op))
 	}
-	requests, err := abi.ParseStateRequests(c.requests[:0], i.view("state", ptr, size))
+	requests, err := abi.ParseStateRequests(c.requests[:0], in)
 	c.requests = requests
 	if err == nil {
 		switch op {

@@ -37,7 +37,8 @@ func (a *app) runCommand() *cobra.Command {
 		Use:   "run FILE.wasm",
 		Short: "Run a job and wait for its end",
 		Long: `Run the job that a module defines, and wait for its end. Without --jobmanager it runs in this process, with as many
-slots as it needs, and Ctrl-C stops it. With --jobmanager it runs on that cluster; Ctrl-C leaves it running there.
+slots as it needs, and Ctrl-C stops it; with --state-dir it can be killed, and the same command again goes on from its last
+checkpoint. With --jobmanager it runs on that cluster; Ctrl-C leaves it running there.
 The exit status is 0 only if the job is FINISHED.`,
 		Example: `  wasmill run wordcount.wasm --param input=moby.txt --param output=counts
   wasmill run wordcount.wasm --param input='logs/*.gz' --param output=counts --parallelism 4 --jobmanager http://127.0.0.1:7070`,
@@ -48,9 +49,8 @@ The exit status is 0 only if the job is FINISHED.`,
 	cmd.Flags().StringArrayVar(&flags.params, "param", nil, "`NAME=VALUE` of a parameter of the job; repeat it for more (see wasmill inspect)")
 	cmd.Flags().IntVar(&flags.parallelism, "parallelism", 1, "subtasks of each operator that sets none itself")
 	cmd.Flags().StringVar(&flags.name, "name", "", "name of the job, instead of the module's")
-	cmd.Flags().StringVar(&flags.stateDir, "state-dir", "", "directory for the job's metadata and checkpoints, without --jobmanager: the same command again goes on after it was killed")
+	cmd.Flags().StringVar(&flags.stateDir, "state-dir", "", "`DIR` that keeps the job's metadata and checkpoints, without --jobmanager")
 	optionFlag(cmd, "jobmanager", "jobmanager.url")
-	optionFlag(cmd, "checkpoint-interval", "checkpoint.interval")
 	return cmd
 }
 
