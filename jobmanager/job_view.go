@@ -3,9 +3,11 @@ package jobmanager
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
 )
@@ -21,6 +23,15 @@ func (j *jobMaster) job() *api.Job {
 		Created: r.Created, Running: r.Running, Ended: r.Ended, Failure: m.failure,
 		Subtasks: j.subtasks(), Progress: j.progress(),
 	}
+	out.Guarantee = j.guarantee
+	if r.Broken {
+		out.Guarantee.Guarantee = connector.Weakest(out.Guarantee.Guarantee, connector.AtLeastOnce)
+		out.Guarantee.Because = append(slices.Clone(out.Guarantee.Because), "the job went on from before what it had committed")
+	}
+	if n := len(r.Checkpoints); n > 0 {
+		c := r.checkpoint(n - 1)
+		out.Checkpoint = &c
+	}
 	if out.State == api.JobFinished && r.Decision != nil {
 		out.Output = r.Decision.Output
 	}
@@ -28,6 +39,34 @@ func (j *jobMaster) job() *api.Job {
 		_, _, free := j.jm.resources.count()
 		if wanted := j.exec.SlotsNeeded(); free < wanted {
 			out.Failure = &wire.Failure{Kind: wire.KindSlots, Message: fmt.Sprintf("waits for slots: wanted %d, free %d", wanted, free)}
+		}
+	}
+	return out
+}
+
+// checkpoint is a retained one as people see it.
+func (r *jobRecord) checkpoint(i int) api.Checkpoint {
+	d := &r.Checkpoints[i]
+	return api.Checkpoint{
+		ID: d.ID, Attempt: d.Attempt, Started: d.Time, Duration: d.Duration, Size: d.Size, Committed: d.ID <= r.Committed || !d.Output, Damaged: d.Damaged,
+	}
+}
+
+// guaranteeOf derives a job's guarantee from its connectors.
+func (jm *JobManager) guaranteeOf(g *graph.JobGraph) (out api.Guarantee) {
+	out.Guarantee = connector.ExactlyOnce
+	for i := range g.Operators {
+		op := &g.Operators[i]
+		if op.Connector == nil {
+			continue
+		}
+		made, err := jm.connectorOf(op)
+		if err != nil {
+			continue
+		}
+		if one := made.(interface{ Guarantee() connector.Guarantee }).Guarantee(); one != connector.ExactlyOnce {
+			out.Guarantee = connector.Weakest(out.Guarantee, one)
+			out.Because = append(out.Because, fmt.Sprintf("%s %q (%s) is %s", op.Kind, op.Name, op.Connector.Type, one))
 		}
 	}
 	return out

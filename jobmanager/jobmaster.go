@@ -22,13 +22,14 @@ const mailboxSize = 64
 // jobMaster carries one job through its life. Its loop (run) owns the state machine: it feeds events to it and carries out
 // the actions. What takes long is done by effects that send an event when they are done.
 type jobMaster struct {
-	jm      *JobManager
-	id      graph.JobID
-	created time.Time
-	exec    *graph.ExecutionGraph
-	log     *slog.Logger
-	mailbox chan mail
-	done    chan struct{} // closed when the loop has ended
+	jm        *JobManager
+	id        graph.JobID
+	created   time.Time
+	exec      *graph.ExecutionGraph
+	log       *slog.Logger
+	guarantee api.Guarantee
+	mailbox   chan mail
+	done      chan struct{} // closed when the loop has ended
 
 	// Owned by the loop.
 	timer       *time.Timer
@@ -70,6 +71,7 @@ func newJobMaster(jm *JobManager, r jobRecord) *jobMaster {
 		watchers: map[chan struct{}]bool{},
 	}
 	j.checkpoints = newCheckpoints(j)
+	j.guarantee = jm.guaranteeOf(&r.Graph)
 	return j
 }
 

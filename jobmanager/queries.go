@@ -127,6 +127,21 @@ func (jm *JobManager) CancelJob(ctx context.Context, id graph.JobID) (*api.Job, 
 	return nil, jm.refuseClosed()
 }
 
+// JobCheckpoints lists the retained checkpoints of a job, the newest first.
+func (jm *JobManager) JobCheckpoints(_ context.Context, id graph.JobID) ([]api.Checkpoint, error) {
+	j, err := jm.findJob(id)
+	if err != nil {
+		return nil, err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var all []api.Checkpoint
+	for i := range j.record.Checkpoints {
+		all = append(all, j.record.checkpoint(len(j.record.Checkpoints)-1-i))
+	}
+	return all, nil
+}
+
 // JobPlan answers a job's graph and where its tasks run.
 func (jm *JobManager) JobPlan(_ context.Context, id graph.JobID) (*api.Plan, error) {
 	j, err := jm.findJob(id)

@@ -87,6 +87,14 @@ func jobRows(j *api.Job, now time.Time) []string {
 		input += " of " + size(j.Progress.InputTotal)
 	}
 	rows = append(rows, fmt.Sprintf("input\t%s, %s", input, plural(j.Progress.SourceOut, "record")))
+	rows = append(rows, "guarantee\t"+string(j.Guarantee.Guarantee))
+	for _, b := range j.Guarantee.Because {
+		rows = append(rows, "\t"+printable(b))
+	}
+	if c := j.Checkpoint; c != nil {
+		rows = append(rows, fmt.Sprintf("checkpoint\t#%d, %s in %s, %s", c.ID, size(c.Size), seconds(c.Duration),
+			humanize.RelTime(c.Started.Add(c.Duration), now, "ago", "from now")))
+	}
 	for _, o := range j.Output {
 		rows = append(rows, "output\t"+printable(outputText(o)))
 	}

@@ -33,6 +33,14 @@ func (a *app) listCommand() *cobra.Command {
 	return cmd
 }
 
+// lastCheckpoint is the number of the last completed checkpoint and how long ago it was.
+func lastCheckpoint(j *api.Job, now time.Time) string {
+	if j.Checkpoint == nil {
+		return "-"
+	}
+	return fmt.Sprintf("#%d, %s ago", j.Checkpoint.ID, age(now.Sub(j.Checkpoint.Started.Add(j.Checkpoint.Duration))))
+}
+
 // showsCause has the states in which what a job waits for, or has failed of, stands in the table.
 var showsCause = map[api.JobState]bool{
 	api.JobCreated: true, api.JobRestarting: true, api.JobFinishing: true, api.JobFailing: true, api.JobFailed: true,
@@ -40,7 +48,7 @@ var showsCause = map[api.JobState]bool{
 
 // jobTable writes a row for each job, aligned, and below it why it does not run.
 func jobTable(w io.Writer, jobs []api.Job, now time.Time) {
-	rows := []string{"ID\tNAME\tSTATE\tUP\tSUBTASKS\tRECORDS"}
+	rows := []string{"ID\tNAME\tSTATE\tUP\tSUBTASKS\tRECORDS\tCHECKPOINT"}
 	n := shortest(jobs)
 	for i := range jobs {
 		j := &jobs[i]
@@ -48,8 +56,8 @@ func jobTable(w io.Writer, jobs []api.Job, now time.Time) {
 		if j.Restarts > 0 {
 			state += fmt.Sprintf(" (%d)", j.Restarts)
 		}
-		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%d/%d\t%s", prefix(string(j.ID), n), printable(j.Name), state, age(lifetime(j, now)),
-			j.Subtasks.Running+j.Subtasks.Finished, j.Subtasks.Total, count(j.Progress.SourceOut)))
+		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%d/%d\t%s\t%s", prefix(string(j.ID), n), printable(j.Name), state, age(lifetime(j, now)),
+			j.Subtasks.Running+j.Subtasks.Finished, j.Subtasks.Total, count(j.Progress.SourceOut), lastCheckpoint(j, now)))
 	}
 	var aligned strings.Builder
 	table(&aligned, rows...)

@@ -45,14 +45,14 @@ func TestCausesLeaveColumnsAligned(t *testing.T) {
 		{ID: "333333aaaaaa", Name: "c\x1b", State: api.JobRunning, Created: now},
 		{ID: "444444aaaaaa", Name: "d", State: api.JobFinishing, Created: now, Failure: &wire.Failure{Message: "commit"}},
 	}
-	const want = `ID      NAME         STATE           UP  SUBTASKS  RECORDS
-111111  a            FAILED          0s  0/0       0
+	const want = `ID      NAME         STATE           UP  SUBTASKS  RECORDS  CHECKPOINT
+111111  a            FAILED          0s  0/0       0        -
         cause: trap
           in \x1b[2Jparse
-222222  much-longer  RESTARTING (3)  0s  0/0       0
+222222  much-longer  RESTARTING (3)  0s  0/0       0        -
         cause: lost
-333333  c\x1b        RUNNING         0s  0/0       0
-444444  d            FINISHING       0s  0/0       0
+333333  c\x1b        RUNNING         0s  0/0       0        -
+444444  d            FINISHING       0s  0/0       0        -
         cause: commit
 `
 	var b strings.Builder

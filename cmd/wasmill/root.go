@@ -45,6 +45,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.runCommand(),
 		a.listCommand(),
+		a.checkpointsCommand(),
 		a.infoCommand(),
 		a.cancelCommand(),
 		a.logsCommand(),

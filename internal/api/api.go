@@ -49,6 +49,8 @@ type Job struct {
 	Progress    Progress          `json:"progress"`
 	Failure     *wire.Failure     `json:"failure,omitempty"` // first cause of the last failed attempt, or why it waits
 	Output      []Output          `json:"output,omitempty"`  // of a FINISHED job, a sink each
+	Guarantee   Guarantee         `json:"guarantee"`
+	Checkpoint  *Checkpoint       `json:"checkpoint,omitempty"` // the last completed one
 }
 
 // Subtasks counts tasks of the current attempt.

@@ -4,54 +4,29 @@ import (
 	"time"
 
 	"github.com/wasmill/wasmill/internal/checkpoint"
+	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/graph"
 )
 
-// CheckpointState is where a checkpoint stands.
-type CheckpointState string
-
-const (
-	CheckpointRunning   CheckpointState = "RUNNING"
-	CheckpointCompleted CheckpointState = "COMPLETED" // decided: the job goes on from it
-	CheckpointFailed    CheckpointState = "FAILED"
-)
-
-// Checkpoint is one checkpoint of a job as it is shown.
+// Checkpoint is a completed checkpoint of a job that is retained: the job can go on from it.
 type Checkpoint struct {
-	ID       checkpoint.ID      `json:"id"`
-	Kind     checkpoint.Kind    `json:"kind"`
-	State    CheckpointState    `json:"state"`
-	Attempt  graph.Attempt      `json:"attempt"`
-	Started  time.Time          `json:"started"`
-	Duration time.Duration      `json:"duration"`
-	Size     int64              `json:"size"` // of every file that it names
-	Figures  checkpoint.Figures `json:"figures"`
-	Retained bool               `json:"retained"`
-	Failure  string             `json:"failure,omitempty"`
+	ID        checkpoint.ID `json:"id"`
+	Attempt   graph.Attempt `json:"attempt"` // that has taken it
+	Started   time.Time     `json:"started"`
+	Duration  time.Duration `json:"duration"`          // nanoseconds, until it was decided
+	Size      int64         `json:"size"`              // bytes of all files that it names, those of older ones included
+	Committed bool          `json:"committed"`         // its output is visible
+	Damaged   bool          `json:"damaged,omitempty"` // it could not be read
 }
 
-// Savepoint is a savepoint of a job. It is sealed when Path can be restored from.
-type Savepoint struct {
-	Job        graph.JobID   `json:"job"`
-	Checkpoint checkpoint.ID `json:"checkpoint"`
-	Path       string        `json:"path"`
-	Created    time.Time     `json:"created"`
-	Size       int64         `json:"size"`
+// CheckpointPage is the retained checkpoints of a job, the newest first.
+type CheckpointPage struct {
+	Checkpoints []Checkpoint `json:"checkpoints"`
 }
 
-// SavepointRequest asks for a savepoint.
-type SavepointRequest struct {
-	Directory string `json:"directory,omitempty"` // path or URL; none: the cluster's savepoint.dir
-}
-
-// StopRequest asks a job to stop with a savepoint.
-type StopRequest struct {
-	Directory string `json:"directory,omitempty"`
-	Drain     bool   `json:"drain,omitempty"` // the maximum watermark goes before the end: every window fires
-}
-
-// RescaleRequest asks for another parallelism.
-type RescaleRequest struct {
-	Parallelism int            `json:"parallelism,omitempty"`
-	Operators   map[string]int `json:"operators,omitempty"` // by uid, instead of Parallelism
+// Guarantee says how often what a record brings about is seen, whatever breaks, and which connectors make it less than
+// exactly once.
+type Guarantee struct {
+	Guarantee connector.Guarantee `json:"guarantee"`
+	Because   []string            `json:"because,omitempty"`
 }

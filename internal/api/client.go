@@ -129,6 +129,15 @@ func (c *Client) JobMetrics(ctx context.Context, id graph.JobID) (*JobMetrics, e
 	return get[JobMetrics](ctx, c, jobPath(id)+"/metrics")
 }
 
+// JobCheckpoints returns the retained checkpoints, the newest first.
+func (c *Client) JobCheckpoints(ctx context.Context, id graph.JobID) ([]Checkpoint, error) {
+	page, err := get[CheckpointPage](ctx, c, jobPath(id)+"/checkpoints")
+	if err != nil {
+		return nil, err
+	}
+	return page.Checkpoints, nil
+}
+
 // JobLogs returns up to max lines that the job's guests have logged after the given time, the oldest first.
 func (c *Client) JobLogs(ctx context.Context, id graph.JobID, after time.Time, max int) ([]wire.LogLine, error) {
 	query := url.Values{"max": {strconv.Itoa(max)}}

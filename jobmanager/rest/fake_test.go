@@ -10,6 +10,7 @@ import (
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
 )
@@ -29,7 +30,8 @@ var moduleID = graph.ModuleID(strings.Repeat("ab", 32))
 func fakeJob(n int) api.Job {
 	running := time.Date(2026, 1, 31, 12, 0, 1, 0, time.UTC)
 	return api.Job{
-		ID: graph.JobID(fmt.Sprintf("%012x", n)), Name: "wordcount", State: api.JobRunning, Attempt: 2, Restarts: 1, Parallelism: 2,
+		Guarantee: api.Guarantee{Guarantee: connector.ExactlyOnce},
+		ID:        graph.JobID(fmt.Sprintf("%012x", n)), Name: "wordcount", State: api.JobRunning, Attempt: 2, Restarts: 1, Parallelism: 2,
 		Params: map[string]string{"input": "moby.txt"}, Module: moduleID, Created: running, Running: &running,
 		Subtasks: api.Subtasks{Total: 4, Running: 4}, Progress: api.Progress{InputRead: 10, InputTotal: 100, SourceOut: 3},
 		Failure: &wire.Failure{Kind: wire.KindIO, Message: "disk"}, Output: []api.Output{{Operator: "out", Path: "counts", Rows: 7}},
@@ -77,6 +79,13 @@ func (f *fakeJobManager) CancelJob(ctx context.Context, id graph.JobID) (*api.Jo
 	}
 	j.State = api.JobCancelling
 	return j, nil
+}
+
+func (f *fakeJobManager) JobCheckpoints(ctx context.Context, id graph.JobID) ([]api.Checkpoint, error) {
+	if _, err := f.GetJob(ctx, id); err != nil {
+		return nil, err
+	}
+	return []api.Checkpoint{{ID: 7, Attempt: 2, Size: 100}}, nil
 }
 
 func (f *fakeJobManager) JobPlan(ctx context.Context, id graph.JobID) (*api.Plan, error) {

@@ -122,4 +122,15 @@ func (s *server) jobMetrics(c echo.Context) error {
 	})
 }
 
+func (s *server) jobCheckpoints(c echo.Context) error {
+	if err := wantQuery(c); err != nil {
+		return err
+	}
+	all, err := s.jm.JobCheckpoints(c.Request().Context(), jobID(c))
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, api.CheckpointPage{Checkpoints: append([]api.Checkpoint{}, all...)})
+}
+
 func jobID(c echo.Context) graph.JobID { return graph.JobID(c.Param("id")) }

@@ -26,6 +26,7 @@ type Jobs interface {
 	GetJob(ctx context.Context, id graph.JobID) (*api.Job, error)
 	CancelJob(ctx context.Context, id graph.JobID) (*api.Job, error)
 	JobPlan(ctx context.Context, id graph.JobID) (*api.Plan, error)
+	JobCheckpoints(ctx context.Context, id graph.JobID) ([]api.Checkpoint, error)
 	JobLogs(ctx context.Context, id graph.JobID, after time.Time, max int) ([]wire.LogLine, error)
 	// WatchJob sends the job as it is, then after each change, and closes the channel when the job has ended. The
 	// receiver may leave at any time by ending ctx.
@@ -86,6 +87,7 @@ func (s *server) routes() []route {
 		{http.MethodGet, "/v1/jobs/:id/plan", s.jobPlan},
 		{http.MethodGet, "/v1/jobs/:id/logs", s.jobLogs},
 		{http.MethodGet, "/v1/jobs/:id/metrics", s.jobMetrics},
+		{http.MethodGet, "/v1/jobs/:id/checkpoints", s.jobCheckpoints},
 		{http.MethodGet, "/v1/taskmanagers", s.listTaskManagers},
 		{http.MethodGet, "/v1/overview", s.overview},
 		{http.MethodGet, "/v1/openapi.json", s.openAPI},

@@ -65,6 +65,9 @@ func TestClientAndServerAgree(t *testing.T) {
 	if p, err := c.JobPlan(ctx, jm.jobs[1].ID); err != nil || p.Tasks[0].Metrics.RecordsIn != 7 {
 		t.Errorf("plan: %+v, %v", p, err)
 	}
+	if all, err := c.JobCheckpoints(ctx, jm.jobs[1].ID); err != nil || len(all) != 1 || all[0].ID != 7 {
+		t.Errorf("checkpoints: %+v, %v", all, err)
+	}
 	if f, err := c.JobMetrics(ctx, jm.jobs[1].ID); err != nil || f.Restarts != 1 || len(f.Tasks) != 1 {
 		t.Errorf("metrics: %+v, %v", f, err)
 	}
