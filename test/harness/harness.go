@@ -270,3 +270,9 @@ func (c *Cluster) Job() *api.Job {
 	}
 	return newest
 }
+
+// Kill ends the command by SIGKILL.
+func (p *Process) Kill() {
+	p.t.Helper()
+	p.Signal(syscall.SIGKILL)
+}

@@ -1,0 +1,105 @@
+package e2e
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/clustertest/workload"
+	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/test/harness"
+)
+
+// A ledger whose processes are killed one after the other, each some checkpoints after the one before: every record
+// counts once, and nothing that was visible is taken back.
+func TestStateSurvivesSIGKILL(t *testing.T) {
+	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
+	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
+	dir := t.TempDir()
+	params, input, err := workload.Ledger.Prepare(dir, 1, 400_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"--parallelism", "2"}
+	for name, value := range params {
+		args = append(args, "--param", name+"="+value)
+	}
+	run := cluster.Start(filepath.Join(harness.Root(t), "test/guests/ledger.wasm"), args...)
+	job := func() *api.Job {
+		j := cluster.Job()
+		if j != nil && j.State.Terminal() && j.State != api.JobFinished {
+			t.Fatalf("job is %s: %v", j.State, j.Failure)
+		}
+		return j
+	}
+	var last api.Checkpoint
+	completes := func(n int) {
+		t.Helper()
+		for range n {
+			harness.Until(t, time.Minute, "a checkpoint completes", func() bool {
+				j := job()
+				if j == nil || j.State == api.JobFinished {
+					return j != nil
+				}
+				if j.Checkpoint == nil || j.Checkpoint.ID <= last.ID {
+					return false
+				}
+				last = *j.Checkpoint
+				return true
+			})
+		}
+	}
+	completes(2)
+	cluster.Restart("taskmanager-1")
+	completes(2)
+	cluster.Restart("taskmanager-2")
+	completes(2)
+	j := job()
+	if j == nil || j.State == api.JobFinished {
+		t.Fatal("the job was over before its processes were killed: nothing was tested")
+	}
+	if j.Attempt < 3 || j.Guarantee.Guarantee != connector.ExactlyOnce {
+		t.Errorf("attempt %d, guarantee %v (expected >= 3, exactly-once)", j.Attempt, j.Guarantee)
+	}
+	if all, err := cluster.JobCheckpoints(context.Background(), j.ID); err != nil || len(all) == 0 || len(all) > 4 {
+		t.Errorf("%d checkpoints are retained, %v (expected 1 to 4)", len(all), err)
+	}
+	cluster.Restart("jobmanager")
+	harness.Until(t, 2*time.Minute, "the job ends", func() bool {
+		j := job()
+		return j != nil && j.State == api.JobFinished
+	})
+	run.Wait() // it has lost the JobManager
+	if err := workload.Ledger.Verify(dir, input); err != nil {
+		t.Error(err)
+	}
+}
+
+// The only process of an embedded job is killed, and the same command goes on.
+func TestEmbeddedJobGoesOnAfterSIGKILL(t *testing.T) {
+	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
+	dir := t.TempDir()
+	params, input, err := workload.Ledger.Prepare(dir, 2, 300_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"run", filepath.Join(harness.Root(t), "test/guests/ledger.wasm"), "--state-dir", filepath.Join(dir, "state")}
+	for _, name := range []string{"input", "output"} {
+		args = append(args, "--param", name+"="+params[name])
+	}
+	killed := built.wasmill.Start(t, args...)
+	harness.Until(t, time.Minute, "output of a checkpoint is visible", func() bool {
+		files, _ := filepath.Glob(filepath.Join(params["output"], "part-*"))
+		return len(files) > 1
+	})
+	killed.Kill()
+	if r := killed.Wait(); r.Code == 0 {
+		t.Fatal("the job was over before it was killed: nothing was tested")
+	}
+	built.wasmill.Run(t, args...).OK(t)
+	if err := workload.Ledger.Verify(dir, input); err != nil {
+		t.Error(err)
+	}
+}
