@@ -130,7 +130,38 @@ func (k *keeper) keep(ctx context.Context, c capture) {
 		k.ack(ctx, c.checkpoint, nil, &wire.Failure{Kind: wire.KindIO, Message: fmt.Sprintf("checkpoint %d: %v", c.checkpoint, err)})
 	default:
 		k.ack(ctx, c.checkpoint, c.part, nil)
+		if err := k.fold(ctx); err != nil && ctx.Err() == nil {
+			k.log.Warn("fold the files of the task's state", "files", len(k.files), "error", err)
+		}
 	}
+}
+
+// foldAt is how many files make up a state before they are folded into one: each makes restoring slower, and folding
+// writes all of the state.
+const foldAt = 24
+
+// fold makes one file of all, for the next part. The old ones stay until no retained checkpoint names them.
+func (k *keeper) fold(ctx context.Context) error {
+	if len(k.files) < foldAt {
+		return nil
+	}
+	r, err := openRestored(ctx, k.store, k.dir, 0, k.files)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	f, err := k.put(ctx, snapshot.MergeStates(r.readers), func(w *snapshot.Writer) error {
+		return snapshot.Merge(w, r.readers, snapshot.Folding{From: k.from, To: k.to, Base: true})
+	})
+	if err != nil {
+		return err
+	}
+	old := k.files
+	k.files = []checkpoint.File{f}
+	for _, o := range old { // the store has them
+		_ = os.Remove(filepath.Join(k.dir, filepath.FromSlash(o.Name)))
+	}
+	return nil
 }
 
 // write makes files of what is frozen, in its order. What fails is left for the next time.
@@ -157,10 +188,14 @@ func (k *keeper) write(ctx context.Context) (written int64, err error) {
 // writeFile makes one file, here and in the store, under a name that was never used: it may be that an earlier try came
 // further than it seemed.
 func (k *keeper) writeFile(ctx context.Context, frozen state.Frozen) (checkpoint.File, error) {
+	return k.put(ctx, frozen.States(), frozen.Write)
+}
+
+func (k *keeper) put(ctx context.Context, states []snapshot.State, write func(*snapshot.Writer) error) (checkpoint.File, error) {
 	k.number++
 	name := k.name(k.number)
 	path := filepath.Join(k.dir, filepath.FromSlash(name))
-	info, err := writeLocal(path, name, frozen)
+	info, err := writeLocal(path, name, states, write)
 	if err != nil {
 		return checkpoint.File{}, err
 	}
@@ -177,7 +212,7 @@ func (k *keeper) writeFile(ctx context.Context, frozen state.Frozen) (checkpoint
 }
 
 // writeLocal writes a snapshot file that only this process and those after it on this machine read.
-func writeLocal(path, name string, frozen state.Frozen) (info snapshot.Info, err error) {
+func writeLocal(path, name string, states []snapshot.State, write func(*snapshot.Writer) error) (info snapshot.Info, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return info, err
 	}
@@ -195,9 +230,9 @@ func writeLocal(path, name string, frozen state.Frozen) (info snapshot.Info, err
 		}
 	}()
 	out := bufio.NewWriterSize(f, 256<<10)
-	w := snapshot.NewWriter(out, frozen.States())
+	w := snapshot.NewWriter(out, states)
 	w.SetName(name)
-	if err := frozen.Write(w); err != nil {
+	if err := write(w); err != nil {
 		return info, fmt.Errorf("write %s: %w", path, err)
 	}
 	if info, err = w.Close(); err != nil {

@@ -26,7 +26,7 @@ func TestSeeds(t *testing.T) {
 		w := workload.All[n%uint64(len(workload.All))]
 		t.Run(fmt.Sprintf("%d %s", n, w.Name), func(t *testing.T) {
 			Run(t, Scenario{
-				Seed: n, Workload: w, Records: 600, Parallelism: 1 + int(n/uint64(len(workload.All)))%2, Guests: "../../test/guests", Cache: cache,
+				Seed: n, Workload: w, Records: 600 + int(n%5)*200, Parallelism: 1 + int(n/uint64(len(workload.All)))%2, Guests: "../../test/guests", Cache: cache,
 				Connectors: &connector.Registry{
 					Sources: map[string]func(map[string]string) (connector.Source, error){"file": file.NewSource},
 					Sinks:   map[string]func(map[string]string) (connector.Sink, error){"file": file.NewSink},
