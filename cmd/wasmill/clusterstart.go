@@ -238,9 +238,10 @@ func (c *localCluster) spawn(name string, args []string) error {
 		return err
 	}
 	c.started = append(c.started, p)
+	exits := c.exits
 	go func() { // ends with the process; the channel has room for all
 		_ = p.cmd.Wait()
-		c.exits <- name
+		exits <- name
 	}()
 	return nil
 }
