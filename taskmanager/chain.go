@@ -52,6 +52,7 @@ type chainParts interface {
 	store() (state.Store, error)
 	bounded() bool          // every source of the job ends
 	header() abi.CallHeader // of every call
+	warn(operator, text string)
 }
 
 // newChain wires the plan's steps. Nothing is opened yet.
@@ -131,6 +132,7 @@ func (c *chain) newHandle(s int, parts chainParts) (*handle, error) {
 		c.guests = append(c.guests, g)
 	}
 	h := &handle{guest: g, number: uint32(len(g.handles) + 1), names: c.plan.names(s)}
+	h.poison = c.newPoison(s, parts)
 	h.functions, _ = c.plan.handle(s)
 	g.handles = append(g.handles, h)
 	return h, nil
@@ -227,6 +229,7 @@ func (c *chain) wire(edges map[int]*edge) {
 	}
 	for s := range c.plan.steps {
 		head := c.plan.steps[s].operators[0]
+		c.wirePoison(s, edges)
 		switch st := c.nodes[s].step.(type) {
 		case *guestStep:
 			st.emitter = c.emitter(s, edges)

@@ -46,6 +46,7 @@ type handle struct {
 	number    uint32
 	names     string // of the operators, for people: "split -> word"
 	functions abi.Handle
+	poison    *poison // what becomes of what it traps on; nil: the job fails
 }
 
 // open starts an instance.
@@ -136,8 +137,16 @@ func (h *handle) keyedWith(verb abi.Verb, header *abi.CallHeader, groups *abi.Gr
 	return h.guest.box.Keyed(h.number, verb, header, groups, state)
 }
 
-// unit says what a record or group is called, and shows its bytes.
-type unit func(i int) (name string, data []byte)
+// unit says what a record, timer or group is called, shows its bytes and key, and what is to be done when it is left out.
+type unit func(i int) poisoned
+
+type poisoned struct {
+	kind string // record, timer, result
+	name string
+	data []byte
+	key  []byte // nil: it has none
+	skip func() error
+}
 
 // retry follows a call for n units that died with err. A guest may have died of what it did before, so the call is made
 // once more as it was, on a fresh instance if need be; dead again, it is cut into halves, until it passes or the one
@@ -192,9 +201,17 @@ func (h *handle) halve(err error, lo, hi int, call func(lo, hi int) error, name 
 	switch {
 	case !divisible(e.Kind):
 		return guestFailure(h.names, e, "", nil)
+	case hi-lo <= 1 && h.poison != nil && e.Kind != host.KindPanic:
+		if e.Kind.Poisoned() {
+			if err := h.guest.renew(); err != nil {
+				return err
+			}
+		}
+		u := name(lo)
+		return h.poison.take(&u, guestFailure(h.names, e, u.name, u.data))
 	case hi-lo <= 1:
-		record, data := name(lo)
-		return guestFailure(h.names, e, record, data)
+		u := name(lo)
+		return guestFailure(h.names, e, u.name, u.data)
 	}
 	mid := lo + (hi-lo)/2
 	if err = h.call(err, lo, mid, call); err != nil {

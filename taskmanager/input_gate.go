@@ -133,7 +133,9 @@ func (in *gateInput) resume() {
 func (in *gateInput) stop(drained bool) { in.stopped = !drained }
 
 func (in *gateInput) abort(id checkpoint.ID) {
-	in.stopped = false
+	if id >= in.align.over { // not of one before the barrier that stopped it
+		in.stopped = false
+	}
 	if in.take != nil && in.take.Checkpoint <= id {
 		in.resume()
 	}
@@ -160,10 +162,8 @@ func (in *gateInput) process(e *exchange.Element) error {
 
 func (in *gateInput) ended() bool { return in.open == 0 }
 
-func (in *gateInput) close() error {
-	in.gate.Close()
-	return nil
-}
+// close leaves the gate to the task: while it is open, the senders of a task that failed do not fail, too.
+func (in *gateInput) close() error { return nil }
 
 // channelFailure is the end of a channel that did not end well.
 func channelFailure(err error) error {

@@ -34,6 +34,7 @@ type loop struct {
 
 	triggered *exchange.Mark // by the JobMaster, not taken yet
 	taken     checkpoint.ID  // the newest part
+	aborted   checkpoint.ID  // the newest that was given up: its trigger may come behind that
 	stopped   checkpoint.ID  // nothing is processed behind the barrier of this one, 0: it has not come
 	released  bool           // that one is completed: the task ends
 }
@@ -107,8 +108,10 @@ func (l *loop) turn(ctx context.Context) (done bool, err error) {
 		l.firing, err = l.chain.advance()
 		return false, err
 	}
-	if l.firing, err = l.chain.tick(now); l.firing || err != nil {
-		return false, err
+	if l.stopped == 0 {
+		if l.firing, err = l.chain.tick(now); l.firing || err != nil {
+			return false, err
+		}
 	}
 	if l.input.ended() {
 		return true, nil
@@ -119,13 +122,21 @@ func (l *loop) turn(ctx context.Context) (done bool, err error) {
 	}
 	if idle {
 		l.flush(now)
-		l.wait(ctx, sooner(again, l.chain.alarm()), nil)
+		l.wait(ctx, sooner(again, l.alarm()), nil)
 		return false, nil
 	}
 	failpoint.Hit(failpoint.Running)
 	l.firing, err = l.chain.advance()
 	l.metrics.watermark.Store(l.chain.passed())
 	return false, err
+}
+
+// alarm is when steps are to be ticked: never behind the barrier that stopped the task.
+func (l *loop) alarm() time.Time {
+	if l.stopped != 0 {
+		return time.Time{}
+	}
+	return l.chain.alarm()
 }
 
 // room waits until the outputs take more. A batch of which guests make so much that it is halved asks for it between the

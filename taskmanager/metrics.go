@@ -13,7 +13,7 @@ import (
 type taskMetrics struct {
 	recordsIn, recordsOut, bytesIn, bytesOut atomic.Int64
 	inputRead, busyNs, blockedNs             atomic.Int64
-	watermark, fuel, late                    atomic.Int64
+	watermark, fuel, late, skipped           atomic.Int64
 	sinkIn                                   map[int]*atomic.Int64 // by operator; the map does not change
 }
 

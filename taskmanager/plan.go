@@ -64,6 +64,8 @@ func (p *plan) fuses(s, i int, from source) bool {
 	switch {
 	case op.Function == nil || head.Function == nil || op.Function.Module != head.Function.Module:
 		return false
+	case op.OnTrap != graph.OnTrapFail && op.OnTrap != "" || head.OnTrap != graph.OnTrapFail && head.OnTrap != "":
+		return false // what traps must be known to be its fault
 	case isKeyed(op.Kind) || from.side != 0:
 		return false
 	case isKeyed(head.Kind) && !operator.EmitsItself(head.Declared):
@@ -178,7 +180,7 @@ func (p *plan) handle(s int) (abi.Handle, []source) {
 		index[i] = uint32(k)
 		for side := range 1 + op.Sides() {
 			out := source{i, side}
-			if side > 0 && side == op.LateSide() {
+			if side > 0 && (side == op.LateSide() || side == op.DeadSide()) {
 				continue // the host's own
 			}
 			if steps, edges := p.takers(out); len(steps)+len(edges) > 0 {
@@ -211,6 +213,8 @@ func (p *plan) wantedOutside(out source) abi.Columns {
 func codecs(g *graph.JobGraph, out source) (key, value abi.Codec) {
 	op := &g.Operators[out.operator]
 	switch {
+	case out.side > 0 && out.side == op.DeadSide():
+		return "", graph.LetterCodec
 	case out.side > 0 && out.side == op.LateSide():
 		return codecs(g, source{op.Inputs[0].From, op.Inputs[0].Side})
 	case out.side > 0:

@@ -18,7 +18,7 @@ import (
 // obey follows the JobMaster's orders.
 func (l *loop) obey() {
 	for _, o := range l.orders.take() {
-		if o.trigger != nil && o.trigger.Checkpoint > l.taken && l.keeper != nil {
+		if o.trigger != nil && o.trigger.Checkpoint > max(l.taken, l.aborted) && l.keeper != nil {
 			l.triggered = o.trigger
 		}
 		if o.completed != 0 {
@@ -29,6 +29,7 @@ func (l *loop) obey() {
 			l.output.sets = nil
 		}
 		if o.aborted != 0 {
+			l.aborted = max(l.aborted, o.aborted)
 			l.input.abort(o.aborted)
 			if l.triggered != nil && l.triggered.Checkpoint <= o.aborted {
 				l.triggered = nil

@@ -1,11 +1,11 @@
 package taskmanager
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/host"
+	"github.com/wasmill/wasmill/taskmanager/operator"
 )
 
 // step is one operator of a chain, or guest functions composed into one.
@@ -125,8 +125,12 @@ func (s *guestStep) process(b *batch) error {
 	if err == nil {
 		return s.apply(b, effects)
 	}
-	return s.handle.retry(err, b.N, func(lo, hi int) error { return s.part(b, lo, hi) }, func(i int) (string, []byte) {
-		return fmt.Sprintf("record %s of %s", grouped(b.first+int64(i)), b.from), recordBytes(&b.Batch, i)
+	return s.handle.retry(err, b.N, func(lo, hi int) error { return s.part(b, lo, hi) }, func(i int) poisoned {
+		u := operator.Unit{Row: i, Data: recordBytes(&b.Batch, i)}
+		if b.KeyOffs != nil {
+			u.Key = b.Key(i)
+		}
+		return recordUnit(b, &u)
 	})
 }
 

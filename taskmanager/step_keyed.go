@@ -1,8 +1,6 @@
 package taskmanager
 
 import (
-	"fmt"
-
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/wire"
 	"github.com/wasmill/wasmill/taskmanager/operator"
@@ -115,11 +113,11 @@ func (s *keyedStep) Result(groups *abi.GroupsWriter) error {
 
 // Retry implements operator.Guest.
 func (s *keyedStep) Retry(err error, n int, call func(lo, hi int) error, describe func(int) operator.Unit) error {
-	return s.handle.retry(err, n, call, func(i int) (string, []byte) {
+	return s.handle.retry(err, n, call, func(i int) poisoned {
 		u := describe(i)
 		if u.Row < 0 {
-			return "the result of key", u.Data
+			return poisoned{kind: "result", name: "the result of key", data: u.Data, key: u.Key}
 		}
-		return fmt.Sprintf("record %s of %s", grouped(s.input.first+int64(u.Row)), s.input.from), u.Data
+		return recordUnit(s.input, &u)
 	})
 }

@@ -1,7 +1,6 @@
 package taskmanager
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/wasmill/wasmill/abi"
@@ -86,11 +85,11 @@ func (s *processStep) Emit() error { return s.emitter.emit(s.effects) }
 
 // Retry implements operator.Calls.
 func (s *processStep) Retry(err error, n int, call func(lo, hi int) error, describe func(int) operator.Unit) error {
-	return s.handle.retry(err, n, call, func(i int) (string, []byte) {
+	return s.handle.retry(err, n, call, func(i int) poisoned {
 		u := describe(i)
 		if u.Row < 0 {
-			return "a timer of key", u.Data
+			return poisoned{kind: "timer", name: "a timer of key", data: u.Data, key: u.Key, skip: u.Skip}
 		}
-		return fmt.Sprintf("record %s of %s", grouped(s.input.first+int64(u.Row)), s.input.from), u.Data
+		return recordUnit(s.input, &u)
 	})
 }

@@ -93,6 +93,9 @@ func (t *task) store() (state.Store, error) {
 	return a.tm.config.NewState(c)
 }
 
+// warn writes a line to the job's log.
+func (t *task) warn(operator, text string) { t.logGuest(operator, abi.LogWarn, text) }
+
 func (t *task) bounded() bool { return t.attempt.bounded }
 
 func (t *task) header() abi.CallHeader {

@@ -105,7 +105,7 @@ func (b *builder) operator(i int) Operator {
 		op.UID = o.Name
 	}
 	if op.OnTrap == "" {
-		op.OnTrap = "fail"
+		op.OnTrap = OnTrapFail
 	}
 	if f := b.functions[o.Function]; f != nil {
 		op.Function = &FunctionRef{Module: b.module, Name: f.Name}
@@ -178,8 +178,8 @@ func checkEdge(path string, e Input, from, to *Operator) error {
 	return nil
 }
 
-// Sides is how many side outputs the operator has: those that its function declares, and behind them that of a window's
-// late records.
+// Sides is how many side outputs the operator has: those that its function declares, behind them that of a window's late
+// records, and last that of dead letters.
 func (o *Operator) Sides() int {
 	n := 0
 	if o.Declared != nil {
@@ -188,13 +188,37 @@ func (o *Operator) Sides() int {
 	if o.Window != nil {
 		n++
 	}
+	if o.OnTrap == OnTrapDeadLetter {
+		n++
+	}
 	return n
+}
+
+// What becomes of a record, timer or group that a function traps on, again when it is tried anew.
+const (
+	OnTrapFail       = "fail"       // the job fails
+	OnTrapSkip       = "skip"       // it is left out, counted and logged
+	OnTrapDeadLetter = "deadLetter" // the same, and a record of LetterCodec tells of it
+)
+
+// LetterCodec is the codec of a dead letter: "record", "timer" or "result"; its key, if it has one; why; the record's value.
+const LetterCodec abi.Codec = "row(unit: utf8, key: bytes?, cause: utf8, bytes: bytes)"
+
+// DeadSide is the number of the side output of dead letters, the last one; 0 without one.
+func (o *Operator) DeadSide() int {
+	if o.OnTrap != OnTrapDeadLetter {
+		return 0
+	}
+	return o.Sides()
 }
 
 // LateSide is the number of the side output of a window's late records, 0 without a window.
 func (o *Operator) LateSide() int {
 	if o.Window == nil {
 		return 0
+	}
+	if o.OnTrap == OnTrapDeadLetter {
+		return o.Sides() - 1
 	}
 	return o.Sides()
 }
@@ -205,6 +229,8 @@ func (g *JobGraph) Codec(op, side int) abi.Codec {
 	switch {
 	case side == 0:
 		return o.Output
+	case side == o.DeadSide():
+		return LetterCodec
 	case side == o.LateSide(): // as they came
 		return g.Codec(o.Inputs[0].From, o.Inputs[0].Side)
 	}

@@ -231,8 +231,14 @@ func (b *builder) checkOperator(i int) error {
 	if o.Watermarks != nil && o.Watermarks.OutOfOrderMs < 0 {
 		return faultf(path+".watermarks.outOfOrder", "%s (expected >= 0s)", ms(o.Watermarks.OutOfOrderMs))
 	}
-	if o.OnTrap != "" && o.OnTrap != "fail" {
-		return faultf(path+".onTrap", "%q (expected fail)", o.OnTrap)
+	switch o.OnTrap {
+	case "", OnTrapFail:
+	case OnTrapSkip, OnTrapDeadLetter:
+		if !kind.function {
+			return faultf(path+".onTrap", "%q (a %s is native and has no function that could trap)", o.OnTrap, o.Kind)
+		}
+	default:
+		return faultf(path+".onTrap", "%q (expected fail, skip or deadLetter)", o.OnTrap)
 	}
 	return nil
 }

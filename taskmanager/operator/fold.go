@@ -120,8 +120,9 @@ func (f *fold) retry(err error, lo, hi int) error {
 		return f.send()
 	}
 	return f.guest.Retry(err, hi-lo, again, func(unit int) Unit {
-		row := int(f.order[lo+unit].row)
-		return Unit{Row: row, Data: f.batch.Value(row)}
+		r := f.order[lo+unit]
+		g := f.all[r.group]
+		return Unit{Row: int(r.row), Data: f.batch.Value(int(r.row)), Key: g.pane.table.Key(g.entry)}
 	})
 }
 
@@ -293,6 +294,7 @@ func (f *fold) retryResults(err error, lo, hi int) error {
 	}
 	return f.guest.Retry(err, hi-lo, again, func(unit int) Unit {
 		g := f.all[lo+unit]
-		return Unit{Row: -1, Data: g.pane.table.Key(g.entry)}
+		key := g.pane.table.Key(g.entry)
+		return Unit{Row: -1, Data: key, Key: key}
 	})
 }

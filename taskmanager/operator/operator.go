@@ -43,6 +43,8 @@ type Guest interface {
 type Unit struct {
 	Row  int    // in the batch, -1 for a group
 	Data []byte // the record's value, or the group's key
+	Key  []byte
+	Skip func() error // called when it is left out; nil: nothing is to be done
 }
 
 // Config is what an operator is made of.

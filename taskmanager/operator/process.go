@@ -168,8 +168,8 @@ func (p *Process) retry(err error, lo, hi int) error {
 		return p.send(abi.VerbProcess)
 	}
 	return p.calls.Retry(err, hi-lo, again, func(unit int) Unit {
-		row := int(p.order[lo+unit].row)
-		return Unit{Row: row, Data: p.batch.Value(row)}
+		r := p.order[lo+unit]
+		return Unit{Row: int(r.row), Data: p.batch.Value(int(r.row)), Key: p.all[r.group].key}
 	})
 }
 
@@ -402,7 +402,10 @@ func (p *Process) Fire(clock int, until int64) (fired bool, err error) {
 		return p.send(abi.VerbTimer)
 	}
 	if err = call(0, len(p.all)); err != nil {
-		err = p.calls.Retry(err, len(p.all), call, func(unit int) Unit { return Unit{Row: -1, Data: p.all[unit].key} })
+		err = p.calls.Retry(err, len(p.all), call, func(unit int) Unit {
+			k := p.all[unit]
+			return Unit{Row: -1, Data: k.key, Key: k.key, Skip: func() error { return p.timers[clock].Delete(times[unit], k.hash, k.key) }}
+		})
 	}
 	return true, err
 }

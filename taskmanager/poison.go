@@ -1,0 +1,101 @@
+package taskmanager
+
+import (
+	"fmt"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/wire"
+	"github.com/wasmill/wasmill/taskmanager/operator"
+)
+
+// poison is what becomes of records, timers and results that an operator's function traps on, when that does not fail the
+// job: they are left out, counted and logged, and told of in a dead letter if somebody takes those. The letter leaves with
+// the output of the batch, so it counts once, like every record.
+type poison struct {
+	operator string
+	warn     func(operator, text string)
+	logged   int
+	metrics  *taskMetrics
+
+	letters *abi.Builder // nil: nobody takes them
+	row     abi.RowWriter
+	scratch []byte
+	out     outlet
+	batch   batch
+}
+
+// maxPoisonLogged is how many of an attempt's poisons are logged in a task: the rest is counted.
+const maxPoisonLogged = 100
+
+// newPoison makes the policy of the operator of step s, nil when its traps fail the job.
+func (c *chain) newPoison(s int, parts chainParts) *poison {
+	i := c.plan.steps[s].operators[0]
+	op := &c.plan.graph.Operators[i]
+	if op.OnTrap != graph.OnTrapSkip && op.OnTrap != graph.OnTrapDeadLetter {
+		return nil
+	}
+	p := &poison{operator: op.Name, warn: parts.warn, metrics: c.metrics}
+	if dead := op.DeadSide(); dead > 0 {
+		if steps, edges := c.plan.takers(source{i, dead}); len(steps)+len(edges) > 0 {
+			p.letters = abi.NewBuilder(c.plan.wanted(source{i, dead}))
+			p.batch.split, p.batch.from = abi.None, fmt.Sprintf("the dead letters of %q", op.Name)
+			schema, err := abi.ParseSchema(graph.LetterCodec)
+			if err != nil {
+				panic(err) // it is a constant
+			}
+			p.row.Reset(schema)
+		}
+	}
+	return p
+}
+
+// wirePoison connects the dead letters of step s.
+func (c *chain) wirePoison(s int, edges map[int]*edge) {
+	i := c.plan.steps[s].operators[0]
+	for _, g := range c.guests {
+		for _, h := range g.handles {
+			if h.poison != nil && h.poison.letters != nil && h.poison.operator == c.plan.graph.Operators[i].Name {
+				h.poison.out = c.outlet(source{i, c.plan.graph.Operators[i].DeadSide()}, edges)
+			}
+		}
+	}
+}
+
+// take leaves a unit out.
+func (p *poison) take(u *poisoned, why *wire.Failure) error {
+	p.metrics.skipped.Add(1)
+	switch p.logged++; {
+	case p.logged < maxPoisonLogged:
+		p.warn(p.operator, "left out: "+why.Message)
+	case p.logged == maxPoisonLogged:
+		p.warn(p.operator, fmt.Sprintf("left out: %s (more are only counted)", why.Message))
+	}
+	if u.skip != nil {
+		if err := u.skip(); err != nil {
+			return err
+		}
+	}
+	if p.letters == nil {
+		return nil
+	}
+	p.row.SetBytes(0, []byte(u.kind))
+	if u.key != nil {
+		p.row.SetBytes(1, u.key)
+	} else {
+		p.row.SetNull(1)
+	}
+	p.row.SetBytes(2, []byte(why.Message))
+	p.row.SetBytes(3, u.data)
+	p.scratch = p.row.AppendTo(p.scratch[:0])
+	p.letters.Reset()
+	p.letters.Append(abi.Record{Timestamp: abi.NoTimestamp, Value: p.scratch})
+	p.letters.View(&p.batch.Batch)
+	p.batch.builder = p.letters
+	return p.out.emit(&p.batch)
+}
+
+// recordUnit is a record of a batch as a unit.
+func recordUnit(b *batch, u *operator.Unit) poisoned {
+	return poisoned{kind: "record", name: fmt.Sprintf("record %s of %s", grouped(b.first+int64(u.Row)), b.from), data: u.Data, key: u.Key, skip: u.Skip}
+}

@@ -1,0 +1,70 @@
+package taskmanager
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/wasmill/wasmill/internal/checkpoint"
+	"github.com/wasmill/wasmill/taskmanager/exchange"
+	"github.com/wasmill/wasmill/taskmanager/state"
+)
+
+func TestLateAbortOfAnOlderCheckpointLeavesAStopAlone(t *testing.T) {
+	for _, c := range []struct {
+		aborted checkpoint.ID
+		stopped bool
+	}{{3, true}, {4, false}, {5, false}} {
+		in := &gateInput{align: newAlignment(1)}
+		in.align.over = 4 // the barrier that stops
+		in.stop(false)
+		in.abort(c.aborted)
+		if in.stopped != c.stopped {
+			t.Errorf("checkpoint %d given up: stopped %v (expected %v)", c.aborted, in.stopped, c.stopped)
+		}
+	}
+}
+
+func TestTriggerBehindItsAbortIsLeftOut(t *testing.T) {
+	l := &loop{input: &sourceInput{}, orders: &orders{}, keeper: &keeper{}}
+	l.orders.give(order{aborted: 4})
+	l.orders.give(order{trigger: &exchange.Mark{Checkpoint: 4, Stop: true}})
+	if l.obey(); l.triggered != nil {
+		t.Errorf("takes part in checkpoint %d, which was given up", l.triggered.Checkpoint)
+	}
+	l.orders.give(order{trigger: &exchange.Mark{Checkpoint: 5}})
+	if l.obey(); l.triggered == nil {
+		t.Error("takes no part in the next one")
+	}
+}
+
+type alarmStep struct {
+	step
+	ticked int
+}
+
+func (s *alarmStep) wake() time.Time { return time.Unix(1, 0) }
+
+func (s *alarmStep) tick(time.Time) (bool, error) {
+	s.ticked++
+	return false, nil
+}
+
+// What a timer does behind the barrier would be done again by who goes on from the checkpoint.
+func TestTimersRestBehindTheBarrierThatStops(t *testing.T) {
+	store, err := state.New(state.Config{Groups: 1, To: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	s := &alarmStep{}
+	c := &chain{nodes: []node{{step: s}}, store: store}
+	l := &loop{
+		chain: c, input: &sourceInput{chain: c}, orders: &orders{}, metrics: newTaskMetrics(), wake: make(chan struct{}),
+		maxDelay: time.Hour, flushed: time.Now(), stopped: 4, released: true,
+	}
+	done, err := l.turn(context.Background())
+	if err != nil || !done || s.ticked != 0 || !l.alarm().IsZero() {
+		t.Errorf("done %v, ticked %d times, alarm %v, error %v", done, s.ticked, l.alarm(), err)
+	}
+}
