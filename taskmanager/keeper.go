@@ -16,6 +16,7 @@ import (
 	"github.com/wasmill/wasmill/internal/blob"
 	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
+	"github.com/wasmill/wasmill/internal/durable"
 	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
@@ -27,6 +28,7 @@ import (
 // next part, so a checkpoint that is given up loses nothing.
 type keeper struct {
 	store    blob.Store
+	on       durable.FS
 	dir      string // of local files; each is a copy of an object of the same name
 	name     func(n int) string
 	from, to graph.KeyGroup
@@ -159,7 +161,7 @@ func (k *keeper) fold(ctx context.Context) error {
 	old := k.files
 	k.files = []checkpoint.File{f}
 	for _, o := range old { // the store has them
-		_ = os.Remove(filepath.Join(k.dir, filepath.FromSlash(o.Name)))
+		_ = k.on.Remove(filepath.Join(k.dir, filepath.FromSlash(o.Name)))
 	}
 	return nil
 }
@@ -195,7 +197,7 @@ func (k *keeper) put(ctx context.Context, states []snapshot.State, write func(*s
 	k.number++
 	name := k.name(k.number)
 	path := filepath.Join(k.dir, filepath.FromSlash(name))
-	info, err := writeLocal(path, name, states, write)
+	info, err := writeLocal(k.on, path, name, states, write)
 	if err != nil {
 		return checkpoint.File{}, err
 	}
@@ -206,24 +208,24 @@ func (k *keeper) put(ctx context.Context, states []snapshot.State, write func(*s
 	}
 	defer local.Close()
 	if err := k.store.Put(ctx, name, local, info.Size); err != nil {
-		return checkpoint.File{}, errors.Join(fmt.Errorf("put %s into %s: %w", name, k.store.URL(), err), os.Remove(path))
+		return checkpoint.File{}, errors.Join(fmt.Errorf("put %s into %s: %w", name, k.store.URL(), err), k.on.Remove(path))
 	}
 	return checkpoint.File{Name: name, Size: info.Size, Checksum: info.Checksum, From: k.from, To: k.to, Entries: info.Entries}, nil
 }
 
 // writeLocal writes a snapshot file that only this process and those after it on this machine read.
-func writeLocal(path, name string, states []snapshot.State, write func(*snapshot.Writer) error) (info snapshot.Info, err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+func writeLocal(on durable.FS, path, name string, states []snapshot.State, write func(*snapshot.Writer) error) (info snapshot.Info, err error) {
+	if err := durable.MakeDir(on, filepath.Dir(path), 0o700); err != nil {
 		return info, err
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	f, err := on.Create(path, os.O_TRUNC, 0o600)
 	if err != nil {
 		return info, err
 	}
 	defer func() {
 		err = errors.Join(err, f.Close())
 		if err != nil {
-			_ = os.Remove(path)
+			_ = on.Remove(path)
 		}
 		if errors.Is(err, syscall.ENOSPC) {
 			err = fmt.Errorf("write %s: the disk is full: %w", path, err)

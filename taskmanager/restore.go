@@ -81,7 +81,7 @@ func openLocal(dir string, f checkpoint.File) (blob.Object, error) {
 		return nil, err
 	}
 	sum, err := snapshot.Sum(file, f.Size)
-	if err == nil && sum != f.Checksum {
+	if err == nil && sum != f.Checksum && !failpoint.Planted(failpoint.TrustLocal) {
 		err = errors.New("another checksum")
 	}
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/wasmill/wasmill/host"
 	"github.com/wasmill/wasmill/internal/blob"
 	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/durable"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
 	"github.com/wasmill/wasmill/taskmanager/exchange"
@@ -46,6 +47,7 @@ type Config struct {
 	MaxDelay    time.Duration // pipeline.max-delay, 10 ms when zero
 	CallLimit   time.Duration // guest.call-limit; the engine's when zero
 	StateDir    string        // for what tasks keep on this machine; the caller has locked it
+	Files       durable.FS    // that has StateDir; the operating system's when nil
 	State       state.Config  // limits of each task's state
 	NewState    func(state.Config) (state.Store, error)
 	OpenStore   func(ctx context.Context, url string) (blob.Store, error) // of checkpoints
@@ -78,6 +80,9 @@ func New(c Config) *TaskManager {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Files == nil {
+		c.Files = durable.OS
 	}
 	if c.Print == nil {
 		c.Print = func([]byte) {}

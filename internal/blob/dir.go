@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/wasmill/wasmill/internal/durable"
 	"github.com/wasmill/wasmill/internal/failpoint"
 )
 
@@ -18,47 +19,33 @@ const draftPrefix = ".draft-"
 
 // Dir keeps objects as files of a directory. An object is written to a hidden file, synced, linked to its name, which
 // fails when the name is taken, and its directory is synced.
-type Dir struct{ root string }
+type Dir struct {
+	root string
+	on   durable.FS
+}
 
 // OpenDir makes the directory if needed.
-func OpenDir(path string) (*Dir, error) {
+func OpenDir(path string) (*Dir, error) { return OpenDirOn(durable.OS, path) }
+
+// OpenDirOn is OpenDir on another file system than the operating system's.
+func OpenDirOn(on durable.FS, path string) (*Dir, error) {
 	root, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
-	if err := makeDir(root); err != nil {
+	if failpoint.Planted(failpoint.SkipFsync) {
+		on = unsynced{on}
+	}
+	if err := durable.MakeDir(on, root, 0o777); err != nil {
 		return nil, fmt.Errorf("open object directory: %w", err)
 	}
-	return &Dir{root: root}, nil
+	return &Dir{root: root, on: on}, nil
 }
 
-// makeDir makes a directory and those above it, and makes them durable.
-func makeDir(dir string) error {
-	if _, err := os.Stat(dir); err == nil {
-		return nil
-	}
-	parent := filepath.Dir(dir)
-	if parent != dir {
-		if err := makeDir(parent); err != nil {
-			return err
-		}
-	}
-	if err := os.Mkdir(dir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return syncDir(parent)
-}
+// unsynced leaves out what makes names and files durable: a planted bug.
+type unsynced struct{ durable.FS }
 
-func syncDir(dir string) error {
-	if failpoint.Planted(failpoint.SkipFsync) {
-		return nil
-	}
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
-}
+func (unsynced) SyncDir(string) error { return nil }
 
 // CheckName refuses what is no object's name.
 func CheckName(name string) error {
@@ -89,14 +76,14 @@ func (d *Dir) Put(_ context.Context, name string, r io.Reader, size int64) (err 
 		return err
 	}
 	dir := filepath.Dir(path)
-	if err := makeDir(dir); err != nil {
+	if err := durable.MakeDir(d.on, dir, 0o777); err != nil {
 		return fmt.Errorf("put %s: %w", name, err)
 	}
-	f, err := os.CreateTemp(dir, draftPrefix)
+	f, err := d.on.CreateTemp(dir, draftPrefix)
 	if err != nil {
 		return fmt.Errorf("put %s: %w", name, err)
 	}
-	defer os.Remove(f.Name())
+	defer d.on.Remove(f.Name())
 	n, err := io.Copy(f, r)
 	if err == nil && size >= 0 && n != size {
 		err = fmt.Errorf("%d bytes (expected %d)", n, size)
@@ -107,13 +94,13 @@ func (d *Dir) Put(_ context.Context, name string, r io.Reader, size int64) (err 
 	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("put %s: %w", name, err)
 	}
-	if err := os.Link(f.Name(), path); err != nil {
+	if err := d.on.Link(f.Name(), path); err != nil {
 		if errors.Is(err, fs.ErrExist) {
 			err = ErrExists
 		}
 		return fmt.Errorf("put %s: %w", name, err)
 	}
-	if err := syncDir(dir); err != nil {
+	if err := d.on.SyncDir(dir); err != nil {
 		return fmt.Errorf("put %s: %w", name, err)
 	}
 	return nil
@@ -188,7 +175,7 @@ func (d *Dir) Delete(_ context.Context, names ...string) error {
 	for _, name := range names {
 		path, err := d.path(name)
 		if err == nil {
-			err = os.Remove(path)
+			err = d.on.Remove(path)
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
@@ -199,7 +186,7 @@ func (d *Dir) Delete(_ context.Context, names ...string) error {
 
 // Sub implements Store.
 func (d *Dir) Sub(prefix string) Store {
-	return &Dir{root: filepath.Join(d.root, filepath.FromSlash(prefix))}
+	return &Dir{root: filepath.Join(d.root, filepath.FromSlash(prefix)), on: d.on}
 }
 
 // URL implements Store.

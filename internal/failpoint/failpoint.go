@@ -44,6 +44,7 @@ type Bug string
 
 const (
 	SkipFsync           Bug = "skip-fsync"            // objects are put without a sync
+	UnsyncedOutput      Bug = "unsynced-output"       // output is prepared without a sync
 	AckBeforeUpload     Bug = "ack-before-upload"     // a part is acknowledged before its file is in the store
 	CommitBeforeDecide  Bug = "commit-before-decide"  // output is committed when it is prepared
 	NoFencing           Bug = "no-fencing"            // messages of older attempts and epochs are taken
@@ -58,6 +59,7 @@ const (
 	NoRecommit          Bug = "no-recommit"           // a decided checkpoint is not committed again after a restore
 	AbortBeforeCommit   Bug = "abort-before-commit"   // pending output is removed before what was decided is committed
 	TrustDamaged        Bug = "trust-damaged"         // checksums are not compared
+	TrustLocal          Bug = "trust-local"           // a file that was kept on the machine is taken as it is
 	RestoreOldest       Bug = "restore-oldest"        // the oldest retained checkpoint is restored, not the newest
 	DeleteNamed         Bug = "delete-named"          // garbage collection deletes what a retained manifest names
 	ReuseID             Bug = "reuse-id"              // checkpoint numbers begin anew with each JobManager
@@ -71,7 +73,7 @@ const (
 
 // Bugs are all of them.
 var Bugs = []Bug{
-	SkipFsync, AckBeforeUpload, CommitBeforeDecide, NoFencing, LoseTimer, ForgetInFlight, WrongKeyGroups, SkipAlignment,
-	ForgetPosition, ReplayDoneSplit, ForgetAborted, DropPreparedAborted, NoRecommit, AbortBeforeCommit, TrustDamaged,
+	SkipFsync, UnsyncedOutput, AckBeforeUpload, CommitBeforeDecide, NoFencing, LoseTimer, ForgetInFlight, WrongKeyGroups, SkipAlignment,
+	ForgetPosition, ReplayDoneSplit, ForgetAborted, DropPreparedAborted, NoRecommit, AbortBeforeCommit, TrustDamaged, TrustLocal,
 	RestoreOldest, DeleteNamed, ReuseID, ForgetTombstone, MutateFrozen, OverlayLeak, PartialEmit, ForgetFinished, FiredAgain,
 }

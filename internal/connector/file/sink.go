@@ -18,6 +18,8 @@ import (
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/connector/text"
+	"github.com/wasmill/wasmill/internal/durable"
+	"github.com/wasmill/wasmill/internal/failpoint"
 )
 
 const opSink = "file sink"
@@ -31,11 +33,15 @@ type Sink struct {
 	config  map[string]string
 	dir     string
 	columns []string
+	on      durable.FS
 }
 
 // NewSink checks the options.
-func NewSink(config map[string]string) (connector.Sink, error) {
-	s := &Sink{config: config}
+func NewSink(config map[string]string) (connector.Sink, error) { return NewSinkOn(durable.OS, config) }
+
+// NewSinkOn is NewSink on another file system than the operating system's.
+func NewSinkOn(on durable.FS, config map[string]string) (connector.Sink, error) {
+	s := &Sink{config: config, on: on}
 	for key, value := range config {
 		switch key {
 		case "path":
@@ -92,10 +98,10 @@ func (s *Sink) Open(_ context.Context, task connector.SinkTask) (connector.Write
 	if err != nil {
 		return nil, &connector.Error{Op: opSink, Err: err}
 	}
-	if err := makeDir(dir); err != nil {
+	if err := durable.MakeDir(s.on, dir, 0o777); err != nil {
 		return nil, unwritable(dir, err)
 	}
-	w := &writer{format: format, task: task, dir: dir}
+	w := &writer{on: s.on, format: format, task: task, dir: dir}
 	if err := w.begin(); err != nil {
 		return nil, err
 	}
@@ -105,7 +111,7 @@ func (s *Sink) Open(_ context.Context, task connector.SinkTask) (connector.Write
 // begin opens the next pending file.
 func (w *writer) begin() error {
 	w.c = committable{Dir: w.dir, Subtask: w.task.Subtask, N: w.n, Pending: pendingName(w.task.Job, w.task.Attempt, w.task.Subtask, w.n)}
-	f, err := os.OpenFile(w.path(), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
+	f, err := w.on.Create(w.path(), os.O_EXCL, 0o666)
 	if err != nil {
 		return unwritable(w.dir, err)
 	}
@@ -116,23 +122,6 @@ func (w *writer) begin() error {
 	}
 	w.out.Reset(f)
 	return nil
-}
-
-// makeDir makes a directory and those above it, and makes them durable.
-func makeDir(dir string) error {
-	if _, err := os.Stat(dir); err == nil {
-		return nil
-	}
-	parent := filepath.Dir(dir)
-	if parent != dir {
-		if err := makeDir(parent); err != nil {
-			return err
-		}
-	}
-	if err := os.Mkdir(dir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return syncDir(parent)
 }
 
 // failed is an error of writing to path. A full disk is for the user to mend; anything else may pass.
@@ -160,11 +149,12 @@ func unwritable(dir string, err error) error {
 
 // writer appends lines to a pending file, and begins another one behind each that was prepared.
 type writer struct {
+	on     durable.FS
 	format *text.Format
 	task   connector.SinkTask
 	dir    string
-	n      int      // files so far
-	file   *os.File // nil behind a Prepare
+	n      int          // files so far
+	file   durable.File // nil behind a Prepare
 	out    *bufio.Writer
 	line   []byte
 	c      committable // of file
@@ -203,10 +193,10 @@ func (w *writer) Prepare(context.Context) ([]connector.Committable, error) {
 	if err := w.out.Flush(); err != nil {
 		return nil, failed("write", w.path(), err)
 	}
-	if err := w.file.Sync(); err != nil {
+	if err := w.sync(); err != nil {
 		return nil, failed("sync", w.path(), err)
 	}
-	if err := syncDir(w.c.Dir); err != nil {
+	if err := w.on.SyncDir(w.c.Dir); err != nil {
 		return nil, failed("sync", w.c.Dir, err)
 	}
 	data, err := json.Marshal(w.c)
@@ -220,6 +210,13 @@ func (w *writer) Prepare(context.Context) ([]connector.Committable, error) {
 	return []connector.Committable{{Data: data}}, nil
 }
 
+func (w *writer) sync() error {
+	if failpoint.Planted(failpoint.UnsyncedOutput) {
+		return nil
+	}
+	return w.file.Sync()
+}
+
 // Close removes a file that was not prepared.
 func (w *writer) Close() error {
 	if w.file == nil {
@@ -227,7 +224,7 @@ func (w *writer) Close() error {
 	}
 	err := w.file.Close()
 	w.file = nil
-	return errors.Join(err, os.Remove(w.path()))
+	return errors.Join(err, w.on.Remove(w.path()))
 }
 
 // Commit renames pending files to their final names. What has its final name already was committed before. All names are
@@ -256,12 +253,12 @@ func (s *Sink) Commit(_ context.Context, job string, checkpoint uint64, prepared
 		}
 	}
 	for _, r := range renames {
-		if err := os.Rename(r[0], r[1]); err != nil {
+		if err := s.on.Rename(r[0], r[1]); err != nil {
 			return fmt.Errorf("file sink: commit %s: %w", r[1], err)
 		}
 	}
 	for dir := range dirs {
-		if err := syncDir(dir); err != nil {
+		if err := s.on.SyncDir(dir); err != nil {
 			return fmt.Errorf("file sink: commit: sync %s: %w", dir, err)
 		}
 	}
@@ -286,7 +283,7 @@ func (s *Sink) Abort(_ context.Context, job string, before uint32) error {
 		if !ok || attempt >= before {
 			continue
 		}
-		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := s.on.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("file sink: abort: %w", err)
 		}
 	}
@@ -302,15 +299,6 @@ func attemptOf(name, job string) (uint32, bool) {
 	number, _, _ := strings.Cut(rest, "-")
 	n, err := strconv.ParseUint(number, 10, 32)
 	return uint32(n), err == nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 // Guarantee is ExactlyOnce: pending files are not visible.
