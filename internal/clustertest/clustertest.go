@@ -72,7 +72,7 @@ func Start(t testing.TB, c Config) *Cluster {
 		t.Fatal(err)
 	}
 	x.trouble = newTrouble(x.trace, c.Seed)
-	x.disk = newDisk(x)
+	x.disk = newDisk(x.trace, c.Seed)
 	x.StartJobManager()
 	for i := range c.TaskManagers {
 		x.tms = append(x.tms, nil)

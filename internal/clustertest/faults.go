@@ -2,44 +2,35 @@ package clustertest
 
 import (
 	"net/netip"
+	"path/filepath"
 	"time"
 )
 
 // Fault is one thing that goes wrong. It is called on the test's goroutine, may wait in virtual time, and mends what it
 // broke before it returns; what it does is in the trace, what of it took effect among the trace's effects.
 type Fault struct {
-	Name string
-	Do   func(x *Cluster)
+	Name  string
+	Do    func(x *Cluster)
+	Apart bool // it is about what TaskManagers send each other: nothing, when each subtask is alone
 }
 
 // Faults are all that a seed chooses from. A killed TaskManager comes back as another process, with the local directory
 // of the one before.
 var Faults = []Fault{
-	{"kill TaskManager", func(x *Cluster) { x.killTaskManager(x.random.IntN(len(x.tms)), x.someTime(3*time.Second)) }},
-	{"kill TaskManager in a loop", func(x *Cluster) {
+	{Name: "kill TaskManager", Do: func(x *Cluster) { x.killTaskManager(x.random.IntN(len(x.tms)), x.someTime(3*time.Second)) }},
+	{Name: "kill TaskManager in a loop", Do: func(x *Cluster) {
 		i := x.random.IntN(len(x.tms))
 		for range 2 + x.random.IntN(3) {
 			x.killTaskManager(i, x.someTime(500*time.Millisecond))
 			x.Sleep(x.someTime(time.Second))
 		}
 	}},
-	{"kill JobManager", func(x *Cluster) { x.killJobManager(x.someTime(4 * time.Second)) }},
-	{"kill every process", func(x *Cluster) {
-		x.trace.Effect("kill every process")
-		x.KillJobManager()
-		for i := range x.tms {
-			x.KillTaskManager(i)
-		}
-		x.Sleep(x.someTime(2 * time.Second))
-		x.StartJobManager()
-		for i := range x.tms {
-			x.StartTaskManager(i)
-		}
-	}},
-	{"isolate TaskManager", func(x *Cluster) { x.partition(x.tm(), nil, both, x.someTime(8*time.Second)) }},
-	{"TaskManager to JobManager only", func(x *Cluster) { x.partition(x.tm(), x.jobManagerProcess(), from, x.someTime(6*time.Second)) }},
-	{"JobManager to TaskManager only", func(x *Cluster) { x.partition(x.tm(), x.jobManagerProcess(), to, x.someTime(6*time.Second)) }},
-	{"TaskManagers apart", func(x *Cluster) {
+	{Name: "kill JobManager", Do: func(x *Cluster) { x.killJobManager(x.someTime(4 * time.Second)) }},
+	{Name: "kill every process", Do: func(x *Cluster) { x.killAll("kill every process", x.someTime(2*time.Second)) }},
+	{Name: "isolate TaskManager", Do: func(x *Cluster) { x.partition(x.tm(), nil, both, x.someTime(8*time.Second)) }},
+	{Name: "TaskManager to JobManager only", Do: func(x *Cluster) { x.partition(x.tm(), x.jobManagerProcess(), from, x.someTime(6*time.Second)) }},
+	{Name: "JobManager to TaskManager only", Do: func(x *Cluster) { x.partition(x.tm(), x.jobManagerProcess(), to, x.someTime(6*time.Second)) }},
+	{Name: "TaskManagers apart", Apart: true, Do: func(x *Cluster) {
 		i := x.random.IntN(len(x.tms))
 		a, b := x.tms[i], x.tms[(i+1)%len(x.tms)]
 		if len(x.tms) < 2 || a == nil || b == nil {
@@ -47,13 +38,13 @@ var Faults = []Fault{
 		}
 		x.partition(&a.process, &b.process, both, x.someTime(15*time.Second))
 	}},
-	{"bad network", func(x *Cluster) { x.badNetwork(x.someTime(5 * time.Second)) }},
-	{"control requests in trouble", func(x *Cluster) {
+	{Name: "bad network", Do: func(x *Cluster) { x.badNetwork(x.someTime(5 * time.Second)) }},
+	{Name: "control requests in trouble", Do: func(x *Cluster) {
 		x.trouble.set(0.1, 0.1, 0.1)
 		x.Sleep(x.someTime(5 * time.Second))
 		x.trouble.set(0, 0, 0)
 	}},
-	{"commits lost, then TaskManagers killed", func(x *Cluster) {
+	{Name: "commits lost, then TaskManagers killed", Do: func(x *Cluster) {
 		x.trouble.holdCommits(true)
 		x.Sleep(1500 * time.Millisecond) // a checkpoint is decided meanwhile
 		for i := range x.tms {
@@ -62,7 +53,7 @@ var Faults = []Fault{
 		x.Sleep(x.someTime(time.Second))
 		x.trouble.holdCommits(false)
 	}},
-	{"metadata cannot be written", func(x *Cluster) {
+	{Name: "metadata cannot be written", Do: func(x *Cluster) {
 		n := 1 + x.random.IntN(3)
 		before := x.meta.failures()
 		x.meta.failNext(n)
@@ -72,11 +63,27 @@ var Faults = []Fault{
 			x.trace.Effect("metadata cannot be written")
 		}
 	}},
-	{"disk fails", func(x *Cluster) { x.diskFault("disk fails", diskFails) }},
-	{"disk full", func(x *Cluster) { x.diskFault("disk full", diskFull) }},
-	{"disk slow", func(x *Cluster) { x.diskFault("disk slow", diskSlow) }},
-	{"checkpoint damaged", func(x *Cluster) {
-		if x.disk.damage(x.random.Uint64()) {
+	{Name: "disk fails", Do: func(x *Cluster) { x.diskFault("disk fails", diskFails, x.dir) }},
+	{Name: "disk full", Do: func(x *Cluster) { x.diskFault("disk full", diskFull, x.checkpointDir()) }},
+	{Name: "local disk full", Do: func(x *Cluster) { x.diskFault("local disk full", diskFull, filepath.Join(x.dir, "state-")) }},
+	{Name: "disk slow", Do: func(x *Cluster) { x.diskFault("disk slow", diskSlow, x.dir) }},
+	{Name: "sync fails once", Do: func(x *Cluster) { x.diskFault("sync fails once", diskSyncFails, x.dir) }},
+	{Name: "power cut of a machine", Do: func(x *Cluster) {
+		i := x.random.IntN(len(x.tms))
+		x.KillTaskManager(i)
+		x.cutPower(machine(i))
+		x.Sleep(x.someTime(3 * time.Second))
+		x.StartTaskManager(i)
+	}},
+	{Name: "power cut", Do: func(x *Cluster) { x.killAll("", x.someTime(2*time.Second)) }},
+	{Name: "slow disk, then power cut", Do: func(x *Cluster) {
+		x.disk.set(diskSlow, "disk slow", x.dir)
+		x.Sleep(x.someTime(6 * time.Second))
+		x.disk.set(diskWorks, "", "")
+		x.killAll("", x.someTime(2*time.Second))
+	}},
+	{Name: "checkpoint damaged", Do: func(x *Cluster) {
+		if x.disk.damage(x.checkpointDir(), x.random.Uint64()) {
 			x.trace.Effect("checkpoint damaged")
 		}
 		x.killTaskManager(x.random.IntN(len(x.tms)), 0)
@@ -101,6 +108,40 @@ func (x *Cluster) killTaskManager(i int, later time.Duration) {
 	x.KillTaskManager(i)
 	x.Sleep(later)
 	x.StartTaskManager(i)
+}
+
+// killAll kills every process, or (without a name) cuts the power of all machines, and starts them again later.
+func (x *Cluster) killAll(name string, later time.Duration) {
+	x.KillJobManager()
+	for i := range x.tms {
+		x.KillTaskManager(i)
+	}
+	if name == "" {
+		x.cutPower("")
+	} else {
+		x.trace.Effect(name)
+	}
+	x.Sleep(later)
+	x.StartJobManager()
+	for i := range x.tms {
+		x.StartTaskManager(i)
+	}
+}
+
+// cutPower loses what a machine, or all of them, had not synced. Processes were killed.
+func (x *Cluster) cutPower(machine string) {
+	x.trace.Effect("power cut")
+	if n := x.disk.cut(machine); n > 0 {
+		x.trace.Effect("unsynced data lost")
+		x.trace.Add("power cut: %d files and names are not as they were", n)
+	}
+}
+
+// diskFault makes changes below a directory fail for a while.
+func (x *Cluster) diskFault(name string, f diskFault, under string) {
+	x.disk.set(f, name, under)
+	x.Sleep(x.someTime(4 * time.Second))
+	x.disk.set(diskWorks, "", "")
 }
 
 func (x *Cluster) killJobManager(later time.Duration) {

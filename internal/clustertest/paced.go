@@ -2,10 +2,13 @@ package clustertest
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/connector/file"
+	"github.com/wasmill/wasmill/internal/durable"
 )
 
 // paced makes a source take its time: computing takes none in virtual time, and a job that is over at once meets no fault.
@@ -42,9 +45,11 @@ func (r *pacedReader) Poll(b *abi.Builder, most, maxBytes int, now time.Time) (c
 	return r.Reader.Poll(b, min(most, r.source.records), maxBytes, now)
 }
 
-// pace makes the file source of a registry a paced one.
-func pace(r *connector.Registry, records int, every time.Duration) *connector.Registry {
-	out := &connector.Registry{Sources: map[string]func(map[string]string) (connector.Source, error){}, Sinks: r.Sinks}
+// connectorsOn are those of a registry as a process has them: the file source is a paced one, the file sink writes through
+// the process's mount.
+func connectorsOn(on durable.FS, r *connector.Registry, records int, every time.Duration) *connector.Registry {
+	out := &connector.Registry{Sources: map[string]func(map[string]string) (connector.Source, error){}, Sinks: maps.Clone(r.Sinks)}
+	out.Sinks["file"] = func(config map[string]string) (connector.Sink, error) { return file.NewSinkOn(on, config) }
 	for name, make := range r.Sources {
 		out.Sources[name] = make
 		if name != "file" {

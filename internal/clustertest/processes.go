@@ -75,9 +75,9 @@ func (x *Cluster) StartJobManager() {
 			return troubledTM{control.NewTaskManagerClient(p.endpoint, r.Address), x.trouble}, nil
 		},
 	}
-	config.OpenStore = x.disk.open(p.fence)
+	config.OpenStore = x.disk.open(x.disk.mount("jobmanager", p.fence))
 	config.Checkpoints = jobmanager.Checkpoints{
-		URL: x.disk.dir, Interval: x.config.Checkpoint, Timeout: 20 * time.Second, Tolerated: 1000, Retained: 3,
+		URL: x.checkpointDir(), Interval: x.config.Checkpoint, Timeout: 20 * time.Second, Tolerated: 1000, Retained: 3,
 	}
 	jm, err := jobmanager.New(config)
 	if err == nil {
@@ -117,12 +117,13 @@ func (x *Cluster) StartTaskManager(i int) {
 	addr := netip.AddrFrom4([4]byte{10, 0, byte(1 + i), byte(x.starts)})
 	p := x.newProcess(name, addr)
 	x.trace.Add("%s starts", name)
+	on := x.disk.mount(machine(i), p.fence)
 	network := exchange.NewNetwork(p.endpoint, exchange.Config{})
 	config := taskmanager.Config{
 		ID: wire.TaskManagerID(name), Name: name, Slots: x.config.Slots, Address: p.endpoint.Addr(),
-		Engine: x.engine, Connectors: p.fence.connectors(pace(x.config.Connectors, paceRecords, paceEvery)), Network: network, Log: x.log(name),
+		Engine: x.engine, Connectors: connectorsOn(on, x.config.Connectors, paceRecords, paceEvery), Network: network, Log: x.log(name),
 	}
-	config.OpenStore, config.StateDir = x.disk.open(p.fence), x.stateDir(i)
+	config.OpenStore, config.StateDir, config.Files = x.disk.open(on), x.stateDir(i), on
 	tm := taskmanager.New(config)
 	p.endpoint.HandleControl(control.TaskManagerHandler(tm))
 	client := control.NewJobManagerClient(p.endpoint, netip.AddrPortFrom(jobManagerAddr, port).String())
@@ -152,6 +153,12 @@ func (x *Cluster) KillTaskManager(i int) {
 	gone.stop()
 	<-gone.done
 }
+
+// machine is where TaskManager i runs.
+func machine(i int) string { return fmt.Sprintf("machine-%d", i) }
+
+// checkpointDir is what all processes share.
+func (x *Cluster) checkpointDir() string { return filepath.Join(x.dir, "checkpoints") }
 
 // stateDir is the local directory of TaskManager i, which outlives its processes.
 func (x *Cluster) stateDir(i int) string {

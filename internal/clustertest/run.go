@@ -104,8 +104,11 @@ func (x *Cluster) run(s Scenario) error {
 	}
 	faults := s.Faults
 	if faults == nil {
-		for range 2 + x.random.IntN(4) {
-			faults = append(faults, Faults[x.random.IntN(len(Faults))])
+		for n := 2 + x.random.IntN(4); len(faults) < n; {
+			f := Faults[x.random.IntN(len(Faults))]
+			if s.Parallelism > 1 || !f.Apart {
+				faults = append(faults, f)
+			}
 		}
 	}
 	for _, f := range faults {
@@ -115,11 +118,10 @@ func (x *Cluster) run(s Scenario) error {
 		}
 		x.trace.Add("FAULT %s", f.Name)
 		f.Do(x)
-	}
-	if j := x.Job(); s.Faults == nil && len(x.trace.Effects()) == 0 && j != nil && !j.State.Terminal() {
-		x.killTaskManager(0, time.Second)
-		if len(x.tms) > 1 {
-			x.killTaskManager(1, time.Second) // one of them had a part of it
+		if j := x.Job(); s.Faults == nil && len(x.trace.Effects()) == 0 && j != nil && !j.State.Terminal() {
+			for i := range x.tms { // one of them had a part of it
+				x.killTaskManager(i, time.Second)
+			}
 		}
 	}
 	j, err := x.Await(healed)
