@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 
+	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
 )
@@ -122,7 +123,7 @@ func (jm *JobManager) NextSplit(_ context.Context, m *wire.NextSplit) (*wire.Spl
 	defer j.mu.Unlock()
 	q := j.splits[m.Operator]
 	switch {
-	case m.Attempt != j.fsm.attempt:
+	case m.Attempt != j.fsm.attempt && !failpoint.Planted(failpoint.NoFencing):
 		return nil, staleAttempt(m.Header, j.fsm.attempt)
 	case q == nil:
 		return nil, refuse(wire.KindInternal, "next split: operator %d of job %s is no source", m.Operator, m.Job)
@@ -141,7 +142,7 @@ func (jm *JobManager) Module(_ context.Context, metered graph.ModuleID) (io.Read
 
 // current finds the job that a message is about, if the message is of this epoch and of the job's current attempt.
 func (jm *JobManager) current(h wire.Header) (*jobMaster, error) {
-	if err := jm.checkEpoch(h.Epoch); err != nil {
+	if err := jm.checkEpoch(h.Epoch); err != nil && !failpoint.Planted(failpoint.NoFencing) {
 		return nil, err
 	}
 	j := jm.jobOf(h.Job)
@@ -153,7 +154,7 @@ func (jm *JobManager) current(h wire.Header) (*jobMaster, error) {
 	switch {
 	case j.fsm.phase == ended:
 		return nil, refuse(wire.KindStale, "job %s has ended", h.Job)
-	case h.Attempt != j.fsm.attempt:
+	case h.Attempt != j.fsm.attempt && !failpoint.Planted(failpoint.NoFencing):
 		return nil, staleAttempt(h, j.fsm.attempt)
 	}
 	return j, nil

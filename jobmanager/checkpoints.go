@@ -29,6 +29,7 @@ type checkpoints struct {
 	begun       time.Time
 	committing  bool
 	held        map[string]bool // what the last decided checkpoint of the attempt has prepared
+	numbered    uint64          // checkpoints of this JobManager, for a planted bug
 }
 
 // What the loop of a job is told about checkpoints; the job's own state machine never sees it.
@@ -194,6 +195,10 @@ func (c *checkpoints) act(a ckAction) ckEvent {
 		n, err := j.jm.config.Meta.Next(checkpointKey + string(j.id))
 		if err != nil {
 			return ckRefused{fmt.Sprintf("take a checkpoint id: %s", err)}
+		}
+		if failpoint.Planted(failpoint.ReuseID) {
+			c.numbered++
+			n = c.numbered
 		}
 		failpoint.Hit(failpoint.TriggerLogged)
 		return ckNumbered{checkpoint.ID(n)}

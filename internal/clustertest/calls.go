@@ -22,6 +22,7 @@ type trouble struct {
 	mu                sync.Mutex
 	random            *rand.Rand
 	drop, twice, late float64 // probabilities
+	held              float64 // probability that a request comes seconds after its caller has given up
 	noCommit          bool    // the output of checkpoints is not committed
 }
 
@@ -34,6 +35,23 @@ func (t *trouble) set(drop, twice, late float64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.drop, t.twice, t.late = drop, twice, late
+}
+
+// hold makes requests come late.
+func (t *trouble) hold(probability float64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.held = probability
+}
+
+// late is how late a request comes, 0: at once.
+func (t *trouble) lateness() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.held == 0 || t.random.Float64() >= t.held {
+		return 0
+	}
+	return time.Second + time.Duration(t.random.Int64N(int64(4*time.Second)))
 }
 
 // holdCommits makes commits get lost.
@@ -62,6 +80,17 @@ var errTrouble = errors.New("no answer in time")
 
 // do makes one request, or what becomes of it.
 func (t *trouble) do(ctx context.Context, name string, request func(context.Context) error) error {
+	if late := t.lateness(); late > 0 {
+		t.trace.Effect("request late")
+		t.trace.Add("request %s comes %s late", name, late)
+		go func() { // the bubble of the test waits for it
+			time.Sleep(late) // virtual
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+			defer cancel()
+			_ = request(ctx)
+		}()
+		return errTrouble
+	}
 	r := t.draw()
 	t.mu.Lock()
 	drop, twice, late := t.drop, t.twice, t.late
@@ -147,9 +176,16 @@ func (c troubledJM) Acknowledge(ctx context.Context, m *wire.Acknowledge) error 
 }
 
 func (c troubledJM) NextSplit(ctx context.Context, m *wire.NextSplit) (a *wire.SplitAssignment, err error) {
-	err = c.trouble.do(ctx, "split", func(ctx context.Context) (err error) {
-		a, err = c.JobManager.NextSplit(ctx, m)
+	answer := make(chan *wire.SplitAssignment, 2)
+	err = c.trouble.do(ctx, "split", func(ctx context.Context) error {
+		a, err := c.JobManager.NextSplit(ctx, m)
+		if err == nil {
+			answer <- a
+		}
 		return err
 	})
-	return a, err
+	if err != nil {
+		return nil, err
+	}
+	return <-answer, nil
 }

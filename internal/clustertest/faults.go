@@ -44,6 +44,20 @@ var Faults = []Fault{
 		x.Sleep(x.someTime(5 * time.Second))
 		x.trouble.set(0, 0, 0)
 	}},
+	{Name: "requests late, a TaskManager killed", Do: func(x *Cluster) {
+		x.trouble.hold(0.3) // those of the attempt before come into the next one
+		x.Sleep(x.someTime(2 * time.Second))
+		x.killTaskManager(x.random.IntN(len(x.tms)), x.someTime(500*time.Millisecond))
+		x.trouble.hold(0)
+	}},
+	{Name: "requests late, the JobManager killed twice", Do: func(x *Cluster) {
+		x.trouble.hold(0.5)
+		for range 2 {
+			x.killJobManager(x.someTime(500 * time.Millisecond))
+			x.Sleep(x.someTime(3 * time.Second))
+		}
+		x.trouble.hold(0)
+	}},
 	{Name: "commits lost, then TaskManagers killed", Do: func(x *Cluster) {
 		x.trouble.holdCommits(true)
 		x.Sleep(1500 * time.Millisecond) // a checkpoint is decided meanwhile

@@ -18,12 +18,12 @@ var (
 	tries = flag.Int("tries", 150, "seeds to look in for each")
 )
 
-// simulated are the bugs that the simulation meets. It has no disk that forgets what was not synced, no guests that trap
-// half way, no time between a freeze and its write, and its jobs end everywhere at once: the others need real processes.
+// simulated are the bugs that the simulation meets.
 var simulated = []failpoint.Bug{
 	failpoint.AckBeforeUpload, failpoint.NoRecommit, failpoint.AbortBeforeCommit, failpoint.WrongKeyGroups, failpoint.ForgetPosition,
 	failpoint.ReplayDoneSplit, failpoint.ForgetAborted, failpoint.DropPreparedAborted, failpoint.SkipAlignment, failpoint.RestoreOldest,
-	failpoint.DeleteNamed, failpoint.ForgetTombstone, failpoint.CommitBeforeDecide,
+	failpoint.DeleteNamed, failpoint.ForgetTombstone, failpoint.CommitBeforeDecide, failpoint.SkipFsync, failpoint.UnsyncedOutput,
+	failpoint.MutateFrozen, failpoint.ForgetFinished, failpoint.ReuseID, failpoint.OverlayLeak, failpoint.RepeatPassed,
 }
 
 // TestPlantedBugsAreNoticed leaves steps of the protocol out, one at a time: some seed must tell.
@@ -44,7 +44,7 @@ func TestPlantedBugsAreNoticed(t *testing.T) {
 				var err error
 				t.Run("", func(t *testing.T) {
 					err = Try(t, Scenario{
-						Seed: n, Workload: workload.All[n%uint64(len(workload.All))], Records: 600, Parallelism: 1 + int(n/4)%2,
+						Seed: n, Workload: workload.All[n%uint64(len(workload.All))], Records: 600, Parallelism: 1 + int(n/uint64(len(workload.All)))%2,
 						Guests: "../../test/guests", Cache: cache, Discard: true,
 						Connectors: &connector.Registry{
 							Sources: map[string]func(map[string]string) (connector.Source, error){"file": file.NewSource},

@@ -66,7 +66,7 @@ const (
 	ForgetTombstone     Bug = "forget-tombstone"      // deletes are left out of snapshots
 	MutateFrozen        Bug = "mutate-frozen"         // what was frozen shows later changes
 	OverlayLeak         Bug = "overlay-leak"          // state changes of a call that trapped are kept
-	PartialEmit         Bug = "partial-emit"          // what a call emitted before it trapped is kept
+	RepeatPassed        Bug = "repeat-passed"         // what passed before the record that a guest traps on is done again
 	ForgetFinished      Bug = "forget-finished"       // output of tasks that have finished is left out of the decision
 	FiredAgain          Bug = "fired-again"           // a restored window operator forgets which windows have fired
 )
@@ -75,5 +75,5 @@ const (
 var Bugs = []Bug{
 	SkipFsync, UnsyncedOutput, AckBeforeUpload, CommitBeforeDecide, NoFencing, LoseTimer, ForgetInFlight, WrongKeyGroups, SkipAlignment,
 	ForgetPosition, ReplayDoneSplit, ForgetAborted, DropPreparedAborted, NoRecommit, AbortBeforeCommit, TrustDamaged, TrustLocal,
-	RestoreOldest, DeleteNamed, ReuseID, ForgetTombstone, MutateFrozen, OverlayLeak, PartialEmit, ForgetFinished, FiredAgain,
+	RestoreOldest, DeleteNamed, ReuseID, ForgetTombstone, MutateFrozen, OverlayLeak, RepeatPassed, ForgetFinished, FiredAgain,
 }

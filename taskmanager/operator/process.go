@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/taskmanager/state"
 )
 
@@ -261,6 +262,9 @@ func (p *Process) prefetch(i int) {
 func (p *Process) send(verb abi.Verb) error {
 	reply, err := p.calls.Call(verb, &p.groups, &p.overlay)
 	if err != nil {
+		if failpoint.Planted(failpoint.OverlayLeak) {
+			_ = p.overlay.apply()
+		}
 		return err
 	}
 	if err := p.check(reply); err != nil {

@@ -36,16 +36,20 @@ static wasmill_bytes take(const wasmill_record *r) {
 
 static wasmill_bytes key_of(const wasmill_record *r) { return work_field(r->value, 0); }
 
-enum { COUNT };
+enum { COUNT, TAKEN };
 
-// The state is changed and the line emitted before the poison works.
+// The states are changed and the line emitted before the poison works. One is changed by the reply, the other at once:
+// when they differ, count is 0.
 static void take_keyed(wasmill_context *c, const wasmill_record *r) {
 	int64_t count = wasmill_get_i64(c, COUNT, 0) + 1;
+	wasmill_bytes all = wasmill_string("all"), before = wasmill_map_get(c, TAKEN, all);
+	int64_t taken = (before.size ? wasmill_as_i64(before) : 0) + 1;
 	wasmill_put_i64(c, COUNT, count);
+	wasmill_map_put(c, TAKEN, all, wasmill_i64(taken));
 	work_line l = work_begin(r->value.size + 24);
 	work_text(&l, r->value);
 	work_char(&l, ',');
-	work_number(&l, count);
+	work_number(&l, count == taken ? count : 0);
 	wasmill_bytes b = work_end(l);
 	wasmill_emit(c->out, b.data, b.size);
 	swallow(r->value);
@@ -65,7 +69,9 @@ WASMILL_JOB("poison") {
 	wasmill_stream s = work_source(job, "input", "make", make);
 	if (wasmill_same(on, "process")) {
 		s = wasmill_process(wasmill_key_by(s, "key", key_of, WASMILL_UTF8), "take-keyed", (wasmill_processor){
-			.process = take_keyed, .codec = WASMILL_UTF8, .states = {[COUNT] = {.name = "count", .codec = WASMILL_I64}}});
+			.process = take_keyed, .codec = WASMILL_UTF8, .states = {
+				[COUNT] = {.name = "count", .codec = WASMILL_I64},
+				[TAKEN] = {.name = "taken", .kind = WASMILL_MAP_STATE, .codec = WASMILL_I64, .key_codec = WASMILL_UTF8}}});
 		s = wasmill_uid(s, "take-keyed");
 	} else {
 		if (!wasmill_same(on, "map")) wasmill_refuse_param(job, "on", on, "map or process");

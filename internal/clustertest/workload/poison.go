@@ -34,6 +34,9 @@ func checkPoison(in Input, out map[string][]File) error {
 	for _, f := range out["good"] {
 		for _, l := range f.Lines {
 			i := strings.LastIndexByte(l, ',')
+			if i < 0 {
+				return fmt.Errorf("%s: line %q", f.Name, l)
+			}
 			line, count := l[:i], 0
 			fmt.Sscan(l[i+1:], &count)
 			key, _, _ := strings.Cut(line, ",")
