@@ -1,0 +1,134 @@
+package spill_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/wasmill/wasmill/taskmanager/state/spill"
+)
+
+func open(t *testing.T, disk *spill.Disk, quota int64) (*spill.Map, string) {
+	t.Helper()
+	disk.Dir = t.TempDir()
+	dir := filepath.Join(disk.Dir, "map")
+	m, err := spill.Open(dir, &spill.Space{Disk: disk, Dir: disk.Dir, Quota: quota})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m, dir
+}
+
+func write(t *testing.T, m *spill.Map, version uint64, puts map[string]string, deletes ...string) {
+	t.Helper()
+	b := m.Batch()
+	for k, v := range puts {
+		if err := b.Put([]byte(k), []byte(v), version); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, k := range deletes {
+		if err := b.Delete([]byte(k), version); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.Flush(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func versionOf(t *testing.T, m *spill.Map, version uint64, prefix string) string {
+	t.Helper()
+	var all []string
+	err := m.ScanVersion(version, []byte(prefix), func(key, value []byte, deleted bool) error {
+		if deleted {
+			value = []byte("-")
+		}
+		all = append(all, fmt.Sprintf("%s=%s", key, value))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(all, " ")
+}
+
+// What was written at a version is found by it, whatever is written later.
+func TestVersionsStayApart(t *testing.T) {
+	m, dir := open(t, &spill.Disk{}, 0)
+	write(t, m, 2, map[string]string{"a1": "clean", "b1": "other"})
+	write(t, m, 3, map[string]string{"a1": "first", "a2": "x"})
+	write(t, m, 3, map[string]string{"a1": "second"}, "a3")
+	write(t, m, 5, map[string]string{"a1": "later"}, "a2")
+	for _, c := range []struct {
+		version uint64
+		want    string
+	}{{2, "a1=clean"}, {3, "a1=second a2=x a3=-"}, {4, ""}, {5, "a1=later a2=-"}} {
+		if got := versionOf(t, m, c.version, "a"); got != c.want {
+			t.Errorf("version %d has %q (expected %q)", c.version, got, c.want)
+		}
+	}
+	v := m.View()
+	var got []string
+	if err := v.Scan([]byte("a"), []byte("a"), func(k, val []byte) bool { got = append(got, string(k)+"="+string(val)); return true }); err != nil {
+		t.Fatal(err)
+	}
+	v.Close()
+	if s := strings.Join(got, " "); s != "a1=later" {
+		t.Errorf("newest of a: %q (expected a1=later)", s)
+	}
+	if err := m.DeleteAll([]byte("a"), 7); err != nil {
+		t.Fatal(err)
+	}
+	if got := versionOf(t, m, 7, ""); got != "a1=-" {
+		t.Errorf("version 7 has %q (expected a1=-)", got)
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s is still there: %v", dir, err)
+	}
+}
+
+// Before the disk is full, writing is refused by an error that names the option.
+func TestFullDiskIsRefused(t *testing.T) {
+	free := int64(1 << 40)
+	disk := &spill.Disk{Reserve: 1 << 20, Free: func(string) (int64, error) { return free, nil }}
+	m, _ := open(t, disk, 0)
+	defer m.Close()
+	write(t, m, 1, map[string]string{"a": "1"})
+	free = 2 << 20
+	b := m.Batch()
+	err := b.Put([]byte("a"), []byte("2"), 1)
+	b.Cancel()
+	var full *spill.FullError
+	if !errors.As(err, &full) || full.Option != "state.reserve" {
+		t.Fatalf("a write on a full disk: %v (expected a FullError of state.reserve)", err)
+	}
+	if _, err := spill.Open(filepath.Join(disk.Dir, "other"), &spill.Space{Disk: disk, Dir: disk.Dir}); !errors.As(err, &full) {
+		t.Errorf("open on a full disk: %v (expected a FullError)", err)
+	}
+	v := m.View()
+	defer v.Close()
+	if ok, err := v.Get([]byte("a"), func([]byte) error { return nil }); !ok || err != nil {
+		t.Errorf("what was written before is not there: %v, %v", ok, err)
+	}
+}
+
+func TestQuotaIsHeld(t *testing.T) {
+	used := int64(0)
+	m, _ := open(t, &spill.Disk{Used: func(string) (int64, error) { return used, nil }}, 64<<20)
+	defer m.Close()
+	write(t, m, 1, map[string]string{"a": "1"})
+	used = 63 << 20
+	b := m.Batch()
+	defer b.Cancel()
+	var full *spill.FullError
+	if err := b.Put([]byte("a"), []byte("2"), 1); !errors.As(err, &full) || full.Option != "state.quota" {
+		t.Fatalf("a write past the quota: %v (expected a FullError of state.quota)", err)
+	}
+}
