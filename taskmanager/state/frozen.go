@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"slices"
 	"sort"
@@ -14,8 +15,12 @@ import (
 	"github.com/wasmill/wasmill/internal/graph"
 )
 
-// frozen is what had changed when it was made: pages and keys as they were, and trees of changes.
+// frozen is what had changed when it was made: pages and keys as they were, trees of changes, and what had gone to disk.
 type frozen struct {
+	gen      uint32
+	disk     *disk          // held; nil: nothing of it is there
+	flush    *flush         // to wait for before the disk is read
+	spilled  [][]frozenDisk // by state, by namespace
 	groups   int
 	from, to graph.KeyGroup
 	now      int64
@@ -39,6 +44,14 @@ type frozenTable struct {
 	removed arena
 }
 
+// frozenDisk is a table of which something that has changed is on disk.
+type frozenDisk struct {
+	ns   Namespace
+	id   uint32
+	kind Kind
+	head int
+}
+
 // frozenOwn is a value of an operator's own scope, and those of other ranges that it replaces.
 type frozenOwn struct {
 	value []byte
@@ -48,7 +61,7 @@ type frozenOwn struct {
 
 // Freeze implements Store.
 func (h *hot) Freeze() (Frozen, error) {
-	f := &frozen{groups: h.config.Groups, from: h.config.From, to: h.config.To, now: h.now}
+	f := &frozen{gen: h.gen, groups: h.config.Groups, from: h.config.From, to: h.config.To, now: h.now}
 	type part struct {
 		state snapshot.State
 		held  *held
@@ -71,6 +84,7 @@ func (h *hot) Freeze() (Frozen, error) {
 	snapshot.SortStates(f.states)
 	n := len(f.states)
 	f.tables, f.dropped = make([][]frozenTable, n), make([][]Namespace, n)
+	f.spilled = make([][]frozenDisk, n)
 	f.changes, f.own = make([]*btree.Map[string, change], n), make([]frozenOwn, n)
 	for _, p := range parts {
 		i := slices.IndexFunc(f.states, func(s snapshot.State) bool {
@@ -83,11 +97,20 @@ func (h *hot) Freeze() (Frozen, error) {
 		case p.held.sorted != nil:
 			f.changes[i] = p.held.sorted.freeze()
 		default:
-			f.tables[i], f.dropped[i] = p.held.freeze(h.gen)
+			f.tables[i], f.spilled[i], f.dropped[i] = p.held.freeze(h.gen)
+			if len(f.spilled[i]) > 0 && f.disk == nil {
+				f.disk, f.flush = h.cold.disk, h.cold.running
+			}
 		}
+	}
+	if f.disk != nil {
+		f.disk.hold(h.gen)
 	}
 	if !failpoint.Planted(failpoint.MutateFrozen) {
 		h.gen++
+	}
+	if h.cold != nil && h.cold.disk != nil {
+		h.cold.disk.advance(h.gen)
 	}
 	return f, nil
 }
@@ -116,27 +139,43 @@ func (s *sorted) freeze() *btree.Map[string, change] {
 	return f
 }
 
-func (st *held) freeze(gen uint32) (tables []frozenTable, dropped []Namespace) {
+func (st *held) freeze(gen uint32) (tables []frozenTable, spilled []frozenDisk, dropped []Namespace) {
 	for ns, t := range st.open {
 		if !t.changed {
 			continue
 		}
-		tables = append(tables, frozenTable{
-			ns: ns, kind: t.spec.Kind, head: t.headerBytes(), gen: gen, pages: slices.Clone(t.pages), keyRefs: t.keyRefs,
-			keys: t.keys, values: t.values, deleted: t.deleted, removed: t.removed,
-		})
+		tables = append(tables, t.frozen(ns, gen))
+		tables[len(tables)-1].deleted, tables[len(tables)-1].removed = t.deleted, t.removed
+		if t.old != nil {
+			tables = append(tables, t.old.frozen(ns, gen))
+		}
+		if t.flushed == gen+1 {
+			spilled = append(spilled, frozenDisk{ns: ns, id: t.id, kind: t.spec.Kind, head: t.headerBytes()})
+		}
 		t.changed, t.kept, t.deleted, t.removed = false, true, nil, arena{}
 		t.seal()
 	}
+	slices.SortFunc(spilled, func(a, b frozenDisk) int { return cmp.Compare(a.ns, b.ns) })
 	dropped, st.dropped = st.dropped, nil
-	return tables, dropped
+	return tables, spilled, dropped
+}
+
+func (t *table) frozen(ns Namespace, gen uint32) frozenTable {
+	return frozenTable{
+		ns: ns, kind: t.spec.Kind, head: t.headerBytes(), gen: gen, pages: slices.Clone(t.pages), keyRefs: t.keyRefs, keys: t.keys, values: t.values,
+	}
 }
 
 // States implements Frozen.
 func (f *frozen) States() []snapshot.State { return f.states }
 
-// Release implements Frozen: nothing but memory is held.
-func (f *frozen) Release() {}
+// Release implements Frozen.
+func (f *frozen) Release() {
+	if f.disk != nil {
+		_ = f.disk.release(f.gen) // the directory is garbage, and removed when the TaskManager starts again
+		f.disk = nil
+	}
+}
 
 // item is an entry to write.
 type item struct {
@@ -147,10 +186,17 @@ type item struct {
 	table *frozenTable
 	word  uint64
 	cell  cell
+	weak  bool // counts only if there is no other item of the key
 }
 
 // Write implements Frozen. Files are sorted by operator, key group, state: so the states of an operator are taken together.
 func (f *frozen) Write(w *snapshot.Writer) error {
+	if f.flush != nil {
+		<-f.flush.done
+		if f.flush.err != nil {
+			return f.flush.err
+		}
+	}
 	for lo := 0; lo < len(f.states); {
 		hi := lo + 1
 		for hi < len(f.states) && f.states[hi].Operator == f.states[lo].Operator {
@@ -176,8 +222,12 @@ func (f *frozen) writeOperator(w *snapshot.Writer, lo, hi int) error {
 		sort.SliceStable(items, func(a, b int) bool { return before(&items[a], &items[b]) })
 		all = append(all, stateItems{i, items})
 	}
+	spilled := graph.KeyGroup(snapshot.Own) // the next group to look for on disk
+	if slices.ContainsFunc(f.spilled[lo:hi], func(d []frozenDisk) bool { return len(d) > 0 }) {
+		spilled = f.from
+	}
 	for {
-		group, any := graph.KeyGroup(0), false
+		group, any := spilled, spilled < f.to
 		for _, s := range all {
 			if len(s.items) > 0 && (!any || s.items[0].group < group) {
 				group, any = s.items[0].group, true
@@ -188,14 +238,72 @@ func (f *frozen) writeOperator(w *snapshot.Writer, lo, hi int) error {
 		}
 		for k := range all {
 			s := &all[k]
-			for len(s.items) > 0 && s.items[0].group == group {
-				if err := f.add(w, s.state, &s.items[0]); err != nil {
-					return err
-				}
-				s.items = s.items[1:]
+			n := 0
+			for n < len(s.items) && s.items[n].group == group {
+				n++
 			}
+			if err := f.writeGroup(w, s.state, group, s.items[:n]); err != nil {
+				return err
+			}
+			s.items = s.items[n:]
+		}
+		if group == spilled {
+			spilled++
 		}
 	}
+}
+
+// writeGroup writes what a state has in one key group: of a key that is in memory and on disk, what is in memory.
+func (f *frozen) writeGroup(w *snapshot.Writer, state int, group graph.KeyGroup, items []item) error {
+	var last *item
+	first := func(disk *item) (err error) { // writes the items before disk
+		for len(items) > 0 && err == nil && (disk == nil || before(&items[0], disk)) {
+			it := &items[0]
+			if items = items[1:]; !it.weak || last == nil || it.ns != last.ns || last.op == snapshot.DeleteNamespace || !bytes.Equal(it.key, last.key) {
+				err = f.add(w, state, it)
+			}
+			last = it
+		}
+		return err
+	}
+	for _, d := range f.spilled[state] {
+		if group == snapshot.Own {
+			break
+		}
+		prefix := appendDiskKey(nil, d.id, group, nil)
+		err := f.disk.files.ScanVersion(dirtyVersion(f.gen), prefix, func(key, value []byte, deleted bool) error {
+			it := item{group: group, ns: int64(d.ns), key: key[diskHeader:], op: snapshot.Delete}
+			if err := first(&it); err != nil {
+				return err
+			}
+			if len(items) > 0 && items[0].ns == it.ns && items[0].op != snapshot.DeleteNamespace && bytes.Equal(items[0].key, it.key) {
+				if !items[0].weak {
+					return nil // what is in memory is newer
+				}
+				items = items[1:]
+			}
+			if !deleted && value[0] == diskPut {
+				it.op, it.cell = snapshot.Put, d.cell(value[1:])
+			}
+			return f.add(w, state, &it)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return first(nil)
+}
+
+// cell is a value as a table stores it.
+func (d *frozenDisk) cell(stored []byte) cell {
+	if d.kind == Words {
+		return cell{value: stored}
+	}
+	c := cell{version: binary.LittleEndian.Uint16(stored), value: stored[d.head:]}
+	if d.head > 2 {
+		c.expiry = int64(binary.LittleEndian.Uint64(stored[2:]))
+	}
+	return c
 }
 
 // before orders items by key group, namespace and key; the removal of a namespace comes first. Of a key that was deleted
@@ -209,7 +317,10 @@ func before(a, b *item) bool {
 	case a.op == snapshot.DeleteNamespace || b.op == snapshot.DeleteNamespace:
 		return a.op == snapshot.DeleteNamespace && b.op != snapshot.DeleteNamespace
 	}
-	return bytes.Compare(a.key, b.key) < 0
+	if c := bytes.Compare(a.key, b.key); c != 0 {
+		return c < 0
+	}
+	return !a.weak && b.weak
 }
 
 func (f *frozen) add(w *snapshot.Writer, state int, it *item) error {
@@ -297,7 +408,7 @@ func (t *frozenTable) items(items []item, groups int) []item {
 			continue // it was set again, or deleted twice
 		}
 		live[string(key)] = true
-		items = append(items, item{group: graph.KeyGroupOf(xxhash.Sum64(key), groups), ns: int64(t.ns), key: key, op: snapshot.Delete})
+		items = append(items, item{group: graph.KeyGroupOf(xxhash.Sum64(key), groups), ns: int64(t.ns), key: key, op: snapshot.Delete, weak: true})
 	}
 	return items
 }

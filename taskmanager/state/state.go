@@ -13,6 +13,7 @@ import (
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
 	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/taskmanager/state/spill"
 )
 
 // Kind says what a state's values are, and how they are reached. The numbers stand in snapshot files.
@@ -44,7 +45,8 @@ type Namespace int64
 // Global is the namespace of a state that is not cut by time.
 const Global Namespace = math.MinInt64
 
-// Entry is one key of one table. It is valid until the next Resolve, Scan or Freeze of its store.
+// Entry is one key of one table. It is valid until the next Trim of its store, and that of a table from which entries were
+// deleted until its next Resolve.
 type Entry uint32
 
 // Config is what a store is made for.
@@ -52,10 +54,9 @@ type Config struct {
 	Groups   int                // key groups of the job
 	From, To graph.KeyGroup     // those that the task owns: From <= group < To
 	Restored []*snapshot.Reader // what it goes on from, the oldest first, cut to these groups; the store closes nothing
+	Budget   int64              // bytes of memory; 0: no limit, and everything that is restored is read at once
 	Dir      string             // for what does not fit in memory: made when it is needed, removed by Close
-	Budget   int64              // bytes of memory; 0: no limit
-	Quota    int64              // bytes that Dir may hold; 0: no limit
-	Reserve  int64              // bytes that must stay free on Dir's disk
+	Space    *spill.Space       // what Dir may take; it goes with a budget
 }
 
 // Store holds the state of one task. All methods are called by the task's goroutine, but Size, which any may call.
@@ -82,6 +83,9 @@ type Store interface {
 	// Freeze takes what has changed since the Freeze before it, in a time that does not grow with how much that is, for
 	// another goroutine to write. The task goes on at once: what it changes does not show in what was frozen.
 	Freeze() (Frozen, error)
+	// Trim has the store go back to its budget: entries that were not touched lately leave the memory. It is called
+	// between batches. A *spill.FullError says that there is no room for them.
+	Trim() error
 	// Size is the memory held, in bytes.
 	Size() int64
 	// Close frees everything but what is frozen.

@@ -6,19 +6,20 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
 	"github.com/wasmill/wasmill/internal/graph"
 )
 
-// hot is a Store whose entries all lie in memory.
+// hot is a Store whose entries lie in memory, all of them or those that were touched last.
 type hot struct {
 	config Config
 	now    int64
 	gen    uint32 // grows with every Freeze
 	states map[stateName]*held
 	own    map[stateName]*ownValue
-	size   atomic.Int64 // as of the last Table, Drop or Resolve
+	young  atomic.Int64 // bytes of the tables that take entries, as of the last Table, Drop or Resolve
+	older  atomic.Int64 // bytes of those that take none any more
+	cold   *cold        // what lies outside of memory; nil: nothing ever does
 }
 
 // stateName is what tells states apart.
@@ -29,21 +30,16 @@ func (s Spec) id() stateName { return stateName{s.Operator, s.Name} }
 // held is what a store has of one state.
 type held struct {
 	spec    Spec
-	open    map[Namespace]*sizedTable
-	free    []*sizedTable // emptied, for the next namespace: windows come and go
-	dropped []Namespace   // since the last freeze, of those that a snapshot may have
+	open    map[Namespace]*tiered
+	free    []*tiered   // emptied, for the next namespace: windows come and go
+	dropped []Namespace // since the last freeze, of those that a snapshot may have
 	sorted  *sorted
+	files   []fileState        // restored files that have the state and are read when they are needed, the newest first
+	gone    map[Namespace]bool // namespaces that the files do not count for any more
 }
 
 // keptTables is how many emptied tables a state keeps.
 const keptTables = 2
-
-// sizedTable is a table that reports how its size changes.
-type sizedTable struct {
-	*table
-	known int64 // what is counted in total
-	total *atomic.Int64
-}
 
 // ownValue is a value of an operator's own scope.
 type ownValue struct {
@@ -56,10 +52,15 @@ type ownValue struct {
 // New makes a store that goes on from what c.Restored holds.
 func New(c Config) (Store, error) {
 	h := &hot{config: c, states: map[stateName]*held{}, own: map[stateName]*ownValue{}}
+	restore := h.restore
+	if c.Budget > 0 {
+		h.cold = newCold(&h.config)
+		restore = h.restoreLazily
+	}
 	if len(c.Restored) == 0 {
 		return h, nil
 	}
-	if err := h.restore(); err != nil {
+	if err := restore(); err != nil {
 		return nil, fmt.Errorf("restore state: %w", err)
 	}
 	return h, nil
@@ -73,7 +74,15 @@ func NewMemory() Store {
 
 // restore takes in everything that the files hold.
 func (h *hot) restore() error {
-	all := snapshot.ScanMerged(h.config.Restored, snapshot.Everything)
+	if err := h.restoreRange(snapshot.Everything); err != nil {
+		return err
+	}
+	h.settle()
+	return nil
+}
+
+func (h *hot) restoreRange(rg snapshot.Range) error {
+	all := snapshot.ScanMerged(h.config.Restored, rg)
 	states := all.States()
 	for all.Next() {
 		e := all.Entry()
@@ -92,9 +101,14 @@ func (h *hot) restore() error {
 		}
 	}
 	if err := all.Err(); err != nil {
-		return err
+		return &FileError{all.Fault(), err}
 	}
-	h.gen++ // nothing of it has changed
+	return nil
+}
+
+// settle begins to note changes: nothing of what was restored has changed.
+func (h *hot) settle() {
+	h.gen++
 	for _, s := range h.states {
 		for _, t := range s.open {
 			t.kept, t.changed = true, false
@@ -105,7 +119,6 @@ func (h *hot) restore() error {
 			s.sorted.settle()
 		}
 	}
-	return nil
 }
 
 // ownPrefix begins the name that a value of an operator's own scope has in files, so that it is no state's.
@@ -151,9 +164,14 @@ func (h *hot) SetTime(ms int64) { h.now = ms }
 func (h *hot) stateOf(s Spec) (*held, error) {
 	st := h.states[s.id()]
 	if st == nil {
-		st = &held{spec: s, open: map[Namespace]*sizedTable{}}
+		st = &held{spec: s, open: map[Namespace]*tiered{}, gone: map[Namespace]bool{}}
 		if s.Kind > Bytes {
 			st.sorted = newSorted(h, s)
+		} else if h.cold != nil {
+			kind := Kind(0)
+			if st.files, kind = h.cold.filesOf(s); kind != 0 && kind != s.Kind {
+				return nil, fmt.Errorf("open state %s of %s: kind %d (expected %d)", s.Name, s.Operator, s.Kind, kind)
+			}
 		}
 		h.states[s.id()] = st
 		return st, nil
@@ -181,7 +199,7 @@ func (h *hot) Table(s Spec, ns Namespace) (Table, error) {
 	return h.table(s, ns)
 }
 
-func (h *hot) table(s Spec, ns Namespace) (*sizedTable, error) {
+func (h *hot) table(s Spec, ns Namespace) (*tiered, error) {
 	st, err := h.stateOf(s)
 	if err != nil {
 		return nil, err
@@ -194,8 +212,12 @@ func (h *hot) table(s Spec, ns Namespace) (*sizedTable, error) {
 		t, st.free = st.free[n-1], st.free[:n-1]
 		t.spec = s
 	} else {
-		t = &sizedTable{table: newTable(h, s), total: &h.size}
+		t = &tiered{table: newTable(h, s)}
 		t.count()
+	}
+	t.ns, t.files = ns, nil
+	if len(st.files) > 0 && !st.gone[ns] && mayHave(st.files, ns) {
+		t.files, t.kept = st.files, true
 	}
 	st.open[ns] = t
 	return t, nil
@@ -203,31 +225,57 @@ func (h *hot) table(s Spec, ns Namespace) (*sizedTable, error) {
 
 // Drop implements Store.
 func (h *hot) Drop(s Spec, ns Namespace) error {
+	if h.cold != nil && len(h.config.Restored) > 0 {
+		if _, err := h.table(s, ns); err != nil { // the files may have it
+			return err
+		}
+	}
 	st := h.states[s.id()]
 	if st == nil || st.open[ns] == nil {
 		return nil
 	}
 	t := st.open[ns]
 	delete(st.open, ns)
+	st.gone[ns] = len(st.files) > 0
 	if t.kept {
 		st.dropped = append(st.dropped, ns)
 	}
-	if len(st.free) < keptTables && !t.shared {
+	if len(st.free) < keptTables && !t.shared && !t.layered() {
 		t.reset()
+		t.scan, t.huge = nil, 0
 		t.count()
 		st.free = append(st.free, t)
-	} else {
-		h.size.Add(-t.known)
+		return nil
+	}
+	h.young.Add(-t.known)
+	h.older.Add(-t.rest)
+	t.known, t.rest, t.old, t.flushing, t.scan = 0, 0, nil, nil, nil
+	if t.id != 0 {
+		h.cold.drops = append(h.cold.drops, t.id)
 	}
 	return nil
 }
 
 // Namespaces implements Store.
 func (h *hot) Namespaces(s Spec) ([]Namespace, error) {
+	if h.cold != nil {
+		if _, err := h.stateOf(s); err != nil {
+			return nil, err
+		}
+	}
 	var out []Namespace
 	if st := h.states[s.id()]; st != nil {
 		for ns := range st.open {
 			out = append(out, ns)
+		}
+		restored, err := h.cold.namespaces(st.files)
+		if err != nil {
+			return nil, fmt.Errorf("restore state %s of %s: %w", s.Name, s.Operator, err)
+		}
+		for _, ns := range restored {
+			if !st.gone[ns] && st.open[ns] == nil {
+				out = append(out, ns)
+			}
 		}
 	}
 	slices.Sort(out)
@@ -287,34 +335,17 @@ func (h *hot) SetOwn(operator, name string, value []byte) error {
 }
 
 // Size implements Store.
-func (h *hot) Size() int64 { return h.size.Load() }
+func (h *hot) Size() int64 { return h.young.Load() + h.older.Load() }
 
 // Close implements Store.
 func (h *hot) Close() error {
 	clear(h.states)
-	h.size.Store(0)
-	return nil
-}
-
-// count tells the store what the table holds now.
-func (t *sizedTable) count() {
-	n := t.size()
-	t.total.Add(n - t.known)
-	t.known = n
-}
-
-// Resolve implements Table.
-func (t *sizedTable) Resolve(b *abi.Batch, rows []uint32, hashes []uint64, entries []Entry) error {
-	err := t.table.Resolve(b, rows, hashes, entries)
-	t.count()
-	return err
-}
-
-// ResolveKeys implements Table.
-func (t *sizedTable) ResolveKeys(keys [][]byte, hashes []uint64, read bool, entries []Entry) error {
-	err := t.table.ResolveKeys(keys, hashes, read, entries)
-	t.count()
-	return err
+	h.young.Store(0)
+	h.older.Store(0)
+	if h.cold == nil {
+		return nil
+	}
+	return h.cold.close()
 }
 
 // group is the key group of a hash.

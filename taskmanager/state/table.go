@@ -46,10 +46,19 @@ type table struct {
 
 // page is the values of pageEntries entries: words, or refs of byte strings.
 type page struct {
-	gen   uint32 // freeze after which it was made or copied
-	dirty [pageEntries / 64]uint64
-	words [pageEntries]uint64
+	gen     uint32 // freeze after which it was made or copied
+	dirty   bits64 // changed since then
+	pending bits64 // changed since it was taken from disk or a file, or never there
+	moved   bits64 // taken to a newer table; see tiered
+	words   [pageEntries]uint64
 }
+
+// bits64 is a bit for each entry of a page.
+type bits64 [pageEntries / 64]uint64
+
+func (b *bits64) has(e Entry) bool { return b[e&pageMask>>6]&(1<<(e&63)) != 0 }
+func (b *bits64) set(e Entry)      { b[e&pageMask>>6] |= 1 << (e & 63) }
+func (b *bits64) clear(e Entry)    { b[e&pageMask>>6] &^= 1 << (e & 63) }
 
 const (
 	pageBits    = 9
@@ -201,7 +210,8 @@ func (t *table) touch(e Entry) {
 	if p.gen != t.store.gen {
 		p = t.page(e)
 	}
-	p.dirty[e&pageMask>>6] |= 1 << (e & 63)
+	p.dirty.set(e)
+	p.pending.set(e)
 }
 
 // Word implements Table.
@@ -215,19 +225,25 @@ func (t *table) headerBytes() int {
 	return 2
 }
 
+// stored is the value of an entry of kind Bytes as it lies in the arena.
 func (t *table) stored(e Entry) []byte {
+	if t.spec.Kind != Bytes {
+		return nil
+	}
 	if r := *t.Word(e); r != noValue && r != gone {
 		return t.values.get(ref(r))
 	}
 	return nil
 }
 
-func (t *table) expired(e Entry) bool {
+func (t *table) expired(e Entry) bool { return t.expiredAt(e, t.store.now) }
+
+func (t *table) expiredAt(e Entry, now int64) bool {
 	if t.spec.TTL == 0 || t.spec.Kind != Bytes {
 		return false
 	}
 	p := t.stored(e)
-	return len(p) >= 10 && int64(binary.LittleEndian.Uint64(p[2:])) <= t.store.now
+	return len(p) >= 10 && int64(binary.LittleEndian.Uint64(p[2:])) <= now
 }
 
 // Value implements Table.
@@ -274,10 +290,7 @@ func (t *table) set(e Entry, version uint16, expiry int64, v []byte) {
 	}
 	*word = uint64(r)
 	p := t.values.get(r)
-	binary.LittleEndian.PutUint16(p, version)
-	if head > 2 {
-		binary.LittleEndian.PutUint64(p[2:], uint64(expiry))
-	}
+	t.putHeader(p, version, expiry)
 	copy(p[head:], v)
 	if t.garbage > minGarbage && 2*t.garbage > t.values.size {
 		t.compact()
@@ -325,7 +338,8 @@ func (t *table) Delete(e Entry) error {
 		t.garbage += stringHeader + t.values.capacity(ref(p.words[e&pageMask]))
 	}
 	p.words[e&pageMask] = gone
-	p.dirty[e&pageMask>>6] &^= 1 << (e & 63)
+	p.dirty.clear(e)
+	p.pending.clear(e)
 	if t.kept {
 		t.deleted = append(t.deleted, t.removed.add(key, len(key)))
 	}
@@ -354,8 +368,11 @@ func (t *table) rebuild() {
 			word = uint64(r)
 		}
 		to.words[e&pageMask] = word
-		if p.gen == t.store.gen && p.dirty[i&pageMask>>6]&(1<<(i&63)) != 0 {
-			to.dirty[e&pageMask>>6] |= 1 << (e & 63)
+		if p.gen == t.store.gen && p.dirty.has(Entry(i)) {
+			to.dirty.set(e)
+		}
+		if p.pending.has(Entry(i)) {
+			to.pending.set(e)
 		}
 	}
 }
@@ -413,13 +430,14 @@ func (t *table) reset() {
 	for _, p := range t.pages {
 		p.gen = t.store.gen
 		clear(p.dirty[:])
+		clear(p.pending[:])
 	}
 	t.garbage, t.sealed, t.changed, t.kept, t.deleted = 0, 0, false, false, nil
 	t.removed = arena{}
 }
 
 func (t *table) size() int64 {
-	return int64(8*(len(t.index)+cap(t.keyRefs)) + len(t.pages)*(8*pageEntries+pageEntries/8+8) + t.keys.size + t.values.size + t.removed.size)
+	return int64(8*(len(t.index)+cap(t.keyRefs)) + len(t.pages)*(8*pageEntries+3*pageEntries/8+8) + t.keys.size + t.values.size + t.removed.size)
 }
 
 // dirtyEntries calls yield for the entries that have changed, of frozen pages.

@@ -19,9 +19,11 @@ type Merged struct {
 	deleted deletion
 	entry   Entry
 	err     error
+	fault   string // name of the file that err is of
 }
 
 type source struct {
+	name   string
 	it     *Iterator
 	states []int // index in the merged states
 	age    int   // index among the readers
@@ -55,7 +57,7 @@ func ScanMerged(readers []*Reader, rg Range) *Merged {
 	m := &Merged{states: MergeStates(readers)}
 	m.order = operatorsOf(m.states)
 	for age, r := range readers {
-		s := &source{age: age, states: make([]int, len(r.States()))}
+		s := &source{name: r.Name(), age: age, states: make([]int, len(r.States()))}
 		own := rg
 		for i, st := range r.States() {
 			s.states[i], _ = slices.BinarySearchFunc(m.states, st, compareStates)
@@ -86,10 +88,13 @@ func (m *Merged) Age() int { return m.winner.age }
 // Err is what ended the iteration before its time.
 func (m *Merged) Err() error { return m.err }
 
+// Fault is the name of the file that Err is about.
+func (m *Merged) Fault() string { return m.fault }
+
 func (m *Merged) advance(s *source) bool {
 	if !s.it.Next() {
 		if err := s.it.Err(); err != nil {
-			m.err = err
+			m.err, m.fault = err, s.name
 		}
 		return false
 	}

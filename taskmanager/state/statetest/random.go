@@ -1,0 +1,501 @@
+package statetest
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sort"
+	"strings"
+	"testing"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/taskmanager/state"
+)
+
+const groups = 8
+
+var (
+	windows = state.Spec{Operator: "b", Name: "windows", Kind: state.Words}
+	sums    = state.Spec{Operator: "a", Name: "sums", Kind: state.Bytes, Version: 3}
+	brief   = state.Spec{Operator: "b", Name: "brief", Kind: state.Bytes, TTL: 500}
+	logs    = state.Spec{Operator: "b", Name: "logs", Kind: state.List}
+	carts   = state.Spec{Operator: "a", Name: "carts", Kind: state.Map}
+	alarms  = state.Spec{Operator: "a", Name: "alarms", Kind: state.Timer}
+)
+
+// model is what a store should hold.
+type model struct {
+	now     int64
+	windows map[state.Namespace]map[string]uint64
+	sums    map[string]string
+	brief   map[string]briefly
+	logs    map[string][]string
+	carts   map[string]map[string]string
+	alarms  map[string]int64 // "time key"
+	own     string
+}
+
+type briefly struct {
+	value  string
+	expiry int64
+}
+
+func newModel() *model {
+	return &model{
+		windows: map[state.Namespace]map[string]uint64{}, sums: map[string]string{}, brief: map[string]briefly{},
+		logs: map[string][]string{}, carts: map[string]map[string]string{}, alarms: map[string]int64{},
+	}
+}
+
+func (m *model) clone() *model {
+	c := *m
+	c.windows, c.carts, c.logs = map[state.Namespace]map[string]uint64{}, map[string]map[string]string{}, map[string][]string{}
+	for k, v := range m.windows {
+		c.windows[k] = maps.Clone(v)
+	}
+	for k, v := range m.carts {
+		c.carts[k] = maps.Clone(v)
+	}
+	for k, v := range m.logs {
+		c.logs[k] = slices.Clone(v)
+	}
+	c.sums, c.brief, c.alarms = maps.Clone(m.sums), maps.Clone(m.brief), maps.Clone(m.alarms)
+	return &c
+}
+
+// random is a run of random operations on a store and its model.
+type random struct {
+	t      *testing.T
+	r      *rand.Rand
+	open   func(state.Config) (state.Store, error)
+	s      state.Store
+	m      *model
+	files  []*snapshot.Reader
+	frozen []state.Frozen // not written yet
+	models []*model       // as they were when these were frozen
+	last   *model         // as of the newest file
+	number int
+	keys   int
+	base   state.Namespace
+}
+
+// Random does operations in an order that the seed chooses, on a store that open makes and on plain maps, and compares:
+// values of all kinds, freezes that are written late or never, crashes after which a store is made of the files, files that
+// are folded, and other key groups.
+func Random(t *testing.T, seed uint64, turns int, open func(state.Config) (state.Store, error)) {
+	x := &random{t: t, r: rand.New(rand.NewPCG(seed, 7)), open: open, m: newModel(), last: newModel(), keys: 2000}
+	x.s = x.make(0, groups)
+	for turn := range turns {
+		x.turn(turn)
+		if t.Failed() {
+			t.Fatalf("seed %d, turn %d", seed, turn)
+		}
+	}
+	x.write()
+	x.compareAll(x.s, x.m, 0, groups)
+	x.crash()
+	if err := x.s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (x *random) check(err error) {
+	x.t.Helper()
+	if err != nil {
+		x.t.Fatal(err)
+	}
+}
+
+func (x *random) make(from, to graph.KeyGroup) state.Store {
+	c := state.Config{Groups: groups, From: from, To: to}
+	for _, r := range x.files {
+		c.Restored = append(c.Restored, r.Cut(from, to))
+	}
+	s, err := x.open(c)
+	x.check(err)
+	s.SetTime(x.m.now)
+	return s
+}
+
+func (x *random) turn(turn int) {
+	switch n := x.r.IntN(100); {
+	case n < 30:
+		x.count()
+	case n < 50:
+		x.setValues()
+	case n < 58:
+		x.changeLists()
+	case n < 68:
+		x.changeMaps()
+	case n < 74:
+		x.changeTimers()
+	case n < 80:
+		x.read()
+	case n < 83:
+		x.dropWindow()
+	case n < 85:
+		x.m.now += int64(x.r.IntN(50))
+		x.s.SetTime(x.m.now)
+	case n < 90:
+		x.freeze()
+	case n < 94:
+		x.write()
+	case n < 95 && turn%3 == 0:
+		x.crash()
+	case n < 96:
+		x.compareAll(x.s, x.m, 0, groups)
+	}
+	x.check(x.s.Trim())
+}
+
+func (x *random) key() string { return fmt.Sprintf("key %d", x.r.IntN(1+x.r.IntN(x.keys))) }
+
+func (x *random) batch() []string {
+	keys := make([]string, 1+x.r.IntN(200))
+	for i := range keys {
+		keys[i] = x.key()
+	}
+	return keys
+}
+
+func (x *random) count() {
+	ns := x.base + state.Namespace(x.r.IntN(3)*1000)
+	tab := table(x.t, x.s, windows, ns)
+	keys := x.batch()
+	b, hashes := Batch(keys...)
+	if x.m.windows[ns] == nil {
+		x.m.windows[ns] = map[string]uint64{}
+	}
+	for i, e := range resolve(x.t, tab, nil, b, hashes) {
+		*tab.Word(e)++
+		x.m.windows[ns][keys[i]]++
+	}
+}
+
+func (x *random) setValues() {
+	tab, short := table(x.t, x.s, sums, state.Global), table(x.t, x.s, brief, state.Global)
+	keys := x.batch()
+	slices.Sort(keys)
+	keys = slices.Compact(keys)
+	var raw [][]byte
+	var hashes []uint64
+	for _, k := range keys {
+		raw, hashes = append(raw, []byte(k)), append(hashes, xxhash.Sum64String(k))
+	}
+	entries := make([]state.Entry, len(keys))
+	if x.r.IntN(4) == 0 {
+		x.check(tab.ResolveKeys(raw, hashes, true, entries))
+		for i, e := range entries {
+			old, there := x.m.sums[keys[i]]
+			if there != (e != state.NoEntry) {
+				x.t.Errorf("%s is there: %v (expected %v)", keys[i], !there, there)
+			} else if there && string(tab.Value(e)) != old {
+				x.t.Errorf("%s has %q (expected %q)", keys[i], tab.Value(e), old)
+			} else if there && x.r.IntN(2) == 0 {
+				x.check(tab.Delete(e))
+				delete(x.m.sums, keys[i])
+			}
+		}
+		return
+	}
+	x.check(tab.ResolveKeys(raw, hashes, false, entries))
+	for i, e := range entries {
+		old, there := x.m.sums[keys[i]]
+		if v := tab.Value(e); there != (v != nil) || string(v) != old {
+			x.t.Errorf("%s has %q (expected %q)", keys[i], v, old)
+		}
+		v := strings.Repeat(string(rune('a'+x.r.IntN(26))), x.r.IntN(1+x.r.IntN(300)))
+		x.check(tab.SetValue(e, []byte(v)))
+		x.m.sums[keys[i]] = v
+	}
+	x.check(short.ResolveKeys(raw, hashes, false, entries))
+	for i, e := range entries {
+		if old := x.m.brief[keys[i]]; old.expiry > x.m.now != (short.Value(e) != nil) || old.expiry > x.m.now && string(short.Value(e)) != old.value {
+			x.t.Errorf("%s briefly has %q (expected %q until %d, now %d)", keys[i], short.Value(e), old.value, old.expiry, x.m.now)
+		}
+		v := fmt.Sprint(x.r.IntN(1000))
+		x.check(short.SetValue(e, []byte(v)))
+		x.m.brief[keys[i]] = briefly{v, x.m.now + brief.TTL}
+	}
+}
+
+func (x *random) sorted(s state.Store, spec state.Spec) state.Sorted {
+	st, err := s.Sorted(spec)
+	x.check(err)
+	return st
+}
+
+func (x *random) changeLists() {
+	st := x.sorted(x.s, logs)
+	for range 30 {
+		k := x.key()
+		h := xxhash.Sum64String(k)
+		if x.r.IntN(5) == 0 {
+			x.check(st.Clear(h, []byte(k)))
+			delete(x.m.logs, k)
+			continue
+		}
+		v := fmt.Sprint("line ", x.r.IntN(100))
+		x.check(st.Append(h, []byte(k), []byte(v)))
+		x.m.logs[k] = append(x.m.logs[k], v)
+	}
+}
+
+func (x *random) changeMaps() {
+	st := x.sorted(x.s, carts)
+	for range 30 {
+		k, sub := x.key(), fmt.Sprint("item ", x.r.IntN(10))
+		h := xxhash.Sum64String(k)
+		switch x.r.IntN(8) {
+		case 0:
+			x.check(st.Clear(h, []byte(k)))
+			delete(x.m.carts, k)
+		case 1:
+			x.check(st.Delete(h, []byte(k), []byte(sub)))
+			delete(x.m.carts[k], sub)
+		default:
+			v := strings.Repeat("v", x.r.IntN(50))
+			x.check(st.Put(h, []byte(k), []byte(sub), []byte(v)))
+			if x.m.carts[k] == nil {
+				x.m.carts[k] = map[string]string{}
+			}
+			x.m.carts[k][sub] = v
+		}
+	}
+}
+
+func timer(time int64, key string) string { return fmt.Sprintf("%012d %s", time, key) }
+
+func (x *random) changeTimers() {
+	tm, err := x.s.Timers(alarms)
+	x.check(err)
+	for range 20 {
+		k, at := x.key(), x.m.now+int64(x.r.IntN(300))
+		h := xxhash.Sum64String(k)
+		if x.r.IntN(3) == 0 {
+			x.check(tm.Delete(at, h, []byte(k)))
+			delete(x.m.alarms, timer(at, k))
+			continue
+		}
+		x.check(tm.Set(at, h, []byte(k)))
+		x.m.alarms[timer(at, k)] = at
+	}
+	due := map[string]int64{}
+	x.check(tm.Due(x.m.now, func(at int64, _ uint64, key []byte) bool { due[timer(at, string(key))] = at; return true }))
+	for name, at := range due {
+		k := name[13:]
+		if _, there := x.m.alarms[name]; !there {
+			x.t.Errorf("timer %s is due, and was not set", name)
+		}
+		x.check(tm.Delete(at, xxhash.Sum64String(k), []byte(k)))
+		delete(x.m.alarms, name)
+	}
+}
+
+func (x *random) read() {
+	k := x.key()
+	x.compareSorted(x.s, x.m, k)
+	x.check(x.s.SetOwn("a", "mark", []byte(k)))
+	x.m.own = k
+}
+
+func (x *random) dropWindow() {
+	x.check(x.s.Drop(windows, x.base))
+	delete(x.m.windows, x.base)
+	x.base += 1000
+}
+
+func (x *random) freeze() {
+	f, err := x.s.Freeze()
+	x.check(err)
+	x.frozen, x.models = append(x.frozen, f), append(x.models, x.m.clone())
+}
+
+// write makes files of what was frozen, as a checkpoint would.
+func (x *random) write() {
+	for i, f := range x.frozen {
+		if len(f.States()) > 0 {
+			if x.r.IntN(4) == 0 { // the first try is lost
+				x.check(f.Write(snapshot.NewWriter(new(bytes.Buffer), f.States())))
+			}
+			x.files = append(x.files, x.file(f.States(), f.Write))
+		}
+		f.Release()
+		x.last = x.models[i]
+	}
+	x.frozen, x.models = nil, nil
+	if len(x.files) > 6 {
+		readers := x.files
+		x.files = []*snapshot.Reader{x.file(snapshot.MergeStates(readers), func(w *snapshot.Writer) error {
+			return snapshot.Merge(w, readers, snapshot.Folding{To: groups, Base: true})
+		})}
+	}
+}
+
+func (x *random) file(states []snapshot.State, write func(*snapshot.Writer) error) *snapshot.Reader {
+	var b bytes.Buffer
+	w := snapshot.NewWriter(&b, states)
+	x.number++
+	w.SetName(fmt.Sprint("file ", x.number))
+	x.check(write(w))
+	_, err := w.Close()
+	x.check(err)
+	r, err := snapshot.Open(bytes.NewReader(b.Bytes()), int64(b.Len()))
+	x.check(err)
+	x.check(r.Check())
+	return r
+}
+
+// crash goes on from the files, after it was looked whether stores of half the key groups have what they should.
+func (x *random) crash() {
+	if x.r.IntN(2) == 0 {
+		x.check(x.s.Close())
+	} // else it was killed
+	for _, f := range x.frozen {
+		f.Release()
+	}
+	now := x.m.now
+	x.frozen, x.models, x.m = nil, nil, x.last.clone()
+	x.m.now = now
+	cut := graph.KeyGroup(1 + x.r.IntN(groups-1))
+	for _, half := range [][2]graph.KeyGroup{{0, cut}, {cut, groups}} {
+		s := x.make(half[0], half[1])
+		x.compareAll(s, x.m, half[0], half[1])
+		x.check(s.Close())
+	}
+	x.s = x.make(0, groups)
+	if x.r.IntN(2) == 0 {
+		x.compareAll(x.s, x.m, 0, groups)
+	}
+}
+
+// compareAll holds a store of some key groups against the model.
+func (x *random) compareAll(s state.Store, m *model, from, to graph.KeyGroup) {
+	x.t.Helper()
+	own := func(key string) bool {
+		g := graph.KeyGroupOf(xxhash.Sum64String(key), groups)
+		return g >= from && g < to
+	}
+	spaces, err := s.Namespaces(windows)
+	x.check(err)
+	for ns := range m.windows {
+		if !slices.Contains(spaces, ns) && slices.ContainsFunc(slices.Collect(maps.Keys(m.windows[ns])), own) {
+			x.t.Errorf("namespaces %v (expected %d among them)", spaces, ns)
+		}
+	}
+	for _, ns := range spaces {
+		tab, got := table(x.t, s, windows, ns), map[string]uint64{}
+		x.scan(s, tab, func(e state.Entry) { got[string(tab.Key(e))] += *tab.Word(e) })
+		same(x.t, fmt.Sprint("window ", ns), got, filter(m.windows[ns], own))
+	}
+	tab, got := table(x.t, s, sums, state.Global), map[string]string{}
+	x.scan(s, tab, func(e state.Entry) { got[string(tab.Key(e))] += string(tab.Value(e)) })
+	same(x.t, "sums", got, filter(m.sums, own))
+	tab, got = table(x.t, s, brief, state.Global), map[string]string{}
+	x.scan(s, tab, func(e state.Entry) { got[string(tab.Key(e))] += string(tab.Value(e)) })
+	want := map[string]string{}
+	for k, v := range m.brief {
+		if own(k) && v.expiry > m.now {
+			want[k] = v.value
+		}
+	}
+	same(x.t, "brief", got, want)
+	for i := range x.keys {
+		if k := fmt.Sprintf("key %d", i); own(k) && i%7 == 0 {
+			x.compareSorted(s, m, k)
+		}
+	}
+	tm, err := s.Timers(alarms)
+	x.check(err)
+	var all, expected []string
+	x.check(tm.Due(abi.MaxTime-1, func(at int64, _ uint64, key []byte) bool { all = append(all, timer(at, string(key))); return true }))
+	for name := range m.alarms {
+		if own(name[13:]) {
+			expected = append(expected, name)
+		}
+	}
+	sort.Strings(expected)
+	if !slices.Equal(all, expected) {
+		x.t.Errorf("timers %v (expected %v)", all, expected)
+	}
+}
+
+// scan visits a table; the store may trim meanwhile.
+func (x *random) scan(s state.Store, tab state.Table, visit func(state.Entry)) {
+	dst := make([]state.Entry, 1+x.r.IntN(100))
+	for cursor := uint64(0); ; {
+		n, next, err := tab.Scan(cursor, dst)
+		x.check(err)
+		if n == 0 {
+			return
+		}
+		for _, e := range dst[:n] {
+			visit(e)
+		}
+		cursor = next
+		x.check(s.Trim())
+	}
+}
+
+func (x *random) compareSorted(s state.Store, m *model, k string) {
+	x.t.Helper()
+	h := xxhash.Sum64String(k)
+	var lines []string
+	x.check(x.sorted(s, logs).Scan(h, []byte(k), nil, func(_, v []byte, _ uint16) bool { lines = append(lines, string(v)); return true }))
+	if !slices.Equal(lines, m.logs[k]) {
+		x.t.Errorf("list of %s is %q (expected %q)", k, lines, m.logs[k])
+	}
+	got, last := map[string]string{}, ""
+	cart := x.sorted(s, carts)
+	x.check(cart.Scan(h, []byte(k), nil, func(sub, v []byte, _ uint16) bool {
+		if string(sub) <= last {
+			x.t.Errorf("map of %s: %q after %q", k, sub, last)
+		}
+		last = string(sub)
+		got[last] = string(v)
+		return true
+	}))
+	same(x.t, "map of "+k, got, m.carts[k])
+	for sub := range m.carts[k] {
+		v, _, err := cart.Get(h, []byte(k), []byte(sub))
+		x.check(err)
+		if string(v) != m.carts[k][sub] {
+			x.t.Errorf("%s of %s is %q (expected %q)", sub, k, v, m.carts[k][sub])
+		}
+	}
+}
+
+func filter[V any](m map[string]V, own func(string) bool) map[string]V {
+	out := map[string]V{}
+	for k, v := range m {
+		if own(k) {
+			out[k] = v
+		}
+	}
+	return out
+}
+
+func same[V comparable](t *testing.T, what string, got, want map[string]V) {
+	t.Helper()
+	wrong := 0
+	for k, v := range want {
+		if g, there := got[k]; g != v || !there {
+			if wrong++; wrong < 4 {
+				t.Errorf("%s: %q has %v, %v (expected %v)", what, k, g, there, v)
+			}
+		}
+	}
+	for k, g := range got {
+		if _, there := want[k]; !there {
+			if wrong++; wrong < 4 {
+				t.Errorf("%s: %q has %v (expected nothing)", what, k, g)
+			}
+		}
+	}
+}
