@@ -13,6 +13,8 @@ import (
 	"github.com/wasmill/wasmill/internal/wire"
 	"github.com/wasmill/wasmill/taskmanager/exchange"
 	"github.com/wasmill/wasmill/taskmanager/operator"
+	"github.com/wasmill/wasmill/taskmanager/state"
+	"github.com/wasmill/wasmill/taskmanager/state/spill"
 )
 
 // refuse is the answer to a message that cannot be followed.
@@ -32,6 +34,10 @@ func inOperator(name string, kind wire.Kind, err error) error {
 	if errors.As(err, &known) {
 		return err
 	}
+	if errors.As(stateFailure(err), &known) {
+		known.Operator = name
+		return known
+	}
 	f := &wire.Failure{Kind: kind, Operator: name, Message: fmt.Sprintf("operator %q: %v", name, err)}
 	var bad *connector.Error
 	var input *operator.InputError
@@ -39,8 +45,6 @@ func inOperator(name string, kind wire.Kind, err error) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		f.Kind = wire.KindCanceled
-	case errors.Is(err, snapshot.ErrDamaged):
-		f.Kind = wire.KindState
 	case errors.As(err, &bad):
 		f.Kind, f.Hint = wire.KindInput, bad.Hint
 	case errors.As(err, &input):
@@ -51,14 +55,27 @@ func inOperator(name string, kind wire.Kind, err error) error {
 	return f
 }
 
+// stateFailure is the failure of a task whose state cannot be read or held, nil when err is none of these.
+func stateFailure(err error) error {
+	var file *state.FileError
+	var full *spill.FullError
+	switch {
+	case errors.As(err, &file) && errors.Is(err, snapshot.ErrDamaged): // it was found when it was read
+		return &wire.Failure{Kind: wire.KindState, Message: err.Error(), File: file.File}
+	case errors.As(err, &file):
+		return &wire.Failure{Kind: wire.KindIO, Message: err.Error()}
+	case errors.As(err, &full): // going on would need the room again
+		return &wire.Failure{Kind: wire.KindInput, Message: err.Error()}
+	}
+	return err
+}
+
 // failureOf makes any error of a task a failure that can cross the wire.
 func failureOf(err error) *wire.Failure {
 	var f *wire.Failure
-	switch {
+	switch err = stateFailure(err); {
 	case errors.As(err, &f):
 		return f
-	case errors.Is(err, snapshot.ErrDamaged): // it was found when it was read
-		return &wire.Failure{Kind: wire.KindState, Message: err.Error()}
 	case errors.Is(err, exchange.ErrStale):
 		return &wire.Failure{Kind: wire.KindStale, Message: err.Error()}
 	case errors.Is(err, context.Canceled):

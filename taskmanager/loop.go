@@ -75,6 +75,9 @@ func (l *loop) turn(ctx context.Context) (done bool, err error) {
 	l.account(now)
 	l.chain.time.set(now)
 	l.chain.store.SetTime(l.chain.time.ms)
+	if err := l.chain.store.Trim(); err != nil {
+		return false, stateFailure(err)
+	}
 	if l.woken() {
 		if err := l.chain.broken(); err != nil {
 			return false, channelFailure(err)

@@ -20,6 +20,7 @@ func (tm *TaskManager) Run(ctx context.Context, jm JobManager) error {
 	tm.mu.Lock()
 	tm.jm = jm
 	tm.mu.Unlock()
+	tm.removeSpills()
 	ctx, end := context.WithCancel(ctx)
 	var reports sync.WaitGroup
 	reports.Go(func() { tm.runReports(ctx) })

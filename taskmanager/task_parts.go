@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 
 	"github.com/cespare/xxhash/v2"
@@ -15,6 +16,7 @@ import (
 	"github.com/wasmill/wasmill/internal/wire"
 	"github.com/wasmill/wasmill/taskmanager/exchange"
 	"github.com/wasmill/wasmill/taskmanager/state"
+	"github.com/wasmill/wasmill/taskmanager/state/spill"
 )
 
 // A task is what its chain asks for its parts (chainParts).
@@ -85,12 +87,55 @@ func (t *task) guest(module graph.ModuleID) (*guest, error) {
 // store makes the state that the chain goes on with.
 func (t *task) store() (state.Store, error) {
 	a := t.attempt
-	c := a.tm.config.State
-	c.Groups = a.graph.MaxParallelism
+	c := state.Config{Groups: a.graph.MaxParallelism, Budget: a.budget(t.slot)}
 	c.From, c.To = a.keyGroups(t.id)
 	c.Restored, t.readers = t.readers, nil
-	c.Dir = filepath.Join(a.tm.config.StateDir, string(a.key.Job), fmt.Sprintf("spill-%d-%d-%s", a.key.Epoch, a.key.Attempt, t.id))
+	dir := filepath.Join(a.tm.config.StateDir, string(a.key.Job))
+	c.Dir = filepath.Join(dir, fmt.Sprintf("%s%d-%d-%s", spillPrefix, a.key.Epoch, a.key.Attempt, t.id))
+	c.Space = &spill.Space{Disk: a.tm.disk, Dir: dir, Quota: a.tm.config.State.Quota}
 	return a.tm.config.NewState(c)
+}
+
+// spillPrefix begins the names of the directories in that of a job where its tasks keep what does not fit in memory.
+const spillPrefix = "spill-"
+
+// budget is the memory of one task's state: the tasks of a slot that keep any have equal parts.
+func (a *attempt) budget(slot int) int64 {
+	if a.tm.config.State.Budget == 0 {
+		return 0
+	}
+	a.tm.mu.Lock()
+	defer a.tm.mu.Unlock()
+	n := int64(0)
+	for _, t := range a.tasks {
+		if t.slot == slot && a.keepsState(t.id.Chain) {
+			n++
+		}
+	}
+	return max(a.tm.config.State.Budget/max(n, 1), 1)
+}
+
+func (a *attempt) keepsState(chain int) bool {
+	for _, i := range a.exec.Chains[chain].Operators {
+		switch a.graph.Operators[i].Kind {
+		case abi.OperatorCount, abi.OperatorSum, abi.OperatorReduce, abi.OperatorAggregate, abi.OperatorProcess:
+			return true
+		}
+	}
+	return false
+}
+
+// removeSpills removes what tasks of an earlier process have left.
+func (tm *TaskManager) removeSpills() {
+	if tm.config.State.Budget == 0 {
+		return
+	}
+	left, _ := filepath.Glob(filepath.Join(tm.config.StateDir, "*", spillPrefix+"*")) // the pattern is well-formed
+	for _, dir := range left {
+		if err := os.RemoveAll(dir); err != nil {
+			tm.config.Log.Warn("remove what is left of an earlier process", "directory", dir, "error", err)
+		}
+	}
 }
 
 // warn writes a line to the job's log.

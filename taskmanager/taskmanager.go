@@ -20,6 +20,7 @@ import (
 	"github.com/wasmill/wasmill/internal/wire"
 	"github.com/wasmill/wasmill/taskmanager/exchange"
 	"github.com/wasmill/wasmill/taskmanager/state"
+	"github.com/wasmill/wasmill/taskmanager/state/spill"
 )
 
 // JobManager is what a TaskManager asks of its JobManager. Calls are made from several goroutines, and made again when
@@ -47,17 +48,25 @@ type Config struct {
 	MaxDelay    time.Duration // pipeline.max-delay, 10 ms when zero
 	CallLimit   time.Duration // guest.call-limit; the engine's when zero
 	StateDir    string        // for what tasks keep on this machine; the caller has locked it
-	Files       durable.FS    // that has StateDir; the operating system's when nil
-	State       state.Config  // limits of each task's state
+	Files       durable.FS    // that has StateDir; the operating system's when nil; what is spilled is always with that
+	State       StateLimits
 	NewState    func(state.Config) (state.Store, error)
 	OpenStore   func(ctx context.Context, url string) (blob.Store, error) // of checkpoints
 	Print       func(line []byte)                                         // where print sinks write
 	Log         *slog.Logger
 }
 
+// StateLimits bound what tasks remember.
+type StateLimits struct {
+	Budget  int64 // bytes of memory in one slot; the rest is in StateDir; 0: no limit, and StateDir is not used
+	Quota   int64 // bytes of StateDir that one job may have; 0: no limit
+	Reserve int64 // bytes that must stay free on its disk
+}
+
 // TaskManager runs tasks. Its methods may be called from any goroutine.
 type TaskManager struct {
 	config   Config
+	disk     *spill.Disk                                                                   // of StateDir
 	start    func(ctx context.Context, t *task, m graph.Module, g *guest) (sandbox, error) // a guest's instance
 	reporter *reporter
 	loads    sync.WaitGroup // modules that are being loaded, be it for tasks that are no more
@@ -90,7 +99,8 @@ func New(c Config) *TaskManager {
 	if c.NewState == nil {
 		c.NewState = func(c state.Config) (state.Store, error) { return state.New(c) }
 	}
-	tm := &TaskManager{config: c, reporter: newReporter(), jobs: map[graph.JobID]*job{}, live: map[*attempt]struct{}{}, slots: make(slots, c.Slots)}
+	disk := &spill.Disk{Dir: c.StateDir, Reserve: c.State.Reserve}
+	tm := &TaskManager{config: c, disk: disk, reporter: newReporter(), jobs: map[graph.JobID]*job{}, live: map[*attempt]struct{}{}, slots: make(slots, c.Slots)}
 	tm.start = tm.instantiate
 	return tm
 }

@@ -25,7 +25,6 @@ import (
 	"github.com/wasmill/wasmill/internal/wire"
 	"github.com/wasmill/wasmill/taskmanager"
 	"github.com/wasmill/wasmill/taskmanager/exchange"
-	"github.com/wasmill/wasmill/taskmanager/state"
 )
 
 func (a *app) taskmanagerCommand() *cobra.Command {
@@ -158,7 +157,7 @@ func taskManagerConfig(c *config.Config, engine engine, log *slog.Logger) taskma
 		Connectors: connectors(),
 		MaxDelay:   c.Pipeline.MaxDelay,
 		CallLimit:  c.Guest.CallLimit,
-		State:      state.Config{Budget: int64(c.State.Budget), Quota: int64(c.State.Quota), Reserve: int64(c.State.Reserve)},
+		State:      taskmanager.StateLimits{Budget: int64(c.State.Budget), Quota: int64(c.State.Quota), Reserve: int64(c.State.Reserve)},
 		OpenStore:  blob.Open,
 		Log:        log,
 	}

@@ -234,20 +234,23 @@ func (f *fold) Fire(watermark int64, out *abi.Builder) (bool, error) {
 	if f.window == nil && !f.final {
 		return true, f.drop()
 	}
-	entries, err := f.unfired(p)
-	if err != nil {
-		return false, err
+	for size := 0; len(f.all) < fireRecords && size < fireBytes; {
+		entries, err := f.unfired(p)
+		if err != nil {
+			return false, err
+		}
+		if len(entries) == 0 {
+			break
+		}
+		for _, e := range entries {
+			f.all = append(f.all, group{pane: p, entry: e})
+			size += len(p.table.Key(e)) + len(p.table.Value(e))
+		}
 	}
-	if len(entries) == 0 {
+	if len(f.all) == 0 {
 		return true, f.drop()
 	}
-	for size := 0; len(f.all) < len(entries) && size < fireBytes; {
-		e := entries[len(f.all)]
-		f.all = append(f.all, group{pane: p, entry: e})
-		size += len(p.table.Key(e)) + len(p.table.Value(e))
-	}
-	f.left = entries[len(f.all):]
-	err = f.results(out)
+	err := f.results(out)
 	f.all = f.all[:0]
 	return true, err
 }

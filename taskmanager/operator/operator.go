@@ -105,8 +105,10 @@ func EmitsItself(f *abi.Function) bool {
 	return f.Kind == abi.FunctionAggregate || f.Kind == abi.FunctionProcess || f.Result
 }
 
-// A result goes out in batches of about this many records or bytes.
+// A result goes out in batches of this many records or about so many bytes, more by what the accumulators of fireEntries
+// keys have.
 const (
 	fireRecords = 1024
+	fireEntries = 4
 	fireBytes   = 64 << 10
 )

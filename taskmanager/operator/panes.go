@@ -53,8 +53,7 @@ type panes struct {
 	late     int64
 	lateOut  *abi.Builder // takes late records as they came; nil: they are dropped
 	lateRows []uint32
-	scan     [fireRecords]state.Entry
-	left     []state.Entry // of scan: those of the pane that fires that have not fired yet
+	scan     [fireEntries]state.Entry
 }
 
 // Late implements Operator.
@@ -193,11 +192,9 @@ func (p *panes) due(watermark int64) *pane {
 	return p.open[0]
 }
 
-// unfired returns entries of the pane that have not fired yet, none when all have.
+// unfired returns entries of the pane that have not fired yet, none when all have. What it has returned counts as fired: an
+// entry does not outlive a call of Fire.
 func (p *panes) unfired(first *pane) ([]state.Entry, error) {
-	if len(p.left) > 0 {
-		return p.left, nil
-	}
 	n, cursor, err := first.table.Scan(first.cursor, p.scan[:])
 	if err != nil {
 		return nil, err

@@ -121,7 +121,10 @@ func (p *Process) Process(b *abi.Batch, hashes []uint64, input int) error {
 	}
 	p.sort()
 	for lo := 0; lo < len(p.order); {
-		hi := p.fill(lo, len(p.order), callBytes)
+		hi, err := p.fill(lo, len(p.order), callBytes)
+		if err != nil {
+			return err
+		}
 		if err := p.send(abi.VerbProcess); err != nil {
 			if err = p.retry(err, lo, hi); err != nil {
 				return err
@@ -165,7 +168,9 @@ func (p *Process) sort() {
 
 func (p *Process) retry(err error, lo, hi int) error {
 	again := func(a, b int) error {
-		p.fill(lo+a, lo+b, math.MaxInt)
+		if _, err := p.fill(lo+a, lo+b, math.MaxInt); err != nil {
+			return err
+		}
 		return p.send(abi.VerbProcess)
 	}
 	return p.calls.Retry(err, hi-lo, again, func(unit int) Unit {
@@ -176,7 +181,7 @@ func (p *Process) retry(err error, lo, hi int) error {
 
 // fill makes a call of the records from order[lo] up to hi, or to where it has about limit bytes, and returns the first
 // that is not in it. Records of a key that do not fit come with the next call.
-func (p *Process) fill(lo, hi, limit int) int {
+func (p *Process) fill(lo, hi, limit int) (int, error) {
 	first := lo
 	p.call, p.keys, p.hashes = p.call[:0], p.keys[:0], p.hashes[:0]
 	size := 0
@@ -187,7 +192,9 @@ func (p *Process) fill(lo, hi, limit int) int {
 		}
 		size += len(p.batch.Value(int(r.row))) + 16
 	}
-	p.resolve()
+	if err := p.resolve(); err != nil {
+		return lo, err
+	}
 	p.groups.Reset()
 	at := first
 	for i, number := range p.call {
@@ -206,7 +213,7 @@ func (p *Process) fill(lo, hi, limit int) int {
 		p.groups.List(abi.ListInput0+abi.ListTag(p.input), 0, len(p.values), p.times, p.values)
 		p.groups.EndGroup()
 	}
-	return lo
+	return lo, nil
 }
 
 // add makes a key one of the call's.
@@ -217,7 +224,7 @@ func (p *Process) add(number uint32) {
 }
 
 // resolve finds the values of the call's keys, and begins the call's overlay.
-func (p *Process) resolve() {
+func (p *Process) resolve() error {
 	p.overlay.begin(len(p.keys))
 	for i := range p.states {
 		s := &p.states[i]
@@ -228,8 +235,11 @@ func (p *Process) resolve() {
 			s.entries = make([]state.Entry, 2*len(p.keys))
 		}
 		s.entries = s.entries[:len(p.keys)]
-		_ = s.table.ResolveKeys(p.keys, p.hashes, true, s.entries) // reading adds nothing
+		if err := s.table.ResolveKeys(p.keys, p.hashes, true, s.entries); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // value is a value state of group i of the call, nil when it is not set.
@@ -402,7 +412,9 @@ func (p *Process) Fire(clock int, until int64) (fired bool, err error) {
 	}
 	p.input = clock
 	call := func(lo, hi int) error {
-		p.fillTimers(lo, hi, clock, times)
+		if err := p.fillTimers(lo, hi, clock, times); err != nil {
+			return err
+		}
 		return p.send(abi.VerbTimer)
 	}
 	if err = call(0, len(p.all)); err != nil {
@@ -414,13 +426,15 @@ func (p *Process) Fire(clock int, until int64) (fired bool, err error) {
 	return true, err
 }
 
-func (p *Process) fillTimers(lo, hi, clock int, times []int64) {
+func (p *Process) fillTimers(lo, hi, clock int, times []int64) error {
 	p.call, p.keys, p.hashes, p.fired = p.call[:0], p.keys[:0], p.hashes[:0], p.fired[:0]
 	for i := lo; i < hi; i++ {
 		p.add(uint32(i))
 		p.fired = append(p.fired, firing{times[i], p.all[i].hash, p.all[i].key})
 	}
-	p.resolve()
+	if err := p.resolve(); err != nil {
+		return err
+	}
 	p.groups.Reset()
 	for i := range p.keys {
 		g := abi.Group{Flags: abi.GroupHasTimer, TimerTime: times[lo+i], Key: p.keys[i]}
@@ -431,6 +445,7 @@ func (p *Process) fillTimers(lo, hi, clock int, times []int64) {
 		p.prefetch(i)
 		p.groups.EndGroup()
 	}
+	return nil
 }
 
 // Next is when the next timer of processing time is due, the zero time for never.

@@ -103,19 +103,24 @@ func (t *tally) Fire(watermark int64, out *abi.Builder) (bool, error) {
 	if t.window == nil && !t.final {
 		return true, t.drop()
 	}
-	entries, err := t.unfired(p)
-	if err != nil {
-		return false, err
-	}
-	if len(entries) == 0 {
-		return true, t.drop()
-	}
-	n := 0
-	for limit := out.Bytes() + fireBytes; n < len(entries) && out.Bytes() < limit; n++ {
-		if err := t.rows.append(out, p, p.table.Key(entries[n]), *p.table.Word(entries[n])); err != nil {
+	fired := 0
+	for limit := out.Bytes() + fireBytes; fired < fireRecords && out.Bytes() < limit; {
+		entries, err := t.unfired(p)
+		if err != nil {
 			return false, err
 		}
+		if len(entries) == 0 {
+			break
+		}
+		for _, e := range entries {
+			if err := t.rows.append(out, p, p.table.Key(e), *p.table.Word(e)); err != nil {
+				return false, err
+			}
+		}
+		fired += len(entries)
 	}
-	t.left = entries[n:]
+	if fired == 0 {
+		return true, t.drop()
+	}
 	return true, nil
 }

@@ -1,0 +1,91 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wasmill/wasmill/test/harness"
+)
+
+// word is the number i in letters, since a word has no digits.
+func word(i int) string {
+	b := []byte("w")
+	for ; i > 0; i /= 20 {
+		b = append(b, byte('a'+i%20))
+	}
+	return string(b)
+}
+
+// writeWords writes a file that has every word four times, in no order, and returns the sorted output of its count.
+func writeWords(t *testing.T, path string, words int) string {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := bufio.NewWriter(f)
+	var want []string
+	r := rand.New(rand.NewPCG(1, 1))
+	for range 4 {
+		for n, i := range r.Perm(words) {
+			fmt.Fprint(w, word(i), map[bool]string{true: "\n", false: " "}[n%8 == 7])
+		}
+		fmt.Fprintln(w)
+	}
+	for i := range words {
+		want = append(want, word(i)+"\t4\n")
+	}
+	sort.Strings(want)
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(want, "")
+}
+
+// A count whose state is ten times its budget is right, also when its only process is killed half way: what is on disk of
+// the process that was killed does not count, and is removed.
+func TestStateTenTimesTheBudget(t *testing.T) {
+	t.Setenv("WASMILL_STATE_BUDGET", "1MiB")
+	t.Setenv("WASMILL_STATE_RESERVE", "0")
+	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "50ms")
+	for _, counter := range []string{"native", "guest"} {
+		t.Run(counter, func(t *testing.T) {
+			dir := t.TempDir()
+			want := writeWords(t, filepath.Join(dir, "words.txt"), 200_000) // 60 bytes of state each
+			out, state := filepath.Join(dir, "out"), filepath.Join(dir, "state")
+			args := []string{"run", guests(t)["c"], "--state-dir", state, "--param", "input=" + filepath.Join(dir, "words.txt"),
+				"--param", "output=" + out, "--param", "counter=" + counter}
+			killed := built.wasmill.Start(t, args...)
+			spilled := func() []string {
+				found, _ := filepath.Glob(filepath.Join(state, "state", "*", "spill-*"))
+				return found
+			}
+			harness.Until(t, time.Minute, "something is spilled, and a checkpoint is completed", func() bool {
+				completed, _ := filepath.Glob(filepath.Join(state, "checkpoints", "*", "checkpoints", "*", "MANIFEST"))
+				return len(completed) > 0 && len(spilled()) > 0
+			})
+			killed.Kill()
+			if r := killed.Wait(); r.Code == 0 {
+				t.Fatal("the job was over before it was killed: nothing was tested")
+			}
+			if len(spilled()) == 0 {
+				t.Fatal("nothing was on disk: nothing was tested")
+			}
+			built.wasmill.Run(t, args...).OK(t)
+			if left := spilled(); len(left) > 0 {
+				t.Errorf("%v are left", left)
+			}
+			harness.Same(t, harness.Output(t, out), want)
+		})
+	}
+}
