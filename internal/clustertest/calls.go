@@ -18,23 +18,31 @@ import (
 // is told that time is up.
 type trouble struct {
 	trace *Trace
+	over  chan struct{}  // closed when no late request is to come any more
+	late  sync.WaitGroup // requests that are to come
 
 	mu                sync.Mutex
 	random            *rand.Rand
-	drop, twice, late float64 // probabilities
+	drop, twice, lost float64 // probabilities
 	held              float64 // probability that a request comes seconds after its caller has given up
 	noCommit          bool    // the output of checkpoints is not committed
 }
 
 func newTrouble(trace *Trace, seed uint64) *trouble {
-	return &trouble{trace: trace, random: rand.New(rand.NewPCG(seed, 3))}
+	return &trouble{trace: trace, over: make(chan struct{}), random: rand.New(rand.NewPCG(seed, 3))}
 }
 
 // set changes the probabilities.
-func (t *trouble) set(drop, twice, late float64) {
+func (t *trouble) set(drop, twice, lost float64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.drop, t.twice, t.late = drop, twice, late
+	t.drop, t.twice, t.lost = drop, twice, lost
+}
+
+// close ends the requests that are still to come.
+func (t *trouble) close() {
+	close(t.over)
+	t.late.Wait()
 }
 
 // hold makes requests come late.
@@ -70,7 +78,7 @@ func (t *trouble) holdsCommits() bool {
 func (t *trouble) draw() float64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.drop+t.twice+t.late == 0 {
+	if t.drop+t.twice+t.lost == 0 {
 		return 2
 	}
 	return t.random.Float64()
@@ -80,20 +88,24 @@ var errTrouble = errors.New("no answer in time")
 
 // do makes one request, or what becomes of it.
 func (t *trouble) do(ctx context.Context, name string, request func(context.Context) error) error {
-	if late := t.lateness(); late > 0 {
+	if late := t.lateness(); late > 0 && name != "heartbeat" {
 		t.trace.Effect("request late")
 		t.trace.Add("request %s comes %s late", name, late)
-		go func() { // the bubble of the test waits for it
-			time.Sleep(late) // virtual
+		t.late.Go(func() {
+			select {
+			case <-time.After(late): // virtual
+			case <-t.over:
+				return
+			}
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 			defer cancel()
 			_ = request(ctx)
-		}()
+		})
 		return errTrouble
 	}
 	r := t.draw()
 	t.mu.Lock()
-	drop, twice, late := t.drop, t.twice, t.late
+	drop, twice, lost := t.drop, t.twice, t.lost
 	t.mu.Unlock()
 	switch {
 	case r < drop:
@@ -104,7 +116,7 @@ func (t *trouble) do(ctx context.Context, name string, request func(context.Cont
 		t.trace.Effect("request twice")
 		t.trace.Add("request %s comes twice", name)
 		_ = request(ctx)
-	case r < drop+twice+late:
+	case r < drop+twice+lost:
 		t.trace.Effect("request executed, answer lost")
 		t.trace.Add("request %s is carried out, its answer is lost", name)
 		if err := request(ctx); err != nil {

@@ -87,6 +87,7 @@ func (x *Cluster) Close() {
 		x.KillTaskManager(i)
 	}
 	x.KillJobManager()
+	x.trouble.close()
 	if err := x.engine.Close(context.Background()); err != nil {
 		x.t.Error(err)
 	}

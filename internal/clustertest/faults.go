@@ -54,7 +54,7 @@ var Faults = []Fault{
 		x.trouble.hold(0.5)
 		for range 2 {
 			x.killJobManager(x.someTime(500 * time.Millisecond))
-			x.Sleep(x.someTime(3 * time.Second))
+			x.Sleep(1500*time.Millisecond + x.someTime(2*time.Second)) // the job runs again, or is about to
 		}
 		x.trouble.hold(0)
 	}},

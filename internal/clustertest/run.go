@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,6 +29,7 @@ type Scenario struct {
 	Records     int
 	Parallelism int
 	Faults      []Fault // nil: some, chosen by the seed
+	Prefer      string  // every other one that is chosen has this in its name
 	Guests      string  // directory of the guests
 	Connectors  *connector.Registry
 	Cache       string // directory of compiled modules
@@ -106,6 +108,9 @@ func (x *Cluster) run(s Scenario) error {
 	if faults == nil {
 		for n := 2 + x.random.IntN(4); len(faults) < n; {
 			f := Faults[x.random.IntN(len(Faults))]
+			if s.Prefer != "" && len(faults)%2 == 0 && !strings.Contains(f.Name, s.Prefer) {
+				continue
+			}
 			if s.Parallelism > 1 || !f.Apart {
 				faults = append(faults, f)
 			}

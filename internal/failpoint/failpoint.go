@@ -68,7 +68,7 @@ const (
 	OverlayLeak         Bug = "overlay-leak"          // state changes of a call that trapped are kept
 	RepeatPassed        Bug = "repeat-passed"         // what passed before the record that a guest traps on is done again
 	ForgetFinished      Bug = "forget-finished"       // output of tasks that have finished is left out of the decision
-	FiredAgain          Bug = "fired-again"           // a restored window operator forgets which windows have fired
+	FiredAgain          Bug = "fired-again"           // what is restored forgets watermarks and which windows have fired
 )
 
 // Bugs are all of them.

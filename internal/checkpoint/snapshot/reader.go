@@ -13,6 +13,7 @@ import (
 	"sort"
 	"sync/atomic"
 
+	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/internal/graph"
 )
 
@@ -230,7 +231,7 @@ func (f *file) readBlock(i int, buf []byte) ([]byte, error) {
 	if err := f.read(buf, b.offset); err != nil {
 		return nil, err
 	}
-	if checksum(buf) != b.sum {
+	if checksum(buf) != b.sum && !failpoint.Planted(failpoint.TrustDamaged) {
 		return nil, fmt.Errorf("block %d at byte %d: checksum: %w", i, b.offset, ErrDamaged)
 	}
 	return buf, nil

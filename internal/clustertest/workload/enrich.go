@@ -20,7 +20,11 @@ var Enrich = &Workload{
 		r := rand.New(rand.NewPCG(seed, 14))
 		var left, right []string
 		for i := range records / 2 {
-			left = append(left, fmt.Sprintf("k%d,%d,%d", r.IntN(8), max(0, 40*i-r.IntN(enrichDisorder+1)), i))
+			key := fmt.Sprintf("k%d", r.IntN(8))
+			if i%3 == 0 {
+				key = fmt.Sprintf("once%d", i) // no later timer of the key makes up for a lost one
+			}
+			left = append(left, fmt.Sprintf("%s,%d,%d", key, max(0, 40*i-r.IntN(enrichDisorder+1)), i))
 			right = append(right, fmt.Sprintf("k%d,%d,%d", r.IntN(4), 40*i, r.IntN(1000)))
 		}
 		return Input{"left": {left}, "right": {right}}
