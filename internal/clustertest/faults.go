@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"path/filepath"
 	"time"
+
+	"github.com/wasmill/wasmill/internal/api"
 )
 
 // Fault is one thing that goes wrong. It is called on the test's goroutine, may wait in virtual time, and mends what it
@@ -54,7 +56,8 @@ var Faults = []Fault{
 		x.trouble.hold(0.5)
 		for range 2 {
 			x.killJobManager(x.someTime(500 * time.Millisecond))
-			x.Sleep(1500*time.Millisecond + x.someTime(2*time.Second)) // the job runs again, or is about to
+			x.awaitRunning(15 * time.Second)
+			x.Sleep(x.someTime(500 * time.Millisecond))
 		}
 		x.trouble.hold(0)
 	}},
@@ -122,6 +125,15 @@ func (x *Cluster) killTaskManager(i int, later time.Duration) {
 	x.KillTaskManager(i)
 	x.Sleep(later)
 	x.StartTaskManager(i)
+}
+
+// awaitRunning waits until the job runs, or not much longer than that should take.
+func (x *Cluster) awaitRunning(limit time.Duration) {
+	for end := time.Now().Add(limit); time.Now().Before(end); x.Sleep(50 * time.Millisecond) {
+		if j := x.Job(); j != nil && j.State == api.JobRunning {
+			return
+		}
+	}
 }
 
 // killAll kills every process, or (without a name) cuts the power of all machines, and starts them again later.

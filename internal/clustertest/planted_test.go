@@ -24,7 +24,7 @@ var simulated = []failpoint.Bug{
 	failpoint.ReplayDoneSplit, failpoint.ForgetAborted, failpoint.DropPreparedAborted, failpoint.SkipAlignment, failpoint.RestoreOldest,
 	failpoint.DeleteNamed, failpoint.ForgetTombstone, failpoint.CommitBeforeDecide, failpoint.SkipFsync, failpoint.UnsyncedOutput,
 	failpoint.MutateFrozen, failpoint.ForgetFinished, failpoint.ReuseID, failpoint.OverlayLeak, failpoint.RepeatPassed,
-	failpoint.LoseTimer, failpoint.TrustLocal,
+	failpoint.LoseTimer, failpoint.TrustLocal, failpoint.NoFencing,
 }
 
 // about says which faults a bug is about, so that it is found sooner.
