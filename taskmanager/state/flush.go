@@ -247,6 +247,10 @@ func (c *cold) close() error {
 	return err
 }
 
+// Lists, maps and timers lie in memory and leave that much less to tables, but for a part of the budget that they cannot
+// take: 1 in so many.
+const minTables = 8
+
 // Trim implements Store.
 func (h *hot) Trim() error {
 	c := h.cold
@@ -256,7 +260,14 @@ func (h *hot) Trim() error {
 	if err := c.poll(); err != nil {
 		return err
 	}
-	if h.young.Load() <= c.trigger {
+	sorted := int64(0)
+	for _, st := range h.states {
+		if st.sorted != nil {
+			sorted += st.sorted.bytes
+		}
+	}
+	h.sorted.Store(sorted)
+	if h.young.Load() <= max(c.trigger-sorted/rounds, c.limit/minTables) {
 		if len(c.drops) > 0 && c.running == nil {
 			return c.begin(h, nil)
 		}

@@ -21,6 +21,7 @@ type sorted struct {
 	all     btree.Map[string, cell]   // by namespace, key: see entryKey
 	changes btree.Map[string, change] // by key group, namespace, key
 	next    uint64                    // sub key of the next element of a list
+	bytes   int64                     // of all, about
 	scratch []byte
 }
 
@@ -48,14 +49,25 @@ func namespaceOf(place string) int64 {
 	return int64(binary.BigEndian.Uint64([]byte(place[:8])) ^ 1<<63)
 }
 
+// cellBytes is about what an entry takes.
+func cellBytes(place string, c *cell) int64 { return int64(len(place) + len(c.value) + 80) }
+
+func (s *sorted) set(place string, c cell) {
+	if was, there := s.all.Set(place, c); there {
+		s.bytes -= cellBytes(place, &was)
+	}
+	s.bytes += cellBytes(place, &c)
+}
+
 // put and remove change an entry.
 func (s *sorted) put(group graph.KeyGroup, place string, c cell) {
-	s.all.Set(place, c)
+	s.set(place, c)
 	s.changes.Set(s.changeKey(group, place), change{cell: c})
 }
 
 func (s *sorted) remove(group graph.KeyGroup, place string) {
-	if _, there := s.all.Delete(place); there {
+	if was, there := s.all.Delete(place); there {
+		s.bytes -= cellBytes(place, &was)
 		s.changes.Set(s.changeKey(group, place), change{deleted: true})
 	}
 }
@@ -67,7 +79,7 @@ func (s *sorted) changeKey(group graph.KeyGroup, place string) string {
 
 func (s *sorted) restore(e *snapshot.Entry) {
 	place := string(append(appendNamespace(nil, e.Namespace), e.Key...))
-	s.all.Set(place, cell{value: append([]byte(nil), e.Value...), version: e.Version, expiry: e.Expiry})
+	s.set(place, cell{value: append([]byte(nil), e.Value...), version: e.Version, expiry: e.Expiry})
 	if s.spec.Kind != List {
 		return
 	}

@@ -1,10 +1,14 @@
 package state_test
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/taskmanager/state"
 	"github.com/wasmill/wasmill/taskmanager/state/spill"
@@ -46,5 +50,140 @@ func TestSpillingRandom(t *testing.T) {
 				statetest.Random(t, seed, 600, spilling(t, budget))
 			})
 		}
+	}
+}
+
+func bytesTable(t *testing.T, s state.Store) state.Table {
+	t.Helper()
+	tab, err := s.Table(state.Spec{Operator: "o", Name: "n", Kind: state.Bytes}, state.Global)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tab
+}
+
+func entry(t *testing.T, tab state.Table, key string) state.Entry {
+	t.Helper()
+	b, hashes := statetest.Batch(key)
+	var e [1]state.Entry
+	if err := tab.Resolve(b, nil, hashes, e[:]); err != nil {
+		t.Fatal(err)
+	}
+	return e[0]
+}
+
+// What is too large for the disk stays in memory, whatever the budget.
+func TestHugeEntriesAreKept(t *testing.T) {
+	s, err := spilling(t, 1)(state.Config{Groups: 4, To: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	tab := bytesTable(t, s)
+	want := map[string]string{"small": "value", "large value": strings.Repeat("x", 3<<20), strings.Repeat("k", 40<<10): "of a large key"}
+	for key, v := range want {
+		if err := tab.SetValue(entry(t, tab, key), []byte(v)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 5 {
+		entry(t, tab, "another")
+		if err := s.Trim(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for key, v := range want {
+		if got := tab.Value(entry(t, tab, key)); string(got) != v {
+			t.Errorf("%.20q has %d bytes (expected %d)", key, len(got), len(v))
+		}
+	}
+}
+
+// A full disk is an error of Trim that names the option.
+func TestFullDiskIsAnError(t *testing.T) {
+	dir := t.TempDir()
+	disk := &spill.Disk{Dir: dir, Reserve: 1 << 30, Free: func(string) (int64, error) { return 1 << 29, nil }}
+	s, err := state.New(state.Config{Groups: 4, To: 4, Budget: 1, Dir: filepath.Join(dir, "spill"), Space: &spill.Space{Disk: disk, Dir: dir}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	tab := bytesTable(t, s)
+	for i := range 4 {
+		if err = tab.SetValue(entry(t, tab, fmt.Sprint(i)), []byte("v")); err != nil {
+			t.Fatal(err)
+		}
+		if err = s.Trim(); err != nil {
+			break
+		}
+	}
+	var full *spill.FullError
+	if !errors.As(err, &full) || !strings.Contains(err.Error(), "state.reserve") {
+		t.Errorf("a full disk: %v (expected an error that names state.reserve)", err)
+	}
+}
+
+// A restored file is read when an entry of it is touched: one that is damaged is found then, by its checksum, and named.
+func TestRestoredFilesAreReadWhenTouched(t *testing.T) {
+	s, err := state.New(state.Config{Groups: 4, To: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tab := bytesTable(t, s)
+	for i := range 5000 {
+		if err := tab.SetValue(entry(t, tab, fmt.Sprint(i)), []byte(strings.Repeat("v", 100))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := s.Freeze()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file bytes.Buffer
+	w := snapshot.NewWriter(&file, f.States())
+	w.SetName("file 1")
+	if err := f.Write(w); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	open := func(content []byte) state.Table {
+		r, err := snapshot.Open(bytes.NewReader(content), int64(len(content)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := spilling(t, 1<<20)(state.Config{Groups: 4, To: 4, Restored: []*snapshot.Reader{r}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		return bytesTable(t, s)
+	}
+	whole := open(file.Bytes())
+	if n := whole.Len(); n != 0 {
+		t.Errorf("%d entries were read before one was touched", n)
+	}
+	if v := whole.Value(entry(t, whole, "77")); len(v) != 100 || whole.Len() != 1 {
+		t.Errorf("77 has %d bytes, of %d entries (expected 100, of 1)", len(v), whole.Len())
+	}
+	damaged := bytes.Clone(file.Bytes())
+	for i := 1000; i < len(damaged)/2; i += 1000 {
+		damaged[i] ^= 1
+	}
+	tab = open(damaged)
+	var named *state.FileError
+	for i := range 5000 {
+		b, hashes := statetest.Batch(fmt.Sprint(i))
+		var e [1]state.Entry
+		if err = tab.Resolve(b, nil, hashes, e[:]); err != nil {
+			break
+		}
+		if string(tab.Value(e[0])) != strings.Repeat("v", 100) {
+			t.Fatalf("%d has %q from a damaged file", i, tab.Value(e[0]))
+		}
+	}
+	if !errors.As(err, &named) || named.File != "file 1" || !errors.Is(err, snapshot.ErrDamaged) {
+		t.Errorf("a damaged file: %v (expected that file 1 is damaged)", err)
 	}
 }

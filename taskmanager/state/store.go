@@ -19,6 +19,7 @@ type hot struct {
 	own    map[stateName]*ownValue
 	young  atomic.Int64 // bytes of the tables that take entries, as of the last Table, Drop or Resolve
 	older  atomic.Int64 // bytes of those that take none any more
+	sorted atomic.Int64 // bytes of lists, maps and timers, as of the last Trim; they are only counted with a budget
 	cold   *cold        // what lies outside of memory; nil: nothing ever does
 }
 
@@ -335,7 +336,7 @@ func (h *hot) SetOwn(operator, name string, value []byte) error {
 }
 
 // Size implements Store.
-func (h *hot) Size() int64 { return h.young.Load() + h.older.Load() }
+func (h *hot) Size() int64 { return h.young.Load() + h.older.Load() + h.sorted.Load() }
 
 // Close implements Store.
 func (h *hot) Close() error {
