@@ -20,7 +20,7 @@ test: need-gcc bin/wasmill guests ## pass every test
 	@echo '== go vet' && go vet ./... && (cd guest-sdk/go && go vet ./...)
 	@echo '== gofmt' && test -z "$$(gofmt -l $$(git ls-files '*.go'))"
 	@echo '== go test -race ./...' && go test -race -timeout 20m ./...
-	@echo '== three planted bugs, which the simulation must notice' && go vet -tags failpoint ./... && go test -tags failpoint -timeout 10m -run TestPlanted ./internal/clustertest -bugs forget-position,skip-alignment,no-recommit
+	@echo '== three planted bugs, which the simulation must notice' && go vet -tags failpoint ./... && go test -tags failpoint -timeout 10m -run TestPlanted ./internal/clustertest -bugs forget-position,skip-fsync,no-recommit
 	@echo '== guest SDK' && (cd guest-sdk/go && go test -race ./...) && (cd examples/wordcount/go && go vet . && go test ./...)
 	@echo '== bounds of time and memory, one by one, on bin/wasmill' && go test -tags bounds -p 1 -count 1 -timeout 15m -v ./test/bounds
 

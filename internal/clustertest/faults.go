@@ -2,6 +2,7 @@ package clustertest
 
 import (
 	"net/netip"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -103,7 +104,16 @@ var Faults = []Fault{
 		if x.disk.damage(x.checkpointDir(), x.random.Uint64()) {
 			x.trace.Effect("checkpoint damaged")
 		}
-		x.killTaskManager(x.random.IntN(len(x.tms)), 0)
+		if x.random.IntN(2) == 0 {
+			x.killTaskManager(x.random.IntN(len(x.tms)), 0)
+			return
+		}
+		for i := range x.tms { // nobody has a copy
+			x.KillTaskManager(i)
+			_ = os.RemoveAll(x.stateDir(i))
+			x.StartTaskManager(i)
+		}
+		x.trace.Effect("kill TaskManager")
 	}},
 }
 

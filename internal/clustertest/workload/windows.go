@@ -20,8 +20,8 @@ var Windows = &Workload{
 		var lines []string
 		for i := range records {
 			time := 20*i - r.IntN(windowDisorder+1)
-			if i > 300 && r.IntN(8) == 0 {
-				time -= 5 * windowSize // far behind
+			if i > 120 && r.IntN(8) == 0 {
+				time -= 2 * windowSize // far behind
 			}
 			lines = append(lines, fmt.Sprintf("k%d,%d,%d", r.IntN(5), max(0, time), r.IntN(1000)))
 		}
