@@ -41,6 +41,16 @@ var Faults = []Fault{
 		}
 		x.partition(&a.process, &b.process, both, x.someTime(15*time.Second))
 	}},
+	// What it was told, and what it has sent, arrives when it is thought to be lost.
+	{Name: "TaskManager paused", Do: func(x *Cluster) {
+		p := x.tm()
+		x.net.pause(p.addr)
+		x.Sleep(x.someTime(8 * time.Second))
+		if n := x.net.resume(p.addr); n > 0 {
+			x.trace.Effect("pause")
+			x.trace.Add("%s was paused, %d packets come late", p.name, n)
+		}
+	}},
 	{Name: "bad network", Do: func(x *Cluster) { x.badNetwork(x.someTime(5 * time.Second)) }},
 	{Name: "control requests in trouble", Do: func(x *Cluster) {
 		x.trouble.set(0.1, 0.1, 0.1)

@@ -22,6 +22,8 @@ type network struct {
 	cut    map[direction]bool    // directions in which packets vanish
 	worse  map[direction]weather // directions that are worse than perfect
 	lost   map[direction]int     // packets that a fault has taken, by direction
+	paused map[netip.Addr]bool   // processes whose packets wait
+	held   []simnet.Packet       // those that wait, the oldest first
 }
 
 type direction struct{ from, to netip.Addr }
@@ -35,7 +37,7 @@ type weather struct {
 func newNetwork() *network {
 	return &network{
 		random: rand.New(rand.NewPCG(1, 2)), dead: map[netip.Addr]bool{}, cut: map[direction]bool{},
-		worse: map[direction]weather{}, lost: map[direction]int{},
+		worse: map[direction]weather{}, lost: map[direction]int{}, paused: map[netip.Addr]bool{},
 	}
 }
 
@@ -52,6 +54,11 @@ func (n *network) SendPacket(p simnet.Packet) error {
 	n.mu.Lock()
 	if n.dead[d.from] || n.dead[d.to] || n.cut[d] {
 		n.lost[d]++
+		n.mu.Unlock()
+		return nil
+	}
+	if n.paused[d.from] || n.paused[d.to] {
+		n.held = append(n.held, p)
 		n.mu.Unlock()
 		return nil
 	}
@@ -111,6 +118,26 @@ func (n *network) kill(a netip.Addr) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.dead[a] = true
+}
+
+// pause makes the packets of a process wait, both ways.
+func (n *network) pause(a netip.Addr) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.paused[a] = true
+}
+
+// resume lets all that waits go on, and says how many that are.
+func (n *network) resume(a netip.Addr) int {
+	n.mu.Lock()
+	delete(n.paused, a)
+	held := n.held
+	n.held = nil
+	n.mu.Unlock()
+	for _, p := range held {
+		_ = n.SendPacket(p) // of another process that is paused: it waits again
+	}
+	return len(held)
 }
 
 // revive lets a new process have the address of a killed one.
