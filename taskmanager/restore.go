@@ -101,6 +101,20 @@ func damaged(id checkpoint.ID, name string, err error) error {
 	return f
 }
 
+// distrust removes the local copy of a file that was found to be damaged while the task ran. That was not the object in the
+// store, which the next attempt reads instead.
+func (t *task) distrust(f wire.Failure) wire.Failure {
+	a := t.attempt
+	if f.Kind != wire.KindState || f.File == "" || a.tm.config.State.Budget == 0 { // without a budget it was read at once
+		return f
+	}
+	local := filepath.Join(a.tm.config.StateDir, string(a.key.Job), filepath.FromSlash(f.File))
+	if a.tm.config.Files.Remove(local) == nil {
+		f.Kind, f.File = wire.KindIO, ""
+	}
+	return f
+}
+
 // keyGroups are those that a subtask of the chain owns.
 func (a *attempt) keyGroups(id graph.TaskID) (from, to graph.KeyGroup) {
 	return graph.KeyGroupsOf(id.Subtask, a.exec.Chains[id.Chain].Parallelism, a.graph.MaxParallelism)

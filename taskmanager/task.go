@@ -102,7 +102,7 @@ func (t *task) run() {
 	case t.attempt.ctx.Err() != nil:
 		t.report(wire.TaskCanceled, nil, nil)
 	default:
-		f := *failureOf(err)
+		f := t.distrust(*failureOf(err))
 		f.Subtask = t.id.Subtask
 		if f.Operator == "" {
 			f.Operator = t.name

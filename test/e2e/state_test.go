@@ -86,3 +86,20 @@ func TestStateTenTimesTheBudget(t *testing.T) {
 	}
 	harness.Same(t, harness.Output(t, out), want)
 }
+
+// A job that would need the room that is to be left on the disk fails at once, and says which option allows how much.
+func TestFullDiskFailsTheJob(t *testing.T) {
+	dir := t.TempDir()
+	writeWords(t, filepath.Join(dir, "words.txt"), 10_000)
+	args := []string{"run", guests(t)["c"], "--param", "input=" + filepath.Join(dir, "words.txt"), "--param", "output=" + filepath.Join(dir, "out")}
+	t.Setenv("WASMILL_STATE_BUDGET", "1MiB")
+	for option, value := range map[string]string{"state.reserve": "1000TiB", "state.quota": "1MiB"} {
+		t.Setenv("WASMILL_STATE_RESERVE", "0")
+		t.Setenv("WASMILL_STATE_QUOTA", "0")
+		t.Setenv("WASMILL_"+strings.ToUpper(strings.ReplaceAll(option, ".", "_")), value)
+		r := built.wasmill.Run(t, args...)
+		if r.Code == 0 || !strings.Contains(r.Stderr, option) {
+			t.Errorf("with %s %s: exit status %d, %s (expected a failure that names the option)", option, value, r.Code, r.Stderr)
+		}
+	}
+}

@@ -48,7 +48,7 @@ func (e *FullError) Error() string {
 		return fmt.Sprintf("spill state: the job's files in %s take %s (%s allows %s): raise it, raise state.budget, or give the job more slots",
 			e.Dir, size(e.Is), e.Option, size(e.Must))
 	}
-	return fmt.Sprintf("spill state: the disk of %s has %s free (expected >= %s: %s, and room for the maps that are open): free space, or lower %s",
+	return fmt.Sprintf("spill state: the disk of %s has %s free (expected >= %s: %s, and room for the databases that are open): free space, or lower %s",
 		e.Dir, size(e.Is), size(e.Must), e.Option, e.Option)
 }
 
