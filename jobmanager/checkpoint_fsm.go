@@ -31,6 +31,9 @@ func (p ckPhase) String() string {
 type ckRequest struct {
 	number int             // names the request in what becomes of it; 0: the periodic one
 	kind   checkpoint.Kind // Savepoint, or Periodic for a plain one
+	path   string          // of a savepoint
+	stop   bool            // nothing is processed behind it: the job ends with it
+	drain  bool            // with stop: event time comes to its end first
 }
 
 type ckEvent interface{}
@@ -65,11 +68,14 @@ type (
 	}
 	ckDoNumber  struct{}
 	ckDoTrigger struct {
-		id   checkpoint.ID
-		kind checkpoint.Kind
+		id  checkpoint.ID
+		ask ckRequest
 	}
-	ckDoDecide struct{ id checkpoint.ID }
-	ckDoAbort  struct {
+	ckDoDecide struct {
+		id  checkpoint.ID
+		ask ckRequest
+	}
+	ckDoAbort struct {
 		id    checkpoint.ID
 		cause string
 	}
@@ -191,7 +197,7 @@ func (m *ckFSM) collect(id checkpoint.ID) {
 	}
 	m.timer++
 	m.do(ckDoTimer{m.timer, m.timeout})
-	m.do(ckDoTrigger{id, m.ask.kind})
+	m.do(ckDoTrigger{id, m.ask})
 	m.complete()
 }
 
@@ -199,7 +205,7 @@ func (m *ckFSM) complete() {
 	if len(m.missing) == 0 {
 		m.timer++
 		m.phase = ckDeciding
-		m.do(ckDoDecide{m.id})
+		m.do(ckDoDecide{m.id, m.ask})
 	}
 }
 
@@ -214,9 +220,14 @@ func (m *ckFSM) giveUp(cause string) {
 		m.do(ckDoAbort{m.id, cause})
 	}
 	m.answer(cause)
-	m.failures++
-	if m.failures > m.tolerated {
-		m.do(ckDoFail{cause})
+	switch {
+	case m.ask.stop && m.id != 0: // tasks stand still behind it, and may be at the end of time
+		m.do(ckDoFail{"the job was to stop with a savepoint, which was given up: " + cause})
+	case m.ask.number != 0: // it says nothing about the job's own
+	default:
+		if m.failures++; m.failures > m.tolerated {
+			m.do(ckDoFail{"too many checkpoints in a row have failed: " + cause})
+		}
 	}
 	m.idle()
 }

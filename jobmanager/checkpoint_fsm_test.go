@@ -28,7 +28,7 @@ func TestCheckpointScripts(t *testing.T) {
 					tolerated: number("tolerated", 0), running: map[graph.TaskID]bool{{Subtask: 0}: true, {Subtask: 1}: true}}
 				e = ckStart{}
 			case "ask":
-				e = ckAsk{ckRequest{number("request", 1), checkpoint.Savepoint}}
+				e = ckAsk{ckRequest{number: number("request", 1), kind: checkpoint.Savepoint, stop: d.HasArg("stop"), drain: d.HasArg("drain")}}
 			case "timer":
 				e = ckTimer{m.timer - number("older", 0)}
 			case "numbered":

@@ -2,6 +2,7 @@ package jobmanager
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,8 +29,11 @@ type checkpoints struct {
 	parts       map[graph.TaskID]*checkpoint.Task
 	begun       time.Time
 	committing  bool
-	held        map[string]bool // what the last decided checkpoint of the attempt has prepared
-	numbered    uint64          // checkpoints of this JobManager, for a planted bug
+	held        map[string]bool       // what the last decided checkpoint of the attempt has prepared
+	asked       map[int]chan<- answer // who waits for the checkpoint of a request
+	requests    int
+	sealing     bool
+	numbered    uint64 // checkpoints of this JobManager, for a planted bug
 }
 
 // What the loop of a job is told about checkpoints; the job's own state machine never sees it.
@@ -40,15 +44,34 @@ type (
 		cause string
 	}
 	evManifest struct { // it is stored, or not
-		attempt graph.Attempt
-		decided decided
-		err     error
+		attempt   graph.Attempt
+		stop      bool
+		decided   decided
+		savepoint *savepoint // nil: it is none
+		err       error
 	}
 	evOutput struct { // the output of checkpoints was committed, as far as that one
 		upTo checkpoint.ID
 	}
 )
 
+// answer says what became of a checkpoint that was asked for.
+type answer struct {
+	id    checkpoint.ID
+	cause string // empty: it is decided
+}
+
+// evSealed says that savepoints have their seals.
+type evSealed struct{ done []checkpoint.ID }
+
+// evAsk asks for a checkpoint; answer has room.
+type evAsk struct {
+	ask    ckRequest // without a number
+	answer chan<- answer
+}
+
+func (evAsk) event()          {}
+func (evSealed) event()       {}
 func (evAcknowledged) event() {}
 func (evUntriggered) event()  {}
 func (evManifest) event()     {}
@@ -57,7 +80,7 @@ func (evOutput) event()       {}
 func newCheckpoints(j *jobMaster) *checkpoints {
 	t := time.NewTimer(time.Hour)
 	t.Stop()
-	return &checkpoints{job: j, timer: t}
+	return &checkpoints{job: j, timer: t, asked: map[int]chan<- answer{}}
 }
 
 func (c *checkpoints) close() { c.timer.Stop() }
@@ -119,6 +142,12 @@ func (j *jobMaster) phase() phase {
 // take handles an event that is about checkpoints alone.
 func (c *checkpoints) take(e event) bool {
 	switch e := e.(type) {
+	case evAsk:
+		c.ask(e)
+	case evSealed:
+		c.sealing = false
+		c.job.sealed(e.done)
+		c.seal()
 	case evAcknowledged:
 		c.acknowledged(e.m)
 	case evUntriggered:
@@ -138,7 +167,7 @@ func (c *checkpoints) follow(was phase, e event) {
 	j := c.job
 	now := j.phase()
 	switch {
-	case !j.jm.takesCheckpoints() || j.jm.config.Checkpoints.Interval == 0:
+	case !j.jm.takesCheckpoints():
 		return
 	case now == deploying && was != deploying:
 		c.begin()
@@ -205,14 +234,17 @@ func (c *checkpoints) act(a ckAction) ckEvent {
 	case ckDoTrigger:
 		c.begun = j.jm.config.Now()
 		j.log.Debug("checkpoint begins", "checkpoint", a.id)
-		c.trigger(a.id)
+		c.trigger(a.id, a.ask)
 	case ckDoDecide:
-		c.writeManifest(a.id)
+		c.writeManifest(a.id, a.ask)
 	case ckDoAbort:
 		j.log.Warn("checkpoint given up", "checkpoint", a.id, "cause", a.cause)
 		c.conclude(&wire.Conclude{Header: j.header(), Aborted: a.id})
+	case ckDoAnswer:
+		c.asked[a.request] <- answer{a.id, a.cause}
+		delete(c.asked, a.request)
 	case ckDoFail:
-		j.take(evCheckpoints{&wire.Failure{Kind: wire.KindIO, Message: "too many checkpoints in a row have failed: " + a.cause}})
+		j.take(evCheckpoints{&wire.Failure{Kind: wire.KindIO, Message: a.cause}})
 	}
 	return nil
 }
@@ -226,7 +258,7 @@ func (j *jobMaster) base() checkpoint.ID {
 }
 
 // trigger tells the source tasks.
-func (c *checkpoints) trigger(id checkpoint.ID) {
+func (c *checkpoints) trigger(id checkpoint.ID, ask ckRequest) {
 	j := c.job
 	byTM := map[wire.TaskManagerID][]graph.TaskID{}
 	for task, t := range j.fsm.tasks {
@@ -235,7 +267,7 @@ func (c *checkpoints) trigger(id checkpoint.ID) {
 		}
 	}
 	for tmID, tasks := range byTM {
-		m := &wire.Trigger{Header: j.header(), Checkpoint: id, Base: j.base(), Tasks: tasks}
+		m := &wire.Trigger{Header: j.header(), Checkpoint: id, Base: j.base(), Tasks: tasks, Stop: ask.stop, Drain: ask.drain}
 		tm := j.jm.resources.holding(tmID, j.id)
 		j.later(func(ctx context.Context) event {
 			if tm == nil {
@@ -289,11 +321,12 @@ func (c *checkpoints) acknowledged(m *wire.Acknowledge) {
 	c.step(ckAck{m.Attempt, m.Checkpoint, m.Task})
 }
 
-// writeManifest holds the parts against the store and stores the manifest.
-func (c *checkpoints) writeManifest(id checkpoint.ID) {
+// writeManifest holds the parts against the store and stores the manifest; that of a savepoint and its files also where
+// its user wants it.
+func (c *checkpoints) writeManifest(id checkpoint.ID, ask ckRequest) {
 	j := c.job
 	m := &checkpoint.Manifest{
-		Version: checkpoint.Version, Job: j.id, Checkpoint: id, Kind: checkpoint.Periodic, Epoch: j.jm.epoch, Attempt: j.fsm.attempt,
+		Version: checkpoint.Version, Job: j.id, Checkpoint: id, Kind: ask.kind, Epoch: j.jm.epoch, Attempt: j.fsm.attempt,
 		Time: c.begun, Graph: j.record.Graph,
 	}
 	var prepared []connector.Committable
@@ -321,7 +354,7 @@ func (c *checkpoints) writeManifest(id checkpoint.ID) {
 	}
 	j.mu.Unlock()
 	m.Sources = checkpoint.MergeSources(begin, m.Tasks)
-	e := evManifest{attempt: j.fsm.attempt, decided: decided{ID: id, Attempt: j.fsm.attempt, Time: c.begun, Prepared: prepared, Output: len(prepared) > 0}}
+	e := evManifest{attempt: j.fsm.attempt, stop: ask.stop, decided: decided{ID: id, Attempt: j.fsm.attempt, Time: c.begun, Prepared: prepared, Output: len(prepared) > 0}}
 	if failpoint.Planted(failpoint.CommitBeforeDecide) {
 		if tms := j.jm.resources.live(); len(tms) > 0 {
 			m := &wire.Commit{Header: j.header(), Graph: j.record.Graph, Checkpoint: uint64(id), Prepared: prepared}
@@ -330,7 +363,10 @@ func (c *checkpoints) writeManifest(id checkpoint.ID) {
 	}
 	url := j.storeURL()
 	j.later(func(ctx context.Context) event {
-		e.err = j.jm.storeManifest(ctx, url, m, &e.decided)
+		if e.err = j.jm.storeManifest(ctx, url, m, &e.decided); e.err == nil && ask.kind == checkpoint.Savepoint {
+			e.savepoint = &savepoint{Path: cmp.Or(ask.path, j.jm.config.Checkpoints.Savepoints+"/"+string(j.id)+"-"+fmt.Sprint(id)), Checkpoint: id, Stopped: ask.stop}
+			e.err = j.copySavepoint(ctx, m, e.savepoint)
+		}
 		return e
 	})
 }
@@ -383,7 +419,11 @@ func (c *checkpoints) decide(e evManifest) {
 		for len(all) > keep && all[0].ID <= r.Committed {
 			all = all[1:]
 		}
-		r.Checkpoints = all
+		r.Checkpoints, r.Stopped = all, e.stop
+		if e.savepoint != nil {
+			e.savepoint.Sum, e.savepoint.Time, e.savepoint.Size = e.decided.Sum, e.decided.Time, e.decided.Size
+			r.Savepoints = append(slices.Clone(r.Savepoints), *e.savepoint)
+		}
 		if e.decided.Output {
 			r.Output = true
 			r.Written = addOutput(r.Written, outputOf(&r.Graph, e.decided.Prepared, func(int) int64 { return 0 }))
@@ -402,7 +442,12 @@ func (c *checkpoints) decide(e evManifest) {
 	}
 	j.log.Info("checkpoint completed", "checkpoint", e.decided.ID, "duration", e.decided.Duration, "bytes", e.decided.Size, "output", len(e.decided.Prepared))
 	c.commit()
+	c.seal()
 	c.step(ckStored{e.decided.ID})
+	if e.stop {
+		j.take(evStopped{})
+		return
+	}
 	c.conclude(&wire.Conclude{Header: j.header(), Completed: e.decided.ID})
 	c.collect()
 }

@@ -21,7 +21,8 @@ type (
 		finished map[graph.TaskID]*checkpoint.Task // tasks of what is restored that need not run
 	}
 	evUnrestorable struct{ failure *wire.Failure } // instead of evSlots: no attempt can begin
-	evCheckpoints  struct{ failure *wire.Failure } // too many checkpoints in a row have failed
+	evCheckpoints  struct{ failure *wire.Failure } // a checkpoint has failed that had to succeed
+	evStopped      struct{}                        // the checkpoint that the job ends with is stored
 	evTimer        struct{ number, freeSlots int } // the timer of that number has run out
 	evCancel       struct{}                        // the user wants no more of it
 	evDeployed     struct {                        // a TaskManager has answered actDeploy
@@ -58,6 +59,7 @@ func (evFailed) event()       {}
 func (evSlots) event()        {}
 func (evUnrestorable) event() {}
 func (evCheckpoints) event()  {}
+func (evStopped) event()      {}
 func (evTimer) event()        {}
 func (evCancel) event()       {}
 func (evDeployed) event()     {}

@@ -90,6 +90,7 @@ type jobFSM struct {
 	owed      graph.Attempt // output of attempts before that one is still to be removed; 0: none is
 	failures  []time.Time   // see Restart.next
 	delay     time.Duration // before the next attempt
+	stopped   bool          // the checkpoint that it ends with is stored: no attempt may begin
 	decided   bool          // the decision is stored
 	cancelled bool          // the user has cancelled it
 	retryIn   time.Duration // before the commit after one that was refused
@@ -153,6 +154,8 @@ func (m *jobFSM) onWaiting(now time.Time, e event) {
 			m.do(actCommit{})
 		case m.cancelled:
 			m.clean(canceled)
+		case m.stopped:
+			m.finish(nil)
 		default:
 			m.wait()
 		}
@@ -240,6 +243,9 @@ func (m *jobFSM) onActive(now time.Time, e event) {
 		m.stop(canceled)
 	case evCheckpoints:
 		m.fail(now, e.failure)
+	case evStopped:
+		m.stopped = true
+		m.stop(finished)
 	case evStoreFailed: // the attempt could not be stored, so none of it was deployed
 		for _, t := range m.tasks {
 			t.gone = true
@@ -288,6 +294,11 @@ func (m *jobFSM) checkFinished() {
 	for _, task := range m.exec.Tasks() {
 		prepared = append(prepared, m.tasks[task].prepared...)
 	}
+	m.finish(prepared)
+}
+
+// finish decides the end of the job.
+func (m *jobFSM) finish(prepared []connector.Committable) {
 	m.phase = finishing
 	m.do(actReleaseSlots{}, actDecide{prepared: prepared})
 }
@@ -410,6 +421,11 @@ func (m *jobFSM) checkStopped() {
 	if m.phase != stopping || !m.all(func(t *subtask) bool { return t.gone }) {
 		return
 	}
+	if m.outcome == finished {
+		m.failure = nil
+		m.finish(nil)
+		return
+	}
 	m.do(actReleaseSlots{})
 	switch {
 	case m.outcome != restart:
@@ -476,10 +492,17 @@ func (m *jobFSM) onFinishing(now time.Time, e event) {
 		m.decided, m.failure = true, nil // from now on it is why the end is not committed yet
 		m.do(actCommit{})
 	case evStoreFailed: // nothing was decided and nothing committed
-		if !m.decided {
+		switch {
+		case m.stopped && !m.decided: // there is no attempt to go on with
+			m.startTimer(storeRetry)
+		case !m.decided:
 			m.fail(now, e.failure)
 		}
 	case evTimer:
+		if !m.decided {
+			m.do(actDecide{})
+			break
+		}
 		m.do(actCommit{})
 	case evCommitted:
 		m.onCommitted(e.failure)
@@ -536,7 +559,7 @@ func (m *jobFSM) state() api.JobState {
 	case running:
 		return api.JobRunning
 	case finishing:
-		if !m.decided { // a client that reads FINISHING may rely on it
+		if !m.decided && !m.stopped { // a client that reads FINISHING may rely on it
 			return api.JobRunning
 		}
 		return api.JobFinishing

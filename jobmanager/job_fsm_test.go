@@ -19,11 +19,11 @@ import (
 // state machine sends because of it, then where the job stands. `go test -run TestJobScripts -rewrite` writes the outputs
 // anew; read the difference.
 //
-//	job [chains=(1,2)] [attempt=N] [decided] [cancelled]   a new machine; by default one chain of two subtasks
+//	job [chains=(1,2)] [attempt=N] [decided] [cancelled] [stopped]   a new machine; by default one chain of two subtasks
 //	slots a b ...                                          slots are granted, one on each TaskManager named
 //	task 0.1 STATE [tm=a] [attempt=N] [kind=N] [cause=...] what a TaskManager reports; by default the one it was placed on
 //	deployed tm=a [refused=...] [unknown=...]              the answer to a deploy
-//	lost a | timer [free=N] | cancel | start | failed | decided | committed [kind=N] | cleaned before=N [failed] | ended | store-failed
+//	lost a | timer [free=N] | cancel | stopped | start | failed | decided | committed [kind=N] | cleaned before=N [failed] | ended | store-failed
 //	after 10m                                              time goes by
 func TestJobScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/job_fsm", func(t *testing.T, path string) {
@@ -82,7 +82,7 @@ func (s *jobScript) start(t *testing.T, d *datadriven.TestData) string {
 	}
 	s.now = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	s.m = &jobFSM{exec: x, slotsTimeout: 30 * time.Second, restart: Restart{Delay: time.Second, MaxDelay: time.Minute, PerHour: 4}}
-	s.m.decided, s.m.cancelled = d.HasArg("decided"), d.HasArg("cancelled")
+	s.m.decided, s.m.cancelled, s.m.stopped = d.HasArg("decided"), d.HasArg("cancelled"), d.HasArg("stopped")
 	d.MaybeScanArgs(t, "attempt", (*uint32)(&s.m.attempt))
 	return s.stands() + "\n"
 }
@@ -116,6 +116,8 @@ func (s *jobScript) event(t *testing.T, d *datadriven.TestData) event {
 		return evSlots{slots: slots}
 	case "timer":
 		return evTimer{number: s.m.timer + number("older", 0), freeSlots: number("free", 0)}
+	case "stopped":
+		return evStopped{}
 	case "cancel":
 		return evCancel{}
 	case "deployed":

@@ -18,7 +18,7 @@ func (j *jobMaster) job() *api.Job {
 	defer j.mu.Unlock()
 	r, m := &j.record, &j.fsm
 	out := &api.Job{
-		ID: r.ID, Name: r.Graph.Name, State: m.state(), Attempt: m.attempt, Restarts: max(0, int(m.attempt)-1),
+		ID: r.ID, Name: r.Graph.Name, State: m.state(), Attempt: m.attempt, Restarts: max(0, int(m.attempt)-int(r.Before)-1),
 		Parallelism: r.Graph.Parallelism, Params: r.Graph.Params, Module: r.Graph.Modules[0].ID,
 		Created: r.Created, Running: r.Running, Ended: r.Ended, Failure: m.failure,
 		Subtasks: j.subtasks(), Progress: j.progress(),

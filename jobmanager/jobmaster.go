@@ -65,7 +65,7 @@ func newJobMaster(jm *JobManager, r jobRecord) *jobMaster {
 		done:    make(chan struct{}),
 		fsm: jobFSM{
 			exec: exec, slotsTimeout: jm.config.SlotsTimeout, restart: jm.config.Restart,
-			attempt: r.Attempt, decided: r.Decision != nil, cancelled: r.Cancelled,
+			attempt: r.Attempt, decided: r.Decision != nil, cancelled: r.Cancelled, stopped: r.Stopped,
 		},
 		metrics:  map[graph.TaskID]wire.TaskMetrics{},
 		watchers: map[chan struct{}]bool{},
@@ -92,6 +92,7 @@ func (j *jobMaster) run(ctx context.Context, first event) {
 	if first != nil {
 		j.take(first)
 	}
+	j.checkpoints.seal()
 	for !j.hasEnded() {
 		select {
 		case <-ctx.Done():
@@ -111,7 +112,7 @@ func (j *jobMaster) run(ctx context.Context, first event) {
 			j.take(evTimer{number: j.timerNumber, freeSlots: free})
 		}
 	}
-	if j.owes() != nil {
+	if j.owes() != nil || len(j.unsealed()) > 0 {
 		j.jm.tidySoon()
 	}
 }

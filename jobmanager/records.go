@@ -49,7 +49,8 @@ type jobRecord struct {
 	Created    time.Time      `json:"created"`
 	Running    *time.Time     `json:"running,omitempty"`
 	Ended      *time.Time     `json:"ended,omitempty"`
-	Attempt    graph.Attempt  `json:"attempt"` // the newest that may exist anywhere
+	Attempt    graph.Attempt  `json:"attempt"`          // the newest that may exist anywhere
+	Before     graph.Attempt  `json:"before,omitempty"` // those of the job whose savepoint this one goes on from
 	Cancelled  bool           `json:"cancelled,omitempty"`
 	Decision   *decision      `json:"decision,omitempty"`
 	Progress   *api.Progress  `json:"progress,omitempty"` // when the end was decided, or without a decision when the job ended
@@ -61,6 +62,8 @@ type jobRecord struct {
 	Committed   checkpoint.ID `json:"committed,omitempty"`   // output of checkpoints up to this one is committed
 	Output      bool          `json:"output,omitempty"`      // a checkpoint had some
 	Written     []api.Output  `json:"written,omitempty"`     // of all checkpoints so far
+	Stopped     bool          `json:"stopped,omitempty"`     // the last checkpoint is the end: it stops with that
+	Savepoints  []savepoint   `json:"savepoints,omitempty"`  // the oldest first; they are the user's
 	Rewind      bool          `json:"rewind,omitempty"`      // the user allows output to be repeated
 	Broken      bool          `json:"broken,omitempty"`      // and it was
 }
@@ -76,6 +79,17 @@ type decided struct {
 	Prepared []connector.Committable `json:"prepared,omitempty"` // until it is committed
 	Output   bool                    `json:"output,omitempty"`   // some was prepared
 	Damaged  bool                    `json:"damaged,omitempty"`
+}
+
+// savepoint is one that the job has made. It belongs to the user: nothing here reads or deletes it again.
+type savepoint struct {
+	Path       string        `json:"path"`
+	Checkpoint checkpoint.ID `json:"checkpoint"`
+	Sum        string        `json:"sum"` // of the manifest
+	Time       time.Time     `json:"time"`
+	Size       int64         `json:"size"`
+	Stopped    bool          `json:"stopped,omitempty"` // the job has ended with it
+	Sealed     bool          `json:"sealed,omitempty"`  // it stands by itself
 }
 
 // decision is the end of a job: from when it is stored on, its output is only committed.

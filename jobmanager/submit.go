@@ -46,11 +46,18 @@ func (jm *JobManager) SubmitJob(ctx context.Context, s *api.Submit) (*api.Job, e
 	if err := jm.checkConnectors(g); err != nil {
 		return nil, err
 	}
+	from, err := jm.beginAt(ctx, s, g)
+	if err != nil {
+		return nil, err
+	}
+	if from != nil {
+		defer from.store.Close()
+	}
 	sources, err := enumerate(ctx, jm.config.Connectors, g)
 	if err != nil {
 		return nil, connectorError(err)
 	}
-	return jm.storeNewJob(s, g, sources)
+	return jm.storeNewJob(ctx, s, g, sources, from)
 }
 
 // submitted is the job that this submission has become before, or nil. A request id stands for one submission: under
@@ -251,8 +258,14 @@ func connectorError(err error) error {
 }
 
 // storeNewJob stores a job under an id of its own, together with the request that it came by, and starts it.
-func (jm *JobManager) storeNewJob(s *api.Submit, g *graph.JobGraph, sources map[int]connector.Splits) (*api.Job, error) {
+func (jm *JobManager) storeNewJob(ctx context.Context, s *api.Submit, g *graph.JobGraph, sources map[int]connector.Splits, from *beginning) (*api.Job, error) {
 	r := jobRecord{Version: recordVersion, ID: newJobID(), Request: s.Request, Submission: digest(s), Graph: *g, Created: jm.config.Now()}
+	if from != nil {
+		from.splits(g, sources)
+		if err := from.copyTo(ctx, jm, &r); err != nil {
+			return nil, err
+		}
+	}
 	ops := []ha.Op{ha.PutIfAbsent(jobKey+string(r.ID), encode(&r)), ha.Put(splitsKey+string(r.ID), encode(splitsByUID(g, sources)))}
 	if s.Request != "" {
 		ops = append(ops, ha.PutIfAbsent(requestKey+string(s.Request), []byte(r.ID)))

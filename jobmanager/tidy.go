@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/wire"
 )
 
@@ -18,7 +19,7 @@ func (jm *JobManager) tidySoon() {
 	}
 }
 
-// tidyUp removes the pending output that ended jobs still owe, until ctx ends. The debt is in the jobs' records, so
+// tidyUp removes the pending output that ended jobs still owe, and seals their savepoints, until ctx ends. The debt is in the jobs' records, so
 // another JobManager goes on with it.
 func (jm *JobManager) tidyUp(ctx context.Context) {
 	again := time.NewTimer(tidyAgain)
@@ -39,6 +40,9 @@ func (jm *JobManager) tidyUp(ctx context.Context) {
 // tidy tries once for each job, and says whether anything is still owed.
 func (jm *JobManager) tidy(ctx context.Context) (left bool) {
 	for _, j := range jm.allJobs() {
+		if !jm.tidySeals(ctx, j) {
+			left = true
+		}
 		m := j.owes()
 		if m == nil {
 			continue
@@ -48,6 +52,27 @@ func (jm *JobManager) tidy(ctx context.Context) (left bool) {
 		}
 	}
 	return left
+}
+
+// tidySeals puts the seals that savepoints of an ended job lack.
+func (jm *JobManager) tidySeals(ctx context.Context, j *jobMaster) bool {
+	if !j.hasEnded() {
+		return true
+	}
+	for _, s := range j.unsealed() {
+		if err := j.sealSavepoint(ctx, &s); err != nil {
+			j.log.Warn("seal savepoint", "path", s.Path, "checkpoint", s.Checkpoint, "err", err)
+			return false
+		}
+		jm.past.Lock()
+		stored := jm.jobOf(j.id) == nil || j.sealed([]checkpoint.ID{s.Checkpoint})
+		jm.past.Unlock()
+		if !stored {
+			return false
+		}
+		j.changed()
+	}
+	return true
 }
 
 // owes is the message that settles what an ended job owes, or nil.

@@ -12,6 +12,31 @@ import (
 	"github.com/wasmill/wasmill/internal/graph"
 )
 
+func (a *app) checkpointCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "checkpoint JOB",
+		Short:   "Take a checkpoint of a job now, and wait until it is completed",
+		Example: `  wasmill checkpoint 7f3a9c`,
+		Args:    exactly("JOB"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := a.client(cmd)
+			if err != nil {
+				return err
+			}
+			taken, err := client.TakeCheckpoint(cmd.Context(), graph.JobID(args[0]))
+			if err != nil {
+				return err
+			}
+			return a.answer(taken, func(w io.Writer) {
+				fmt.Fprintf(w, "checkpoint #%d completed in %s: %s\n", taken.ID, seconds(taken.Duration), size(taken.Size))
+			})
+		},
+		ValidArgsFunction: a.completeJobs,
+	}
+	optionFlag(cmd, "jobmanager", "jobmanager.url")
+	return cmd
+}
+
 func (a *app) checkpointsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "checkpoints JOB",

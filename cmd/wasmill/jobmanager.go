@@ -162,7 +162,7 @@ func jobManagerConfig(c *config.Config, engine engine, log *slog.Logger) jobmana
 		HeartbeatTimeout: c.Heartbeat.Timeout,
 		UploadLimit:      int64(c.Upload.Limit),
 		Checkpoints: jobmanager.Checkpoints{
-			URL: c.Checkpoint.Dir, Interval: c.Checkpoint.Interval, Timeout: c.Checkpoint.Timeout, MinPause: c.Checkpoint.MinPause,
+			URL: c.Checkpoint.Dir, Savepoints: c.Savepoint.Dir, Interval: c.Checkpoint.Interval, Timeout: c.Checkpoint.Timeout, MinPause: c.Checkpoint.MinPause,
 			Tolerated: c.Checkpoint.ToleratedFailures, Retained: c.Checkpoint.Retained, AlignmentTimeout: c.Checkpoint.AlignmentTimeout,
 		},
 		OpenStore: blob.Open,

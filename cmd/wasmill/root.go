@@ -45,7 +45,10 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.runCommand(),
 		a.listCommand(),
+		a.checkpointCommand(),
 		a.checkpointsCommand(),
+		a.savepointCommand(),
+		a.stopCommand(),
 		a.infoCommand(),
 		a.cancelCommand(),
 		a.logsCommand(),

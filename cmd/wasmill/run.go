@@ -29,6 +29,8 @@ type runFlags struct {
 	parallelism int
 	name        string
 	stateDir    string
+	from        string
+	dropState   bool
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -50,6 +52,8 @@ The exit status is 0 only if the job is FINISHED.`,
 	cmd.Flags().IntVar(&flags.parallelism, "parallelism", 1, "subtasks of each operator that sets none itself")
 	cmd.Flags().StringVar(&flags.name, "name", "", "name of the job, instead of the module's")
 	cmd.Flags().StringVar(&flags.stateDir, "state-dir", "", "`DIR` that keeps the job's metadata and checkpoints, without --jobmanager")
+	cmd.Flags().StringVar(&flags.from, "from", "", "`PATH` of a savepoint to go on from")
+	cmd.Flags().BoolVar(&flags.dropState, "allow-dropped-state", false, "with --from: leave state behind that no operator of the job takes")
 	optionFlag(cmd, "jobmanager", "jobmanager.url")
 	return cmd
 }
@@ -120,7 +124,15 @@ func (f *runFlags) submit() (*api.Submit, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the working directory: %w", err)
 	}
+	if f.dropState && f.from == "" {
+		return nil, usagef("--allow-dropped-state: without --from (there is no state)")
+	}
+	from, err := place(f.from)
+	if err != nil {
+		return nil, err
+	}
 	return &api.Submit{
+		From: from, AllowDroppedState: f.dropState,
 		Name: f.name, Params: params, Parallelism: &f.parallelism, Directory: here, Request: wire.RequestID(hex.EncodeToString(request[:])),
 	}, nil
 }
@@ -128,7 +140,7 @@ func (f *runFlags) submit() (*api.Submit, error) {
 // sameRun names a run of a module with its parameters, the same each time: with a state directory it is the run that was
 // begun there.
 func sameRun(module []byte, s *api.Submit) wire.RequestID {
-	all, _ := json.Marshal([]any{sha256Hex(module), s.Name, s.Params, s.Parallelism, s.Directory}) // always can be
+	all, _ := json.Marshal([]any{sha256Hex(module), s.Name, s.Params, s.Parallelism, s.Directory, s.From, s.AllowDroppedState}) // always can be
 	return wire.RequestID("run-" + sha256Hex(all)[:32])
 }
 

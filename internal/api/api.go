@@ -86,6 +86,9 @@ type Submit struct {
 	Parallelism *int              `json:"parallelism,omitempty"` // 1 <= n <= 32768; none: 1
 	Directory   string            `json:"directory,omitempty"`   // absolute: what relative paths of files are relative to
 	Request     wire.RequestID    `json:"request,omitempty"`     // the same id again gives the same job
+
+	From              string `json:"from,omitempty"`              // a savepoint to go on from, as the JobManager sees it
+	AllowDroppedState bool   `json:"allowDroppedState,omitempty"` // state of it that no operator takes is left behind
 }
 
 // Module is an uploaded module.

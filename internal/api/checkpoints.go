@@ -24,6 +24,29 @@ type CheckpointPage struct {
 	Checkpoints []Checkpoint `json:"checkpoints"`
 }
 
+// TakeSavepoint asks for a savepoint.
+type TakeSavepoint struct {
+	Path  string `json:"path,omitempty"`  // an empty place of its own, as the JobManager sees it; none: one below savepoint.dir
+	Stop  bool   `json:"stop,omitempty"`  // the job ends with it
+	Drain bool   `json:"drain,omitempty"` // with Stop: event time comes to its end first, so that windows fire
+}
+
+// Savepoint is one that a job has made. It is the user's: moved and deleted by hand.
+type Savepoint struct {
+	Path       string        `json:"path"`
+	Job        graph.JobID   `json:"job"`
+	Checkpoint checkpoint.ID `json:"checkpoint"`
+	Time       time.Time     `json:"time"`
+	Size       int64         `json:"size"` // bytes of its files
+	Stopped    bool          `json:"stopped,omitempty"`
+	Sealed     bool          `json:"sealed"` // it can be gone on from
+}
+
+// SavepointPage is the savepoints of a job, the newest first.
+type SavepointPage struct {
+	Savepoints []Savepoint `json:"savepoints"`
+}
+
 // Guarantee says how often what a record brings about is seen, whatever breaks, and which connectors make it less than
 // exactly once.
 type Guarantee struct {

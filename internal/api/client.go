@@ -138,6 +138,37 @@ func (c *Client) JobCheckpoints(ctx context.Context, id graph.JobID) ([]Checkpoi
 	return page.Checkpoints, nil
 }
 
+// TakeCheckpoint takes a checkpoint now, and returns it when it is completed.
+func (c *Client) TakeCheckpoint(ctx context.Context, id graph.JobID) (*Checkpoint, error) {
+	resp, err := c.do(ctx, http.MethodPost, jobPath(id)+"/checkpoints", nil, "")
+	if err != nil {
+		return nil, err
+	}
+	return decode[Checkpoint](resp)
+}
+
+// TakeSavepoint makes a savepoint, and returns it when it is complete.
+func (c *Client) TakeSavepoint(ctx context.Context, id graph.JobID, s *TakeSavepoint) (*Savepoint, error) {
+	body, err := json.Marshal(s)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.do(ctx, http.MethodPost, jobPath(id)+"/savepoints", bytes.NewReader(body), "application/json")
+	if err != nil {
+		return nil, err
+	}
+	return decode[Savepoint](resp)
+}
+
+// JobSavepoints returns the savepoints that a job has made, the newest first.
+func (c *Client) JobSavepoints(ctx context.Context, id graph.JobID) ([]Savepoint, error) {
+	page, err := get[SavepointPage](ctx, c, jobPath(id)+"/savepoints")
+	if err != nil {
+		return nil, err
+	}
+	return page.Savepoints, nil
+}
+
 // JobLogs returns up to max lines that the job's guests have logged after the given time, the oldest first.
 func (c *Client) JobLogs(ctx context.Context, id graph.JobID, after time.Time, max int) ([]wire.LogLine, error) {
 	query := url.Values{"max": {strconv.Itoa(max)}}

@@ -135,3 +135,24 @@ func (f *fakeJobManager) ListTaskManagers(context.Context) ([]api.TaskManager, e
 func (f *fakeJobManager) ClusterOverview(context.Context) (*api.Overview, error) {
 	return &api.Overview{Version: "1", Epoch: 3, TaskManagers: 1, Slots: 2, FreeSlots: 1, Jobs: map[api.JobState]int{api.JobRunning: 3}}, nil
 }
+
+func (f *fakeJobManager) TakeCheckpoint(ctx context.Context, id graph.JobID) (*api.Checkpoint, error) {
+	if _, err := f.GetJob(ctx, id); err != nil {
+		return nil, err
+	}
+	return &api.Checkpoint{ID: 8}, nil
+}
+
+func (f *fakeJobManager) TakeSavepoint(ctx context.Context, id graph.JobID, s *api.TakeSavepoint) (*api.Savepoint, error) {
+	if _, err := f.GetJob(ctx, id); err != nil {
+		return nil, err
+	}
+	return &api.Savepoint{Path: s.Path, Job: id, Checkpoint: 9, Stopped: s.Stop, Sealed: true}, nil
+}
+
+func (f *fakeJobManager) JobSavepoints(ctx context.Context, id graph.JobID) ([]api.Savepoint, error) {
+	if _, err := f.GetJob(ctx, id); err != nil {
+		return nil, err
+	}
+	return []api.Savepoint{{Path: "/backup", Job: id, Checkpoint: 9, Sealed: true}}, nil
+}

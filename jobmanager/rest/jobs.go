@@ -133,4 +133,41 @@ func (s *server) jobCheckpoints(c echo.Context) error {
 	return c.JSON(http.StatusOK, api.CheckpointPage{Checkpoints: append([]api.Checkpoint{}, all...)})
 }
 
+func (s *server) takeCheckpoint(c echo.Context) error {
+	if err := wantQuery(c); err != nil {
+		return err
+	}
+	taken, err := s.jm.TakeCheckpoint(c.Request().Context(), jobID(c))
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusCreated, taken)
+}
+
+func (s *server) jobSavepoints(c echo.Context) error {
+	if err := wantQuery(c); err != nil {
+		return err
+	}
+	all, err := s.jm.JobSavepoints(c.Request().Context(), jobID(c))
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, api.SavepointPage{Savepoints: append([]api.Savepoint{}, all...)})
+}
+
+func (s *server) takeSavepoint(c echo.Context) error {
+	if err := wantQuery(c); err != nil {
+		return err
+	}
+	var take api.TakeSavepoint
+	if err := readJSON(c, &take); err != nil {
+		return err
+	}
+	made, err := s.jm.TakeSavepoint(c.Request().Context(), jobID(c), &take)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusCreated, made)
+}
+
 func jobID(c echo.Context) graph.JobID { return graph.JobID(c.Param("id")) }

@@ -27,6 +27,9 @@ type Jobs interface {
 	CancelJob(ctx context.Context, id graph.JobID) (*api.Job, error)
 	JobPlan(ctx context.Context, id graph.JobID) (*api.Plan, error)
 	JobCheckpoints(ctx context.Context, id graph.JobID) ([]api.Checkpoint, error)
+	TakeCheckpoint(ctx context.Context, id graph.JobID) (*api.Checkpoint, error)
+	JobSavepoints(ctx context.Context, id graph.JobID) ([]api.Savepoint, error)
+	TakeSavepoint(ctx context.Context, id graph.JobID, s *api.TakeSavepoint) (*api.Savepoint, error)
 	JobLogs(ctx context.Context, id graph.JobID, after time.Time, max int) ([]wire.LogLine, error)
 	// WatchJob sends the job as it is, then after each change, and closes the channel when the job has ended. The
 	// receiver may leave at any time by ending ctx.
@@ -88,6 +91,9 @@ func (s *server) routes() []route {
 		{http.MethodGet, "/v1/jobs/:id/logs", s.jobLogs},
 		{http.MethodGet, "/v1/jobs/:id/metrics", s.jobMetrics},
 		{http.MethodGet, "/v1/jobs/:id/checkpoints", s.jobCheckpoints},
+		{http.MethodPost, "/v1/jobs/:id/checkpoints", s.takeCheckpoint},
+		{http.MethodGet, "/v1/jobs/:id/savepoints", s.jobSavepoints},
+		{http.MethodPost, "/v1/jobs/:id/savepoints", s.takeSavepoint},
 		{http.MethodGet, "/v1/taskmanagers", s.listTaskManagers},
 		{http.MethodGet, "/v1/overview", s.overview},
 		{http.MethodGet, "/v1/openapi.json", s.openAPI},

@@ -68,6 +68,15 @@ func TestClientAndServerAgree(t *testing.T) {
 	if all, err := c.JobCheckpoints(ctx, jm.jobs[1].ID); err != nil || len(all) != 1 || all[0].ID != 7 {
 		t.Errorf("checkpoints: %+v, %v", all, err)
 	}
+	if taken, err := c.TakeCheckpoint(ctx, jm.jobs[1].ID); err != nil || taken.ID != 8 {
+		t.Errorf("take checkpoint: %+v, %v", taken, err)
+	}
+	if made, err := c.TakeSavepoint(ctx, jm.jobs[1].ID, &api.TakeSavepoint{Path: "/backup", Stop: true}); err != nil || made.Path != "/backup" || !made.Stopped {
+		t.Errorf("take savepoint: %+v, %v", made, err)
+	}
+	if all, err := c.JobSavepoints(ctx, jm.jobs[1].ID); err != nil || len(all) != 1 || all[0].Path != "/backup" {
+		t.Errorf("savepoints: %+v, %v", all, err)
+	}
 	if f, err := c.JobMetrics(ctx, jm.jobs[1].ID); err != nil || f.Restarts != 1 || len(f.Tasks) != 1 {
 		t.Errorf("metrics: %+v, %v", f, err)
 	}

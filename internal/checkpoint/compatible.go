@@ -1,0 +1,125 @@
+package checkpoint
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/graph"
+)
+
+// Incompatible says why a graph cannot go on from what another one has saved.
+type Incompatible struct {
+	Faults  []string // each names an operator, what it was and what it is
+	Dropped bool     // nothing is wrong but that state would be left behind
+}
+
+func (e *Incompatible) Error() string { return strings.Join(e.Faults, "; ") }
+
+// Compatible holds a graph against the one that a manifest was taken of: operators are found by uid, and each must be able to
+// read what it finds. State that nobody takes is refused, unless it may be dropped.
+func Compatible(old, now *graph.JobGraph, dropState bool) error {
+	c := comparison{old: old, now: now}
+	if old.MaxParallelism != now.MaxParallelism {
+		c.faultf("the job has %d key groups (saved with %d)", now.MaxParallelism, old.MaxParallelism)
+	}
+	for i := range old.Operators {
+		c.operator(&old.Operators[i])
+	}
+	switch {
+	case len(c.faults) > 0:
+		return &Incompatible{Faults: c.faults}
+	case len(c.dropped) > 0 && !dropState:
+		return &Incompatible{Faults: c.dropped, Dropped: true}
+	}
+	return nil
+}
+
+type comparison struct {
+	old, now        *graph.JobGraph
+	faults, dropped []string
+}
+
+func (c *comparison) faultf(format string, args ...any) {
+	c.faults = append(c.faults, fmt.Sprintf(format, args...))
+}
+
+// Saves says whether an operator of that kind has something of its own in a checkpoint.
+func Saves(kind abi.OperatorKind) bool {
+	switch kind {
+	case abi.OperatorSource, abi.OperatorCount, abi.OperatorSum, abi.OperatorReduce, abi.OperatorAggregate, abi.OperatorProcess:
+		return true
+	}
+	return false
+}
+
+func (c *comparison) operator(was *graph.Operator) {
+	if !Saves(was.Kind) {
+		return
+	}
+	i := slices.IndexFunc(c.now.Operators, func(o graph.Operator) bool { return o.UID == was.UID })
+	if i < 0 {
+		c.dropped = append(c.dropped, fmt.Sprintf("state of %s %q (uid %q) is saved, and no operator has that uid", was.Kind, was.Name, was.UID))
+		return
+	}
+	is := &c.now.Operators[i]
+	name := fmt.Sprintf("operator %q (uid %q)", is.Name, is.UID)
+	if is.Kind != was.Kind {
+		c.faultf("%s is a %s (saved by a %s)", name, is.Kind, was.Kind)
+		return
+	}
+	if was.Kind == abi.OperatorSource {
+		if is.Connector.Type != was.Connector.Type {
+			c.faultf("%s reads from %s (its position is one in %s)", name, is.Connector.Type, was.Connector.Type)
+		}
+		return
+	}
+	for k := range min(len(was.Inputs), len(is.Inputs)) {
+		a, b := c.old.Operators[was.Inputs[k].From].Key, c.now.Operators[is.Inputs[k].From].Key
+		if a != b {
+			c.faultf("%s has keys of codec %s (saved with %s)", name, b, a)
+		}
+		if a, b := c.old.Codec(was.Inputs[k].From, was.Inputs[k].Side), c.now.Codec(is.Inputs[k].From, is.Inputs[k].Side); is.Kind == abi.OperatorSum && a != b {
+			c.faultf("%s sums values of codec %s (saved with %s)", name, b, a)
+		}
+	}
+	if a, b := window(was), window(is); a != b {
+		c.faultf("%s has %s (saved with %s)", name, b, a)
+	}
+	c.states(name, was.Declared, is.Declared)
+}
+
+func window(o *graph.Operator) string {
+	if o.Window == nil {
+		return "no window"
+	}
+	return fmt.Sprintf("%s windows of %d ms with offset %d ms", o.Window.Kind, o.Window.SizeMs, o.Window.OffsetMs)
+}
+
+func (c *comparison) states(name string, was, is *abi.Function) {
+	if was == nil || is == nil {
+		return
+	}
+	if was.Accumulator != is.Accumulator {
+		c.faultf("%s has accumulators of codec %s (saved with %s)", name, is.Accumulator, was.Accumulator)
+	}
+	for _, a := range was.States {
+		i := slices.IndexFunc(is.States, func(s abi.State) bool { return s.Name == a.Name })
+		if i < 0 {
+			c.dropped = append(c.dropped, fmt.Sprintf("state %q of %s is saved, and it declares none of that name", a.Name, name))
+			continue
+		}
+		b := is.States[i]
+		switch {
+		case a.Scope != b.Scope || a.Kind != b.Kind:
+			c.faultf("state %q of %s is a %s %s (saved as a %s %s)", a.Name, name, b.Scope, b.Kind, a.Scope, a.Kind)
+		case a.Key != b.Key:
+			c.faultf("state %q of %s has keys of codec %s (saved with %s)", a.Name, name, b.Key, a.Key)
+		case a.Version != b.Version:
+			c.faultf("state %q of %s has schema version %d (saved with %d)", a.Name, name, b.Version, a.Version)
+		case a.Codec != b.Codec:
+			c.faultf("state %q of %s has codec %s (saved with %s)", a.Name, name, b.Codec, a.Codec)
+		}
+	}
+}

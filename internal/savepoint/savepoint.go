@@ -1,0 +1,70 @@
+// Package savepoint reads and deletes savepoints where they lie: a manifest, its seal and its files in a store of their
+// own. It needs no cluster. How one is made is the JobMaster's business; what stands in a file is package snapshot's.
+package savepoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"github.com/wasmill/wasmill/internal/blob"
+	"github.com/wasmill/wasmill/internal/checkpoint"
+)
+
+// Open reads the manifest of a savepoint against its seal.
+func Open(ctx context.Context, store blob.Store) (*checkpoint.Manifest, error) {
+	manifest, err := read(ctx, store, checkpoint.SavepointManifest)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no %s: it is no savepoint", checkpoint.SavepointManifest)
+	} else if err != nil {
+		return nil, err
+	}
+	seal, err := read(ctx, store, checkpoint.SealName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no %s: it was not completed", checkpoint.SealName)
+	} else if err != nil {
+		return nil, err
+	}
+	return checkpoint.Unseal(seal, manifest)
+}
+
+// Dispose deletes a savepoint: the seal first, so that what an interruption leaves is none. What is no savepoint is refused.
+func Dispose(ctx context.Context, store blob.Store) (*checkpoint.Manifest, error) {
+	m, err := Open(ctx, store)
+	if err != nil {
+		return nil, err
+	}
+	if err := store.Delete(ctx, checkpoint.SealName); err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, f := range Files(m) {
+		names = append(names, f.Name)
+	}
+	return m, store.Delete(ctx, append(names, checkpoint.SavepointManifest)...)
+}
+
+// Files are the files that a manifest names, each once, with all their key groups.
+func Files(m *checkpoint.Manifest) (all []checkpoint.File) {
+	seen := map[string]bool{}
+	for _, t := range m.Tasks {
+		for _, f := range t.Files {
+			if !seen[f.Name] {
+				seen[f.Name] = true
+				all = append(all, f)
+			}
+		}
+	}
+	return all
+}
+
+func read(ctx context.Context, store blob.Store, name string) ([]byte, error) {
+	o, err := store.Open(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer o.Close()
+	return io.ReadAll(io.NewSectionReader(o, 0, o.Size()))
+}

@@ -1,0 +1,300 @@
+package jobmanager
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+
+	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/blob"
+	"github.com/wasmill/wasmill/internal/checkpoint"
+	"github.com/wasmill/wasmill/internal/graph"
+)
+
+// A savepoint is a checkpoint whose manifest and files are copied to a place of the user's before it is decided. Then a
+// seal is put beside them: without one it is no savepoint, since its output may never have been committed.
+
+// ask begins what was asked for, or lets it wait for its turn.
+func (c *checkpoints) ask(e evAsk) {
+	if c.fsm == nil || c.job.phase() != running {
+		e.answer <- answer{cause: "the job is not running"}
+		return
+	}
+	c.requests++
+	e.ask.number = c.requests
+	c.asked[c.requests] = e.answer
+	c.step(ckAsk{e.ask})
+}
+
+// take asks the loop of a job for a checkpoint and waits for what becomes of it.
+func (jm *JobManager) take(ctx context.Context, j *jobMaster, ask ckRequest) (checkpoint.ID, error) {
+	if !jm.takesCheckpoints() {
+		return 0, api.Errorf(api.KindConflict, "job %s takes no checkpoints", j.id)
+	}
+	if state := j.job().State; state != api.JobRunning {
+		return 0, api.Errorf(api.KindConflict, "job %s is %s (expected %s)", j.id, state, api.JobRunning)
+	}
+	answers := make(chan answer, 1)
+	if !j.send(ctx, evAsk{ask, answers}, nil) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		return 0, api.Errorf(api.KindConflict, "job %s has ended", j.id)
+	}
+	ended := func() (checkpoint.ID, error) {
+		return 0, api.Errorf(api.KindConflict, "take a %s of job %s: the job has ended, or its JobManager", ask.kind, j.id)
+	}
+	var a answer
+	select {
+	case a = <-answers:
+	case <-j.done:
+		select {
+		case a = <-answers:
+		default:
+			return ended()
+		}
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	if a.cause != "" {
+		return 0, api.Errorf(api.KindConflict, "take a %s of job %s: %s", ask.kind, j.id, a.cause)
+	}
+	return a.id, nil
+}
+
+// TakeCheckpoint takes a checkpoint now, and answers when it is completed. It waits for one that is in flight.
+func (jm *JobManager) TakeCheckpoint(ctx context.Context, id graph.JobID) (*api.Checkpoint, error) {
+	j, err := jm.findJob(id)
+	if err != nil {
+		return nil, err
+	}
+	taken, err := jm.take(ctx, j, ckRequest{kind: checkpoint.Periodic})
+	if err != nil {
+		return nil, err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for i := range j.record.Checkpoints {
+		if j.record.Checkpoints[i].ID == taken {
+			c := j.record.checkpoint(i)
+			return &c, nil
+		}
+	}
+	return nil, api.Errorf(api.KindConflict, "checkpoint %d of job %s was completed, and is not retained any more", taken, j.id)
+}
+
+// TakeSavepoint makes a savepoint, and answers when it is complete. With Stop the job ends with it.
+func (jm *JobManager) TakeSavepoint(ctx context.Context, id graph.JobID, s *api.TakeSavepoint) (*api.Savepoint, error) {
+	j, err := jm.findJob(id)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case s.Drain && !s.Stop:
+		return nil, api.Errorf(api.KindInvalid, "drain: without stop (a job that goes on cannot be at the end of time)")
+	case s.Path == "" && jm.config.Checkpoints.Savepoints == "":
+		return nil, api.Errorf(api.KindInvalid, "path: empty").WithHint("say where the savepoint is to be made, or set savepoint.dir")
+	case s.Path != "":
+		if err := jm.vacant(ctx, s.Path); err != nil {
+			return nil, err
+		}
+	}
+	taken, err := jm.take(ctx, j, ckRequest{kind: checkpoint.Savepoint, path: s.Path, stop: s.Stop, drain: s.Drain})
+	if err != nil {
+		return nil, err
+	}
+	changed := make(chan struct{}, 1)
+	j.mu.Lock()
+	j.watchers[changed] = true
+	j.mu.Unlock()
+	defer func() {
+		j.mu.Lock()
+		delete(j.watchers, changed)
+		j.mu.Unlock()
+	}()
+	for {
+		if made := j.savepoint(taken); made != nil && made.Sealed {
+			return made, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("seal savepoint %d of job %s: %w", taken, j.id, ctx.Err())
+		}
+	}
+}
+
+// vacant sees whether a savepoint can be made at a place, before the job is asked for one.
+func (jm *JobManager) vacant(ctx context.Context, path string) error {
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	store, err := jm.config.OpenStore(ctx, path)
+	if err != nil {
+		return api.Errorf(api.KindInvalid, "path: open %s: %s", path, err)
+	}
+	defer store.Close()
+	taken := ""
+	if err := store.List(ctx, "", func(i blob.Info) bool {
+		taken = i.Name
+		return false
+	}); err != nil {
+		return api.Errorf(api.KindInvalid, "path: list %s: %s", path, err)
+	}
+	if taken != "" {
+		return api.Errorf(api.KindConflict, "path: %s is not empty: there is %s", path, taken).WithHint("give each savepoint a directory of its own")
+	}
+	return nil
+}
+
+func (j *jobMaster) savepoint(id checkpoint.ID) *api.Savepoint {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, s := range j.record.Savepoints {
+		if s.Checkpoint == id {
+			made := s.show(j.id)
+			return &made
+		}
+	}
+	return nil
+}
+
+func (s *savepoint) show(id graph.JobID) api.Savepoint {
+	return api.Savepoint{Path: s.Path, Job: id, Checkpoint: s.Checkpoint, Time: s.Time, Size: s.Size, Stopped: s.Stopped, Sealed: s.Sealed}
+}
+
+// JobSavepoints lists the savepoints that a job has made, the newest first. The user may have deleted them since.
+func (jm *JobManager) JobSavepoints(_ context.Context, id graph.JobID) ([]api.Savepoint, error) {
+	j, err := jm.findJob(id)
+	if err != nil {
+		return nil, err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var all []api.Savepoint
+	for i := range j.record.Savepoints {
+		all = append(all, j.record.Savepoints[len(j.record.Savepoints)-1-i].show(j.id))
+	}
+	return all, nil
+}
+
+// copySavepoint copies a checkpoint's files and its manifest, or leaves nothing.
+func (j *jobMaster) copySavepoint(ctx context.Context, m *checkpoint.Manifest, s *savepoint) (err error) {
+	from, err := j.openStore(ctx)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := j.jm.config.OpenStore(ctx, s.Path)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", s.Path, err)
+	}
+	defer to.Close()
+	copied := map[string]bool{}
+	defer func() {
+		if err != nil {
+			_ = to.Delete(context.WithoutCancel(ctx), slices.Collect(maps.Keys(copied))...) // what stays is no savepoint: it has no seal
+		}
+	}()
+	for _, t := range m.Tasks {
+		for _, f := range t.Files {
+			if copied[f.Name] {
+				continue
+			}
+			copied[f.Name] = true
+			if err := copyObject(ctx, to, from, f.Name); err != nil {
+				return fmt.Errorf("copy to savepoint %s: %w", s.Path, err)
+			}
+		}
+	}
+	data, _, err := m.Encode()
+	if err != nil {
+		return err
+	}
+	if err := to.Put(ctx, checkpoint.SavepointManifest, bytes.NewReader(data), int64(len(data))); err != nil {
+		return fmt.Errorf("write the manifest of savepoint %s: %w", s.Path, err)
+	}
+	return nil
+}
+
+func copyObject(ctx context.Context, to, from blob.Store, name string) error {
+	o, err := from.Open(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer o.Close()
+	return to.Put(ctx, name, io.NewSectionReader(o, 0, o.Size()), o.Size())
+}
+
+// seal puts the seals that savepoints still lack, until all are there. It is the last thing that a savepoint needs, and
+// nothing but its place can hinder it.
+func (c *checkpoints) seal() {
+	j := c.job
+	if c.sealing || len(j.unsealed()) == 0 {
+		return
+	}
+	c.sealing = true
+	j.later(func(ctx context.Context) event {
+		for wait := commitRetry; ; wait = min(2*wait, commitRetryMax) {
+			var done []checkpoint.ID
+			for _, s := range j.unsealed() {
+				if err := j.sealSavepoint(ctx, &s); err != nil {
+					j.log.Warn("seal savepoint", "path", s.Path, "checkpoint", s.Checkpoint, "err", err)
+					continue
+				}
+				done = append(done, s.Checkpoint)
+			}
+			if len(done) > 0 {
+				return evSealed{done}
+			}
+			if !pause(ctx, wait) || j.hasEnded() { // then it is tidied up
+				return nil
+			}
+		}
+	})
+}
+
+// sealed stores that savepoints have their seals.
+func (j *jobMaster) sealed(done []checkpoint.ID) bool {
+	if e := j.storeOr(nil, func(r *jobRecord) {
+		r.Savepoints = slices.Clone(r.Savepoints)
+		for i := range r.Savepoints {
+			s := &r.Savepoints[i]
+			s.Sealed = s.Sealed || slices.Contains(done, s.Checkpoint)
+		}
+	}); e != nil {
+		j.log.Warn("store that savepoints are sealed", "err", e.(evStoreFailed).failure.Message)
+		return false
+	}
+	return true
+}
+
+func (j *jobMaster) unsealed() (all []savepoint) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, s := range j.record.Savepoints {
+		if !s.Sealed {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+func (j *jobMaster) sealSavepoint(ctx context.Context, s *savepoint) error {
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	store, err := j.jm.config.OpenStore(ctx, s.Path)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	data := (&checkpoint.Seal{Job: j.id, Checkpoint: s.Checkpoint, Sum: s.Sum}).Encode()
+	err = store.Put(ctx, checkpoint.SealName, bytes.NewReader(data), int64(len(data)))
+	if errors.Is(err, blob.ErrExists) { // by a JobManager that could not tell any more
+		return nil
+	}
+	return err
+}
