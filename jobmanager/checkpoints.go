@@ -144,6 +144,8 @@ func (c *checkpoints) take(e event) bool {
 	switch e := e.(type) {
 	case evAsk:
 		c.ask(e)
+	case evGraph:
+		c.job.changeGraph(e)
 	case evSealed:
 		c.sealing = false
 		c.job.sealed(e.done)
@@ -419,7 +421,7 @@ func (c *checkpoints) decide(e evManifest) {
 		for len(all) > keep && all[0].ID <= r.Committed {
 			all = all[1:]
 		}
-		r.Checkpoints, r.Stopped = all, e.stop
+		r.Checkpoints, r.Stopped, r.Previous = all, e.stop, nil
 		if e.savepoint != nil {
 			e.savepoint.Sum, e.savepoint.Time, e.savepoint.Size = e.decided.Sum, e.decided.Time, e.decided.Size
 			r.Savepoints = append(slices.Clone(r.Savepoints), *e.savepoint)
@@ -433,6 +435,7 @@ func (c *checkpoints) decide(e evManifest) {
 		return
 	}
 	failpoint.Hit(failpoint.DecisionLogged)
+	j.proven()
 	c.held = map[string]bool{}
 	for _, p := range e.decided.Prepared {
 		c.held[outputKey(p)] = true

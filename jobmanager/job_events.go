@@ -20,12 +20,13 @@ type (
 		slots    []schedule.Slot
 		finished map[graph.TaskID]*checkpoint.Task // tasks of what is restored that need not run
 	}
-	evUnrestorable struct{ failure *wire.Failure } // instead of evSlots: no attempt can begin
-	evCheckpoints  struct{ failure *wire.Failure } // a checkpoint has failed that had to succeed
-	evStopped      struct{}                        // the checkpoint that the job ends with is stored
-	evTimer        struct{ number, freeSlots int } // the timer of that number has run out
-	evCancel       struct{}                        // the user wants no more of it
-	evDeployed     struct {                        // a TaskManager has answered actDeploy
+	evUnrestorable struct{ failure *wire.Failure }      // instead of evSlots: no attempt can begin
+	evCheckpoints  struct{ failure *wire.Failure }      // a checkpoint has failed that had to succeed
+	evRedeploy     struct{ exec *graph.ExecutionGraph } // the job has another graph, which is stored
+	evStopped      struct{}                             // the checkpoint that the job ends with is stored
+	evTimer        struct{ number, freeSlots int }      // the timer of that number has run out
+	evCancel       struct{}                             // the user wants no more of it
+	evDeployed     struct {                             // a TaskManager has answered actDeploy
 		attempt graph.Attempt
 		tm      wire.TaskManagerID
 		failure *wire.Failure // nil: accepted
@@ -59,6 +60,7 @@ func (evFailed) event()       {}
 func (evSlots) event()        {}
 func (evUnrestorable) event() {}
 func (evCheckpoints) event()  {}
+func (evRedeploy) event()     {}
 func (evStopped) event()      {}
 func (evTimer) event()        {}
 func (evCancel) event()       {}
@@ -83,6 +85,7 @@ type (
 	}
 	actStoreAttempt struct{}                                   // answered by evStoreFailed, or nothing
 	actStoreCancel  struct{}                                   // never answered: the end is stored in any case
+	actRevert       struct{}                                   // store that the job has the graph before again; never answered
 	actDecide       struct{ prepared []connector.Committable } // take a checkpoint id, store the decision: evDecided, evStoreFailed
 	actDeploy       struct {                                   // evDeployed
 		tm    wire.TaskManagerID
@@ -99,6 +102,7 @@ func (actReleaseSlots) action() {}
 func (actTimer) action()        {}
 func (actStoreAttempt) action() {}
 func (actStoreCancel) action()  {}
+func (actRevert) action()       {}
 func (actDecide) action()       {}
 func (actDeploy) action()       {}
 func (actCancelTasks) action()  {}

@@ -79,6 +79,7 @@ type subtask struct {
 // jobFSM is the state machine. Nothing in it is shared; its owner serializes calls.
 type jobFSM struct {
 	exec         *graph.ExecutionGraph
+	before       *graph.ExecutionGraph // what a failure goes back to, nil: exec has proved itself
 	slotsTimeout time.Duration
 	restart      Restart
 
@@ -163,6 +164,11 @@ func (m *jobFSM) onWaiting(now time.Time, e event) {
 		m.deploy(e.slots, e.finished)
 	case evUnrestorable:
 		m.do(actReleaseSlots{})
+		if m.before != nil {
+			m.revert(e.failure)
+			m.wait()
+			return
+		}
 		if e.failure.Kind == wire.KindState { // trying again does not help
 			m.failure = e.failure
 			m.clean(failed)
@@ -170,6 +176,12 @@ func (m *jobFSM) onWaiting(now time.Time, e event) {
 		}
 		m.fail(now, e.failure)
 	case evTimer:
+		if m.before != nil {
+			m.do(actReleaseSlots{})
+			m.revert(m.slotsFailure(e.freeSlots))
+			m.wait()
+			return
+		}
 		m.failure = m.slotsFailure(e.freeSlots)
 		m.clean(failed)
 	case evFailed:
@@ -243,6 +255,9 @@ func (m *jobFSM) onActive(now time.Time, e event) {
 		m.stop(canceled)
 	case evCheckpoints:
 		m.fail(now, e.failure)
+	case evRedeploy:
+		m.exec, m.before, m.delay, m.failure = e.exec, m.exec, 0, nil
+		m.stop(restart)
 	case evStopped:
 		m.stopped = true
 		m.stop(finished)
@@ -326,6 +341,11 @@ func (m *jobFSM) endTasksOf(tm wire.TaskManagerID, certain bool) bool {
 
 // fail ends the attempt for its first cause, and decides whether there will be another.
 func (m *jobFSM) fail(now time.Time, cause *wire.Failure) {
+	if m.before != nil {
+		m.revert(cause)
+		m.stop(restart)
+		return
+	}
 	m.failure = cause
 	if !mayRestart(cause.Kind) {
 		m.stop(failed)

@@ -125,7 +125,7 @@ func (j *jobMaster) taken(sink int) (n int64) {
 func (j *jobMaster) measure(tasks ...wire.TaskMetrics) {
 	j.mu.Lock()
 	for _, m := range tasks {
-		if m.Attempt == j.fsm.attempt && j.fsm.tasks[m.Task] != nil {
+		if m.Attempt == j.fsm.attempt && j.fsm.tasks[m.Task] != nil && m.Task.Chain < len(j.exec.Chains) {
 			j.metrics[m.Task] = m
 		}
 	}

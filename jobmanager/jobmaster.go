@@ -70,6 +70,9 @@ func newJobMaster(jm *JobManager, r jobRecord) *jobMaster {
 		metrics:  map[graph.TaskID]wire.TaskMetrics{},
 		watchers: map[chan struct{}]bool{},
 	}
+	if r.Previous != nil {
+		j.fsm.before = graph.Expand(r.Previous)
+	}
 	j.checkpoints = newCheckpoints(j)
 	j.guarantee = jm.guaranteeOf(&r.Graph)
 	return j
@@ -211,6 +214,8 @@ func (j *jobMaster) act(a action) event {
 		if e := j.storeOr(nil, func(r *jobRecord) { r.Cancelled = true }); e != nil {
 			j.log.Error("store cancellation", "err", e.(evStoreFailed).failure.Message)
 		}
+	case actRevert:
+		j.revertGraph()
 	case actDecide:
 		return j.decide(a.prepared)
 	case actEnd:
@@ -251,7 +256,7 @@ func (j *jobMaster) decide(prepared []connector.Committable) event {
 		return evStoreFailed{&wire.Failure{Kind: wire.KindInternal, Message: fmt.Sprintf("take a checkpoint id: %s", err)}}
 	}
 	return j.storeOr(evDecided{n}, func(r *jobRecord) {
-		r.Progress = new(j.progress())
+		r.Progress, r.Previous = new(j.progress()), nil
 		r.Decision = &decision{Checkpoint: n, Attempt: j.fsm.attempt, Prepared: prepared, Output: addOutput(r.Written, outputOf(&r.Graph, prepared, j.taken))}
 	})
 }

@@ -47,16 +47,21 @@ type jobRecord struct {
 	Submission string         `json:"submission,omitempty"` // digest of what Request has asked for
 	Graph      graph.JobGraph `json:"graph"`
 	Created    time.Time      `json:"created"`
-	Running    *time.Time     `json:"running,omitempty"`
-	Ended      *time.Time     `json:"ended,omitempty"`
-	Attempt    graph.Attempt  `json:"attempt"`          // the newest that may exist anywhere
-	Before     graph.Attempt  `json:"before,omitempty"` // those of the job whose savepoint this one goes on from
-	Cancelled  bool           `json:"cancelled,omitempty"`
-	Decision   *decision      `json:"decision,omitempty"`
-	Progress   *api.Progress  `json:"progress,omitempty"` // when the end was decided, or without a decision when the job ended
-	State      api.JobState   `json:"state,omitempty"`    // a terminal one, or none
-	Owed       graph.Attempt  `json:"owed,omitempty"`     // the job has ended, and output of attempts before that one is still to be removed
-	Failure    *wire.Failure  `json:"failure,omitempty"`
+	Directory  string         `json:"directory,omitempty"` // what relative paths of files are relative to
+
+	Previous    *graph.JobGraph `json:"previous,omitempty"`    // the graph before, until a checkpoint of this one is decided
+	Parallelism map[string]int  `json:"parallelism,omitempty"` // of operators that were rescaled, by name
+
+	Running   *time.Time    `json:"running,omitempty"`
+	Ended     *time.Time    `json:"ended,omitempty"`
+	Attempt   graph.Attempt `json:"attempt"`          // the newest that may exist anywhere
+	Before    graph.Attempt `json:"before,omitempty"` // those of the job whose savepoint this one goes on from
+	Cancelled bool          `json:"cancelled,omitempty"`
+	Decision  *decision     `json:"decision,omitempty"`
+	Progress  *api.Progress `json:"progress,omitempty"` // when the end was decided, or without a decision when the job ended
+	State     api.JobState  `json:"state,omitempty"`    // a terminal one, or none
+	Owed      graph.Attempt `json:"owed,omitempty"`     // the job has ended, and output of attempts before that one is still to be removed
+	Failure   *wire.Failure `json:"failure,omitempty"`
 
 	Checkpoints []decided     `json:"checkpoints,omitempty"` // retained, the oldest first; the last one is what the job goes on from
 	Committed   checkpoint.ID `json:"committed,omitempty"`   // output of checkpoints up to this one is committed

@@ -108,14 +108,8 @@ func (jm *JobManager) TakeSavepoint(ctx context.Context, id graph.JobID, s *api.
 		return nil, err
 	}
 	changed := make(chan struct{}, 1)
-	j.mu.Lock()
-	j.watchers[changed] = true
-	j.mu.Unlock()
-	defer func() {
-		j.mu.Lock()
-		delete(j.watchers, changed)
-		j.mu.Unlock()
-	}()
+	j.watchFor(changed)
+	defer j.watchNoMore(changed)
 	for {
 		if made := j.savepoint(taken); made != nil && made.Sealed {
 			return made, nil

@@ -92,6 +92,11 @@ func digest(s *api.Submit) string {
 
 // define asks the module for its graph under the given parameters.
 func (jm *JobManager) define(ctx context.Context, s *api.Submit) (*graph.JobGraph, error) {
+	return jm.defineWith(ctx, s, nil)
+}
+
+// defineWith is define with the parallelism of some operators, by name.
+func (jm *JobManager) defineWith(ctx context.Context, s *api.Submit, operators map[string]int) (*graph.JobGraph, error) {
 	module, err := jm.findModule(s.Module)
 	if err != nil {
 		return nil, err
@@ -104,6 +109,9 @@ func (jm *JobManager) define(ctx context.Context, s *api.Submit) (*graph.JobGrap
 		return nil, err
 	}
 	if err := checkParams(described.Manifest.Params, s.Params); err != nil {
+		return nil, err
+	}
+	if err := setParallelism(described.Manifest, operators); err != nil {
 		return nil, err
 	}
 	options := graph.Options{Name: s.Name, Params: s.Params, Parallelism: 1}
@@ -259,7 +267,7 @@ func connectorError(err error) error {
 
 // storeNewJob stores a job under an id of its own, together with the request that it came by, and starts it.
 func (jm *JobManager) storeNewJob(ctx context.Context, s *api.Submit, g *graph.JobGraph, sources map[int]connector.Splits, from *beginning) (*api.Job, error) {
-	r := jobRecord{Version: recordVersion, ID: newJobID(), Request: s.Request, Submission: digest(s), Graph: *g, Created: jm.config.Now()}
+	r := jobRecord{Version: recordVersion, ID: newJobID(), Request: s.Request, Submission: digest(s), Graph: *g, Created: jm.config.Now(), Directory: s.Directory}
 	if from != nil {
 		from.splits(g, sources)
 		if err := from.copyTo(ctx, jm, &r); err != nil {

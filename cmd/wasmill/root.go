@@ -49,6 +49,8 @@ func (a *app) root() *cobra.Command {
 		a.checkpointsCommand(),
 		a.savepointCommand(),
 		a.stopCommand(),
+		a.rescaleCommand(),
+		a.upgradeCommand(),
 		a.infoCommand(),
 		a.cancelCommand(),
 		a.logsCommand(),

@@ -47,6 +47,27 @@ type SavepointPage struct {
 	Savepoints []Savepoint `json:"savepoints"`
 }
 
+// Rescale asks for other parallelisms.
+type Rescale struct {
+	Parallelism *int           `json:"parallelism,omitempty"` // of operators that set none themselves
+	Operators   map[string]int `json:"operators,omitempty"`   // of these, by name
+}
+
+// Upgrade asks for another module.
+type Upgrade struct {
+	Module            graph.ModuleID    `json:"module"`
+	Params            map[string]string `json:"params,omitempty"` // beside and instead of those that it has
+	AllowDroppedState bool              `json:"allowDroppedState,omitempty"`
+	DryRun            bool              `json:"dryRun,omitempty"` // only say what would be done
+}
+
+// Upgraded says what an upgrade does, and the job as it is then.
+type Upgraded struct {
+	Job     *Job           `json:"job"`
+	Module  graph.ModuleID `json:"module"`
+	Changes []string       `json:"changes"`
+}
+
 // Guarantee says how often what a record brings about is seen, whatever breaks, and which connectors make it less than
 // exactly once.
 type Guarantee struct {

@@ -89,15 +89,7 @@ func (c *Client) ListModules(ctx context.Context) ([]Module, error) {
 
 // SubmitJob asks for a job to be run. With the same Request it can be repeated.
 func (c *Client) SubmitJob(ctx context.Context, s *Submit) (*Job, error) {
-	body, err := json.Marshal(s)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := c.do(ctx, http.MethodPost, "/v1/jobs", bytes.NewReader(body), "application/json")
-	if err != nil {
-		return nil, err
-	}
-	return decode[Job](resp)
+	return post[Job](ctx, c, "/v1/jobs", s)
 }
 
 // ListJobs returns all jobs, the newest first.
@@ -149,15 +141,30 @@ func (c *Client) TakeCheckpoint(ctx context.Context, id graph.JobID) (*Checkpoin
 
 // TakeSavepoint makes a savepoint, and returns it when it is complete.
 func (c *Client) TakeSavepoint(ctx context.Context, id graph.JobID, s *TakeSavepoint) (*Savepoint, error) {
-	body, err := json.Marshal(s)
+	return post[Savepoint](ctx, c, jobPath(id)+"/savepoints", s)
+}
+
+// RescaleJob gives a job other parallelisms.
+func (c *Client) RescaleJob(ctx context.Context, id graph.JobID, s *Rescale) (*Job, error) {
+	return post[Job](ctx, c, jobPath(id)+"/rescale", s)
+}
+
+// UpgradeJob gives a job another module.
+func (c *Client) UpgradeJob(ctx context.Context, id graph.JobID, u *Upgrade) (*Upgraded, error) {
+	return post[Upgraded](ctx, c, jobPath(id)+"/upgrade", u)
+}
+
+// post sends a value and reads the answer.
+func post[T any](ctx context.Context, c *Client, path string, value any) (*T, error) {
+	body, err := json.Marshal(value)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := c.do(ctx, http.MethodPost, jobPath(id)+"/savepoints", bytes.NewReader(body), "application/json")
+	resp, err := c.do(ctx, http.MethodPost, path, bytes.NewReader(body), "application/json")
 	if err != nil {
 		return nil, err
 	}
-	return decode[Savepoint](resp)
+	return decode[T](resp)
 }
 
 // JobSavepoints returns the savepoints that a job has made, the newest first.

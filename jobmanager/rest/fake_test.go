@@ -143,6 +143,22 @@ func (f *fakeJobManager) TakeCheckpoint(ctx context.Context, id graph.JobID) (*a
 	return &api.Checkpoint{ID: 8}, nil
 }
 
+func (f *fakeJobManager) RescaleJob(ctx context.Context, id graph.JobID, s *api.Rescale) (*api.Job, error) {
+	j, err := f.GetJob(ctx, id)
+	if err == nil {
+		j.Parallelism = *s.Parallelism + s.Operators["counts"]
+	}
+	return j, err
+}
+
+func (f *fakeJobManager) UpgradeJob(ctx context.Context, id graph.JobID, u *api.Upgrade) (*api.Upgraded, error) {
+	j, err := f.GetJob(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return &api.Upgraded{Job: j, Module: u.Module, Changes: []string{fmt.Sprint(u.Params, u.DryRun)}}, nil
+}
+
 func (f *fakeJobManager) TakeSavepoint(ctx context.Context, id graph.JobID, s *api.TakeSavepoint) (*api.Savepoint, error) {
 	if _, err := f.GetJob(ctx, id); err != nil {
 		return nil, err

@@ -29,6 +29,8 @@ type Jobs interface {
 	JobCheckpoints(ctx context.Context, id graph.JobID) ([]api.Checkpoint, error)
 	TakeCheckpoint(ctx context.Context, id graph.JobID) (*api.Checkpoint, error)
 	JobSavepoints(ctx context.Context, id graph.JobID) ([]api.Savepoint, error)
+	RescaleJob(ctx context.Context, id graph.JobID, s *api.Rescale) (*api.Job, error)
+	UpgradeJob(ctx context.Context, id graph.JobID, u *api.Upgrade) (*api.Upgraded, error)
 	TakeSavepoint(ctx context.Context, id graph.JobID, s *api.TakeSavepoint) (*api.Savepoint, error)
 	JobLogs(ctx context.Context, id graph.JobID, after time.Time, max int) ([]wire.LogLine, error)
 	// WatchJob sends the job as it is, then after each change, and closes the channel when the job has ended. The
@@ -92,6 +94,8 @@ func (s *server) routes() []route {
 		{http.MethodGet, "/v1/jobs/:id/metrics", s.jobMetrics},
 		{http.MethodGet, "/v1/jobs/:id/checkpoints", s.jobCheckpoints},
 		{http.MethodPost, "/v1/jobs/:id/checkpoints", s.takeCheckpoint},
+		{http.MethodPost, "/v1/jobs/:id/rescale", s.rescaleJob},
+		{http.MethodPost, "/v1/jobs/:id/upgrade", s.upgradeJob},
 		{http.MethodGet, "/v1/jobs/:id/savepoints", s.jobSavepoints},
 		{http.MethodPost, "/v1/jobs/:id/savepoints", s.takeSavepoint},
 		{http.MethodGet, "/v1/taskmanagers", s.listTaskManagers},

@@ -74,6 +74,12 @@ func TestClientAndServerAgree(t *testing.T) {
 	if made, err := c.TakeSavepoint(ctx, jm.jobs[1].ID, &api.TakeSavepoint{Path: "/backup", Stop: true}); err != nil || made.Path != "/backup" || !made.Stopped {
 		t.Errorf("take savepoint: %+v, %v", made, err)
 	}
+	if j, err := c.RescaleJob(ctx, jm.jobs[1].ID, &api.Rescale{Parallelism: new(3), Operators: map[string]int{"counts": 4}}); err != nil || j.Parallelism != 7 {
+		t.Errorf("rescale: %+v, %v", j, err)
+	}
+	if u, err := c.UpgradeJob(ctx, jm.jobs[1].ID, &api.Upgrade{Module: moduleID, Params: map[string]string{"a": "b"}, DryRun: true}); err != nil || u.Module != moduleID || u.Changes[0] != "map[a:b] true" {
+		t.Errorf("upgrade: %+v, %v", u, err)
+	}
 	if all, err := c.JobSavepoints(ctx, jm.jobs[1].ID); err != nil || len(all) != 1 || all[0].Path != "/backup" {
 		t.Errorf("savepoints: %+v, %v", all, err)
 	}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/graph"
+)
+
+func (a *app) rescaleCommand() *cobra.Command {
+	var given []string
+	cmd := &cobra.Command{
+		Use:   "rescale JOB --parallelism N",
+		Short: "Give a job, or operators of it, another parallelism, and wait until it runs",
+		Long: `Give a job another parallelism: a checkpoint is taken, and the job goes on from it. N is of the operators that set none
+themselves, OPERATOR=N of one; repeat it for more. A failure before the next checkpoint takes the job back to what it was.`,
+		Example: `  wasmill rescale 7f3a9c --parallelism 4
+  wasmill rescale 7f3a9c --parallelism counts=8`,
+		Args:              exactly("JOB"),
+		RunE:              func(cmd *cobra.Command, args []string) error { return a.rescaleJob(cmd, graph.JobID(args[0]), given) },
+		ValidArgsFunction: a.completeJobs,
+	}
+	cmd.Flags().StringArrayVar(&given, "parallelism", nil, "`N`, or OPERATOR=N; repeat it for more")
+	optionFlag(cmd, "jobmanager", "jobmanager.url")
+	return cmd
+}
+
+func (a *app) rescaleJob(cmd *cobra.Command, id graph.JobID, given []string) error {
+	rescale := &api.Rescale{Operators: map[string]int{}}
+	for _, g := range given {
+		name, number, named := strings.Cut(g, "=")
+		if !named {
+			name, number = "", g
+		}
+		n, err := strconv.Atoi(number)
+		if err != nil || n < 1 || n > graph.MaxParallelism {
+			return usagef("--parallelism %s (expected N or OPERATOR=N, 1 <= N <= %d)", strconv.Quote(g), graph.MaxParallelism)
+		}
+		if !named {
+			rescale.Parallelism = &n
+			continue
+		}
+		rescale.Operators[name] = n
+	}
+	if len(given) == 0 {
+		return usagef("--parallelism is missing (expected N or OPERATOR=N)")
+	}
+	client, err := a.client(cmd)
+	if err != nil {
+		return err
+	}
+	begun := time.Now()
+	job, err := client.RescaleJob(cmd.Context(), id, rescale)
+	if err != nil {
+		return err
+	}
+	return a.redeployed(cmd.Context(), client, job, "rescaled", begun)
+}
+
+// rerun ends the following of a job when an attempt behind the given one runs.
+type rerun struct {
+	attempt graph.Attempt
+	done    context.CancelFunc
+}
+
+func (r *rerun) show(j *api.Job) {
+	if j.State == api.JobRunning && j.Attempt > r.attempt {
+		r.done()
+	}
+}
+
+func (r *rerun) lost(error) {}
+
+// redeployed waits until a job that was given another graph runs again.
+func (a *app) redeployed(ctx context.Context, client *api.Client, job *api.Job, what string, begun time.Time) error {
+	until, cancel := context.WithCancel(ctx)
+	defer cancel()
+	now, err := follow(until, client, job.ID, &rerun{job.Attempt, cancel})
+	if err != nil && (now == nil || until.Err() == nil || ctx.Err() != nil) {
+		return fmt.Errorf("job %s was %s; follow it: %w", job.ID, what, err)
+	}
+	if f := now.Failure; f != nil {
+		return fmt.Errorf("job %s was not %s: %s", job.ID, what, f.Message)
+	}
+	if now.State != api.JobRunning && now.State != api.JobFinished {
+		return failed(now)
+	}
+	return a.answer(now, func(w io.Writer) {
+		fmt.Fprintf(w, "%s  %s  %s after %s: %d subtasks\n", printable(now.Name), now.ID, what, seconds(time.Since(begun)), now.Subtasks.Total)
+	})
+}

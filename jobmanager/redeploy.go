@@ -1,0 +1,341 @@
+package jobmanager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/checkpoint"
+	"github.com/wasmill/wasmill/internal/config"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/wire"
+	"github.com/wasmill/wasmill/jobmanager/ha"
+)
+
+// A job is given another graph, of another parallelism or module, by going on from a checkpoint that is taken for that. The
+// graph before it stays in the record until a checkpoint of the new one is decided: a failure up to then goes back to it.
+
+// evGraph gives the job another graph; answer has room, and is given nil or why it cannot be.
+type evGraph struct {
+	graph       *graph.JobGraph
+	parallelism map[string]int
+	answer      chan<- error
+}
+
+func (evGraph) event() {}
+
+// errUncommitted is why a job keeps its graph a moment longer: output that its sinks have prepared is still to be committed.
+var errUncommitted = errors.New("output is being committed")
+
+// RescaleJob gives a job other parallelisms. When it answers, that is stored, and tasks are being started anew.
+func (jm *JobManager) RescaleJob(ctx context.Context, id graph.JobID, s *api.Rescale) (*api.Job, error) {
+	j, err := jm.findJob(id)
+	if err != nil {
+		return nil, err
+	}
+	if s.Parallelism == nil && len(s.Operators) == 0 {
+		return nil, api.Errorf(api.KindInvalid, "parallelism: none (expected one of the job or of an operator)")
+	}
+	r := j.stored()
+	want := redeployment{module: r.Graph.Modules[0].ID, params: r.Graph.Params, parallelism: r.Graph.Parallelism, operators: maps.Clone(r.Parallelism)}
+	if s.Parallelism != nil {
+		want.parallelism = *s.Parallelism
+	}
+	for name, n := range s.Operators {
+		if want.operators == nil {
+			want.operators = map[string]int{}
+		}
+		want.operators[name] = n
+	}
+	g, err := jm.redefine(ctx, r, &want)
+	if err != nil {
+		return nil, err
+	}
+	if sameParallelism(&r.Graph, g) {
+		return nil, api.Errorf(api.KindConflict, "job %s has these parallelisms", j.id)
+	}
+	return jm.redeploy(ctx, j, r, g, &want)
+}
+
+// UpgradeJob gives a job another module. With DryRun it only says what would be done.
+func (jm *JobManager) UpgradeJob(ctx context.Context, id graph.JobID, u *api.Upgrade) (*api.Upgraded, error) {
+	j, err := jm.findJob(id)
+	if err != nil {
+		return nil, err
+	}
+	module, err := jm.findModule(u.Module)
+	if err != nil {
+		return nil, err
+	}
+	r := j.stored()
+	want := redeployment{module: module.Module.ID, params: maps.Clone(r.Graph.Params), parallelism: r.Graph.Parallelism, operators: r.Parallelism, dropState: u.AllowDroppedState}
+	if want.params == nil {
+		want.params = map[string]string{}
+	}
+	maps.Copy(want.params, u.Params)
+	g, err := jm.redefine(ctx, r, &want)
+	if err != nil {
+		return nil, err
+	}
+	done := &api.Upgraded{Module: g.Modules[0].ID, Changes: changes(&r.Graph, g)}
+	if len(done.Changes) == 0 {
+		return nil, api.Errorf(api.KindConflict, "job %s runs this module with these parameters", j.id)
+	}
+	if u.DryRun {
+		done.Job = j.job()
+		return done, jm.enoughSlots(j, r, g)
+	}
+	done.Job, err = jm.redeploy(ctx, j, r, g, &want)
+	return done, err
+}
+
+// stored is the job's record as it is now.
+func (j *jobMaster) stored() *jobRecord {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	r := j.record
+	return &r
+}
+
+// redeployment is what a job is to be.
+type redeployment struct {
+	module      graph.ModuleID
+	params      map[string]string
+	parallelism int
+	operators   map[string]int // parallelism, by name
+	dropState   bool
+}
+
+// redefine makes the graph, and holds it against what the job has saved.
+func (jm *JobManager) redefine(ctx context.Context, r *jobRecord, want *redeployment) (*graph.JobGraph, error) {
+	s := &api.Submit{Module: want.module, Name: r.Graph.Name, Params: want.params, Parallelism: &want.parallelism, Directory: r.Directory}
+	g, err := jm.defineWith(ctx, s, want.operators)
+	if err != nil {
+		return nil, err
+	}
+	for i := range g.Operators {
+		if n := g.Operators[i].Parallelism; n > r.Graph.MaxParallelism {
+			return nil, api.Errorf(api.KindInvalid, "parallelism: %d of operator %q (the job has %d key groups: at most as many)", n, g.Operators[i].Name, r.Graph.MaxParallelism)
+		}
+	}
+	g.MaxParallelism = r.Graph.MaxParallelism
+	if err := jm.checkConnectors(g); err != nil {
+		return nil, err
+	}
+	var why *checkpoint.Incompatible
+	if err := checkpoint.Compatible(&r.Graph, g, want.dropState); errors.As(err, &why) {
+		e := api.Errorf(api.KindConflict, "the job cannot go on so: %s", why)
+		if why.Dropped {
+			return nil, e.WithHint("give an operator the uid, or go on without that state: --allow-dropped-state")
+		}
+		return nil, e.WithHint("give what has changed another uid, and go on without the old state: --allow-dropped-state")
+	}
+	return g, nil
+}
+
+// setParallelism sets what operators were given by name.
+func setParallelism(m *abi.Manifest, operators map[string]int) error {
+	var names []string
+	for i := range m.Operators {
+		names = append(names, m.Operators[i].Name)
+		if n, ok := operators[m.Operators[i].Name]; ok {
+			m.Operators[i].Parallelism = n
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(operators)) {
+		if !slices.Contains(names, name) {
+			err := api.Errorf(api.KindInvalid, "parallelism: there is no operator %q (there are: %s)", name, listed(names))
+			if near := config.Nearest(name, names); near != "" {
+				err = err.WithHint("did you mean %q?", near)
+			}
+			return err
+		}
+		if n := operators[name]; n < 1 || n > graph.MaxParallelism {
+			return api.Errorf(api.KindInvalid, "parallelism: %d of operator %q (expected 1 <= n <= %d)", n, name, graph.MaxParallelism)
+		}
+	}
+	return nil
+}
+
+func sameParallelism(a, b *graph.JobGraph) bool {
+	return a.Parallelism == b.Parallelism && slices.EqualFunc(a.Operators, b.Operators, func(x, y graph.Operator) bool { return x.Parallelism == y.Parallelism })
+}
+
+// changes says what is different about a job's graph, for people.
+func changes(was, is *graph.JobGraph) (all []string) {
+	if a, b := was.Modules[0], is.Modules[0]; a.ID != b.ID {
+		all = append(all, fmt.Sprintf("module %s instead of %s", short(b.ID), short(a.ID)))
+	}
+	for _, name := range slices.Sorted(maps.Keys(is.Params)) {
+		if have, ok := was.Params[name]; !ok || have != is.Params[name] {
+			all = append(all, fmt.Sprintf("parameter %q is other", name))
+		}
+	}
+	of := func(g *graph.JobGraph, uid string) *graph.Operator {
+		i := slices.IndexFunc(g.Operators, func(o graph.Operator) bool { return o.UID == uid })
+		if i < 0 {
+			return nil
+		}
+		return &g.Operators[i]
+	}
+	for i := range is.Operators {
+		if of(was, is.Operators[i].UID) == nil {
+			all = append(all, fmt.Sprintf("%s %q is new", is.Operators[i].Kind, is.Operators[i].Name))
+		}
+	}
+	for i := range was.Operators {
+		if of(is, was.Operators[i].UID) == nil {
+			all = append(all, fmt.Sprintf("%s %q is gone", was.Operators[i].Kind, was.Operators[i].Name))
+		}
+	}
+	return all
+}
+
+// enoughSlots refuses what would leave the job waiting.
+func (jm *JobManager) enoughSlots(j *jobMaster, r *jobRecord, g *graph.JobGraph) error {
+	wanted, has := graph.Expand(g).SlotsNeeded(), graph.Expand(&r.Graph).SlotsNeeded()
+	if _, _, free := jm.resources.count(); wanted > has+free {
+		return api.Errorf(api.KindConflict, "not enough slots: wanted %d, free %d besides the %d that job %s has", wanted, free, has, j.id).
+			WithHint("start more TaskManagers, give them more slots, or lower the parallelism")
+	}
+	return nil
+}
+
+// redeploy takes a checkpoint and has the job go on from it with another graph.
+func (jm *JobManager) redeploy(ctx context.Context, j *jobMaster, r *jobRecord, g *graph.JobGraph, want *redeployment) (*api.Job, error) {
+	if err := jm.enoughSlots(j, r, g); err != nil {
+		return nil, err
+	}
+	if err := jm.addSplits(ctx, r, g); err != nil {
+		return nil, err
+	}
+	if _, err := jm.take(ctx, j, ckRequest{kind: checkpoint.Periodic}); err != nil {
+		return nil, err
+	}
+	changed := make(chan struct{}, 1)
+	j.watchFor(changed)
+	defer j.watchNoMore(changed)
+	for {
+		answers := make(chan error, 1)
+		if err := j.tell(ctx, evGraph{g, want.operators, answers}); err != nil {
+			return nil, err
+		}
+		err := <-answers
+		if !errors.Is(err, errUncommitted) {
+			if err != nil {
+				return nil, err
+			}
+			return j.job(), nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// addSplits stores what sources that are new will read.
+func (jm *JobManager) addSplits(ctx context.Context, r *jobRecord, g *graph.JobGraph) error {
+	stored, err := jm.storedSplits(r)
+	if err != nil {
+		return err
+	}
+	all := splitsByUID(&r.Graph, stored)
+	fresh := *g
+	fresh.Operators = slices.DeleteFunc(slices.Clone(g.Operators), func(o graph.Operator) bool {
+		_, known := all[o.UID]
+		return known || o.Kind != abi.OperatorSource
+	})
+	if len(fresh.Operators) == 0 {
+		return nil
+	}
+	sources, err := enumerate(ctx, jm.config.Connectors, &fresh)
+	if err != nil {
+		return connectorError(err)
+	}
+	maps.Copy(all, splitsByUID(&fresh, sources))
+	if err := jm.config.Meta.Apply(ha.Put(splitsKey+string(r.ID), encode(all))); err != nil {
+		return storeError("store what new sources read", err)
+	}
+	return nil
+}
+
+// changeGraph stores the new graph, and has the attempt ended. From then on it is what the job is.
+func (j *jobMaster) changeGraph(e evGraph) {
+	if now := j.phase(); now != deploying && now != running {
+		e.answer <- api.Errorf(api.KindConflict, "job %s is %s (expected %s)", j.id, j.job().State, api.JobRunning)
+		return
+	}
+	if len(j.uncommitted()) > 0 && j.record.Committed < j.base() {
+		e.answer <- errUncommitted
+		return
+	}
+	before := j.record.Graph
+	if failed := j.storeOr(nil, func(r *jobRecord) { r.Graph, r.Previous, r.Parallelism = *e.graph, &before, e.parallelism }); failed != nil {
+		e.answer <- api.Errorf(api.KindInternal, "%s", failed.(evStoreFailed).failure.Message)
+		return
+	}
+	j.log.Info("the job is given another graph", "changes", strings.Join(changes(&before, e.graph), ", "), "parallelism", e.graph.Parallelism)
+	exec := graph.Expand(e.graph)
+	j.regraph(exec)
+	j.take(evRedeploy{exec})
+	e.answer <- nil
+}
+
+// revertGraph goes back to the graph before.
+func (j *jobMaster) revertGraph() {
+	exec := j.fsm.exec
+	if failed := j.storeOr(nil, func(r *jobRecord) { r.Graph, r.Previous = *r.Previous, nil }); failed != nil {
+		j.log.Error("store the graph that the job goes back to", "err", failed.(evStoreFailed).failure.Message)
+		j.mu.Lock()
+		j.record.Graph, j.record.Previous = *j.record.Previous, nil
+		j.mu.Unlock()
+	}
+	j.regraph(exec)
+}
+
+// regraph forgets what was known under another graph.
+func (j *jobMaster) regraph(exec *graph.ExecutionGraph) {
+	sources, err := j.jm.storedSplits(&j.record)
+	if err != nil {
+		j.log.Error("read what the sources read", "err", err)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.exec, j.sources = exec, sources
+	clear(j.metrics)
+	j.guarantee = j.jm.guaranteeOf(&j.record.Graph)
+}
+
+// proven forgets the graph before: a checkpoint of this one is decided.
+func (j *jobMaster) proven() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.fsm.before = nil
+}
+
+func (j *jobMaster) watchFor(look chan struct{}) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.watchers[look] = true
+}
+
+func (j *jobMaster) watchNoMore(look chan struct{}) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	delete(j.watchers, look)
+}
+
+// revert is the pure side of it: the attempt on the new graph has failed.
+func (m *jobFSM) revert(cause *wire.Failure) {
+	f := *cause
+	f.Message = "the job went back to what it was before: " + f.Message
+	m.exec, m.before, m.failure, m.delay = m.before, nil, &f, 0
+	m.do(actRevert{})
+}

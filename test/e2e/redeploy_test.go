@@ -1,0 +1,99 @@
+package e2e
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/clustertest/workload"
+	"github.com/wasmill/wasmill/test/harness"
+)
+
+// A job is rescaled up, its module is exchanged, and it is rescaled down while a TaskManager is killed; every record
+// counts once, and keeps its order.
+func TestRescaleAndUpgrade(t *testing.T) {
+	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
+	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
+	dir := t.TempDir()
+	params, input, err := workload.Ledger.Prepare(dir, 4, 600_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	module := filepath.Join(harness.Root(t), "test/guests/ledger.wasm")
+	var args []string
+	for name, value := range params {
+		args = append(args, "--param", name+"="+value)
+	}
+	cmd := func(args ...string) harness.Result {
+		return built.wasmill.Run(t, append(args, "--jobmanager", cluster.URL)...)
+	}
+	run := cluster.Start(module, args...)
+	harness.Until(t, time.Minute, "a checkpoint completes", func() bool {
+		j := cluster.Job()
+		return j != nil && j.Checkpoint != nil
+	})
+	job := string(cluster.Job().ID)
+	alive := func(what string) {
+		t.Helper()
+		if j := cluster.Job(); j.State.Terminal() {
+			t.Fatalf("the job was %s before the %s: nothing was tested", j.State, what)
+		}
+	}
+	for _, c := range []struct{ given, want string }{
+		{"400", "key groups"}, {"5", "not enough slots"}, {"nobody=2", "there is no operator"}, {"1", "has these parallelisms"},
+	} {
+		if r := cmd("rescale", job, "--parallelism", c.given); r.Code != 1 || !strings.Contains(r.Stderr, c.want) {
+			t.Errorf("rescale to %s: %+v (expected %q)", c.given, r, c.want)
+		}
+	}
+	if r := cmd("rescale", job, "--parallelism", "3"); r.Code != 0 || !strings.Contains(r.Stdout, "rescaled after") {
+		t.Fatalf("rescale: %+v", r)
+	}
+	alive("upgrade")
+	// The same functions in another module: a custom section is appended.
+	wasm, err := os.ReadFile(module)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := filepath.Join(dir, "next.wasm")
+	if err := os.WriteFile(next, append(wasm, 0, 5, 4, 'n', 'e', 'x', 't'), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	other := filepath.Join(harness.Root(t), "test/guests/hashchain.wasm")
+	if r := cmd("upgrade", job, other, "--dry-run"); r.Code != 1 || !strings.Contains(r.Stderr, "uid") {
+		t.Errorf("upgrade to another job: %+v", r)
+	}
+	if r := cmd("upgrade", job, next, "--dry-run"); r.Code != 0 || !strings.Contains(r.Stdout, "module") {
+		t.Errorf("upgrade --dry-run: %+v", r)
+	}
+	if r := cmd("upgrade", job, next); r.Code != 0 || !strings.Contains(r.Stdout, "upgraded after") {
+		t.Fatalf("upgrade: %+v", r)
+	}
+	alive("rescale of one operator")
+	plan, err := cluster.JobPlan(context.Background(), cluster.Job().ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keyed string
+	for _, o := range plan.Graph.Operators {
+		if o.Kind == "process" {
+			keyed = o.Name
+		}
+	}
+	cluster.Restart("taskmanager-1")
+	if r := cmd("rescale", job, "--parallelism", keyed+"=1"); r.Code != 0 && !strings.Contains(r.Stderr, "expected RUNNING") && !strings.Contains(r.Stderr, "attempt is over") {
+		t.Fatalf("rescale %s: %+v", keyed, r)
+	}
+	harness.Until(t, time.Minute, "the job ends", func() bool { return cluster.Job().State.Terminal() })
+	if j := cluster.Job(); j.State != api.JobFinished || string(j.Module) == "" || j.Parallelism != 3 {
+		t.Errorf("job: %+v", j)
+	}
+	run.Wait()
+	if err := workload.Ledger.Verify(dir, input); err != nil {
+		t.Error(err)
+	}
+}
