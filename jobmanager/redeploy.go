@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/api"
@@ -217,9 +218,6 @@ func (jm *JobManager) redeploy(ctx context.Context, j *jobMaster, r *jobRecord, 
 	if _, err := jm.take(ctx, j, ckRequest{kind: checkpoint.Periodic}); err != nil {
 		return nil, err
 	}
-	changed := make(chan struct{}, 1)
-	j.watchFor(changed)
-	defer j.watchNoMore(changed)
 	for {
 		answers := make(chan error, 1)
 		if err := j.tell(ctx, evGraph{g, want.operators, answers}); err != nil {
@@ -232,13 +230,14 @@ func (jm *JobManager) redeploy(ctx context.Context, j *jobMaster, r *jobRecord, 
 			}
 			return j.job(), nil
 		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
+		if !pause(ctx, commitPoll) {
 			return nil, ctx.Err()
 		}
 	}
 }
+
+// commitPoll is how long output that is being committed is given before it is asked for again.
+const commitPoll = 20 * time.Millisecond
 
 // addSplits stores what sources that are new will read.
 func (jm *JobManager) addSplits(ctx context.Context, r *jobRecord, g *graph.JobGraph) error {

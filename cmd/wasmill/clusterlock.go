@@ -22,6 +22,18 @@ func lockCluster(ctx context.Context, dir string, patience time.Duration) (*os.F
 	if err != nil {
 		return nil, fmt.Errorf("lock the cluster's directory: %w", err)
 	}
+	switch taken, err := flock(ctx, f, patience); {
+	case err != nil:
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
+	case !taken:
+		return nil, errors.Join(fmt.Errorf("a cluster runs in %s: another command is starting or stopping it", dir), f.Close())
+	}
+	return f, nil
+}
+
+// flock takes the lock of a file, and waits for it no longer than patience: a process that was killed may hold it a moment
+// longer than its connections.
+func flock(ctx context.Context, f *os.File, patience time.Duration) (taken bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -30,11 +42,11 @@ func lockCluster(ctx context.Context, dir string, patience time.Duration) (*os.F
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		switch {
 		case err == nil:
-			return f, nil
+			return true, nil
 		case !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR):
-			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
+			return false, err
 		case ctx.Err() != nil:
-			return nil, errors.Join(fmt.Errorf("a cluster runs in %s: another command is starting or stopping it", dir), f.Close())
+			return false, nil
 		}
 		select {
 		case <-tick.C:

@@ -12,10 +12,10 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 
 	"github.com/wasmill/wasmill/internal/blob"
 	"github.com/wasmill/wasmill/internal/config"
@@ -90,7 +90,7 @@ func serveTaskManager(ctx context.Context, c *config.Config, log *slog.Logger) (
 	}
 	parts.add("Wasm engine", engine)
 
-	dir, err := lockStateDir(filepath.Join(c.State.Dir, name))
+	dir, err := lockStateDir(ctx, filepath.Join(c.State.Dir, name))
 	if err != nil {
 		return err
 	}
@@ -121,9 +121,12 @@ func serveTaskManager(ctx context.Context, c *config.Config, log *slog.Logger) (
 	return err
 }
 
+// lockPatience is how long the TaskManager before may take to be gone.
+const lockPatience = 3 * time.Second
+
 // lockStateDir makes a TaskManager's local directory if needed and locks it against other processes. Closing the file
 // unlocks it.
-func lockStateDir(path string) (*stateDir, error) {
+func lockStateDir(ctx context.Context, path string) (*stateDir, error) {
 	hint := "set state.dir to a directory of this TaskManager's own, or give it another name"
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, withHint(fmt.Errorf("state.dir: %w", err), "%s", hint)
@@ -132,7 +135,10 @@ func lockStateDir(path string) (*stateDir, error) {
 	if err != nil {
 		return nil, withHint(fmt.Errorf("state.dir: %w", err), "%s", hint)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	switch taken, err := flock(ctx, f, lockPatience); {
+	case err != nil:
+		return nil, withHint(errors.Join(fmt.Errorf("state.dir: lock %s: %w", path, err), f.Close()), "%s", hint)
+	case !taken:
 		f.Close()
 		return nil, withHint(fmt.Errorf("state.dir: another TaskManager uses %s", path), "%s", hint)
 	}

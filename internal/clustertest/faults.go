@@ -1,6 +1,7 @@
 package clustertest
 
 import (
+	"context"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -110,6 +111,13 @@ var Faults = []Fault{
 		x.disk.set(diskWorks, "", "")
 		x.killAll("", x.someTime(2*time.Second))
 	}},
+	{Name: "rescale", Do: func(x *Cluster) { x.rescale(func() {}) }},
+	{Name: "rescale, a TaskManager killed", Do: func(x *Cluster) {
+		x.rescale(func() { x.killTaskManager(x.random.IntN(len(x.tms)), x.someTime(time.Second)) })
+	}},
+	{Name: "rescale, the JobManager killed", Do: func(x *Cluster) {
+		x.rescale(func() { x.killJobManager(x.someTime(time.Second)) })
+	}},
 	{Name: "checkpoint damaged", Do: func(x *Cluster) {
 		if x.disk.damage(x.checkpointDir(), x.random.Uint64()) {
 			x.trace.Effect("checkpoint damaged")
@@ -153,6 +161,30 @@ func (x *Cluster) awaitRunning(limit time.Duration) {
 		if j := x.Job(); j != nil && j.State == api.JobRunning {
 			return
 		}
+	}
+}
+
+// rescale gives the job another parallelism, while something else happens.
+func (x *Cluster) rescale(meanwhile func()) {
+	x.awaitRunning(15 * time.Second)
+	if x.jm == nil {
+		return
+	}
+	n := 1 + x.random.IntN(2*x.config.Slots)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	done := make(chan error, 1)
+	jm := x.jm.jm
+	go func() {
+		_, err := jm.RescaleJob(ctx, x.job, &api.Rescale{Parallelism: &n})
+		done <- err
+	}()
+	x.Sleep(x.someTime(2 * time.Second))
+	meanwhile()
+	err := <-done
+	x.trace.Add("rescale to %d: %v", n, err)
+	if err == nil {
+		x.trace.Effect("rescale")
 	}
 }
 
