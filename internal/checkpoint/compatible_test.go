@@ -1,0 +1,75 @@
+package checkpoint_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/checkpoint"
+	"github.com/wasmill/wasmill/internal/graph"
+)
+
+func TestCompatible(t *testing.T) {
+	make := func() *graph.JobGraph {
+		g := job(2)
+		g.Operators[0].Connector = &abi.Connector{Type: "file"}
+		g.Operators[1].Key = abi.CodecUTF8
+		g.Operators[2].Kind = abi.OperatorProcess
+		g.Operators[2].Declared = &abi.Function{States: []abi.State{{Name: "seen", Scope: "keyed", Kind: "map", Key: abi.CodecI64, Codec: abi.CodecI64}}}
+		return g
+	}
+	for _, c := range []struct {
+		name   string
+		change func(g *graph.JobGraph)
+		want   string // "" it is compatible
+		drop   bool   // it is, when state may be dropped
+	}{
+		{"the same", func(*graph.JobGraph) {}, "", false},
+		{"other names", func(g *graph.JobGraph) { g.Operators[2].Name = "other" }, "", false},
+		{"parallelism", func(g *graph.JobGraph) { g.Operators[2].Parallelism = 5 }, "", false},
+		{"another state more", func(g *graph.JobGraph) {
+			g.Operators[2].Declared.States = append(g.Operators[2].Declared.States, abi.State{Name: "new", Scope: "keyed", Kind: "value", Codec: abi.CodecI64})
+		}, "", false},
+		{"key groups", func(g *graph.JobGraph) { g.MaxParallelism = 16 }, "16 key groups (saved with 8)", false},
+		{"uid", func(g *graph.JobGraph) { g.Operators[2].UID = "other" }, `process "count" (uid "counts") is saved, and no operator has that uid`, true},
+		{"kind", func(g *graph.JobGraph) { g.Operators[2].Kind = abi.OperatorCount }, `operator "count" (uid "counts") is a count (saved by a process)`, false},
+		{"window", func(g *graph.JobGraph) { g.Operators[2].Window = &abi.Window{Kind: "tumbling", SizeMs: 10} }, "has tumbling windows of 10 ms with offset 0 ms (saved with no window)", false},
+		{"key codec", func(g *graph.JobGraph) { g.Operators[1].Key = abi.CodecI64 }, "has keys of codec i64 (saved with utf8)", false},
+		{"connector", func(g *graph.JobGraph) { g.Operators[0].Connector.Type = "generator" }, "reads from generator", false},
+		{"state gone", func(g *graph.JobGraph) { g.Operators[2].Declared.States = nil }, `state "seen"`, true},
+		{"state kind", func(g *graph.JobGraph) { g.Operators[2].Declared.States[0].Kind = "list" }, "is a keyed list (saved as a keyed map)", false},
+		{"state codec", func(g *graph.JobGraph) { g.Operators[2].Declared.States[0].Codec = abi.CodecF64 }, "has codec f64 (saved with i64)", false},
+		{"state key", func(g *graph.JobGraph) { g.Operators[2].Declared.States[0].Key = abi.CodecF64 }, "has keys of codec f64", false},
+		{"schema version", func(g *graph.JobGraph) { g.Operators[2].Declared.States[0].Version = 2 }, "has schema version 2 (saved with 0)", false},
+	} {
+		now := make()
+		c.change(now)
+		err := checkpoint.Compatible(make(), now, false)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v (expected %q)", c.name, err, c.want)
+		}
+		if err := checkpoint.Compatible(make(), now, true); (err == nil) != (c.drop || c.want == "") {
+			t.Errorf("%s, state may be dropped: %v", c.name, err)
+		}
+	}
+}
+
+func TestUnseal(t *testing.T) {
+	m := &checkpoint.Manifest{Version: checkpoint.Version, Job: "a", Checkpoint: 3}
+	data, sum, err := m.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := checkpoint.Unseal((&checkpoint.Seal{Job: "a", Checkpoint: 3, Sum: sum}).Encode(), data); err != nil || got.Checkpoint != 3 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for name, seal := range map[string][]byte{
+		"of another manifest": (&checkpoint.Seal{Job: "a", Checkpoint: 3, Sum: checkpoint.Sum(nil)}).Encode(),
+		"of another job":      (&checkpoint.Seal{Job: "b", Checkpoint: 3, Sum: sum}).Encode(),
+		"cut":                 []byte("{"), "empty": nil,
+	} {
+		if _, err := checkpoint.Unseal(seal, data); err == nil {
+			t.Errorf("a seal %s is taken", name)
+		}
+	}
+}
