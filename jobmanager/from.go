@@ -125,7 +125,7 @@ func (b *beginning) copyTo(ctx context.Context, jm *JobManager, r *jobRecord) (e
 		return err
 	}
 	r.Checkpoints = []decided{{ID: m.Checkpoint, Sum: sum, Time: jm.config.Now(), Size: size}}
-	r.Committed, r.Output = m.Checkpoint, true // nothing before it is ever gone back to
+	r.Committed, r.Began = m.Checkpoint, true
 	return nil
 }
 

@@ -270,6 +270,9 @@ func (j *jobMaster) end(owed graph.Attempt) event {
 	})
 	if _, ok := e.(evEnded); ok {
 		j.jm.forgetOldJobs(j.id)
+		if j.fsm.outcome == failed && j.jm.takesCheckpoints() {
+			j.sealLast()
+		}
 		if j.fsm.outcome != failed && j.jm.takesCheckpoints() {
 			j.later(func(ctx context.Context) event {
 				if err := j.dropCheckpoints(ctx); err != nil {

@@ -55,6 +55,7 @@ type jobRecord struct {
 	Running   *time.Time    `json:"running,omitempty"`
 	Ended     *time.Time    `json:"ended,omitempty"`
 	Attempt   graph.Attempt `json:"attempt"`          // the newest that may exist anywhere
+	Began     bool          `json:"began,omitempty"`  // from a savepoint, which is its first checkpoint
 	Before    graph.Attempt `json:"before,omitempty"` // those of the job whose savepoint this one goes on from
 	Cancelled bool          `json:"cancelled,omitempty"`
 	Decision  *decision     `json:"decision,omitempty"`

@@ -86,7 +86,7 @@ func (j *jobMaster) findRestore() (*checkpoint.Plan, *wire.Failure) {
 		}
 		output = output || d.Output
 	}
-	if !j.record.Output && all[0].ID == j.record.Checkpoints[0].ID || j.record.Rewind {
+	if !j.record.Began && (!j.record.Output && all[0].ID == j.record.Checkpoints[0].ID || j.record.Rewind) {
 		if j.record.Output {
 			j.storeOr(nil, func(r *jobRecord) { r.Broken = true })
 		}
@@ -96,8 +96,13 @@ func (j *jobMaster) findRestore() (*checkpoint.Plan, *wire.Failure) {
 	if j.fsm.failure != nil && j.fsm.failure.Kind == wire.KindState {
 		f.Message, f.File = j.fsm.failure.Message, j.fsm.failure.File
 	}
+	if j.record.Began && !output {
+		f.Message += "; it is a copy of the savepoint that the job began with"
+		f.Hint = "run the job from the savepoint again"
+		return nil, f
+	}
 	f.Message += "; output was committed since what is left to go on from"
-	f.Hint = "run the job again with --allow-rewind to go on from an older checkpoint, and see some output twice"
+	f.Hint = "restore the file; or go on from an older savepoint and see some output twice (a job that is run with --allow-rewind does so by itself)"
 	return nil, f
 }
 

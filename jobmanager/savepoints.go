@@ -199,7 +199,7 @@ func (j *jobMaster) copySavepoint(ctx context.Context, m *checkpoint.Manifest, s
 				continue
 			}
 			copied[f.Name] = true
-			if err := copyObject(ctx, to, from, f.Name); err != nil {
+			if err := copyObject(ctx, to, from, f.Name, f.Name); err != nil {
 				return fmt.Errorf("copy to savepoint %s: %w", s.Path, err)
 			}
 		}
@@ -214,13 +214,13 @@ func (j *jobMaster) copySavepoint(ctx context.Context, m *checkpoint.Manifest, s
 	return nil
 }
 
-func copyObject(ctx context.Context, to, from blob.Store, name string) error {
+func copyObject(ctx context.Context, to, from blob.Store, name, as string) error {
 	o, err := from.Open(ctx, name)
 	if err != nil {
 		return err
 	}
 	defer o.Close()
-	return to.Put(ctx, name, io.NewSectionReader(o, 0, o.Size()), o.Size())
+	return to.Put(ctx, as, io.NewSectionReader(o, 0, o.Size()), o.Size())
 }
 
 // seal puts the seals that savepoints still lack, until all are there. It is the last thing that a savepoint needs, and
@@ -291,4 +291,37 @@ func (j *jobMaster) sealSavepoint(ctx context.Context, s *savepoint) error {
 		return nil
 	}
 	return err
+}
+
+// sealLast makes a savepoint of what a job that has failed leaves: its last checkpoint, where it lies. Its output is
+// committed by now, or will be.
+func (j *jobMaster) sealLast() {
+	r := j.stored()
+	n := len(r.Checkpoints)
+	if n == 0 || r.Checkpoints[n-1].Damaged {
+		return
+	}
+	last := r.Checkpoints[n-1]
+	j.later(func(ctx context.Context) event {
+		err := j.putManifest(ctx, last.ID)
+		if err == nil {
+			err = j.sealSavepoint(ctx, &savepoint{Path: j.storeURL(), Checkpoint: last.ID, Sum: last.Sum})
+		}
+		if err != nil {
+			j.log.Warn("make a savepoint of the last checkpoint", "checkpoint", last.ID, "err", err)
+			return nil
+		}
+		j.log.Info("the job can be gone on from its last checkpoint", "checkpoint", last.ID, "from", j.storeURL())
+		return nil
+	})
+}
+
+// putManifest copies a checkpoint's manifest to where that of a savepoint lies.
+func (j *jobMaster) putManifest(ctx context.Context, id checkpoint.ID) error {
+	store, err := j.openStore(ctx)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	return copyObject(ctx, store, store, checkpoint.ManifestName(id), checkpoint.SavepointManifest)
 }

@@ -267,7 +267,7 @@ func connectorError(err error) error {
 
 // storeNewJob stores a job under an id of its own, together with the request that it came by, and starts it.
 func (jm *JobManager) storeNewJob(ctx context.Context, s *api.Submit, g *graph.JobGraph, sources map[int]connector.Splits, from *beginning) (*api.Job, error) {
-	r := jobRecord{Version: recordVersion, ID: newJobID(), Request: s.Request, Submission: digest(s), Graph: *g, Created: jm.config.Now(), Directory: s.Directory}
+	r := jobRecord{Version: recordVersion, ID: newJobID(), Request: s.Request, Submission: digest(s), Graph: *g, Created: jm.config.Now(), Directory: s.Directory, Rewind: s.AllowRewind}
 	if from != nil {
 		from.splits(g, sources)
 		if err := from.copyTo(ctx, jm, &r); err != nil {

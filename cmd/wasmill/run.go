@@ -31,6 +31,7 @@ type runFlags struct {
 	stateDir    string
 	from        string
 	dropState   bool
+	rewind      bool
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -53,6 +54,7 @@ The exit status is 0 only if the job is FINISHED.`,
 	cmd.Flags().StringVar(&flags.name, "name", "", "name of the job, instead of the module's")
 	cmd.Flags().StringVar(&flags.stateDir, "state-dir", "", "`DIR` that keeps the job's metadata and checkpoints, without --jobmanager")
 	cmd.Flags().StringVar(&flags.from, "from", "", "`PATH` of a savepoint to go on from")
+	cmd.Flags().BoolVar(&flags.rewind, "allow-rewind", false, "behind a damaged checkpoint, go on from an older one and see some output twice")
 	cmd.Flags().BoolVar(&flags.dropState, "allow-dropped-state", false, "with --from: leave state behind that no operator of the job takes")
 	optionFlag(cmd, "jobmanager", "jobmanager.url")
 	return cmd
@@ -132,7 +134,7 @@ func (f *runFlags) submit() (*api.Submit, error) {
 		return nil, err
 	}
 	return &api.Submit{
-		From: from, AllowDroppedState: f.dropState,
+		From: from, AllowDroppedState: f.dropState, AllowRewind: f.rewind,
 		Name: f.name, Params: params, Parallelism: &f.parallelism, Directory: here, Request: wire.RequestID(hex.EncodeToString(request[:])),
 	}, nil
 }

@@ -1,6 +1,8 @@
 // Command bench measures Wasmill on this machine and prints a table: each stage that a record passes through, a state that
-// does not fit in memory, the word count from end to end beside a plain Go program over the same text, and how fast a
-// cluster starts. It fails where a result is wrong: a figure for wrong work is worth nothing.
+// does not fit in memory, the word count from end to end beside a plain Go program over the same text, how fast a cluster
+// starts, what checkpoints cost, and how long a rescaling and a recovery take. Given names of parts (stages, state,
+// wordcount, operations, checkpoints, rescale, recovery) it measures only these. It fails where a result is wrong: a figure
+// for wrong work is worth nothing.
 package main
 
 import (
@@ -9,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"text/tabwriter"
@@ -27,8 +30,17 @@ func main() {
 	exitOn(err)
 	defer os.RemoveAll(dir)
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	for _, part := range []func(*tabwriter.Writer, string) error{stages, largeState, wordCount, operations} {
-		if err := part(w, dir); err != nil {
+	for _, part := range []struct {
+		name string
+		run  func(*tabwriter.Writer, string) error
+	}{
+		{"stages", stages}, {"state", largeState}, {"wordcount", wordCount}, {"operations", operations},
+		{"checkpoints", checkpointing}, {"rescale", redeployments}, {"recovery", recovery},
+	} {
+		if len(os.Args) > 1 && !slices.Contains(os.Args[1:], part.name) {
+			continue
+		}
+		if err := part.run(w, dir); err != nil {
 			w.Flush()
 			os.RemoveAll(dir)
 			exitOn(err)

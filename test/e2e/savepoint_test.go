@@ -141,3 +141,46 @@ func damage(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 }
+
+// What a job that has failed leaves is a savepoint, too.
+func TestGoOnFromWhatAFailedJobLeft(t *testing.T) {
+	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
+	t.Setenv("WASMILL_RESTART_PER_HOUR", "1")
+	cluster := built.wasmill.Cluster(t, "--taskmanagers", "1", "--slots", "2")
+	dir := t.TempDir()
+	params, input, err := workload.Ledger.Prepare(dir, 5, 300_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	module := filepath.Join(harness.Root(t), "test/guests/ledger.wasm")
+	var args []string
+	for name, value := range params {
+		args = append(args, "--param", name+"="+value)
+	}
+	run := cluster.Start(module, args...)
+	for attempt := 1; ; attempt++ {
+		harness.Until(t, time.Minute, "a checkpoint of the attempt", func() bool {
+			j := cluster.Job()
+			return j != nil && (j.State.Terminal() || j.Checkpoint != nil && int(j.Checkpoint.Attempt) == attempt)
+		})
+		if cluster.Job().State.Terminal() {
+			break
+		}
+		cluster.Restart("taskmanager-1")
+	}
+	run.Wait()
+	failed := cluster.Job()
+	if failed.State != api.JobFailed {
+		t.Fatalf("job is %s: nothing was tested", failed.State)
+	}
+	left := filepath.Join(cluster.Dir, "checkpoints", string(failed.ID))
+	harness.Until(t, 10*time.Second, "a seal", func() bool {
+		_, err := os.Stat(filepath.Join(left, "SEALED"))
+		return err == nil
+	})
+	cluster.Run(module, append(args, "--parallelism", "2", "--from", left)...).OK(t)
+	after(t, params["output"], string(cluster.Job().ID))
+	if err := workload.Ledger.Verify(dir, input); err != nil {
+		t.Error(err)
+	}
+}

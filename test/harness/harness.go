@@ -221,6 +221,9 @@ func (c *Cluster) Restart(name string) {
 		c.t.Fatalf("start %s again: %v", name, err)
 	}
 	c.t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	if err := os.WriteFile(filepath.Join(c.Dir, name+".pid"), []byte(strconv.Itoa(cmd.Process.Pid)), 0o666); err != nil {
+		c.t.Fatal(err)
+	}
 }
 
 // RSS is the resident memory of a process in bytes.
