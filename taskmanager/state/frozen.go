@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"slices"
-	"sort"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/tidwall/btree"
@@ -218,9 +217,7 @@ type stateItems struct {
 func (f *frozen) writeOperator(w *snapshot.Writer, lo, hi int) error {
 	all := make([]stateItems, 0, hi-lo)
 	for i := lo; i < hi; i++ {
-		items := f.items(i)
-		sort.SliceStable(items, func(a, b int) bool { return before(&items[a], &items[b]) })
-		all = append(all, stateItems{i, items})
+		all = append(all, stateItems{i, inOrder(f.items(i))})
 	}
 	spilled := graph.KeyGroup(snapshot.Own) // the next group to look for on disk
 	if slices.ContainsFunc(f.spilled[lo:hi], func(d []frozenDisk) bool { return len(d) > 0 }) {
@@ -321,6 +318,52 @@ func before(a, b *item) bool {
 		return c < 0
 	}
 	return !a.weak && b.weak
+}
+
+// rank stands for an item while items are sorted: an item is large, and its key lies elsewhere.
+type rank struct {
+	head  uint64 // the first bytes of the key, which order most keys
+	at    uint32 // where the item is
+	group graph.KeyGroup
+}
+
+// inOrder sorts items as before orders them, equal ones as they come.
+func inOrder(items []item) []item {
+	plain := true // one namespace, so that groups and keys are all of the order
+	ranks := make([]rank, len(items))
+	for i := range items {
+		it := &items[i]
+		plain = plain && it.ns == items[0].ns && it.op != snapshot.DeleteNamespace
+		ranks[i] = rank{head(it.key), uint32(i), it.group}
+	}
+	slices.SortFunc(ranks, func(a, b rank) int {
+		switch {
+		case a.group != b.group:
+			return int(a.group) - int(b.group)
+		case plain && a.head != b.head:
+			return cmp.Compare(a.head, b.head)
+		case before(&items[a.at], &items[b.at]):
+			return -1
+		case before(&items[b.at], &items[a.at]):
+			return 1
+		}
+		return cmp.Compare(a.at, b.at)
+	})
+	out := make([]item, len(items))
+	for i, r := range ranks {
+		out[i] = items[r.at]
+	}
+	return out
+}
+
+// head is the first 8 bytes of a key as a number that orders as they do; a key that is shorter is a prefix of zeros.
+func head(key []byte) uint64 {
+	if len(key) >= 8 {
+		return binary.BigEndian.Uint64(key)
+	}
+	var p [8]byte
+	copy(p[:], key)
+	return binary.BigEndian.Uint64(p[:])
 }
 
 func (f *frozen) add(w *snapshot.Writer, state int, it *item) error {
