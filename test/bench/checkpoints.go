@@ -75,6 +75,9 @@ func countFor(dir string, keys uint64, interval time.Duration, w *tabwriter.Writ
 	return perSecond, perCPU, c.stop()
 }
 
+// fullLimit is how long a job is given to come to nine tenths of its pace.
+const fullLimit = time.Minute
+
 // recovery measures the time from a SIGKILL of a TaskManager to the first new output that is committed.
 func recovery(w *tabwriter.Writer, dir string) error {
 	fmt.Fprintln(w, "RECOVERY from SIGKILL of a TaskManager, a checkpoint each second\tfirst new output\tfull pace\taim\tFlink 1.20.5")
@@ -101,13 +104,17 @@ func recovery(w *tabwriter.Writer, dir string) error {
 		if err := c.stop(); err != nil {
 			return fmt.Errorf("%s: %w", r.what, err)
 		}
-		fmt.Fprintf(w, "%s\t%.2f s\t%.2f s\t%s\t20 to 22 s, hardly any state\n", r.what, first.Seconds(), full.Seconds(), r.aim)
+		at := fmt.Sprintf("%.2f s", full.Seconds())
+		if full == 0 {
+			at = fmt.Sprintf("not within %s", fullLimit)
+		}
+		fmt.Fprintf(w, "%s\t%.2f s\t%s\t%s\t20 to 22 s, hardly any state\n", r.what, first.Seconds(), at, r.aim)
 	}
 	return nil
 }
 
 // recover kills the TaskManager that the tasks run on, and says when a checkpoint is committed again, and when the job is
-// at nine tenths of its pace.
+// at nine tenths of its pace: 0 for not in time.
 func (c *runningCount) recover(pace float64, again bool) (first, full time.Duration, err error) {
 	plan, err := c.client.JobPlan(context.Background(), c.job.ID)
 	if err != nil {
@@ -145,7 +152,7 @@ func (c *runningCount) recover(pace float64, again bool) (first, full time.Durat
 		return 0, 0, err
 	}
 	first = time.Since(begun)
-	for time.Since(begun) < time.Minute {
+	for time.Since(begun) < fullLimit {
 		now, _, err := c.measure(time.Second)
 		if err != nil {
 			return 0, 0, err
@@ -154,7 +161,7 @@ func (c *runningCount) recover(pace float64, again bool) (first, full time.Durat
 			return first, time.Since(begun), nil
 		}
 	}
-	return 0, 0, c.fail(fmt.Errorf("not at its pace (%.0f records/s) within a minute", pace))
+	return first, 0, nil
 }
 
 // redeployments measures the pause of a rescaling and of an upgrade: from the command to RUNNING.
