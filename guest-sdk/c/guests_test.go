@@ -39,6 +39,7 @@ var guests = map[string]string{
 	"passthrough":       "",
 	"poison":            "",
 	"recurse":           "",
+	"running":           "",
 	"sleepy-state":      "",
 	"spin":              "",
 	"spin-in-describe":  "describe",
