@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"slices"
 
-	"github.com/cespare/xxhash/v2"
 	"github.com/tidwall/btree"
 
 	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
@@ -176,16 +175,13 @@ func (f *frozen) Release() {
 	}
 }
 
-// item is an entry to write.
+// item is an entry to write that is not of a table.
 type item struct {
 	group graph.KeyGroup
 	ns    int64
 	key   []byte
 	op    snapshot.Op
-	table *frozenTable
-	word  uint64
 	cell  cell
-	weak  bool // counts only if there is no other item of the key
 }
 
 // Write implements Frozen. Files are sorted by operator, key group, state: so the states of an operator are taken together.
@@ -196,12 +192,13 @@ func (f *frozen) Write(w *snapshot.Writer) error {
 			return f.flush.err
 		}
 	}
+	out := &output{f: f, w: w}
 	for lo := 0; lo < len(f.states); {
 		hi := lo + 1
 		for hi < len(f.states) && f.states[hi].Operator == f.states[lo].Operator {
 			hi++
 		}
-		if err := f.writeOperator(w, lo, hi); err != nil {
+		if err := out.operator(lo, hi); err != nil {
 			return err
 		}
 		lo = hi
@@ -209,86 +206,202 @@ func (f *frozen) Write(w *snapshot.Writer) error {
 	return nil
 }
 
-type stateItems struct {
-	state int
-	items []item
+// output writes what is frozen, group by group.
+type output struct {
+	f     *frozen
+	w     *snapshot.Writer
+	entry snapshot.Entry // that is being added
+	word  [8]byte        // its value
+	last  []byte         // key of the rank before it
 }
 
-func (f *frozen) writeOperator(w *snapshot.Writer, lo, hi int) error {
-	all := make([]stateItems, 0, hi-lo)
+// pending is what a state has still to write.
+type pending struct {
+	state int
+	items []item // in order
+	parts []part // of a state of tables, by namespace
+}
+
+// part is a namespace of a state of tables.
+type part struct {
+	ns      int64
+	dropped bool  // before it came to what else there is
+	lane    *lane // nil: nothing in memory has changed
+	disk    *frozenDisk
+}
+
+func (o *output) operator(lo, hi int) error {
+	f := o.f
+	all := make([]pending, 0, hi-lo)
+	each := false // every group is to be looked at
 	for i := lo; i < hi; i++ {
-		all = append(all, stateItems{i, inOrder(f.items(i))})
+		p := pending{state: i, items: f.items(i), parts: f.parts(i)}
+		all = append(all, p)
+		each = each || slices.ContainsFunc(p.parts, func(p part) bool { return p.dropped || p.disk != nil })
 	}
-	spilled := graph.KeyGroup(snapshot.Own) // the next group to look for on disk
-	if slices.ContainsFunc(f.spilled[lo:hi], func(d []frozenDisk) bool { return len(d) > 0 }) {
-		spilled = f.from
+	defer func() {
+		for _, s := range all {
+			for _, p := range s.parts {
+				if p.lane != nil {
+					p.lane.release()
+				}
+			}
+		}
+	}()
+	next := graph.KeyGroup(snapshot.Own) // the next group to look at, whatever else there is
+	if each {
+		next = f.from
 	}
 	for {
-		group, any := spilled, spilled < f.to
-		for _, s := range all {
-			if len(s.items) > 0 && (!any || s.items[0].group < group) {
-				group, any = s.items[0].group, true
+		group, any := next, next < f.to
+		for i := range all {
+			if g, ok := all[i].next(); ok && (!any || g < group) {
+				group, any = g, true
 			}
 		}
 		if !any {
 			return nil
 		}
-		for k := range all {
-			s := &all[k]
-			n := 0
-			for n < len(s.items) && s.items[n].group == group {
-				n++
-			}
-			if err := f.writeGroup(w, s.state, group, s.items[:n]); err != nil {
+		for i := range all {
+			if err := o.group(&all[i], group); err != nil {
 				return err
 			}
-			s.items = s.items[n:]
 		}
-		if group == spilled {
-			spilled++
+		if group == next {
+			next++
 		}
 	}
 }
 
-// writeGroup writes what a state has in one key group: of a key that is in memory and on disk, what is in memory.
-func (f *frozen) writeGroup(w *snapshot.Writer, state int, group graph.KeyGroup, items []item) error {
-	var last *item
-	first := func(disk *item) (err error) { // writes the items before disk
-		for len(items) > 0 && err == nil && (disk == nil || before(&items[0], disk)) {
-			it := &items[0]
-			if items = items[1:]; !it.weak || last == nil || it.ns != last.ns || last.op == snapshot.DeleteNamespace || !bytes.Equal(it.key, last.key) {
-				err = f.add(w, state, it)
-			}
-			last = it
-		}
-		return err
+// next is the least group of what lies in memory.
+func (s *pending) next() (group graph.KeyGroup, any bool) {
+	if len(s.items) > 0 {
+		group, any = s.items[0].group, true
 	}
-	for _, d := range f.spilled[state] {
-		if group == snapshot.Own {
-			break
+	for _, p := range s.parts {
+		if p.lane != nil && len(p.lane.ranks) > 0 && (!any || p.lane.ranks[0].group < group) {
+			group, any = p.lane.ranks[0].group, true
 		}
-		prefix := appendDiskKey(nil, d.id, group, nil)
-		err := f.disk.files.ScanVersion(dirtyVersion(f.gen), prefix, func(key, value []byte, deleted bool) error {
-			it := item{group: group, ns: int64(d.ns), key: key[diskHeader:], op: snapshot.Delete}
-			if err := first(&it); err != nil {
-				return err
-			}
-			if len(items) > 0 && items[0].ns == it.ns && items[0].op != snapshot.DeleteNamespace && bytes.Equal(items[0].key, it.key) {
-				if !items[0].weak {
-					return nil // what is in memory is newer
-				}
-				items = items[1:]
-			}
-			if !deleted && value[0] == diskPut {
-				it.op, it.cell = snapshot.Put, d.cell(value[1:])
-			}
-			return f.add(w, state, &it)
-		})
-		if err != nil {
+	}
+	return group, any
+}
+
+// group writes what a state has in one key group.
+func (o *output) group(s *pending, group graph.KeyGroup) error {
+	for len(s.items) > 0 && s.items[0].group == group {
+		it := &s.items[0]
+		o.entry = snapshot.Entry{State: s.state, Group: group, Namespace: it.ns, Key: it.key, Op: it.op}
+		if it.op == snapshot.Put {
+			o.set(it.cell)
+		}
+		if err := o.add(); err != nil {
+			return err
+		}
+		s.items = s.items[1:]
+	}
+	for i := range s.parts {
+		if err := o.part(s.state, &s.parts[i], group); err != nil {
 			return err
 		}
 	}
-	return first(nil)
+	return nil
+}
+
+// part writes what a namespace has in one key group: of a key that is in memory and on disk, what is in memory.
+func (o *output) part(state int, p *part, group graph.KeyGroup) error {
+	o.entry, o.last = snapshot.Entry{State: state, Group: group, Namespace: p.ns}, nil
+	if p.dropped && group < o.f.to {
+		o.entry.Op = snapshot.DeleteNamespace
+		if err := o.add(); err != nil {
+			return err
+		}
+	}
+	var ranks []rank
+	if p.lane != nil {
+		ranks = p.lane.take(group)
+	}
+	if p.disk == nil || group == snapshot.Own {
+		return o.ranks(p.lane, ranks)
+	}
+	prefix := appendDiskKey(nil, p.disk.id, group, nil)
+	err := o.f.disk.files.ScanVersion(dirtyVersion(o.f.gen), prefix, func(key, value []byte, deleted bool) error {
+		key = key[diskHeader:]
+		n := 0
+		for n < len(ranks) && bytes.Compare(p.lane.keyOf(&ranks[n]), key) < 0 {
+			n++
+		}
+		if err := o.ranks(p.lane, ranks[:n]); err != nil {
+			return err
+		}
+		if ranks = ranks[n:]; len(ranks) > 0 && bytes.Equal(p.lane.keyOf(&ranks[0]), key) {
+			if !ranks[0].weak {
+				return nil // what is in memory is newer
+			}
+			ranks = ranks[1:]
+		}
+		o.entry.Key, o.entry.Op = key, snapshot.Delete
+		o.entry.Value, o.entry.Version, o.entry.Expiry = nil, 0, 0
+		if !deleted && value[0] == diskPut {
+			o.entry.Op = snapshot.Put
+			o.set(p.disk.cell(value[1:]))
+		}
+		o.last = append(o.last[:0], key...)
+		return o.add()
+	})
+	if err != nil {
+		return err
+	}
+	return o.ranks(p.lane, ranks)
+}
+
+// ranks writes entries of one namespace in one key group.
+func (o *output) ranks(l *lane, ranks []rank) error {
+	for i := range ranks {
+		if i%ahead == 0 {
+			l.fetch(ranks[i:min(i+ahead, len(ranks))])
+			l.fetchValues(ranks[i:min(i+ahead, len(ranks))])
+		}
+		r := &ranks[i]
+		t := l.tables[r.table]
+		e := &o.entry
+		e.Key = l.keyOf(r)
+		if r.weak && o.last != nil && bytes.Equal(e.Key, o.last) {
+			continue
+		}
+		if l.weak {
+			o.last = append(o.last[:0], e.Key...)
+		}
+		e.Op, e.Value, e.Version, e.Expiry = snapshot.Put, nil, 0, 0
+		switch {
+		case r.weak || t.kind == Bytes && r.word == noValue:
+			e.Op = snapshot.Delete
+		case t.kind == Words:
+			binary.LittleEndian.PutUint64(o.word[:], r.word)
+			e.Value = o.word[:]
+		default:
+			o.set(cellOf(t.head, t.values.get(ref(r.word))))
+		}
+		if err := o.add(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// set gives the entry a value.
+func (o *output) set(c cell) {
+	o.entry.Value, o.entry.Version, o.entry.Expiry = c.value, c.version, c.expiry
+}
+
+func (o *output) add() error {
+	e := &o.entry
+	if e.Op == snapshot.Put && e.Expiry != 0 && e.Expiry <= o.f.now {
+		e.Op, e.Value, e.Version, e.Expiry = snapshot.Delete, nil, 0, 0
+	}
+	if e.Op == snapshot.Delete && failpoint.Planted(failpoint.ForgetTombstone) {
+		return nil
+	}
+	return o.w.Add(e)
 }
 
 // cell is a value as a table stores it.
@@ -296,116 +409,51 @@ func (d *frozenDisk) cell(stored []byte) cell {
 	if d.kind == Words {
 		return cell{value: stored}
 	}
-	c := cell{version: binary.LittleEndian.Uint16(stored), value: stored[d.head:]}
-	if d.head > 2 {
+	return cellOf(d.head, stored)
+}
+
+// cellOf is a stored value of kind Bytes, whose header has so many bytes.
+func cellOf(head int, stored []byte) cell {
+	c := cell{version: binary.LittleEndian.Uint16(stored), value: stored[head:]}
+	if head > 2 {
 		c.expiry = int64(binary.LittleEndian.Uint64(stored[2:]))
 	}
 	return c
 }
 
-// before orders items by key group, namespace and key; the removal of a namespace comes first. Of a key that was deleted
-// and set again, only one is there.
-func before(a, b *item) bool {
-	switch {
-	case a.group != b.group:
-		return a.group < b.group
-	case a.ns != b.ns:
-		return a.ns < b.ns
-	case a.op == snapshot.DeleteNamespace || b.op == snapshot.DeleteNamespace:
-		return a.op == snapshot.DeleteNamespace && b.op != snapshot.DeleteNamespace
-	}
-	if c := bytes.Compare(a.key, b.key); c != 0 {
-		return c < 0
-	}
-	return !a.weak && b.weak
-}
-
-// rank stands for an item while items are sorted: an item is large, and its key lies elsewhere.
-type rank struct {
-	head  uint64 // the first bytes of the key, which order most keys
-	at    uint32 // where the item is
-	group graph.KeyGroup
-}
-
-// inOrder sorts items as before orders them, equal ones as they come.
-func inOrder(items []item) []item {
-	plain := true // one namespace, so that groups and keys are all of the order
-	ranks := make([]rank, len(items))
-	for i := range items {
-		it := &items[i]
-		plain = plain && it.ns == items[0].ns && it.op != snapshot.DeleteNamespace
-		ranks[i] = rank{head(it.key), uint32(i), it.group}
-	}
-	slices.SortFunc(ranks, func(a, b rank) int {
-		switch {
-		case a.group != b.group:
-			return int(a.group) - int(b.group)
-		case plain && a.head != b.head:
-			return cmp.Compare(a.head, b.head)
-		case before(&items[a.at], &items[b.at]):
-			return -1
-		case before(&items[b.at], &items[a.at]):
-			return 1
+// parts are the changes of a state of tables, by namespace.
+func (f *frozen) parts(state int) (parts []part) {
+	at := func(ns int64) *part {
+		i, found := slices.BinarySearchFunc(parts, ns, func(p part, ns int64) int { return cmp.Compare(p.ns, ns) })
+		if !found {
+			parts = slices.Insert(parts, i, part{ns: ns})
 		}
-		return cmp.Compare(a.at, b.at)
-	})
-	out := make([]item, len(items))
-	for i, r := range ranks {
-		out[i] = items[r.at]
+		return &parts[i]
 	}
-	return out
-}
-
-// head is the first 8 bytes of a key as a number that orders as they do; a key that is shorter is a prefix of zeros.
-func head(key []byte) uint64 {
-	if len(key) >= 8 {
-		return binary.BigEndian.Uint64(key)
-	}
-	var p [8]byte
-	copy(p[:], key)
-	return binary.BigEndian.Uint64(p[:])
-}
-
-func (f *frozen) add(w *snapshot.Writer, state int, it *item) error {
-	e := snapshot.Entry{State: state, Group: it.group, Namespace: it.ns, Key: it.key, Op: it.op}
-	if it.op == snapshot.Put {
-		switch t := it.table; {
-		case t == nil:
-			e.Value, e.Version, e.Expiry = it.cell.value, it.cell.version, it.cell.expiry
-		case t.kind == Words:
-			var word [8]byte
-			binary.LittleEndian.PutUint64(word[:], it.word)
-			e.Value = word[:]
-		default:
-			p := t.values.get(ref(it.word))
-			e.Version = binary.LittleEndian.Uint16(p)
-			if t.head > 2 {
-				e.Expiry = int64(binary.LittleEndian.Uint64(p[2:]))
-			}
-			e.Value = p[t.head:]
-		}
-		if e.Expiry != 0 && e.Expiry <= f.now {
-			e.Op, e.Value, e.Version, e.Expiry = snapshot.Delete, nil, 0, 0
-		}
-	}
-	if e.Op == snapshot.Delete && failpoint.Planted(failpoint.ForgetTombstone) {
-		return nil
-	}
-	return w.Add(&e)
-}
-
-// items are the changes of a state, in no order.
-func (f *frozen) items(state int) (items []item) {
 	for _, ns := range f.dropped[state] {
-		for g := f.from; g < f.to; g++ {
-			items = append(items, item{group: g, ns: int64(ns), op: snapshot.DeleteNamespace})
+		at(int64(ns)).dropped = true
+	}
+	tables := map[int64][]*frozenTable{}
+	for i := range f.tables[state] {
+		t := &f.tables[state][i]
+		tables[int64(t.ns)] = append(tables[int64(t.ns)], t)
+	}
+	for ns, of := range tables {
+		if l := newLane(of, f.groups); len(l.ranks) > 0 {
+			at(ns).lane = l
 		}
 	}
-	for i := range f.tables[state] {
-		items = f.tables[state][i].items(items, f.groups)
+	for i := range f.spilled[state] {
+		d := &f.spilled[state][i]
+		at(int64(d.ns)).disk = d
 	}
+	return parts
+}
+
+// items are the changes of a state that is not of tables, or of an operator's own scope, in order.
+func (f *frozen) items(state int) (items []item) {
 	if c := f.changes[state]; c != nil && (f.states[state].Kind != uint8(Timer) || !failpoint.Planted(failpoint.LoseTimer)) {
-		c.Scan(func(at string, c change) bool {
+		c.Scan(func(at string, c change) bool { // keys are in the order of files
 			it := item{group: graph.KeyGroup(binary.BigEndian.Uint16([]byte(at[:2]))), ns: namespaceOf(at[2:]), key: []byte(at[10:]), op: snapshot.Put, cell: c.cell}
 			if c.deleted {
 				it.op = snapshot.Delete
@@ -421,37 +469,7 @@ func (f *frozen) items(state int) (items []item) {
 			}
 		}
 		items = append(items, item{group: snapshot.Own, key: snapshot.OwnKey(f.from, f.to), op: snapshot.Put, cell: cell{value: own.value}})
-	}
-	return items
-}
-
-func (t *frozenTable) items(items []item, groups int) []item {
-	first := len(items)
-	dirtyEntries(t.pages, t.gen, func(e Entry, word uint64) {
-		if int(e) >= len(t.keyRefs) || t.kind == Bytes && word == gone {
-			return
-		}
-		it := item{ns: int64(t.ns), key: t.keys.get(t.keyRefs[e]), op: snapshot.Put, table: t, word: word}
-		if t.kind == Bytes && word == noValue {
-			it.op, it.table = snapshot.Delete, nil
-		}
-		it.group = graph.KeyGroupOf(xxhash.Sum64(it.key), groups)
-		items = append(items, it)
-	})
-	if len(t.deleted) == 0 {
-		return items
-	}
-	live := make(map[string]bool, len(items)-first)
-	for _, it := range items[first:] {
-		live[string(it.key)] = true
-	}
-	for _, r := range t.deleted {
-		key := t.removed.get(r)
-		if live[string(key)] {
-			continue // it was set again, or deleted twice
-		}
-		live[string(key)] = true
-		items = append(items, item{group: graph.KeyGroupOf(xxhash.Sum64(key), groups), ns: int64(t.ns), key: key, op: snapshot.Delete, weak: true})
+		slices.SortFunc(items, func(a, b item) int { return bytes.Compare(a.key, b.key) })
 	}
 	return items
 }

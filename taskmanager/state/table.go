@@ -60,6 +60,13 @@ func (b *bits64) has(e Entry) bool { return b[e&pageMask>>6]&(1<<(e&63)) != 0 }
 func (b *bits64) set(e Entry)      { b[e&pageMask>>6] |= 1 << (e & 63) }
 func (b *bits64) clear(e Entry)    { b[e&pageMask>>6] &^= 1 << (e & 63) }
 
+func (b *bits64) count() (n int) {
+	for _, set := range b {
+		n += bits.OnesCount64(set)
+	}
+	return n
+}
+
 const (
 	pageBits    = 9
 	pageEntries = 1 << pageBits

@@ -32,14 +32,12 @@ func (b *blockBuilder) reset() {
 	b.buf, b.restarts, b.n = b.buf[:0], b.restarts[:0], 0
 }
 
-// add appends an entry behind one with the key last; moved says that it has another place.
-func (b *blockBuilder) add(e *Entry, p place, last []byte, moved bool) {
-	shared := 0
+// add appends an entry whose key has its first shared bytes in common with the one before; moved says that it has another
+// place.
+func (b *blockBuilder) add(e *Entry, p place, shared int, moved bool) {
 	if b.n%restartEvery == 0 {
 		b.restarts = append(b.restarts, uint32(len(b.buf)))
-		moved = true
-	} else {
-		shared = commonPrefix(last, e.Key)
+		shared, moved = 0, true
 	}
 	flags := byte(e.Op)
 	if moved {
@@ -61,9 +59,13 @@ func (b *blockBuilder) add(e *Entry, p place, last []byte, moved bool) {
 	if e.Expiry != 0 {
 		buf = binary.AppendUvarint(buf, uint64(e.Expiry))
 	}
-	buf = binary.AppendUvarint(buf, uint64(shared))
-	buf = binary.AppendUvarint(buf, uint64(len(e.Key)-shared))
-	buf = binary.AppendUvarint(buf, uint64(len(e.Value)))
+	if rest := len(e.Key) - shared; (shared | rest | len(e.Value)) < 0x80 {
+		buf = append(buf, byte(shared), byte(rest), byte(len(e.Value)))
+	} else {
+		buf = binary.AppendUvarint(buf, uint64(shared))
+		buf = binary.AppendUvarint(buf, uint64(rest))
+		buf = binary.AppendUvarint(buf, uint64(len(e.Value)))
+	}
 	buf = append(buf, e.Key[shared:]...)
 	b.buf = append(buf, e.Value...)
 	b.n++

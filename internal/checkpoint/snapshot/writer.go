@@ -78,19 +78,21 @@ func (w *Writer) Add(e *Entry) error {
 	if w.err == nil && w.closed {
 		w.err = errors.New("add an entry: the file is closed")
 	}
+	shared := 0 // bytes that the key has in common with the last
 	if w.err == nil {
-		w.err = w.check(e)
+		shared, w.err = w.check(e)
 	}
 	if w.err != nil {
 		return w.err
 	}
 	p := e.place()
+	moved := !w.any || p != w.last
 	if !w.block.any() {
-		w.beginBlock(p, e.Key)
+		w.beginBlock(p, e.Key, moved, shared)
 	}
-	w.note(e, p)
-	w.block.add(e, p, w.lastKey, !w.any || p != w.last)
-	w.lastKey = append(w.lastKey[:0], e.Key...)
+	w.note(e, p, moved)
+	w.block.add(e, p, shared, moved)
+	w.lastKey = append(w.lastKey[:shared], e.Key[shared:]...)
 	w.last, w.lastOp, w.any = p, e.Op, true
 	if w.block.size() >= blockTarget {
 		w.endBlock()
@@ -98,30 +100,36 @@ func (w *Writer) Add(e *Entry) error {
 	return w.err
 }
 
-func (w *Writer) check(e *Entry) error {
+func (w *Writer) check(e *Entry) (shared int, err error) {
 	switch {
 	case e.State < 0 || e.State >= len(w.footer.states):
-		return fmt.Errorf("add an entry: state %d (expected < %d)", e.State, len(w.footer.states))
+		return 0, fmt.Errorf("add an entry: state %d (expected < %d)", e.State, len(w.footer.states))
 	case !e.Op.known():
-		return fmt.Errorf("add an entry: op %d is not written by this version", e.Op)
+		return 0, fmt.Errorf("add an entry: op %d is not written by this version", e.Op)
 	case e.Op == DeleteNamespace && (len(e.Key) > 0 || len(e.Value) > 0):
-		return errors.New("add an entry: the removal of a namespace has a key or a value")
+		return 0, errors.New("add an entry: the removal of a namespace has a key or a value")
 	case e.Expiry < 0:
-		return fmt.Errorf("add an entry: expiry %d (expected >= 0)", e.Expiry)
+		return 0, fmt.Errorf("add an entry: expiry %d (expected >= 0)", e.Expiry)
 	case len(e.Key)+len(e.Value) > MaxEntry:
-		return fmt.Errorf("add an entry: key of %d bytes and value of %d (expected <= %d together)", len(e.Key), len(e.Value), MaxEntry)
-	case !w.any:
-		return nil
+		return 0, fmt.Errorf("add an entry: key of %d bytes and value of %d (expected <= %d together)", len(e.Key), len(e.Value), MaxEntry)
 	}
-	c := w.footer.order.compareKeys(w.last, w.lastKey, e.place(), e.Key)
-	if c == 0 && w.lastOp == DeleteNamespace && e.Op != DeleteNamespace {
-		return nil
+	shared = commonPrefix(w.lastKey, e.Key)
+	if !w.any {
+		return shared, nil
 	}
-	if c >= 0 {
-		return fmt.Errorf("add an entry: %v key %x after %v key %x (expected by operator, key group, state, namespace, key)",
+	c := w.footer.order.compare(w.last, e.place())
+	switch {
+	case c != 0:
+	case shared < len(w.lastKey) && shared < len(e.Key):
+		c = int(w.lastKey[shared]) - int(e.Key[shared])
+	default:
+		c = len(w.lastKey) - len(e.Key)
+	}
+	if c > 0 || c == 0 && (w.lastOp != DeleteNamespace || e.Op == DeleteNamespace) {
+		return 0, fmt.Errorf("add an entry: %v key %x after %v key %x (expected by operator, key group, state, namespace, key)",
 			e.place(), clip(e.Key), w.last, clip(w.lastKey))
 	}
-	return nil
+	return shared, nil
 }
 
 func clip(b []byte) []byte { return b[:min(len(b), 32)] }
@@ -131,11 +139,11 @@ func (p place) String() string {
 }
 
 // note takes down what the footer says of an entry.
-func (w *Writer) note(e *Entry, p place) {
+func (w *Writer) note(e *Entry, p place, moved bool) {
 	f := &w.footer
 	f.ops |= 1 << e.Op
 	f.entries++
-	if n := len(f.sections); n == 0 || f.sections[n-1].state != e.State || f.sections[n-1].group != e.Group {
+	if n := len(f.sections); moved && (n == 0 || f.sections[n-1].state != e.State || f.sections[n-1].group != e.Group) {
 		f.sections = append(f.sections, section{state: e.State, group: e.Group})
 	}
 	s := &f.sections[len(f.sections)-1]
@@ -146,7 +154,7 @@ func (w *Writer) note(e *Entry, p place) {
 		f.deleted = append(f.deleted, p)
 		return // it is looked up in the list
 	case Put:
-		if seen := w.seen[e.State]; seen != nil && (!w.any || p != w.last || w.lastOp != Put) {
+		if seen := w.seen[e.State]; seen != nil && (moved || w.lastOp != Put) {
 			if seen[e.Namespace] = true; len(seen) > maxNamespaces {
 				w.seen[e.State] = nil
 			}
@@ -155,11 +163,10 @@ func (w *Writer) note(e *Entry, p place) {
 	w.keys = append(w.keys, keyHash(p, e.Key))
 }
 
-func (w *Writer) beginBlock(p place, key []byte) {
+func (w *Writer) beginBlock(p place, key []byte, moved bool, shared int) {
 	b := block{sep: p}
-	if w.any && p == w.last {
-		n := commonPrefix(w.lastKey, key) + 1
-		b.sepKey = bytes.Clone(key[:min(n, len(key))])
+	if !moved {
+		b.sepKey = bytes.Clone(key[:min(shared+1, len(key))])
 	}
 	w.footer.blocks = append(w.footer.blocks, b)
 }

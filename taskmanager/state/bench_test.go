@@ -1,0 +1,78 @@
+package state
+
+import (
+	"fmt"
+	"io"
+	"testing"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
+	"github.com/wasmill/wasmill/internal/graph"
+)
+
+// BenchmarkFreeze measures what a checkpoint costs for each key that has changed: 1,000,000 words, half of them in each of
+// two stores, of which a fraction has changed.
+func BenchmarkFreeze(b *testing.B) {
+	for _, size := range []int{12, 92} {
+		for _, every := range []int{1, 10} {
+			b.Run(fmt.Sprintf("key=%d/one-in=%d", size, every), func(b *testing.B) { benchmarkFreeze(b, size, every) })
+		}
+	}
+}
+
+func benchmarkFreeze(b *testing.B, size, every int) {
+	const n = 500_000
+	s, err := New(Config{Groups: graph.DefaultMaxParallelism, To: graph.DefaultMaxParallelism, Budget: 4 << 30, Dir: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	t, err := s.Table(Spec{Operator: "counts", Name: "result", Kind: Words}, Global)
+	if err != nil {
+		b.Fatal(err)
+	}
+	keys, hashes := make([][]byte, n), make([]uint64, n)
+	for i := range keys {
+		x := uint64(i) * 0x9e3779b97f4a7c15
+		keys[i] = fmt.Appendf(nil, "%0*d", size, x%1_000_000_007)
+		hashes[i] = xxhash.Sum64(keys[i])
+	}
+	entries := make([]Entry, n)
+	if err := t.ResolveKeys(keys, hashes, false, entries); err != nil {
+		b.Fatal(err)
+	}
+	if f, err := s.Freeze(); err != nil {
+		b.Fatal(err)
+	} else {
+		f.Release()
+	}
+	changed := n / every
+	var info snapshot.Info
+	for b.Loop() {
+		b.StopTimer()
+		for i := 0; i < n; i += every {
+			if err := t.ResolveKeys(keys[i:i+1], hashes[i:i+1], false, entries); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.StartTimer()
+		f, err := s.Freeze()
+		if err != nil {
+			b.Fatal(err)
+		}
+		w := snapshot.NewWriter(io.Discard, f.States())
+		if err := f.Write(w); err != nil {
+			b.Fatal(err)
+		}
+		if info, err = w.Close(); err != nil {
+			b.Fatal(err)
+		}
+		f.Release()
+		if info.Entries != int64(changed) {
+			b.Fatalf("%d entries (expected %d)", info.Entries, changed)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(changed), "ns/key")
+	b.ReportMetric(float64(info.Size)/float64(changed), "B/key")
+}
