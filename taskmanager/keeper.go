@@ -147,7 +147,7 @@ func (k *keeper) fold(ctx context.Context) error {
 	if len(k.files) < foldAt {
 		return nil
 	}
-	r, err := openRestored(ctx, k.store, k.dir, 0, k.files)
+	r, err := openRestored(ctx, k.store, k.dir, 0, k.files, false)
 	if err != nil {
 		return err
 	}

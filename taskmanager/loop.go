@@ -31,6 +31,7 @@ type loop struct {
 	flushed time.Time
 	firing  bool // the chain is not done with the last watermark
 	nudged  bool // wake has been taken
+	warming bool // the state takes in more of what was restored
 
 	triggered *exchange.Mark // by the JobMaster, not taken yet
 	taken     checkpoint.ID  // the newest part
@@ -38,6 +39,13 @@ type loop struct {
 	stopped   checkpoint.ID  // nothing is processed behind the barrier of this one, 0: it has not come
 	released  bool           // that one is completed: the task ends
 }
+
+// Between two batches a task takes in so many entries of what was restored, which takes about 10 ms, and waits at most so
+// long for files to be read.
+const (
+	warmEntries = 64 << 10
+	warmWait    = 10 * time.Millisecond
+)
 
 // last is what a task leaves when it has ended.
 type last struct {
@@ -76,6 +84,9 @@ func (l *loop) turn(ctx context.Context) (done bool, err error) {
 	l.chain.time.set(now)
 	l.chain.store.SetTime(l.chain.time.ms)
 	if err := l.chain.store.Trim(); err != nil {
+		return false, stateFailure(err)
+	}
+	if l.warming, err = l.chain.store.Warm(warmEntries, warmWait); err != nil {
 		return false, stateFailure(err)
 	}
 	if l.woken() {
@@ -215,6 +226,9 @@ func (l *loop) flush(now time.Time) {
 func (l *loop) wait(ctx context.Context, until time.Time, account interface{ Add(int64) int64 }) {
 	begun := time.Now()
 	l.account(begun)
+	if l.warming {
+		until = begun
+	}
 	var timer <-chan time.Time
 	if !until.IsZero() {
 		l.timer.Reset(max(until.Sub(begun), 0))

@@ -1,13 +1,18 @@
 package taskmanager
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"github.com/wasmill/wasmill/internal/blob"
+	"github.com/wasmill/wasmill/internal/checkpoint"
+	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
 	"github.com/wasmill/wasmill/internal/durable"
 	"github.com/wasmill/wasmill/internal/wire"
 	"github.com/wasmill/wasmill/taskmanager/exchange"
+	"github.com/wasmill/wasmill/taskmanager/state"
 )
 
 // A damaged local copy says nothing about the object: it is removed, and the job restarts. Without one the object is damaged.
@@ -28,5 +33,58 @@ func TestDamagedLocalCopyIsDistrusted(t *testing.T) {
 	}
 	if f := one.distrust(found); f != found {
 		t.Errorf("a damaged object is %+v (expected %+v)", f, found)
+	}
+}
+
+// A kept copy that is not what it should be gives way to the object, however it is read.
+func TestObjectStandsInForLocalCopy(t *testing.T) {
+	var content bytes.Buffer
+	w := snapshot.NewWriter(&content, []snapshot.State{{Operator: "o", Name: "n", Kind: uint8(state.Words)}})
+	w.SetName("files/1.snap")
+	if err := w.Add(&snapshot.Entry{Key: []byte("k"), Op: snapshot.Put, Value: make([]byte, 8)}); err != nil {
+		t.Fatal(err)
+	}
+	info, err := w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := t.TempDir()
+	store, err := blob.OpenDir(filepath.Join(root, "store"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Put(t.Context(), "files/1.snap", bytes.NewReader(content.Bytes()), info.Size); err != nil {
+		t.Fatal(err)
+	}
+	file := checkpoint.File{Name: "files/1.snap", Size: info.Size, Checksum: info.Checksum, To: 4}
+	for name, damage := range map[string]func(b []byte) []byte{
+		"whole":     func(b []byte) []byte { return b },
+		"truncated": func(b []byte) []byte { return b[:len(b)-1] },
+		"footer":    func(b []byte) []byte { b[len(b)-40] ^= 1; return b },
+		"missing":   nil,
+	} {
+		for _, lazily := range []bool{false, true} {
+			dir := filepath.Join(root, name)
+			local := filepath.Join(dir, "files", "1.snap")
+			if err := os.MkdirAll(filepath.Dir(local), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if damage != nil {
+				if err := os.WriteFile(local, damage(bytes.Clone(content.Bytes())), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r, err := openRestored(t.Context(), store, dir, 1, []checkpoint.File{file}, lazily)
+			if err != nil {
+				t.Fatalf("%s, lazily %v: %v", name, lazily, err)
+			}
+			if _, kept := r.objects[0].(localFile); kept != (name == "whole") {
+				t.Errorf("%s, lazily %v: the copy is taken: %v", name, lazily, kept)
+			}
+			if err := r.readers[0].Check(); err != nil || len(r.objects) != 1 {
+				t.Errorf("%s, lazily %v: %d objects, %v", name, lazily, len(r.objects), err)
+			}
+			r.close()
+		}
 	}
 }

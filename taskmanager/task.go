@@ -212,7 +212,7 @@ func (t *task) open(ctx context.Context) (*restored, *keeper, error) {
 	r := &restored{}
 	if t.restore != nil {
 		failpoint.Hit(failpoint.Restoring)
-		if r, err = openRestored(ctx, store, k.dir, a.checkpoints.Restored, t.restore.Files); err != nil {
+		if r, err = openRestored(ctx, store, k.dir, a.checkpoints.Restored, t.restore.Files, a.tm.config.State.Budget > 0); err != nil {
 			store.Close()
 			return nil, nil, err
 		}

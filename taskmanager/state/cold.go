@@ -27,6 +27,9 @@ type cold struct {
 	running *flush   // that was begun last and is not known to have ended
 	misses  []miss
 	key     []byte
+	warming *warming  // that runs
+	toWarm  []*tiered // the next ones
+	read    byte      // what fetchSlots has read: for nothing else
 }
 
 // rounds is how many thirds of a budget there are: young, old, and on their way to disk.
@@ -232,6 +235,9 @@ func (g *getter) one(m *miss) error {
 		if there || err != nil {
 			return err
 		}
+	}
+	if g.t.inMemory(m.group) {
+		return nil
 	}
 	for _, f := range g.t.files {
 		e, there, err := f.reader.Get(f.state, m.group, int64(g.t.ns), m.key)

@@ -240,6 +240,7 @@ func (c *cold) poll() error {
 }
 
 func (c *cold) close() error {
+	c.stopWarming()
 	err := c.wait()
 	if c.disk != nil {
 		err = errors.Join(err, c.disk.leave())

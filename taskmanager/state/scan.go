@@ -76,6 +76,9 @@ func (t *tiered) beginScan() error {
 		return err
 	}
 	t.scan = &scan{pinned: true}
+	if !t.whole {
+		t.unwarm()
+	}
 	if t.id == 0 && t.flushing == nil {
 		all, err := t.gather()
 		if all || err != nil {
@@ -123,7 +126,7 @@ func (t *tiered) gather() (all bool, err error) {
 		t.old = nil
 		t.countRest()
 	}
-	if t.files == nil {
+	if t.files == nil || t.whole {
 		return true, nil
 	}
 	m := t.scanFiles()
@@ -140,6 +143,7 @@ func (t *tiered) gather() (all bool, err error) {
 	if err := m.Err(); err != nil {
 		return false, t.damagedIn(m)
 	}
+	t.whole = true
 	return true, nil
 }
 

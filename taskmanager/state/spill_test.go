@@ -45,7 +45,7 @@ func TestSpilling(t *testing.T) {
 
 func TestSpillingRandom(t *testing.T) {
 	for seed := range uint64(3) {
-		for _, budget := range []int64{1, 200 << 10, 600 << 10} {
+		for _, budget := range []int64{1, 200 << 10, 600 << 10, 64 << 20} {
 			t.Run(fmt.Sprintf("seed %d budget %d", seed, budget), func(t *testing.T) {
 				statetest.Random(t, seed, 400, spilling(t, budget))
 			})

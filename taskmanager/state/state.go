@@ -9,6 +9,7 @@ package state
 
 import (
 	"math"
+	"time"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
@@ -86,6 +87,9 @@ type Store interface {
 	// Trim has the store go back to its budget: entries that were not touched lately leave the memory. It is called
 	// between batches. A *spill.FullError says that there is no room for them.
 	Trim() error
+	// Warm takes in about n entries of what was restored and nobody has touched yet, as long as there is room, and answers
+	// whether there may be more. For files to be read it waits no longer than this. It is called between batches.
+	Warm(n int, wait time.Duration) (more bool, err error)
 	// Size is the memory held, in bytes.
 	Size() int64
 	// Close frees everything but what is frozen.

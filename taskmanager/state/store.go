@@ -216,9 +216,10 @@ func (h *hot) table(s Spec, ns Namespace) (*tiered, error) {
 		t = &tiered{table: newTable(h, s)}
 		t.count()
 	}
-	t.ns, t.files = ns, nil
+	t.ns, t.files, t.whole, t.loaded = ns, nil, false, nil
 	if len(st.files) > 0 && !st.gone[ns] && mayHave(st.files, ns) {
 		t.files, t.kept = st.files, true
+		h.cold.toWarm = append(h.cold.toWarm, t)
 	}
 	st.open[ns] = t
 	return t, nil
@@ -250,7 +251,8 @@ func (h *hot) Drop(s Spec, ns Namespace) error {
 	}
 	h.young.Add(-t.known)
 	h.older.Add(-t.rest)
-	t.known, t.rest, t.old, t.flushing, t.scan = 0, 0, nil, nil, nil
+	t.unwarm()
+	t.files, t.known, t.rest, t.old, t.flushing, t.scan = nil, 0, 0, nil, nil, nil
 	if t.id != 0 {
 		h.cold.drops = append(h.cold.drops, t.id)
 	}

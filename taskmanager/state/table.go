@@ -111,13 +111,15 @@ func (t *table) makeRoom(n int) {
 	if t.dead > minDead && 2*t.dead > len(t.keyRefs) {
 		t.rebuild()
 	}
-	for 4*(len(t.keyRefs)-t.dead+t.graves+n) > 3*len(t.index) { // though most of them are keys that are there already
-		if 2*t.graves > len(t.index)/4 {
-			t.resize(len(t.index))
-			continue
-		}
-		t.resize(2 * len(t.index))
+	used := len(t.keyRefs) - t.dead + n // though most of them are keys that are there already
+	if 4*(used+t.graves) <= 3*len(t.index) {
+		return
 	}
+	size := len(t.index)
+	for 4*used > 3*size || 2*t.graves <= size/4 && size == len(t.index) { // without the graves
+		size *= 2
+	}
+	t.resize(size)
 }
 
 // Resolve implements Table.

@@ -29,6 +29,8 @@ type tiered struct {
 	files    []fileState // restored files that may have entries, the newest first
 	huge     int         // at least so many entries are too large for the disk
 	scan     *scan       // that runs
+	loaded   []bool      // by key group from the first that the task owns: all that the files have of it is in memory
+	whole    bool        // of every group
 }
 
 // layered says whether an entry that is not in the young table may be elsewhere.
@@ -58,7 +60,7 @@ func (t *tiered) countRest() {
 // Resolve implements Table.
 func (t *tiered) Resolve(b *abi.Batch, rows []uint32, hashes []uint64, entries []Entry) error {
 	defer t.count()
-	if !t.layered() {
+	if !t.layered() || t.whole && t.old == nil {
 		return t.table.Resolve(b, rows, hashes, entries)
 	}
 	n := len(rows)
@@ -189,6 +191,7 @@ func (t *tiered) Delete(e Entry) error {
 
 // turn makes the young table the old one, and returns what was old, nil when there is nothing in it to be written.
 func (t *tiered) turn() *table {
+	t.unwarm()
 	was := t.old
 	t.old = nil
 	if len(t.keyRefs) > 0 {

@@ -111,6 +111,36 @@ func (r *Reader) Cut(from, to graph.KeyGroup) *Reader {
 	return r.f.reader(from, max(from, to))
 }
 
+// Ahead is the reader for one goroutine that scans: it reads n bytes of the file at a time.
+func (r *Reader) Ahead(n int) *Reader {
+	f := &file{footer: r.f.footer, r: &ahead{r: r.f.r, size: r.f.size, buf: make([]byte, 0, n)}, size: r.f.size}
+	f.loaded = make([]atomic.Pointer[[]byte], len(f.filters))
+	return f.reader(r.from, r.to)
+}
+
+// ahead keeps the part of a file that it has read last.
+type ahead struct {
+	r    io.ReaderAt
+	size int64
+	at   int64
+	buf  []byte
+}
+
+// ReadAt implements io.ReaderAt.
+func (a *ahead) ReadAt(p []byte, at int64) (int, error) {
+	if len(p) > cap(a.buf) {
+		return a.r.ReadAt(p, at)
+	}
+	if at < a.at || at+int64(len(p)) > a.at+int64(len(a.buf)) {
+		n, err := a.r.ReadAt(a.buf[:min(int64(cap(a.buf)), max(a.size-at, 0))], at)
+		a.at, a.buf = at, a.buf[:n]
+		if n < len(p) {
+			return copy(p, a.buf), err
+		}
+	}
+	return copy(p, a.buf[at-a.at:]), nil
+}
+
 // Name is what Writer.SetName was given.
 func (r *Reader) Name() string { return r.f.name }
 
@@ -348,7 +378,8 @@ type Iterator struct {
 	rg      Range
 	from    graph.KeyGroup
 	to      graph.KeyGroup
-	section int // index; the entries given last, or to be given next, are of it
+	section int  // index; the entries given last, or to be given next, are of it
+	there   bool // Entry is one
 	placed  bool
 	block   int // whose entries c walks, -1: none
 	buf     []byte
@@ -381,11 +412,15 @@ func (it *Iterator) Next() bool {
 		return false
 	}
 	ok, err := it.next()
+	it.there = ok
 	if err != nil {
 		it.err = fmt.Errorf("read snapshot %s: %w", it.f.name, err)
 	}
 	return ok
 }
+
+// Placed is what Next has answered last.
+func (it *Iterator) Placed() bool { return it.there }
 
 // Entry is where Next stepped to, valid until the next call of Next.
 func (it *Iterator) Entry() *Entry { return &it.c.e }

@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -152,6 +153,10 @@ func (x *random) turn(turn int) {
 		x.compareAll(x.s, x.m, 0, groups)
 	}
 	x.check(x.s.Trim())
+	if x.r.IntN(2) == 0 {
+		_, err := x.s.Warm(1+x.r.IntN(200), time.Millisecond)
+		x.check(err)
+	}
 }
 
 func (x *random) key() string { return fmt.Sprintf("key %d", x.r.IntN(1+x.r.IntN(x.keys))) }
