@@ -44,6 +44,7 @@ type keeper struct {
 	// Owned by the keeper's goroutine.
 	files     []checkpoint.File // of the state, the oldest first
 	unwritten []state.Frozen    // the oldest first
+	last      state.Frozen      // is in a file, and to be written whole; nil: nothing is
 	number    int               // of the last file
 }
 
@@ -72,6 +73,7 @@ func (k *keeper) close() {
 		f.Release()
 	}
 	k.queue, k.unwritten = nil, nil
+	k.forget()
 }
 
 // take gives the keeper a part. It does not wait.
@@ -138,36 +140,55 @@ func (k *keeper) keep(ctx context.Context, c capture) {
 	}
 }
 
-// foldAt is how many files make up a state before they are folded into one: each makes restoring slower, and folding
-// writes all of the state.
-const foldAt = 24
-
-// fold makes one file of all, for the next part. The old ones stay until no retained checkpoint names them.
+// fold makes one file of several, for the next part. The old ones stay until no retained checkpoint names them.
 func (k *keeper) fold(ctx context.Context) error {
-	if len(k.files) < foldAt {
+	if k.last != nil {
+		defer k.forget()
+		return k.writeWhole(ctx, k.last.Whole())
+	}
+	from := toFold(k.files)
+	if from < 0 {
 		return nil
 	}
-	r, err := openRestored(ctx, k.store, k.dir, 0, k.files, false)
+	old := k.files[from:]
+	r, err := openRestored(ctx, k.store, k.dir, 0, old, false)
 	if err != nil {
 		return err
 	}
 	defer r.close()
 	f, err := k.put(ctx, snapshot.MergeStates(r.readers), func(w *snapshot.Writer) error {
-		return snapshot.Merge(w, r.readers, snapshot.Folding{From: k.from, To: k.to, Base: true})
+		return snapshot.Merge(w, r.readers, snapshot.Folding{From: k.from, To: k.to, Base: from == 0})
 	})
 	if err != nil {
 		return err
 	}
-	old := k.files
-	k.files = []checkpoint.File{f}
-	for _, o := range old { // the store has them
-		_ = k.on.Remove(filepath.Join(k.dir, filepath.FromSlash(o.Name)))
-	}
+	k.replace(from, f)
 	return nil
 }
 
-// write makes files of what is frozen, in its order. What fails is left for the next time.
+// replace puts one file in the place of the last ones. Those that the store has, and nothing here needs any more, go.
+func (k *keeper) replace(from int, f checkpoint.File) {
+	old := k.files[from:]
+	k.files = append(slices.Clip(k.files[:from]), f)
+	for _, o := range old {
+		_ = k.on.Remove(filepath.Join(k.dir, filepath.FromSlash(o.Name)))
+	}
+}
+
+// write makes files of what is frozen, in its order, or one of all that the state has. What fails is left for the next time.
 func (k *keeper) write(ctx context.Context) (written int64, err error) {
+	k.forget()
+	whole := k.whole()
+	if whole != nil && replaces(k.files) {
+		if err := k.writeWhole(ctx, whole); err != nil {
+			return 0, err
+		}
+		for _, frozen := range k.unwritten {
+			frozen.Release()
+		}
+		k.unwritten = nil
+		return k.files[0].Size, nil
+	}
 	for len(k.unwritten) > 0 {
 		frozen := k.unwritten[0]
 		if len(frozen.States()) > 0 {
@@ -181,10 +202,39 @@ func (k *keeper) write(ctx context.Context) (written int64, err error) {
 			k.files = append(k.files, f)
 			written += f.Size
 		}
-		frozen.Release()
-		k.unwritten = k.unwritten[1:]
+		if k.unwritten = k.unwritten[1:]; whole != nil && len(k.unwritten) == 0 {
+			k.last = frozen
+		} else {
+			frozen.Release()
+		}
 	}
 	return written, nil
+}
+
+// whole is all of the state as it was frozen last, if it can be written and the files that there are had better end.
+func (k *keeper) whole() state.Frozen {
+	n := len(k.unwritten)
+	if n == 0 || !outgrown(k.files) {
+		return nil
+	}
+	return k.unwritten[n-1].Whole()
+}
+
+// writeWhole makes a file of all of the state, which stands for all that there are.
+func (k *keeper) writeWhole(ctx context.Context, whole state.Frozen) error {
+	f, err := k.put(ctx, whole.States(), whole.Write)
+	if err == nil {
+		k.replace(0, f)
+	}
+	return err
+}
+
+// forget lets go of what would have been written whole.
+func (k *keeper) forget() {
+	if k.last != nil {
+		k.last.Release()
+		k.last = nil
+	}
 }
 
 // writeFile makes one file, here and in the store, under a name that was never used: it may be that an earlier try came

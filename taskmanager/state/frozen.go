@@ -27,6 +27,8 @@ type frozen struct {
 	dropped  [][]Namespace   // by state
 	changes  []*btree.Map[string, change]
 	own      []frozenOwn // by state
+	full     bool        // everything, not only what had changed: nothing lies below
+	whole    *frozen     // that is full; nil: not all of it lay in memory
 }
 
 type frozenTable struct {
@@ -40,6 +42,7 @@ type frozenTable struct {
 	values  arena
 	deleted []ref
 	removed arena
+	full    bool // all entries count
 }
 
 // frozenDisk is a table of which something that has changed is on disk.
@@ -55,6 +58,7 @@ type frozenOwn struct {
 	value []byte
 	set   bool
 	gone  []Owned
+	kept  []Owned // as they were restored
 }
 
 // Freeze implements Store.
@@ -80,10 +84,7 @@ func (h *hot) Freeze() (Frozen, error) {
 		f.states = append(f.states, p.state)
 	}
 	snapshot.SortStates(f.states)
-	n := len(f.states)
-	f.tables, f.dropped = make([][]frozenTable, n), make([][]Namespace, n)
-	f.spilled = make([][]frozenDisk, n)
-	f.changes, f.own = make([]*btree.Map[string, change], n), make([]frozenOwn, n)
+	f.grow(len(f.states))
 	for _, p := range parts {
 		i := slices.IndexFunc(f.states, func(s snapshot.State) bool {
 			return s.Operator == p.state.Operator && s.Name == p.state.Name
@@ -110,7 +111,17 @@ func (h *hot) Freeze() (Frozen, error) {
 	if h.cold != nil && h.cold.disk != nil {
 		h.cold.disk.advance(h.gen)
 	}
+	if len(f.states) > 0 {
+		f.whole = h.whole()
+	}
 	return f, nil
+}
+
+// grow makes room for so many states.
+func (f *frozen) grow(n int) {
+	f.tables, f.dropped = make([][]frozenTable, n), make([][]Namespace, n)
+	f.spilled = make([][]frozenDisk, n)
+	f.changes, f.own = make([]*btree.Map[string, change], n), make([]frozenOwn, n)
 }
 
 func stateInfo(s Spec) snapshot.State {
@@ -167,12 +178,21 @@ func (t *table) frozen(ns Namespace, gen uint32) frozenTable {
 // States implements Frozen.
 func (f *frozen) States() []snapshot.State { return f.states }
 
+// Whole implements Frozen.
+func (f *frozen) Whole() Frozen {
+	if f.whole == nil {
+		return nil
+	}
+	return f.whole
+}
+
 // Release implements Frozen.
 func (f *frozen) Release() {
 	if f.disk != nil {
 		_ = f.disk.release(f.gen) // the directory is garbage, and removed when the TaskManager starts again
 		f.disk = nil
 	}
+	f.whole = nil
 }
 
 // item is an entry to write that is not of a table.
@@ -398,6 +418,9 @@ func (o *output) add() error {
 	if e.Op == snapshot.Put && e.Expiry != 0 && e.Expiry <= o.f.now {
 		e.Op, e.Value, e.Version, e.Expiry = snapshot.Delete, nil, 0, 0
 	}
+	if e.Op != snapshot.Put && o.f.full {
+		return nil
+	}
 	if e.Op == snapshot.Delete && failpoint.Planted(failpoint.ForgetTombstone) {
 		return nil
 	}
@@ -462,6 +485,9 @@ func (f *frozen) items(state int) (items []item) {
 			return true
 		})
 	}
+	for _, o := range f.own[state].kept {
+		items = append(items, item{group: snapshot.Own, key: snapshot.OwnKey(o.From, o.To), op: snapshot.Put, cell: cell{value: o.Value}})
+	}
 	if own := f.own[state]; own.set {
 		for _, o := range own.gone {
 			if o.From != f.from || o.To != f.to {
@@ -469,6 +495,8 @@ func (f *frozen) items(state int) (items []item) {
 			}
 		}
 		items = append(items, item{group: snapshot.Own, key: snapshot.OwnKey(f.from, f.to), op: snapshot.Put, cell: cell{value: own.value}})
+	}
+	if f.changes[state] == nil {
 		slices.SortFunc(items, func(a, b item) int { return bytes.Compare(a.key, b.key) })
 	}
 	return items

@@ -261,6 +261,9 @@ func commonPrefix(a, b []byte) int {
 
 // countChanged is how many entries have changed, at least.
 func (t *frozenTable) countChanged() (n int) {
+	if t.full {
+		return len(t.keyRefs)
+	}
 	for _, p := range t.pages {
 		if p.gen == t.gen {
 			n += p.dirty.count()
@@ -272,7 +275,11 @@ func (t *frozenTable) countChanged() (n int) {
 // rank appends the changes of a table, in no order and without their groups. A key that was deleted and set again may come
 // twice, the deleted one as weak.
 func (t *frozenTable) rank(ranks []rank, number uint8) []rank {
-	dirtyEntries(t.pages, t.gen, func(e Entry, word uint64) {
+	each := dirtyEntries
+	if t.full {
+		each = allEntries
+	}
+	each(t.pages, t.gen, func(e Entry, word uint64) {
 		if int(e) < len(t.keyRefs) && (t.kind != Bytes || word != gone) {
 			ranks = append(ranks, rank{key: t.keyRefs[e], word: word, table: number})
 		}

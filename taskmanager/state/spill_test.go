@@ -43,6 +43,15 @@ func TestSpilling(t *testing.T) {
 	})
 }
 
+func TestWholeRandom(t *testing.T) {
+	for seed := range uint64(4) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			statetest.RandomTables(t, seed, 400, state.New)
+			statetest.RandomTables(t, seed, 400, spilling(t, 64<<20))
+		})
+	}
+}
+
 func TestSpillingRandom(t *testing.T) {
 	for seed := range uint64(3) {
 		for _, budget := range []int64{1, 200 << 10, 600 << 10, 64 << 20} {

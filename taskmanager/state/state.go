@@ -173,6 +173,9 @@ type Frozen interface {
 	States() []snapshot.State
 	// Write adds every change to w, in the order of the file. After an error it may be called again, with another writer.
 	Write(w *snapshot.Writer) error
+	// Whole is everything that the store held, of which this is a part, if all of it lay in memory; nil if not. It can be
+	// used until this is released.
+	Whole() Frozen
 	// Release frees what was kept for it.
 	Release()
 }

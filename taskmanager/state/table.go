@@ -463,3 +463,12 @@ func dirtyEntries(pages []*page, gen uint32, yield func(e Entry, word uint64)) {
 		}
 	}
 }
+
+// allEntries calls yield for every place of frozen pages.
+func allEntries(pages []*page, _ uint32, yield func(e Entry, word uint64)) {
+	for i, p := range pages {
+		for at, word := range &p.words {
+			yield(Entry(i<<pageBits|at), word)
+		}
+	}
+}

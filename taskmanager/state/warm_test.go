@@ -145,6 +145,83 @@ func TestRestoredTablesAreWarmed(t *testing.T) {
 	}
 }
 
+// A freeze of what was warmed is whole, and stays as it was: what the files had given is not overwritten in place.
+func TestWarmedStateIsWhole(t *testing.T) {
+	s, err := state.New(state.Config{Groups: 4, To: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := bytesTable(t, s)
+	for i := range 1000 {
+		if err := names.SetValue(entry(t, names, fmt.Sprint(i)), []byte("first")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.SetOwn("o", "own", []byte("mine")); err != nil {
+		t.Fatal(err)
+	}
+	restored := func(content []byte) state.Store {
+		r, err := snapshot.Open(bytes.NewReader(content), int64(len(content)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := spilling(t, 64<<20)(state.Config{Groups: 4, To: 4, Restored: []*snapshot.Reader{r}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		return s
+	}
+	s = restored(written(t, s, "file 1"))
+	names = bytesTable(t, s)
+	freeze := func() state.Frozen {
+		tab, err := s.Table(visits, state.Global)
+		if err != nil {
+			t.Fatal(err)
+		}
+		*tab.Word(entry(t, tab, "x"))++
+		f, err := s.Freeze()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(f.Release)
+		return f
+	}
+	if freeze().Whole() != nil {
+		t.Fatal("what was not read yet is part of a whole")
+	}
+	if err := warmed(t, s); err != nil {
+		t.Fatal(err)
+	}
+	f := freeze().Whole()
+	if f == nil {
+		t.Fatal("a state that was warmed is not whole")
+	}
+	for i := range 1000 {
+		if err := names.SetValue(entry(t, names, fmt.Sprint(i)), []byte("again")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var file bytes.Buffer
+	w := snapshot.NewWriter(&file, f.States())
+	if err := f.Write(w); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = restored(file.Bytes())
+	names = bytesTable(t, s)
+	for i := range 1000 {
+		if v := string(names.Value(entry(t, names, fmt.Sprint(i)))); v != "first" {
+			t.Fatalf("%d is %q in the whole (expected first)", i, v)
+		}
+	}
+	if own, err := s.Own("o", "own"); err != nil || len(own) != 1 || string(own[0].Value) != "mine" {
+		t.Errorf("own is %v, %v", own, err)
+	}
+}
+
 // A file that is damaged is found out when it is read ahead, and named.
 func TestWarmingFindsDamage(t *testing.T) {
 	s, err := state.New(state.Config{Groups: 4, To: 4})

@@ -84,13 +84,24 @@ type random struct {
 	number int
 	keys   int
 	base   state.Namespace
+	tables bool // no lists, maps and timers
+	wholes int  // that were written
 }
 
 // Random does operations in an order that the seed chooses, on a store that open makes and on plain maps, and compares:
 // values of all kinds, freezes that are written late or never, crashes after which a store is made of the files, files that
 // are folded, and other key groups.
 func Random(t *testing.T, seed uint64, turns int, open func(state.Config) (state.Store, error)) {
-	x := &random{t: t, r: rand.New(rand.NewPCG(seed, 7)), open: open, m: newModel(), last: newModel(), keys: 2000}
+	doRandom(t, seed, turns, open, false)
+}
+
+// RandomTables is Random with words and bytes only, so that all of it may be written whole.
+func RandomTables(t *testing.T, seed uint64, turns int, open func(state.Config) (state.Store, error)) {
+	doRandom(t, seed, turns, open, true)
+}
+
+func doRandom(t *testing.T, seed uint64, turns int, open func(state.Config) (state.Store, error), tables bool) {
+	x := &random{t: t, r: rand.New(rand.NewPCG(seed, 7)), open: open, m: newModel(), last: newModel(), keys: 2000, tables: tables}
 	x.s = x.make(0, groups)
 	for turn := range turns {
 		x.turn(turn)
@@ -103,6 +114,9 @@ func Random(t *testing.T, seed uint64, turns int, open func(state.Config) (state
 	x.crash()
 	if err := x.s.Close(); err != nil {
 		t.Fatal(err)
+	}
+	if tables && x.wholes == 0 {
+		t.Errorf("seed %d: the state was never written whole", seed)
 	}
 }
 
@@ -129,6 +143,8 @@ func (x *random) turn(turn int) {
 	case n < 30:
 		x.count()
 	case n < 50:
+		x.setValues()
+	case x.tables && n < 74:
 		x.setValues()
 	case n < 58:
 		x.changeLists()
@@ -329,7 +345,12 @@ func (x *random) write() {
 			if x.r.IntN(4) == 0 { // the first try is lost
 				x.check(f.Write(snapshot.NewWriter(new(bytes.Buffer), f.States())))
 			}
-			x.files = append(x.files, x.file(f.States(), f.Write))
+			if w := f.Whole(); w != nil && x.r.IntN(3) == 0 {
+				x.files = []*snapshot.Reader{x.file(w.States(), w.Write)}
+				x.wholes++
+			} else {
+				x.files = append(x.files, x.file(f.States(), f.Write))
+			}
 		}
 		f.Release()
 		x.last = x.models[i]
