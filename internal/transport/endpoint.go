@@ -122,7 +122,7 @@ func quicConfig() *quic.Config {
 		InitialConnectionReceiveWindow: ConnWindow,
 		MaxConnectionReceiveWindow:     ConnWindow,
 		MaxIncomingStreams:             controlRequests,
-		MaxIncomingUniStreams:          ConnChannels,
+		MaxIncomingUniStreams:          ConnChannels + 1, // the one more is for what must overtake the others
 	}
 }
 

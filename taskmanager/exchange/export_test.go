@@ -10,7 +10,7 @@ func ParseFrames(p []byte) (frames int) {
 	if len(p) < helloBytes {
 		return 0
 	}
-	_, jobBytes, err := parseHello(p[:helloBytes])
+	_, _, jobBytes, err := parseHello(p[:helloBytes])
 	if err != nil || len(p) < helloBytes+jobBytes {
 		return 0
 	}

@@ -3,6 +3,7 @@ package exchange
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/graph"
@@ -25,6 +26,9 @@ type Mark struct {
 	Base       checkpoint.ID // the last completed one, 0: none
 	Stop       bool          // nothing that is to be processed follows
 	Drain      bool          // with Stop: the maximum watermark came before
+
+	Unaligned   bool // it overtakes what is in flight before it: receivers take their part when they hear of it
+	MayOvertake bool // it becomes unaligned where it has waited too long for those of other channels
 }
 
 // Element is what a gate gives its task.
@@ -53,9 +57,12 @@ type Gate struct {
 	inputs   []GateInput
 	wake     chan<- struct{} // the task's, capacity 1
 	channels []gateChannel
+	captured *Capture    // the newest, the task's
+	noticed  atomic.Bool // there are notices
 
 	mu       sync.Mutex // guards what follows
-	turn     []int      // ring of the channels that hold something, the next one first
+	notices  []Notice
+	turn     []int // ring of the channels that hold something, the next one first
 	head, n  int
 	failures []Element
 	closed   bool

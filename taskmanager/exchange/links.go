@@ -29,6 +29,7 @@ type link struct {
 	dialed   chan struct{} // closed when conn or err is set
 	conn     *transport.DataConn
 	err      error
+	urgent   urgent
 }
 
 // acquire answers a connection with room for one channel. The first to need one opens it, the others wait for that.

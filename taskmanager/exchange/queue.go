@@ -28,6 +28,8 @@ func (i item) cost() int {
 type consumer interface {
 	ready(channel int)             // the queue is no longer empty
 	failed(channel int, why error) // no more items will come, and END was not among them
+
+	announced(channel int, m Mark, number uint64) // a barrier that overtakes stands behind batch number
 }
 
 // queue connects one producer with one consumer. The producer never waits: it is told that the queue is full, and has a
@@ -48,6 +50,12 @@ type queue struct {
 	ended    bool            // END has been pushed
 	failure  error           // the producer's end
 	stopped  error           // the consumer's end: what is pushed is dropped
+
+	announced   Mark     // the newest barrier that is known to come, or has come
+	announcedAt uint64   // batch that it stands behind
+	captured    *Capture // takes what is pushed, nil while there is none
+	lane        int      // of captured
+	raised      bool     // the limit does not count
 }
 
 func newQueue(limit int) *queue { return &queue{limit: limit} }
@@ -62,6 +70,9 @@ func (q *queue) push(it item) error {
 		}
 		return q.stopped
 	}
+	if q.captured != nil && closesLane(q.captured, q.lane, &it) {
+		q.lower()
+	}
 	if it.kind == Watermark && q.n > 0 && q.last().kind == Watermark {
 		q.last().value = it.value // the newer one says it all
 		q.mu.Unlock()
@@ -72,7 +83,7 @@ func (q *queue) push(it item) error {
 	*q.last() = it
 	q.ended = q.ended || it.kind == End
 	q.bytes += it.cost()
-	if q.bytes >= q.limit {
+	if q.bytes >= q.limit && !q.raised {
 		q.full.Store(true)
 	}
 	consumer, channel, first := q.consumer, q.channel, q.n == 1
@@ -209,6 +220,7 @@ func (q *queue) drop() {
 		q.head = (q.head + 1) & (len(q.ring) - 1)
 	}
 	q.ring, q.head, q.bytes = nil, 0, 0
+	q.captured, q.raised = nil, false // who waits for the capture ends with the attempt
 	q.full.Store(false)
 }
 

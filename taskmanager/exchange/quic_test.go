@@ -261,7 +261,7 @@ func TestHelloBytes(t *testing.T) {
 	attach(t, a, w.to)
 	k := newTask(t)
 	k.gate = w.to.Gate(a, graph.TaskID{Chain: 2, Subtask: 3}, []exchange.GateInput{{Edge: 1, Senders: 2}}, k.wake)
-	p, err := hex.DecodeString(strings.ReplaceAll("02000c00 02000000 0500000000000000"+
+	p, err := hex.DecodeString(strings.ReplaceAll("03000c00 02000000 0500000000000000"+
 		"01000000 00000000 01000000 02000000 03000000 00000000 376633613963313962653032"+
 		"00000000 02000000 e803000000000000 10000000 04000000 0700000000000000 0600000000000000 03000000 00000000"+
 		"00000000 03000000 0000000000000000", " ", ""))

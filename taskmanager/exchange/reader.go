@@ -55,9 +55,13 @@ type reader struct {
 
 // receive is a stream's whole life.
 func (n *Network) receive(ctx context.Context, conn *transport.DataConn, stream *transport.ReceiveStream) {
-	key, err := readHello(stream)
+	key, kind, err := readHello(stream)
 	if err != nil {
 		stream.Stop(codeProtocol)
+		return
+	}
+	if kind == helloUrgent {
+		n.receiveNotices(ctx, key.Attempt, stream)
 		return
 	}
 	r := &reader{net: n, stream: stream, space: make(chan struct{}, 1)}
@@ -99,21 +103,21 @@ func codeOf(err error) transport.StreamCode {
 	return codeProtocol
 }
 
-func readHello(stream *transport.ReceiveStream) (channelKey, error) {
+func readHello(stream *transport.ReceiveStream) (channelKey, int, error) {
 	stream.SetReadDeadline(time.Now().Add(helloTime))
 	defer stream.SetReadDeadline(time.Time{})
 	var p [helloBytes]byte
 	if _, err := io.ReadFull(stream, p[:]); err != nil {
-		return channelKey{}, err
+		return channelKey{}, 0, err
 	}
-	k, jobBytes, err := parseHello(p[:])
+	k, kind, jobBytes, err := parseHello(p[:])
 	if err != nil {
-		return k, err
+		return k, 0, err
 	}
 	job := make([]byte, jobBytes)
 	_, err = io.ReadFull(stream, job)
 	k.Job = graph.JobID(job)
-	return k, err
+	return k, kind, err
 }
 
 // run moves frames until END. Its error is nil for END only.
@@ -143,7 +147,10 @@ func (r *reader) run() error {
 			if err := readFull(r.stream, p[:]); err != nil {
 				return err
 			}
-			if it.mark, err = parseMark(f.value, &p); err != nil {
+			if it.mark, err = parseMark(f.value, &p); err == nil {
+				err = r.queue.disagrees(it.mark, r.read)
+			}
+			if err != nil {
 				return fmt.Errorf("%w: %w", errProtocol, err)
 			}
 		}

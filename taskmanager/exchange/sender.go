@@ -90,9 +90,11 @@ func (s *Sender) Watermark(value int64) {
 	_ = s.queue.push(item{kind: Watermark, value: value})
 }
 
-// Barrier sends a barrier behind what was sent so far.
+// Barrier sends a barrier behind what was sent so far. Of one that overtakes the receiver hears before it comes.
 func (s *Sender) Barrier(m Mark) {
-	_ = s.queue.push(item{kind: Barrier, mark: m})
+	if s.queue.push(item{kind: Barrier, mark: m}) == nil && m.overtakes() {
+		s.queue.announce(m, s.number)
+	}
 }
 
 // End says that nothing more will come. The task is not done before Delivered: until then the channel can still break.

@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/wasmill/wasmill/internal/transport"
 )
@@ -19,6 +20,11 @@ type writer struct {
 	stream *transport.SendStream
 	header [frameBytes]byte
 	sent   uint64 // batches
+
+	mu     sync.Mutex // guards what follows
+	link   *link      // nil before there is a connection
+	early  Mark       // of a notice that waits for it
+	behind uint64     // batch that it is about
 }
 
 // startWriter makes the sender a remote one. n.mu is held, so the network is not closed before the goroutine counts.
@@ -32,6 +38,28 @@ func (n *Network) startWriter(s *Sender, addr string, wake chan<- struct{}) {
 // ready and failed make the writer a consumer.
 func (w *writer) ready(int)         { nudge(w.more) }
 func (w *writer) failed(int, error) { w.cancel() }
+
+func (w *writer) announced(_ int, m Mark, number uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.link == nil {
+		w.early, w.behind = m, number
+		return
+	}
+	w.link.announce(w.sender.net, w.sender.key, m, number)
+}
+
+// connected says which connection carries the channel, nil none any more.
+func (w *writer) connected(l *link) {
+	w.mu.Lock()
+	w.link = l
+	m, number := w.early, w.behind
+	w.early = Mark{}
+	w.mu.Unlock()
+	if l != nil && m.Checkpoint != 0 {
+		w.announced(0, m, number)
+	}
+}
 
 func (w *writer) run() {
 	defer w.cancel()
@@ -56,12 +84,14 @@ func (w *writer) deliver() error {
 		return err
 	}
 	defer n.links.release(l)
+	w.connected(l)
+	defer w.connected(nil)
 	if w.stream, err = l.conn.Open(w.ctx); err != nil {
 		return err
 	}
 	defer w.stream.Reset(codeAborted) // without effect on a stream that the receiver has stopped
 	defer context.AfterFunc(w.ctx, func() { w.stream.Reset(codeAborted) })()
-	if _, err := w.stream.Write(appendHello(nil, key)); err != nil {
+	if _, err := w.stream.Write(appendHello(nil, key, helloChannel)); err != nil {
 		return err
 	}
 	for {
