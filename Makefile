@@ -17,7 +17,7 @@ demo: bin/wasmill bin/guests/wordcount-go.wasm ## count the words of Moby-Dick o
 
 .PHONY: test
 test: need-gcc bin/wasmill guests ## pass every test
-	@echo '== go vet' && go vet ./... && (cd guest-sdk/go && go vet ./...)
+	@echo '== go vet' && go vet ./... && go vet -tags faults ./test/faults && (cd guest-sdk/go && go vet ./...)
 	@echo '== gofmt' && test -z "$$(gofmt -l $$(git ls-files '*.go'))"
 	@echo '== go test -race ./...' && go test -race -timeout 20m ./...
 	@echo '== three planted bugs, which the simulation must notice' && go vet -tags failpoint ./... && go test -tags failpoint -timeout 10m -run TestPlanted ./internal/clustertest -bugs forget-position,skip-fsync,no-recommit
@@ -27,6 +27,17 @@ test: need-gcc bin/wasmill guests ## pass every test
 .PHONY: planted
 planted: ## leave out steps of the checkpoint protocol, one at a time: the simulation must notice each
 	@go test -tags failpoint -timeout 30m -count 1 -v -run TestPlanted ./internal/clustertest | grep -E '^ *(--- |ok|FAIL|planted_test)' | grep -v '/#'
+
+.PHONY: faults
+faults: bin/wasmill-failpoint ## break clusters of real processes in every way once (needs root); ARGS='-run TestRows/14 -seed 7'
+	@set -o pipefail; go test -tags faults -count 1 -timeout 25m -v ./test/faults $(ARGS) | grep -vE '^ *(=== |--- PASS|PASS)'
+
+.PHONY: faults-full
+faults-full: bin/wasmill-failpoint ## the same, the whole tables, three times
+	@set -o pipefail; go test -tags faults -count 1 -timeout 5h -v ./test/faults -full $(ARGS) | grep -vE '^ *(=== |--- PASS|PASS)'
+
+bin/wasmill-failpoint: $(GO_SOURCES)
+	CGO_ENABLED=0 go build -trimpath -tags failpoint -o $@ ./cmd/wasmill
 
 .PHONY: soak
 soak: ## simulate seed after seed until stopped or one fails

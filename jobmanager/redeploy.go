@@ -13,6 +13,7 @@ import (
 	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/config"
+	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
 	"github.com/wasmill/wasmill/jobmanager/ha"
@@ -91,6 +92,7 @@ func (jm *JobManager) UpgradeJob(ctx context.Context, id graph.JobID, u *api.Upg
 		done.Job = j.job()
 		return done, jm.enoughSlots(j, r, g)
 	}
+	failpoint.Hit(failpoint.Upgrade)
 	done.Job, err = jm.redeploy(ctx, j, r, g, &want)
 	return done, err
 }
@@ -280,6 +282,7 @@ func (j *jobMaster) changeGraph(e evGraph) {
 		e.answer <- api.Errorf(api.KindInternal, "%s", failed.(evStoreFailed).failure.Message)
 		return
 	}
+	failpoint.Hit(failpoint.Rescaling)
 	j.log.Info("the job is given another graph", "changes", strings.Join(changes(&before, e.graph), ", "), "parallelism", e.graph.Parallelism)
 	exec := graph.Expand(e.graph)
 	j.regraph(exec)

@@ -12,6 +12,7 @@ import (
 	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/blob"
 	"github.com/wasmill/wasmill/internal/checkpoint"
+	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/internal/graph"
 )
 
@@ -211,6 +212,7 @@ func (j *jobMaster) copySavepoint(ctx context.Context, m *checkpoint.Manifest, s
 	if err := to.Put(ctx, checkpoint.SavepointManifest, bytes.NewReader(data), int64(len(data))); err != nil {
 		return fmt.Errorf("write the manifest of savepoint %s: %w", s.Path, err)
 	}
+	failpoint.Hit(failpoint.Savepoint)
 	return nil
 }
 

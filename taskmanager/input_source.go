@@ -84,6 +84,7 @@ func (in *sourceInput) next(ctx context.Context, now time.Time) (bool, time.Time
 		in.chain.flush() // the answer may take a while
 		return false, time.Time{}, in.begin(ctx)
 	}
+	failpoint.Hit(failpoint.Reading)
 	in.builder.Reset()
 	p, err := in.reader.Poll(in.builder, batchRecords, batchBytes, now)
 	if err != nil {

@@ -98,6 +98,12 @@ func serveTaskManager(ctx context.Context, c *config.Config, log *slog.Logger) (
 	settings := taskManagerConfig(c, engine, log)
 	settings.StateDir = dir.Name()
 	settings.ID, settings.Name, settings.Slots, settings.Address = id, name, c.TaskManager.Slots, endpoint.Addr()
+	if c.TaskManager.Advertise != "" {
+		if err := reachable("taskmanager.advertise", c.TaskManager.Advertise); err != nil {
+			return err
+		}
+		settings.Address = c.TaskManager.Advertise
+	}
 	settings.Network, settings.LivenessTLS = network, identity.ClientTLS()
 	settings.Print = linePrinter(os.Stdout)
 	tm := taskmanager.New(settings)

@@ -41,6 +41,7 @@ type TaskManager struct {
 	JobManager string
 	Name       string
 	Address    string
+	Advertise  string // empty: Address
 	Metrics    string
 	Slots      int
 }

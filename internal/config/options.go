@@ -32,6 +32,8 @@ var Options = []Option{
 		Doc: "Name of the TaskManager, for people. Empty: the name of its host."},
 	{Key: "taskmanager.address", Default: "127.0.0.1:0", field: func(c *Config) any { return &c.TaskManager.Address },
 		Doc: "Where the TaskManager listens for the JobManager and other TaskManagers (UDP); they must be able to reach it. Port 0 takes a free one."},
+	{Key: "taskmanager.advertise", field: func(c *Config) any { return &c.TaskManager.Advertise },
+		Doc: "Where the JobManager and other TaskManagers reach the TaskManager (UDP), if something stands in between that passes on to `taskmanager.address`. Empty: there."},
 	{Key: "taskmanager.metrics", Default: "127.0.0.1:0", field: func(c *Config) any { return &c.TaskManager.Metrics },
 		Doc: "Where the TaskManager serves /metrics for Prometheus (TCP). Only loopback addresses are allowed; port 0 takes a free one, which the log names."},
 	{Key: "taskmanager.slots", Default: "2", Min: "1", Max: "1024", field: func(c *Config) any { return &c.TaskManager.Slots },

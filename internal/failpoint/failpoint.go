@@ -1,13 +1,17 @@
 // Package failpoint names the places where a test may break the system: points at which a process is killed, paused or
 // slowed down, and steps of a protocol that are left out, to see that the tests notice. In a normal build both cost
-// nothing and do nothing; a build with the tag failpoint asks the environment.
+// nothing and do nothing; a build with the tag failpoint asks the environment (names with WASMILL_ are options').
 //
-//	WASMILL_FAILPOINT='checkpoint-acked=kill@3'   the third time that point is reached, the process kills itself
-//	WASMILL_FAILPOINT='restoring=pause:2s@1'      it sleeps
-//	WASMILL_FAILPOINT='restoring=kill'            every time
-//	WASMILL_PLANTED='skip-fsync'                  that step is left out
+//	FAILPOINT='checkpoint-acked=kill@3'   the third time that point is reached, the process kills itself
+//	FAILPOINT='restoring=pause:2s@1'      it sleeps
+//	FAILPOINT='restoring=kill'            every time
+//	FAILPOINT='aligning=stop@1'           it stops, as by SIGSTOP, until somebody has it continue
+//	FAILPOINT='reading=pause:50ms?/tmp/x' it sleeps every time, as long as there is a file of that name
+//	FAILPOINT='request=lost:0.1?/tmp/x'   one control request in ten is carried out and its answer lost; or drop, twice
+//	FAILPOINT_PLANTED='skip-fsync'                  that step is left out
 //
-// Points are separated by commas. What took effect is written to the file that WASMILL_FAILPOINT_LOG names, a line each.
+// They are separated by commas; several may be about one point. What took effect is written to the file that
+// FAILPOINT_LOG names, a line each, except what holds as long as there is a file. FAILPOINT_SEED chooses requests.
 package failpoint
 
 // Point is a place where a test may break the process: one in each phase of a job's life.
@@ -33,7 +37,23 @@ const (
 	Upgrade        Point = "upgrade"         // JobManager: the new module is checked, the old one runs
 )
 
-// Points are all of them, in the order of a job's life.
+// Places that are in no phase.
+const (
+	Reading Point = "reading" // TaskManager: a source is about to read a batch; where tests slow a job down
+	Request Point = "request" // a control request is about to be sent
+)
+
+// Fate is what becomes of a control request.
+type Fate int
+
+const (
+	Sent    Fate = iota
+	Dropped      // it is not sent, and the caller is told that nobody answers
+	Twice        // it is sent twice
+	Lost         // it is sent, and the caller is told that nobody answers
+)
+
+// Points are those of the phases, in the order of a job's life.
 var Points = []Point{
 	Submit, Deploy, Running, TriggerLogged, BarrierFlight, Aligning, SyncSnapshot, AsyncUpload, Acked, DecisionLogged,
 	CommitNotified, SinkCommitting, RetentionGC, Restoring, Rescaling, Savepoint, Upgrade,

@@ -10,17 +10,24 @@ import (
 // HashChain folds the records of each key into one number, in their order, in value, list and map state.
 var HashChain = &Workload{
 	Name: "hashchain", Guest: "hashchain", Params: map[string]string{"states": "all"}, Outputs: []string{""},
-	Make:  makeChains,
+	Make:  func(seed uint64, records int) Input { return makeChains(seed, records, 8) },
 	Check: checkChains,
 }
 
-// makeChains makes three files of keys of their own: one reader at a time has a file, and so the order of a key.
-func makeChains(seed uint64, records int) Input {
+// WideChain is a hash chain of so many keys that their state does not fit into a small budget of memory.
+var WideChain = &Workload{
+	Name: "wide chain", Guest: "hashchain", Params: map[string]string{"states": "value"}, Outputs: []string{""},
+	Make:  func(seed uint64, records int) Input { return makeChains(seed, records, 20_000) },
+	Check: checkChains,
+}
+
+// makeChains makes three files, each of so many keys of its own: one reader at a time has a file, and so the order of a key.
+func makeChains(seed uint64, records, keys int) Input {
 	r := rand.New(rand.NewPCG(seed, 11))
 	files := make([][]string, 3)
 	for i := range records {
 		f := i % len(files)
-		files[f] = append(files[f], fmt.Sprintf("k%d-%d,%d", f, r.IntN(8), r.IntN(1_000_000)))
+		files[f] = append(files[f], fmt.Sprintf("k%d-%d,%d", f, r.IntN(keys), r.IntN(1_000_000)))
 	}
 	return Input{"input": files}
 }

@@ -20,6 +20,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/internal/transport"
 	"github.com/wasmill/wasmill/internal/wire"
 )
@@ -80,7 +81,18 @@ func withDeadline(ctx context.Context, timeout time.Duration) (context.Context, 
 // do sends a request; the caller closes the body of the good answer. When the connection turns out to be lost it asks once
 // more on another one: every call may be repeated.
 func (c *client) do(ctx context.Context, method, name string, text []byte) (io.ReadCloser, error) {
+	fate := failpoint.FateOf(name)
+	if fate == failpoint.Dropped {
+		return nil, fmt.Errorf("%s: %s does not answer: %w", name, c.addr, context.DeadlineExceeded)
+	}
 	answer, err := c.send(ctx, method, name, text)
+	if fate != failpoint.Sent && err == nil {
+		answer.Body.Close()
+		if fate == failpoint.Lost {
+			return nil, fmt.Errorf("%s: %s does not answer: %w", name, c.addr, context.DeadlineExceeded)
+		}
+		answer, err = c.send(ctx, method, name, text)
+	}
 	if transport.Lost(err) && ctx.Err() == nil {
 		answer, err = c.send(ctx, method, name, text)
 	}

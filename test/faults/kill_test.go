@@ -1,0 +1,206 @@
+//go:build faults
+
+package faults
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/clustertest/workload"
+	"github.com/wasmill/wasmill/internal/failpoint"
+)
+
+// ofJobManager are the phases in which the JobManager is killed: row 2. In the others it is a TaskManager: row 1.
+var ofJobManager = map[failpoint.Point]func(x *run){
+	failpoint.Submit: nil, failpoint.TriggerLogged: nil, failpoint.Acked: nil, failpoint.DecisionLogged: nil, failpoint.RetentionGC: nil,
+	failpoint.Rescaling: rescale, failpoint.Savepoint: savepoint, failpoint.Upgrade: upgrade,
+}
+
+// phases kill a process in each of the 17 phases of a job's life, at a random occurrence of it. With one TaskManager
+// nobody is left when that is killed.
+func phases() (all []scenario) {
+	for _, taskmanagers := range []int{2, 1} {
+		for _, p := range failpoint.Points {
+			ask, jobManager := ofJobManager[p]
+			s := scenario{row: "1", name: fmt.Sprintf("%s, %d TaskManagers", p, taskmanagers), taskmanagers: taskmanagers, remark: true, fullOnly: taskmanagers == 1}
+			if jobManager {
+				s.row, s.name = "2", fmt.Sprintf("%s, JobManager", p)
+				if taskmanagers == 1 {
+					continue
+				}
+				s.prepare = func(x *run) { x.jm.fault = atSome(x, p) }
+				s.fault = func(x *run) { killedInPhase(x, []*process{x.jm}, ask) }
+			} else {
+				s.prepare = func(x *run) {
+					for _, tm := range x.tms { // which of them comes to the phase first is not known
+						tm.fault = atSome(x, p)
+					}
+				}
+				s.fault = func(x *run) { killedInPhase(x, x.tms, nil) }
+			}
+			if p == failpoint.Restoring {
+				s.fault = func(x *run) {
+					x.completes(1)
+					x.jm.kill()
+					x.revive(x.jm)
+					killedInPhase(x, x.tms, nil)
+				}
+			}
+			if p == failpoint.Aligning {
+				s.workload = workload.WideChain
+			}
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// atSome kills the process at some occurrence of a phase.
+func atSome(x *run, p failpoint.Point) string {
+	n := 1 + x.random.IntN(3)
+	switch p {
+	case failpoint.Submit, failpoint.Restoring, failpoint.Rescaling, failpoint.Savepoint, failpoint.Upgrade, failpoint.Deploy, failpoint.RetentionGC:
+		n = 1
+	case failpoint.Running:
+		n = 1 + x.random.IntN(30)
+	}
+	return fmt.Sprintf("%s=kill@%d", p, n)
+}
+
+// killedInPhase waits until one of the processes is killed by its failpoint, asks before for what may lead there, and
+// starts it again. Every other run kills a process at a random time as well.
+func killedInPhase(x *run, which []*process, ask func(x *run)) {
+	x.t.Helper()
+	if ask != nil {
+		x.completes(1)
+		ask(x)
+	}
+	dead := func() bool {
+		for _, p := range which {
+			if !p.runs() {
+				return true
+			}
+		}
+		return len(which[0].points()) > 0 // it was started again when the job was submitted
+	}
+	x.until(30*time.Second, "a process is killed in the phase", func(context.Context) bool { return dead() })
+	x.pass(x.someTime(500 * time.Millisecond))
+	for _, p := range which {
+		if !p.runs() && !p.wasKilled() {
+			x.t.Errorf("%s has ended, and not by SIGKILL: %v", p.name, p.cmd.ProcessState)
+		}
+		if !p.runs() {
+			x.revive(p)
+		}
+	}
+	if x.random.IntN(2) == 0 {
+		x.strike()
+	}
+	x.mended()
+}
+
+// later asks the JobManager for something that its death will interrupt.
+func later(x *run, ask func(ctx context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	done := make(chan struct{})
+	x.t.Cleanup(func() { cancel(); <-done })
+	go func() {
+		defer close(done)
+		_ = ask(ctx) // what was asked for is done, or not, as a whole: the output tells
+	}()
+}
+
+func rescale(x *run) {
+	n := 1 + 2*x.random.IntN(2)
+	later(x, func(ctx context.Context) error {
+		_, err := x.client.RescaleJob(ctx, x.job, &api.Rescale{Parallelism: &n})
+		return err
+	})
+}
+
+func savepoint(x *run) {
+	later(x, func(ctx context.Context) error {
+		_, err := x.client.TakeSavepoint(ctx, x.job, &api.TakeSavepoint{Path: x.path("savepoint")})
+		return err
+	})
+}
+
+// upgrade gives the job a module that is the same but for a custom section of random bytes.
+func upgrade(x *run) {
+	x.t.Helper()
+	section := fmt.Appendf([]byte{0, 5, 1, 'x'}, "%03d", x.seed%1000) // id, size, length of the name, name, bytes
+	id := x.upload(append(append([]byte(nil), x.module...), section...))
+	later(x, func(ctx context.Context) error {
+		_, err := x.client.UpgradeJob(ctx, x.job, &api.Upgrade{Module: id})
+		return err
+	})
+}
+
+// kills end processes from outside: one, all, again and again.
+func kills() []scenario {
+	return []scenario{
+		{row: "1", name: "random kills", remark: true, fault: func(x *run) {
+			x.completes(1)
+			for range 3 {
+				x.strike()
+			}
+			x.mended()
+		}},
+		{row: "1", name: "both TaskManagers", fault: func(x *run) {
+			x.completes(2)
+			for _, tm := range x.tms {
+				tm.kill()
+			}
+			x.mended()
+		}},
+		{row: "3", name: "TaskManager and JobManager", remark: true, fault: func(x *run) {
+			x.completes(1 + x.random.IntN(3))
+			x.pass(x.someTime(300 * time.Millisecond))
+			x.killed = true
+			x.jm.kill()
+			x.tms[0].kill()
+			x.mended()
+		}},
+		{row: "3", name: "every process", remark: true, fault: func(x *run) {
+			for range 2 {
+				x.completes(1 + x.random.IntN(3))
+				x.pass(x.someTime(300 * time.Millisecond))
+				x.killed = true
+				for _, p := range x.processes() {
+					p.kill()
+				}
+				x.pass(x.someTime(300 * time.Millisecond))
+				x.mended()
+			}
+		}},
+		{row: "4", name: "crash loop while restoring", records: 300_000, fault: crashLoop},
+	}
+}
+
+// crashLoop kills each TaskManager whenever it restores, some times.
+func crashLoop(x *run) {
+	x.completes(2)
+	times := 2 + x.random.IntN(4)
+	for _, tm := range x.tms {
+		tm.kill()
+		tm.fault = fmt.Sprintf("%s=kill", failpoint.Restoring)
+	}
+	for range times {
+		for _, tm := range x.tms {
+			if !tm.runs() {
+				tm.start()
+			}
+		}
+		x.until(30*time.Second, "a TaskManager is killed while it restores", func(context.Context) bool {
+			return !x.tms[0].runs() || !x.tms[1].runs()
+		})
+	}
+	for _, tm := range x.tms {
+		if tm.runs() {
+			tm.kill()
+		}
+	}
+	x.mended()
+}
