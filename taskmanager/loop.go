@@ -40,10 +40,10 @@ type loop struct {
 	released  bool           // that one is completed: the task ends
 }
 
-// Between two batches a task takes in so many entries of what was restored, which takes about 10 ms, and waits at most so
+// Between two batches a task takes in so many entries of what was restored, which takes about 20 ms, and waits at most so
 // long for files to be read.
 const (
-	warmEntries = 64 << 10
+	warmEntries = 128 << 10
 	warmWait    = 10 * time.Millisecond
 )
 

@@ -293,7 +293,8 @@ func (t *tiered) fetchSlots(entries []warmEntry) {
 	read := byte(0)
 	for i, e := range found[:len(entries)] {
 		if e != 0 {
-			read += t.keys.chunks[refs[i]>>32][uint32(refs[i])]
+			chunk, at := t.keys.chunks[refs[i]>>32], int(uint32(refs[i]))
+			read += chunk[at] + chunk[min(at+64, len(chunk)-1)]
 		}
 	}
 	t.store.cold.read += read
