@@ -19,60 +19,72 @@ const (
 	rounds   = 3
 )
 
-// checkpointing measures what checkpoints cost a running count, and how fast it is back after a SIGKILL.
+// checkpointing measures what checkpoints cost a running count: records, the time that a task stands still, and bytes.
 func checkpointing(w *tabwriter.Writer, dir string) error {
 	fmt.Fprintln(w, "RUNNING COUNT, parallelism 2\tK records/s\tK records/CPU-s\tloss\taim\tFlink 1.20.5")
-	for _, c := range []struct {
+	seen := map[uint64]*taken{}
+	sizes := []struct {
 		keys       uint64
 		aim, flink string
-	}{{100_000, "< 3 %", ""}, {1_000_000, "< 10 %", "508 to 352 K/s, 31 %"}} {
+	}{{100_000, "< 3 %", ""}, {1_000_000, "< 10 %", "508 to 352 K/s, 31 %"}}
+	for _, c := range sizes {
 		var wall, cpu [2][]float64 // without, with
+		all := &taken{}
 		for round := range rounds {
-			for with := range 2 {
-				s, p, err := countFor(filepath.Join(dir, fmt.Sprintf("%d-%d-%d", c.keys, round, with)), c.keys, time.Duration(with)*time.Second, w)
+			for k := range 2 {
+				with := (k + round) % 2 // which one is first would count otherwise
+				s, p, t, err := countFor(filepath.Join(dir, fmt.Sprintf("%d-%d-%d", c.keys, round, with)), c.keys, time.Duration(with)*time.Second)
 				if err != nil {
 					return fmt.Errorf("%d keys: %w", c.keys, err)
 				}
 				wall[with], cpu[with] = append(wall[with], s), append(cpu[with], p)
+				all.stops, all.durations = append(all.stops, t.stops...), append(all.durations, t.durations...)
+				all.written, all.changed = all.written+int64(with)*t.written, all.changed+t.changed
 			}
 		}
+		seen[c.keys] = all
 		for with, what := range []string{"no checkpoints", "a checkpoint each second"} {
 			loss, aim, flink := "", "", ""
 			if with == 1 {
-				loss = fmt.Sprintf("%.1f %%", 100*(1-middle(wall[1])/middle(wall[0])))
+				loss = fmt.Sprintf("%.1f %%, CPU %.1f %%", 100*(1-middle(wall[1])/middle(wall[0])), 100*(1-middle(cpu[1])/middle(cpu[0])))
 				aim, flink = c.aim, c.flink
 			}
 			fmt.Fprintf(w, "%d keys, %s\t%.0f\t%.0f\t%s\t%s\t%s\n", c.keys, what, middle(wall[with])/1e3, middle(cpu[with])/1e3, loss, aim, flink)
 		}
 	}
+	fmt.Fprintln(w, "\nA CHECKPOINT, of nearly every key\tmedian\tlargest\taim")
+	for _, c := range sizes {
+		t := seen[c.keys]
+		if len(t.stops) < rounds {
+			return fmt.Errorf("%d keys: %d checkpoints were seen", c.keys, len(t.stops))
+		}
+		fmt.Fprintf(w, "%d keys, the task that stands still longest\t%.2f ms\t%.2f ms\t< 5 ms\n", c.keys, ms(median(t.stops)), ms(t.stops[len(t.stops)-1]))
+		fmt.Fprintf(w, "%d keys, from the barrier to the acknowledgement\t%.0f ms\t%.0f ms\t\n", c.keys, ms(median(t.durations)), ms(t.durations[len(t.durations)-1]))
+		fmt.Fprintf(w, "%d keys, bytes written (local, store, folded) per byte changed\t%.2f\t\t< 4\n", c.keys, float64(t.written)/t.changed)
+	}
 	return nil
 }
+
+func ms(d time.Duration) float64 { return d.Seconds() * 1e3 }
 
 func middle(v []float64) float64 {
 	sort.Float64s(v)
 	return v[len(v)/2]
 }
 
-func countFor(dir string, keys uint64, interval time.Duration, w *tabwriter.Writer) (perSecond, perCPU float64, err error) {
+func countFor(dir string, keys uint64, interval time.Duration) (perSecond, perCPU float64, seen *taken, err error) {
 	c, err := startCount(dir, 1, 2, keys, 12, interval)
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, nil, err
 	}
 	time.Sleep(warmUp)
-	if perSecond, perCPU, err = c.measure(measured); err != nil {
-		return 0, 0, err
+	if perSecond, perCPU, seen, err = c.watch(measured); err != nil {
+		return 0, 0, nil, err
 	}
-	if interval > 0 {
-		all, err := c.client.JobCheckpoints(context.Background(), c.job.ID)
-		if err != nil {
-			return 0, 0, c.fail(err)
-		}
-		if len(all) == 0 {
-			return 0, 0, c.fail(fmt.Errorf("no checkpoint was completed"))
-		}
-		fmt.Fprintf(w, "    a checkpoint took\t%.0f ms\t\t\t\t\n", all[0].Duration.Seconds()*1e3)
+	if interval > 0 && len(seen.stops) == 0 {
+		return 0, 0, nil, c.fail(fmt.Errorf("no checkpoint was completed"))
 	}
-	return perSecond, perCPU, c.stop()
+	return perSecond, perCPU, seen, c.stop()
 }
 
 // fullLimit is how long a job is given to come to nine tenths of its pace.
@@ -93,7 +105,7 @@ func recovery(w *tabwriter.Writer, dir string) error {
 		if err := c.until(4*time.Minute, "every key has come", func() bool { return c.job.Progress.SourceOut > 4*keys }); err != nil {
 			return err
 		}
-		pace, _, err := c.measure(5 * time.Second)
+		pace, _, err := c.measure(10 * time.Second)
 		if err != nil {
 			return err
 		}
@@ -153,7 +165,7 @@ func (c *runningCount) recover(pace float64, again bool) (first, full time.Durat
 	}
 	first = time.Since(begun)
 	for time.Since(begun) < fullLimit {
-		now, _, err := c.measure(time.Second)
+		now, _, err := c.measure(500 * time.Millisecond)
 		if err != nil {
 			return 0, 0, err
 		}
