@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"time"
 
-	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/internal/wire"
@@ -149,12 +148,10 @@ func (l *loop) lastPart(ctx context.Context) (*checkpoint.Task, error) {
 	}
 }
 
-// saveWatermarks stores what the chain's timestamp functions have promised.
+// saveWatermarks stores what the chain's timestamp functions have promised, also that they have promised nothing: who goes
+// on takes the smallest of all subtasks.
 func (c *chain) saveWatermarks() error {
 	for _, a := range c.promises {
-		if a.out == abi.MinTime {
-			continue
-		}
 		if err := c.store.SetOwn(a.operator, promiseName, binary.LittleEndian.AppendUint64(nil, uint64(a.out))); err != nil {
 			return err
 		}

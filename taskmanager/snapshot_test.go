@@ -2,9 +2,11 @@ package taskmanager
 
 import (
 	"context"
+	"encoding/binary"
 	"testing"
 	"time"
 
+	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/taskmanager/exchange"
 	"github.com/wasmill/wasmill/taskmanager/state"
@@ -66,5 +68,28 @@ func TestTimersRestBehindTheBarrierThatStops(t *testing.T) {
 	done, err := l.turn(context.Background())
 	if err != nil || !done || s.ticked != 0 || !l.alarm().IsZero() {
 		t.Errorf("done %v, ticked %d times, alarm %v, error %v", done, s.ticked, l.alarm(), err)
+	}
+}
+
+// ownStore keeps what is set in the operators' own scope.
+type ownStore struct {
+	state.Store
+	own map[string][]byte
+}
+
+func (s *ownStore) SetOwn(operator, name string, value []byte) error {
+	s.own[operator+" "+name] = value
+	return nil
+}
+
+// A subtask whose splits hold its watermark back holds it back for whoever goes on, also where others had promised more.
+func TestASubtaskThatHasPromisedNothingSaysSo(t *testing.T) {
+	store := &ownStore{own: map[string][]byte{}}
+	c := &chain{store: store, promises: []*assigner{{operator: "times", out: abi.MinTime}}}
+	if err := c.saveWatermarks(); err != nil {
+		t.Fatal(err)
+	}
+	if saved := store.own["times "+promiseName]; len(saved) != 8 || int64(binary.LittleEndian.Uint64(saved)) != abi.MinTime {
+		t.Errorf("%x is stored (expected the smallest time)", saved)
 	}
 }

@@ -148,6 +148,19 @@ func kills() []scenario {
 			}
 			x.mended()
 		}},
+		// Its file is read in parts by both TaskManagers at once, whose watermarks must not pass each other.
+		{row: "1", name: "random kills, windows", workload: workload.Windows, fault: func(x *run) {
+			x.completes(2)
+			x.tms[x.random.IntN(2)].kill()
+			x.mended()
+			x.strike()
+			x.mended()
+		}},
+		{row: "1", name: "random kills, enrichment", workload: workload.Enrich, records: 16_000, pace: 700 * time.Millisecond, fault: func(x *run) {
+			x.completes(1)
+			x.strike()
+			x.mended()
+		}},
 		{row: "1", name: "both TaskManagers", fault: func(x *run) {
 			x.completes(2)
 			for _, tm := range x.tms {

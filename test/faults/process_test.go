@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/wasmill/wasmill/internal/transport"
 )
@@ -30,7 +31,7 @@ func (p *process) start() {
 		p.x.t.Fatal(err)
 	}
 	defer log.Close()
-	points := "reading=pause:" + p.x.pace.String() + "?" + p.x.path("slow")
+	points := "reading=pause:" + max(p.x.pace, 100*time.Millisecond).String() + "?" + p.x.path("slow")
 	if p.fault != "" {
 		points += "," + p.fault
 	}
