@@ -1,6 +1,9 @@
 package state
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"unsafe"
+)
 
 // An arena holds byte strings in a few large chunks, so that the garbage collector sees a pointer a chunk and not one a
 // string. Nothing is removed one by one: a whole arena is reset. A string lies in one chunk:
@@ -8,7 +11,7 @@ import "encoding/binary"
 //	0 u32 length   4 u32 capacity   8 the bytes
 //
 // Chunks grow with the arena from firstChunk to lastChunk, so that a table of ten keys is small and one of ten million
-// has a pointer a megabyte.
+// has a pointer for four megabytes.
 type arena struct {
 	chunks [][]byte
 	used   int // bytes of the last chunk in use
@@ -21,7 +24,7 @@ type ref uint64
 const (
 	stringHeader = 8
 	firstChunk   = 4 << 10
-	lastChunk    = 1 << 20
+	lastChunk    = 4 << 20
 )
 
 // add copies s and leaves room for it to grow to capacity.
@@ -53,7 +56,9 @@ func (a *arena) grow(need int) {
 	for n < need {
 		n *= 2
 	}
-	a.chunks = append(a.chunks, make([]byte, n))
+	chunk := make([]byte, n)
+	inHugePages(unsafe.Pointer(&chunk[0]), n)
+	a.chunks = append(a.chunks, chunk)
 	a.size += n
 	a.used = 0
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"unsafe"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -91,6 +92,7 @@ func newTable(h *hot, s Spec) *table {
 func (t *table) resize(n int) {
 	old := t.index
 	t.index, t.shift, t.graves = make([]uint64, n), 32, 0
+	inHugePages(unsafe.Pointer(&t.index[0]), 8*n)
 	for m := n; m > 1; m /= 2 {
 		t.shift--
 	}
