@@ -59,7 +59,8 @@ func (j *jobMaster) deleteGarbage(ctx context.Context, retained []decided, attem
 	return store.Delete(ctx, garbage...)
 }
 
-// dropCheckpoints deletes all that the job has saved: it has ended, and nothing will go on from it.
+// dropCheckpoints deletes all that the job has saved, and what killed processes were saving: it has ended, and nothing will
+// go on from it.
 func (j *jobMaster) dropCheckpoints(ctx context.Context) error {
 	store, err := j.openStore(ctx)
 	if err != nil {
@@ -73,5 +74,11 @@ func (j *jobMaster) dropCheckpoints(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	return store.Delete(ctx, names...)
+	if err := store.Delete(ctx, names...); err != nil {
+		return err
+	}
+	if s, ok := store.(blob.Sweeper); ok {
+		return s.Sweep(ctx)
+	}
+	return nil
 }

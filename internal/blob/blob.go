@@ -34,6 +34,12 @@ type Store interface {
 	Close() error
 }
 
+// Sweeper is a Store in which a writer that is killed leaves something behind.
+type Sweeper interface {
+	// Sweep removes all of that. A Put that is under way may fail, and then has made nothing.
+	Sweep(ctx context.Context) error
+}
+
 // Object is an object that is open. Close it.
 type Object interface {
 	io.ReaderAt

@@ -184,6 +184,25 @@ func (d *Dir) Delete(_ context.Context, names ...string) error {
 	return errors.Join(errs...)
 }
 
+// Sweep implements Sweeper.
+func (d *Dir) Sweep(context.Context) error {
+	var errs []error
+	err := filepath.WalkDir(d.root, func(path string, e fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return err
+		case e.Type().IsRegular() && strings.HasPrefix(e.Name(), draftPrefix):
+			if err := d.on.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				errs = append(errs, err)
+			}
+		}
+		return nil
+	})
+	return errors.Join(append(errs, err)...)
+}
+
 // Sub implements Store.
 func (d *Dir) Sub(prefix string) Store {
 	return &Dir{root: filepath.Join(d.root, filepath.FromSlash(prefix)), on: d.on}

@@ -8,7 +8,7 @@ import (
 
 // scenarios are all faults, in the order of the table.
 func scenarios() (all []scenario) {
-	for _, part := range [][]scenario{phases(), kills()} {
+	for _, part := range [][]scenario{phases(), kills(), partitions()} {
 		all = append(all, part...)
 	}
 	return all

@@ -18,6 +18,7 @@ type process struct {
 	x     *run
 	name  string
 	args  []string
+	host  *host  // where it runs; nil: beside the test
 	fault string // FAILPOINT besides what slows sources down
 	cmd   *exec.Cmd
 	ended chan struct{} // closed when the process that was started last has ended
@@ -38,7 +39,11 @@ func (p *process) start() {
 	cmd := exec.Command(binary(p.x.t), p.args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = append(p.x.environ(), "FAILPOINT="+points, "FAILPOINT_LOG="+p.x.path("failpoints", p.name))
-	if err := cmd.Start(); err != nil {
+	start := cmd.Start
+	if p.host != nil {
+		start = func() error { return p.host.do(cmd.Start) }
+	}
+	if err := start(); err != nil {
 		p.x.t.Fatalf("start %s: %v", p.name, err)
 	}
 	ended := make(chan struct{})

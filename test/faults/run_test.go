@@ -35,6 +35,7 @@ type scenario struct {
 	pace         time.Duration      // of a batch; 0: 100 ms
 	parallelism  int                // 0: 2
 	taskmanagers int                // 0: 2
+	networked    bool               // the processes are on hosts of their own: x.net
 	env          []string           // of all processes
 	limit        time.Duration      // for the job to end when the fault is over; 0: a minute
 	remark       bool               // says how long it took until a checkpoint was completed after the fault
@@ -56,6 +57,7 @@ type run struct {
 	client  *api.Client
 	jm      *process
 	tms     []*process
+	net     *network // nil: all is on loopback
 	params  map[string]string
 	input   workload.Input
 	module  []byte
@@ -116,6 +118,9 @@ func (x *run) perform() {
 	if x.module, err = os.ReadFile(filepath.Join(harness.Root(x.t), "test/guests", x.workload.Guest+".wasm")); err != nil {
 		x.t.Fatal(err)
 	}
+	if x.networked {
+		x.connect()
+	}
 	x.define()
 	certs(x)
 	x.slow(true)
@@ -125,6 +130,7 @@ func (x *run) perform() {
 	for _, p := range x.processes() {
 		p.start()
 	}
+	x.assemble()
 	x.submit()
 	x.scenario.fault(x)
 	x.slow(false)
@@ -170,21 +176,17 @@ func (x *run) path(elements ...string) string {
 	return filepath.Join(append([]string{x.dir}, elements...)...)
 }
 
-const jobManagerAddress = "127.0.0.1:7070"
-
-// address is where TaskManager i listens: each has an address of loopback of its own, so that a network can part them.
-func address(i int) string { return fmt.Sprintf("127.0.0.%d:7070", 11+i) }
-
-const livenessAddress = "127.0.0.1:7072"
+const jobManagerAddress = "127.0.0.1:7070" // of REST
 
 // define says what processes the cluster has.
 func (x *run) define() {
-	x.jm = &process{x: x, name: "jobmanager", args: []string{"jobmanager", "--address=" + jobManagerAddress, "--control=" + jobManagerAddress,
-		"--liveness=" + livenessAddress, "--dir=" + x.path("jobmanager"), "--checkpoint-dir=" + x.path("checkpoints"), "--certs=" + x.path("certs")}}
+	control := x.addrOf(0).String() + ":7070"
+	x.jm = &process{x: x, name: "jobmanager", args: []string{"jobmanager", "--address=" + jobManagerAddress, "--control=" + control,
+		"--liveness=" + x.addrOf(0).String() + ":7072", "--dir=" + x.path("jobmanager"), "--checkpoint-dir=" + x.path("checkpoints"), "--certs=" + x.path("certs")}}
 	for i := range or(x.taskmanagers, 2) {
 		name := fmt.Sprintf("taskmanager-%d", i+1)
-		x.tms = append(x.tms, &process{x: x, name: name, args: []string{"taskmanager", "--name=" + name, "--address=" + address(i),
-			"--jobmanager=" + jobManagerAddress, "--slots=2", "--state-dir=" + x.path("state"), "--certs=" + x.path("certs")}})
+		x.tms = append(x.tms, &process{x: x, name: name, host: x.hostOf(i + 1), args: []string{"taskmanager", "--name=" + name,
+			"--address=" + x.addrOf(i+1).String() + ":7070", "--jobmanager=" + control, "--slots=2", "--state-dir=" + x.path("state"), "--certs=" + x.path("certs")}})
 	}
 }
 
@@ -256,6 +258,15 @@ func (x *run) until(limit time.Duration, what string, done func(ctx context.Cont
 		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 		defer cancel()
 		return done(ctx)
+	})
+}
+
+// assemble waits until every TaskManager is there, so that the job is spread over all of them.
+func (x *run) assemble() {
+	x.t.Helper()
+	x.until(30*time.Second, "all TaskManagers have registered", func(ctx context.Context) bool {
+		o, err := x.client.Overview(ctx)
+		return err == nil && o.TaskManagers == len(x.tms)
 	})
 }
 
@@ -404,6 +415,9 @@ func (x *run) stop() {
 			_ = p.cmd.Process.Kill()
 			<-p.ended
 		}
+	}
+	if x.net != nil {
+		x.net.close()
 	}
 }
 
