@@ -34,7 +34,11 @@ type ckRequest struct {
 	path   string          // of a savepoint
 	stop   bool            // nothing is processed behind it: the job ends with it
 	drain  bool            // with stop: event time comes to its end first
+	waits  bool            // it overtakes nothing: what goes on from it may be another graph
 }
+
+// overtakes says whether the checkpoint may overtake what is in flight. What a person keeps holds no records in flight.
+func (r ckRequest) overtakes() bool { return r.kind != checkpoint.Savepoint && !r.stop && !r.waits }
 
 type ckEvent interface{}
 

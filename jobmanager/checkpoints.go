@@ -110,7 +110,7 @@ func (j *jobMaster) withRestore(tasks []wire.TaskDeploy) []wire.TaskDeploy {
 	}
 	out := make([]wire.TaskDeploy, len(tasks))
 	for i, t := range tasks {
-		r := &wire.TaskRestore{Files: j.restored.Files[t.Task]}
+		r := &wire.TaskRestore{Files: j.restored.Files[t.Task], InFlight: j.restored.InFlight[t.Task]}
 		if head := j.head(t.Task.Chain); len(head.Inputs) == 0 {
 			r.Watermark = j.restored.Sources[head.UID].Watermark
 		}
@@ -270,6 +270,9 @@ func (c *checkpoints) trigger(id checkpoint.ID, ask ckRequest) {
 	}
 	for tmID, tasks := range byTM {
 		m := &wire.Trigger{Header: j.header(), Checkpoint: id, Base: j.base(), Tasks: tasks, Stop: ask.stop, Drain: ask.drain}
+		if how := &j.jm.config.Checkpoints; ask.overtakes() {
+			m.Unaligned, m.MayOvertake = how.Unaligned, !how.Unaligned && how.AlignmentTimeout > 0
+		}
 		tm := j.jm.resources.holding(tmID, j.id)
 		j.later(func(ctx context.Context) event {
 			if tm == nil {
@@ -383,7 +386,11 @@ func (jm *JobManager) storeManifest(ctx context.Context, url string, m *checkpoi
 	}
 	defer store.Close()
 	for _, t := range m.Tasks {
-		for _, f := range t.Files {
+		files := t.Files
+		if t.InFlight != nil {
+			files = append(slices.Clip(files), t.InFlight.File)
+		}
+		for _, f := range files {
 			o, err := store.Open(ctx, f.Name)
 			if err != nil {
 				return fmt.Errorf("file of task %s: %w", t.Task, err)
@@ -394,6 +401,10 @@ func (jm *JobManager) storeManifest(ctx context.Context, url string, m *checkpoi
 				return fmt.Errorf("file %s of task %s: %d bytes (expected %d)", f.Name, t.Task, size, f.Size)
 			}
 			d.Size += f.Size
+		}
+		if !t.Finished { // what is left of those that had is of another checkpoint
+			d.Unaligned = d.Unaligned || t.Unaligned
+			d.InFlight += t.Figures.InFlight
 		}
 	}
 	data, sum, err := m.Encode()
@@ -443,7 +454,8 @@ func (c *checkpoints) decide(e evManifest) {
 	for _, t := range j.fsm.tasks { // what is the checkpoint's now is not the end's
 		t.prepared = slices.DeleteFunc(t.prepared, func(p connector.Committable) bool { return c.held[outputKey(p)] })
 	}
-	j.log.Info("checkpoint completed", "checkpoint", e.decided.ID, "duration", e.decided.Duration, "bytes", e.decided.Size, "output", len(e.decided.Prepared))
+	j.log.Info("checkpoint completed", "checkpoint", e.decided.ID, "duration", e.decided.Duration, "bytes", e.decided.Size, "output", len(e.decided.Prepared),
+		"unaligned", e.decided.Unaligned, "inFlight", e.decided.InFlight)
 	c.commit()
 	c.seal()
 	c.step(ckStored{e.decided.ID})

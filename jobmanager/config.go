@@ -37,9 +37,10 @@ type Checkpoints struct {
 	Interval         time.Duration // from the end of one to the beginning of the next; 0: none are taken
 	Timeout          time.Duration // 10 min
 	MinPause         time.Duration
-	Tolerated        int // failures in a row
-	Retained         int // 3
-	AlignmentTimeout time.Duration
+	Tolerated        int           // failures in a row
+	Retained         int           // 3
+	Unaligned        bool          // every checkpoint overtakes what is in flight
+	AlignmentTimeout time.Duration // after which one overtakes where it waits; 0: never
 }
 
 // Inspection is what an uploaded module turned out to be.

@@ -42,6 +42,10 @@ func (jm *JobManager) beginAt(ctx context.Context, s *api.Submit, g *graph.JobGr
 	b := &beginning{path: s.From, store: store}
 	if b.manifest, err = savepointfiles.Open(ctx, store); err == nil {
 		err = asIncompatible(s.From, checkpoint.Compatible(&b.manifest.Graph, g, s.AllowDroppedState))
+		if lost := b.manifest.CheckInFlight(g); err == nil && lost != nil {
+			err = api.Errorf(api.KindConflict, "from: checkpoint %s: %s", s.From, lost).
+				WithHint("run it with the module and the parallelism that it was taken with, and take a savepoint then")
+		}
 	} else {
 		err = api.Errorf(api.KindInvalid, "from: savepoint %s: %s", s.From, err)
 	}
@@ -95,23 +99,15 @@ func (b *beginning) copyTo(ctx context.Context, jm *JobManager, r *jobRecord) (e
 	}()
 	m := *b.manifest
 	r.Before = m.Attempt
-	copied := map[string]bool{}
 	var size int64
-	for i := range m.Tasks {
-		for k := range m.Tasks[i].Files {
-			f := &m.Tasks[i].Files[k]
-			if copied[f.Name] {
-				continue
-			}
-			copied[f.Name] = true
-			made = append(made, f.Name)
-			if err := copyFile(ctx, to, b.store, f); err != nil {
-				return api.Errorf(api.KindInvalid, "from: savepoint %s: %s", b.path, err)
-			}
-			size += f.Size
-			if attempt, _, _, ok := checkpoint.ParseFileName(f.Name); ok {
-				r.Before = max(r.Before, attempt)
-			}
+	for _, f := range m.AllFiles() {
+		made = append(made, f.Name)
+		if err := copyFile(ctx, to, b.store, &f); err != nil {
+			return api.Errorf(api.KindInvalid, "from: savepoint %s: %s", b.path, err)
+		}
+		size += f.Size
+		if attempt, _, _, ok := checkpoint.ParseFileName(f.Name); ok {
+			r.Before = max(r.Before, attempt)
 		}
 	}
 	r.Attempt = r.Before

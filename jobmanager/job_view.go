@@ -49,6 +49,7 @@ func (r *jobRecord) checkpoint(i int) api.Checkpoint {
 	d := &r.Checkpoints[i]
 	return api.Checkpoint{
 		ID: d.ID, Attempt: d.Attempt, Started: d.Time, Duration: d.Duration, Size: d.Size, Committed: d.ID <= r.Committed || !d.Output, Damaged: d.Damaged,
+		Unaligned: d.Unaligned, InFlight: d.InFlight,
 	}
 }
 

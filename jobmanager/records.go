@@ -85,6 +85,9 @@ type decided struct {
 	Prepared []connector.Committable `json:"prepared,omitempty"` // until it is committed
 	Output   bool                    `json:"output,omitempty"`   // some was prepared
 	Damaged  bool                    `json:"damaged,omitempty"`
+
+	Unaligned bool  `json:"unaligned,omitempty"` // it overtook records somewhere, or could have
+	InFlight  int64 `json:"inFlight,omitempty"`  // bytes of records that it overtook
 }
 
 // savepoint is one that the job has made. It belongs to the user: nothing here reads or deletes it again.

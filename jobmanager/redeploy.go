@@ -26,6 +26,7 @@ import (
 type evGraph struct {
 	graph       *graph.JobGraph
 	parallelism map[string]int
+	waits       bool // nothing that is in flight can go on with it
 	answer      chan<- error
 }
 
@@ -33,6 +34,9 @@ func (evGraph) event() {}
 
 // errUncommitted is why a job keeps its graph a moment longer: output that its sinks have prepared is still to be committed.
 var errUncommitted = errors.New("output is being committed")
+
+// errInFlight is why a checkpoint will not do: records were in flight.
+var errInFlight = errors.New("the last checkpoint holds records in flight")
 
 // RescaleJob gives a job other parallelisms. When it answers, that is stored, and tasks are being started anew.
 func (jm *JobManager) RescaleJob(ctx context.Context, id graph.JobID, s *api.Rescale) (*api.Job, error) {
@@ -217,22 +221,26 @@ func (jm *JobManager) redeploy(ctx context.Context, j *jobMaster, r *jobRecord, 
 	if err := jm.addSplits(ctx, r, g); err != nil {
 		return nil, err
 	}
-	if _, err := jm.take(ctx, j, ckRequest{kind: checkpoint.Periodic}); err != nil {
-		return nil, err
-	}
-	for {
+	waits := r.Graph.Modules[0].ID != g.Modules[0].ID || !checkpoint.KeepsWays(&r.Graph, g)
+	for take := true; ; {
+		if take {
+			if _, err := jm.take(ctx, j, ckRequest{kind: checkpoint.Periodic, waits: waits}); err != nil {
+				return nil, err
+			}
+		}
 		answers := make(chan error, 1)
-		if err := j.tell(ctx, evGraph{g, want.operators, answers}); err != nil {
+		if err := j.tell(ctx, evGraph{g, want.operators, waits, answers}); err != nil {
 			return nil, err
 		}
 		err := <-answers
-		if !errors.Is(err, errUncommitted) {
-			if err != nil {
-				return nil, err
-			}
+		take = errors.Is(err, errInFlight) // another was taken since
+		switch {
+		case err == nil:
 			return j.job(), nil
-		}
-		if !pause(ctx, commitPoll) {
+		case take:
+		case !errors.Is(err, errUncommitted):
+			return nil, err
+		case !pause(ctx, commitPoll):
 			return nil, ctx.Err()
 		}
 	}
@@ -275,6 +283,10 @@ func (j *jobMaster) changeGraph(e evGraph) {
 	}
 	if len(j.uncommitted()) > 0 && j.record.Committed < j.base() {
 		e.answer <- errUncommitted
+		return
+	}
+	if n := len(j.record.Checkpoints); e.waits && n > 0 && j.record.Checkpoints[n-1].InFlight > 0 {
+		e.answer <- errInFlight
 		return
 	}
 	before := j.record.Graph

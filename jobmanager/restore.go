@@ -29,7 +29,7 @@ func (j *jobMaster) restore(slots []schedule.Slot) event {
 	e := evSlots{slots: slots}
 	if plan != nil {
 		e.finished = plan.Finished
-		j.log.Info("restore", "checkpoint", plan.Checkpoint)
+		j.log.Info("restore", "checkpoint", plan.Checkpoint, "inFlight", plan.BytesInFlight())
 	}
 	return e
 }
@@ -70,6 +70,11 @@ func (j *jobMaster) findRestore() (*checkpoint.Plan, *wire.Failure) {
 			err = fmt.Errorf("a file of it: %w", checkpoint.ErrDamaged)
 		} else {
 			m, err = j.readManifest(d)
+		}
+		if err == nil {
+			if lost := m.CheckInFlight(&j.record.Graph); lost != nil {
+				return nil, &wire.Failure{Kind: wire.KindState, Message: fmt.Sprintf("restore checkpoint %d: %v", d.ID, lost), Hint: "run the job with the parallelism that it had"}
+			}
 		}
 		switch {
 		case err == nil:

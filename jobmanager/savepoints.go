@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 
 	"github.com/wasmill/wasmill/internal/api"
@@ -188,21 +187,16 @@ func (j *jobMaster) copySavepoint(ctx context.Context, m *checkpoint.Manifest, s
 		return fmt.Errorf("open %s: %w", s.Path, err)
 	}
 	defer to.Close()
-	copied := map[string]bool{}
+	var copied []string
 	defer func() {
 		if err != nil {
-			_ = to.Delete(context.WithoutCancel(ctx), slices.Collect(maps.Keys(copied))...) // what stays is no savepoint: it has no seal
+			_ = to.Delete(context.WithoutCancel(ctx), copied...) // what stays is no savepoint: it has no seal
 		}
 	}()
-	for _, t := range m.Tasks {
-		for _, f := range t.Files {
-			if copied[f.Name] {
-				continue
-			}
-			copied[f.Name] = true
-			if err := copyObject(ctx, to, from, f.Name, f.Name); err != nil {
-				return fmt.Errorf("copy to savepoint %s: %w", s.Path, err)
-			}
+	for _, f := range m.AllFiles() {
+		copied = append(copied, f.Name)
+		if err := copyObject(ctx, to, from, f.Name, f.Name); err != nil {
+			return fmt.Errorf("copy to savepoint %s: %w", s.Path, err)
 		}
 	}
 	data, _, err := m.Encode()

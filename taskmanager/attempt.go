@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
@@ -158,4 +159,12 @@ func (a *attempt) header() wire.Header {
 // request names a request, the same each time it is made.
 func (a *attempt) request(what string, id graph.TaskID, n int) wire.RequestID {
 	return wire.RequestID(fmt.Sprintf("%s-%s-%d-%s-%d", what, a.key.Job, a.key.Attempt, id, n))
+}
+
+// alignTimeout is how long a barrier that may overtake waits for the others.
+func (a *attempt) alignTimeout() time.Duration {
+	if a.checkpoints == nil {
+		return 0
+	}
+	return a.checkpoints.AlignTimeout
 }

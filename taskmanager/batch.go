@@ -13,13 +13,17 @@ type batch struct {
 	abi.Batch
 	encoded []byte       // the same records encoded, nil when they are not
 	builder *abi.Builder // that the records were collected in, nil when there is none
-	lane    int          // channel that they came by, for watermarks; 0 behind an operator that makes records of its own
+	lane    int          // channel that they came by, for watermarks; 0 behind an operator that makes records of its own; or noLane
 	input   int          // of the chain's head that they came by
 	split   uint32       // number of the split that they come from, abi.None behind an exchange
 	from    string       // what they are counted in: "split a.txt[0:100]"
 	first   int64        // number there of the first record, from 1
 	hashed  []uint64     // memory for hashes
 }
+
+// noLane is the lane of records that were in flight when the checkpoint was taken that the task goes on from: who sends on a
+// channel now may be behind them, so they say nothing about time.
+const noLane = -1
 
 var errNoKeys = errors.New("partition by key: the records have no key")
 

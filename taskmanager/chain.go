@@ -24,6 +24,7 @@ type chain struct {
 	assigners []*assigner // those whose lanes are the input's
 	promises  []*assigner // those of timestamp functions, whose watermarks are kept
 	store     state.Store
+	midway    step // that has done a part of what is due, nil: none
 	time      taskTime
 	metrics   *taskMetrics
 }
@@ -150,7 +151,7 @@ func (c *chain) newKeyed(op *graph.Operator, h *handle, parts chainParts) (step,
 	}
 	made, err := operator.New(operator.Config{
 		UID: op.UID, Kind: op.Kind, Window: op.Window, Key: key, Value: value, Output: op.Output, Function: op.Declared,
-		Final: parts.bounded(), Store: c.store, Guest: st, Late: st.lates,
+		Final: parts.bounded(), Groups: c.plan.graph.MaxParallelism, Store: c.store, Guest: st, Late: st.lates,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("operator %q: %w", op.Name, err)
@@ -287,11 +288,20 @@ func (c *chain) advance() (more bool, err error) {
 			continue
 		}
 		if more, err := n.step.advance(watermark); more || err != nil {
+			c.midway = n.step
 			return more, err
 		}
 		n.seen = watermark
 	}
+	c.midway = nil
 	return false, nil
+}
+
+// divisible says that a snapshot may lie between two calls of advance: a timer that has fired is gone from the state, but
+// which results of a window have gone out stands nowhere.
+func (c *chain) divisible() bool {
+	_, windows := c.midway.(*keyedStep)
+	return !windows
 }
 
 // passed is the watermark behind the whole chain: the smallest of its outputs.

@@ -41,7 +41,9 @@ func (o *orders) take() []order {
 // Trigger begins a checkpoint at some tasks of this process. Those that have ended meanwhile take no part: what they gave
 // with their end counts.
 func (tm *TaskManager) Trigger(_ context.Context, m *wire.Trigger) error {
-	mark := exchange.Mark{Checkpoint: m.Checkpoint, Base: m.Base, Stop: m.Stop, Drain: m.Drain}
+	mark := exchange.Mark{
+		Checkpoint: m.Checkpoint, Base: m.Base, Stop: m.Stop, Drain: m.Drain, Unaligned: m.Unaligned, MayOvertake: m.MayOvertake,
+	}
 	return tm.order(m.Header, order{trigger: &mark}, func(id graph.TaskID) bool {
 		for _, t := range m.Tasks {
 			if t == id {

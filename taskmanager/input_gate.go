@@ -20,8 +20,10 @@ type input interface {
 	// ended says that all has been taken.
 	ended() bool
 
-	// aligned is the barrier that has come on all channels and waits for the task's part, nil when none does.
-	aligned() *exchange.Mark
+	// barrier is the one that waits for the task's part, nil when none does.
+	barrier(now time.Time) *exchange.Mark
+	// deadline is when to ask for it again, if nobody wakes the task before; the zero time for never.
+	deadline() time.Time
 	// triggers says that the JobMaster triggers the task: it has no channels.
 	triggers() bool
 	// drain sends the maximum watermark ahead of the barrier, if that is this input's to do and not yet done.
@@ -30,6 +32,8 @@ type input interface {
 	state() *checkpoint.SourceState
 	// alignment is how long the channels have waited for each other.
 	alignment() time.Duration
+	// capture begins to hold what the barrier has overtaken, nil when that is nothing.
+	capture() *exchange.Capture
 	// resume goes on behind the barrier.
 	resume()
 	// stop says that nothing will be processed behind the barrier; abort that a checkpoint was given up.
@@ -50,17 +54,17 @@ type gateInput struct {
 	counted []int64  // records so far, by channel
 	batch   batch
 	align   *alignment
-	take    *exchange.Mark // the barrier is on every channel
+	take    *exchange.Mark // the barrier waits for the task's part
 	blocked []int          // channels to resume behind it
-	begun   time.Time      // of aligning
+	passed  []int          // channels on which it has overtaken what is in flight
 	waited  time.Duration
 	stopped bool // END says nothing about time
 }
 
 // newGateInput takes from a gate whose channels are called names.
-func newGateInput(gate *exchange.Gate, names []string, c *chain) *gateInput {
+func newGateInput(gate *exchange.Gate, names []string, c *chain, a *alignment) *gateInput {
 	n := len(names)
-	return &gateInput{gate: gate, chain: c, merger: newMerger(n), open: n, from: names, counted: make([]int64, n), align: newAlignment(n)}
+	return &gateInput{gate: gate, chain: c, merger: newMerger(n), open: n, from: names, counted: make([]int64, n), align: a}
 }
 
 func (in *gateInput) next(_ context.Context, now time.Time) (bool, time.Time, error) {
@@ -86,10 +90,7 @@ func (in *gateInput) next(_ context.Context, now time.Time) (bool, time.Time, er
 			a.endLane(e.Channel)
 		}
 	case exchange.Barrier:
-		if !in.align.active {
-			in.begun = now
-		}
-		in.follow(e.Channel, in.align.barrier(e.Channel, e.Mark), now)
+		in.follow(e.Channel, in.align.barrier(e.Channel, e.Mark, now), now)
 		if in.align.active {
 			failpoint.Hit(failpoint.Aligning)
 		}
@@ -105,7 +106,8 @@ func (in *gateInput) follow(channel int, s alignStep, now time.Time) {
 		in.gate.Pause(channel)
 	}
 	if s.take != nil {
-		in.take, in.blocked, in.waited = s.take, s.resume, now.Sub(in.begun)
+		in.resume() // behind an older one, which word of this one has overtaken
+		in.take, in.blocked, in.passed, in.waited = s.take, s.resume, s.capture, now.Sub(in.align.begun)
 		return
 	}
 	for _, c := range s.resume {
@@ -113,7 +115,23 @@ func (in *gateInput) follow(channel int, s alignStep, now time.Time) {
 	}
 }
 
-func (in *gateInput) aligned() *exchange.Mark { return in.take }
+func (in *gateInput) barrier(now time.Time) *exchange.Mark {
+	for _, n := range in.gate.Notices() {
+		in.follow(n.Channel, in.align.notice(n.Mark, now), now)
+	}
+	in.follow(0, in.align.look(now), now)
+	return in.take
+}
+
+func (in *gateInput) deadline() time.Time { return in.align.deadline() }
+
+func (in *gateInput) capture() *exchange.Capture {
+	if !in.take.Unaligned {
+		in.gate.GiveUpCapture()
+		return nil
+	}
+	return in.gate.Capture(in.take.Checkpoint, in.passed)
+}
 
 func (in *gateInput) triggers() bool { return false }
 
@@ -127,7 +145,7 @@ func (in *gateInput) resume() {
 	for _, c := range in.blocked {
 		in.gate.Resume(c)
 	}
-	in.take, in.blocked = nil, nil
+	in.take, in.blocked, in.passed = nil, nil, nil
 }
 
 func (in *gateInput) stop(drained bool) { in.stopped = !drained }
@@ -139,6 +157,7 @@ func (in *gateInput) abort(id checkpoint.ID) {
 	if in.take != nil && in.take.Checkpoint <= id {
 		in.resume()
 	}
+	in.gate.GiveUpCaptureOf(id)
 	for _, c := range in.align.abort(id).resume {
 		in.gate.Resume(c)
 	}
@@ -154,6 +173,9 @@ func (in *gateInput) process(e *exchange.Element) error {
 		return refuse(wire.KindChannel, "read batch %d of %s: %v", e.Number, in.from[e.Channel], err)
 	}
 	b.encoded, b.lane, b.split, b.input = encoded, e.Channel, abi.None, e.Input
+	if e.Number == 0 {
+		b.lane = noLane
+	}
 	b.from, b.first = in.from[e.Channel], in.counted[e.Channel]+1
 	in.counted[e.Channel] += int64(b.N)
 	in.chain.metrics.in(b.N, len(encoded))

@@ -42,7 +42,11 @@ func (in *sourceInput) restore(watermark int64) {
 	in.assigner.out, in.chain.watermark = watermark, watermark
 }
 
-func (in *sourceInput) aligned() *exchange.Mark { return nil }
+func (in *sourceInput) barrier(time.Time) *exchange.Mark { return nil }
+
+func (in *sourceInput) deadline() time.Time { return time.Time{} }
+
+func (in *sourceInput) capture() *exchange.Capture { return nil }
 
 func (in *sourceInput) triggers() bool { return true }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
+	"github.com/wasmill/wasmill/taskmanager/exchange"
 	"github.com/wasmill/wasmill/taskmanager/state"
 )
 
@@ -31,6 +32,8 @@ type keeper struct {
 	on       durable.FS
 	dir      string // of local files; each is a copy of an object of the same name
 	name     func(n int) string
+	inFlight func(id checkpoint.ID) string // name of the file of what was in flight
+	lanes    []checkpoint.Lane             // the task's channels, without figures
 	from, to graph.KeyGroup
 	ack      func(ctx context.Context, id checkpoint.ID, part *checkpoint.Task, declined *wire.Failure)
 	log      *slog.Logger
@@ -52,8 +55,19 @@ type keeper struct {
 type capture struct {
 	checkpoint checkpoint.ID
 	part       *checkpoint.Task
-	frozen     state.Frozen // nil: the task keeps no state
-	done       chan error   // of the last part: written, or why not; nothing is acknowledged
+	frozen     state.Frozen      // nil: the task keeps no state
+	inFlight   *exchange.Capture // nil: the barrier has overtaken nothing
+	done       chan error        // of the last part: written, or why not; nothing is acknowledged
+}
+
+// release frees what the part holds.
+func (c *capture) release() {
+	if c.frozen != nil {
+		c.frozen.Release()
+	}
+	if c.inFlight != nil {
+		c.inFlight.Release()
+	}
 }
 
 func (k *keeper) start(ctx context.Context) {
@@ -65,9 +79,7 @@ func (k *keeper) start(ctx context.Context) {
 func (k *keeper) close() {
 	k.wg.Wait()
 	for _, c := range k.queue {
-		if c.frozen != nil {
-			c.frozen.Release()
-		}
+		c.release()
 	}
 	for _, f := range k.unwritten {
 		f.Release()
@@ -123,9 +135,13 @@ func (k *keeper) keep(ctx context.Context, c capture) {
 		k.ack(ctx, c.checkpoint, c.part, nil)
 	}
 	written, err := k.write(ctx)
-	c.part.Figures.AsyncNs, c.part.Figures.Bytes = int64(time.Since(begun)), written
 	c.part.Files = slices.Clone(k.files)
+	if err == nil {
+		err = k.writeInFlight(ctx, &c)
+	}
+	c.part.Figures.AsyncNs, c.part.Figures.Bytes = int64(time.Since(begun)), written
 	switch {
+	case errors.Is(err, errOvertaken):
 	case c.done != nil:
 		c.done <- err
 	case ctx.Err() != nil:
@@ -245,7 +261,10 @@ func (k *keeper) writeFile(ctx context.Context, frozen state.Frozen) (checkpoint
 
 func (k *keeper) put(ctx context.Context, states []snapshot.State, write func(*snapshot.Writer) error) (checkpoint.File, error) {
 	k.number++
-	name := k.name(k.number)
+	return k.putAs(ctx, k.name(k.number), states, write)
+}
+
+func (k *keeper) putAs(ctx context.Context, name string, states []snapshot.State, write func(*snapshot.Writer) error) (checkpoint.File, error) {
 	path := filepath.Join(k.dir, filepath.FromSlash(name))
 	info, err := writeLocal(k.on, path, name, states, write)
 	if err != nil {

@@ -29,15 +29,17 @@ type loop struct {
 	timer   *time.Timer
 	mark    time.Time // up to which time has been accounted for
 	flushed time.Time
-	firing  bool // the chain is not done with the last watermark
+	firing  bool // the chain is not done with the last watermark, or with timers
 	nudged  bool // wake has been taken
 	warming bool // the state takes in more of what was restored
 
-	triggered *exchange.Mark // by the JobMaster, not taken yet
-	taken     checkpoint.ID  // the newest part
-	aborted   checkpoint.ID  // the newest that was given up: its trigger may come behind that
-	stopped   checkpoint.ID  // nothing is processed behind the barrier of this one, 0: it has not come
-	released  bool           // that one is completed: the task ends
+	overtakeAfter time.Duration  // that a barrier which may overtake has waited
+	held          time.Time      // since when one waits for what is due, the zero time: none does
+	triggered     *exchange.Mark // by the JobMaster, not taken yet
+	taken         checkpoint.ID  // the newest part
+	aborted       checkpoint.ID  // the newest that was given up: its trigger may come behind that
+	stopped       checkpoint.ID  // nothing is processed behind the barrier of this one, 0: it has not come
+	released      bool           // that one is completed: the task ends
 }
 
 // Between two batches a task takes in so many entries of what was restored, which takes about 20 ms, and waits at most so
@@ -98,10 +100,10 @@ func (l *loop) turn(ctx context.Context) (done bool, err error) {
 	if now.Sub(l.flushed) >= l.maxDelay {
 		l.flush(now)
 	}
+	if m := l.due(now); m != nil && (!l.firing || m.Unaligned && l.chain.divisible()) {
+		return false, l.checkpoint(ctx, m)
+	}
 	if !l.firing {
-		if m := l.due(); m != nil {
-			return false, l.checkpoint(ctx, m)
-		}
 		if l.stopped != 0 && l.released {
 			l.input.finish()
 		} else if l.stopped != 0 {
@@ -110,12 +112,12 @@ func (l *loop) turn(ctx context.Context) (done bool, err error) {
 		}
 	}
 	if l.chain.full() {
-		l.wait(ctx, l.flushed.Add(l.maxDelay), &l.metrics.blockedNs)
+		l.wait(ctx, sooner(l.flushed.Add(l.maxDelay), l.deadline()), &l.metrics.blockedNs)
 		return false, nil
 	}
 	if ready := l.chain.ready(); ready.After(now) {
 		l.flush(now)
-		l.wait(ctx, ready, &l.metrics.blockedNs)
+		l.wait(ctx, sooner(ready, l.deadline()), &l.metrics.blockedNs)
 		return false, nil
 	}
 	if l.firing {
@@ -136,7 +138,7 @@ func (l *loop) turn(ctx context.Context) (done bool, err error) {
 	}
 	if idle {
 		l.flush(now)
-		l.wait(ctx, sooner(again, l.alarm()), nil)
+		l.wait(ctx, sooner(sooner(again, l.alarm()), l.deadline()), nil)
 		return false, nil
 	}
 	failpoint.Hit(failpoint.Running)

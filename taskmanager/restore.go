@@ -50,12 +50,17 @@ func openRestored(ctx context.Context, store blob.Store, dir string, id checkpoi
 }
 
 // open reads the footer of a file, which is closed with the others, or now if it is not the one that is meant.
-func (r *restored) open(object blob.Object, f checkpoint.File) (err error) {
-	defer func() {
-		if err != nil {
-			object.Close()
-		}
-	}()
+func (r *restored) open(object blob.Object, f checkpoint.File) error {
+	if err := r.read(object, f); err != nil {
+		object.Close()
+		return err
+	}
+	r.objects = append(r.objects, object)
+	return nil
+}
+
+// read is open of an object that its caller closes.
+func (r *restored) read(object blob.Object, f checkpoint.File) error {
 	if object.Size() != f.Size {
 		return fmt.Errorf("%d bytes (expected %d): %w", object.Size(), f.Size, snapshot.ErrDamaged)
 	}
@@ -70,7 +75,6 @@ func (r *restored) open(object blob.Object, f checkpoint.File) (err error) {
 	if failpoint.Planted(failpoint.WrongKeyGroups) && to > f.From {
 		to--
 	}
-	r.objects = append(r.objects, object)
 	r.readers = append(r.readers, reader.Cut(f.From, to))
 	return nil
 }

@@ -18,7 +18,8 @@ import (
 func (l *loop) obey() {
 	for _, o := range l.orders.take() {
 		if o.trigger != nil && o.trigger.Checkpoint > max(l.taken, l.aborted) && l.keeper != nil {
-			l.triggered = o.trigger
+			own := *o.trigger // other tasks have it too
+			l.triggered = &own
 		}
 		if o.completed != 0 {
 			l.output.completed(o.completed)
@@ -40,15 +41,30 @@ func (l *loop) obey() {
 	}
 }
 
-// due is the barrier of the checkpoint to take part in now.
-func (l *loop) due() *exchange.Mark {
-	if m := l.input.aligned(); m != nil {
-		return m
+// due is the barrier of the checkpoint to take part in now. One that may overtake, and waits for the chain to come to the
+// end of what a watermark has made due, becomes an unaligned one in the end.
+func (l *loop) due(now time.Time) *exchange.Mark {
+	m := l.input.barrier(now)
+	if m == nil && l.triggered != nil && l.input.triggers() {
+		m = l.triggered
 	}
-	if l.triggered != nil && l.input.triggers() {
-		return l.triggered
+	switch {
+	case m == nil || !l.firing || !m.MayOvertake:
+		l.held = time.Time{}
+	case l.held.IsZero():
+		l.held = now
+	case !now.Before(l.deadline()):
+		m.Unaligned, m.MayOvertake = true, false
 	}
-	return nil
+	return m
+}
+
+// deadline is when to look for a barrier again, if nobody wakes the task before; the zero time for never.
+func (l *loop) deadline() time.Time {
+	if l.held.IsZero() {
+		return l.input.deadline()
+	}
+	return sooner(l.held.Add(l.overtakeAfter), l.input.deadline())
 }
 
 // checkpoint takes the task's part and sends the barrier on.
@@ -81,6 +97,8 @@ func (l *loop) checkpoint(ctx context.Context, m *exchange.Mark) error {
 	if len(l.chain.edges) > 0 && l.input.triggers() {
 		failpoint.Hit(failpoint.BarrierFlight)
 	}
+	part.Unaligned = m.Unaligned
+	inFlight := l.input.capture()
 	part.Figures.AlignNs, part.Figures.SyncNs = int64(l.input.alignment()), int64(time.Since(begun))
 	l.taken = m.Checkpoint
 	if m.Stop {
@@ -88,7 +106,7 @@ func (l *loop) checkpoint(ctx context.Context, m *exchange.Mark) error {
 		l.input.stop(m.Drain)
 	}
 	l.input.resume()
-	l.keeper.take(capture{checkpoint: m.Checkpoint, part: part, frozen: frozen})
+	l.keeper.take(capture{checkpoint: m.Checkpoint, part: part, frozen: frozen, inFlight: inFlight})
 	return nil
 }
 
@@ -215,6 +233,7 @@ func (c *chain) tick(now time.Time) (more bool, err error) {
 			continue
 		}
 		if more, err := s.tick(now); more || err != nil {
+			c.midway = c.nodes[i].step
 			return more, err
 		}
 	}

@@ -8,16 +8,19 @@ import (
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/checkpoint"
+	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/taskmanager/exchange"
 	"github.com/wasmill/wasmill/taskmanager/state"
 )
 
 func TestLateAbortOfAnOlderCheckpointLeavesAStopAlone(t *testing.T) {
+	network := exchange.NewNetwork(nil, exchange.Config{})
+	defer network.Close()
 	for _, c := range []struct {
 		aborted checkpoint.ID
 		stopped bool
 	}{{3, true}, {4, false}, {5, false}} {
-		in := &gateInput{align: newAlignment(1)}
+		in := &gateInput{gate: network.Gate(exchange.Attempt{}, graph.TaskID{}, nil, nil), align: newAlignment(make([]bool, 1), 0)}
 		in.align.over = 4 // the barrier that stops
 		in.stop(false)
 		in.abort(c.aborted)

@@ -209,6 +209,8 @@ func (t *task) open(ctx context.Context) (*restored, *keeper, error) {
 	k := &keeper{store: store, on: a.tm.config.Files, dir: filepath.Join(a.tm.config.StateDir, string(a.key.Job)), ack: t.acknowledge, log: t.log}
 	k.from, k.to = a.keyGroups(t.id)
 	k.name = func(n int) string { return checkpoint.FileName(a.key.Attempt, t.id, n) }
+	k.inFlight = func(id checkpoint.ID) string { return checkpoint.InFlightName(a.key.Attempt, id, t.id) }
+	k.lanes, _, _ = t.lanes()
 	r := &restored{}
 	if t.restore != nil {
 		failpoint.Hit(failpoint.Restoring)
@@ -217,6 +219,11 @@ func (t *task) open(ctx context.Context) (*restored, *keeper, error) {
 			return nil, nil, err
 		}
 		k.files = t.restore.Files
+		if err = t.regain(ctx, store); err != nil {
+			r.close()
+			store.Close()
+			return nil, nil, err
+		}
 	}
 	t.readers = r.readers
 	return r, k, nil
@@ -258,7 +265,7 @@ func (t *task) buildLoop() (*loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &loop{chain: c, input: in, wake: t.wake, maxDelay: a.tm.config.MaxDelay, metrics: t.metrics}, nil
+	return &loop{chain: c, input: in, wake: t.wake, maxDelay: a.tm.config.MaxDelay, overtakeAfter: a.alignTimeout(), metrics: t.metrics}, nil
 }
 
 func (t *task) input(c *chain) (input, error) {
@@ -281,5 +288,6 @@ func (t *task) input(c *chain) (input, error) {
 	for _, e := range a.exec.Chains[t.id.Chain].Inputs {
 		names = append(names, channelNames(a.graph.Operators[a.exec.Edges[e].FromOperator].Name, a.senders(e))...)
 	}
-	return newGateInput(t.gate, names, c), nil
+	_, _, ordered := t.lanes()
+	return newGateInput(t.gate, names, c, newAlignment(ordered, a.alignTimeout())), nil
 }

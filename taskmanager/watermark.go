@@ -57,7 +57,7 @@ func newAssigner(lanes int, w *abi.Watermarks) *assigner {
 
 // observe takes note of the newest timestamp of some records.
 func (a *assigner) observe(lane int, newest int64) {
-	if newest == abi.NoTimestamp || a.strategy == nil {
+	if newest == abi.NoTimestamp || a.strategy == nil || lane == noLane {
 		return
 	}
 	w := newest - a.strategy.OutOfOrderMs - 1

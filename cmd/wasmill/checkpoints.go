@@ -28,7 +28,7 @@ func (a *app) checkpointCommand() *cobra.Command {
 				return err
 			}
 			return a.answer(taken, func(w io.Writer) {
-				fmt.Fprintf(w, "checkpoint #%d completed in %s: %s\n", taken.ID, seconds(taken.Duration), size(taken.Size))
+				fmt.Fprintf(w, "checkpoint #%d completed in %s: %s%s\n", taken.ID, seconds(taken.Duration), size(taken.Size), inFlight(taken))
 			})
 		},
 		ValidArgsFunction: a.completeJobs,
@@ -61,7 +61,7 @@ func (a *app) checkpointsCommand() *cobra.Command {
 }
 
 func checkpointTable(w io.Writer, all []api.Checkpoint, now time.Time) {
-	rows := []string{"CHECKPOINT\tATTEMPT\tCOMPLETED\tDURATION\tSIZE\tOUTPUT"}
+	rows := []string{"CHECKPOINT\tATTEMPT\tCOMPLETED\tDURATION\tSIZE\tIN FLIGHT\tOUTPUT"}
 	for _, c := range all {
 		output := "committed"
 		switch {
@@ -70,8 +70,20 @@ func checkpointTable(w io.Writer, all []api.Checkpoint, now time.Time) {
 		case !c.Committed:
 			output = "being committed"
 		}
-		rows = append(rows, fmt.Sprintf("#%d\t%d\t%s\t%s\t%s\t%s", c.ID, c.Attempt,
-			humanize.RelTime(c.Started.Add(c.Duration), now, "ago", "from now"), seconds(c.Duration), size(c.Size), output))
+		flight := "aligned"
+		if c.Unaligned {
+			flight = size(c.InFlight)
+		}
+		rows = append(rows, fmt.Sprintf("#%d\t%d\t%s\t%s\t%s\t%s\t%s", c.ID, c.Attempt,
+			humanize.RelTime(c.Started.Add(c.Duration), now, "ago", "from now"), seconds(c.Duration), size(c.Size), flight, output))
 	}
 	table(w, rows...)
+}
+
+// inFlight says of an unaligned checkpoint what it has overtaken.
+func inFlight(c *api.Checkpoint) string {
+	if !c.Unaligned {
+		return ""
+	}
+	return fmt.Sprintf(", unaligned with %s in flight", size(c.InFlight))
 }

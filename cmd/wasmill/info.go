@@ -92,8 +92,8 @@ func jobRows(j *api.Job, now time.Time) []string {
 		rows = append(rows, "\t"+printable(b))
 	}
 	if c := j.Checkpoint; c != nil {
-		rows = append(rows, fmt.Sprintf("checkpoint\t#%d, %s in %s, %s", c.ID, size(c.Size), seconds(c.Duration),
-			humanize.RelTime(c.Started.Add(c.Duration), now, "ago", "from now")))
+		rows = append(rows, fmt.Sprintf("checkpoint\t#%d, %s in %s, %s%s", c.ID, size(c.Size), seconds(c.Duration),
+			humanize.RelTime(c.Started.Add(c.Duration), now, "ago", "from now"), inFlight(c)))
 	}
 	for _, o := range j.Output {
 		rows = append(rows, "output\t"+printable(outputText(o)))

@@ -163,7 +163,7 @@ func jobManagerConfig(c *config.Config, engine engine, log *slog.Logger) jobmana
 		UploadLimit:      int64(c.Upload.Limit),
 		Checkpoints: jobmanager.Checkpoints{
 			URL: c.Checkpoint.Dir, Savepoints: c.Savepoint.Dir, Interval: c.Checkpoint.Interval, Timeout: c.Checkpoint.Timeout, MinPause: c.Checkpoint.MinPause,
-			Tolerated: c.Checkpoint.ToleratedFailures, Retained: c.Checkpoint.Retained, AlignmentTimeout: c.Checkpoint.AlignmentTimeout,
+			Tolerated: c.Checkpoint.ToleratedFailures, Retained: c.Checkpoint.Retained, Unaligned: c.Checkpoint.Unaligned, AlignmentTimeout: c.Checkpoint.AlignmentTimeout,
 		},
 		OpenStore: blob.Open,
 		Restart:   jobmanager.Restart{Delay: c.Restart.Delay, MaxDelay: c.Restart.MaxDelay, PerHour: c.Restart.PerHour},

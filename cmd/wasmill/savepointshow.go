@@ -63,7 +63,7 @@ func (a *app) savepointDisposeCommand() *cobra.Command {
 				return fmt.Errorf("dispose of savepoint %s: %w", args[0], err)
 			}
 			gone := api.Savepoint{Path: args[0], Job: m.Job, Checkpoint: m.Checkpoint, Time: m.Time}
-			for _, f := range savepoint.Files(m) {
+			for _, f := range m.AllFiles() {
 				gone.Size += f.Size
 			}
 			return a.answer(gone, func(w io.Writer) {

@@ -17,6 +17,9 @@ type Checkpoint struct {
 	Size      int64         `json:"size"`              // bytes of all files that it names, those of older ones included
 	Committed bool          `json:"committed"`         // its output is visible
 	Damaged   bool          `json:"damaged,omitempty"` // it could not be read
+
+	Unaligned bool  `json:"unaligned,omitempty"` // it overtook records, or could have
+	InFlight  int64 `json:"inFlight,omitempty"`  // bytes of records that it overtook: part of size
 }
 
 // CheckpointPage is the retained checkpoints of a job, the newest first.

@@ -45,13 +45,14 @@ type Manifest struct {
 
 // Task is what one subtask of one chain gave.
 type Task struct {
-	Task     graph.TaskID            `json:"task"`
-	Finished bool                    `json:"finished,omitempty"` // its input had ended: there is nothing to run again
-	Files    []File                  `json:"files,omitempty"`    // its state, the oldest first: later entries replace earlier ones
-	Channels *File                   `json:"channels,omitempty"` // batches that were in flight when an unaligned barrier passed
-	Sources  []SourceState           `json:"sources,omitempty"`  // of the source operator it begins with: at most one
-	Prepared []connector.Committable `json:"prepared,omitempty"` // output to commit when the checkpoint is decided
-	Figures  Figures                 `json:"figures"`
+	Task      graph.TaskID            `json:"task"`
+	Finished  bool                    `json:"finished,omitempty"`  // its input had ended: there is nothing to run again
+	Files     []File                  `json:"files,omitempty"`     // its state, the oldest first: later entries replace earlier ones
+	Unaligned bool                    `json:"unaligned,omitempty"` // its barrier overtook, or could have
+	InFlight  *InFlight               `json:"inFlight,omitempty"`  // what the barrier has overtaken, if anything
+	Sources   []SourceState           `json:"sources,omitempty"`   // of the source operator it begins with: at most one
+	Prepared  []connector.Committable `json:"prepared,omitempty"`  // output to commit when the checkpoint is decided
+	Figures   Figures                 `json:"figures"`
 }
 
 // File is a reference to a snapshot file. Names are relative to the root of the job's checkpoints, or to the savepoint
@@ -95,5 +96,5 @@ type Figures struct {
 	SyncNs   int64 `json:"syncNs"`   // that the task stood still for freezing
 	AsyncNs  int64 `json:"asyncNs"`  // for writing and uploading
 	Bytes    int64 `json:"bytes"`    // newly written
-	InFlight int64 `json:"inFlight"` // bytes of Channels
+	InFlight int64 `json:"inFlight"` // bytes of batches that were in flight
 }

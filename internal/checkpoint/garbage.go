@@ -18,7 +18,7 @@ func ParseFileName(name string) (attempt graph.Attempt, task graph.TaskID, n int
 // newest last, and attempt is the one that runs. What a retained manifest names is never among them. A file of an older
 // attempt that none names is garbage. One of the attempt that runs may still be on its way into a manifest, unless it is
 // older than every file that the newest manifest names of its task: files are named in the order in which they are made,
-// and a folded one is newer than what it replaces.
+// and a folded one is newer than what it replaces. What was in flight belongs to one checkpoint alone, as its manifest does.
 func Garbage(names []string, manifests []*Manifest, attempt graph.Attempt) (garbage []string) {
 	if len(manifests) == 0 {
 		return nil
@@ -26,13 +26,8 @@ func Garbage(names []string, manifests []*Manifest, attempt graph.Attempt) (garb
 	needed := map[string]bool{}
 	for _, m := range manifests {
 		needed[ManifestName(m.Checkpoint)] = true
-		for _, t := range m.Tasks {
-			for _, f := range t.Files {
-				needed[f.Name] = true
-			}
-			if t.Channels != nil {
-				needed[t.Channels.Name] = true
-			}
+		for _, f := range m.AllFiles() {
+			needed[f.Name] = true
 		}
 	}
 	newest := manifests[len(manifests)-1]
@@ -53,6 +48,12 @@ func Garbage(names []string, manifests []*Manifest, attempt graph.Attempt) (garb
 		if a, task, n, ok := ParseFileName(name); ok {
 			first, named := oldest[task]
 			if a < attempt && newest.Attempt == attempt || a == attempt && named && n < first {
+				garbage = append(garbage, name)
+			}
+			continue
+		}
+		if a, id, ok := parseInFlightName(name); ok {
+			if a < attempt && newest.Attempt == attempt || a == attempt && id < newest.Checkpoint {
 				garbage = append(garbage, name)
 			}
 			continue

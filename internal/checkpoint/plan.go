@@ -6,20 +6,36 @@ import (
 	"github.com/wasmill/wasmill/internal/graph"
 )
 
-// Plan is what an attempt goes on from: the files of each task, what of the sources is still to be read, and the tasks that
+// Plan is what an attempt goes on from: the files of each task, what was in flight to it, what of the sources is still to be read, and the tasks that
 // need not run.
 type Plan struct {
 	Checkpoint ID
 	Files      map[graph.TaskID][]File
-	Sources    map[string]SourceSplits // by uid
-	Finished   map[graph.TaskID]*Task  // with what they gave, which later checkpoints hold again
+	InFlight   map[graph.TaskID][]InFlight // to be processed before anything else, in their order
+	Sources    map[string]SourceSplits     // by uid
+	Finished   map[graph.TaskID]*Task      // with what they gave, which later checkpoints hold again
+}
+
+// BytesInFlight are those of all batches that were in flight. A file that several tasks read counts as often.
+func (p *Plan) BytesInFlight() (n int64) {
+	for _, all := range p.InFlight {
+		for _, f := range all {
+			for _, l := range f.Lanes {
+				n += l.Bytes
+			}
+		}
+	}
+	return n
 }
 
 // NewPlan spreads a manifest over the tasks of a graph that may differ from the manifest's in parallelism and chains.
 // Operators are found by uid, key groups decide which task gets what: a file is named for each task that owns some of the
 // groups that the reference counts for, and cut to these.
 func NewPlan(m *Manifest, g *graph.JobGraph, x *graph.ExecutionGraph) *Plan {
-	p := &Plan{Checkpoint: m.Checkpoint, Files: map[graph.TaskID][]File{}, Sources: map[string]SourceSplits{}, Finished: map[graph.TaskID]*Task{}}
+	p := &Plan{
+		Checkpoint: m.Checkpoint, Files: map[graph.TaskID][]File{}, InFlight: map[graph.TaskID][]InFlight{},
+		Sources: map[string]SourceSplits{}, Finished: map[graph.TaskID]*Task{},
+	}
 	for _, s := range m.Sources {
 		p.Sources[s.Operator] = s
 	}
@@ -38,6 +54,9 @@ func NewPlan(m *Manifest, g *graph.JobGraph, x *graph.ExecutionGraph) *Plan {
 		}
 		if files := filesOf(id, &m.Graph, old, tasks, g, x); len(files) > 0 {
 			p.Files[id] = files
+		}
+		if flight := inFlightOf(id, m, old, g, x); len(flight) > 0 {
+			p.InFlight[id] = flight
 		}
 	}
 	return p

@@ -28,11 +28,19 @@ type Config struct {
 	TaskManagers int
 	Slots        int // of each TaskManager
 	Checkpoint   time.Duration
+	Barriers     Barriers
 	Guest        []byte // the module of the job
 	Params       map[string]string
 	Parallelism  int
 	Connectors   *connector.Registry
 	Cache        string // directory of compiled modules, which outlives the cluster
+}
+
+// Barriers say how checkpoints pass what is in flight, and see to it that something is.
+type Barriers struct {
+	Unaligned bool          // all overtake it
+	Patience  time.Duration // after which they do; 0: never
+	Slow      bool          // sinks take less than sources give, and queues are short
 }
 
 // Cluster is a simulated cluster with one job. Its methods are called by the test's goroutine, inside the bubble.

@@ -65,3 +65,47 @@ func connectorsOn(on durable.FS, r *connector.Registry, records int, every time.
 	}
 	return out
 }
+
+// Slow sinks are ready for the next batch after up to slowWrite; channels are full with a few small batches.
+const (
+	slowWrite = 240 * time.Millisecond
+	slowQueue = 4 << 10
+)
+
+// slowSinks makes the sinks of a registry take less than the sources give.
+func slowSinks(r *connector.Registry) *connector.Registry {
+	out := &connector.Registry{Sources: r.Sources, Sinks: map[string]func(map[string]string) (connector.Sink, error){}}
+	for name, make := range r.Sinks {
+		out.Sinks[name] = func(config map[string]string) (connector.Sink, error) {
+			s, err := make(config)
+			if err != nil {
+				return nil, err
+			}
+			return slowSink{s}, nil
+		}
+	}
+	return out
+}
+
+type slowSink struct{ connector.Sink }
+
+func (s slowSink) Open(ctx context.Context, task connector.SinkTask) (connector.Writer, error) {
+	w, err := s.Sink.Open(ctx, task)
+	if err != nil {
+		return nil, err
+	}
+	return &slowWriter{Writer: w}, nil
+}
+
+type slowWriter struct {
+	connector.Writer
+	written int
+}
+
+func (w *slowWriter) Write(b *abi.Batch, now time.Time) (time.Time, error) {
+	if _, err := w.Writer.Write(b, now); err != nil {
+		return time.Time{}, err
+	}
+	w.written++
+	return now.Add(slowWrite * time.Duration(w.written%4) / 3), nil
+}

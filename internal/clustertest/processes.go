@@ -78,6 +78,7 @@ func (x *Cluster) StartJobManager() {
 	config.OpenStore = x.disk.open(x.disk.mount("jobmanager", p.fence))
 	config.Checkpoints = jobmanager.Checkpoints{
 		URL: x.checkpointDir(), Interval: x.config.Checkpoint, Timeout: 20 * time.Second, Tolerated: 1000, Retained: 3,
+		Unaligned: x.config.Barriers.Unaligned, AlignmentTimeout: x.config.Barriers.Patience,
 	}
 	jm, err := jobmanager.New(config)
 	if err == nil {
@@ -118,10 +119,14 @@ func (x *Cluster) StartTaskManager(i int) {
 	p := x.newProcess(name, addr)
 	x.trace.Add("%s starts", name)
 	on := x.disk.mount(machine(i), p.fence)
-	network := exchange.NewNetwork(p.endpoint, exchange.Config{})
+	connectors, queue := connectorsOn(on, x.config.Connectors, paceRecords, paceEvery), 0
+	if x.config.Barriers.Slow {
+		connectors, queue = slowSinks(connectors), slowQueue
+	}
+	network := exchange.NewNetwork(p.endpoint, exchange.Config{QueueBytes: queue})
 	config := taskmanager.Config{
 		ID: wire.TaskManagerID(name), Name: name, Slots: x.config.Slots, Address: p.endpoint.Addr(),
-		Engine: x.engine, Connectors: connectorsOn(on, x.config.Connectors, paceRecords, paceEvery), Network: network, Log: x.log(name),
+		Engine: x.engine, Connectors: connectors, Network: network, Log: x.log(name),
 	}
 	config.OpenStore, config.StateDir, config.Files = x.disk.open(on), x.stateDir(i), on
 	tm := taskmanager.New(config)

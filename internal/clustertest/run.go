@@ -28,6 +28,7 @@ type Scenario struct {
 	Workload    *workload.Workload
 	Records     int
 	Parallelism int
+	Barriers    Barriers
 	Faults      []Fault // nil: some, chosen by the seed
 	Prefer      string  // every other one that is chosen has this in its name
 	Guests      string  // directory of the guests
@@ -60,7 +61,7 @@ func Try(t *testing.T, s Scenario) (failed error) {
 			t.Fatal(err)
 		}
 		x := Start(t, Config{
-			Seed: s.Seed, TaskManagers: 2, Slots: s.Parallelism, Checkpoint: time.Second,
+			Seed: s.Seed, TaskManagers: 2, Slots: s.Parallelism, Checkpoint: time.Second, Barriers: s.Barriers,
 			Guest: guest, Params: params, Parallelism: s.Parallelism, Connectors: s.Connectors, Cache: s.Cache,
 		})
 		begin := time.Now()
@@ -81,6 +82,9 @@ func Try(t *testing.T, s Scenario) (failed error) {
 		}
 		if refused {
 			err = nil
+		}
+		if n := x.trace.Count("msg=restore") - x.trace.Count("msg=restore", "inFlight=0"); n > 0 {
+			effects["restored with records in flight"] = n
 		}
 		t.Logf("seed %d, %s, parallelism %d: %v, %s of virtual time: %s", s.Seed, s.Workload.Name, s.Parallelism, effects, took.Round(time.Second), verdict)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/wasmill/wasmill/internal/clustertest/workload"
 	"github.com/wasmill/wasmill/internal/connector"
@@ -14,6 +15,17 @@ var (
 	seeds = flag.Int("seeds", 100, "how many seeds to run, from -seed on")
 	seed  = flag.Uint64("seed", 1, "the first seed")
 )
+
+// barriers is how checkpoints pass what is in flight with a seed.
+func barriers(n uint64) Barriers {
+	switch n / uint64(2*len(workload.All)) % 3 {
+	case 1:
+		return Barriers{Slow: true, Unaligned: true}
+	case 2:
+		return Barriers{Slow: true, Patience: time.Duration(1+n%5) * 40 * time.Millisecond}
+	}
+	return Barriers{}
+}
 
 // TestSeeds runs workloads under faults that each seed chooses. A seed that fails is run again alone with -seed N -seeds 1.
 func TestSeeds(t *testing.T) {
@@ -27,6 +39,7 @@ func TestSeeds(t *testing.T) {
 		t.Run(fmt.Sprintf("%d %s", n, w.Name), func(t *testing.T) {
 			Run(t, Scenario{
 				Seed: n, Workload: w, Records: 600 + int(n%5)*200, Parallelism: 1 + int(n/uint64(len(workload.All)))%2, Guests: "../../test/guests", Cache: cache,
+				Barriers: barriers(n),
 				Connectors: &connector.Registry{
 					Sources: map[string]func(map[string]string) (connector.Source, error){"file": file.NewSource},
 					Sinks:   map[string]func(map[string]string) (connector.Sink, error){"file": file.NewSink},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -47,6 +48,18 @@ func (t *Trace) Effects() map[string]int {
 		out[k] = n
 	}
 	return out
+}
+
+// Count is how many lines have all of the parts.
+func (t *Trace) Count(parts ...string) (n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, l := range t.lines {
+		if !slices.ContainsFunc(parts, func(p string) bool { return !strings.Contains(l, p) }) {
+			n++
+		}
+	}
+	return n
 }
 
 // Keep writes the trace to a file that outlives the test, and answers its name.

@@ -39,6 +39,9 @@ const (
 	Broadcast Partition = "broadcast" // all
 )
 
+// Overtakable says that a barrier may overtake records on such an edge: they can be dealt out to subtasks again.
+func (p Partition) Overtakable() bool { return p == Hash || p == Rebalance }
+
 // Exchange says whether the receiver runs while the sender does.
 type Exchange string
 

@@ -73,7 +73,7 @@ func Inspect(ctx context.Context, store blob.Store, sample int) (*Report, error)
 	}
 	r := &Report{Job: m.Job, Name: m.Graph.Name, Checkpoint: m.Checkpoint, Time: m.Time, KeyGroups: m.Graph.MaxParallelism}
 	readers := map[string]*snapshot.Reader{}
-	for _, f := range Files(m) {
+	for _, f := range m.AllFiles() {
 		o, err := store.Open(ctx, f.Name)
 		if err != nil {
 			return nil, fmt.Errorf("file %s: %w", f.Name, err)

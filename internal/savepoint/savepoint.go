@@ -40,24 +40,10 @@ func Dispose(ctx context.Context, store blob.Store) (*checkpoint.Manifest, error
 		return nil, err
 	}
 	var names []string
-	for _, f := range Files(m) {
+	for _, f := range m.AllFiles() {
 		names = append(names, f.Name)
 	}
 	return m, store.Delete(ctx, append(names, checkpoint.SavepointManifest)...)
-}
-
-// Files are the files that a manifest names, each once, with all their key groups.
-func Files(m *checkpoint.Manifest) (all []checkpoint.File) {
-	seen := map[string]bool{}
-	for _, t := range m.Tasks {
-		for _, f := range t.Files {
-			if !seen[f.Name] {
-				seen[f.Name] = true
-				all = append(all, f)
-			}
-		}
-	}
-	return all
 }
 
 func read(ctx context.Context, store blob.Store, name string) ([]byte, error) {

@@ -90,8 +90,7 @@ type Deploy struct {
 // Checkpoints says how the tasks of a job take part in checkpoints.
 type Checkpoints struct {
 	Store        string        `json:"store"`        // URL of the root of the job's checkpoints, for blob.Open
-	Unaligned    bool          `json:"unaligned"`    // barriers overtake records from the first
-	AlignTimeout time.Duration `json:"alignTimeout"` // a barrier that has waited this long for the others goes unaligned; 0: never
+	AlignTimeout time.Duration `json:"alignTimeout"` // a barrier that may overtake does so when it has waited this long for the others
 	Restored     checkpoint.ID `json:"restored"`     // that the attempt goes on from, 0: none
 }
 
@@ -106,9 +105,9 @@ type TaskDeploy struct {
 // TaskRestore is what a task goes on with. The references are cut to the key groups that the task owns now; operators are
 // found in the files by their uids.
 type TaskRestore struct {
-	Files     []checkpoint.File `json:"files,omitempty"`    // the oldest first
-	Channels  []checkpoint.File `json:"channels,omitempty"` // batches in flight to the task's operators, to be processed before any other input
-	Watermark int64             `json:"watermark"`          // of a source subtask: what the source had promised
+	Files     []checkpoint.File     `json:"files,omitempty"`    // the oldest first
+	InFlight  []checkpoint.InFlight `json:"inFlight,omitempty"` // batches in flight to the task, to be processed before any other input
+	Watermark int64                 `json:"watermark"`          // of a source subtask: what the source had promised
 }
 
 // Cancel stops the tasks of an attempt and of all earlier ones. The answer comes at once; each task reports its end.
@@ -135,6 +134,9 @@ type Trigger struct {
 	Tasks      []graph.TaskID `json:"tasks"`
 	Stop       bool           `json:"stop,omitempty"`  // nothing is processed behind the barrier: the job stops with this checkpoint
 	Drain      bool           `json:"drain,omitempty"` // with Stop: the maximum watermark goes before the barrier
+
+	Unaligned   bool `json:"unaligned,omitempty"`   // the barrier overtakes records from the first
+	MayOvertake bool `json:"mayOvertake,omitempty"` // it overtakes them where it has waited for AlignTimeout
 }
 
 // Conclude tells tasks how checkpoints ended, so that they release what they keep for them. It may be lost: the base of a

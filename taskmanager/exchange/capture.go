@@ -6,9 +6,10 @@ import (
 	"github.com/wasmill/wasmill/internal/checkpoint"
 )
 
-// Capture is what was in flight on some channels of a gate when an unaligned barrier passed: for each channel, what its
-// task had not taken yet and what came before the barrier, in its order. The task goes on to process it all the same; the
-// capture holds the same batches. It is complete when every channel's barrier or END is here.
+// Capture is what was in flight on some channels of a gate when an unaligned barrier passed: for each channel, the batches
+// that its task had not taken yet and that came before the barrier, in their order. The task goes on to process them all
+// the same; the capture holds the same batches. It is complete when every channel's barrier or END is here. Watermarks are
+// not part of it: a sender that goes on says anew what it has promised, and until then no record is late.
 type Capture struct {
 	checkpoint checkpoint.ID
 	done       chan struct{} // closed when complete, or given up
@@ -19,16 +20,10 @@ type Capture struct {
 	givenUp bool
 }
 
-// Lane is one channel's part of a capture.
+// Lane is a channel's part of a capture. A channel may have several; what is in an earlier lane came earlier.
 type Lane struct {
 	Channel int
-	Items   []InFlight
-}
-
-// InFlight is a batch, or a watermark between batches.
-type InFlight struct {
-	Buffer    *Buffer // nil: a watermark; nobody writes into it any more
-	Watermark int64
+	Batches []*Buffer // nobody writes into them any more
 }
 
 // Done is closed when the capture is complete or given up.
@@ -46,33 +41,22 @@ func (c *Capture) Release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, l := range c.lanes {
-		for _, it := range l.Items {
-			if it.Buffer != nil {
-				it.Buffer.Release()
-			}
+		for _, b := range l.Batches {
+			b.Release()
 		}
 	}
 	c.lanes = nil
 }
 
-// add takes an item of a lane.
-func (c *Capture) add(lane int, it item) {
+// add takes a batch of a lane.
+func (c *Capture) add(lane int, b *Buffer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.lanes == nil {
-		return // released
+	if c.lanes == nil || c.givenUp {
+		return // released, or of no use
 	}
-	l := &c.lanes[lane]
-	if it.buffer == nil {
-		if n := len(l.Items); n > 0 && l.Items[n-1].Buffer == nil {
-			l.Items[n-1].Watermark = it.value
-			return
-		}
-		l.Items = append(l.Items, InFlight{Watermark: it.value})
-		return
-	}
-	it.buffer.Retain()
-	l.Items = append(l.Items, InFlight{Buffer: it.buffer})
+	b.Retain()
+	c.lanes[lane].Batches = append(c.lanes[lane].Batches, b)
 }
 
 // closed says that a lane is complete.
@@ -94,17 +78,20 @@ func (c *Capture) giveUp() {
 	}
 }
 
-// Capture begins to hold what is in flight on these channels before their barriers of a checkpoint. It gives up the
-// capture before, if that is not complete.
+// Capture begins to hold what is in flight on these channels before their barriers of a checkpoint, and what of restored
+// batches is left. It gives up the capture before, if that is not complete.
 func (g *Gate) Capture(id checkpoint.ID, channels []int) *Capture {
 	g.GiveUpCapture()
-	c := &Capture{checkpoint: id, done: make(chan struct{}), open: len(channels), lanes: make([]Lane, len(channels))}
+	c := &Capture{checkpoint: id, done: make(chan struct{}), open: len(channels), lanes: g.leftOfRestored()}
 	if len(channels) == 0 {
 		close(c.done)
 	}
+	first := len(c.lanes)
+	for _, i := range channels {
+		c.lanes = append(c.lanes, Lane{Channel: i})
+	}
 	for lane, i := range channels {
-		c.lanes[lane].Channel = i
-		g.channels[i].queue.capture(c, lane)
+		g.channels[i].queue.capture(c, first+lane)
 	}
 	g.captured = c
 	return c
@@ -120,6 +107,13 @@ func (g *Gate) GiveUpCapture() {
 	c.giveUp()
 	for i := range g.channels {
 		g.channels[i].queue.endCapture(c)
+	}
+}
+
+// GiveUpCaptureOf is GiveUpCapture, if it is of this checkpoint or an older one.
+func (g *Gate) GiveUpCaptureOf(id checkpoint.ID) {
+	if g.captured != nil && g.captured.checkpoint <= id {
+		g.GiveUpCapture()
 	}
 }
 
@@ -139,8 +133,10 @@ func (q *queue) capture(c *Capture, lane int) {
 // closesLane has the capture take an item, and says whether that was the lane's last.
 func closesLane(c *Capture, lane int, it *item) bool {
 	switch {
-	case it.kind == Batch || it.kind == Watermark:
-		c.add(lane, *it)
+	case it.kind == Batch:
+		c.add(lane, it.buffer)
+		return false
+	case it.kind == Watermark:
 		return false
 	case it.kind == Barrier && it.mark.Checkpoint < c.checkpoint:
 		return false

@@ -24,15 +24,11 @@ func (k *task) notice() exchange.Notice {
 	return all[0]
 }
 
-// values are the batches of a lane, as the first value of each, and its watermarks as "@w".
+// values are the batches of a lane, as the first value of each.
 func values(t *testing.T, l exchange.Lane) (all []string) {
-	for _, it := range l.Items {
-		if it.Buffer == nil {
-			all = append(all, fmt.Sprint("@", it.Watermark))
-			continue
-		}
-		it.Buffer.Retain()
-		all = append(all, valueOf(t, it.Buffer))
+	for _, b := range l.Batches {
+		b.Retain()
+		all = append(all, valueOf(t, b))
 	}
 	return all
 }
@@ -80,12 +76,12 @@ func TestBarrierOvertakesAFullChannel(t *testing.T) {
 		}
 		lanes := complete(t, k.captureOf(7, 0))
 		got := values(t, lanes[0])
-		if len(got) != 2*sent {
-			t.Fatalf("%d captured (expected %d batches, each with its watermark)", len(got), sent)
+		if len(got) != sent {
+			t.Fatalf("%d captured (expected %d batches)", len(got), sent)
 		}
 		for i := range sent {
-			if got[2*i] != fmt.Sprint(i) || got[2*i+1] != fmt.Sprint("@", i) {
-				t.Fatalf("captured %q at %d", got[2*i:2*i+2], i)
+			if got[i] != fmt.Sprint(i) {
+				t.Fatalf("captured %q at %d", got[i], i)
 			}
 		}
 		for i := range sent { // the task goes on with the same
@@ -118,7 +114,7 @@ func TestCaptureTakesWhatComesBeforeTheBarrierOrEnd(t *testing.T) {
 		s[1].End()
 		s[2].Barrier(unaligned(5))
 		lanes := complete(t, c)
-		if got := fmt.Sprint(values(t, lanes[0]), values(t, lanes[1]), values(t, lanes[2])); got != "[a] [b @9] []" {
+		if got := fmt.Sprint(values(t, lanes[0]), values(t, lanes[1]), values(t, lanes[2])); got != "[a] [b] []" {
 			t.Errorf("captured %s", got)
 		}
 		c.Release()
@@ -152,4 +148,39 @@ func TestCaptureWithoutANoticeLeavesTheLimit(t *testing.T) {
 	if _, ok := d.Lanes(); ok {
 		t.Error("a newer capture leaves the older one")
 	}
+}
+
+// Restored batches come before anything else of any channel; a capture that begins meanwhile has what is left of them first.
+func TestRestoredBatchesComeFirst(t *testing.T) {
+	both(t, func(t *testing.T, w wire) {
+		k := w.receiver(t, 2)
+		out := newTask(t)
+		s := []*exchange.Sender{w.sender(0, out), w.sender(1, out)}
+		s[0].Send(batch(w.from, "new 0", 0))
+		s[1].Send(batch(w.from, "new 1", 0))
+		k.gate.Restore([]exchange.Restored{
+			{Channel: 1, Buffer: batch(w.to, "r1", 0)}, {Channel: 1, Buffer: batch(w.to, "r2", 0)},
+			{Channel: 0, Buffer: batch(w.to, "r3", 0)}, {Channel: 1, Buffer: batch(w.to, "r4", 0)},
+		})
+		if e := k.expect(exchange.Batch); e.Channel != 1 || e.Number != 0 || valueOf(t, e.Buffer) != "r1" {
+			t.Errorf("restored batch %+v", e)
+		}
+		c := k.captureOf(5, 0, 1)
+		s[0].Barrier(unaligned(5))
+		s[1].Barrier(unaligned(5))
+		var got []string
+		for _, l := range complete(t, c) {
+			got = append(got, fmt.Sprint(l.Channel, values(t, l)))
+		}
+		if want := "[1 [r2] 0 [r3] 1 [r4] 0 [new 0] 1 [new 1]]"; fmt.Sprint(got) != want {
+			t.Errorf("captured %v (expected %s)", got, want)
+		}
+		c.Release()
+		for _, v := range []string{"r2", "r3", "r4"} {
+			k.expectBatch(v)
+		}
+		if e := k.expect(exchange.Batch); e.Number != 1 {
+			t.Errorf("behind the restored ones: %+v", e)
+		}
+	})
 }

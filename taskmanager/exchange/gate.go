@@ -36,7 +36,7 @@ type Element struct {
 	Kind      Kind
 	Input     int     // index in the inputs given to Gate
 	Channel   int     // among all channels of the gate: those of input 0 first, each input's in the order of its senders
-	Number    uint64  // of a batch: 1, 2, 3 ... in its channel
+	Number    uint64  // of a batch: 1, 2, 3 ... in its channel; 0: it was restored
 	Watermark int64   // of a watermark; one that a newer one followed at once is left out
 	Mark      Mark    // of a barrier
 	Buffer    *Buffer // of a batch, now the task's; not checked: Parse does that
@@ -62,7 +62,8 @@ type Gate struct {
 
 	mu       sync.Mutex // guards what follows
 	notices  []Notice
-	turn     []int // ring of the channels that hold something, the next one first
+	restored []Restored // what comes before anything of a channel
+	turn     []int      // ring of the channels that hold something, the next one first
 	head, n  int
 	failures []Element
 	closed   bool
@@ -170,6 +171,9 @@ func (g *Gate) Next() (Element, bool) {
 		if !ok {
 			return Element{}, false
 		}
+		if i == ofRestored {
+			return g.nextRestored(), true
+		}
 		c := &g.channels[i]
 		it, ok, more := c.queue.pop()
 		if more {
@@ -181,7 +185,7 @@ func (g *Gate) Next() (Element, bool) {
 	}
 }
 
-// pick takes the channel whose turn it is out of the ring.
+// pick takes the channel whose turn it is out of the ring; it answers ofRestored as long as there are restored batches.
 func (g *Gate) pick() (channel int, failure *Element, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -189,6 +193,9 @@ func (g *Gate) pick() (channel int, failure *Element, ok bool) {
 		failure = &g.failures[0]
 		g.failures = g.failures[1:]
 		return 0, failure, true
+	}
+	if len(g.restored) > 0 {
+		return ofRestored, nil, true
 	}
 	for g.n > 0 {
 		i := g.turn[g.head]
@@ -261,6 +268,10 @@ func (g *Gate) Close() {
 	}
 	g.closed = true
 	g.head, g.n, g.failures = 0, 0, nil
+	for _, r := range g.restored {
+		r.Buffer.Release()
+	}
+	g.restored = nil
 	g.mu.Unlock()
 	for i := range g.channels {
 		g.channels[i].queue.stop(errGone)

@@ -45,7 +45,7 @@ func newFold(c *Config, p panes) *fold {
 
 // Process implements Operator.
 func (f *fold) Process(b *abi.Batch, hashes []uint64, out *abi.Builder) error {
-	if err := f.cut(b); err != nil {
+	if err := f.cut(b, hashes); err != nil {
 		return err
 	}
 	defer f.forget()

@@ -57,6 +57,7 @@ type Config struct {
 	Output   abi.Codec        // of the results, empty: as Kind says
 	Function *abi.Function    // of a reduce or aggregate
 	Final    bool             // without a window, a result is emitted once, at the end, and not after each batch
+	Groups   int              // key groups of the job
 	Store    state.Store
 	Guest    Guest        // of a reduce or aggregate
 	Late     *abi.Builder // takes the records that come too late; nil: they are dropped
@@ -72,7 +73,7 @@ func New(c Config) (Operator, error) {
 			return nil, fmt.Errorf("%s: %w", c.Kind, err)
 		}
 		t := &tally{panes: panes, rows: rows, final: c.Final}
-		if err := t.restore(); err != nil {
+		if err := t.restore(c.Groups); err != nil {
 			return nil, err
 		}
 		if t.add, err = addition(&c); err != nil {
@@ -82,7 +83,7 @@ func New(c Config) (Operator, error) {
 	case abi.OperatorReduce, abi.OperatorAggregate:
 		panes.spec.Name, panes.spec.Kind = "accumulator", state.Bytes
 		f := newFold(&c, panes)
-		return f, f.restore()
+		return f, f.restore(c.Groups)
 	}
 	return nil, fmt.Errorf("operator of kind %s: not a keyed one", c.Kind)
 }

@@ -50,6 +50,7 @@ type panes struct {
 	touched  []*pane // by the batch at hand
 	free     []*pane
 	fired    int64 // the watermark to which windows have fired
+	apart    *apart
 	late     int64
 	lateOut  *abi.Builder // takes late records as they came; nil: they are dropped
 	lateRows []uint32
@@ -60,7 +61,7 @@ type panes struct {
 func (p *panes) Late() int64 { return p.late }
 
 // cut sets touched to the panes that b's records belong to, and the records of each.
-func (p *panes) cut(b *abi.Batch) error {
+func (p *panes) cut(b *abi.Batch, hashes []uint64) error {
 	p.touched = p.touched[:0]
 	if p.window == nil {
 		return p.whole()
@@ -71,16 +72,17 @@ func (p *panes) cut(b *abi.Batch) error {
 	var last *pane
 	p.lateRows = p.lateRows[:0]
 	for i, t := range b.Timestamps {
+		if p.apart != nil && t != abi.NoTimestamp && p.apart.late(p.window, t, hashes[i]) {
+			p.isLate(i)
+			continue
+		}
 		if last == nil || t < last.start || t >= last.end {
 			var err error
 			if last, err = p.at(t); err != nil {
 				return err
 			}
 			if last == nil {
-				p.late++
-				if p.lateOut != nil {
-					p.lateRows = append(p.lateRows, uint32(i))
-				}
+				p.isLate(i)
 				continue
 			}
 		}
@@ -90,6 +92,14 @@ func (p *panes) cut(b *abi.Batch) error {
 		p.lateOut.AppendRows(b, p.lateRows, b.Hashes)
 	}
 	return nil
+}
+
+// isLate takes note of a record whose window has fired.
+func (p *panes) isLate(row int) {
+	p.late++
+	if p.lateOut != nil {
+		p.lateRows = append(p.lateRows, uint32(row))
+	}
 }
 
 // whole is cut without a window.
@@ -186,6 +196,9 @@ func (p *panes) settle() {
 // late.
 func (p *panes) due(watermark int64) *pane {
 	p.fired = max(watermark, p.fired)
+	if p.apart != nil && watermark >= p.apart.most {
+		p.apart = nil
+	}
 	if len(p.open) == 0 || p.window == nil && watermark < abi.MaxTime || p.open[0].end-1 > watermark {
 		return nil
 	}
@@ -224,14 +237,18 @@ const firedName = "fired"
 
 // Save implements Operator.
 func (p *panes) Save() error {
-	if p.window == nil || p.fired == abi.MinTime {
+	if p.window == nil || p.fired == abi.MinTime && p.apart == nil {
 		return nil
 	}
-	return p.store.SetOwn(p.spec.Operator, firedName, binary.LittleEndian.AppendUint64(nil, uint64(p.fired)))
+	value := binary.LittleEndian.AppendUint64(nil, uint64(p.fired))
+	if p.apart != nil {
+		value = p.apart.encode(p.fired)
+	}
+	return p.store.SetOwn(p.spec.Operator, firedName, value)
 }
 
-// restore finds the panes that a snapshot held. At an aligned barrier every subtask had fired to the same watermark.
-func (p *panes) restore() error {
+// restore finds the panes that a snapshot held, and how far each subtask had fired.
+func (p *panes) restore(groups int) error {
 	namespaces, err := p.store.Namespaces(p.spec)
 	if err != nil {
 		return err
@@ -249,17 +266,12 @@ func (p *panes) restore() error {
 		return nil
 	}
 	all, err := p.store.Own(p.spec.Operator, firedName)
-	if err != nil {
+	if err != nil || len(all) == 0 {
 		return err
 	}
-	for i, o := range all {
-		if len(o.Value) != 8 {
-			return fmt.Errorf("restore %s of %s: %d bytes (expected 8)", firedName, p.spec.Operator, len(o.Value))
-		}
-		fired := int64(binary.LittleEndian.Uint64(o.Value))
-		if i == 0 || fired < p.fired {
-			p.fired = fired
-		}
+	p.fired, p.apart, err = decodeFired(all, groups)
+	if err != nil {
+		return fmt.Errorf("restore %s of %s: %w", firedName, p.spec.Operator, err)
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ func sumValues(b *abi.Batch, p *pane, add func(sum, v uint64) uint64) error {
 
 // Process implements Operator.
 func (t *tally) Process(b *abi.Batch, hashes []uint64, out *abi.Builder) error {
-	if err := t.cut(b); err != nil {
+	if err := t.cut(b, hashes); err != nil {
 		return err
 	}
 	defer t.settle()
