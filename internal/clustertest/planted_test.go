@@ -50,6 +50,7 @@ var simulated = []struct {
 	{failpoint.OverlayLeak, "", "poison: what a call did that trapped is counted"},
 	{failpoint.RepeatPassed, "", "poison: lines beside the poison come out twice"},
 	{failpoint.ForgetFinished, "", "copy: the output of a subtask that has finished is missing"},
+	{failpoint.ForgetInFlight, "kill", "records that a barrier has overtaken are missing"},
 	{failpoint.FiredAgain, "kill", "windows: a late line opens a window that had fired, which fires again"},
 }
 
@@ -69,7 +70,7 @@ func TestPlantedBugsAreNoticed(t *testing.T) {
 				t.Run("", func(t *testing.T) {
 					err = Try(t, Scenario{
 						Seed: n, Prefer: s.about, Workload: workload.All[n%uint64(len(workload.All))], Records: 600, Parallelism: 1 + int(n/uint64(len(workload.All)))%2,
-						Guests: "../../test/guests", Cache: cache, Discard: true,
+						Barriers: barriersFor(bug), Guests: "../../test/guests", Cache: cache, Discard: true,
 						Connectors: &connector.Registry{
 							Sources: map[string]func(map[string]string) (connector.Source, error){"file": file.NewSource},
 							Sinks:   map[string]func(map[string]string) (connector.Sink, error){"file": file.NewSink},
@@ -84,4 +85,9 @@ func TestPlantedBugsAreNoticed(t *testing.T) {
 			t.Errorf("%s was not noticed in %d seeds (expected: %s)", bug, *tries, s.shows)
 		})
 	}
+}
+
+// barriersFor are those that a bug needs to show.
+func barriersFor(b failpoint.Bug) Barriers {
+	return Barriers{Slow: b == failpoint.ForgetInFlight, Unaligned: b == failpoint.ForgetInFlight}
 }
