@@ -71,13 +71,15 @@ const (
 
 // State is a state that a function declares.
 type State struct {
-	Name    string `json:"name"`
-	Scope   string `json:"scope"` // keyed, operator, broadcast
-	Kind    string `json:"kind"`  // value, list, map
-	Codec   Codec  `json:"codec"`
-	Key     Codec  `json:"key,omitempty"`   // of a map
-	TTL     int64  `json:"ttlMs,omitempty"` // milliseconds, 0: kept
-	Version int    `json:"version,omitempty"`
+	Name     string `json:"name"`
+	Scope    string `json:"scope"` // keyed, operator, broadcast
+	Kind     string `json:"kind"`  // value, list, map
+	Codec    Codec  `json:"codec"`
+	Key      Codec  `json:"key,omitempty"`      // of a map
+	TTL      int64  `json:"ttlMs,omitempty"`    // milliseconds, 0: kept
+	Version  int    `json:"version,omitempty"`  // schema version of what is written
+	Migrates bool   `json:"migrates,omitempty"` // wasmill_migrate takes elements of older versions
+	Oldest   int    `json:"oldest,omitempty"`   // the oldest version that it takes
 }
 
 // OperatorKind is what an operator does.

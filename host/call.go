@@ -17,6 +17,8 @@ type call struct {
 	reply   []byte
 	stderr  []byte // the beginning of what it wrote there
 
+	migrated abi.Batch // what a migration replied
+
 	state    State // of a keyed call of a process function; nil otherwise
 	requests []abi.StateRequest
 	answers  []abi.StateAnswer

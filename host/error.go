@@ -24,12 +24,13 @@ const (
 	KindRefused     Kind = 11 // the guest answered that it does not know the handle, function or verb, or cannot read the input
 	KindUnsupported Kind = 12 // the guest called a host function that this version does not provide
 	KindManifest    Kind = 13 // the guest's manifest cannot be read, or is another than was promised
+	KindMigration   Kind = 14 // an element of state could not be brought to the version declared
 )
 
 var kindNames = [...]string{
 	KindFailed: "failed", KindTrap: "trap", KindExit: "exit", KindPanic: "panic", KindBadPointer: "bad pointer",
 	KindTimeLimit: "time limit", KindStackLimit: "stack limit", KindMemoryLimit: "memory limit", KindCanceled: "canceled",
-	KindOutputLimit: "output limit", KindRefused: "refused", KindUnsupported: "unsupported", KindManifest: "manifest",
+	KindOutputLimit: "output limit", KindRefused: "refused", KindUnsupported: "unsupported", KindManifest: "manifest", KindMigration: "migration",
 }
 
 // String returns the kind's name, as users read it.

@@ -104,7 +104,7 @@ func (e *Engine) describe(ctx context.Context, id string, metered []byte, params
 		return nil, nil, err
 	}
 	defer i.Close(ctx)
-	if err := checkManifest(i.manifest, i.exports.keyed != nil); err != nil {
+	if err := checkManifest(i.manifest, i.exports.keyed != nil, i.exports.migrate != nil); err != nil {
 		return nil, nil, err
 	}
 	return i.manifestBytes, i.manifest, nil
@@ -120,7 +120,7 @@ var (
 )
 
 // checkManifest decides whether this version can run what the manifest needs. The graph is for others to judge.
-func checkManifest(m *abi.Manifest, keyed bool) error {
+func checkManifest(m *abi.Manifest, keyed, migrate bool) error {
 	if m.ABI != abi.Version {
 		return &module.Error{Place: "manifest.abi", Problem: fmt.Sprintf("%d (expected %d)", m.ABI, abi.Version),
 			Hint: "build with an SDK for this version"}
@@ -136,6 +136,14 @@ func checkManifest(m *abi.Manifest, keyed bool) error {
 			return &module.Error{Place: place, Problem: fmt.Sprintf("the module needs feature %d (%s), which this version of Wasmill does not provide", f, name)}
 		case f == abi.FeatureKeyed && !keyed:
 			return &module.Error{Place: place, Problem: "the module needs feature 2 (keyed), but does not export " + abi.ExportKeyed}
+		}
+	}
+	for k, f := range m.Functions {
+		for n, s := range f.States {
+			if s.Migrates && !migrate {
+				return &module.Error{Place: fmt.Sprintf("manifest.functions[%d].states[%d].migrates", k, n),
+					Problem: fmt.Sprintf("state %q can be migrated, but the module does not export %s", s.Name, abi.ExportMigrate)}
+			}
 		}
 	}
 	return nil

@@ -93,9 +93,11 @@ func TestManifestFeatures(t *testing.T) {
 		{abi.Manifest{ABI: 2}, true, "manifest.abi: 2 (expected 1)"},
 		{abi.Manifest{ABI: 1, Features: []abi.Feature{1, 6}}, true, "manifest.features[1]: the module needs feature 6 (triggers), which this version of Wasmill does not provide"},
 		{abi.Manifest{ABI: 1, Features: []abi.Feature{99}}, true, "feature 99, which this version of Wasmill does not know"},
+		{abi.Manifest{ABI: 1, Functions: []abi.Function{{States: []abi.State{{Name: "total", Version: 2, Migrates: true}}}}}, true,
+			`manifest.functions[0].states[0].migrates: state "total" can be migrated, but the module does not export wasmill_migrate`},
 		{abi.Manifest{ABI: 1, Features: []abi.Feature{1, 2}}, false, "does not export wasmill_keyed"},
 	} {
-		err := checkManifest(&c.manifest, c.keyed)
+		err := checkManifest(&c.manifest, c.keyed, false)
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%+v: %v (expected %q)", c.manifest, err, c.want)
 		}

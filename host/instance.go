@@ -60,7 +60,7 @@ type Instance struct {
 
 // exports are the guest's functions, looked up once: each look-up makes a new call engine.
 type exports struct {
-	initialize, describe, buffer, open, process, keyed, close api.Function
+	initialize, describe, buffer, open, process, keyed, migrate, close api.Function
 }
 
 // outputs are the output numbers of a handle, and the key and value columns that each must bring.
@@ -128,6 +128,7 @@ func (i *Instance) instantiate() error {
 		open:       wasm.ExportedFunction(abi.ExportOpen),
 		process:    wasm.ExportedFunction(abi.ExportProcess),
 		keyed:      wasm.ExportedFunction(abi.ExportKeyed),
+		migrate:    wasm.ExportedFunction(abi.ExportMigrate),
 		close:      wasm.ExportedFunction(abi.ExportClose),
 	}
 	if i.exports.initialize == nil {

@@ -127,8 +127,9 @@ typedef struct wasmill_state {
 	int64_t ttl_ms;                // how long an element is kept behind its last change, 0: until it is cleared
 	uint32_t version;              // of its codecs: raised when their bytes mean something else
 	// Makes an element of this version of one of version from; when it returns none (data NULL), the element is dropped.
-	// The key, of a map, stays. NULL: a state of an older version is refused.
+	// The key, of a map, stays. What it makes may depend on nothing but its arguments. NULL: a state of an older version is refused.
 	wasmill_bytes (*migrate)(uint32_t from, wasmill_bytes key, wasmill_bytes element);
+	uint32_t oldest;               // the oldest version that migrate takes
 } wasmill_state;
 
 typedef enum wasmill_clock { WASMILL_EVENT_TIME, WASMILL_PROCESSING_TIME } wasmill_clock;
@@ -1235,6 +1236,8 @@ WASMILL__SMALL void wasmill__json_state(wasmill__json *w, const wasmill_state *s
 	wasmill__json_string_or_none(w, "key", s->key_codec);
 	if (s->ttl_ms != 0) wasmill__json_number(w, "ttlMs", s->ttl_ms);
 	if (s->version != 0) wasmill__json_number(w, "version", s->version);
+	if (s->migrate != NULL) wasmill__json_true(w, "migrates");
+	if (s->oldest != 0) wasmill__json_number(w, "oldest", s->oldest);
 	wasmill__json_close(w, "}");
 }
 

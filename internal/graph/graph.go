@@ -88,6 +88,10 @@ type Operator struct {
 	Key         abi.Codec        `json:"key,omitempty"`
 	Output      abi.Codec        `json:"output,omitempty"`
 	OnTrap      string           `json:"onTrap,omitempty"`
+
+	// Oldest is the oldest schema version that may lie in what a state has saved, by the state's name, where that is older
+	// than the version declared: elements that nobody has touched since keep theirs.
+	Oldest map[string]int `json:"oldest,omitempty"`
 }
 
 // Input is an edge into an operator.

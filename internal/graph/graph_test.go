@@ -73,6 +73,15 @@ func TestManifestFaultsAreNamedByPath(t *testing.T) {
 		{"sink as input", func(m *abi.Manifest) {
 			m.Operators = append(m.Operators, abi.Operator{Name: "behind", Kind: abi.OperatorSink, Connector: &abi.Connector{Type: "print"}, Inputs: []abi.Input{{From: "out"}}})
 		}, `operators[4]: sink "out" is the input of another operator`},
+		{"migrates without a version", func(m *abi.Manifest) {
+			m.Functions[0].Kind, m.Functions[0].States = stateful(abi.State{Migrates: true})
+		}, `functions[0].states[0].migrates: true (expected a version above 0: there is none older)`},
+		{"oldest without migrating", func(m *abi.Manifest) {
+			m.Functions[0].Kind, m.Functions[0].States = stateful(abi.State{Version: 3, Oldest: 1})
+		}, `functions[0].states[0].oldest: 1 (expected 0 <= n < version, of a state that migrates)`},
+		{"oldest is the newest", func(m *abi.Manifest) {
+			m.Functions[0].Kind, m.Functions[0].States = stateful(abi.State{Version: 3, Oldest: 3, Migrates: true})
+		}, `functions[0].states[0].oldest: 3 (expected 0 <= n < version, of a state that migrates)`},
 		{"no uid", func(m *abi.Manifest) { m.Operators[3].UID = "" }, `operators[3].uid: empty (expected one: count "count" keeps state, and the uid is its name across versions of the job)`},
 		{"not keyed", func(m *abi.Manifest) { m.Operators[3].Inputs[0].Partition = "rebalance" }, `operators[3].inputs[0]: count "count" needs keyed input, and key "word" comes by rebalance (expected a key operator before it)`},
 		{"window of nothing", func(m *abi.Manifest) { m.Operators[3].Window = &abi.Window{Kind: "tumbling"} }, "operators[3].window.size: 0s (expected > 0s)"},
@@ -248,4 +257,10 @@ func TestGraphSurvivesJSON(t *testing.T) {
 	if !reflect.DeepEqual(Expand(g), Expand(&back)) || !reflect.DeepEqual(g, &back) {
 		t.Errorf("the graph changed:\n%+v\n%+v", g, &back)
 	}
+}
+
+// stateful is what a function has to be to have a state.
+func stateful(s abi.State) (abi.FunctionKind, []abi.State) {
+	s.Name, s.Scope, s.Kind, s.Codec = "total", "keyed", "value", abi.CodecI64
+	return abi.FunctionProcess, []abi.State{s}
 }

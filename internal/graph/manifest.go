@@ -156,6 +156,10 @@ func checkStates(path string, f *abi.Function) error {
 			return faultf(at+".ttlMs", "%d (expected >= 0)", s.TTL)
 		case s.Version < 0 || s.Version > 65535:
 			return faultf(at+".version", "%d (expected 0 <= n <= 65535)", s.Version)
+		case s.Migrates && s.Version == 0:
+			return faultf(at+".migrates", "true (expected a version above 0: there is none older)")
+		case s.Oldest != 0 && (!s.Migrates || s.Oldest < 0 || s.Oldest >= s.Version):
+			return faultf(at+".oldest", "%d (expected 0 <= n < version, of a state that migrates)", s.Oldest)
 		}
 	}
 	return nil

@@ -124,6 +124,8 @@ func (s *stateSpec) write(w *jsonWriter) {
 	w.textOr("key", s.key)
 	w.numberOr("ttlMs", s.ttl.Milliseconds())
 	w.numberOr("version", int64(s.version))
+	w.flagOr("migrates", s.migrate != nil)
+	w.numberOr("oldest", int64(s.oldest))
 }
 
 // sideCount is how many side outputs the function has.

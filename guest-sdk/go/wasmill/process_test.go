@@ -319,7 +319,7 @@ func TestMigrateDropsAndChangesElements(t *testing.T) {
 			States: []State{sum}, Process: func(*Context[string, string], int64) {},
 		}).UID("p").SinkTo(Print())
 	})
-	if m := h.describe(); !strings.Contains(m, `"states":[{"name":"sum","scope":"keyed","kind":"value","codec":"i64","version":2}]`) {
+	if m := h.describe(); !strings.Contains(m, `"states":[{"name":"sum","scope":"keyed","kind":"value","codec":"i64","version":2,"migrates":true}]`) {
 		t.Errorf("manifest %s", m)
 	}
 	var in migrated

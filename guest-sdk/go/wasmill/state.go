@@ -17,7 +17,7 @@ type State interface {
 type stateSpec struct {
 	name, kind, codec, key string
 	ttl                    time.Duration
-	version                int
+	version, oldest        int // oldest: that migrate takes
 	migrate                func(from int, key, value []byte) (newKey, newValue []byte, keep bool)
 }
 
@@ -58,13 +58,20 @@ func (s *ValueState[T]) TTL(d time.Duration) *ValueState[T] {
 	return s
 }
 
-// Migrate says that values are of a new schema version, and how one of an older version becomes one; false drops it.
+// Migrate says that values are of a new schema version, and how one of an older version (0: none was given) becomes
+// one; false drops it. What it makes may depend on nothing but its arguments.
 func (s *ValueState[T]) Migrate(version int, f func(from int, old []byte) (T, bool)) *ValueState[T] {
 	s.version = version
 	s.migrate = func(from int, _, value []byte) ([]byte, []byte, bool) {
 		v, keep := f(from, value)
 		return nil, s.values.append(nil, v), keep
 	}
+	return s
+}
+
+// Oldest is the oldest version that Migrate's function takes: a job whose state may hold older ones is refused.
+func (s *ValueState[T]) Oldest(version int) *ValueState[T] {
+	s.oldest = version
 	return s
 }
 
@@ -151,13 +158,20 @@ func (s *ListState[T]) TTL(d time.Duration) *ListState[T] {
 	return s
 }
 
-// Migrate says that elements are of a new schema version, and how one of an older version becomes one; false drops it.
+// Migrate says that elements are of a new schema version, and how one of an older version (0: none was given) becomes
+// one; false drops it. What it makes may depend on nothing but its arguments.
 func (s *ListState[T]) Migrate(version int, f func(from int, old []byte) (T, bool)) *ListState[T] {
 	s.version = version
 	s.migrate = func(from int, _, value []byte) ([]byte, []byte, bool) {
 		v, keep := f(from, value)
 		return nil, s.values.append(nil, v), keep
 	}
+	return s
+}
+
+// Oldest is the oldest version that Migrate's function takes: a job whose state may hold older ones is refused.
+func (s *ListState[T]) Oldest(version int) *ListState[T] {
+	s.oldest = version
 	return s
 }
 
@@ -198,13 +212,20 @@ func (s *MapState[K, V]) TTL(d time.Duration) *MapState[K, V] {
 	return s
 }
 
-// Migrate says that values are of a new schema version, and how one of an older version becomes one; false drops it.
+// Migrate says that values are of a new schema version, and how one of an older version (0: none was given) becomes
+// one; false drops it. What it makes may depend on nothing but its arguments.
 func (s *MapState[K, V]) Migrate(version int, f func(from int, old []byte) (V, bool)) *MapState[K, V] {
 	s.version = version
 	s.migrate = func(from int, key, value []byte) ([]byte, []byte, bool) {
 		v, keep := f(from, value)
 		return key, s.values.append(nil, v), keep
 	}
+	return s
+}
+
+// Oldest is the oldest version that Migrate's function takes: a job whose state may hold older ones is refused.
+func (s *MapState[K, V]) Oldest(version int) *MapState[K, V] {
+	s.oldest = version
 	return s
 }
 
