@@ -124,6 +124,21 @@ func (s *sorted) Put(hash uint64, key, sub, value []byte) error {
 	return nil
 }
 
+// Migrate implements Sorted.
+func (s *sorted) Migrate(hash uint64, key, sub, value []byte) error {
+	at := place(key, sub)
+	c, ok := s.all.Get(at)
+	switch {
+	case !ok:
+	case value == nil:
+		s.remove(s.store.group(hash), at)
+	default:
+		c.value, c.version = append(make([]byte, 0, len(value)), value...), s.spec.Version
+		s.put(s.store.group(hash), at, c)
+	}
+	return nil
+}
+
 // Delete implements Sorted.
 func (s *sorted) Delete(hash uint64, key, sub []byte) error {
 	s.remove(s.store.group(hash), place(key, sub))

@@ -120,6 +120,8 @@ type Table interface {
 	Version(e Entry) uint16
 	// SetValue copies v into e.
 	SetValue(e Entry, v []byte) error
+	// Migrate puts v in the place of the value of e, which has an older version: it ends when the old one would have.
+	Migrate(e Entry, v []byte) error
 	// Delete removes e; resolving its key again makes a new one.
 	Delete(e Entry) error
 	// Key returns the key of e, valid as long as e is, and Hash its hash.
@@ -144,6 +146,9 @@ type Sorted interface {
 	Put(hash uint64, key, sub, value []byte) error
 	// Delete removes a value of a map.
 	Delete(hash uint64, key, sub []byte) error
+	// Migrate puts value in the place of one of a map, or of an element of a list, that has an older version: it ends when
+	// the old one would have, and keeps its place. Nil removes it.
+	Migrate(hash uint64, key, sub, value []byte) error
 	// Append adds an element to a list.
 	Append(hash uint64, key, value []byte) error
 	// Clear removes all that the key has.

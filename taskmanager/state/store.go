@@ -183,7 +183,7 @@ func (h *hot) stateOf(s Spec) (*held, error) {
 	if st.spec != s {
 		st.spec = s
 		for _, t := range st.open {
-			t.spec = s
+			t.respec(s)
 		}
 		if st.sorted != nil {
 			st.sorted.spec = s

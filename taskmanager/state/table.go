@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
@@ -284,6 +285,40 @@ func (t *table) SetValue(e Entry, v []byte) error {
 	t.set(e, t.spec.Version, expiry, v)
 	t.touch(e)
 	return nil
+}
+
+// Migrate implements Table.
+func (t *table) Migrate(e Entry, v []byte) error {
+	t.changed = true
+	t.set(e, t.spec.Version, t.expiry(e), v)
+	t.touch(e)
+	return nil
+}
+
+// expiry is when an entry of kind Bytes ends, 0 for never.
+func (t *table) expiry(e Entry) int64 {
+	if p := t.stored(e); p != nil && t.headerBytes() > 2 {
+		return int64(binary.LittleEndian.Uint64(p[2:]))
+	}
+	return 0
+}
+
+// respec gives the table, which was restored under the spec of its files, that of its operator: with a TTL where there was
+// none, or the other way round, values are stored in another form.
+func (t *table) respec(s Spec) {
+	was := t.spec
+	if t.spec = s; s.Kind != Bytes || (was.TTL > 0) == (s.TTL > 0) {
+		return
+	}
+	for i := range t.keyRefs {
+		e := Entry(i)
+		t.spec = was
+		p, head, expiry := t.stored(e), t.headerBytes(), t.expiry(e)
+		t.spec = s
+		if p != nil {
+			t.set(e, binary.LittleEndian.Uint16(p), expiry, bytes.Clone(p[head:]))
+		}
+	}
 }
 
 func (t *table) set(e Entry, version uint16, expiry int64, v []byte) {

@@ -171,6 +171,14 @@ func (t *tiered) SetValue(e Entry, v []byte) error {
 	return t.table.SetValue(e, v)
 }
 
+// Migrate implements Table.
+func (t *tiered) Migrate(e Entry, v []byte) error {
+	if tooLarge(len(t.Key(e)), len(v)) {
+		t.huge++
+	}
+	return t.table.Migrate(e, v)
+}
+
 // Delete implements Table. In tiers, an entry without a value stands before what lies deeper.
 func (t *tiered) Delete(e Entry) error {
 	if !t.layered() {
