@@ -53,6 +53,7 @@ func (jm *JobManager) beginAt(ctx context.Context, s *api.Submit, g *graph.JobGr
 		store.Close()
 		return nil, err
 	}
+	checkpoint.Inherit(&b.manifest.Graph, g)
 	return b, nil
 }
 
@@ -65,7 +66,7 @@ func asIncompatible(path string, err error) error {
 	if why.Dropped {
 		return e.WithHint("give an operator the uid, or go on without that state: --allow-dropped-state")
 	}
-	return e.WithHint("run the module that has saved it, or give the changed operator another uid and drop the state with --allow-dropped-state")
+	return e.WithHint("run the module that has saved it, have the module migrate what has changed, or give the changed operator another uid and drop the state with --allow-dropped-state")
 }
 
 // splits has the sources go on in the splits of the savepoint, whose numbers its positions name.

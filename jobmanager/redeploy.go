@@ -140,8 +140,9 @@ func (jm *JobManager) redefine(ctx context.Context, r *jobRecord, want *redeploy
 		if why.Dropped {
 			return nil, e.WithHint("give an operator the uid, or go on without that state: --allow-dropped-state")
 		}
-		return nil, e.WithHint("give what has changed another uid, and go on without the old state: --allow-dropped-state")
+		return nil, e.WithHint("have the module migrate what has changed, or give it another uid and go on without the old state: --allow-dropped-state")
 	}
+	checkpoint.Inherit(&r.Graph, g)
 	return g, nil
 }
 
@@ -196,8 +197,26 @@ func changes(was, is *graph.JobGraph) (all []string) {
 		}
 	}
 	for i := range was.Operators {
-		if of(is, was.Operators[i].UID) == nil {
+		now := of(is, was.Operators[i].UID)
+		if now == nil {
 			all = append(all, fmt.Sprintf("%s %q is gone", was.Operators[i].Kind, was.Operators[i].Name))
+			continue
+		}
+		all = append(all, migrations(&was.Operators[i], now)...)
+	}
+	return all
+}
+
+// migrations says which states of an operator have another schema version.
+func migrations(was, is *graph.Operator) (all []string) {
+	if was.Declared == nil || is.Declared == nil {
+		return nil
+	}
+	for _, a := range was.Declared.States {
+		for _, b := range is.Declared.States {
+			if a.Name == b.Name && a.Version != b.Version {
+				all = append(all, fmt.Sprintf("state %q of operator %q has schema version %d instead of %d: what it holds is migrated when it is touched", b.Name, is.Name, b.Version, a.Version))
+			}
 		}
 	}
 	return all

@@ -87,7 +87,7 @@ func (c *comparison) operator(was *graph.Operator) {
 	if a, b := window(was), window(is); a != b {
 		c.faultf("%s has %s (saved with %s)", name, b, a)
 	}
-	c.states(name, was.Declared, is.Declared)
+	c.states(name, was, is)
 }
 
 func window(o *graph.Operator) string {
@@ -97,7 +97,8 @@ func window(o *graph.Operator) string {
 	return fmt.Sprintf("%s windows of %d ms with offset %d ms", o.Window.Kind, o.Window.SizeMs, o.Window.OffsetMs)
 }
 
-func (c *comparison) states(name string, was, is *abi.Function) {
+func (c *comparison) states(name string, before, now *graph.Operator) {
+	was, is := before.Declared, now.Declared
 	if was == nil || is == nil {
 		return
 	}
@@ -116,10 +117,56 @@ func (c *comparison) states(name string, was, is *abi.Function) {
 			c.faultf("state %q of %s is a %s %s (saved as a %s %s)", a.Name, name, b.Scope, b.Kind, a.Scope, a.Kind)
 		case a.Key != b.Key:
 			c.faultf("state %q of %s has keys of codec %s (saved with %s)", a.Name, name, b.Key, a.Key)
-		case a.Version != b.Version:
-			c.faultf("state %q of %s has schema version %d (saved with %d)", a.Name, name, b.Version, a.Version)
-		case a.Codec != b.Codec:
-			c.faultf("state %q of %s has codec %s (saved with %s)", a.Name, name, b.Codec, a.Codec)
+		case a.Version > b.Version:
+			c.faultf("state %q of %s has schema version %d (saved with %d, and versions only grow)", a.Name, name, b.Version, a.Version)
+		case a.Codec != b.Codec && a.Version == b.Version:
+			c.faultf("state %q of %s has codec %s (saved with %s): give it a higher schema version, and a function that migrates", a.Name, name, b.Codec, a.Codec)
+		default:
+			c.versions(fmt.Sprintf("state %q of %s", a.Name, name), oldest(before, &a), &b)
+		}
+	}
+}
+
+// versions sees whether a state that may hold elements from a version on can be migrated.
+func (c *comparison) versions(name string, from int, is *abi.State) {
+	switch {
+	case from == is.Version:
+	case !is.Migrates:
+		c.faultf("%s has schema version %d (it may hold elements of version %d), and the module does not say how to migrate them", name, is.Version, from)
+	case from < is.Oldest:
+		c.faultf("%s has schema version %d, and the module migrates from version %d on (it may hold elements of version %d)", name, is.Version, is.Oldest, from)
+	}
+}
+
+// oldest is the oldest schema version that a state of an operator may hold.
+func oldest(o *graph.Operator, s *abi.State) int {
+	if from, older := o.Oldest[s.Name]; older {
+		return from
+	}
+	return s.Version
+}
+
+// Inherit notes in a graph that goes on from what another one has saved, and is compatible with it, which older schema
+// versions its states may hold.
+func Inherit(old, now *graph.JobGraph) {
+	for i := range now.Operators {
+		is := &now.Operators[i]
+		k := slices.IndexFunc(old.Operators, func(o graph.Operator) bool { return o.UID == is.UID })
+		if k < 0 || is.UID == "" || is.Declared == nil || old.Operators[k].Declared == nil {
+			continue
+		}
+		is.Oldest = nil
+		for _, b := range is.Declared.States {
+			for _, a := range old.Operators[k].Declared.States {
+				from := oldest(&old.Operators[k], &a)
+				if a.Name != b.Name || from >= b.Version {
+					continue
+				}
+				if is.Oldest == nil {
+					is.Oldest = map[string]int{}
+				}
+				is.Oldest[b.Name] = from
+			}
 		}
 	}
 }

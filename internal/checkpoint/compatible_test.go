@@ -40,7 +40,15 @@ func TestCompatible(t *testing.T) {
 		{"state kind", func(g *graph.JobGraph) { g.Operators[2].Declared.States[0].Kind = "list" }, "is a keyed list (saved as a keyed map)", false},
 		{"state codec", func(g *graph.JobGraph) { g.Operators[2].Declared.States[0].Codec = abi.CodecF64 }, "has codec f64 (saved with i64)", false},
 		{"state key", func(g *graph.JobGraph) { g.Operators[2].Declared.States[0].Key = abi.CodecF64 }, "has keys of codec f64", false},
-		{"schema version", func(g *graph.JobGraph) { g.Operators[2].Declared.States[0].Version = 2 }, "has schema version 2 (saved with 0)", false},
+		{"schema version", func(g *graph.JobGraph) { g.Operators[2].Declared.States[0].Version = 2 }, `state "seen" of operator "count" (uid "counts") has schema version 2 (it may hold elements of version 0), and the module does not say how to migrate them`, false},
+		{"migrates", func(g *graph.JobGraph) {
+			s := &g.Operators[2].Declared.States[0]
+			s.Version, s.Migrates, s.Codec = 2, true, abi.CodecUTF8
+		}, "", false},
+		{"migrates from later", func(g *graph.JobGraph) {
+			s := &g.Operators[2].Declared.States[0]
+			s.Version, s.Migrates, s.Oldest = 2, true, 1
+		}, "the module migrates from version 1 on (it may hold elements of version 0)", false},
 	} {
 		now := make()
 		c.change(now)
@@ -51,6 +59,53 @@ func TestCompatible(t *testing.T) {
 		if err := checkpoint.Compatible(make(), now, true); (err == nil) != (c.drop || c.want == "") {
 			t.Errorf("%s, state may be dropped: %v", c.name, err)
 		}
+	}
+}
+
+// What a state may hold is remembered over any number of versions: elements that nobody touches keep theirs.
+func TestOldVersionsAreRemembered(t *testing.T) {
+	graphOf := func(version, oldest int, migrates bool) *graph.JobGraph {
+		g := job(2)
+		g.Operators[0].Connector = &abi.Connector{Type: "file"}
+		g.Operators[2].Kind = abi.OperatorProcess
+		g.Operators[2].Declared = &abi.Function{States: []abi.State{
+			{Name: "total", Scope: "keyed", Kind: "value", Codec: abi.CodecI64, Version: version, Oldest: oldest, Migrates: migrates},
+		}}
+		return g
+	}
+	now := graphOf(1, 0, false)
+	for _, step := range []struct {
+		version, oldest int
+		migrates        bool
+		holds           int    // the oldest version afterwards, -1: none but that declared
+		want            string // "" it is compatible
+	}{
+		{1, 0, false, -1, ""},
+		{0, 0, false, 0, "has schema version 0 (saved with 1, and versions only grow)"},
+		{2, 0, true, 1, ""},
+		{2, 0, false, 0, "it may hold elements of version 1"},
+		{2, 0, true, 1, ""},
+		{3, 2, true, 0, "migrates from version 2 on (it may hold elements of version 1)"},
+		{3, 1, true, 1, ""},
+		{2, 0, true, 0, "has schema version 2 (saved with 3"},
+		{7, 0, true, 1, ""},
+	} {
+		next := graphOf(step.version, step.oldest, step.migrates)
+		err := checkpoint.Compatible(now, next, false)
+		if step.want != "" {
+			if err == nil || !strings.Contains(err.Error(), step.want) {
+				t.Errorf("%+v: %v", step, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatalf("%+v: %v", step, err)
+		}
+		checkpoint.Inherit(now, next)
+		if holds, older := next.Operators[2].Oldest["total"]; older != (step.holds >= 0) || older && holds != step.holds {
+			t.Errorf("%+v: holds %v", step, next.Operators[2].Oldest)
+		}
+		now = next
 	}
 }
 
