@@ -29,6 +29,7 @@ type fakeModule struct {
 	instances atomic.Int32
 	calls     atomic.Int32
 	spin      chan struct{} // when set, calls wait until they are cancelled
+	migrate   func(elements *abi.Builder) *host.Error
 }
 
 // fakeBox is an instance of a fakeModule.
@@ -64,6 +65,19 @@ func (b *fakeBox) Open(number uint32, h *abi.Handle) error {
 		}
 	}
 	return nil
+}
+
+func (b *fakeBox) Migrate(_, _ uint32, in *abi.Builder) (*abi.Batch, error) {
+	if err := b.begin(); err != nil {
+		return nil, err
+	}
+	if b.module.migrate != nil {
+		if err := b.die(b.module.migrate(in)); err != nil {
+			return nil, err
+		}
+	}
+	in.View(&b.in)
+	return &b.in, nil
 }
 
 func canceledError() *host.Error {

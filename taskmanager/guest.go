@@ -20,6 +20,7 @@ type sandbox interface {
 	Open(handle uint32, h *abi.Handle) error
 	Process(handle uint32, h *abi.CallHeader, in host.Input) (*host.Effects, error)
 	Keyed(handle uint32, verb abi.Verb, h *abi.CallHeader, g *abi.GroupsWriter, state host.State) (*host.Effects, error)
+	Migrate(state, from uint32, in *abi.Builder) (*abi.Batch, error)
 	Cancel()
 	Fuel() int64
 	Close(ctx context.Context) error
@@ -36,8 +37,11 @@ type guest struct {
 	spent   int64           // fuel of the instances before this one
 	ctx     context.Context // of starting an instance; ends when the task is cancelled
 
+	idle int // batches since something was migrated
+
 	mu       sync.Mutex
 	box      sandbox // guarded by mu for cancel; set by the task's goroutine
+	aside    sandbox // the same; another instance, for migrations, nil when there is nothing to migrate
 	canceled bool
 }
 
@@ -90,17 +94,25 @@ func (g *guest) cancel() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.canceled = true
-	if g.box != nil {
-		g.box.Cancel()
+	for _, box := range []sandbox{g.box, g.aside} {
+		if box != nil {
+			box.Cancel()
+		}
 	}
 }
 
-// close frees the instance.
+// close frees the instances.
 func (g *guest) close() {
+	g.closeAside()
 	g.mu.Lock()
 	box := g.box
 	g.box = nil
 	g.mu.Unlock()
+	g.discard(box)
+}
+
+// discard closes an instance, nil for none, that nobody calls any more.
+func (g *guest) discard(box sandbox) {
 	if box != nil {
 		g.spent += box.Fuel()
 		box.Close(context.Background())
@@ -114,10 +126,13 @@ func (g *guest) renew() error {
 }
 
 func (g *guest) fuel() int64 {
-	if g.box == nil {
-		return g.spent
+	spent := g.spent
+	for _, box := range []sandbox{g.box, g.aside} {
+		if box != nil {
+			spent += box.Fuel()
+		}
 	}
-	return g.spent + g.box.Fuel()
+	return spent
 }
 
 // process calls the handle's functions with a batch.

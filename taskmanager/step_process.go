@@ -12,6 +12,7 @@ import (
 // processStep runs a process function. It makes the operator's calls, and passes on what the guest emits.
 type processStep struct {
 	name     string
+	function uint32 // in its module
 	op       *operator.Process
 	handle   *handle
 	header   abi.CallHeader
@@ -60,6 +61,7 @@ func (s *processStep) tick(now time.Time) (bool, error) {
 }
 
 func (s *processStep) begin(input int) {
+	s.handle.guest.rest()
 	s.header.Watermark, s.header.ProcessingTime, s.header.Input = s.received, s.time.ms, uint32(input)
 }
 

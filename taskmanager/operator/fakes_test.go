@@ -115,6 +115,9 @@ func each(p []byte, visit func(i int, g abi.Group, acc []byte, values [][]byte))
 			l := p[at:]
 			count := int(le.Uint32(l[12:]))
 			offs := l[abi.ListHeaderBytes:]
+			if le.Uint32(l[16:])&abi.ListHasTimestamps != 0 {
+				offs = offs[8*count:]
+			}
 			data := offs[(4*(count+1)+7)&^7:]
 			for k := range count {
 				v := data[le.Uint32(offs[4*k:]):le.Uint32(offs[4*k+4:])]

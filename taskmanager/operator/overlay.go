@@ -16,6 +16,7 @@ type Overlay struct {
 	groups  int
 	cells   map[overlayKey]*overlayCell
 	order   []overlayKey // in which they were first written
+	broken  error        // why state could not be read, through no fault of the guest's: what its call ends with
 }
 
 type overlayKey struct {
@@ -32,7 +33,7 @@ type overlayCell struct {
 
 func (o *Overlay) begin(groups int) {
 	clear(o.cells)
-	o.groups, o.order = groups, o.order[:0]
+	o.groups, o.order, o.broken = groups, o.order[:0], nil
 }
 
 // find checks a request, and returns what was written so far, nil for nothing.
@@ -85,8 +86,22 @@ func (o *Overlay) Write(op abi.StateOp, requests []abi.StateRequest) error {
 // answerBytes is about how much of a list or map goes into one answer.
 const answerBytes = 64 << 10
 
-// Read answers requests.
+// Read answers requests. When it meets elements of older versions, these are migrated, and it begins anew.
 func (o *Overlay) Read(op abi.StateOp, requests []abi.StateRequest, dst []abi.StateAnswer) ([]abi.StateAnswer, error) {
+	m := &o.process.migrate
+	for {
+		m.begin()
+		answers, err := o.read(op, requests, dst)
+		if err != nil || len(m.old) == 0 {
+			return answers, err
+		}
+		if o.broken = m.lazily(); o.broken != nil {
+			return dst, o.broken
+		}
+	}
+}
+
+func (o *Overlay) read(op abi.StateOp, requests []abi.StateRequest, dst []abi.StateAnswer) ([]abi.StateAnswer, error) {
 	for i := range requests {
 		r := &requests[i]
 		s, c, err := o.find(r)
@@ -94,32 +109,34 @@ func (o *Overlay) Read(op abi.StateOp, requests []abi.StateRequest, dst []abi.St
 			return dst, err
 		}
 		var a abi.StateAnswer
-		switch {
-		case op == abi.StateGet && s.declared.Kind != "list":
-			v, err := o.get(s, c, r)
-			if err != nil {
-				return dst, err
-			}
-			if v != nil {
-				a.Values = [][]byte{v}
-			}
-		case op == abi.StateScan && s.declared.Kind == "list":
-			err = o.scanList(s, c, r, &a)
-		case op == abi.StateScan && s.declared.Kind == "map":
-			err = o.scanMap(s, c, r, &a)
+		switch kind := s.declared.Kind; {
+		case op == abi.StateGet && kind != "list":
+			o.broken = o.get(s, c, r, &a)
+		case op == abi.StateScan && kind == "list":
+			o.broken = o.scanList(s, c, r, &a)
+		case op == abi.StateScan && kind == "map":
+			o.broken = o.scanMap(s, c, r, &a)
 		default:
-			err = fmt.Errorf("op %d of state %q, a %s", op, s.declared.Name, s.declared.Kind)
+			return dst, fmt.Errorf("op %d of state %q, a %s", op, s.declared.Name, kind)
 		}
-		if err != nil {
-			return dst, err
+		if o.broken != nil {
+			return dst, o.broken
 		}
 		dst = append(dst, a)
 	}
 	return dst, nil
 }
 
-// get is one value, nil when there is none.
-func (o *Overlay) get(s *processState, c *overlayCell, r *abi.StateRequest) ([]byte, error) {
+// get answers one value, or none.
+func (o *Overlay) get(s *processState, c *overlayCell, r *abi.StateRequest, a *abi.StateAnswer) error {
+	v, err := o.value(s, c, r)
+	if v != nil {
+		a.Values = [][]byte{v}
+	}
+	return err
+}
+
+func (o *Overlay) value(s *processState, c *overlayCell, r *abi.StateRequest) ([]byte, error) {
 	if c != nil {
 		if v, written := c.entries[string(r.Key)]; written {
 			return v, nil
@@ -132,7 +149,10 @@ func (o *Overlay) get(s *processState, c *overlayCell, r *abi.StateRequest) ([]b
 	if s.table != nil {
 		return p.value(s, int(r.Group)), nil
 	}
-	v, _, err := s.sorted.Get(p.hashes[r.Group], p.keys[r.Group], r.Key)
+	v, version, err := s.sorted.Get(p.hashes[r.Group], p.keys[r.Group], r.Key)
+	if v != nil && s.isOld(version) {
+		p.migrate.add(r.State, r.Group, version, r.Key, v)
+	}
 	return v, err
 }
 
@@ -156,7 +176,14 @@ func (o *Overlay) scanList(s *processState, c *overlayCell, r *abi.StateRequest,
 		return true
 	}
 	if c == nil || !c.cleared {
-		if err := s.sorted.Scan(o.process.hashes[r.Group], o.process.keys[r.Group], nil, func(_, v []byte, _ uint16) bool { return take(v) }); err != nil {
+		p := o.process
+		err := s.sorted.Scan(p.hashes[r.Group], p.keys[r.Group], nil, func(sub, v []byte, version uint16) bool {
+			if s.isOld(version) {
+				p.migrate.add(r.State, r.Group, version, sub, v)
+			}
+			return take(v)
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -205,12 +232,15 @@ func (o *Overlay) scanMap(s *processState, c *overlayCell, r *abi.StateRequest, 
 		return true
 	}
 	if c == nil || !c.cleared {
-		err := s.sorted.Scan(o.process.hashes[r.Group], o.process.keys[r.Group], nil, func(k, v []byte, _ uint16) bool {
+		err := s.sorted.Scan(o.process.hashes[r.Group], o.process.keys[r.Group], nil, func(k, v []byte, version uint16) bool {
 			if !written(string(k), false) {
 				return false
 			}
 			if len(fresh) > 0 && fresh[0] == string(k) {
 				return true // it was put anew, or deleted
+			}
+			if s.isOld(version) {
+				o.process.migrate.add(r.State, r.Group, version, k, v)
 			}
 			return take(k, v)
 		})

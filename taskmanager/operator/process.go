@@ -15,6 +15,10 @@ import (
 type Calls interface {
 	// Call makes a call for some groups. The reply is valid until the next call.
 	Call(verb abi.Verb, groups *abi.GroupsWriter, overlay *Overlay) (reply []byte, err error)
+	// Migrate has elements of a state brought from an older schema version to the one declared. The answer has as many
+	// records, a null one for an element to drop, and is valid until the next call; it may be asked for during a Call. name
+	// says which element a record is, abi.None: which all are.
+	Migrate(state int, from uint16, elements *abi.Builder, name func(record uint32) string) (*abi.Batch, error)
 	// Emit passes on what the last call has emitted.
 	Emit() error
 	// Retry is that of Guest.
@@ -29,6 +33,7 @@ type Process struct {
 	calls   Calls
 	groups  abi.GroupsWriter
 	overlay Overlay
+	migrate migration
 
 	// of the batch or firing at hand
 	batch  *abi.Batch
@@ -82,7 +87,7 @@ const prefetchBytes = 4 << 10
 // NewProcess makes the operator of uid that runs f.
 func NewProcess(uid string, key abi.Codec, f *abi.Function, store state.Store, calls Calls) (*Process, error) {
 	p := &Process{calls: calls, index: map[uint64]uint32{}}
-	p.overlay.process = p
+	p.overlay.process, p.migrate.process = p, p
 	for _, s := range f.States {
 		spec := state.Spec{Operator: uid, Name: s.Name, TTL: s.TTL, Version: uint16(s.Version), Key: key, SubKey: s.Key, Value: s.Codec}
 		ps := processState{declared: s}
@@ -122,10 +127,10 @@ func (p *Process) Process(b *abi.Batch, hashes []uint64, input int) error {
 	p.sort()
 	for lo := 0; lo < len(p.order); {
 		hi, err := p.fill(lo, len(p.order), callBytes)
-		if err != nil {
-			return err
+		if err == nil {
+			err = p.send(abi.VerbProcess)
 		}
-		if err := p.send(abi.VerbProcess); err != nil {
+		if err != nil {
 			if err = p.retry(err, lo, hi); err != nil {
 				return err
 			}
@@ -223,7 +228,7 @@ func (p *Process) add(number uint32) {
 	p.hashes = append(p.hashes, p.all[number].hash)
 }
 
-// resolve finds the values of the call's keys, and begins the call's overlay.
+// resolve finds the values of the call's keys, in the version declared, and begins the call's overlay.
 func (p *Process) resolve() error {
 	p.overlay.begin(len(p.keys))
 	for i := range p.states {
@@ -239,7 +244,7 @@ func (p *Process) resolve() error {
 			return err
 		}
 	}
-	return nil
+	return p.migrate.values()
 }
 
 // value is a value state of group i of the call, nil when it is not set.
@@ -274,6 +279,9 @@ func (p *Process) send(verb abi.Verb) error {
 	if err != nil {
 		if failpoint.Planted(failpoint.OverlayLeak) {
 			_ = p.overlay.apply()
+		}
+		if p.overlay.broken != nil {
+			return p.overlay.broken
 		}
 		return err
 	}
