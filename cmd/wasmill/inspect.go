@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -138,6 +139,9 @@ func manifestRows(m *abi.Manifest) []string {
 			text += ", key " + string(f.Key)
 		}
 		rows = append(rows, first(i, "functions")+"\t"+text)
+		for _, s := range f.States {
+			rows = append(rows, "\t  "+stateText(&s))
+		}
 	}
 	return rows
 }
@@ -171,6 +175,24 @@ func operatorText(o *abi.Operator) string {
 	}
 	if len(from) > 0 {
 		text += " <- " + strings.Join(from, ", ")
+	}
+	return text
+}
+
+// stateText is a state of a function, with what it can be restored from.
+func stateText(s *abi.State) string {
+	text := fmt.Sprintf("%s state %s: %s", s.Kind, s.Name, s.Codec)
+	if s.Key != "" {
+		text += ", key " + string(s.Key)
+	}
+	if s.TTL > 0 {
+		text += fmt.Sprintf(", for %s", time.Duration(s.TTL)*time.Millisecond)
+	}
+	if s.Version > 0 {
+		text += fmt.Sprintf(", version %d", s.Version)
+	}
+	if s.Migrates {
+		text += fmt.Sprintf(", migrates from %d on", s.Oldest)
 	}
 	return text
 }

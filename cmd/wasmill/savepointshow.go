@@ -5,8 +5,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -86,21 +88,21 @@ func openPlace(cmd *cobra.Command, path string) (blob.Store, error) {
 func showSavepoint(w io.Writer, r *savepoint.Report, now time.Time) {
 	fmt.Fprintf(w, "savepoint #%d of job %s (%s), %s: %s in %s, %s key groups\n\n", r.Checkpoint, r.Job, printable(r.Name),
 		humanize.RelTime(r.Time, now, "ago", "from now"), size(r.Size), plural(int64(r.Files), "file"), humanize.Comma(int64(r.KeyGroups)))
-	rows := []string{"OPERATOR\tUID\tKIND\tPARALLELISM\tSTATE\tENTRIES\tSIZE\tKEY GROUPS"}
+	rows := []string{"OPERATOR\tUID\tKIND\tPARALLELISM\tSTATE\tVERSION\tENTRIES\tSIZE\tKEY GROUPS"}
 	for _, o := range r.Operators {
 		row := fmt.Sprintf("%s\t%s\t%s\t%d", printable(o.Name), printable(o.UID), o.Kind, o.Parallelism)
 		switch {
 		case o.Splits != nil:
-			row += fmt.Sprintf("\t%d of %s read, %d begun\t\t\t", o.Splits.Done, plural(int64(o.Splits.Total), "split"), o.Splits.Open)
+			row += fmt.Sprintf("\t%d of %s read, %d begun\t\t\t\t", o.Splits.Done, plural(int64(o.Splits.Total), "split"), o.Splits.Open)
 		case len(o.States) == 0:
-			row += "\tempty\t\t\t"
+			row += "\tempty\t\t\t\t"
 		}
 		for i, s := range o.States {
 			if i > 0 {
 				rows = append(rows, row)
 				row = "\t\t\t"
 			}
-			row += fmt.Sprintf("\t%s\t%s\t%s\t%d", printable(s.Name), humanize.Comma(s.Entries), size(s.Bytes), s.Groups)
+			row += fmt.Sprintf("\t%s\t%s\t%s\t%s\t%d", printable(s.Name), versions(s.Versions), humanize.Comma(s.Entries), size(s.Bytes), s.Groups)
 		}
 		rows = append(rows, row)
 	}
@@ -119,6 +121,18 @@ func showSavepoint(w io.Writer, r *savepoint.Report, now time.Time) {
 			}
 		}
 	}
+}
+
+// versions says which schema versions a state's entries have, and how many have each when there are several.
+func versions(all map[uint16]int64) string {
+	var parts []string
+	for _, v := range slices.Sorted(maps.Keys(all)) {
+		if len(all) == 1 {
+			return strconv.Itoa(int(v))
+		}
+		parts = append(parts, fmt.Sprintf("%d (%s)", v, humanize.Comma(all[v])))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // shown is a key or value for people: numbers as such, text as text, anything else in hexadecimal.

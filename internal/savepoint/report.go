@@ -49,11 +49,12 @@ type State struct {
 	Key     abi.Codec   `json:"key,omitempty"`
 	SubKey  abi.Codec   `json:"subKey,omitempty"`
 	Value   abi.Codec   `json:"value,omitempty"`
-	Version uint16      `json:"version,omitempty"`
 	Entries int64       `json:"entries"`
 	Bytes   int64       `json:"bytes"`  // of keys and values
 	Groups  int         `json:"groups"` // key groups that have some
 	Sample  []SampleOne `json:"sample,omitempty"`
+
+	Versions map[uint16]int64 `json:"versions,omitempty"` // entries by schema version, of a state that has one
 }
 
 // SampleOne is one entry.
@@ -89,6 +90,13 @@ func Inspect(ctx context.Context, store blob.Store, sample int) (*Report, error)
 	for i := range m.Tasks {
 		if err := count(states, &m.Tasks[i], readers, sample); err != nil {
 			return nil, err
+		}
+	}
+	for _, all := range states {
+		for i := range all {
+			if _, none := all[i].Versions[0]; none && len(all[i].Versions) == 1 {
+				all[i].Versions = nil
+			}
 		}
 	}
 	for i := range m.Graph.Operators {
@@ -143,6 +151,7 @@ func count(states map[string][]State, t *checkpoint.Task, readers map[string]*sn
 			s.Groups++
 		}
 		s.Entries++
+		s.Versions[e.Version]++
 		s.Bytes += int64(len(e.Key) + len(e.Value))
 		if len(s.Sample) < sample {
 			s.Sample = append(s.Sample, SampleOne{e.Group, e.Namespace, slices.Clone(e.Key), slices.Clone(e.Value)})
@@ -159,7 +168,7 @@ func find(states map[string][]State, s *snapshot.State) *State {
 	i := slices.IndexFunc(all, func(have State) bool { return have.Name == s.Name })
 	if i < 0 {
 		i = len(all)
-		states[s.Operator] = append(all, State{Name: s.Name, Key: s.Key, SubKey: s.SubKey, Value: s.Value, Version: s.Version})
+		states[s.Operator] = append(all, State{Name: s.Name, Key: s.Key, SubKey: s.SubKey, Value: s.Value, Versions: map[uint16]int64{}})
 	}
 	return &states[s.Operator][i]
 }
