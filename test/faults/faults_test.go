@@ -8,7 +8,11 @@ import (
 
 // scenarios are all faults, in the order of the table.
 func scenarios() (all []scenario) {
-	for _, part := range [][]scenario{phases(), kills(), partitions()} {
+	for _, part := range [][]scenario{
+		phases(), kills(),
+		partitions(),
+		disks(),
+	} {
 		all = append(all, part...)
 	}
 	return all

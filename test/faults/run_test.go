@@ -68,6 +68,8 @@ type run struct {
 	up      bool // every process is to run
 	killed  bool // from outside, at a random time
 	note    string
+	power   *power  // of the machine, with disks of its own
+	disks   []*disk // that can be broken
 }
 
 // perform runs a scenario with a seed.
