@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/wasmill/wasmill/internal/durable"
 	"github.com/wasmill/wasmill/internal/graph"
 )
 
@@ -43,7 +44,7 @@ type DirBlobs struct{ dir string }
 // OpenDirBlobs makes the directory if needed, and removes the uploads that a process before this one left unfinished. One
 // process at a time may use the directory.
 func OpenDirBlobs(dir string) (*DirBlobs, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := durable.MakeDir(durable.OS, dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open module directory: %w", err)
 	}
 	left, err := filepath.Glob(filepath.Join(dir, draftPattern))
@@ -108,7 +109,7 @@ func (d *fileDraft) Keep(id graph.ModuleID) error {
 		return err
 	}
 	d.kept = true
-	return errors.Join(d.Close(), syncDir(d.dir))
+	return errors.Join(d.Close(), durable.OS.SyncDir(d.dir))
 }
 
 func (d *fileDraft) Discard() {
@@ -117,14 +118,6 @@ func (d *fileDraft) Discard() {
 	}
 	d.Close()
 	os.Remove(d.Name())
-}
-
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }
 
 // MemoryBlobs keeps blobs in memory, for a cluster that lives in one process.

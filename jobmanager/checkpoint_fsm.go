@@ -1,6 +1,11 @@
 package jobmanager
 
 import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/wasmill/wasmill/internal/checkpoint"
@@ -94,8 +99,9 @@ type (
 // ckFSM is the state machine. Its owner serializes calls.
 type ckFSM struct {
 	attempt                     graph.Attempt
-	interval, minPause, timeout time.Duration // interval 0: only when asked
-	tolerated                   int           // failures in a row
+	interval, minPause, timeout time.Duration             // interval 0: only when asked
+	tolerated                   int                       // failures in a row
+	called                      func(graph.TaskID) string // a task, by those who read logs
 
 	phase    ckPhase
 	id       checkpoint.ID
@@ -133,7 +139,7 @@ func (m *ckFSM) step(e ckEvent) []ckAction {
 			m.queue = append(m.queue, ckRequest{kind: checkpoint.Periodic})
 			m.next()
 		case ckCollecting:
-			m.giveUp("it timed out")
+			m.giveUp("it timed out: nothing came from " + m.stragglers())
 		}
 	case ckNumbered:
 		if m.phase == ckNumbering {
@@ -211,6 +217,22 @@ func (m *ckFSM) complete() {
 		m.phase = ckDeciding
 		m.do(ckDoDecide{m.id, m.ask})
 	}
+}
+
+// stragglers are the tasks that a checkpoint waits for, a few of them by name.
+func (m *ckFSM) stragglers() string {
+	const most = 3
+	ids := slices.SortedFunc(maps.Keys(m.missing), func(a, b graph.TaskID) int {
+		return cmp.Or(cmp.Compare(a.Chain, b.Chain), cmp.Compare(a.Subtask, b.Subtask))
+	})
+	var names []string
+	for _, id := range ids[:min(most, len(ids))] {
+		names = append(names, m.called(id))
+	}
+	if more := len(ids) - most; more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(names, ", ")
 }
 
 func (m *ckFSM) answer(cause string) {

@@ -25,7 +25,7 @@ func TestCheckpointScripts(t *testing.T) {
 			switch d.Cmd {
 			case "attempt":
 				m = &ckFSM{attempt: 1, interval: 10 * time.Second, minPause: time.Second, timeout: time.Minute,
-					tolerated: number("tolerated", 0), running: map[graph.TaskID]bool{{Subtask: 0}: true, {Subtask: 1}: true}}
+					tolerated: number("tolerated", 0), running: map[graph.TaskID]bool{{Subtask: 0}: true, {Subtask: 1}: true}, called: graph.TaskID.String}
 				e = ckStart{}
 			case "ask":
 				e = ckAsk{ckRequest{number: number("request", 1), kind: checkpoint.Savepoint, stop: d.HasArg("stop"), drain: d.HasArg("drain")}}

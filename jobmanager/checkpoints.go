@@ -191,7 +191,7 @@ func (c *checkpoints) begin() {
 	s := &c.job.jm.config.Checkpoints
 	c.fsm = &ckFSM{
 		attempt: c.job.fsm.attempt, interval: s.Interval, minPause: s.MinPause, timeout: s.Timeout, tolerated: s.Tolerated,
-		running: map[graph.TaskID]bool{},
+		running: map[graph.TaskID]bool{}, called: c.job.called,
 	}
 	c.parts = map[graph.TaskID]*checkpoint.Task{}
 	c.held = nil
@@ -203,6 +203,15 @@ func (c *checkpoints) begin() {
 		c.fsm.running[id] = true
 	}
 	c.commit()
+}
+
+// called names a task with what it does, and where.
+func (j *jobMaster) called(id graph.TaskID) string {
+	on := "a TaskManager that is lost"
+	if tm := j.jm.resources.find(j.fsm.tasks[id].slot.TaskManager); tm != nil {
+		on = tm.info.Name
+	}
+	return fmt.Sprintf("task %s (%s) on %s", id, j.exec.ChainName(&j.record.Graph, id.Chain), on)
 }
 
 // step feeds an event to the state machine and carries out what it asks for.

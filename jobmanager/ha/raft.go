@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"go.etcd.io/bbolt"
 	bbolterrors "go.etcd.io/bbolt/errors"
 
+	"github.com/wasmill/wasmill/internal/durable"
 	"github.com/wasmill/wasmill/internal/graph"
 )
 
@@ -55,7 +55,7 @@ func OpenDir(dir string, log *slog.Logger) (Store, error) {
 }
 
 func openDir(dir string, log *slog.Logger) (Store, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := durable.MakeDir(durable.OS, dir, 0o700); err != nil {
 		return nil, err
 	}
 	path := filepath.Join(dir, "log.db")
@@ -65,6 +65,9 @@ func openDir(dir string, log *slog.Logger) (Store, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if err := durable.OS.SyncDir(dir); err != nil { // bolt syncs the file, not its name
+		return nil, errors.Join(err, bolt.Close())
 	}
 	snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, keptSnapshots, quiet(log))
 	if err != nil {

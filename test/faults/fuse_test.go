@@ -183,7 +183,7 @@ func (d *disk) lift(b *breakage) {
 		return
 	}
 	d.breakages = slices.Delete(d.breakages, i, i+1)
-	if b.met > 0 {
+	if b.met > 0 && b.do != cuts {
 		d.x.effect("%s of %s: %d", b.what, d.name, b.met)
 	}
 }
