@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/clustertest/workload"
 	"github.com/wasmill/wasmill/internal/graph"
 )
 
@@ -204,7 +204,7 @@ func (x *run) keepRunning(checkpoints int) {
 // slowDisks and slow processes make a straggler.
 func slowDisks() []scenario {
 	return []scenario{
-		{row: "20", name: "fsync takes 5 s on a TaskManager", env: []string{"WASMILL_CHECKPOINT_TIMEOUT=1s", "WASMILL_CHECKPOINT_TOLERATED_FAILURES=10"}, fault: func(x *run) {
+		{row: "20", name: "fsync takes 5 s on a TaskManager", workload: workload.WideChain, records: 400_000, env: []string{"WASMILL_CHECKPOINT_TIMEOUT=1s", "WASMILL_CHECKPOINT_TOLERATED_FAILURES=10"}, fault: func(x *run) {
 			x.completes(1)
 			attempt := x.attempt()
 			d, slow := x.disk("checkpoints"), x.tms[x.random.IntN(2)]
@@ -217,7 +217,7 @@ func slowDisks() []scenario {
 			x.sameAttempt(attempt)
 			x.stragglerShown(slow)
 		}},
-		{row: "20", name: "a TaskManager has 10 % of a core", env: []string{"WASMILL_CHECKPOINT_TIMEOUT=5s"}, fault: func(x *run) {
+		{row: "20", name: "a TaskManager has 10 % of a core", workload: workload.Ledger, records: 300_000, env: []string{"WASMILL_CHECKPOINT_TIMEOUT=5s"}, fault: func(x *run) {
 			x.completes(1)
 			attempt := x.attempt()
 			slow := x.tms[x.random.IntN(2)]
@@ -234,20 +234,7 @@ func slowDisks() []scenario {
 	}
 }
 
-// attempt is the number of the one that runs.
-func (x *run) attempt() (n graph.Attempt) {
-	x.t.Helper()
-	x.until(10*time.Second, "the job runs", func(ctx context.Context) bool {
-		j := x.look(ctx)
-		if j == nil || j.State != api.JobRunning {
-			return false
-		}
-		n = j.Attempt
-		return true
-	})
-	return n
-}
-
+// sameAttempt wants no restart.
 func (x *run) sameAttempt(as graph.Attempt) {
 	x.t.Helper()
 	if now := x.attempt(); now != as {
