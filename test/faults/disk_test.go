@@ -204,7 +204,7 @@ func (x *run) keepRunning(checkpoints int) {
 // slowDisks and slow processes make a straggler.
 func slowDisks() []scenario {
 	return []scenario{
-		{row: "20", name: "fsync takes 5 s on a TaskManager", workload: workload.WideChain, records: 400_000, env: []string{"WASMILL_CHECKPOINT_TIMEOUT=1s", "WASMILL_CHECKPOINT_TOLERATED_FAILURES=10"}, fault: func(x *run) {
+		{row: "20", name: "fsync takes 5 s on a TaskManager", workload: workload.WideChain, pace: 250 * time.Millisecond, env: []string{"WASMILL_CHECKPOINT_TIMEOUT=1s", "WASMILL_CHECKPOINT_TOLERATED_FAILURES=10"}, fault: func(x *run) {
 			x.completes(1)
 			attempt := x.attempt()
 			d, slow := x.disk("checkpoints"), x.tms[x.random.IntN(2)]
@@ -217,7 +217,7 @@ func slowDisks() []scenario {
 			x.sameAttempt(attempt)
 			x.stragglerShown(slow)
 		}},
-		{row: "20", name: "a TaskManager has 10 % of a core", workload: workload.Ledger, records: 300_000, env: []string{"WASMILL_CHECKPOINT_TIMEOUT=5s"}, fault: func(x *run) {
+		{row: "20", name: "a TaskManager has 10 % of a core", workload: workload.Ledger, pace: 250 * time.Millisecond, env: []string{"WASMILL_CHECKPOINT_TIMEOUT=5s"}, fault: func(x *run) {
 			x.completes(1)
 			attempt := x.attempt()
 			slow := x.tms[x.random.IntN(2)]
