@@ -14,9 +14,13 @@ import (
 type Overlay struct {
 	process *Process
 	groups  int
-	cells   map[overlayKey]*overlayCell
-	order   []overlayKey // in which they were first written
-	broken  error        // why state could not be read, through no fault of the guest's: what its call ends with
+	numbers map[overlayKey]int // of the cells
+	cells   []overlayCell      // in the order in which they were first written
+	memory  []byte             // of what was written
+	answers []byte             // of the answers to the last requests
+	keys    [][]byte           // scratch
+	subs    [][]byte           // scratch
+	broken  error              // why state could not be read, through no fault of the guest's: what its call ends with
 }
 
 type overlayKey struct {
@@ -26,14 +30,42 @@ type overlayKey struct {
 
 // overlayCell is what was written to one state of one key.
 type overlayCell struct {
+	at      overlayKey
 	cleared bool              // what is stored does not count
 	entries map[string][]byte // of a map, nil: deleted; of a value, under ""
 	added   [][]byte          // to a list
 }
 
 func (o *Overlay) begin(groups int) {
-	clear(o.cells)
-	o.groups, o.order, o.broken = groups, o.order[:0], nil
+	clear(o.numbers)
+	o.groups, o.cells, o.memory, o.broken = groups, o.cells[:0], o.memory[:0], nil
+}
+
+// cell makes a place for what is written to a state of a key; it keeps the memory of an earlier call's.
+func (o *Overlay) cell(k overlayKey) *overlayCell {
+	if o.numbers == nil {
+		o.numbers = map[overlayKey]int{}
+	}
+	n := len(o.cells)
+	o.numbers[k] = n
+	if n == cap(o.cells) {
+		o.cells = append(o.cells, overlayCell{})
+	}
+	o.cells = o.cells[:n+1]
+	c := &o.cells[n]
+	c.at, c.cleared, c.added = k, false, c.added[:0]
+	clear(c.entries)
+	return c
+}
+
+// keep copies p, which is the guest's, until the next call.
+func keep(memory *[]byte, p []byte) []byte {
+	if *memory == nil {
+		*memory = []byte{} // what is empty is not nil
+	}
+	at := len(*memory)
+	*memory = append(*memory, p...) // what was kept before stays where it was
+	return (*memory)[at:len(*memory):len(*memory)]
 }
 
 // find checks a request, and returns what was written so far, nil for nothing.
@@ -44,7 +76,10 @@ func (o *Overlay) find(r *abi.StateRequest) (*processState, *overlayCell, error)
 	if int(r.State) >= len(o.process.states) {
 		return nil, nil, fmt.Errorf("state %d (expected < %d)", r.State, len(o.process.states))
 	}
-	return &o.process.states[r.State], o.cells[overlayKey{r.Group, r.State}], nil
+	if n, written := o.numbers[overlayKey{r.Group, r.State}]; written {
+		return &o.process.states[r.State], &o.cells[n], nil
+	}
+	return &o.process.states[r.State], nil, nil
 }
 
 // Write notes changes.
@@ -56,16 +91,13 @@ func (o *Overlay) Write(op abi.StateOp, requests []abi.StateRequest) error {
 			return err
 		}
 		if c == nil {
-			k := overlayKey{r.Group, r.State}
-			if o.cells == nil {
-				o.cells = map[overlayKey]*overlayCell{}
-			}
-			c = &overlayCell{entries: map[string][]byte{}}
-			o.cells[k] = c
-			o.order = append(o.order, k)
+			c = o.cell(overlayKey{r.Group, r.State})
 		}
 		kind := s.declared.Kind
-		value := append(make([]byte, 0, len(r.Value)), r.Value...)
+		if c.entries == nil && kind != "list" {
+			c.entries = map[string][]byte{}
+		}
+		value := keep(&o.memory, r.Value)
 		switch {
 		case op == abi.StateAppend && kind == "list":
 			c.added = append(c.added, value)
@@ -74,7 +106,7 @@ func (o *Overlay) Write(op abi.StateOp, requests []abi.StateRequest) error {
 		case op == abi.StateDelete && kind == "map" && len(r.Key) > 0:
 			c.entries[string(r.Key)] = nil
 		case op == abi.StateDelete && len(r.Key) == 0:
-			c.cleared, c.added = true, nil
+			c.cleared, c.added = true, c.added[:0]
 			clear(c.entries)
 		default:
 			return fmt.Errorf("op %d of state %q, a %s", op, s.declared.Name, kind)
@@ -102,6 +134,12 @@ func (o *Overlay) Read(op abi.StateOp, requests []abi.StateRequest, dst []abi.St
 }
 
 func (o *Overlay) read(op abi.StateOp, requests []abi.StateRequest, dst []abi.StateAnswer) ([]abi.StateAnswer, error) {
+	o.answers = o.answers[:0]
+	if op == abi.StateGet && len(requests) > 1 {
+		if o.broken = o.fetch(requests); o.broken != nil {
+			return dst, o.broken
+		}
+	}
 	for i := range requests {
 		r := &requests[i]
 		s, c, err := o.find(r)
@@ -127,11 +165,33 @@ func (o *Overlay) read(op abi.StateOp, requests []abi.StateRequest, dst []abi.St
 	return dst, nil
 }
 
+// fetch has the values of maps that are asked for read in one pass a state.
+func (o *Overlay) fetch(requests []abi.StateRequest) error {
+	for number := range o.process.states {
+		s := &o.process.states[number]
+		if s.declared.Kind != "map" {
+			continue
+		}
+		o.keys, o.subs = o.keys[:0], o.subs[:0]
+		for i := range requests {
+			if r := &requests[i]; int(r.State) == number && int(r.Group) < o.groups {
+				o.keys, o.subs = append(o.keys, o.process.keys[r.Group]), append(o.subs, r.Key)
+			}
+		}
+		if len(o.keys) > 1 {
+			if err := s.sorted.Fetch(o.keys, o.subs); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // get answers one value, or none.
 func (o *Overlay) get(s *processState, c *overlayCell, r *abi.StateRequest, a *abi.StateAnswer) error {
 	v, err := o.value(s, c, r)
 	if v != nil {
-		a.Values = [][]byte{v}
+		a.Values = [][]byte{keep(&o.answers, v)}
 	}
 	return err
 }
@@ -169,7 +229,7 @@ func (o *Overlay) scanList(s *processState, c *overlayCell, r *abi.StateRequest,
 				a.More, a.Cursor = true, at
 				return false
 			}
-			a.Values = append(a.Values, v)
+			a.Values = append(a.Values, keep(&o.answers, v))
 			size += len(v)
 		}
 		at++
@@ -215,7 +275,7 @@ func (o *Overlay) scanMap(s *processState, c *overlayCell, r *abi.StateRequest, 
 				a.More, a.Cursor = true, at
 				return false
 			}
-			a.Keys, a.Values = append(a.Keys, k), append(a.Values, v)
+			a.Keys, a.Values = append(a.Keys, keep(&o.answers, k)), append(a.Values, keep(&o.answers, v))
 			size += len(k) + len(v)
 		}
 		at++
@@ -257,9 +317,10 @@ func (o *Overlay) scanMap(s *processState, c *overlayCell, r *abi.StateRequest, 
 // apply stores what was written.
 func (o *Overlay) apply() error {
 	p := o.process
-	for _, k := range o.order {
-		s, c := &p.states[k.state], o.cells[k]
-		key, hash := p.keys[k.group], p.hashes[k.group]
+	for i := range o.cells {
+		c := &o.cells[i]
+		s := &p.states[c.at.state]
+		key, hash := p.keys[c.at.group], p.hashes[c.at.group]
 		if s.table != nil {
 			v, set := c.entries[""]
 			var err error

@@ -48,8 +48,13 @@ type Process struct {
 	values [][]byte
 	times  []int64
 	fired  []firing
-	memory []byte // of the keys of timers
-	one    [1]state.Entry
+	memory []byte     // of the keys of timers
+	action abi.Action // that is looked at
+	one    struct {   // what is put or cleared
+		key   [1][]byte
+		hash  [1]uint64
+		entry [1]state.Entry
+	}
 }
 
 // processState is a declared state and where it is kept.
@@ -324,11 +329,10 @@ func (p *Process) walk(reply []byte, yield func(group uint32, a *abi.Action) err
 		}
 		actions := entry.Actions
 		for range entry.Count {
-			var a abi.Action
-			if a, actions, err = abi.NextAction(actions); err != nil {
+			if p.action, actions, err = abi.NextAction(actions); err != nil {
 				return &ReplyError{Problem: err.Error()}
 			}
-			if err := yield(entry.Group, &a); err != nil {
+			if err := yield(entry.Group, &p.action); err != nil {
 				return err
 			}
 		}
@@ -361,20 +365,26 @@ func (p *Process) apply(reply []byte) error {
 }
 
 func (p *Process) put(s *processState, key []byte, hash uint64, value []byte) error {
-	if err := s.table.ResolveKeys([][]byte{key}, []uint64{hash}, false, p.one[:]); err != nil {
+	if err := p.find(s, key, hash, false); err != nil {
 		return err
 	}
-	return s.table.SetValue(p.one[0], value)
+	return s.table.SetValue(p.one.entry[0], value)
+}
+
+// find sets p.one.entry to the value of a key.
+func (p *Process) find(s *processState, key []byte, hash uint64, read bool) error {
+	p.one.key[0], p.one.hash[0] = key, hash
+	return s.table.ResolveKeys(p.one.key[:], p.one.hash[:], read, p.one.entry[:])
 }
 
 func (p *Process) clear(s *processState, key []byte, hash uint64) error {
-	if err := s.table.ResolveKeys([][]byte{key}, []uint64{hash}, true, p.one[:]); err != nil {
+	if err := p.find(s, key, hash, true); err != nil {
 		return err
 	}
-	if p.one[0] == state.NoEntry {
+	if p.one.entry[0] == state.NoEntry {
 		return nil
 	}
-	return s.table.Delete(p.one[0])
+	return s.table.Delete(p.one.entry[0])
 }
 
 // forget makes ready for the next batch.

@@ -171,7 +171,7 @@ func (t *tiered) fetch(entries []Entry, add bool) error {
 	}
 	for i := range c.misses {
 		m := &c.misses[i]
-		m.group = t.store.group(m.hash)
+		m.group = t.groupOf(m.hash, m.key)
 	}
 	slices.SortFunc(c.misses, func(a, b miss) int {
 		if a.group != b.group {
@@ -187,7 +187,7 @@ func (t *tiered) fetch(entries []Entry, add bool) error {
 			entries[m.at] = entries[c.misses[i-1].at]
 		} else if err := get.one(m); err != nil {
 			return err
-		} else if get.found || add || t.spec.Kind == Bytes {
+		} else if get.found || add || t.spec.Kind != Words {
 			e := t.find(m.hash, m.key, true)
 			t.page(e).words[e&pageMask] = get.word
 			entries[m.at] = e
@@ -252,9 +252,17 @@ func (g *getter) one(m *miss) error {
 	return nil
 }
 
+// groupOf is the key group of a key with its hash.
+func (t *table) groupOf(hash uint64, key []byte) graph.KeyGroup {
+	if t.spec.Kind.elements() {
+		hash = t.spec.Kind.ownerHash(key)
+	}
+	return t.store.group(hash)
+}
+
 // blank is the word of an entry without a value.
 func (t *table) blank() uint64 {
-	if t.spec.Kind == Bytes {
+	if t.spec.Kind != Words {
 		return noValue
 	}
 	return 0
@@ -267,7 +275,7 @@ func (t *table) fromDisk(v []byte) (word uint64, found bool, err error) {
 		return t.blank(), false, nil
 	case t.spec.Kind == Words && len(v) == 9:
 		return binary.LittleEndian.Uint64(v[1:]), true, nil
-	case t.spec.Kind == Bytes && len(v) >= 1+t.headerBytes():
+	case t.spec.Kind != Words && len(v) >= 1+t.headerBytes():
 		r := t.values.reserve(len(v)-1, (len(v)+6)&^7)
 		copy(t.values.get(r), v[1:])
 		return uint64(r), true, nil
@@ -280,7 +288,7 @@ func (t *table) fromFile(e *snapshot.Entry) (word uint64, found bool, err error)
 	switch {
 	case e.Op != snapshot.Put || e.Expired(t.store.now):
 		return t.blank(), false, nil
-	case t.spec.Kind == Bytes:
+	case t.spec.Kind != Words:
 		head := t.headerBytes()
 		r := t.values.reserve(head+len(e.Value), (head+len(e.Value)+7)&^7)
 		p := t.values.get(r)
@@ -303,22 +311,11 @@ func (t *table) putHeader(p []byte, version uint16, expiry int64) {
 	}
 }
 
-// restoreLazily takes in what is small or has to be found by time: the operators' own scope, lists, maps and timers. Tables
-// are read when their entries are touched.
+// restoreLazily takes in the operators' own scope. Everything else is read when it is touched.
 func (h *hot) restoreLazily() error {
 	own := snapshot.Range{State: snapshot.All, Own: true, First: math.MinInt64, Last: math.MaxInt64}
 	if err := h.restoreRange(own); err != nil {
 		return err
-	}
-	for i, s := range snapshot.MergeStates(h.config.Restored) {
-		if Kind(s.Kind) <= Bytes {
-			continue
-		}
-		rg := snapshot.Everything
-		rg.State, rg.Own = i, false
-		if err := h.restoreRange(rg); err != nil {
-			return err
-		}
 	}
 	h.settle()
 	return nil

@@ -147,13 +147,13 @@ func (f *flush) writeTable(b *spill.Batch, w *flushing) error {
 	for i, p := range t.pages {
 		for at := range pageEntries {
 			e := Entry(i<<pageBits | at)
-			if !p.pending.has(e) || p.moved.has(e) || int(e) >= len(t.keyRefs) || t.spec.Kind == Bytes && p.words[at] == gone {
+			if !p.pending.has(e) || p.moved.has(e) || int(e) >= len(t.keyRefs) || t.spec.Kind != Words && p.words[at] == gone {
 				continue
 			}
 			key := t.Key(e)
 			var first [8]byte
 			copy(first[:], key)
-			group := graph.KeyGroupOf(hashOf(key), f.groups)
+			group := graph.KeyGroupOf(t.spec.Kind.ownerHash(key), f.groups)
 			all = append(all, pendingEntry{uint64(group)<<48 | binary.BigEndian.Uint64(first[:])>>16, e, p.gen == f.gen && p.dirty.has(e)})
 		}
 	}
@@ -211,6 +211,7 @@ func (c *cold) settled() error {
 	for _, w := range f.tables {
 		if w.owner.flushing == w.table {
 			w.owner.flushing = nil
+			w.owner.left(w.table)
 			w.owner.countRest()
 		}
 	}
@@ -248,10 +249,6 @@ func (c *cold) close() error {
 	return err
 }
 
-// Lists, maps and timers lie in memory and leave that much less to tables, but for a part of the budget that they cannot
-// take: 1 in so many.
-const minTables = 8
-
 // Trim implements Store.
 func (h *hot) Trim() error {
 	c := h.cold
@@ -261,14 +258,12 @@ func (h *hot) Trim() error {
 	if err := c.poll(); err != nil {
 		return err
 	}
-	sorted := int64(0)
 	for _, st := range h.states {
-		if st.sorted != nil {
-			sorted += st.sorted.bytes
+		if st.elements != nil {
+			st.elements.count()
 		}
 	}
-	h.sorted.Store(sorted)
-	if h.young.Load() <= max(c.trigger-sorted/rounds, c.limit/minTables) {
+	if h.young.Load() <= c.trigger {
 		if len(c.drops) > 0 && c.running == nil {
 			return c.begin(h, nil)
 		}

@@ -6,14 +6,12 @@ import (
 	"encoding/binary"
 	"slices"
 
-	"github.com/tidwall/btree"
-
 	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
 	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/internal/graph"
 )
 
-// frozen is what had changed when it was made: pages and keys as they were, trees of changes, and what had gone to disk.
+// frozen is what had changed when it was made: pages and keys as they were, and what had gone to disk.
 type frozen struct {
 	gen      uint32
 	disk     *disk          // held; nil: nothing of it is there
@@ -25,10 +23,9 @@ type frozen struct {
 	states   []snapshot.State
 	tables   [][]frozenTable // by state
 	dropped  [][]Namespace   // by state
-	changes  []*btree.Map[string, change]
-	own      []frozenOwn // by state
-	full     bool        // everything, not only what had changed: nothing lies below
-	whole    *frozen     // that is full; nil: not all of it lay in memory
+	own      []frozenOwn     // by state
+	full     bool            // everything, not only what had changed: nothing lies below
+	whole    *frozen         // that is full; nil: not all of it lay in memory
 }
 
 type frozenTable struct {
@@ -64,6 +61,9 @@ type frozenOwn struct {
 // Freeze implements Store.
 func (h *hot) Freeze() (Frozen, error) {
 	f := &frozen{gen: h.gen, groups: h.config.Groups, from: h.config.From, to: h.config.To, now: h.now}
+	if err := h.markLists(); err != nil {
+		return nil, err
+	}
 	type part struct {
 		state snapshot.State
 		held  *held
@@ -89,13 +89,10 @@ func (h *hot) Freeze() (Frozen, error) {
 		i := slices.IndexFunc(f.states, func(s snapshot.State) bool {
 			return s.Operator == p.state.Operator && s.Name == p.state.Name
 		})
-		switch {
-		case p.own != nil:
+		if p.own != nil {
 			f.own[i] = frozenOwn{value: p.own.value, set: true, gone: p.own.restored}
 			p.own.changed = false
-		case p.held.sorted != nil:
-			f.changes[i] = p.held.sorted.freeze()
-		default:
+		} else {
 			f.tables[i], f.spilled[i], f.dropped[i] = p.held.freeze(h.gen)
 			if len(f.spilled[i]) > 0 && f.disk == nil {
 				f.disk, f.flush = h.cold.disk, h.cold.running
@@ -121,7 +118,7 @@ func (h *hot) Freeze() (Frozen, error) {
 func (f *frozen) grow(n int) {
 	f.tables, f.dropped = make([][]frozenTable, n), make([][]Namespace, n)
 	f.spilled = make([][]frozenDisk, n)
-	f.changes, f.own = make([]*btree.Map[string, change], n), make([]frozenOwn, n)
+	f.own = make([]frozenOwn, n)
 }
 
 func stateInfo(s Spec) snapshot.State {
@@ -131,21 +128,12 @@ func stateInfo(s Spec) snapshot.State {
 }
 
 func (st *held) isChanged() bool {
-	if st.sorted != nil {
-		return st.sorted.changes.Len() > 0
-	}
 	for _, t := range st.open {
 		if t.changed {
 			return true
 		}
 	}
 	return len(st.dropped) > 0
-}
-
-func (s *sorted) freeze() *btree.Map[string, change] {
-	f := new(btree.Map[string, change])
-	*f, s.changes = s.changes, btree.Map[string, change]{}
-	return f
 }
 
 func (st *held) freeze(gen uint32) (tables []frozenTable, spilled []frozenDisk, dropped []Namespace) {
@@ -195,13 +183,18 @@ func (f *frozen) Release() {
 	f.whole = nil
 }
 
-// item is an entry to write that is not of a table.
+// item is an entry of an operator's own scope to write.
 type item struct {
-	group graph.KeyGroup
-	ns    int64
 	key   []byte
 	op    snapshot.Op
-	cell  cell
+	value []byte
+}
+
+// cell is the value of an entry.
+type cell struct {
+	value   []byte
+	version uint16
+	expiry  int64
 }
 
 // Write implements Frozen. Files are sorted by operator, key group, state: so the states of an operator are taken together.
@@ -296,7 +289,7 @@ func (o *output) operator(lo, hi int) error {
 // next is the least group of what lies in memory.
 func (s *pending) next() (group graph.KeyGroup, any bool) {
 	if len(s.items) > 0 {
-		group, any = s.items[0].group, true
+		group, any = snapshot.Own, true
 	}
 	for _, p := range s.parts {
 		if p.lane != nil && len(p.lane.ranks) > 0 && (!any || p.lane.ranks[0].group < group) {
@@ -308,12 +301,9 @@ func (s *pending) next() (group graph.KeyGroup, any bool) {
 
 // group writes what a state has in one key group.
 func (o *output) group(s *pending, group graph.KeyGroup) error {
-	for len(s.items) > 0 && s.items[0].group == group {
+	for len(s.items) > 0 && group == snapshot.Own {
 		it := &s.items[0]
-		o.entry = snapshot.Entry{State: s.state, Group: group, Namespace: it.ns, Key: it.key, Op: it.op}
-		if it.op == snapshot.Put {
-			o.set(it.cell)
-		}
+		o.entry = snapshot.Entry{State: s.state, Group: group, Key: it.key, Op: it.op, Value: it.value}
 		if err := o.add(); err != nil {
 			return err
 		}
@@ -341,16 +331,16 @@ func (o *output) part(state int, p *part, group graph.KeyGroup) error {
 		ranks = p.lane.take(group)
 	}
 	if p.disk == nil || group == snapshot.Own {
-		return o.ranks(p.lane, ranks)
+		return o.ranks(p, ranks)
 	}
 	prefix := appendDiskKey(nil, p.disk.id, group, nil)
 	err := o.f.disk.files.ScanVersion(dirtyVersion(o.f.gen), prefix, func(key, value []byte, deleted bool) error {
-		key = key[diskHeader:]
+		key = key[diskHeader:] // of its table
 		n := 0
 		for n < len(ranks) && bytes.Compare(p.lane.keyOf(&ranks[n]), key) < 0 {
 			n++
 		}
-		if err := o.ranks(p.lane, ranks[:n]); err != nil {
+		if err := o.ranks(p, ranks[:n]); err != nil {
 			return err
 		}
 		if ranks = ranks[n:]; len(ranks) > 0 && bytes.Equal(p.lane.keyOf(&ranks[0]), key) {
@@ -359,7 +349,8 @@ func (o *output) part(state int, p *part, group graph.KeyGroup) error {
 			}
 			ranks = ranks[1:]
 		}
-		o.entry.Key, o.entry.Op = key, snapshot.Delete
+		o.entry.Namespace, o.entry.Key = p.disk.kind.inFile(p.ns, key)
+		o.entry.Op = snapshot.Delete
 		o.entry.Value, o.entry.Version, o.entry.Expiry = nil, 0, 0
 		if !deleted && value[0] == diskPut {
 			o.entry.Op = snapshot.Put
@@ -371,11 +362,12 @@ func (o *output) part(state int, p *part, group graph.KeyGroup) error {
 	if err != nil {
 		return err
 	}
-	return o.ranks(p.lane, ranks)
+	return o.ranks(p, ranks)
 }
 
 // ranks writes entries of one namespace in one key group.
-func (o *output) ranks(l *lane, ranks []rank) error {
+func (o *output) ranks(p *part, ranks []rank) error {
+	l := p.lane
 	for i := range ranks {
 		if i%ahead == 0 {
 			l.fetch(ranks[i:min(i+ahead, len(ranks))])
@@ -383,17 +375,17 @@ func (o *output) ranks(l *lane, ranks []rank) error {
 		}
 		r := &ranks[i]
 		t := l.tables[r.table]
-		e := &o.entry
-		e.Key = l.keyOf(r)
-		if r.weak && o.last != nil && bytes.Equal(e.Key, o.last) {
+		e, key := &o.entry, l.keyOf(r)
+		if r.weak && o.last != nil && bytes.Equal(key, o.last) {
 			continue
 		}
 		if l.weak {
-			o.last = append(o.last[:0], e.Key...)
+			o.last = append(o.last[:0], key...)
 		}
+		e.Namespace, e.Key = t.kind.inFile(p.ns, key)
 		e.Op, e.Value, e.Version, e.Expiry = snapshot.Put, nil, 0, 0
 		switch {
-		case r.weak || t.kind == Bytes && r.word == noValue:
+		case r.weak || t.kind != Words && r.word == noValue:
 			e.Op = snapshot.Delete
 		case t.kind == Words:
 			binary.LittleEndian.PutUint64(o.word[:], r.word)
@@ -435,7 +427,7 @@ func (d *frozenDisk) cell(stored []byte) cell {
 	return cellOf(d.head, stored)
 }
 
-// cellOf is a stored value of kind Bytes, whose header has so many bytes.
+// cellOf is a stored value of any kind but Words, whose header has so many bytes.
 func cellOf(head int, stored []byte) cell {
 	c := cell{version: binary.LittleEndian.Uint16(stored), value: stored[head:]}
 	if head > 2 {
@@ -446,6 +438,9 @@ func cellOf(head int, stored []byte) cell {
 
 // parts are the changes of a state of tables, by namespace.
 func (f *frozen) parts(state int) (parts []part) {
+	if f.states[state].Kind == uint8(Timer) && failpoint.Planted(failpoint.LoseTimer) {
+		return nil
+	}
 	at := func(ns int64) *part {
 		i, found := slices.BinarySearchFunc(parts, ns, func(p part, ns int64) int { return cmp.Compare(p.ns, ns) })
 		if !found {
@@ -473,31 +468,23 @@ func (f *frozen) parts(state int) (parts []part) {
 	return parts
 }
 
-// items are the changes of a state that is not of tables, or of an operator's own scope, in order.
+// items are the changes of an operator's own scope, in order.
 func (f *frozen) items(state int) (items []item) {
-	if c := f.changes[state]; c != nil && (f.states[state].Kind != uint8(Timer) || !failpoint.Planted(failpoint.LoseTimer)) {
-		c.Scan(func(at string, c change) bool { // keys are in the order of files
-			it := item{group: graph.KeyGroup(binary.BigEndian.Uint16([]byte(at[:2]))), ns: namespaceOf(at[2:]), key: []byte(at[10:]), op: snapshot.Put, cell: c.cell}
-			if c.deleted {
-				it.op = snapshot.Delete
-			}
-			items = append(items, it)
-			return true
-		})
+	put := func(from, to graph.KeyGroup, value []byte) {
+		items = append(items, item{key: snapshot.OwnKey(from, to), op: snapshot.Put, value: value})
 	}
-	for _, o := range f.own[state].kept {
-		items = append(items, item{group: snapshot.Own, key: snapshot.OwnKey(o.From, o.To), op: snapshot.Put, cell: cell{value: o.Value}})
+	own := &f.own[state]
+	for _, o := range own.kept {
+		put(o.From, o.To, o.Value)
 	}
-	if own := f.own[state]; own.set {
+	if own.set {
 		for _, o := range own.gone {
 			if o.From != f.from || o.To != f.to {
-				items = append(items, item{group: snapshot.Own, key: snapshot.OwnKey(o.From, o.To), op: snapshot.Delete})
+				items = append(items, item{key: snapshot.OwnKey(o.From, o.To), op: snapshot.Delete})
 			}
 		}
-		items = append(items, item{group: snapshot.Own, key: snapshot.OwnKey(f.from, f.to), op: snapshot.Put, cell: cell{value: own.value}})
+		put(f.from, f.to, own.value)
 	}
-	if f.changes[state] == nil {
-		slices.SortFunc(items, func(a, b item) int { return bytes.Compare(a.key, b.key) })
-	}
+	slices.SortFunc(items, func(a, b item) int { return bytes.Compare(a.key, b.key) })
 	return items
 }

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/cespare/xxhash/v2"
-
 	"github.com/wasmill/wasmill/internal/graph"
 )
 
@@ -116,7 +114,7 @@ func (l *lane) fetch(ranks []rank) {
 // fetchValues reads a byte of each value of kind Bytes.
 func (l *lane) fetchValues(ranks []rank) {
 	for i := range ranks {
-		if t := l.tables[ranks[i].table]; t.kind == Bytes && ranks[i].word != noValue {
+		if t := l.tables[ranks[i].table]; t.kind != Words && ranks[i].word != noValue {
 			l.read += t.values.chunks[ranks[i].word>>32][uint32(ranks[i].word)]
 		}
 	}
@@ -127,7 +125,7 @@ func (l *lane) deal(unsorted []rank, groups int) {
 	if len(unsorted) == 0 {
 		return
 	}
-	starts := make([]int, groups+1)
+	starts, kind := make([]int, groups+1), l.tables[0].kind
 	first := l.keyOf(&unsorted[0])
 	common := len(first)
 	for i := range unsorted {
@@ -139,7 +137,7 @@ func (l *lane) deal(unsorted []rank, groups int) {
 		if common > len(key) || string(key[:common]) != string(first[:common]) {
 			common = commonPrefix(first[:common], key)
 		}
-		r.group = graph.KeyGroupOf(xxhash.Sum64(key), groups)
+		r.group = graph.KeyGroupOf(kind.ownerHash(key), groups)
 		starts[r.group+1]++
 	}
 	for g := range groups {
@@ -280,7 +278,7 @@ func (t *frozenTable) rank(ranks []rank, number uint8) []rank {
 		each = allEntries
 	}
 	each(t.pages, t.gen, func(e Entry, word uint64) {
-		if int(e) < len(t.keyRefs) && (t.kind != Bytes || word != gone) {
+		if int(e) < len(t.keyRefs) && (t.kind == Words || word != gone) {
 			ranks = append(ranks, rank{key: t.keyRefs[e], word: word, table: number})
 		}
 	})

@@ -61,7 +61,7 @@ func (t *tiered) scanYoung(cursor uint64, dst []Entry) (n int, next uint64, err 
 	i := int(cursor)
 	for ; i < len(t.keyRefs) && n < len(dst); i++ {
 		e := Entry(i)
-		if word := *t.Word(e); t.spec.Kind == Bytes && (word == noValue || word == gone) || t.expired(e) {
+		if word := *t.Word(e); t.spec.Kind != Words && (word == noValue || word == gone) || t.expired(e) {
 			continue
 		}
 		dst[n] = e
@@ -116,7 +116,7 @@ func (t *tiered) gather() (all bool, err error) {
 		for i := range t.old.keyRefs {
 			e := Entry(i)
 			p := t.old.pages[i>>pageBits]
-			if p.moved.has(e) || t.spec.Kind == Bytes && p.words[i&pageMask] == gone {
+			if p.moved.has(e) || t.spec.Kind != Words && p.words[i&pageMask] == gone {
 				continue
 			}
 			key := t.old.Key(e)
@@ -169,9 +169,12 @@ func (t *tiered) takeIn(key []byte, value func() (uint64, bool, error)) error {
 
 // scanFiles goes through what the files have in the table's namespace.
 func (t *tiered) scanFiles() *snapshot.Merged {
+	return t.scanRange(snapshot.Range{To: snapshot.Own, First: int64(t.ns), Last: int64(t.ns)})
+}
+
+// scanRange goes through a range of what the files have of the table's state.
+func (t *tiered) scanRange(rg snapshot.Range) *snapshot.Merged {
 	readers := t.store.config.Restored
-	rg := snapshot.Everything
-	rg.Own, rg.First, rg.Last, rg.State = false, int64(t.ns), int64(t.ns), 0
 	for i, s := range snapshot.MergeStates(readers) {
 		if s.Operator == t.spec.Operator && s.Name == t.spec.Name {
 			rg.State = i
@@ -204,7 +207,7 @@ func (t *tiered) scanCold(dst []Entry) (n int, err error) {
 		t.makeRoom(k)
 		for _, r := range s.read[:k] {
 			e := t.deliver(&r)
-			if *t.Word(e) == noValue && t.spec.Kind == Bytes || t.expired(e) {
+			if *t.Word(e) == noValue && t.spec.Kind != Words || t.expired(e) {
 				continue
 			}
 			dst[n] = e
@@ -224,7 +227,7 @@ func (t *tiered) deliver(r *scanned) Entry {
 	}
 	e := t.find(hash, key, true)
 	word := r.word
-	if t.spec.Kind == Bytes {
+	if t.spec.Kind != Words {
 		v := t.scan.memory.get(r.v)
 		to := t.values.reserve(len(v), (len(v)+7)&^7)
 		copy(t.values.get(to), v)
@@ -311,7 +314,7 @@ func (t *tiered) keepFile() error {
 	e := t.scan.files.Entry()
 	if e.Op == snapshot.Put && !e.Expired(t.store.now) {
 		head := 0
-		if t.spec.Kind == Bytes {
+		if t.spec.Kind != Words {
 			head = t.headerBytes()
 		}
 		v := make([]byte, head+len(e.Value))

@@ -3,232 +3,181 @@ package state
 import (
 	"encoding/binary"
 	"fmt"
-	"math"
-	"strings"
-
-	"github.com/cespare/xxhash/v2"
-	"github.com/tidwall/btree"
 
 	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
-	"github.com/wasmill/wasmill/internal/graph"
 )
 
-// sorted is a state of kind List, Map or Timer: a tree of everything, and a tree of what has changed since the last
-// freeze. Its entries are pointers: large maps cost the garbage collector.
+// sorted is a state of kind List or Map.
 type sorted struct {
-	store   *hot
-	spec    Spec
-	all     btree.Map[string, cell]   // by namespace, key: see entryKey
-	changes btree.Map[string, change] // by key group, namespace, key
-	next    uint64                    // sub key of the next element of a list
-	bytes   int64                     // of all, about
-	scratch []byte
+	t      *tiered
+	next   uint64 // number of the next element of a list, of whatever key
+	marked uint64 // next, as the operator's own scope has it
+	key    []byte // scratch
+	from   []byte // scratch
+	one    [1]Entry
+	keys   [][]byte
+	hashes []uint64
+	found  []Entry
 }
 
-// cell is the value of an entry.
-type cell struct {
-	value   []byte
-	version uint16
-	expiry  int64
-}
-
-// change is an entry that was put or deleted.
-type change struct {
-	cell
-	deleted bool
-}
-
-func newSorted(h *hot, s Spec) *sorted { return &sorted{store: h, spec: s} }
-
-// An entry's place is its namespace, as 8 bytes whose order is that of the numbers, and its key as it stands in files.
-func appendNamespace(dst []byte, ns int64) []byte {
-	return binary.BigEndian.AppendUint64(dst, uint64(ns)^1<<63)
-}
-
-func namespaceOf(place string) int64 {
-	return int64(binary.BigEndian.Uint64([]byte(place[:8])) ^ 1<<63)
-}
-
-// cellBytes is about what an entry takes.
-func cellBytes(place string, c *cell) int64 { return int64(len(place) + len(c.value) + 80) }
-
-func (s *sorted) set(place string, c cell) {
-	if was, there := s.all.Set(place, c); there {
-		s.bytes -= cellBytes(place, &was)
+func newSorted(t *tiered) (*sorted, error) {
+	s := &sorted{t: t}
+	if t.spec.Kind != List {
+		return s, nil
 	}
-	s.bytes += cellBytes(place, &c)
-}
-
-// put and remove change an entry.
-func (s *sorted) put(group graph.KeyGroup, place string, c cell) {
-	s.set(place, c)
-	s.changes.Set(s.changeKey(group, place), change{cell: c})
-}
-
-func (s *sorted) remove(group graph.KeyGroup, place string) {
-	if was, there := s.all.Delete(place); there {
-		s.bytes -= cellBytes(place, &was)
-		s.changes.Set(s.changeKey(group, place), change{deleted: true})
+	marks, err := t.store.Own(t.spec.Operator, s.mark())
+	if err != nil {
+		return nil, err
 	}
-}
-
-func (s *sorted) changeKey(group graph.KeyGroup, place string) string {
-	s.scratch = append(binary.BigEndian.AppendUint16(s.scratch[:0], uint16(group)), place...)
-	return string(s.scratch)
-}
-
-func (s *sorted) restore(e *snapshot.Entry) {
-	place := string(append(appendNamespace(nil, e.Namespace), e.Key...))
-	s.set(place, cell{value: append([]byte(nil), e.Value...), version: e.Version, expiry: e.Expiry})
-	if s.spec.Kind != List {
-		return
+	for _, m := range marks {
+		if len(m.Value) != 8 {
+			return nil, fmt.Errorf("open state %s of %s: the number of its next element has %d bytes (expected 8): %w",
+				t.spec.Name, t.spec.Operator, len(m.Value), snapshot.ErrDamaged)
+		}
+		s.next = max(s.next, binary.BigEndian.Uint64(m.Value))
 	}
-	if _, sub, ok := snapshot.SplitKey(nil, e.Key); ok && len(sub) == 8 {
-		s.next = max(s.next, binary.BigEndian.Uint64(sub)+1)
+	s.marked = s.next
+	return s, nil
+}
+
+// mark names the number of the next element in the operator's own scope. It is stored so that a list can be appended to
+// without being read: the elements of one key may have come from any subtask, so the greatest number of all counts.
+func (s *sorted) mark() string { return "next element of " + s.t.spec.Name }
+
+// markLists stores the numbers of the next elements.
+func (h *hot) markLists() error {
+	for _, st := range h.states {
+		if s := st.sorted; s != nil && s.next != s.marked {
+			s.marked = s.next
+			if err := h.SetOwn(st.spec.Operator, s.mark(), binary.BigEndian.AppendUint64(nil, s.next)); err != nil {
+				return err
+			}
+		}
 	}
+	return nil
 }
 
-// settle forgets that what was restored has changed.
-func (s *sorted) settle() { s.changes.Clear() }
-
-// place is where an entry of a key lies.
-func place(key, sub []byte) string {
-	return string(snapshot.JoinKey(appendNamespace(make([]byte, 0, 8+len(key)+len(sub)+4), int64(Global)), key, sub))
+// join makes the key of an element.
+func (s *sorted) join(key, sub []byte) []byte {
+	s.key = snapshot.JoinKey(s.key[:0], key, sub)
+	return s.key
 }
-
-func (s *sorted) fresh(value []byte) cell {
-	c := cell{value: append(make([]byte, 0, len(value)), value...), version: s.spec.Version}
-	if s.spec.TTL > 0 {
-		c.expiry = s.store.now + s.spec.TTL
-	}
-	return c
-}
-
-func (s *sorted) expired(c *cell) bool { return c.expiry != 0 && c.expiry <= s.store.now }
 
 // Get implements Sorted.
 func (s *sorted) Get(_ uint64, key, sub []byte) ([]byte, uint16, error) {
-	c, ok := s.all.Get(place(key, sub))
-	if !ok || s.expired(&c) {
-		return nil, 0, nil
+	e, err := s.find(s.join(key, sub))
+	if err != nil || e == NoEntry {
+		return nil, 0, err
 	}
-	return c.value, c.version, nil
+	return s.t.Value(e), s.t.Version(e), nil
+}
+
+// find is the entry of an element, NoEntry if there is none.
+func (s *sorted) find(joined []byte) (Entry, error) {
+	s.keys, s.hashes = append(s.keys[:0], joined), append(s.hashes[:0], hashOf(joined))
+	err := s.t.ResolveKeys(s.keys, s.hashes, true, s.one[:])
+	return s.one[0], err
+}
+
+// Fetch implements Sorted.
+func (s *sorted) Fetch(keys, subs [][]byte) error {
+	s.keys, s.hashes = s.keys[:0], s.hashes[:0]
+	s.from = s.from[:0]
+	for i, key := range keys {
+		at := len(s.from)
+		s.from = snapshot.JoinKey(s.from, key, subs[i]) // those before stay where they were
+		joined := s.from[at:len(s.from):len(s.from)]
+		s.keys, s.hashes = append(s.keys, joined), append(s.hashes, hashOf(joined))
+	}
+	if cap(s.found) < len(keys) {
+		s.found = make([]Entry, len(keys))
+	}
+	return s.t.ResolveKeys(s.keys, s.hashes, true, s.found[:len(keys)])
 }
 
 // Put implements Sorted.
-func (s *sorted) Put(hash uint64, key, sub, value []byte) error {
-	if s.spec.Kind != Map {
-		return fmt.Errorf("put into state %s of %s: it is no map", s.spec.Name, s.spec.Operator)
+func (s *sorted) Put(_ uint64, key, sub, value []byte) error {
+	if s.t.spec.Kind != Map {
+		return fmt.Errorf("put into state %s of %s: it is no map", s.t.spec.Name, s.t.spec.Operator)
 	}
-	s.put(s.store.group(hash), place(key, sub), s.fresh(value))
-	return nil
+	joined := s.join(key, sub)
+	return s.t.SetValue(s.t.place(hashOf(joined), joined), value)
 }
 
 // Migrate implements Sorted.
-func (s *sorted) Migrate(hash uint64, key, sub, value []byte) error {
-	at := place(key, sub)
-	c, ok := s.all.Get(at)
+func (s *sorted) Migrate(_ uint64, key, sub, value []byte) error {
+	joined := s.join(key, sub)
+	e, err := s.find(joined)
 	switch {
-	case !ok:
+	case err != nil || e == NoEntry:
+		return err
 	case value == nil:
-		s.remove(s.store.group(hash), at)
-	default:
-		c.value, c.version = append(make([]byte, 0, len(value)), value...), s.spec.Version
-		s.put(s.store.group(hash), at, c)
+		return s.t.remove(joined)
 	}
-	return nil
+	return s.t.Migrate(e, value)
 }
 
 // Delete implements Sorted.
-func (s *sorted) Delete(hash uint64, key, sub []byte) error {
-	s.remove(s.store.group(hash), place(key, sub))
-	return nil
-}
+func (s *sorted) Delete(_ uint64, key, sub []byte) error { return s.t.remove(s.join(key, sub)) }
 
 // Append implements Sorted.
-func (s *sorted) Append(hash uint64, key, value []byte) error {
-	if s.spec.Kind != List {
-		return fmt.Errorf("append to state %s of %s: it is no list", s.spec.Name, s.spec.Operator)
+func (s *sorted) Append(_ uint64, key, value []byte) error {
+	if s.t.spec.Kind != List {
+		return fmt.Errorf("append to state %s of %s: it is no list", s.t.spec.Name, s.t.spec.Operator)
 	}
-	sub := binary.BigEndian.AppendUint64(nil, s.next)
+	s.key = binary.BigEndian.AppendUint64(snapshot.KeyPrefix(s.key[:0], key), s.next)
 	s.next++
-	s.put(s.store.group(hash), place(key, sub), s.fresh(value))
-	return nil
+	s.t.makeRoom(1)
+	return s.t.SetValue(s.t.find(hashOf(s.key), s.key, true), value) // nobody has had that number
 }
+
+// clearAtOnce is how many elements Clear collects before it deletes them.
+const clearAtOnce = 1024
 
 // Clear implements Sorted.
 func (s *sorted) Clear(hash uint64, key []byte) error {
-	prefix := place(key, nil)
-	var all []string
-	s.all.Ascend(prefix, func(at string, _ cell) bool {
-		if !strings.HasPrefix(at, prefix) {
-			return false
+	for n := clearAtOnce; n == clearAtOnce; {
+		var subs arena
+		var refs []ref
+		err := s.Scan(hash, key, nil, func(sub, _ []byte, _ uint16) bool {
+			refs = append(refs, subs.add(sub, len(sub)))
+			return len(refs) < clearAtOnce
+		})
+		if err != nil {
+			return err
 		}
-		all = append(all, at)
-		return true
-	})
-	for _, at := range all {
-		s.remove(s.store.group(hash), at)
+		for _, r := range refs {
+			if err := s.t.remove(s.join(key, subs.get(r))); err != nil {
+				return err
+			}
+		}
+		n = len(refs)
 	}
 	return nil
 }
 
 // Scan implements Sorted.
-func (s *sorted) Scan(_ uint64, key, after []byte, yield func(sub, value []byte, version uint16) bool) error {
-	prefix := place(key, nil)
-	from := prefix
+func (s *sorted) Scan(hash uint64, key, after []byte, yield func(sub, value []byte, version uint16) bool) error {
+	prefix := snapshot.KeyPrefix(s.key[:0], key)
+	s.key = prefix
+	from := append(s.from[:0], prefix...)
 	if after != nil {
-		from = prefix + string(after) + "\x00"
+		from = append(append(from, after...), 0)
 	}
-	s.all.Ascend(from, func(at string, c cell) bool {
-		if !strings.HasPrefix(at, prefix) {
-			return false
+	s.from = from
+	var below *deep
+	if group := s.t.store.group(hash); s.t.isDeep(group) {
+		var err error
+		if below, err = s.t.deep(group, prefix, from); err != nil {
+			return err
 		}
-		return s.expired(&c) || yield([]byte(at[len(prefix):]), c.value, c.version)
-	})
-	return nil
-}
-
-// timers is a state of kind Timer: the namespace of an entry is its time.
-type timers struct{ s *sorted }
-
-func timerPlace(time int64, key []byte) string {
-	return string(append(appendNamespace(make([]byte, 0, 8+len(key)), time), key...))
-}
-
-// Set implements Timers.
-func (t *timers) Set(time int64, hash uint64, key []byte) error {
-	at := timerPlace(time, key)
-	if _, there := t.s.all.Get(at); !there {
-		t.s.put(t.s.store.group(hash), at, cell{})
+		defer below.close()
 	}
-	return nil
-}
-
-// Delete implements Timers.
-func (t *timers) Delete(time int64, hash uint64, key []byte) error {
-	t.s.remove(t.s.store.group(hash), timerPlace(time, key))
-	return nil
-}
-
-// Due implements Timers.
-func (t *timers) Due(until int64, yield func(time int64, hash uint64, key []byte) bool) error {
-	t.s.all.Scan(func(at string, _ cell) bool {
-		time := namespaceOf(at)
-		if time > until {
-			return false
+	w := s.t.walk(prefix, from, below)
+	for {
+		there, err := w.next()
+		if err != nil || !there || !yield(w.key[len(prefix):], w.cell.value, w.cell.version) {
+			return err
 		}
-		key := []byte(at[8:])
-		return yield(time, xxhash.Sum64(key), key)
-	})
-	return nil
-}
-
-// Next implements Timers.
-func (t *timers) Next() (int64, error) {
-	at, _, ok := t.s.all.Min()
-	if !ok {
-		return math.MaxInt64, nil
 	}
-	return namespaceOf(at), nil
 }

@@ -46,8 +46,8 @@ func TestSpilling(t *testing.T) {
 func TestWholeRandom(t *testing.T) {
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			statetest.RandomTables(t, seed, 400, state.New)
-			statetest.RandomTables(t, seed, 400, spilling(t, 64<<20))
+			statetest.RandomInMemory(t, seed, 400, state.New)
+			statetest.RandomInMemory(t, seed, 400, spilling(t, 64<<20))
 		})
 	}
 }

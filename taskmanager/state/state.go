@@ -142,6 +142,9 @@ const NoEntry = ^Entry(0)
 type Sorted interface {
 	// Get returns a value of a map, nil if there is none; valid until the next call.
 	Get(hash uint64, key, sub []byte) (value []byte, version uint16, err error)
+	// Fetch has the values of a map by pairs of key and sub key in memory, as far as they are there: Get reads none of them
+	// then. What is not in memory is read in one sorted pass.
+	Fetch(keys, subs [][]byte) error
 	// Put sets a value of a map.
 	Put(hash uint64, key, sub, value []byte) error
 	// Delete removes a value of a map.

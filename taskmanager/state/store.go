@@ -17,9 +17,8 @@ type hot struct {
 	gen    uint32 // grows with every Freeze
 	states map[stateName]*held
 	own    map[stateName]*ownValue
-	young  atomic.Int64 // bytes of the tables that take entries, as of the last Table, Drop or Resolve
+	young  atomic.Int64 // bytes of the tables that take entries, as of the last Table, Drop, Resolve or Trim
 	older  atomic.Int64 // bytes of those that take none any more
-	sorted atomic.Int64 // bytes of lists, maps and timers, as of the last Trim; they are only counted with a budget
 	cold   *cold        // what lies outside of memory; nil: nothing ever does
 }
 
@@ -30,13 +29,14 @@ func (s Spec) id() stateName { return stateName{s.Operator, s.Name} }
 
 // held is what a store has of one state.
 type held struct {
-	spec    Spec
-	open    map[Namespace]*tiered
-	free    []*tiered   // emptied, for the next namespace: windows come and go
-	dropped []Namespace // since the last freeze, of those that a snapshot may have
-	sorted  *sorted
-	files   []fileState        // restored files that have the state and are read when they are needed, the newest first
-	gone    map[Namespace]bool // namespaces that the files do not count for any more
+	spec     Spec
+	open     map[Namespace]*tiered
+	free     []*tiered          // emptied, for the next namespace: windows come and go
+	dropped  []Namespace        // since the last freeze, of those that a snapshot may have
+	elements *tiered            // the one table of a list, map or set of timers, which is also in open
+	sorted   *sorted            // of a list or map
+	files    []fileState        // restored files that have the state and are read when they are needed, the newest first
+	gone     map[Namespace]bool // namespaces that the files do not count for any more
 }
 
 // keptTables is how many emptied tables a state keeps.
@@ -116,9 +116,6 @@ func (h *hot) settle() {
 			t.seal()
 			t.count()
 		}
-		if s.sorted != nil {
-			s.sorted.settle()
-		}
 	}
 }
 
@@ -140,20 +137,16 @@ func (h *hot) restoreOwn(s *snapshot.State, e *snapshot.Entry) error {
 
 func (h *hot) restoreEntry(s *snapshot.State, e *snapshot.Entry) error {
 	spec := Spec{Operator: s.Operator, Name: s.Name, Kind: Kind(s.Kind), TTL: s.TTL, Version: s.Version, Key: s.Key, SubKey: s.SubKey, Value: s.Value}
-	switch spec.Kind {
-	case Words, Bytes:
-		t, err := h.table(spec, Namespace(e.Namespace))
+	if spec.Kind >= Words && spec.Kind <= Timer {
+		ns := Namespace(e.Namespace)
+		if spec.Kind == Timer {
+			ns = Global
+		}
+		t, err := h.table(spec, ns)
 		if err != nil {
 			return err
 		}
 		return t.restore(e)
-	case List, Map, Timer:
-		st, err := h.stateOf(spec)
-		if err != nil {
-			return err
-		}
-		st.sorted.restore(e)
-		return nil
 	}
 	return fmt.Errorf("state %s of %s: kind %d is not known to this version: %w", s.Name, s.Operator, s.Kind, snapshot.ErrDamaged)
 }
@@ -166,9 +159,7 @@ func (h *hot) stateOf(s Spec) (*held, error) {
 	st := h.states[s.id()]
 	if st == nil {
 		st = &held{spec: s, open: map[Namespace]*tiered{}, gone: map[Namespace]bool{}}
-		if s.Kind > Bytes {
-			st.sorted = newSorted(h, s)
-		} else if h.cold != nil {
+		if h.cold != nil {
 			kind := Kind(0)
 			if st.files, kind = h.cold.filesOf(s); kind != 0 && kind != s.Kind {
 				return nil, fmt.Errorf("open state %s of %s: kind %d (expected %d)", s.Name, s.Operator, s.Kind, kind)
@@ -184,9 +175,6 @@ func (h *hot) stateOf(s Spec) (*held, error) {
 		st.spec = s
 		for _, t := range st.open {
 			t.respec(s)
-		}
-		if st.sorted != nil {
-			st.sorted.spec = s
 		}
 	}
 	return st, nil
@@ -217,11 +205,17 @@ func (h *hot) table(s Spec, ns Namespace) (*tiered, error) {
 		t.count()
 	}
 	t.ns, t.files, t.whole, t.loaded = ns, nil, false, nil
-	if len(st.files) > 0 && !st.gone[ns] && mayHave(st.files, ns) {
+	if len(st.files) > 0 && !st.gone[ns] && (s.Kind == Timer || mayHave(st.files, ns)) {
 		t.files, t.kept = st.files, true
 		h.cold.toWarm = append(h.cold.toWarm, t)
 	}
 	st.open[ns] = t
+	if s.Kind.elements() {
+		st.elements = t
+	}
+	if s.Kind == Timer {
+		t.timers = newTimers(t)
+	}
 	return t, nil
 }
 
@@ -290,9 +284,15 @@ func (h *hot) Sorted(s Spec) (Sorted, error) {
 	if s.Kind != List && s.Kind != Map {
 		return nil, fmt.Errorf("open state %s of %s: kind %d is neither a list nor a map", s.Name, s.Operator, s.Kind)
 	}
-	st, err := h.stateOf(s)
+	t, err := h.table(s, Global)
 	if err != nil {
 		return nil, err
+	}
+	st := h.states[s.id()]
+	if st.sorted == nil {
+		if st.sorted, err = newSorted(t); err != nil {
+			return nil, err
+		}
 	}
 	return st.sorted, nil
 }
@@ -302,11 +302,11 @@ func (h *hot) Timers(s Spec) (Timers, error) {
 	if s.Kind != Timer {
 		return nil, fmt.Errorf("open state %s of %s: kind %d is no set of timers", s.Name, s.Operator, s.Kind)
 	}
-	st, err := h.stateOf(s)
+	t, err := h.table(s, Global)
 	if err != nil {
 		return nil, err
 	}
-	return &timers{st.sorted}, nil
+	return t.timers, nil
 }
 
 func (h *hot) ownOf(operator, name string) *ownValue {
@@ -338,7 +338,7 @@ func (h *hot) SetOwn(operator, name string, value []byte) error {
 }
 
 // Size implements Store.
-func (h *hot) Size() int64 { return h.young.Load() + h.older.Load() + h.sorted.Load() }
+func (h *hot) Size() int64 { return h.young.Load() + h.older.Load() }
 
 // Close implements Store.
 func (h *hot) Close() error {

@@ -33,9 +33,10 @@ type table struct {
 	keyRefs []ref
 	keys    arena
 	pages   []*page
-	dead    int // entries that were deleted
+	dead    int       // entries that were deleted
+	order   *sequence // of the entries; nil unless they are elements
 
-	values  arena // of kind Bytes; a page has refs to them
+	values  arena // of every kind but Words; a page has refs to them
 	sealed  ref   // values below this place were frozen
 	garbage int   // bytes of values that were outgrown
 
@@ -74,7 +75,7 @@ const (
 	pageEntries = 1 << pageBits
 	pageMask    = pageEntries - 1
 
-	noValue    = ^uint64(0)     // of kind Bytes: the entry has none
+	noValue    = ^uint64(0)     // of every kind but Words: the entry has none
 	gone       = ^uint64(0) - 1 // the entry was deleted
 	grave      = uint64(1<<32 - 1)
 	firstIndex = 64 // slots
@@ -85,6 +86,9 @@ const (
 
 func newTable(h *hot, s Spec) *table {
 	t := &table{store: h, spec: s}
+	if s.Kind.elements() {
+		t.order = new(sequence)
+	}
 	t.resize(firstIndex)
 	return t
 }
@@ -195,11 +199,14 @@ func (t *table) insert(slot, tag uint32, key []byte) Entry {
 		t.pages = append(t.pages, &page{gen: t.store.gen})
 	}
 	word := uint64(0)
-	if t.spec.Kind == Bytes {
+	if t.spec.Kind != Words {
 		word = noValue
 	}
 	t.page(Entry(e)).words[e&pageMask] = word
 	t.index[slot] = uint64(tag)<<32 | uint64(e+1)
+	if t.order != nil {
+		t.order.insert(t, Entry(e))
+	}
 	return Entry(e)
 }
 
@@ -229,7 +236,7 @@ func (t *table) touch(e Entry) {
 // Word implements Table.
 func (t *table) Word(e Entry) *uint64 { return &t.pages[e>>pageBits].words[e&pageMask] }
 
-// A value of kind Bytes is stored behind its schema version and, if its state has a TTL, its expiry.
+// A value is, but for the kind Words, stored behind its schema version and, if its state has a TTL, its expiry.
 func (t *table) headerBytes() int {
 	if t.spec.TTL > 0 {
 		return 10
@@ -237,9 +244,9 @@ func (t *table) headerBytes() int {
 	return 2
 }
 
-// stored is the value of an entry of kind Bytes as it lies in the arena.
+// stored is the value of an entry as it lies in the arena, nil for none; Words have none there.
 func (t *table) stored(e Entry) []byte {
-	if t.spec.Kind != Bytes {
+	if t.spec.Kind == Words {
 		return nil
 	}
 	if r := *t.Word(e); r != noValue && r != gone {
@@ -251,7 +258,7 @@ func (t *table) stored(e Entry) []byte {
 func (t *table) expired(e Entry) bool { return t.expiredAt(e, t.store.now) }
 
 func (t *table) expiredAt(e Entry, now int64) bool {
-	if t.spec.TTL == 0 || t.spec.Kind != Bytes {
+	if t.spec.TTL == 0 || t.spec.Kind == Words {
 		return false
 	}
 	p := t.stored(e)
@@ -295,7 +302,7 @@ func (t *table) Migrate(e Entry, v []byte) error {
 	return nil
 }
 
-// expiry is when an entry of kind Bytes ends, 0 for never.
+// expiry is when an entry ends, 0 for never.
 func (t *table) expiry(e Entry) int64 {
 	if p := t.stored(e); p != nil && t.headerBytes() > 2 {
 		return int64(binary.LittleEndian.Uint64(p[2:]))
@@ -307,7 +314,7 @@ func (t *table) expiry(e Entry) int64 {
 // none, or the other way round, values are stored in another form.
 func (t *table) respec(s Spec) {
 	was := t.spec
-	if t.spec = s; s.Kind != Bytes || (was.TTL > 0) == (s.TTL > 0) {
+	if t.spec = s; s.Kind == Words || (was.TTL > 0) == (s.TTL > 0) {
 		return
 	}
 	for i := range t.keyRefs {
@@ -361,7 +368,7 @@ func (t *table) compact() {
 
 // Delete implements Table. A word that is deleted could not be told from one that is not.
 func (t *table) Delete(e Entry) error {
-	if t.spec.Kind != Bytes {
+	if t.spec.Kind == Words {
 		return fmt.Errorf("delete from state %s of %s: it is of kind %d", t.spec.Name, t.spec.Operator, t.spec.Kind)
 	}
 	p := t.page(e)
@@ -376,6 +383,9 @@ func (t *table) Delete(e Entry) error {
 			t.index[i&mask] = grave
 			break
 		}
+	}
+	if t.order != nil {
+		t.order.remove(t, e)
 	}
 	t.graves++
 	t.dead++
@@ -392,35 +402,49 @@ func (t *table) Delete(e Entry) error {
 	return nil
 }
 
-// rebuild leaves out the entries that were deleted. It changes the numbers of the others.
+// rebuild leaves out the entries that were deleted. It changes the numbers of the others: elements get them in their order.
 func (t *table) rebuild() {
 	old := *t
-	t.index, t.keyRefs, t.keys, t.pages, t.values = nil, nil, arena{}, nil, arena{}
+	t.index, t.keyRefs, t.keys, t.pages, t.values, t.order = nil, nil, arena{}, nil, arena{}, nil
 	t.dead, t.garbage, t.sealed = 0, 0, 0
 	t.resize(len(old.index))
-	for i := range old.keyRefs {
-		p := old.pages[i>>pageBits]
-		word := p.words[i&pageMask]
-		if word == gone {
-			continue
+	if old.order == nil {
+		for i := range old.keyRefs {
+			if old.pages[i>>pageBits].words[i&pageMask] != gone {
+				t.adopt(&old, Entry(i))
+			}
 		}
-		key := old.Key(Entry(i))
-		e := t.find(xxhash.Sum64(key), key, true)
-		to := t.page(e)
-		if word != noValue {
-			v := old.values.get(ref(word))
-			r := t.values.reserve(len(v), len(v))
-			copy(t.values.get(r), v)
-			word = uint64(r)
-		}
-		to.words[e&pageMask] = word
-		if p.gen == t.store.gen && p.dirty.has(Entry(i)) {
-			to.dirty.set(e)
-		}
-		if p.pending.has(Entry(i)) {
-			to.pending.set(e)
+		return
+	}
+	order := new(sequence)
+	for _, l := range old.order.leaves {
+		for i, e := range l.entries[:l.n] {
+			order.append(l.ranks[i], t.adopt(&old, e))
 		}
 	}
+	t.order = order
+}
+
+// adopt adds an entry of the table as it was before a rebuild.
+func (t *table) adopt(old *table, was Entry) Entry {
+	key := old.Key(was)
+	e := t.find(xxhash.Sum64(key), key, true)
+	from, to := old.pages[was>>pageBits], t.page(e)
+	word := from.words[was&pageMask]
+	if t.spec.Kind != Words && word != noValue {
+		v := old.values.get(ref(word))
+		r := t.values.reserve(len(v), len(v))
+		copy(t.values.get(r), v)
+		word = uint64(r)
+	}
+	to.words[e&pageMask] = word
+	if from.gen == t.store.gen && from.dirty.has(was) {
+		to.dirty.set(e)
+	}
+	if from.pending.has(was) {
+		to.pending.set(e)
+	}
+	return e
 }
 
 // Key implements Table.
@@ -455,7 +479,11 @@ func (t *table) seal() {
 // restore takes in an entry of a snapshot.
 func (t *table) restore(e *snapshot.Entry) error {
 	t.makeRoom(1)
-	at := t.find(xxhash.Sum64(e.Key), e.Key, true)
+	key := e.Key
+	if t.spec.Kind == Timer {
+		key = t.spec.Kind.appendKey(nil, e)
+	}
+	at := t.find(xxhash.Sum64(key), key, true)
 	if t.spec.Kind == Words {
 		if len(e.Value) != 8 {
 			return snapshot.ErrDamaged
@@ -483,6 +511,13 @@ func (t *table) reset() {
 }
 
 func (t *table) size() int64 {
+	if t.order != nil {
+		return t.tableSize() + int64(t.order.size())
+	}
+	return t.tableSize()
+}
+
+func (t *table) tableSize() int64 {
 	return int64(8*(len(t.index)+cap(t.keyRefs)) + len(t.pages)*(8*pageEntries+3*pageEntries/8+8) + t.keys.size + t.values.size + t.removed.size)
 }
 

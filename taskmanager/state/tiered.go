@@ -30,6 +30,7 @@ type tiered struct {
 	huge     int         // at least so many entries are too large for the disk
 	scan     *scan       // that runs
 	loaded   []bool      // by key group from the first that the task owns: all that the files have of it is in memory
+	timers   *timers     // what is known of the times, of kind Timer
 	whole    bool        // of every group
 }
 
@@ -108,7 +109,7 @@ func (t *tiered) ResolveKeys(keys [][]byte, hashes []uint64, read bool, entries 
 	}
 	if read {
 		for i, e := range entries[:len(keys)] {
-			if e != NoEntry && t.spec.Kind == Bytes && (*t.Word(e) == noValue || t.expired(e)) {
+			if e != NoEntry && t.spec.Kind != Words && (*t.Word(e) == noValue || t.expired(e)) {
 				entries[i] = NoEntry
 			}
 		}
@@ -134,6 +135,35 @@ func (t *tiered) near(hash uint64, key []byte) Entry {
 	return NoEntry
 }
 
+// place finds the entry of a key that is to be written whatever it was: nothing is read for it.
+func (t *tiered) place(hash uint64, key []byte) Entry {
+	t.makeRoom(1)
+	if e := t.near(hash, key); e != NoEntry {
+		return e
+	}
+	return t.find(hash, key, true)
+}
+
+// remove deletes a key, without reading what lies deeper.
+func (t *tiered) remove(key []byte) error {
+	hash := hashOf(key)
+	if !t.layered() {
+		if e := t.find(hash, key, false); e != NoEntry {
+			return t.table.Delete(e)
+		}
+		return nil
+	}
+	t.makeRoom(1)
+	e := t.near(hash, key)
+	if e == NoEntry {
+		if t.id == 0 && t.flushing == nil && t.inMemory(t.groupOf(hash, key)) {
+			return nil
+		}
+		e = t.find(hash, key, true)
+	}
+	return t.Delete(e)
+}
+
 // take moves an entry of the old table to the young one.
 func (t *tiered) take(old *table, e Entry, hash uint64, key []byte) Entry {
 	to := t.copyOf(old, e, hash, key)
@@ -153,7 +183,7 @@ func (t *tiered) take(old *table, e Entry, hash uint64, key []byte) Entry {
 func (t *tiered) copyOf(older *table, e Entry, hash uint64, key []byte) Entry {
 	to := t.find(hash, key, true)
 	word := *older.Word(e)
-	if t.spec.Kind == Bytes && word != noValue {
+	if t.spec.Kind != Words && word != noValue {
 		v := older.values.get(ref(word))
 		r := t.values.reserve(len(v), (len(v)+7)&^7)
 		copy(t.values.get(r), v)
@@ -184,7 +214,7 @@ func (t *tiered) Delete(e Entry) error {
 	if !t.layered() {
 		return t.table.Delete(e)
 	}
-	if t.spec.Kind != Bytes {
+	if t.spec.Kind == Words {
 		return fmt.Errorf("delete from state %s of %s: it is of kind %d", t.spec.Name, t.spec.Operator, t.spec.Kind)
 	}
 	word := &t.page(e).words[e&pageMask]
@@ -208,13 +238,24 @@ func (t *tiered) turn() *table {
 		y.changed, y.kept, y.deleted, y.removed = o.changed, o.kept, o.deleted, o.removed
 		o.deleted, o.removed = nil, arena{}
 	}
-	if was != nil && t.huge > 0 {
+	if was == nil {
+		return nil
+	}
+	if t.huge > 0 {
 		t.keepHuge(was)
 	}
-	if was != nil && !was.isPending() {
-		was = nil
+	if was.isPending() {
+		return was
 	}
-	return was
+	t.left(was)
+	return nil
+}
+
+// left says that the entries of a table have left the memory.
+func (t *tiered) left(was *table) {
+	if t.timers != nil {
+		t.timers.left(was)
+	}
 }
 
 // keepHuge takes the entries that are too large for the disk back.
@@ -224,7 +265,7 @@ func (t *tiered) keepHuge(old *table) {
 		e := Entry(i)
 		p := old.pages[i>>pageBits]
 		key := old.Key(e)
-		if !p.pending.has(e) || p.moved.has(e) || old.spec.Kind == Bytes && p.words[i&pageMask] == gone || !tooLarge(len(key), len(old.stored(e))) {
+		if !p.pending.has(e) || p.moved.has(e) || old.spec.Kind != Words && p.words[i&pageMask] == gone || !tooLarge(len(key), len(old.stored(e))) {
 			continue
 		}
 		t.makeRoom(1)

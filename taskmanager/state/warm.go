@@ -3,6 +3,7 @@ package state
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -22,7 +23,7 @@ import (
 type warming struct {
 	t        *tiered
 	ns       Namespace
-	words    bool
+	kind     Kind
 	files    []fileState // the newest first
 	from, to graph.KeyGroup
 	portions chan *portion // closed at the end
@@ -64,7 +65,7 @@ var errNotWarmed = errors.New("not warmed")
 
 func (c *cold) startWarming(t *tiered) *warming {
 	w := &warming{
-		t: t, ns: t.ns, words: t.spec.Kind == Words, files: t.files, from: c.config.From, to: c.config.To,
+		t: t, ns: t.ns, kind: t.spec.Kind, files: t.files, from: c.config.From, to: c.config.To,
 		portions: make(chan *portion, portionsAhead), used: make(chan *portion, portionsAhead+2),
 		stopped: make(chan struct{}), done: make(chan struct{}),
 	}
@@ -86,7 +87,11 @@ func (w *warming) stop() {
 func (w *warming) read() error {
 	all := make([]*snapshot.Iterator, len(w.files))
 	for i, f := range w.files {
-		all[i] = f.reader.Ahead(readAhead).Scan(snapshot.Range{State: f.state, From: w.from, To: w.to, First: int64(w.ns), Last: int64(w.ns)})
+		rg := snapshot.Range{State: f.state, From: w.from, To: w.to, First: int64(w.ns), Last: int64(w.ns)}
+		if w.kind == Timer {
+			rg.First, rg.Last = math.MinInt64, math.MaxInt64
+		}
+		all[i] = f.reader.Ahead(readAhead).Scan(rg)
 		all[i].Next()
 	}
 	for g := w.from; g < w.to; g++ {
@@ -98,7 +103,7 @@ func (w *warming) read() error {
 				if removed || e.Op == snapshot.DeleteNamespace {
 					continue
 				}
-				if w.words && (e.Op != snapshot.Put || len(e.Value) != 8) {
+				if w.kind == Words && (e.Op != snapshot.Put || len(e.Value) != 8) {
 					return errNotWarmed // whoever touches it is told
 				}
 				if len(p.entries) == portionEntries || len(p.bytes) > portionBytes {
@@ -107,7 +112,7 @@ func (w *warming) read() error {
 					}
 					p = w.portion(g)
 				}
-				p.add(e)
+				p.add(w.kind, e)
 			}
 			if err := it.Err(); err != nil {
 				return damaged(err, w.files[i].reader)
@@ -141,12 +146,13 @@ func (w *warming) give(p *portion) bool {
 	}
 }
 
-func (p *portion) add(e *snapshot.Entry) {
-	p.bytes = append(p.bytes, e.Key...)
+func (p *portion) add(kind Kind, e *snapshot.Entry) {
+	begin := len(p.bytes)
+	p.bytes = kind.appendKey(p.bytes, e)
 	end := len(p.bytes)
 	p.bytes = append(p.bytes, e.Value...)
 	p.entries = append(p.entries, warmEntry{
-		hash: xxhash.Sum64(e.Key), expiry: e.Expiry, keyEnd: uint32(end), valueEnd: uint32(len(p.bytes)), version: e.Version, op: e.Op,
+		hash: xxhash.Sum64(p.bytes[begin:end]), expiry: e.Expiry, keyEnd: uint32(end), valueEnd: uint32(len(p.bytes)), version: e.Version, op: e.Op,
 	})
 }
 
@@ -171,6 +177,9 @@ func (h *hot) Warm(n int, wait time.Duration) (more bool, err error) {
 			if !ok {
 				w.t.whole = w.err == nil
 				c.stopWarming()
+				if w.t.whole && w.kind.elements() {
+					w.t.forgetFiles()
+				}
 				if w.err != nil && w.err != errNotWarmed {
 					return false, fmt.Errorf("read state %s of %s ahead: %w", w.t.spec.Name, w.t.spec.Operator, w.err)
 				}
@@ -224,9 +233,30 @@ func (t *tiered) unwarm() {
 	}
 }
 
+// forgetFiles makes all that is in memory, which is all there is, the table's own: what is deleted is no more then, and
+// need not stand before what the files have. Timers come and go: as tombstones they would fill the memory.
+func (t *tiered) forgetFiles() {
+	t.files = nil
+	kept := t.kept
+	for i := range t.keyRefs {
+		e := Entry(i)
+		p := t.pages[i>>pageBits]
+		switch p.words[i&pageMask] {
+		case gone:
+		case noValue:
+			t.kept = kept && p.gen == t.store.gen && p.dirty.has(e)
+			_ = t.table.Delete(e) // it is not of words
+		default:
+			p.pending.set(e)
+		}
+	}
+	t.kept = kept
+	t.left(nil)
+}
+
 // inMemory says whether all that the files have of a key group was taken in.
 func (t *tiered) inMemory(group graph.KeyGroup) bool {
-	return t.whole || t.loaded != nil && t.loaded[group-t.store.config.From]
+	return t.files == nil || t.whole || t.loaded != nil && t.loaded[group-t.store.config.From]
 }
 
 // takePortion adds what is not there already.

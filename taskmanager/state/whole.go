@@ -19,10 +19,8 @@ func (h *hot) whole() *frozen {
 	}
 	parts := map[stateName]part{}
 	for id, st := range h.states {
-		if st.sorted == nil {
-			parts[id] = part{held: st}
-			f.states = append(f.states, stateInfo(st.spec))
-		}
+		parts[id] = part{held: st}
+		f.states = append(f.states, stateInfo(st.spec))
 	}
 	for id, v := range h.own {
 		name := stateName{id.operator, ownPrefix + id.name}
@@ -59,21 +57,21 @@ func (h *hot) isWhole() bool {
 		}
 	}
 	for _, st := range h.states {
-		if st.sorted != nil && st.sorted.all.Len() > 0 {
-			return false
-		}
 		for _, t := range st.open {
 			if t.old != nil || t.flushing != nil || t.id != 0 || t.files != nil && !t.whole {
 				return false
 			}
 		}
-		for _, f := range st.files {
+		if st.spec.Kind == Timer {
+			continue // the namespaces of its files are times of its one table
+		}
+		for i, f := range st.files {
 			list, listed := f.reader.Namespaces(f.state)
 			if !listed || len(list) > wholeNamespaces {
 				return false
 			}
 			for _, ns := range list {
-				if !st.gone[Namespace(ns)] && st.open[Namespace(ns)] == nil {
+				if !st.gone[Namespace(ns)] && st.open[Namespace(ns)] == nil && !h.cold.removed(st.files[:i], ns) {
 					return false
 				}
 			}

@@ -143,23 +143,57 @@ func (v View) Get(key []byte, use func(value []byte) error) (bool, error) {
 	return true, nil
 }
 
+// Iterator steps through the keys that begin with a prefix, in ascending order. One goroutine uses it, and closes it before
+// the view that it is of.
+type Iterator struct {
+	m     *Map
+	it    *badger.Iterator
+	value []byte
+}
+
+// Iterator makes one, which is nowhere before Seek.
+func (v View) Iterator(prefix []byte) *Iterator {
+	return &Iterator{m: v.m, it: v.txn.NewIterator(badger.IteratorOptions{Prefix: prefix})}
+}
+
+// Close ends the iterator.
+func (i *Iterator) Close() { i.it.Close() }
+
+// Seek goes to the first key at or behind from, and answers whether there is one.
+func (i *Iterator) Seek(from []byte) (bool, error) {
+	i.it.Seek(from)
+	return i.read()
+}
+
+// Next goes to the next key, and answers whether there is one.
+func (i *Iterator) Next() (bool, error) {
+	i.it.Next()
+	return i.read()
+}
+
+func (i *Iterator) read() (bool, error) {
+	if !i.it.Valid() {
+		return false, nil
+	}
+	if err := i.it.Item().Value(func(v []byte) error { i.value = v; return nil }); err != nil {
+		return false, fmt.Errorf("read spill %s: %w", i.m.dir, err)
+	}
+	return true, nil
+}
+
+// Key and Value are where Seek or Next went to, valid until the next of them.
+func (i *Iterator) Key() []byte   { return i.it.Item().Key() }
+func (i *Iterator) Value() []byte { return i.value }
+
 // Scan calls yield for the keys that begin with prefix, at or behind from, in ascending order, until it answers false. The
 // slices are valid during the call.
 func (v View) Scan(prefix, from []byte, yield func(key, value []byte) bool) error {
-	o := badger.IteratorOptions{Prefix: prefix}
-	it := v.txn.NewIterator(o)
+	it := v.Iterator(prefix)
 	defer it.Close()
-	for it.Seek(from); it.Valid(); it.Next() {
-		item := it.Item()
-		more := false
-		if err := item.Value(func(value []byte) error { more = yield(item.Key(), value); return nil }); err != nil {
-			return fmt.Errorf("read spill %s: %w", v.m.dir, err)
-		}
-		if !more {
-			break
-		}
+	there, err := it.Seek(from)
+	for ; there && err == nil && yield(it.Key(), it.Value()); there, err = it.Next() {
 	}
-	return nil
+	return err
 }
 
 // ScanVersion calls yield for the keys that begin with prefix and were put or deleted at one version, in ascending order.

@@ -28,6 +28,8 @@ var (
 	logs    = state.Spec{Operator: "b", Name: "logs", Kind: state.List}
 	carts   = state.Spec{Operator: "a", Name: "carts", Kind: state.Map}
 	alarms  = state.Spec{Operator: "a", Name: "alarms", Kind: state.Timer}
+	offers  = state.Spec{Operator: "a", Name: "offers", Kind: state.Map, TTL: 300, Version: 2}
+	news    = state.Spec{Operator: "b", Name: "news", Kind: state.List, TTL: 300}
 )
 
 // model is what a store should hold.
@@ -39,6 +41,8 @@ type model struct {
 	logs    map[string][]string
 	carts   map[string]map[string]string
 	alarms  map[string]int64 // "time key"
+	offers  map[string]map[string]briefly
+	news    map[string][]briefly
 	own     string
 }
 
@@ -51,6 +55,7 @@ func newModel() *model {
 	return &model{
 		windows: map[state.Namespace]map[string]uint64{}, sums: map[string]string{}, brief: map[string]briefly{},
 		logs: map[string][]string{}, carts: map[string]map[string]string{}, alarms: map[string]int64{},
+		offers: map[string]map[string]briefly{}, news: map[string][]briefly{},
 	}
 }
 
@@ -65,6 +70,13 @@ func (m *model) clone() *model {
 	}
 	for k, v := range m.logs {
 		c.logs[k] = slices.Clone(v)
+	}
+	c.offers, c.news = map[string]map[string]briefly{}, map[string][]briefly{}
+	for k, v := range m.offers {
+		c.offers[k] = maps.Clone(v)
+	}
+	for k, v := range m.news {
+		c.news[k] = slices.Clone(v)
 	}
 	c.sums, c.brief, c.alarms = maps.Clone(m.sums), maps.Clone(m.brief), maps.Clone(m.alarms)
 	return &c
@@ -84,7 +96,7 @@ type random struct {
 	number int
 	keys   int
 	base   state.Namespace
-	tables bool // no lists, maps and timers
+	whole  bool // files that are whole must be written
 	wholes int  // that were written
 }
 
@@ -95,13 +107,13 @@ func Random(t *testing.T, seed uint64, turns int, open func(state.Config) (state
 	doRandom(t, seed, turns, open, false)
 }
 
-// RandomTables is Random with words and bytes only, so that all of it may be written whole.
-func RandomTables(t *testing.T, seed uint64, turns int, open func(state.Config) (state.Store, error)) {
+// RandomInMemory is Random with stores that have room for everything, so that some of the files must be whole.
+func RandomInMemory(t *testing.T, seed uint64, turns int, open func(state.Config) (state.Store, error)) {
 	doRandom(t, seed, turns, open, true)
 }
 
-func doRandom(t *testing.T, seed uint64, turns int, open func(state.Config) (state.Store, error), tables bool) {
-	x := &random{t: t, r: rand.New(rand.NewPCG(seed, 7)), open: open, m: newModel(), last: newModel(), keys: 2000, tables: tables}
+func doRandom(t *testing.T, seed uint64, turns int, open func(state.Config) (state.Store, error), whole bool) {
+	x := &random{t: t, r: rand.New(rand.NewPCG(seed, 7)), open: open, m: newModel(), last: newModel(), keys: 2000, whole: whole}
 	x.s = x.make(0, groups)
 	for turn := range turns {
 		x.turn(turn)
@@ -115,7 +127,7 @@ func doRandom(t *testing.T, seed uint64, turns int, open func(state.Config) (sta
 	if err := x.s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if tables && x.wholes == 0 {
+	if whole && x.wholes == 0 {
 		t.Errorf("seed %d: the state was never written whole", seed)
 	}
 }
@@ -135,7 +147,26 @@ func (x *random) make(from, to graph.KeyGroup) state.Store {
 	s, err := x.open(c)
 	x.check(err)
 	s.SetTime(x.m.now)
+	if x.whole {
+		x.openAll(s)
+	}
 	return s
+}
+
+// openAll has the store know every table, so that it takes all of them in ahead.
+func (x *random) openAll(s state.Store) {
+	for _, spec := range []state.Spec{logs, carts, offers, news} {
+		x.sorted(s, spec)
+	}
+	_, err := s.Timers(alarms)
+	x.check(err)
+	table(x.t, s, sums, state.Global)
+	table(x.t, s, brief, state.Global)
+	spaces, err := s.Namespaces(windows)
+	x.check(err)
+	for _, ns := range spaces {
+		table(x.t, s, windows, ns)
+	}
 }
 
 func (x *random) turn(turn int) {
@@ -143,8 +174,6 @@ func (x *random) turn(turn int) {
 	case n < 30:
 		x.count()
 	case n < 50:
-		x.setValues()
-	case x.tables && n < 74:
 		x.setValues()
 	case n < 58:
 		x.changeLists()
@@ -265,11 +294,13 @@ func (x *random) changeLists() {
 		v := fmt.Sprint("line ", x.r.IntN(100))
 		x.check(st.Append(h, []byte(k), []byte(v)))
 		x.m.logs[k] = append(x.m.logs[k], v)
+		x.check(x.sorted(x.s, news).Append(h, []byte(k), []byte(v)))
+		x.m.news[k] = append(x.m.news[k], briefly{v, x.m.now + news.TTL})
 	}
 }
 
 func (x *random) changeMaps() {
-	st := x.sorted(x.s, carts)
+	st, short := x.sorted(x.s, carts), x.sorted(x.s, offers)
 	for range 30 {
 		k, sub := x.key(), fmt.Sprint("item ", x.r.IntN(10))
 		h := xxhash.Sum64String(k)
@@ -287,6 +318,11 @@ func (x *random) changeMaps() {
 				x.m.carts[k] = map[string]string{}
 			}
 			x.m.carts[k][sub] = v
+			x.check(short.Put(h, []byte(k), []byte(sub), []byte(v)))
+			if x.m.offers[k] == nil {
+				x.m.offers[k] = map[string]briefly{}
+			}
+			x.m.offers[k][sub] = briefly{v, x.m.now + offers.TTL}
 		}
 	}
 }
@@ -297,7 +333,7 @@ func (x *random) changeTimers() {
 	tm, err := x.s.Timers(alarms)
 	x.check(err)
 	for range 20 {
-		k, at := x.key(), x.m.now+int64(x.r.IntN(300))
+		k, at := x.key(), x.m.now+int64(x.r.IntN(1+x.r.IntN(3000)))
 		h := xxhash.Sum64String(k)
 		if x.r.IntN(3) == 0 {
 			x.check(tm.Delete(at, h, []byte(k)))
@@ -488,13 +524,50 @@ func (x *random) compareSorted(s state.Store, m *model, k string) {
 		return true
 	}))
 	same(x.t, "map of "+k, got, m.carts[k])
-	for sub := range m.carts[k] {
-		v, _, err := cart.Get(h, []byte(k), []byte(sub))
+	var keys, subs [][]byte
+	for i := range 10 {
+		keys, subs = append(keys, []byte(k)), append(subs, []byte(fmt.Sprint("item ", i)))
+	}
+	if x.r.IntN(2) == 0 {
+		x.check(cart.Fetch(keys, subs))
+	}
+	for _, sub := range subs {
+		v, _, err := cart.Get(h, []byte(k), sub)
 		x.check(err)
-		if string(v) != m.carts[k][sub] {
-			x.t.Errorf("%s of %s is %q (expected %q)", sub, k, v, m.carts[k][sub])
+		if want, there := m.carts[k][string(sub)]; string(v) != want || there != (v != nil) {
+			x.t.Errorf("%s of %s is %q (expected %q)", sub, k, v, want)
 		}
 	}
+	x.compareBrief(s, m, k, h)
+}
+
+// compareBrief compares what has a TTL.
+func (x *random) compareBrief(s state.Store, m *model, k string, h uint64) {
+	x.t.Helper()
+	var lines, wantLines []string
+	x.check(x.sorted(s, news).Scan(h, []byte(k), nil, func(_, v []byte, _ uint16) bool { lines = append(lines, string(v)); return true }))
+	for _, v := range m.news[k] {
+		if v.expiry > m.now {
+			wantLines = append(wantLines, v.value)
+		}
+	}
+	if !slices.Equal(lines, wantLines) {
+		x.t.Errorf("news of %s are %q (expected %q)", k, lines, wantLines)
+	}
+	got, want := map[string]string{}, map[string]string{}
+	x.check(x.sorted(s, offers).Scan(h, []byte(k), nil, func(sub, v []byte, version uint16) bool {
+		got[string(sub)] = string(v)
+		if version != offers.Version {
+			x.t.Errorf("%s of the offers of %s has version %d (expected %d)", sub, k, version, offers.Version)
+		}
+		return true
+	}))
+	for sub, v := range m.offers[k] {
+		if v.expiry > m.now {
+			want[sub] = v.value
+		}
+	}
+	same(x.t, "offers of "+k, got, want)
 }
 
 func filter[V any](m map[string]V, own func(string) bool) map[string]V {

@@ -1,0 +1,76 @@
+package state
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
+)
+
+// Lists, maps and timers are tables too, with an entry for each element, whose key is
+//
+//	List   the key, then the number of the element, a u64 big-endian: as snapshot.JoinKey makes it
+//	Map    the key, then the sub key: as snapshot.JoinKey makes it
+//	Timer  the time, 8 bytes whose order is that of the numbers, then the key; the entry has no value
+//
+// and which lies in the key group of the key alone. Files name elements alike, but have the time as the namespace.
+
+// elements says whether entries of the kind are elements of a key, which have an order.
+func (k Kind) elements() bool { return k > Bytes }
+
+// ownerHash is the hash of the key that an entry belongs to. It chooses the key group.
+func (k Kind) ownerHash(key []byte) uint64 {
+	switch k {
+	case List, Map:
+		if i := bytes.IndexByte(key, 0); i >= 0 && i+1 < len(key) && key[i+1] != escaped {
+			return xxhash.Sum64(key[:i])
+		}
+		owner, _, _ := snapshot.SplitKey(nil, key)
+		return xxhash.Sum64(owner)
+	case Timer:
+		return xxhash.Sum64(key[timeBytes:])
+	}
+	return xxhash.Sum64(key)
+}
+
+const (
+	timeBytes = 8
+	escaped   = 0xFF // behind a zero byte of a key that has one
+)
+
+// rankOf orders the entries of a kind, as far as a number can; the rest is the order of their keys. What does not belong
+// to the same key has no order in lists and maps.
+func (k Kind) rankOf(key []byte) uint64 {
+	switch {
+	case k != Timer:
+		return k.ownerHash(key)
+	case len(key) < timeBytes: // before all
+		return 0
+	}
+	return binary.BigEndian.Uint64(key)
+}
+
+// appendTime appends a time so that the order of the bytes is that of the times.
+func appendTime(dst []byte, time int64) []byte {
+	return binary.BigEndian.AppendUint64(dst, uint64(time)^1<<63)
+}
+
+func timeOf(key []byte) int64 { return int64(binary.BigEndian.Uint64(key) ^ 1<<63) }
+
+// inFile is where an entry of a table in namespace ns stands in files.
+func (k Kind) inFile(ns int64, key []byte) (int64, []byte) {
+	if k == Timer {
+		return timeOf(key), key[timeBytes:]
+	}
+	return ns, key
+}
+
+// appendKey appends the key that an entry of a file has in its table.
+func (k Kind) appendKey(dst []byte, e *snapshot.Entry) []byte {
+	if k == Timer {
+		dst = appendTime(dst, e.Namespace)
+	}
+	return append(dst, e.Key...)
+}

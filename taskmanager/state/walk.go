@@ -1,0 +1,219 @@
+package state
+
+import (
+	"bytes"
+	"math"
+
+	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/taskmanager/state/spill"
+)
+
+// walk steps through elements of a table in their order, whatever tiers they lie in: those whose keys begin with a prefix,
+// from a key on. Of a key that several tiers have, the youngest counts. Nothing may be added meanwhile.
+type walk struct {
+	t      *tiered
+	tiers  []*table // in memory, the youngest first
+	memory [3]*table
+	spots  [3]spot
+	rank   uint64
+	prefix []byte // empty: of any rank
+	below  *deep  // nil: nothing there is to be looked at
+	stale  bool   // below is where it was in the step before
+
+	key  []byte // of the element, valid until the next step
+	cell cell   // its value
+}
+
+func (t *tiered) walk(prefix, from []byte, below *deep) *walk {
+	w := &walk{t: t, prefix: prefix, rank: t.spec.Kind.rankOf(from), below: below}
+	w.tiers = w.memory[:0]
+	for _, tier := range [...]*table{t.table, t.old, t.flushing} {
+		if tier != nil {
+			w.spots[len(w.tiers)] = tier.order.seek(tier, w.rank, from)
+			w.tiers = append(w.tiers, tier)
+		}
+	}
+	return w
+}
+
+// at is the element that a tier is at, NoEntry if there is none.
+func (w *walk) at(i int) (Entry, []byte) {
+	t := w.tiers[i]
+	for t.order.in(w.spots[i]) {
+		e := t.order.entry(w.spots[i])
+		key := t.Key(e)
+		if !bytes.HasPrefix(key, w.prefix) && t.spec.Kind.rankOf(key) > w.rank {
+			break
+		}
+		if bytes.HasPrefix(key, w.prefix) && !t.pages[e>>pageBits].moved.has(e) {
+			return e, key
+		}
+		w.spots[i] = t.order.after(w.spots[i])
+	}
+	return NoEntry, nil
+}
+
+// next steps to the next element; false when there is none.
+func (w *walk) next() (bool, error) {
+	for {
+		if w.stale {
+			w.stale = false
+			if err := w.below.next(); err != nil {
+				return false, err
+			}
+		}
+		var entries [3]Entry
+		var keys [3][]byte
+		first := -1
+		for i := range w.tiers {
+			if entries[i], keys[i] = w.at(i); entries[i] != NoEntry && (first < 0 || bytes.Compare(keys[i], keys[first]) < 0) {
+				first = i
+			}
+		}
+		deeper := 1 // how what lies below compares to what is in memory
+		if w.below != nil && w.below.there {
+			deeper = -1
+			if first >= 0 {
+				deeper = bytes.Compare(w.below.key, keys[first])
+			}
+		}
+		if first < 0 && deeper > 0 {
+			return false, nil
+		}
+		w.stale = deeper <= 0
+		if deeper < 0 {
+			if w.key, w.cell = w.below.key, w.below.cell; w.below.live {
+				return true, nil
+			}
+			continue
+		}
+		for i := range w.tiers {
+			if entries[i] != NoEntry && (i == first || bytes.Equal(keys[i], keys[first])) {
+				w.spots[i] = w.tiers[i].order.after(w.spots[i])
+			}
+		}
+		t := w.tiers[first]
+		if stored := t.stored(entries[first]); stored != nil && !t.expired(entries[first]) {
+			w.key, w.cell = keys[first], cellOf(t.headerBytes(), stored)
+			return true, nil
+		}
+	}
+}
+
+// deep steps through what the disk and the restored files have of elements in one key group, deleted ones included.
+type deep struct {
+	t      *tiered
+	prefix []byte // of the keys
+
+	view     spill.View
+	disk     *spill.Iterator // nil: nothing is there
+	onDisk   bool
+	files    *snapshot.Merged // nil: they have nothing more to say
+	inFiles  bool
+	fileKey  []byte
+	readDisk bool // the element is the disk's
+	readFile bool // the files have its key
+
+	there bool
+	key   []byte // of the element, valid until the next step
+	cell  cell   // its value, if it is live
+	live  bool
+}
+
+// isDeep says whether there may be more of a key group than what is in memory.
+func (t *tiered) isDeep(group graph.KeyGroup) bool { return t.id != 0 || !t.inMemory(group) }
+
+// deep goes to the first element at or behind a key.
+func (t *tiered) deep(group graph.KeyGroup, prefix, from []byte) (*deep, error) {
+	d := &deep{t: t, prefix: prefix}
+	if t.id != 0 {
+		d.view = t.store.cold.disk.files.View()
+		d.disk = d.view.Iterator(appendDiskKey(nil, t.id, group, prefix))
+		var err error
+		if d.onDisk, err = d.disk.Seek(appendDiskKey(nil, t.id, group, from)); err != nil {
+			d.close()
+			return nil, err
+		}
+	}
+	if !t.inMemory(group) {
+		d.files = t.scanFilesFrom(group, from)
+		if err := d.stepFiles(); err != nil {
+			d.close()
+			return nil, err
+		}
+	}
+	if err := d.merge(); err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *deep) close() {
+	if d != nil && d.disk != nil {
+		d.disk.Close()
+		d.view.Close()
+	}
+}
+
+// scanFilesFrom goes through what the files have of elements of a key group, from a key on.
+func (t *tiered) scanFilesFrom(group graph.KeyGroup, from []byte) *snapshot.Merged {
+	rg := snapshot.Range{From: group, To: group + 1, First: int64(t.ns), Last: int64(t.ns), Key: from}
+	if t.spec.Kind == Timer {
+		rg.First, rg.Last, rg.Key = math.MinInt64, math.MaxInt64, nil
+		if len(from) > 0 {
+			rg.First, rg.Key = t.spec.Kind.inFile(0, from)
+		}
+	}
+	return t.scanRange(rg)
+}
+
+func (d *deep) stepFiles() error {
+	d.inFiles = d.files.Next()
+	if err := d.files.Err(); err != nil {
+		return d.t.damagedIn(d.files)
+	}
+	if d.inFiles {
+		d.fileKey = d.t.spec.Kind.appendKey(d.fileKey[:0], d.files.Entry())
+		d.inFiles = bytes.HasPrefix(d.fileKey, d.prefix)
+	}
+	return nil
+}
+
+func (d *deep) next() (err error) {
+	if d.readDisk {
+		if d.onDisk, err = d.disk.Next(); err != nil {
+			return err
+		}
+	}
+	if d.readFile {
+		if err := d.stepFiles(); err != nil {
+			return err
+		}
+	}
+	return d.merge()
+}
+
+// merge takes the first of what disk and files are at.
+func (d *deep) merge() error {
+	d.there = d.onDisk || d.inFiles
+	d.readDisk, d.readFile = d.onDisk, d.inFiles
+	if d.onDisk && d.inFiles {
+		c := bytes.Compare(d.disk.Key()[diskHeader:], d.fileKey)
+		d.readDisk, d.readFile = c <= 0, c >= 0
+	}
+	if d.readDisk {
+		d.key = d.disk.Key()[diskHeader:]
+		v := d.disk.Value()
+		if d.live = v[0] == diskPut; d.live {
+			d.cell = cellOf(d.t.headerBytes(), v[1:])
+		}
+	} else if d.readFile {
+		e := d.files.Entry()
+		d.key, d.live = d.fileKey, e.Op == snapshot.Put
+		d.cell = cell{value: e.Value, version: e.Version, expiry: e.Expiry}
+	}
+	d.live = d.there && d.live && (d.cell.expiry == 0 || d.cell.expiry > d.t.store.now)
+	return nil
+}
