@@ -235,6 +235,14 @@ func TestGoldenRows(t *testing.T) {
 	w.SetI64(3, -1)
 	same(t, "row-window", w.AppendTo(nil))
 
+	letter := mustSchema(t, "row(unit: utf8, key: bytes?, cause: utf8, bytes: bytes)")
+	w.Reset(letter)
+	w.SetBytes(0, []byte("record"))
+	w.SetNull(1)
+	w.SetBytes(2, []byte("trap"))
+	w.SetBytes(3, []byte("k,7"))
+	same(t, "row-letter", w.AppendTo(nil))
+
 	all, p := everythingRow(t)
 	same(t, "row-all", p)
 
@@ -244,7 +252,7 @@ func TestGoldenRows(t *testing.T) {
 	w.SetI64(64, 6)
 	same(t, "row-65", w.AppendTo(nil))
 
-	for name, s := range map[string]*Schema{"row-count": count, "row-window": window, "row-all": all, "row-65": wide} {
+	for name, s := range map[string]*Schema{"row-count": count, "row-window": window, "row-letter": letter, "row-all": all, "row-65": wide} {
 		p := golden(t, name)
 		if err := Validate(s, p); err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -135,6 +135,9 @@ func (j *jobMaster) clean(before graph.Attempt) {
 func (j *jobMaster) abort(before graph.Attempt) *wire.Commit {
 	m := &wire.Commit{Header: j.header(), Graph: j.record.Graph, Abort: true}
 	m.Attempt = before
+	for _, f := range j.record.Former {
+		m.Former = append(m.Former, f.Sink)
+	}
 	return m
 }
 

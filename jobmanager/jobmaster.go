@@ -132,6 +132,9 @@ func (j *jobMaster) take(e event) {
 	if l, ok := e.(evLost); ok && j.jm.resources.holding(l.tm, j.id) != nil {
 		return // it was an earlier registration of a TaskManager that has slots of this job again
 	}
+	if c, ok := e.(evCleaned); ok && c.done {
+		j.forgetFormer(c.before)
+	}
 	for events := []event{e}; len(events) > 0; events = events[1:] {
 		if j.checkpoints.take(events[0]) {
 			continue

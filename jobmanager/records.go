@@ -50,6 +50,7 @@ type jobRecord struct {
 	Directory  string         `json:"directory,omitempty"` // what relative paths of files are relative to
 
 	Previous    *graph.JobGraph `json:"previous,omitempty"`    // the graph before, until a checkpoint of this one is decided
+	Former      []formerSink    `json:"former,omitempty"`      // sinks of graphs before, which may have left pending output
 	Parallelism map[string]int  `json:"parallelism,omitempty"` // of operators that were rescaled, by name
 
 	Running   *time.Time    `json:"running,omitempty"`

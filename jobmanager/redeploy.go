@@ -309,7 +309,10 @@ func (j *jobMaster) changeGraph(e evGraph) {
 		return
 	}
 	before := j.record.Graph
-	if failed := j.storeOr(nil, func(r *jobRecord) { r.Graph, r.Previous, r.Parallelism = *e.graph, &before, e.parallelism }); failed != nil {
+	if failed := j.storeOr(nil, func(r *jobRecord) {
+		r.Former = left(r.Former, &before, e.graph, j.fsm.attempt)
+		r.Graph, r.Previous, r.Parallelism = *e.graph, &before, e.parallelism
+	}); failed != nil {
 		e.answer <- api.Errorf(api.KindInternal, "%s", failed.(evStoreFailed).failure.Message)
 		return
 	}
@@ -324,10 +327,14 @@ func (j *jobMaster) changeGraph(e evGraph) {
 // revertGraph goes back to the graph before.
 func (j *jobMaster) revertGraph() {
 	exec := j.fsm.exec
-	if failed := j.storeOr(nil, func(r *jobRecord) { r.Graph, r.Previous = *r.Previous, nil }); failed != nil {
+	back := func(r *jobRecord) {
+		r.Former = left(r.Former, &r.Graph, r.Previous, j.fsm.attempt)
+		r.Graph, r.Previous = *r.Previous, nil
+	}
+	if failed := j.storeOr(nil, back); failed != nil {
 		j.log.Error("store the graph that the job goes back to", "err", failed.(evStoreFailed).failure.Message)
 		j.mu.Lock()
-		j.record.Graph, j.record.Previous = *j.record.Previous, nil
+		back(&j.record)
 		j.mu.Unlock()
 	}
 	j.regraph(exec)

@@ -242,6 +242,7 @@ func listed(names []string) string {
 
 // checkConnectors makes every sink once, so that wrong options and records that it cannot write are refused here.
 func (jm *JobManager) checkConnectors(g *graph.JobGraph) error {
+	owners := map[string]string{} // of what sinks must have for themselves
 	for _, i := range g.Sinks() {
 		op := &g.Operators[i]
 		sink, err := jm.config.Connectors.Sink(op.Connector)
@@ -249,9 +250,15 @@ func (jm *JobManager) checkConnectors(g *graph.JobGraph) error {
 			return connectorError(fmt.Errorf("sink %q: %w", op.Name, err))
 		}
 		in := op.Inputs[0]
-		from := &g.Operators[in.From]
-		if _, err := sink.Columns(from.Key, g.Codec(in.From, in.Side)); err != nil {
+		if _, err := sink.Columns(g.KeyCodec(in.From, in.Side), g.Codec(in.From, in.Side)); err != nil {
 			return connectorError(fmt.Errorf("sink %q: %w", op.Name, err))
+		}
+		if alone, ok := sink.(connector.Exclusive); ok {
+			place := alone.Exclusive()
+			if owner := owners[op.Connector.Type+" "+place]; owner != "" {
+				return api.Errorf(api.KindInvalid, "sink %q: %s: sink %q writes there, too", op.Name, place, owner).WithHint("give each sink a place of its own")
+			}
+			owners[op.Connector.Type+" "+place] = op.Name
 		}
 	}
 	return nil

@@ -2,9 +2,12 @@ package jobmanager
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/wasmill/wasmill/internal/checkpoint"
+	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
 )
 
@@ -85,6 +88,45 @@ func (j *jobMaster) owes() *wire.Commit {
 	return j.abort(j.record.Owed)
 }
 
+// formerSink is a sink that a job has no more, or not with these options. Attempts up to that one had it.
+type formerSink struct {
+	Sink    graph.Operator `json:"sink"`
+	Attempt graph.Attempt  `json:"attempt"`
+}
+
+// left adds to former sinks those that a change of the graph removes after an attempt, and leaves out those that it brings
+// back.
+func left(former []formerSink, was, is *graph.JobGraph, attempt graph.Attempt) (all []formerSink) {
+	has := func(o *graph.Operator) bool {
+		return slices.ContainsFunc(is.Sinks(), func(i int) bool {
+			c := is.Operators[i].Connector
+			return c.Type == o.Connector.Type && maps.Equal(c.Config, o.Connector.Config)
+		})
+	}
+	for _, f := range former {
+		if !has(&f.Sink) {
+			all = append(all, f)
+		}
+	}
+	for _, i := range was.Sinks() {
+		if o := was.Operators[i]; !has(&o) {
+			all = append(all, formerSink{graph.Operator{Name: o.Name, UID: o.UID, Kind: o.Kind, Connector: o.Connector}, attempt})
+		}
+	}
+	return all
+}
+
+// forgetFormer forgets the sinks whose pending output is removed: that of attempts before the given one.
+func (j *jobMaster) forgetFormer(before graph.Attempt) {
+	removed := func(f formerSink) bool { return f.Attempt < before }
+	if !slices.ContainsFunc(j.record.Former, removed) {
+		return
+	}
+	if e := j.storeOr(nil, func(r *jobRecord) { r.Former = slices.DeleteFunc(slices.Clone(r.Former), removed) }); e != nil {
+		j.log.Warn("store that pending output of former sinks is removed", "err", e.(evStoreFailed).failure.Message)
+	}
+}
+
 // settle stores that a job owes nothing any more, unless the job is forgotten meanwhile.
 func (jm *JobManager) settle(j *jobMaster) bool {
 	jm.past.Lock()
@@ -92,7 +134,7 @@ func (jm *JobManager) settle(j *jobMaster) bool {
 	if jm.jobOf(j.id) == nil {
 		return true
 	}
-	if e := j.storeOr(nil, func(r *jobRecord) { r.Owed = 0 }); e != nil {
+	if e := j.storeOr(nil, func(r *jobRecord) { r.Owed, r.Former = 0, nil }); e != nil {
 		j.log.Error("store that nothing is owed", "err", e.(evStoreFailed).failure.Message)
 		return false
 	}

@@ -211,27 +211,7 @@ func (p *plan) wantedOutside(out source) abi.Columns {
 
 // codecs are those of the key and value of an output; the key's is empty for records without a key.
 func codecs(g *graph.JobGraph, out source) (key, value abi.Codec) {
-	op := &g.Operators[out.operator]
-	switch {
-	case out.side > 0 && out.side == op.DeadSide():
-		return "", graph.LetterCodec
-	case out.side > 0 && out.side == op.LateSide():
-		return codecs(g, source{op.Inputs[0].From, op.Inputs[0].Side})
-	case out.side > 0:
-		return "", op.Declared.Sides[out.side-1]
-	case op.Kind == abi.OperatorUnion:
-		return codecs(g, source{op.Inputs[0].From, op.Inputs[0].Side})
-	}
-	key, value = op.Key, op.Output
-	if op.Kind == abi.OperatorKey {
-		if key == "" {
-			key = op.Declared.Key
-		}
-		if value == "" {
-			value = op.Declared.Output
-		}
-	}
-	return key, value
+	return g.KeyCodec(out.operator, out.side), g.Codec(out.operator, out.side)
 }
 
 // stepOf is the step that an operator is in, -1 for one outside of the chain or the chain's entry.

@@ -3,8 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -160,6 +162,13 @@ func operatorText(o *abi.Operator) string {
 		text = o.Connector.Type + " " + text
 	}
 	text += " " + o.Name
+	if o.Connector != nil {
+		for _, key := range slices.Sorted(maps.Keys(o.Connector.Config)) {
+			if value := o.Connector.Config[key]; value != "" {
+				text += fmt.Sprintf(", %s %s", key, printable(value))
+			}
+		}
+	}
 	if o.Window != nil {
 		text += fmt.Sprintf(", %s window of %d ms", o.Window.Kind, o.Window.SizeMs)
 	}

@@ -36,6 +36,7 @@ var guests = map[string]string{
 	"no-sink":           "sink",
 	"not-json":          "describe: manifest: byte 2: invalid",
 	"numbers":           "",
+	"partitions":        "",
 	"passthrough":       "",
 	"poison":            "",
 	"recurse":           "",

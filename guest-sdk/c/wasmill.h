@@ -258,7 +258,7 @@ WASMILL__SMALL void wasmill_refuse_param(wasmill_job *job, const char *name, con
 WASMILL__SMALL wasmill_connector wasmill_files(const char *path);                        // lines of files, a path or glob
 WASMILL__SMALL wasmill_connector wasmill_offset_timestamps(wasmill_connector files);     // a line's event time is its offset
 WASMILL__SMALL wasmill_connector wasmill_generator(void);                                // settings count, rate, seed, size
-WASMILL__SMALL wasmill_connector wasmill_file_sink(const char *directory);               // setting columns: "start,key,value"
+WASMILL__SMALL wasmill_connector wasmill_file_sink(const char *directory);               // settings columns, partition, rollSize, rollInterval
 WASMILL__SMALL wasmill_connector wasmill_print(void);
 WASMILL__SMALL wasmill_connector wasmill_blackhole(void);                                // setting rate
 WASMILL__SMALL wasmill_connector wasmill_with(wasmill_connector c, const char *key, const char *value);

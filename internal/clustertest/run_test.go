@@ -37,14 +37,27 @@ func TestSeeds(t *testing.T) {
 		n := *seed + uint64(i)
 		w := workload.All[n%uint64(len(workload.All))]
 		t.Run(fmt.Sprintf("%d %s", n, w.Name), func(t *testing.T) {
-			Run(t, Scenario{
-				Seed: n, Workload: w, Records: 600 + int(n%5)*200, Parallelism: 1 + int(n/uint64(len(workload.All)))%2, Guests: "../../test/guests", Cache: cache,
-				Barriers: barriers(n),
-				Connectors: &connector.Registry{
-					Sources: map[string]func(map[string]string) (connector.Source, error){"file": file.NewSource},
-					Sinks:   map[string]func(map[string]string) (connector.Sink, error){"file": file.NewSink},
-				},
-			})
+			Run(t, scenario(n, w, 1+int(n/uint64(len(workload.All)))%2, cache))
 		})
+	}
+}
+
+// TestSeedsOfPartitions runs the workload of many small files in many directories.
+func TestSeedsOfPartitions(t *testing.T) {
+	cache := t.TempDir()
+	for i := range max(min(*seeds, 100)/10, 1) {
+		n := *seed + uint64(i)
+		t.Run(fmt.Sprint(n), func(t *testing.T) { Run(t, scenario(n, workload.Partitions, 1+int(n)%2, cache)) })
+	}
+}
+
+func scenario(seed uint64, w *workload.Workload, parallelism int, cache string) Scenario {
+	return Scenario{
+		Seed: seed, Workload: w, Records: 600 + int(seed%5)*200, Parallelism: parallelism, Guests: "../../test/guests", Cache: cache,
+		Barriers: barriers(seed),
+		Connectors: &connector.Registry{
+			Sources: map[string]func(map[string]string) (connector.Source, error){"file": file.NewSource},
+			Sinks:   map[string]func(map[string]string) (connector.Sink, error){"file": file.NewSink},
+		},
 	}
 }

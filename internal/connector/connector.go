@@ -147,6 +147,12 @@ type Located interface {
 	At(dir string) (map[string]string, error)
 }
 
+// Exclusive is an optional interface of a sink that must have what it writes to for itself.
+type Exclusive interface {
+	// Exclusive names that. No two sinks of a type may have the same in a job.
+	Exclusive() string
+}
+
 // Registry holds the connectors of a process by type.
 type Registry struct {
 	Sources map[string]func(config map[string]string) (Source, error)

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // FS changes files. What was written survives a power cut once Sync of the file has returned nil, and the name that it
@@ -69,7 +70,10 @@ func (system) SyncDir(dir string) error {
 
 // MakeDir makes a directory and those above it, and makes them durable.
 func MakeDir(on FS, dir string, perm fs.FileMode) error {
-	if _, err := os.Stat(dir); err == nil {
+	if info, err := os.Stat(dir); err == nil {
+		if !info.IsDir() {
+			return &fs.PathError{Op: "mkdir", Path: dir, Err: syscall.ENOTDIR}
+		}
 		return nil
 	}
 	parent := filepath.Dir(dir)

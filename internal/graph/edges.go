@@ -227,6 +227,10 @@ func (o *Operator) LateSide() int {
 func (g *JobGraph) Codec(op, side int) abi.Codec {
 	o := &g.Operators[op]
 	switch {
+	case side == 0 && o.Kind == abi.OperatorUnion:
+		return g.Codec(o.Inputs[0].From, o.Inputs[0].Side)
+	case side == 0 && o.Kind == abi.OperatorKey && o.Output == "":
+		return o.Declared.Output
 	case side == 0:
 		return o.Output
 	case side == o.DeadSide():
@@ -235,6 +239,27 @@ func (g *JobGraph) Codec(op, side int) abi.Codec {
 		return g.Codec(o.Inputs[0].From, o.Inputs[0].Side)
 	}
 	return o.Declared.Sides[side-1]
+}
+
+// KeyCodec is that of the keys of output side of operator op, empty for records without a key. What is made of a keyed
+// record keeps its key.
+func (g *JobGraph) KeyCodec(op, side int) abi.Codec {
+	o := &g.Operators[op]
+	switch {
+	case side > 0 && side == o.DeadSide() || o.Kind == abi.OperatorSource:
+		return ""
+	case o.Kind == abi.OperatorKey && o.Key == "":
+		return o.Declared.Key
+	case o.Kind == abi.OperatorKey:
+		return o.Key
+	}
+	key := g.KeyCodec(o.Inputs[0].From, o.Inputs[0].Side)
+	for _, in := range o.Inputs[1:] {
+		if g.KeyCodec(in.From, in.Side) != key {
+			return ""
+		}
+	}
+	return key
 }
 
 // checkCodec compares what is sent with what the receiving guest function declares.

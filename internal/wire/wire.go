@@ -116,10 +116,11 @@ type Cancel struct {
 }
 
 // Commit makes prepared output visible, on whatever TaskManager it is sent to; the answer comes when that is done.
-// With Abort it removes what earlier attempts left behind instead.
+// With Abort it removes what earlier attempts left behind instead, also for sinks that the job has no more.
 type Commit struct {
 	Header
 	Graph      graph.JobGraph          `json:"graph"`
+	Former     []graph.Operator        `json:"former,omitempty"` // those sinks
 	Checkpoint uint64                  `json:"checkpoint"`
 	Prepared   []connector.Committable `json:"prepared,omitempty"`
 	Abort      bool                    `json:"abort,omitempty"`

@@ -3,6 +3,7 @@ package wasmill
 import (
 	"strconv"
 	"strings"
+	"time"
 )
 
 // connector is a source or sink as the manifest names it. name is what its operator is called unless the user says.
@@ -77,8 +78,10 @@ func (g *GeneratorSource) source(*Env) (*connector, codec[string]) {
 
 // FilesSink writes part files.
 type FilesSink struct {
-	path    string
-	columns []string
+	path, partition string
+	columns         []string
+	rollSize        int64
+	rollInterval    time.Duration
 }
 
 // FileSink writes a line a record to part files in the directory path; the fields of a row are separated by tabs. A
@@ -91,12 +94,40 @@ func (f *FilesSink) Columns(names ...string) *FilesSink {
 	return f
 }
 
+// Partition writes each record to a directory below path, by its event time in UTC and its key: with
+// "dt={yyyy}-{MM}-{dd}/{HH}/{key}" to dt=2026-01-31/23/whale. What in a key is no plain letter or digit is percent-encoded;
+// an empty key, and the time of a record without one, are __HIVE_DEFAULT_PARTITION__. Minutes are {mm}. The key is the one
+// that the stream was keyed by; what is made of a keyed record keeps it.
+func (f *FilesSink) Partition(template string) *FilesSink {
+	f.partition = template
+	return f
+}
+
+// RollSize ends a file that has n bytes, at least 1 KiB, and begins another. Every checkpoint does so, too.
+func (f *FilesSink) RollSize(n int64) *FilesSink {
+	f.rollSize = n
+	return f
+}
+
+// RollInterval ends a file that is as old as d, at least 100 ms, and begins another.
+func (f *FilesSink) RollInterval(d time.Duration) *FilesSink {
+	f.rollInterval = d
+	return f
+}
+
 func (f *FilesSink) sink() *connector {
 	c := &connector{name: "files", kind: "file"}
 	if f.columns != nil {
 		c.set("columns", strings.Join(f.columns, ","))
 	}
+	if f.partition != "" {
+		c.set("partition", f.partition)
+	}
 	c.set("path", f.path)
+	if f.rollInterval != 0 {
+		c.set("rollInterval", f.rollInterval.String())
+	}
+	c.number("rollSize", f.rollSize)
 	return c
 }
 

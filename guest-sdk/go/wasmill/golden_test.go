@@ -119,9 +119,17 @@ func TestGoldenKeysAndRows(t *testing.T) {
 		{"key-f64-nan", f64.appendKey(nil, math.Float64frombits(0xfff8000000000001))},
 		{"row-count", keyValueCodec(utf8, i64).append(nil, KeyValue[string, int64]{"whale", 1685})},
 		{"row-window", windowedCodec(utf8, i64).append(nil, Windowed[string, int64]{Window{60000, 120000}, "", -1})},
+		{"row-letter", letters.append(nil, Letter{Unit: "record", Cause: "trap", Bytes: []byte("k,7")})},
 	} {
 		if want := goldenBytes(t, tt.name); !bytes.Equal(tt.got, want) {
 			t.Errorf("%s: %x, want %x", tt.name, tt.got, want)
+		}
+	}
+	for _, l := range []Letter{
+		{Unit: "record", Cause: "trap", Bytes: []byte("k,7")}, {Unit: "timer", Key: []byte("k"), Cause: "", Bytes: []byte("k")}, {Key: []byte{}, Bytes: []byte{}},
+	} {
+		if got := letters.decode(letters.append(nil, l)); !reflect.DeepEqual(got, l) {
+			t.Errorf("letter %+v, want %+v", got, l)
 		}
 	}
 }

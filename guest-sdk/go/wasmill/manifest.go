@@ -70,7 +70,8 @@ func (e *Env) features() []int64 {
 	rows := slices.ContainsFunc(e.operators, func(o *operator) bool {
 		return strings.HasPrefix(o.output, "row(") || strings.HasPrefix(o.key, "row(")
 	})
-	if rows {
+	letters := slices.ContainsFunc(e.functions, func(f *function) bool { return f.input == letters.name })
+	if rows || letters {
 		list = append(list, featureRow)
 	}
 	return list

@@ -15,7 +15,8 @@ func countByWord(job *Env) {
 	size := time.Duration(job.ParamIntOr("window", 10)) * time.Millisecond
 	KeyBy(words, "word", func(w string) string { return w }).Window(Tumbling(size)).
 		Count().UID("counts").Parallelism(2).
-		SinkTo(FileSink(job.Param("output")).Columns("start", "key", "value")).Name("result")
+		SinkTo(FileSink(job.Param("output")).Columns("start", "key", "value").
+			Partition("{yyyy}/{key}").RollSize(1 << 20).RollInterval(time.Minute)).Name("result")
 }
 
 func TestManifestHasTheGraphInFixedOrder(t *testing.T) {
@@ -27,7 +28,7 @@ func TestManifestHasTheGraphInFixedOrder(t *testing.T) {
 		`{"name":"split","kind":"flatMap","function":"split","inputs":[{"from":"files"}],"output":"utf8"},` +
 		`{"name":"word","kind":"key","function":"word","inputs":[{"from":"split"}],"key":"utf8","output":"utf8"},` +
 		`{"name":"count","uid":"counts","kind":"count","inputs":[{"from":"word"}],"window":{"kind":"tumbling","sizeMs":500},"parallelism":2,"output":"row(start: ms, end: ms, key: utf8, value: i64)"},` +
-		`{"name":"result","kind":"sink","inputs":[{"from":"count"}],"connector":{"type":"file","config":{"columns":"start,key,value","path":"out"}}}]}`
+		`{"name":"result","kind":"sink","inputs":[{"from":"count"}],"connector":{"type":"file","config":{"columns":"start,key,value","partition":"{yyyy}/{key}","path":"out","rollInterval":"1m0s","rollSize":"1048576"}}}]}`
 	h := newHost(t, countByWord)
 	for range 3 {
 		got := h.describe(setting{"input", `a "b"\`}, setting{"output", "out"}, setting{"window", "500"})
@@ -103,6 +104,7 @@ func TestDefinitionIsRefusedWithEveryProblem(t *testing.T) {
 		keyed.Reduce("word", func(a, _ string) string { return a }).UID("r").SinkTo(Print())
 		keyed.Sum().UID("s").SinkTo(Print())
 		Map(words, "parse", func(string) []int { return nil })
+		Map(words, "sieve", func(s string) string { return s }).OnTrap(Skip).DeadLetters().SinkTo(Print())
 	})
 	if m := h.describe(setting{"window", "soon"}); m != "" {
 		t.Fatalf("manifest %s (expected none)", m)
@@ -111,12 +113,40 @@ func TestDefinitionIsRefusedWithEveryProblem(t *testing.T) {
 		`operator "totals" keeps state and has no uid`,
 		`operator "print": parallelism 0 (expected >= 1)`,
 		`function "word": defined twice`,
+		`operator "sieve": DeadLetters (expected a function with OnTrap(DeadLetter))`,
 		`sum behind "word": values of codec utf8`,
 		`function "parse": type []int has no codec`,
 		`parameter "window": "soon" (expected a whole number)`,
 	} {
 		if len(h.failures) != 1 || !strings.Contains(h.failures[0].message, want) {
 			t.Errorf("failures %+v\nlack %q", h.failures, want)
+		}
+	}
+}
+
+// Dead letters are the last side output: behind those of a process function, and behind the late records of a window.
+func TestDeadLettersAreTheLastSideOutput(t *testing.T) {
+	h := newHost(t, func(job *Env) {
+		words := Source(job, Files("x"))
+		keyed := KeyBy(words, "word", func(w string) string { return w })
+		taken := Map(words, "take", func(s string) string { return s }).OnTrap(DeadLetter)
+		taken.SinkTo(Print())
+		Map(taken.DeadLetters(), "tell", func(l Letter) string { return l.Unit + l.Cause }).SinkTo(Print())
+		side, late := NewSide[string](job, "side"), NewSide[string](job, "late")
+		p := Process(keyed, "process", ProcessFunction[string, string, string]{
+			Sides: []SideOutput{side}, Process: func(c *Context[string, string], v string) { c.Emit(v) },
+		}).UID("p").OnTrap(DeadLetter)
+		w := keyed.Window(Tumbling(time.Second)).Late(late).Reduce("longest", func(a, _ string) string { return a }).UID("w").OnTrap(DeadLetter)
+		Union(p.DeadLetters(), w.DeadLetters()).SinkTo(Print()).Name("letters")
+	})
+	m := h.describe()
+	for _, want := range []string{
+		`{"name":"tell","kind":"map","function":"tell","inputs":[{"from":"take","side":1}]`,
+		`{"name":"union","kind":"union","inputs":[{"from":"process","side":2},{"from":"longest","side":2}],"output":"row(unit: utf8, key: bytes?, cause: utf8, bytes: bytes)"}`,
+		`"onTrap":"deadLetter"`, `"features":[1,2,8]`,
+	} {
+		if !strings.Contains(m, want) {
+			t.Errorf("manifest\n%s\nlacks %s", m, want)
 		}
 	}
 }

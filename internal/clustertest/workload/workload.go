@@ -5,6 +5,7 @@ package workload
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,6 +21,7 @@ type Workload struct {
 	Guest   string            // module in test/guests, without .wasm
 	Params  map[string]string // besides inputs and output
 	Outputs []string          // folders below the output directory; "" is that itself
+	Deep    bool              // they have folders of their own
 	Make    func(seed uint64, records int) Input
 	// Check holds the committed files of each output, in the order of their commits, against the input.
 	Check func(in Input, out map[string][]File) error
@@ -27,7 +29,7 @@ type Workload struct {
 
 // File is one committed output file: its lines in their order.
 type File struct {
-	Name  string
+	Name  string // in its output, with slashes
 	Lines []string
 }
 
@@ -57,7 +59,7 @@ func (w *Workload) Prepare(dir string, seed uint64, records int) (params map[str
 func (w *Workload) Verify(dir string, in Input) error {
 	out := map[string][]File{}
 	for _, name := range w.Outputs {
-		files, err := Read(filepath.Join(dir, "output", name))
+		files, err := Read(filepath.Join(dir, "output", name), w.Deep)
 		if err != nil {
 			return err
 		}
@@ -66,26 +68,28 @@ func (w *Workload) Verify(dir string, in Input) error {
 	return w.Check(in, out)
 }
 
-// Read reads the committed files of an output directory, in the order of checkpoint, subtask and number. A hidden file is
-// output that was neither committed nor removed.
-func Read(dir string) ([]File, error) {
-	entries, err := os.ReadDir(dir)
+// Read reads the committed files of an output directory, and of those below if it is deep, in the order of checkpoint, subtask
+// and number. A hidden file is output that was neither committed nor removed.
+func Read(dir string, deep bool) ([]File, error) {
+	var files []File
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		name, _ := filepath.Rel(dir, path) // it is below dir
+		switch {
+		case err != nil:
+			return err
+		case e.IsDir() && path != dir && !deep:
+			return filepath.SkipDir
+		case e.IsDir():
+			return nil
+		case strings.HasPrefix(e.Name(), "."):
+			return fmt.Errorf("%s: %s was left behind", dir, name)
+		}
+		data, err := os.ReadFile(path)
+		files = append(files, File{filepath.ToSlash(name), strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")})
+		return err
+	})
 	if err != nil {
 		return nil, err
-	}
-	var files []File
-	for _, e := range entries {
-		if e.IsDir() {
-			continue
-		}
-		if strings.HasPrefix(e.Name(), ".") {
-			return nil, fmt.Errorf("%s: %s was left behind", dir, e.Name())
-		}
-		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, File{e.Name(), strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")})
 	}
 	slices.SortFunc(files, func(a, b File) int { return slices.Compare(order(a.Name), order(b.Name)) })
 	return files, nil

@@ -4,7 +4,9 @@ package connectortest
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -139,9 +141,25 @@ func Values(t *testing.T, values ...string) *abi.Batch {
 	return Parse(t, b)
 }
 
-// Sink checks a transactional sink of utf8 values. visible lists the records that a reader of the sink's system sees, in
+// Keyed makes a batch with these columns of values. The key of each is its first byte, and its event time lies so many hours
+// behind the Unix epoch as it has bytes; a value without a byte has no time.
+func Keyed(t *testing.T, cols abi.Columns, values ...string) *abi.Batch {
+	t.Helper()
+	b := abi.NewBuilder(cols)
+	for _, v := range values {
+		r := abi.Record{Value: []byte(v), Key: []byte(v[:min(len(v), 1)]), Timestamp: int64(len(v)) * time.Hour.Milliseconds()}
+		if v == "" {
+			r.Timestamp = abi.NoTimestamp
+		}
+		b.Append(r)
+	}
+	return Parse(t, b)
+}
+
+// Sink checks a transactional sink of utf8 values, keyed by utf8. visible lists the records that a reader of the sink's system sees, in
 // any order. The suite checks that nothing is visible before its commit, that a commit may be repeated, in part too, that
-// what was not prepared vanishes, and that an abort removes what lost attempts prepared and nothing else.
+// what was not prepared vanishes, and that an abort removes what lost attempts prepared and nothing else; and all that with
+// records of many keys and times between two prepares, too.
 func Sink(t *testing.T, sink connector.Sink, visible func() []string) {
 	t.Helper()
 	ctx := context.Background()
@@ -155,16 +173,30 @@ func Sink(t *testing.T, sink connector.Sink, visible func() []string) {
 			t.Fatalf("%s: visible %q, want %q", when, got, want)
 		}
 	}
+	cols, err := sink.Columns(abi.CodecUTF8, abi.CodecUTF8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Unix(0, 0)
+	write := func(w connector.Writer, values ...string) {
+		t.Helper()
+		ready, err := w.Write(Keyed(t, cols, values...), now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now = now.Add(time.Second)
+		if ready.After(now) {
+			now = ready
+		}
+	}
 	open := func(attempt uint32, subtask int, values ...string) connector.Writer {
 		t.Helper()
-		w, err := sink.Open(ctx, connector.SinkTask{Job: job, Attempt: attempt, Subtask: subtask, Parallelism: 2, Value: abi.CodecUTF8})
+		w, err := sink.Open(ctx, connector.SinkTask{Job: job, Attempt: attempt, Subtask: subtask, Parallelism: 2, Key: abi.CodecUTF8, Value: abi.CodecUTF8})
 		if err != nil {
 			t.Fatalf("open subtask %d of attempt %d: %v", subtask, attempt, err)
 		}
 		if len(values) > 0 {
-			if _, err := w.Write(Values(t, values...), time.Time{}); err != nil {
-				t.Fatal(err)
-			}
+			write(w, values...)
 		}
 		return w
 	}
@@ -197,9 +229,7 @@ func Sink(t *testing.T, sink connector.Sink, visible func() []string) {
 	if none, err := many.Prepare(ctx); err != nil || len(none) != 0 {
 		t.Fatalf("prepare of nothing: %v, %v", none, err)
 	}
-	if _, err := many.Write(Values(t, "b"), time.Time{}); err != nil {
-		t.Fatal(err)
-	}
+	write(many, "b")
 	a, b := slices.Concat(first, end(many)), end(open(3, 1, "c"))
 	empty := end(open(3, 2))
 	expect("prepared")
@@ -221,4 +251,34 @@ func Sink(t *testing.T, sink connector.Sink, visible func() []string) {
 		t.Fatalf("abort after commit: %v", err)
 	}
 	expect("aborted after the commit", "a", "b", "c")
+
+	lot := lots()
+	w := open(4, 0)
+	defer w.Close()
+	for chunk := range slices.Chunk(lot, 100) {
+		write(w, chunk...)
+	}
+	expect("a lot was written", "a", "b", "c")
+	ended := end(w)
+	expect("a lot was prepared", "a", "b", "c")
+	for _, p := range [][]connector.Committable{ended[:len(ended)/2], ended, ended} {
+		if err := sink.Commit(ctx, job, 8, p); err != nil {
+			t.Fatalf("commit of a lot: %v", err)
+		}
+	}
+	expect("a lot was committed", append([]string{"a", "b", "c"}, lot...)...)
+	if err := sink.Abort(ctx, job, 5); err != nil {
+		t.Fatalf("abort after all: %v", err)
+	}
+	expect("aborted after all", append([]string{"a", "b", "c"}, lot...)...)
+}
+
+// lots are values with 200 keys, whose times go to and fro.
+func lots() (all []string) {
+	for i := range 2000 {
+		v := []byte(fmt.Sprintf("?%d", i*i))
+		v[0] = byte(i*7%200) + 33
+		all = append(all, string(v)+strings.Repeat("-", i%5))
+	}
+	return all
 }

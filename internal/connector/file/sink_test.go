@@ -1,0 +1,423 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/connector/connectortest"
+)
+
+// An obstacle in the way of one file leaves none of the others visible.
+func TestSinkCommitsAllOrNothing(t *testing.T) {
+	dir, ctx := t.TempDir(), context.Background()
+	sink, err := NewSink(map[string]string{"path": dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var prepared []connector.Committable
+	for subtask := range 3 {
+		w, err := sink.Open(ctx, connector.SinkTask{Job: "j", Attempt: 1, Subtask: subtask, Value: abi.CodecUTF8})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(connectortest.Values(t, "x"), time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		p, err := w.Prepare(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		prepared = append(prepared, p...)
+		w.Close()
+	}
+	obstacle := write(t, filepath.Join(dir, finalName("j", 1, 2, 0)), nil)
+	if err := sink.Commit(ctx, "j", 1, prepared); err == nil || !strings.Contains(err.Error(), obstacle+": something else has that name") {
+		t.Errorf("got %v", err)
+	}
+	if files, _ := filepath.Glob(dir + "/part-*"); len(files) != 1 {
+		t.Errorf("visible: %q", files)
+	}
+	if err := os.Remove(obstacle); err != nil {
+		t.Fatal(err)
+	}
+	if err := sink.Commit(ctx, "j", 1, prepared); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSink(t *testing.T) {
+	for name, config := range map[string]map[string]string{
+		"plain":                {},
+		"rolled by size":       {"rollSize": "1KiB"},
+		"rolled by time":       {"rollInterval": "2s"},
+		"partitioned by key":   {"partition": "k={key}"},
+		"partitioned by time":  {"partition": "{yyyy}-{MM}-{dd}/{HH}"},
+		"partitioned by both":  {"partition": "dt={yyyy}-{MM}-{dd}/{HH}/{key}"},
+		"partitioned and roll": {"partition": "{key}", "rollSize": "1KiB", "rollInterval": "3s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "made", "on", "demand")
+			config["path"] = dir
+			sink, err := NewSink(config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			connectortest.Sink(t, sink, func() []string { return lines(t, dir) })
+			if left, _ := filepath.Glob(filepath.Join(dir, ".*")); len(left) > 0 {
+				t.Errorf("hidden files are left: %q", left)
+			}
+		})
+	}
+}
+
+// visible are the files below dir that a reader sees, by their paths from there.
+func visible(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
+			name, _ := filepath.Rel(dir, path)
+			names = append(names, name)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+func lines(t *testing.T, dir string) (all []string) {
+	t.Helper()
+	for _, name := range visible(t, dir) {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(string(data), "\n") {
+			t.Errorf("%s is not whole: %q", name, data)
+		}
+		all = append(all, strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")...)
+	}
+	return all
+}
+
+// opened is a writer of records that are keyed by utf8.
+func opened(t *testing.T, config map[string]string) (connector.Sink, *writer) {
+	t.Helper()
+	sink, err := NewSink(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := sink.Open(context.Background(), connector.SinkTask{Job: "j", Attempt: 1, Key: abi.CodecUTF8, Value: abi.CodecUTF8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.Close() })
+	return sink, w.(*writer)
+}
+
+// put writes one record.
+func put(t *testing.T, w *writer, timestamp int64, key, value string, now time.Time) error {
+	t.Helper()
+	b := abi.NewBuilder(abi.ColumnValues | abi.ColumnKeys | abi.ColumnTimestamps)
+	b.Append(abi.Record{Timestamp: timestamp, Key: []byte(key), Value: []byte(value)})
+	_, err := w.Write(connectortest.Parse(t, b), now)
+	return err
+}
+
+// commit prepares and commits what was written, as a checkpoint does.
+func commit(t *testing.T, sink connector.Sink, w *writer, checkpoint uint64) {
+	t.Helper()
+	p, err := w.Prepare(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sink.Commit(context.Background(), "j", checkpoint, p); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSinkNamesItsFiles(t *testing.T) {
+	dir := t.TempDir()
+	sink, w := opened(t, map[string]string{"path": dir, "partition": "dt={yyyy}-{MM}-{dd}/k={key}"})
+	at := time.Date(2026, 1, 31, 23, 59, 59, 0, time.UTC).UnixMilli()
+	for _, r := range []struct {
+		time int64
+		key  string
+	}{{at, "a"}, {at, "../b"}, {at + 1000, "a"}, {at, "a"}, {abi.NoTimestamp, ""}} {
+		if err := put(t, w, r.time, r.key, "x", time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	commit(t, sink, w, 7)
+	if err := put(t, w, at, "a", "y", time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	commit(t, sink, w, 8)
+	want := strings.Join([]string{
+		"dt=2026-01-31/k=%2E.%2Fb/part-j-7-0-1", "dt=2026-01-31/k=a/part-j-7-0-0", "dt=2026-01-31/k=a/part-j-8-0-4",
+		"dt=2026-02-01/k=a/part-j-7-0-2", "dt=__HIVE_DEFAULT_PARTITION__/k=__HIVE_DEFAULT_PARTITION__/part-j-7-0-3",
+	}, "\n")
+	if got := strings.Join(visible(t, dir), "\n"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestSinkRolls(t *testing.T) {
+	tests := []struct {
+		name, size, interval string
+		every                time.Duration // between two records of 101 bytes
+		want                 []int         // records in each file
+	}{
+		{"by size", "1KiB", "", time.Second, []int{11, 11, 8}},
+		{"by time", "", "10s", time.Second, []int{10, 10, 10}},
+		{"by time, with gaps", "", "10s", 15 * time.Second, []int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}},
+		{"by what comes first", "1KiB", "8s", time.Second, []int{8, 8, 8, 6}},
+		{"not at all", "1GiB", "1h", time.Second, []int{30}},
+	}
+	for _, tt := range tests {
+		dir := t.TempDir()
+		sink, w := opened(t, map[string]string{"path": dir, "rollSize": tt.size, "rollInterval": tt.interval})
+		for i := range 30 {
+			if err := put(t, w, 0, "", strings.Repeat("x", 100), time.Unix(0, 0).Add(time.Duration(i)*tt.every)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := visible(t, dir); len(got) > 0 {
+			t.Errorf("%s: visible before the commit: %q", tt.name, got)
+		}
+		commit(t, sink, w, 1)
+		for n, want := range tt.want {
+			data, err := os.ReadFile(filepath.Join(dir, finalName("j", 1, 0, n)))
+			if got := strings.Count(string(data), "\n"); err != nil || got != want {
+				t.Errorf("%s: file %d: %d records (expected %d), %v", tt.name, n, got, want, err)
+			}
+		}
+		if got := visible(t, dir); len(got) != len(tt.want) {
+			t.Errorf("%s: %d files (expected %d)", tt.name, len(got), len(tt.want))
+		}
+	}
+}
+
+// However many partitions there are, a writer holds only so many files; what it has ended is neither lost nor seen.
+func TestSinkBoundsItsOpenFiles(t *testing.T) {
+	dir := t.TempDir()
+	sink, w := opened(t, map[string]string{"path": dir, "partition": "{key}"})
+	const keys, rounds = 3 * maxOpen, 3
+	for i := range keys * rounds {
+		if err := put(t, w, 0, strings.Repeat("k", 1+i%keys), "x", time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		if len(w.open) > maxOpen || len(w.buffers) > maxOpen {
+			t.Fatalf("%d files are open, with %d buffers at rest (expected <= %d)", len(w.open), len(w.buffers), maxOpen)
+		}
+	}
+	commit(t, sink, w, 1)
+	if got := visible(t, dir); len(got) != keys*rounds { // each came back when its file had made room
+		t.Errorf("%d files (expected %d)", len(got), keys*rounds)
+	}
+	for i := range keys { // the one that was used last stays
+		if err := errors.Join(put(t, w, 0, "often", "x", time.Time{}), put(t, w, 0, strings.Repeat("k", 1+i), "x", time.Time{})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	commit(t, sink, w, 2)
+	if often, _ := filepath.Glob(dir + "/often/*"); len(often) != 1 {
+		t.Errorf("the partition that is written to all the time has %d files (expected 1)", len(often))
+	}
+}
+
+func TestSinkRefusesTooManyFiles(t *testing.T) {
+	dir := t.TempDir()
+	_, w := opened(t, map[string]string{"path": dir})
+	w.done = make([]*pending, maxFiles)
+	err := put(t, w, 0, "", "x", time.Time{})
+	var user *connector.Error
+	if !errors.As(err, &user) || !strings.Contains(err.Error(), "a subtask has begun 10000 files since the last checkpoint") {
+		t.Errorf("got %v", err)
+	}
+	w.done = nil
+}
+
+// What stands where a directory must be fails the attempt, before a checkpoint counts on it.
+func TestSinkTellsWhatStandsInTheWay(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "taken"), nil)
+	_, w := opened(t, map[string]string{"path": dir, "partition": "{key}"})
+	if err := errors.Join(put(t, w, 0, "free", "x", time.Time{}), put(t, w, 0, "taken", "x", time.Time{})); err != nil {
+		t.Fatal(err)
+	}
+	_, err := w.Prepare(context.Background())
+	var user *connector.Error
+	if !errors.As(err, &user) || err.Error() != "file sink: output directory "+dir+"/taken is not writable: not a directory" {
+		t.Errorf("got %v", err)
+	}
+	if err := w.Close(); err != nil {
+		t.Error(err)
+	}
+	if left, _ := filepath.Glob(dir + "/.*"); len(left) > 0 {
+		t.Errorf("hidden files are left: %q", left)
+	}
+}
+
+// A directory that somebody has cleared away between the promise and the commit is made again.
+func TestSinkCommitsIntoADirectoryThatIsGone(t *testing.T) {
+	dir := t.TempDir()
+	sink, w := opened(t, map[string]string{"path": dir, "partition": "a/{key}"})
+	if err := put(t, w, 0, "b", "x", time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	p, err := w.Prepare(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "a")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := sink.Commit(context.Background(), "j", 1, p); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(lines(t, dir), " "); got != "x" {
+			t.Errorf("visible: %q", got)
+		}
+	}
+}
+
+func TestSinkWritesWithoutAllocating(t *testing.T) {
+	_, w := opened(t, map[string]string{"path": t.TempDir(), "partition": "{yyyy}/{key}"})
+	b := abi.NewBuilder(abi.ColumnValues | abi.ColumnKeys | abi.ColumnTimestamps)
+	for i := range 1000 {
+		b.Append(abi.Record{Timestamp: int64(i) << 27, Key: []byte{byte('a' + i%10)}, Value: []byte("value")})
+	}
+	batch := connectortest.Parse(t, b)
+	once := func() {
+		if _, err := w.Write(batch, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	once()
+	if len(w.open) != 50 {
+		t.Fatalf("%d partitions", len(w.open))
+	}
+	if n := testing.AllocsPerRun(10, once); n > 0 {
+		t.Errorf("%v allocations a batch", n)
+	}
+}
+
+func BenchmarkSink(b *testing.B) {
+	for name, config := range map[string]map[string]string{
+		"plain": {}, "rolled": {"rollSize": "64MiB", "rollInterval": "1m"}, "partitioned": {"partition": "{yyyy}-{MM}-{dd}/{key}"},
+	} {
+		b.Run(name, func(b *testing.B) {
+			config["path"] = b.TempDir()
+			sink, err := NewSink(config)
+			if err != nil {
+				b.Fatal(err)
+			}
+			w, err := sink.Open(context.Background(), connector.SinkTask{Job: "j", Attempt: 1, Key: abi.CodecUTF8, Value: abi.CodecUTF8})
+			if err != nil {
+				b.Fatal(err)
+			}
+			records := abi.NewBuilder(abi.ColumnValues | abi.ColumnKeys | abi.ColumnTimestamps)
+			for i := range 1024 {
+				records.Append(abi.Record{Timestamp: int64(i), Key: []byte{byte('a' + i%16)}, Value: []byte(strings.Repeat("x", 99))})
+			}
+			var batch abi.Batch
+			if err := batch.Parse(records.Encode(abi.AlignedBytes(records.Size()))); err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				if _, err := w.Write(&batch, time.Time{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*1024), "ns/record")
+			if err := w.Close(); err != nil {
+				b.Fatal(err)
+			}
+		})
+	}
+}
+
+func TestSinkRefuses(t *testing.T) {
+	file := write(t, filepath.Join(t.TempDir(), "file"), nil)
+	sink, err := NewSink(map[string]string{"path": filepath.Join(file, "out")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = sink.Open(context.Background(), connector.SinkTask{Job: "j", Value: abi.CodecUTF8})
+	var user *connector.Error
+	if !errors.As(err, &user) || err.Error() != "file sink: output directory "+file+"/out is not writable: not a directory" {
+		t.Errorf("a directory below a file: got %v", err)
+	}
+	if _, err := sink.Columns("", "row(a: i64"); err == nil {
+		t.Error("a broken codec was taken")
+	}
+	for config, want := range map[string]string{
+		"":                                "path: empty (expected a directory)",
+		"paht=x":                          `unknown option "paht" (known: path, columns, partition, rollSize, rollInterval)`,
+		"rollSize=1":                      `rollSize: "1" (expected a size of at least 1KiB, for example 128MiB)`,
+		"rollSize=-5MiB":                  `rollSize: "-5MiB" (expected a size of at least 1KiB, for example 128MiB)`,
+		"rollInterval=1ms":                `rollInterval: "1ms" (expected a duration of at least 100ms, for example 1m)`,
+		"rollInterval=60":                 `rollInterval: "60" (expected a duration of at least 100ms, for example 1m)`,
+		"partition=a":                     "partition: no field in it (expected some of {yyyy}, {MM}, {dd}, {HH}, {mm} and {key})",
+		"partition=/{key}":                `partition: a directory is called "" (expected a name that does not begin with . or _)`,
+		"partition={key}/":                `partition: a directory is called "" (expected a name that does not begin with . or _)`,
+		"partition={key}/..":              `partition: a directory is called ".." (expected a name that does not begin with . or _)`,
+		"partition={key}/.x":              `partition: a directory is called ".x" (expected a name that does not begin with . or _)`,
+		"partition={hour}":                `partition: "{hour}": {hour (expected {yyyy}, {MM}, {dd}, {HH}, {mm} or {key})`,
+		"partition={key":                  `partition: "{key": {key (expected {yyyy}, {MM}, {dd}, {HH}, {mm} or {key})`,
+		"partition=key}{key}":             `partition: "key}{key}": a control character or a } without {`,
+		"partition={key}{key}x{key}":      `partition: "{key}{key}x{key}": a name of up to 361 bytes (expected <= 255)`,
+		"partition=1/2/3/4/5/6/7/8/{key}": "partition: 9 directories deep (expected <= 8)",
+	} {
+		m := map[string]string{}
+		if key, value, ok := strings.Cut(config, "="); ok {
+			m["path"], m[key] = "x", value
+		}
+		if _, err := NewSink(m); err == nil || err.Error() != "file sink: "+want {
+			t.Errorf("%q: got %v, want %s", config, err, want)
+		}
+	}
+	keyed, err := NewSink(map[string]string{"path": "x", "partition": "{key}"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := keyed.Columns("", abi.CodecUTF8); err == nil || err.Error() != "file sink: partition: {key}, but the records have no key" {
+		t.Errorf("records without a key: got %v", err)
+	}
+}
+
+// A committed file that somebody moved away cannot be told from one that was lost: it is an error, not a success.
+func TestSinkCommitNamesWhatIsLost(t *testing.T) {
+	dir := t.TempDir()
+	sink, _ := NewSink(map[string]string{"path": dir})
+	w, err := sink.Open(context.Background(), connector.SinkTask{Job: "j", Attempt: 1, Value: abi.CodecUTF8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Write(connectortest.Values(t, "x"), time.Time{})
+	p, err := w.Prepare(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	if err := os.Remove(filepath.Join(dir, pendingName("j", 1, 0, 0))); err != nil {
+		t.Fatal(err)
+	}
+	if err := sink.Commit(context.Background(), "j", 3, p); err == nil || !strings.Contains(err.Error(), "file sink: commit "+dir+"/part-j-3-0-0") {
+		t.Errorf("got %v", err)
+	}
+}

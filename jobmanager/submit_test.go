@@ -1,0 +1,45 @@
+package jobmanager
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/connector/file"
+	"github.com/wasmill/wasmill/internal/graph"
+)
+
+// What a sink cannot write is refused with the sink's name before the job exists.
+func TestSinksAreCheckedAtSubmission(t *testing.T) {
+	jm := &JobManager{config: Config{Connectors: &connector.Registry{Sinks: map[string]func(map[string]string) (connector.Sink, error){"file": file.NewSink}}}}
+	source := graph.Operator{Name: "lines", Kind: abi.OperatorSource, Output: "utf8"}
+	key := graph.Operator{Name: "word", Kind: abi.OperatorKey, Key: "utf8", Output: "utf8", Inputs: []graph.Input{{From: 0}}}
+	count := graph.Operator{Name: "count", Kind: abi.OperatorCount, Output: "row(key: utf8, value: i64)", Inputs: []graph.Input{{From: 1}}}
+	sink := func(name string, from int, config map[string]string) graph.Operator {
+		return graph.Operator{Name: name, Kind: abi.OperatorSink, Connector: &abi.Connector{Type: "file", Config: config}, Inputs: []graph.Input{{From: from}}}
+	}
+	tests := []struct {
+		name  string
+		sinks []graph.Operator
+		want  string
+		hint  string
+	}{
+		{"two places", []graph.Operator{sink("a", 0, map[string]string{"path": "/x"}), sink("b", 0, map[string]string{"path": "/x/y"})}, "", ""},
+		{"one place", []graph.Operator{sink("a", 0, map[string]string{"path": "/x/"}), sink("b", 0, map[string]string{"path": "/y/../x"})},
+			`sink "b": /x: sink "a" writes there, too`, "give each sink a place of its own"},
+		{"by key, without one", []graph.Operator{sink("a", 0, map[string]string{"path": "/x", "partition": "{key}"})},
+			`sink "a": file sink: partition: {key}, but the records have no key`, "key the records before, or leave {key} out"},
+		{"by key behind a count", []graph.Operator{sink("a", 2, map[string]string{"path": "/x", "partition": "{key}"})}, "", ""},
+	}
+	for _, tt := range tests {
+		err := jm.checkConnectors(&graph.JobGraph{Operators: append([]graph.Operator{source, key, count}, tt.sinks...)})
+		var refused *api.Error
+		switch {
+		case err == nil && tt.want == "":
+		case !errors.As(err, &refused) || refused.Detail != tt.want || refused.Hint != tt.hint:
+			t.Errorf("%s: %v (expected %q, hint %q)", tt.name, err, tt.want, tt.hint)
+		}
+	}
+}

@@ -1,0 +1,44 @@
+package jobmanager
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/graph"
+)
+
+// What the job had as sinks is remembered until their pending output is removed, and only what it has no more.
+func TestFormerSinks(t *testing.T) {
+	sinks := func(paths string) *graph.JobGraph {
+		g := &graph.JobGraph{Operators: []graph.Operator{{Name: "source", Kind: abi.OperatorSource}}}
+		for i, p := range strings.Fields(paths) {
+			g.Operators = append(g.Operators, graph.Operator{
+				Name: fmt.Sprint("sink", i), Kind: abi.OperatorSink, Connector: &abi.Connector{Type: "file", Config: map[string]string{"path": p}},
+			})
+		}
+		return g
+	}
+	var former []formerSink
+	was := sinks("/a /b")
+	for i, step := range []struct{ is, want string }{
+		{"/a /b", ""},
+		{"/b /a", ""}, // other operators, the same places
+		{"/a", "/b 2"},
+		{"/c", "/b 2, /a 3"},
+		{"/a", "/b 2, /c 4"}, // back again
+		{"/b /d", "/c 4, /a 5"},
+	} {
+		is := sinks(step.is)
+		former = left(former, was, is, graph.Attempt(i))
+		var got []string
+		for _, f := range former {
+			got = append(got, fmt.Sprintf("%s %d", f.Sink.Connector.Config["path"], f.Attempt))
+		}
+		if strings.Join(got, ", ") != step.want {
+			t.Errorf("step %d, to %s: former sinks %q (expected %q)", i, step.is, got, step.want)
+		}
+		was = is
+	}
+}

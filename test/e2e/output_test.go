@@ -1,0 +1,198 @@
+package e2e
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/clustertest/workload"
+	"github.com/wasmill/wasmill/test/harness"
+)
+
+// reader is somebody who reads a sink's output while the job runs: all that it sees must be whole and stay as it is.
+type reader struct {
+	dir  string
+	seen map[string][]byte // content by path
+}
+
+// look reads what is visible now.
+func (r *reader) look() error {
+	found := map[string]bool{}
+	err := filepath.WalkDir(r.dir, func(path string, e fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) || err == nil && (e.IsDir() || strings.HasPrefix(e.Name(), ".")) {
+			return nil // not there yet, or committed meanwhile
+		}
+		if err != nil {
+			return err
+		}
+		found[path] = true
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if before, ok := r.seen[path]; ok && !bytes.Equal(before, data) {
+			return fmt.Errorf("%s has changed: %d bytes, then %d", path, len(before), len(data))
+		}
+		if len(data) == 0 || data[len(data)-1] != '\n' {
+			return fmt.Errorf("%s is not whole: %d bytes", path, len(data))
+		}
+		r.seen[path] = data
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for path := range r.seen {
+		if !found[path] {
+			return fmt.Errorf("%s is gone again", path)
+		}
+	}
+	return nil
+}
+
+// watch looks until stop is closed.
+func (r *reader) watch(stop <-chan struct{}) error {
+	for {
+		if err := r.look(); err != nil {
+			return err
+		}
+		select {
+		case <-stop:
+			return r.look()
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+func paramArgs(params map[string]string) (args []string) {
+	for name, value := range params {
+		args = append(args, "--param", name+"="+value)
+	}
+	return args
+}
+
+// Output in many small files of many directories, whose writers are killed again and again: a reader only ever sees whole
+// files that stay, every record counts once, and no pending file is left.
+func TestPartitionedOutputIsOnlySeenWhole(t *testing.T) {
+	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "300ms")
+	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
+	dir := t.TempDir()
+	params, input, err := workload.Partitions.Prepare(dir, 3, 400_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	params["roll-size"], params["roll-interval"] = "4KiB", "150ms"
+	run := cluster.Start(filepath.Join(harness.Root(t), "test/guests/partitions.wasm"), append(paramArgs(params), "--parallelism", "2")...)
+
+	r := &reader{dir: params["output"], seen: map[string][]byte{}}
+	stop, watched := make(chan struct{}), make(chan error, 1)
+	go func() { watched <- r.watch(stop) }()
+
+	kills := 0
+	for last := (api.Checkpoint{}); kills < 4; kills++ {
+		over := false
+		harness.Until(t, time.Minute, "a checkpoint completes", func() bool {
+			j := cluster.Job()
+			if over = j != nil && j.State.Terminal(); over || j == nil || j.Checkpoint == nil || j.Checkpoint.ID <= last.ID {
+				return over
+			}
+			last = *j.Checkpoint
+			return true
+		})
+		if over {
+			break
+		}
+		cluster.Restart(fmt.Sprintf("taskmanager-%d", 1+kills%2))
+	}
+	if kills < 2 {
+		t.Fatalf("the job was over after %d kills: nothing was tested", kills)
+	}
+	harness.Until(t, time.Minute, "the job ends", func() bool { return cluster.Job().State.Terminal() })
+	if j := cluster.Job(); j.State != api.JobFinished {
+		t.Fatalf("job is %s: %v", j.State, j.Failure)
+	}
+	run.Wait()
+	close(stop)
+	if err := <-watched; err != nil {
+		t.Error(err)
+	}
+	if err := workload.Partitions.Verify(dir, input); err != nil {
+		t.Error(err)
+	}
+	if j := cluster.Job(); len(j.Output) != 1 || j.Output[0].Files != len(r.seen) || j.Output[0].Rows != 400_000 {
+		t.Errorf("output %+v (expected %d files, 400,000 rows)", j.Output, len(r.seen))
+	}
+}
+
+// A bounded job that takes no checkpoints while it runs commits at its end, all at once.
+func TestPartitionedOutputWithoutCheckpoints(t *testing.T) {
+	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "1h")
+	dir := t.TempDir()
+	params, input, err := workload.Partitions.Prepare(dir, 5, 20_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	built.wasmill.Run(t, append([]string{"run", filepath.Join(harness.Root(t), "test/guests/partitions.wasm"), "--parallelism", "2"}, paramArgs(params)...)...).OK(t)
+	if err := workload.Partitions.Verify(dir, input); err != nil {
+		t.Error(err)
+	}
+}
+
+// A sink that an upgrade takes away leaves nothing behind: what a killed task of an earlier attempt has left in its
+// directory is removed with the upgrade, though the job knows that directory no more.
+func TestASinkThatAnUpgradeRemovesLeavesNothing(t *testing.T) {
+	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
+	cluster := built.wasmill.Cluster(t, "--slots", "2")
+	dir := t.TempDir()
+	params, input, err := workload.HashChain.Prepare(dir, 6, 120_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	module := filepath.Join(harness.Root(t), "test/guests/hashchain.wasm")
+	run := cluster.Start(module, paramArgs(params)...)
+	harness.Until(t, time.Minute, "a checkpoint completes", func() bool {
+		j := cluster.Job()
+		return j != nil && j.Checkpoint != nil
+	})
+	job := string(cluster.Job().ID)
+	left := filepath.Join(params["output"], ".part-"+job+"-1-0-99999.pending") // as SIGKILL leaves it
+	foreign := filepath.Join(params["output"], ".part-0123456789ab-1-0-0.pending")
+	for _, path := range []string{left, foreign} {
+		if err := os.WriteFile(path, []byte("half a li"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next := filepath.Join(dir, "next")
+	if r := built.wasmill.Run(t, "upgrade", job, module, "--param", "output="+next, "--jobmanager", cluster.URL); r.Code != 0 {
+		t.Fatalf("upgrade: %+v", r)
+	}
+	harness.Until(t, time.Minute, "the pending file of the sink that is gone is removed", func() bool {
+		_, err := os.Lstat(left)
+		return errors.Is(err, fs.ErrNotExist)
+	})
+	harness.Until(t, time.Minute, "the job ends", func() bool { return cluster.Job().State.Terminal() })
+	run.Wait()
+	if err := os.Remove(foreign); err != nil {
+		t.Errorf("another job's pending file: %v", err)
+	}
+	// Both directories together are the job's output.
+	files, err := os.ReadDir(next)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d files in the new directory, %v", len(files), err)
+	}
+	for _, f := range files {
+		if err := os.Rename(filepath.Join(next, f.Name()), filepath.Join(params["output"], f.Name())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := workload.HashChain.Verify(dir, input); err != nil {
+		t.Error(err)
+	}
+}
