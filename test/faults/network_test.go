@@ -59,6 +59,17 @@ func (c counts) faults() int {
 	return c.cut + c.lost + c.twice + c.overtaken + c.damaged + c.shortened + c.delayed
 }
 
+func (c *counts) add(d counts) {
+	c.sent += d.sent
+	c.cut += d.cut
+	c.lost += d.lost
+	c.twice += d.twice
+	c.overtaken += d.overtaken
+	c.damaged += d.damaged
+	c.shortened += d.shortened
+	c.delayed += d.delayed
+}
+
 func (c counts) String() string {
 	text := ""
 	for _, one := range []struct {

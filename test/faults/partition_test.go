@@ -112,6 +112,9 @@ func (p parted) scenario(row string) scenario {
 		s.pace, s.limit = time.Second, 2*time.Minute
 		s.records = int(p.time/time.Second)*2_500 + 60_000
 	}
+	if s.records > 200_000 {
+		s.workload = workload.Ledger // of which large files may be read in parts
+	}
 	s.fault = p.fault
 	return s
 }
