@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"github.com/wasmill/wasmill/internal/blob"
@@ -108,10 +109,13 @@ func serveJobManager(ctx context.Context, c *config.Config, log *slog.Logger) (e
 		return err
 	}
 	parts.add("JobManager", jm)
-	endpoint.HandleControl(control.JobManagerHandler(jm))
+	calls := control.JobManagerHandler(jm)
+	endpoint.HandleControl(calls)
 
 	log.Info("JobManager serves", "url", "http://"+listener.Addr().String(), "control", endpoint.Addr(), "epoch", meta.Epoch(), "version", version)
-	handler := rest.Handler(rest.Config{JobManager: jm, UploadLimit: int64(c.Upload.Limit), Log: log})
+	handler := rest.Handler(rest.Config{
+		JobManager: jm, UploadLimit: int64(c.Upload.Limit), Log: log, Collectors: []prometheus.Collector{&staleCollector{calls}},
+	})
 	err = loopback.Serve(ctx, listener, handler, log)
 	log.Info("JobManager stops")
 	return err

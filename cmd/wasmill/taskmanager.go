@@ -107,7 +107,8 @@ func serveTaskManager(ctx context.Context, c *config.Config, log *slog.Logger) (
 	settings.Network, settings.LivenessTLS = network, identity.ClientTLS()
 	settings.Print = linePrinter(os.Stdout)
 	tm := taskmanager.New(settings)
-	endpoint.HandleControl(control.TaskManagerHandler(tm))
+	calls := control.TaskManagerHandler(tm)
+	endpoint.HandleControl(calls)
 	client := control.NewJobManagerClient(endpoint, c.TaskManager.JobManager)
 	parts.add("JobManager client", client)
 	jm := &registrar{JobManager: client, log: log}
@@ -117,7 +118,7 @@ func serveTaskManager(ctx context.Context, c *config.Config, log *slog.Logger) (
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return tm.Run(ctx, jm) })
 	group.Go(func() error {
-		return loopback.Serve(ctx, listener, taskMetricsHandler(tm, network, c.TaskManager.Slots), log)
+		return loopback.Serve(ctx, listener, taskMetricsHandler(tm, network, calls, c.TaskManager.Slots), log)
 	})
 	err = group.Wait()
 	log.Info("TaskManager stops", "taskmanager", name)

@@ -10,15 +10,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/transport/control"
 	"github.com/wasmill/wasmill/taskmanager"
 	"github.com/wasmill/wasmill/taskmanager/exchange"
 )
 
 // taskMetricsHandler serves what the tasks of a TaskManager do, and the figures of its process, for Prometheus.
-func taskMetricsHandler(tm *taskmanager.TaskManager, network *exchange.Network, slots int) http.Handler {
+func taskMetricsHandler(tm *taskmanager.TaskManager, network *exchange.Network, calls *control.Handler, slots int) http.Handler {
 	r := prometheus.NewRegistry()
 	r.MustRegister(collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(gcPauses)), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		&taskCollector{tm, slots}, &channelCollector{network})
+		&taskCollector{tm, slots}, &channelCollector{network}, &staleCollector{calls})
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(r, promhttp.HandlerOpts{}))
 	return mux
@@ -139,5 +140,19 @@ func (c *channelCollector) Collect(out chan<- prometheus.Metric) {
 	s := c.network.Stats()
 	for _, row := range channelFigures {
 		out <- prometheus.MustNewConstMetric(row.desc, row.kind, row.value(&s))
+	}
+}
+
+// staleCollector serves how many control requests came too late to a process: what one that was cut off or paused has still
+// to say.
+type staleCollector struct{ calls *control.Handler }
+
+var descStale = prometheus.NewDesc("wasmill_control_stale_total", "Control requests refused because their epoch, attempt or registration was over.", []string{"request"}, nil)
+
+func (c *staleCollector) Describe(out chan<- *prometheus.Desc) { out <- descStale }
+
+func (c *staleCollector) Collect(out chan<- prometheus.Metric) {
+	for request, n := range c.calls.Stale() {
+		out <- prometheus.MustNewConstMetric(descStale, prometheus.CounterValue, float64(n), request)
 	}
 }

@@ -8,6 +8,7 @@
 //	FAILPOINT='aligning=stop@1'           it stops, as by SIGSTOP, until somebody has it continue
 //	FAILPOINT='reading=pause:50ms?/tmp/x' it sleeps every time, as long as there is a file of that name
 //	FAILPOINT='request=lost:0.1?/tmp/x'   one control request in ten is carried out and its answer lost; or drop, twice
+//	FAILPOINT='request:deploy=twice:1@2'  that happens to the second request of that name
 //	FAILPOINT_PLANTED='skip-fsync'                  that step is left out
 //
 // They are separated by commas; several may be about one point. What took effect is written to the file that

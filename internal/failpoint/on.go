@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -116,7 +117,7 @@ func seed() uint64 {
 
 // FateOf is what becomes of a control request of that name.
 func FateOf(name string) Fate {
-	for _, o := range orders()[Request] {
+	for _, o := range slices.Concat(orders()[Request], orders()[Request+":"+Point(name)]) {
 		chance.Lock()
 		drawn := chance.Float64() < o.chance
 		chance.Unlock()

@@ -120,7 +120,7 @@ var hostiles = []hostile{
 // attackRate is how many packets a second a process is sent, attackTime for how long: each kind, and none to compare.
 const (
 	attackRate = 2000
-	attackTime = 2 * time.Second
+	attackTime = time.Second
 )
 
 // amplification is how much more a hostile packet may cost than one of a peer.
@@ -163,15 +163,16 @@ func attack(x *run, heard *tap) {
 		heard.mu.Lock()
 		a.handshakes, a.others = heard.of(heard.handshakes, to.Addr()), heard.of(heard.others, to.Addr())
 		heard.mu.Unlock()
+		sent := 0
 		for _, h := range hostiles {
 			used := x.storm(p, a, h)
 			cost := max(0, used-idle).Seconds() / (attackRate * attackTime.Seconds())
-			x.effect("%s to %s", h.name, p.name)
+			sent += int(attackRate * attackTime.Seconds())
 			if ratio := cost / legitimate; ratio > most {
 				most, worst = ratio, fmt.Sprintf("%s to %s, %.0f us a packet", h.name, p.name, cost*1e6)
 			}
-			fmt.Printf("   %s %s: %.1f us a packet, a peer's %.1f us\n", p.name, h.name, cost*1e6, legitimate*1e6)
 		}
+		x.effect("%d packets of %d kinds to %s", sent, len(hostiles), p.name)
 	}
 	x.stray()
 	x.completes(1)

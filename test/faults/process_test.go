@@ -32,7 +32,7 @@ func (p *process) start() {
 		p.x.t.Fatal(err)
 	}
 	defer log.Close()
-	points := "reading=pause:" + max(p.x.pace, 100*time.Millisecond).String() + "?" + p.x.path("slow")
+	points := "reading=pause:" + max(p.x.pace, 100*time.Millisecond).String() + "?" + p.x.path("slow") + p.x.always
 	if p.fault != "" {
 		points += "," + p.fault
 	}

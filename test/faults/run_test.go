@@ -58,6 +58,7 @@ type run struct {
 	jm      *process
 	tms     []*process
 	net     *network // nil: all is on loopback
+	always  string   // FAILPOINT of every process besides, with a comma before each
 	params  map[string]string
 	input   workload.Input
 	module  []byte

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"math"
 	"net/http"
 	"reflect"
@@ -200,6 +201,25 @@ func TestRefusalsKeepTheirKind(t *testing.T) {
 		if !errors.As(err, &got) || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %#v (expected %#v)", name, err, want)
 		}
+	}
+}
+
+// What is refused because it is too late is counted by its name, and nothing else is.
+func TestStaleCallsAreCounted(t *testing.T) {
+	jm := &jobManager{err: &wire.Failure{Kind: wire.KindStale, Message: "attempt 1 is over"}}
+	h := control.JobManagerHandler(jm)
+	server, from := endpoints(t, h)
+	c := control.NewJobManagerClient(from, server.Addr())
+	for range 2 {
+		_ = c.Report(t.Context(), &wire.Report{})
+	}
+	_ = c.Heartbeat(t.Context(), &wire.Heartbeat{})
+	jm.err = &wire.Failure{Kind: wire.KindInput}
+	_, _ = c.Register(t.Context(), &wire.Register{})
+	jm.err = nil
+	_ = c.Report(t.Context(), &wire.Report{})
+	if got, want := h.Stale(), map[string]int64{"report": 2, "heartbeat": 1}; !maps.Equal(got, want) {
+		t.Errorf("%v (expected %v)", got, want)
 	}
 }
 

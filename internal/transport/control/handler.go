@@ -4,16 +4,45 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
+	"sync"
 
 	"github.com/wasmill/wasmill/internal/wire"
 )
 
 const contentType = "application/json"
 
+// Handler answers calls, and counts those that came too late.
+type Handler struct {
+	mux   http.ServeMux
+	mu    sync.Mutex
+	stale map[string]int64 // guarded by mu; by the name of the call
+}
+
+func newHandler() *Handler { return &Handler{stale: map[string]int64{}} }
+
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.ServeHTTP(w, r) }
+
+// Stale is how many calls of each name were refused because their epoch, attempt or registration was over.
+func (h *Handler) Stale() map[string]int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return maps.Clone(h.stale)
+}
+
+func (h *Handler) note(name string, err error) {
+	var f *wire.Failure
+	if errors.As(err, &f) && f.Kind == wire.KindStale {
+		h.mu.Lock()
+		h.stale[name]++
+		h.mu.Unlock()
+	}
+}
+
 // handle answers the calls of one name. The context of serve ends when the caller gives up.
-func handle[Q, A any](mux *http.ServeMux, name string, serve func(context.Context, *Q) (*A, error)) {
-	mux.HandleFunc("POST "+prefix+name, func(w http.ResponseWriter, r *http.Request) {
+func handle[Q, A any](h *Handler, name string, serve func(context.Context, *Q) (*A, error)) {
+	h.mux.HandleFunc("POST "+prefix+name, func(w http.ResponseWriter, r *http.Request) {
 		request := new(Q)
 		body := http.MaxBytesReader(w, r.Body, messageLimit)
 		if err := json.NewDecoder(body).Decode(request); err != nil {
@@ -22,6 +51,7 @@ func handle[Q, A any](mux *http.ServeMux, name string, serve func(context.Contex
 		}
 		answer, err := serve(r.Context(), request)
 		if err != nil {
+			h.note(name, err)
 			refuse(w, err)
 			return
 		}

@@ -23,14 +23,14 @@ type JobManager interface {
 }
 
 // JobManagerHandler answers what a JobManagerClient asks.
-func JobManagerHandler(jm JobManager) http.Handler {
-	mux := http.NewServeMux()
-	handle(mux, "register", jm.Register)
-	handle(mux, "heartbeat", command(jm.Heartbeat))
-	handle(mux, "report", command(jm.Report))
-	handle(mux, "acknowledge", command(jm.Acknowledge))
-	handle(mux, "split", jm.NextSplit)
-	mux.HandleFunc("GET "+prefix+"modules/{id}", func(w http.ResponseWriter, r *http.Request) {
+func JobManagerHandler(jm JobManager) *Handler {
+	h := newHandler()
+	handle(h, "register", jm.Register)
+	handle(h, "heartbeat", command(jm.Heartbeat))
+	handle(h, "report", command(jm.Report))
+	handle(h, "acknowledge", command(jm.Acknowledge))
+	handle(h, "split", jm.NextSplit)
+	h.mux.HandleFunc("GET "+prefix+"modules/{id}", func(w http.ResponseWriter, r *http.Request) {
 		module, err := jm.Module(r.Context(), graph.ModuleID(r.PathValue("id")))
 		if err != nil {
 			refuse(w, err)
@@ -42,7 +42,7 @@ func JobManagerHandler(jm JobManager) http.Handler {
 			panic(http.ErrAbortHandler) // resets the stream: the client must not take this for the end
 		}
 	})
-	return mux
+	return h
 }
 
 // JobManagerClient calls a JobManager in another process.

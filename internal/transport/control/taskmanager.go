@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"net/http"
 	"time"
 
 	"github.com/wasmill/wasmill/internal/graph"
@@ -29,18 +28,18 @@ type logsRequest struct {
 }
 
 // TaskManagerHandler answers what a TaskManagerClient asks.
-func TaskManagerHandler(tm TaskManager) http.Handler {
-	mux := http.NewServeMux()
-	handle(mux, "deploy", command(tm.Deploy))
-	handle(mux, "cancel", command(tm.Cancel))
-	handle(mux, "commit", command(tm.Commit))
-	handle(mux, "trigger", command(tm.Trigger))
-	handle(mux, "conclude", command(tm.Conclude))
-	handle(mux, "logs", func(ctx context.Context, q *logsRequest) (*[]wire.LogLine, error) {
+func TaskManagerHandler(tm TaskManager) *Handler {
+	h := newHandler()
+	handle(h, "deploy", command(tm.Deploy))
+	handle(h, "cancel", command(tm.Cancel))
+	handle(h, "commit", command(tm.Commit))
+	handle(h, "trigger", command(tm.Trigger))
+	handle(h, "conclude", command(tm.Conclude))
+	handle(h, "logs", func(ctx context.Context, q *logsRequest) (*[]wire.LogLine, error) {
 		lines, err := tm.Logs(ctx, q.Job, q.After, q.Max)
 		return &lines, err
 	})
-	return mux
+	return h
 }
 
 // TaskManagerClient calls a TaskManager in another process.
