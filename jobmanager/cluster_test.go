@@ -178,6 +178,7 @@ type fakeTM struct {
 	tasks    map[graph.TaskID]wire.Header
 	silent   bool // does not answer, nor act
 	refuse   error
+	lost     int // answers to deploys that get lost
 	lines    []wire.LogLine
 	commits  []*wire.Commit
 }
@@ -251,13 +252,26 @@ func (tm *fakeTM) Deploy(ctx context.Context, m *wire.Deploy) error {
 		return err
 	}
 	tm.mu.Lock()
-	tm.deployed = append(tm.deployed, m)
-	for _, t := range m.Tasks {
-		tm.tasks[t.Task] = m.Header
+	lost := tm.lost > 0
+	if lost {
+		tm.lost--
+	}
+	again := len(tm.deployed) > 0 && tm.deployed[len(tm.deployed)-1].Request == m.Request
+	if !again {
+		tm.deployed = append(tm.deployed, m)
+		for _, t := range m.Tasks {
+			tm.tasks[t.Task] = m.Header
+		}
 	}
 	tm.mu.Unlock()
+	if again && !lost {
+		return nil
+	}
 	for _, t := range m.Tasks {
 		go tm.report(t.Task, wire.TaskRunning, nil)
+	}
+	if lost {
+		return errors.New("no answer")
 	}
 	return nil
 }

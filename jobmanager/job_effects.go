@@ -14,6 +14,8 @@ import (
 // Limits of calls to TaskManagers. A call to one that is lost ends at once.
 const (
 	deployTimeout = time.Minute // it may have to fetch and compile modules first
+	deployTries   = 5
+	deployPause   = 100 * time.Millisecond
 	cancelTimeout = 2 * time.Second
 	cancelTries   = 5
 	cancelPause   = 200 * time.Millisecond
@@ -69,12 +71,27 @@ func (j *jobMaster) deploy(a actDeploy) {
 			return done
 		}
 		m.Session = tm.session
-		err := call(tm, deployTimeout, func(ctx context.Context) error { return tm.client.Deploy(ctx, m) })
-		if err != nil {
-			done.failure, done.refused = failureOf("deploy to", tm, err)
-		}
+		done.failure, done.refused = j.insistOnDeploy(tm, m)
 		return done
 	})
+}
+
+// insistOnDeploy says it again until it is answered: nobody knows whether one without an answer was carried out, and a task
+// that was never begun reports no end. A refusal behind such a one does not tell either.
+func (j *jobMaster) insistOnDeploy(tm *taskManager, m *wire.Deploy) (f *wire.Failure, refused bool) {
+	for try := range deployTries {
+		err := call(tm, deployTimeout, func(ctx context.Context) error { return tm.client.Deploy(ctx, m) })
+		if err == nil {
+			return nil, false
+		}
+		if f, refused = failureOf("deploy to", tm, err); refused {
+			return f, try == 0
+		}
+		if !pause(tm.ctx, deployPause) {
+			break
+		}
+	}
+	return f, false
 }
 
 // cancelTasks says it again until it is answered; the tasks then report their ends by themselves.

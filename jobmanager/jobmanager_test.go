@@ -91,6 +91,41 @@ func TestJobRestartsWhenATaskManagerIsLost(t *testing.T) {
 
 // Slots are granted before the job hears of it. If the TaskManager has registered anew meanwhile, it knows nothing of
 // that, and those slots are free for others; which of the two the job hears first is left to chance.
+func TestADeployWithoutAnAnswerIsRepeated(t *testing.T) {
+	onFakeTime(t, func(t *testing.T, c *cluster) {
+		a := c.add("a", 1)
+		a.set(func() { a.lost = 2 })
+		job := c.submit(1)
+		c.after(time.Second)
+		c.expect(job.ID, api.JobRunning, "")
+		a.heard("deploy 1 of attempt 1", "deploy 1 of attempt 1", "deploy 1 of attempt 1")
+		a.finish()
+		if done := c.expect(job.ID, api.JobFinished, ""); done.Restarts != 0 {
+			t.Errorf("%d restarts (expected none)", done.Restarts)
+		}
+	})
+}
+
+// Behind a Deploy that may have been carried out a refusal is no word that nothing runs: the tasks are waited for.
+func TestADeployThatIsRefusedBehindALostAnswerMayRun(t *testing.T) {
+	onFakeTime(t, func(t *testing.T, c *cluster) {
+		a := c.add("a", 1)
+		a.set(func() { a.lost = 1 })
+		job := c.submit(1)
+		a.set(func() { a.refuse = &wire.Failure{Kind: wire.KindTaskManagerLost, Message: "it is stopping"} })
+		c.after(time.Second)
+		if j := c.expect(job.ID, api.JobRestarting, "it is stopping"); j.Attempt != 1 {
+			t.Errorf("attempt %d has begun while tasks of the first may run", j.Attempt)
+		}
+		a.set(func() { a.refuse = nil })
+		c.after(stopLimit)
+		c.expect(job.ID, api.JobRunning, "it is stopping")
+		if n := len(a.deployed); n != 2 {
+			t.Errorf("%d deploys were carried out (expected one an attempt)", n)
+		}
+	})
+}
+
 func TestSlotsOfAnEarlierRegistrationAreLost(t *testing.T) {
 	for range 16 {
 		onFakeTime(t, func(t *testing.T, c *cluster) {

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/wasmill/wasmill/internal/transport"
 )
@@ -32,7 +31,7 @@ func (p *process) start() {
 		p.x.t.Fatal(err)
 	}
 	defer log.Close()
-	points := "reading=pause:" + max(p.x.pace, 100*time.Millisecond).String() + "?" + p.x.path("slow") + p.x.always
+	points := "reading=pause:" + or(p.x.pace, defaultPace).String() + "?" + p.x.path("slow") + p.x.always
 	if p.fault != "" {
 		points += "," + p.fault
 	}
@@ -71,6 +70,7 @@ func (p *process) kill() {
 	}
 	_ = p.cmd.Process.Kill()
 	<-p.ended
+	p.x.jmDied = p.x.jmDied || p == p.x.jm
 	p.x.effect("kill -9 %s", p.name)
 }
 

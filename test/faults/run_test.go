@@ -68,6 +68,7 @@ type run struct {
 	spilled bool
 	up      bool // every process is to run
 	killed  bool // from outside, at a random time
+	jmDied  bool // by a kill from outside
 	note    string
 	power   *power  // of the machine, with disks of its own
 	disks   []*disk // that can be broken
@@ -167,7 +168,7 @@ func (x *run) choose() {
 }
 
 // or is n, or what it is when it is not said.
-func or(n, otherwise int) int {
+func or[N int | time.Duration](n, otherwise N) N {
 	if n == 0 {
 		return otherwise
 	}
@@ -178,6 +179,9 @@ func or(n, otherwise int) int {
 func (x *run) path(elements ...string) string {
 	return filepath.Join(append([]string{x.dir}, elements...)...)
 }
+
+// defaultPace is how long a source pauses before each batch while it is slow.
+const defaultPace = 100 * time.Millisecond
 
 const jobManagerAddress = "127.0.0.1:7070" // of REST
 
@@ -357,6 +361,9 @@ func (x *run) mended() {
 		return j != nil
 	})
 	took := x.completes(1)
+	if limit := resumeLimit + 2*or(x.pace, defaultPace); x.row == "1" && !x.jmDied && took > limit { // a barrier waits for who pauses
+		x.t.Errorf("a checkpoint was completed %s after the TaskManagers were back (expected < %s)", took.Round(time.Millisecond), limit)
+	}
 	if x.remark {
 		x.note = fmt.Sprintf("a checkpoint %.1f s after", took.Seconds())
 	}

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/wasmill/wasmill/internal/clustertest/workload"
 	"github.com/wasmill/wasmill/internal/failpoint"
 )
 
@@ -23,18 +24,27 @@ var short = []string{"WASMILL_HEARTBEAT_INTERVAL=300ms", "WASMILL_HEARTBEAT_TIME
 // zombies are row 10: a process stands still until the others have done without it, and then goes on with all that it had in
 // its hands. It stops where it has most to say, or anywhere.
 func zombies() (all []scenario) {
-	all = append(all,
-		scenario{row: "10", name: "TaskManager stopped", env: short, records: 200_000, pace: 200 * time.Millisecond, fault: func(x *run) {
-			x.completes(1)
-			x.pass(x.someTime(500 * time.Millisecond))
-			x.killed = true
-			zombie(x, x.tms[x.random.IntN(2)])
-		}},
-		scenario{row: "10", name: "JobManager stopped", env: short, records: 200_000, pace: 200 * time.Millisecond, fault: stoppedJobManager})
+	add := func(s scenario) {
+		s.row, s.env, s.records, s.pace = "10", short, 180_000, 200*time.Millisecond
+		if *full { // it stands for longer
+			s.pace = 500 * time.Millisecond
+		}
+		if s.workload == nil {
+			s.workload = workload.WideChain
+		}
+		all = append(all, s)
+	}
+	add(scenario{name: "TaskManager stopped", workload: workload.Ledger, fault: func(x *run) {
+		x.completes(1)
+		x.pass(x.someTime(500 * time.Millisecond))
+		x.killed = true
+		zombie(x, x.tms[x.random.IntN(2)])
+	}})
+	add(scenario{name: "JobManager stopped", fault: stoppedJobManager})
 	for _, p := range []failpoint.Point{
 		failpoint.AsyncUpload, failpoint.SinkCommitting, failpoint.CommitNotified, failpoint.SyncSnapshot, failpoint.BarrierFlight, failpoint.Running, failpoint.Restoring,
 	} {
-		all = append(all, scenario{row: "10", name: "TaskManager stopped, " + string(p), env: short, records: 200_000, pace: 200 * time.Millisecond,
+		add(scenario{name: "TaskManager stopped, " + string(p),
 			fullOnly: p != failpoint.AsyncUpload && p != failpoint.SinkCommitting,
 			prepare: func(x *run) {
 				n := 3 + x.random.IntN(3)
