@@ -8,7 +8,13 @@ import (
 
 // scenarios are all faults, in the order of the table.
 func scenarios() (all []scenario) {
-	for _, part := range [][]scenario{phases(), kills(), resumptions(), partitions(), slowLinks(), badLinks(), attacks(), zombies(), troubled(), disks()} {
+	for _, part := range [][]scenario{
+		phases(), kills(), resumptions(),
+		partitions(), slowLinks(), badLinks(), attacks(),
+		zombies(),
+		troubled(),
+		disks(),
+	} {
 		all = append(all, part...)
 	}
 	return all
