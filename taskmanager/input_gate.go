@@ -39,8 +39,6 @@ type input interface {
 	// stop says that nothing will be processed behind the barrier; abort that a checkpoint was given up.
 	stop(drained bool)
 	abort(id checkpoint.ID)
-	// finish ends an input that was stopped.
-	finish()
 	close() error
 }
 
@@ -162,9 +160,6 @@ func (in *gateInput) abort(id checkpoint.ID) {
 		in.gate.Resume(c)
 	}
 }
-
-// finish does nothing: the channels end by themselves.
-func (in *gateInput) finish() {}
 
 func (in *gateInput) process(e *exchange.Element) error {
 	b := &in.batch

@@ -81,8 +81,6 @@ func (in *sourceInput) stop(bool) {}
 
 func (in *sourceInput) abort(checkpoint.ID) {}
 
-func (in *sourceInput) finish() { in.done = true }
-
 func (in *sourceInput) next(ctx context.Context, now time.Time) (bool, time.Time, error) {
 	if in.reader == nil {
 		in.chain.flush() // the answer may take a while

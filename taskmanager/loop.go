@@ -39,7 +39,6 @@ type loop struct {
 	taken         checkpoint.ID  // the newest part
 	aborted       checkpoint.ID  // the newest that was given up: its trigger may come behind that
 	stopped       checkpoint.ID  // nothing is processed behind the barrier of this one, 0: it has not come
-	released      bool           // that one is completed: the task ends
 }
 
 // Between two batches a task takes in so many entries of what was restored, which takes about 20 ms, and waits at most so
@@ -103,13 +102,9 @@ func (l *loop) turn(ctx context.Context) (done bool, err error) {
 	if m := l.due(now); m != nil && (!l.firing || m.Unaligned && l.chain.divisible()) {
 		return false, l.checkpoint(ctx, m)
 	}
-	if !l.firing {
-		if l.stopped != 0 && l.released {
-			l.input.finish()
-		} else if l.stopped != 0 {
-			l.wait(ctx, time.Time{}, nil)
-			return false, nil
-		}
+	if !l.firing && l.stopped != 0 { // until the attempt ends
+		l.wait(ctx, time.Time{}, nil)
+		return false, nil
 	}
 	if l.chain.full() {
 		l.wait(ctx, sooner(l.flushed.Add(l.maxDelay), l.deadline()), &l.metrics.blockedNs)
@@ -124,10 +119,8 @@ func (l *loop) turn(ctx context.Context) (done bool, err error) {
 		l.firing, err = l.chain.advance()
 		return false, err
 	}
-	if l.stopped == 0 {
-		if l.firing, err = l.chain.tick(now); l.firing || err != nil {
-			return false, err
-		}
+	if l.firing, err = l.chain.tick(now); l.firing || err != nil {
+		return false, err
 	}
 	if l.input.ended() {
 		return true, nil
@@ -138,21 +131,13 @@ func (l *loop) turn(ctx context.Context) (done bool, err error) {
 	}
 	if idle {
 		l.flush(now)
-		l.wait(ctx, sooner(sooner(again, l.alarm()), l.deadline()), nil)
+		l.wait(ctx, sooner(sooner(again, l.chain.alarm()), l.deadline()), nil)
 		return false, nil
 	}
 	failpoint.Hit(failpoint.Running)
 	l.firing, err = l.chain.advance()
 	l.metrics.watermark.Store(l.chain.passed())
 	return false, err
-}
-
-// alarm is when steps are to be ticked: never behind the barrier that stopped the task.
-func (l *loop) alarm() time.Time {
-	if l.stopped != 0 {
-		return time.Time{}
-	}
-	return l.chain.alarm()
 }
 
 // room waits until the outputs take more. A batch of which guests make so much that it is halved asks for it between the

@@ -23,7 +23,6 @@ func (l *loop) obey() {
 		}
 		if o.completed != 0 {
 			l.output.completed(o.completed)
-			l.released = l.released || l.stopped != 0 && l.stopped <= o.completed
 		}
 		if o.aborted != 0 && failpoint.Planted(failpoint.DropPreparedAborted) {
 			l.output.sets = nil
@@ -34,7 +33,7 @@ func (l *loop) obey() {
 			if l.triggered != nil && l.triggered.Checkpoint <= o.aborted {
 				l.triggered = nil
 			}
-			if l.stopped != 0 && l.stopped <= o.aborted && !l.released {
+			if l.stopped != 0 && l.stopped <= o.aborted {
 				l.stopped = 0 // the job goes on
 			}
 		}
