@@ -29,8 +29,10 @@ type attempt struct {
 	cancel      context.CancelFunc
 	wg          sync.WaitGroup // a goroutine a task
 
-	tasks   map[graph.TaskID]*task // guarded by tm.mu, as is the next
-	running int
+	tasks       map[graph.TaskID]*task // guarded by tm.mu, as is what follows
+	running     int
+	exchanges   uint32       // the newest that was prepared or dropped
+	preparation *preparation // the newest, nil: none was
 }
 
 // newAttempt makes an attempt without tasks. tm.mu is held.

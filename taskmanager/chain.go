@@ -2,6 +2,7 @@ package taskmanager
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/wasmill/wasmill/abi"
@@ -91,9 +92,10 @@ func (c *chain) newStep(s int, parts chainParts) (step, error) {
 	var h *handle
 	if op.Function != nil {
 		var err error
-		if h, err = c.newHandle(s, parts); err != nil {
+		if h, err = c.newHandle(s, parts.guest); err != nil {
 			return nil, err
 		}
+		h.poison = c.newPoison(s, parts)
 	}
 	switch {
 	case op.Kind == abi.OperatorSink:
@@ -117,23 +119,19 @@ func (c *chain) newStep(s int, parts chainParts) (step, error) {
 	return st, nil
 }
 
-func (c *chain) newHandle(s int, parts chainParts) (*handle, error) {
-	module := c.plan.graph.Operators[c.plan.steps[s].operators[0]].Function.Module
-	var g *guest
-	for _, have := range c.guests {
-		if have.module == module {
-			g = have
-		}
-	}
-	if g == nil {
-		var err error
-		if g, err = parts.guest(module); err != nil {
+// newHandle makes the handle of step s. newGuest is asked for modules that the chain has no guest of yet.
+func (c *chain) newHandle(s int, newGuest func(graph.ModuleID) (*guest, error)) (*handle, error) {
+	module := c.plan.function(s).Module
+	i := slices.IndexFunc(c.guests, func(g *guest) bool { return g.module == module })
+	if i < 0 {
+		g, err := newGuest(module)
+		if err != nil {
 			return nil, err
 		}
-		c.guests = append(c.guests, g)
+		i, c.guests = len(c.guests), append(c.guests, g)
 	}
+	g := c.guests[i]
 	h := &handle{guest: g, number: uint32(len(g.handles) + 1), names: c.plan.names(s)}
-	h.poison = c.newPoison(s, parts)
 	h.functions, _ = c.plan.handle(s)
 	g.handles = append(g.handles, h)
 	return h, nil

@@ -43,6 +43,7 @@ func (o *orders) take() []order {
 func (tm *TaskManager) Trigger(_ context.Context, m *wire.Trigger) error {
 	mark := exchange.Mark{
 		Checkpoint: m.Checkpoint, Base: m.Base, Stop: m.Stop, Drain: m.Drain, Unaligned: m.Unaligned, MayOvertake: m.MayOvertake,
+		Exchange: m.Exchange,
 	}
 	return tm.order(m.Header, order{trigger: &mark}, func(id graph.TaskID) bool {
 		for _, t := range m.Tasks {
@@ -56,6 +57,9 @@ func (tm *TaskManager) Trigger(_ context.Context, m *wire.Trigger) error {
 
 // Conclude tells every task of an attempt how a checkpoint has ended.
 func (tm *TaskManager) Conclude(_ context.Context, m *wire.Conclude) error {
+	if m.Dropped != 0 {
+		return tm.drop(m)
+	}
 	return tm.order(m.Header, order{completed: m.Completed, aborted: m.Aborted}, func(graph.TaskID) bool { return true })
 }
 
@@ -63,20 +67,29 @@ func (tm *TaskManager) Conclude(_ context.Context, m *wire.Conclude) error {
 func (tm *TaskManager) order(h wire.Header, o order, meant func(graph.TaskID) bool) error {
 	tm.mu.Lock()
 	defer tm.mu.Unlock()
-	if err := tm.adoptLocked(h.Epoch); err != nil {
+	a, err := tm.attemptLocked("checkpoint", h)
+	if err != nil {
 		return err
 	}
-	j := tm.jobs[h.Job]
-	if j == nil || j.current == nil || j.current.fence() != (fence{h.Epoch, h.Attempt}) || j.current.ctx.Err() != nil {
-		return refuse(wire.KindStale, "checkpoint of job %s: attempt %d does not run here", h.Job, h.Attempt)
-	}
-	for id, t := range j.current.tasks {
+	for id, t := range a.tasks {
 		if meant(id) {
 			t.orders.give(o)
 			t.nudge()
 		}
 	}
 	return nil
+}
+
+// attemptLocked is the attempt that a message is about. tm.mu is held.
+func (tm *TaskManager) attemptLocked(what string, h wire.Header) (*attempt, error) {
+	if err := tm.adoptLocked(h.Epoch); err != nil {
+		return nil, err
+	}
+	j := tm.jobs[h.Job]
+	if j == nil || j.current == nil || j.current.fence() != (fence{h.Epoch, h.Attempt}) || j.current.ctx.Err() != nil {
+		return nil, refuse(wire.KindStale, "%s of job %s: attempt %d does not run here", what, h.Job, h.Attempt)
+	}
+	return j.current, nil
 }
 
 // output is what sinks have prepared and no completed checkpoint is known to have committed.

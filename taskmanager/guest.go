@@ -30,12 +30,14 @@ type sandbox interface {
 // call. All methods but cancel are for the task's goroutine.
 type guest struct {
 	module  graph.ModuleID
+	params  map[string]string                          // the job's
 	start   func(ctx context.Context) (sandbox, error) // a fresh instance
 	handles []*handle
 	room    func() error    // waits until the outputs of the task take more; see loop.room
 	running string          // the operators of the call that runs, which is whom the guest's logs come from
 	spent   int64           // fuel of the instances before this one
 	ctx     context.Context // of starting an instance; ends when the task is cancelled
+	unhook  func() bool     // from ctx, once the first instance was started
 
 	idle int // batches since something was migrated
 
@@ -56,6 +58,9 @@ type handle struct {
 
 // open starts an instance.
 func (g *guest) open() error {
+	if g.unhook == nil {
+		g.unhook = context.AfterFunc(g.ctx, g.cancel)
+	}
 	box, err := g.start(g.ctx)
 	if err != nil {
 		return g.unusable(err)
@@ -117,6 +122,14 @@ func (g *guest) discard(box sandbox) {
 		g.spent += box.Fuel()
 		box.Close(context.Background())
 	}
+}
+
+// release is the end of a guest.
+func (g *guest) release() {
+	if g.unhook != nil {
+		g.unhook()
+	}
+	g.close()
 }
 
 // renew replaces a dead instance.

@@ -57,6 +57,7 @@ type capture struct {
 	part       *checkpoint.Task
 	frozen     state.Frozen      // nil: the task keeps no state
 	inFlight   *exchange.Capture // nil: the barrier has overtaken nothing
+	trial      *trial            // of guests that came with it, nil: none did
 	done       chan error        // of the last part: written, or why not; nothing is acknowledged
 }
 
@@ -149,6 +150,7 @@ func (k *keeper) keep(ctx context.Context, c capture) {
 		k.log.Warn("checkpoint declined", "checkpoint", c.checkpoint, "error", err)
 		k.ack(ctx, c.checkpoint, nil, &wire.Failure{Kind: wire.KindIO, Message: fmt.Sprintf("checkpoint %d: %v", c.checkpoint, err)})
 	default:
+		c.trial.await(ctx)
 		k.ack(ctx, c.checkpoint, c.part, nil)
 		if err := k.fold(ctx); err != nil && ctx.Err() == nil {
 			k.log.Warn("fold the files of the task's state", "files", len(k.files), "error", err)

@@ -25,12 +25,14 @@ type loop struct {
 	keeper   *keeper // nil: the job takes no checkpoints
 	part     func() *checkpoint.Task
 	output   output // of the sinks, in parts of checkpoints
+	standby  *standby
 
 	timer   *time.Timer
 	mark    time.Time // up to which time has been accounted for
 	flushed time.Time
 	firing  bool // the chain is not done with the last watermark, or with timers
 	nudged  bool // wake has been taken
+	idle    bool // there was no input
 	warming bool // the state takes in more of what was restored
 
 	overtakeAfter time.Duration  // that a barrier which may overtake has waited
@@ -38,6 +40,8 @@ type loop struct {
 	triggered     *exchange.Mark // by the JobMaster, not taken yet
 	taken         checkpoint.ID  // the newest part
 	aborted       checkpoint.ID  // the newest that was given up: its trigger may come behind that
+	retired       []*guest       // exchanged with the newest part, which is not known to be completed
+	trial         *trial         // of those in their place
 	stopped       checkpoint.ID  // nothing is processed behind the barrier of this one, 0: it has not come
 }
 
@@ -72,6 +76,7 @@ func (l *loop) run(ctx context.Context) (*last, error) {
 		if err != nil {
 			return nil, l.cause(ctx, err)
 		}
+		l.try(done)
 		if done {
 			return l.end(ctx)
 		}
@@ -129,7 +134,7 @@ func (l *loop) turn(ctx context.Context) (done bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if idle {
+	if l.idle = idle; idle {
 		l.flush(now)
 		l.wait(ctx, sooner(sooner(again, l.chain.alarm()), l.deadline()), nil)
 		return false, nil
@@ -240,14 +245,15 @@ func (l *loop) account(now time.Time) {
 	l.mark = now
 }
 
-func (l *loop) close() error { return errors.Join(l.input.close(), l.chain.close()) }
+func (l *loop) close() error {
+	release(l.retired)
+	return errors.Join(l.input.close(), l.chain.close())
+}
 
 // close frees what the chain holds, but for its channels.
 func (c *chain) close() error {
 	var errs []error
-	for _, g := range c.guests {
-		g.close()
-	}
+	release(c.guests)
 	for _, s := range c.sinks {
 		errs = append(errs, s.close())
 	}

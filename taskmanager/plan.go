@@ -165,6 +165,11 @@ func (p *plan) names(s int) string {
 	return strings.Join(names, " -> ")
 }
 
+// function is what a step calls in a guest, nil: it calls none.
+func (p *plan) function(s int) *graph.FunctionRef {
+	return p.graph.Operators[p.steps[s].operators[0]].Function
+}
+
 // handle is the functions of a step as the guest composes them, with an output number for each output that is taken,
 // and those outputs in the order of their numbers.
 func (p *plan) handle(s int) (abi.Handle, []source) {

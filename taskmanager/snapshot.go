@@ -22,7 +22,7 @@ func (l *loop) obey() {
 			l.triggered = &own
 		}
 		if o.completed != 0 {
-			l.output.completed(o.completed)
+			l.completed(o.completed)
 		}
 		if o.aborted != 0 && failpoint.Planted(failpoint.DropPreparedAborted) {
 			l.output.sets = nil
@@ -76,7 +76,7 @@ func (l *loop) checkpoint(ctx context.Context, m *exchange.Mark) error {
 	begun := time.Now()
 	l.triggered = nil
 	l.chain.flush()
-	l.output.completed(m.Base)
+	l.completed(m.Base)
 	if err := l.prepare(ctx, m.Checkpoint); err != nil {
 		return err
 	}
@@ -104,9 +104,26 @@ func (l *loop) checkpoint(ctx context.Context, m *exchange.Mark) error {
 		l.stopped = m.Checkpoint
 		l.input.stop(m.Drain)
 	}
+	c := capture{checkpoint: m.Checkpoint, part: part, frozen: frozen, inFlight: inFlight}
+	if m.Exchange != 0 {
+		if err := l.exchange(m.Exchange); err != nil {
+			c.release()
+			return err
+		}
+		c.trial = l.trial
+	}
 	l.input.resume()
-	l.keeper.take(capture{checkpoint: m.Checkpoint, part: part, frozen: frozen, inFlight: inFlight})
+	l.keeper.take(c)
 	return nil
+}
+
+// completed lets go of what is kept until a checkpoint is completed.
+func (l *loop) completed(id checkpoint.ID) {
+	l.output.completed(id)
+	if len(l.retired) > 0 && id >= l.taken {
+		release(l.retired)
+		l.retired = nil
+	}
 }
 
 // prepare ends the output of the sinks, for a checkpoint.

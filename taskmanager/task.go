@@ -26,6 +26,7 @@ type task struct {
 	log     *slog.Logger
 	wake    chan struct{} // capacity 1
 	orders  orders        // of the JobMaster, about checkpoints
+	standby standby       // guests of an exchange to come
 	restore *wire.TaskRestore
 	gate    *exchange.Gate     // nil for a source
 	edges   []*edge            // from the first on until close
@@ -149,6 +150,7 @@ func (t *task) work(ctx context.Context) (left *last, err error) {
 		}
 	}()
 	failpoint.Hit(failpoint.Deploy)
+	defer t.standby.close()
 	l, free, err := t.build(ctx)
 	defer func() { free() }()
 	if err != nil {
@@ -159,10 +161,6 @@ func (t *task) work(ctx context.Context) (left *last, err error) {
 			err = cerr
 		}
 	}()
-	for _, g := range l.chain.guests {
-		stop := context.AfterFunc(ctx, g.cancel)
-		defer stop()
-	}
 	if err := l.chain.open(ctx); err != nil {
 		return nil, err
 	}
@@ -195,7 +193,7 @@ func (t *task) build(ctx context.Context) (l *loop, free func(), err error) {
 	if err != nil {
 		return nil, free, err
 	}
-	l.orders, l.keeper, l.part = &t.orders, k, t.part
+	l.orders, l.keeper, l.part, l.standby = &t.orders, k, t.part, &t.standby
 	return l, free, nil
 }
 

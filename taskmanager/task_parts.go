@@ -73,11 +73,16 @@ func (t *task) edge(index int, cols abi.Columns, m *taskMetrics) (*edge, error) 
 }
 
 func (t *task) guest(module graph.ModuleID) (*guest, error) {
-	for _, mod := range t.attempt.graph.Modules {
+	return t.guestOf(t.attempt.graph, module)
+}
+
+// guestOf makes the guest of a module as a graph has it.
+func (t *task) guestOf(job *graph.JobGraph, module graph.ModuleID) (*guest, error) {
+	for _, mod := range job.Modules {
 		if mod.ID != module {
 			continue
 		}
-		g := &guest{module: module}
+		g := &guest{module: module, params: job.Params}
 		g.start = func(ctx context.Context) (sandbox, error) { return t.attempt.tm.start(ctx, t, mod, g) }
 		return g, nil
 	}
@@ -157,7 +162,7 @@ func (tm *TaskManager) instantiate(ctx context.Context, t *task, m graph.Module,
 		return nil, err
 	}
 	i, err := mod.Instantiate(ctx, host.InstanceConfig{
-		Params: t.attempt.graph.Params, ManifestID: string(m.Manifest), CallLimit: tm.config.CallLimit,
+		Params: g.params, ManifestID: string(m.Manifest), CallLimit: tm.config.CallLimit,
 		Seed: xxhash.Sum64String(fmt.Sprintf("%s/%s", t.attempt.key.Job, t.id)),
 		Log:  func(level abi.LogLevel, text string) { t.logGuest(g.running, level, text) },
 		Metric: func(kind abi.MetricKind, name string, value int64) {

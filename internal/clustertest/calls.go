@@ -149,6 +149,10 @@ func (c troubledTM) Commit(ctx context.Context, m *wire.Commit) error {
 	return c.trouble.do(ctx, "commit", func(ctx context.Context) error { return c.TaskManager.Commit(ctx, m) })
 }
 
+func (c troubledTM) Prepare(ctx context.Context, m *wire.Prepare) error {
+	return c.trouble.do(ctx, "prepare", func(ctx context.Context) error { return c.TaskManager.Prepare(ctx, m) })
+}
+
 func (c troubledTM) Trigger(ctx context.Context, m *wire.Trigger) error {
 	return c.trouble.do(ctx, "trigger", func(ctx context.Context) error { return c.TaskManager.Trigger(ctx, m) })
 }

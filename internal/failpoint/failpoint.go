@@ -42,6 +42,9 @@ const (
 const (
 	Reading Point = "reading" // TaskManager: a source is about to read a batch; where tests slow a job down
 	Request Point = "request" // a control request is about to be sent
+
+	Prepared  Point = "prepared"  // TaskManager: guests of another module are started, the tasks run with the old ones
+	Exchanged Point = "exchanged" // TaskManager: a task has exchanged its guests, which is not decided
 )
 
 // Fate is what becomes of a control request.

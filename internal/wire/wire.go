@@ -136,8 +136,18 @@ type Trigger struct {
 	Stop       bool           `json:"stop,omitempty"`  // nothing is processed behind the barrier: the job stops with this checkpoint
 	Drain      bool           `json:"drain,omitempty"` // with Stop: the maximum watermark goes before the barrier
 
-	Unaligned   bool `json:"unaligned,omitempty"`   // the barrier overtakes records from the first
-	MayOvertake bool `json:"mayOvertake,omitempty"` // it overtakes them where it has waited for AlignTimeout
+	Unaligned   bool   `json:"unaligned,omitempty"`   // the barrier overtakes records from the first
+	MayOvertake bool   `json:"mayOvertake,omitempty"` // it overtakes them where it has waited for AlignTimeout
+	Exchange    uint32 `json:"exchange,omitempty"`    // the barrier exchanges modules for those prepared under this number; it overtakes nothing
+}
+
+// Prepare has the tasks of an attempt on one TaskManager make ready to go on with other modules: what was prepared is used
+// behind a barrier that names its number. The answer comes when guests of them are started; with a failure nothing is left of
+// it. An older number than the last is refused; preparing for the same one again changes nothing.
+type Prepare struct {
+	Header
+	Exchange uint32         `json:"exchange"` // > 0
+	Graph    graph.JobGraph `json:"graph"`    // like that of the attempt, but for modules, parameters and functions
 }
 
 // Conclude tells tasks how checkpoints ended, so that they release what they keep for them. It may be lost: the base of a
@@ -146,6 +156,7 @@ type Conclude struct {
 	Header
 	Completed checkpoint.ID `json:"completed,omitempty"` // decided: output prepared up to it will be committed
 	Aborted   checkpoint.ID `json:"aborted,omitempty"`   // given up: what waits for its barrier goes on
+	Dropped   uint32        `json:"dropped,omitempty"`   // no barrier will name this exchange: what was prepared for it goes
 }
 
 // Acknowledge is a task's part of a checkpoint, or why it has none. It is repeated until answered; the answer is that the

@@ -102,7 +102,7 @@ func parseHello(p []byte) (k channelKey, stream, jobBytes int, err error) {
 //	kind 1  batch       value: its number, 1, 2, 3 ...   follows: the batch, 32 <= n <= 32 MiB
 //	kind 2  watermark   value: i64 milliseconds          follows: nothing
 //	kind 3  END         value: how many batches came     follows: nothing; the receiver stops the stream with code 1
-//	kind 4  barrier     value: the checkpoint            follows: u64 base, u32 flags (1 stop, 2 drain, 4 unaligned, 8 may overtake), u32 zero
+//	kind 4  barrier     value: the checkpoint            follows: u64 base, u32 flags (1 stop, 2 drain, 4 unaligned, 8 may overtake), u32 exchange
 //
 // Batch number 7 of 65,600 bytes, the watermark 1,000, the barrier of checkpoint 7 on base 6, and the END of seven batches:
 //
@@ -136,14 +136,14 @@ func putMark(p *[barrierBytes]byte, m Mark) {
 	le := binary.LittleEndian
 	le.PutUint64(p[0:], uint64(m.Base))
 	le.PutUint32(p[8:], markFlags(m))
-	le.PutUint32(p[12:], 0)
+	le.PutUint32(p[12:], m.Exchange)
 }
 
 func parseMark(id uint64, p *[barrierBytes]byte) (Mark, error) {
 	le := binary.LittleEndian
 	m, err := markOf(id, le.Uint64(p[:]), le.Uint32(p[8:]))
-	if err == nil && le.Uint32(p[12:]) != 0 {
-		err = fmt.Errorf("frame.barrier: %#x behind the flags (expected zero)", le.Uint32(p[12:]))
+	if m.Exchange = le.Uint32(p[12:]); err == nil && m.Exchange != 0 && m.overtakes() {
+		err = fmt.Errorf("frame.barrier: checkpoint %d overtakes, and exchanges modules (%d)", m.Checkpoint, m.Exchange)
 	}
 	return m, err
 }

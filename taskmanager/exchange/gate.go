@@ -26,6 +26,7 @@ type Mark struct {
 	Base       checkpoint.ID // the last completed one, 0: none
 	Stop       bool          // nothing that is to be processed follows
 	Drain      bool          // with Stop: the maximum watermark came before
+	Exchange   uint32        // behind it, tasks go on with the guests that were prepared under this number; 0: with those they have
 
 	Unaligned   bool // it overtakes what is in flight before it: receivers take their part when they hear of it
 	MayOvertake bool // it becomes unaligned where it has waited too long for those of other channels

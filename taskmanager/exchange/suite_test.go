@@ -513,7 +513,7 @@ func TestBarriers(t *testing.T) {
 		if e := k.expect(exchange.End); e.Channel != 2 {
 			t.Errorf("channel %d has ended (expected 2)", e.Channel)
 		}
-		mark := exchange.Mark{Checkpoint: 4, Base: 3}
+		mark := exchange.Mark{Checkpoint: 4, Base: 3, Exchange: 1<<31 | 5}
 		a.Send(batch(w.from, "before", 0))
 		a.Barrier(mark)
 		a.Send(batch(w.from, "behind", 0))

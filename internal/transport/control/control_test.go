@@ -165,14 +165,16 @@ func TestMessagesToATaskManagerArriveAsTheyWere(t *testing.T) {
 	after := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
 	deploy := &wire.Deploy{Header: header, Graph: graph.JobGraph{Name: "wordcount", Params: map[string]string{"input": "x"}}}
 	cancel := &wire.Cancel{Header: header}
+	prepare := &wire.Prepare{Header: header, Exchange: 3, Graph: graph.JobGraph{Modules: []graph.Module{{ID: "new"}}}}
 	commit := &wire.Commit{Header: header, Checkpoint: 9, Prepared: []connector.Committable{{Operator: "out", Data: []byte(`{}`)}}}
 	for name, c := range map[string]struct {
 		sent any
 		call func() error
 	}{
-		"deploy": {deploy, func() error { return c.Deploy(t.Context(), deploy) }},
-		"cancel": {cancel, func() error { return c.Cancel(t.Context(), cancel) }},
-		"commit": {commit, func() error { return c.Commit(t.Context(), commit) }},
+		"deploy":  {deploy, func() error { return c.Deploy(t.Context(), deploy) }},
+		"cancel":  {cancel, func() error { return c.Cancel(t.Context(), cancel) }},
+		"prepare": {prepare, func() error { return c.Prepare(t.Context(), prepare) }},
+		"commit":  {commit, func() error { return c.Commit(t.Context(), commit) }},
 		"logs": {[]any{graph.JobID("7f3a9c19be02"), after, 5}, func() error {
 			lines, err := c.Logs(t.Context(), "7f3a9c19be02", after, 5)
 			if len(lines) != 1 || lines[0].Text != "hello" || !lines[0].Time.Equal(after) {
@@ -361,6 +363,11 @@ func TestClosedClientFails(t *testing.T) {
 }
 
 func (*jobManager) Acknowledge(context.Context, *wire.Acknowledge) error { return nil }
+
+func (tm *taskManager) Prepare(_ context.Context, m *wire.Prepare) error {
+	tm.got.put(m)
+	return tm.err
+}
 
 func (*taskManager) Trigger(context.Context, *wire.Trigger) error   { return nil }
 func (*taskManager) Conclude(context.Context, *wire.Conclude) error { return nil }

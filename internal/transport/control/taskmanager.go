@@ -15,6 +15,7 @@ type TaskManager interface {
 	Deploy(ctx context.Context, m *wire.Deploy) error
 	Cancel(ctx context.Context, m *wire.Cancel) error
 	Commit(ctx context.Context, m *wire.Commit) error
+	Prepare(ctx context.Context, m *wire.Prepare) error
 	Trigger(ctx context.Context, m *wire.Trigger) error
 	Conclude(ctx context.Context, m *wire.Conclude) error
 	Logs(ctx context.Context, job graph.JobID, after time.Time, max int) ([]wire.LogLine, error)
@@ -33,6 +34,7 @@ func TaskManagerHandler(tm TaskManager) *Handler {
 	handle(h, "deploy", command(tm.Deploy))
 	handle(h, "cancel", command(tm.Cancel))
 	handle(h, "commit", command(tm.Commit))
+	handle(h, "prepare", command(tm.Prepare))
 	handle(h, "trigger", command(tm.Trigger))
 	handle(h, "conclude", command(tm.Conclude))
 	handle(h, "logs", func(ctx context.Context, q *logsRequest) (*[]wire.LogLine, error) {
@@ -63,6 +65,12 @@ func (c *TaskManagerClient) Cancel(ctx context.Context, m *wire.Cancel) error {
 // Commit may take as long as its files.
 func (c *TaskManagerClient) Commit(ctx context.Context, m *wire.Commit) error {
 	_, err := call[none](ctx, &c.client, commitTimeout, "commit", m)
+	return err
+}
+
+// Prepare may have to fetch and compile modules.
+func (c *TaskManagerClient) Prepare(ctx context.Context, m *wire.Prepare) error {
+	_, err := call[none](ctx, &c.client, commitTimeout, "prepare", m)
 	return err
 }
 
