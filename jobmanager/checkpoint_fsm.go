@@ -40,10 +40,14 @@ type ckRequest struct {
 	stop   bool            // nothing is processed behind it: the job ends with it
 	drain  bool            // with stop: event time comes to its end first
 	waits  bool            // it overtakes nothing: what goes on from it may be another graph
+
+	exchange uint32 // tasks go on behind the barrier with the modules of this exchange; 0: with those they have
 }
 
 // overtakes says whether the checkpoint may overtake what is in flight. What a person keeps holds no records in flight.
-func (r ckRequest) overtakes() bool { return r.kind != checkpoint.Savepoint && !r.stop && !r.waits }
+func (r ckRequest) overtakes() bool {
+	return r.kind != checkpoint.Savepoint && !r.stop && !r.waits && r.exchange == 0
+}
 
 type ckEvent interface{}
 
@@ -249,6 +253,8 @@ func (m *ckFSM) giveUp(cause string) {
 	switch {
 	case m.ask.stop && m.id != 0: // tasks stand still behind it, and may be at the end of time
 		m.do(ckDoFail{"the job was to stop with a savepoint, which was given up: " + cause})
+	case m.ask.exchange != 0 && m.id != 0: // tasks may have gone on with the new modules
+		m.do(ckDoFail{"the checkpoint that modules were exchanged with was given up: " + cause})
 	case m.ask.number != 0: // it says nothing about the job's own
 	default:
 		if m.failures++; m.failures > m.tolerated {

@@ -28,7 +28,7 @@ func TestCheckpointScripts(t *testing.T) {
 					tolerated: number("tolerated", 0), running: map[graph.TaskID]bool{{Subtask: 0}: true, {Subtask: 1}: true}, called: graph.TaskID.String}
 				e = ckStart{}
 			case "ask":
-				e = ckAsk{ckRequest{number: number("request", 1), kind: checkpoint.Savepoint, stop: d.HasArg("stop"), drain: d.HasArg("drain")}}
+				e = ckAsk{ckRequest{number: number("request", 1), kind: checkpoint.Savepoint, stop: d.HasArg("stop"), drain: d.HasArg("drain"), exchange: uint32(number("exchange", 0))}}
 			case "timer":
 				e = ckTimer{m.timer - number("older", 0)}
 			case "numbered":

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -33,7 +32,9 @@ type checkpoints struct {
 	asked       map[int]chan<- answer // who waits for the checkpoint of a request
 	requests    int
 	sealing     bool
-	numbered    uint64 // checkpoints of this JobManager, for a planted bug
+	exchanging  *exchange // of modules, nil: none is under way
+	exchanges   uint32    // so far
+	numbered    uint64    // checkpoints of this JobManager, for a planted bug
 }
 
 // What the loop of a job is told about checkpoints; the job's own state machine never sees it.
@@ -46,6 +47,7 @@ type (
 	evManifest struct { // it is stored, or not
 		attempt   graph.Attempt
 		stop      bool
+		exchange  uint32
 		decided   decided
 		savepoint *savepoint // nil: it is none
 		err       error
@@ -146,6 +148,12 @@ func (c *checkpoints) take(e event) bool {
 		c.ask(e)
 	case evGraph:
 		c.job.changeGraph(e)
+	case evExchange:
+		c.exchange(e)
+	case evPrepared:
+		if x := c.exchanging; x != nil && x.number == e.number {
+			c.stepExchange(e.prep)
+		}
 	case evSealed:
 		c.sealing = false
 		c.job.sealed(e.done)
@@ -179,6 +187,7 @@ func (c *checkpoints) follow(was phase, e event) {
 			c.step(ckFinished{t.task})
 		}
 	case c.fsm != nil && (was == deploying || was == running):
+		c.stepExchange(exEnded{c.job.whyOver()})
 		c.step(ckOver{"the attempt is over"})
 	}
 	if now == running && was == deploying {
@@ -245,6 +254,9 @@ func (c *checkpoints) act(a ckAction) ckEvent {
 	case ckDoTrigger:
 		c.begun = j.jm.config.Now()
 		j.log.Debug("checkpoint begins", "checkpoint", a.id)
+		if a.ask.exchange != 0 {
+			c.stepExchange(exTriggered{})
+		}
 		c.trigger(a.id, a.ask)
 	case ckDoDecide:
 		c.writeManifest(a.id, a.ask)
@@ -252,8 +264,12 @@ func (c *checkpoints) act(a ckAction) ckEvent {
 		j.log.Warn("checkpoint given up", "checkpoint", a.id, "cause", a.cause)
 		c.conclude(&wire.Conclude{Header: j.header(), Aborted: a.id})
 	case ckDoAnswer:
-		c.asked[a.request] <- answer{a.id, a.cause}
-		delete(c.asked, a.request)
+		if x := c.exchanging; x != nil && x.request == a.request {
+			c.stepExchange(exConcluded{a.cause})
+		} else if to := c.asked[a.request]; to != nil {
+			to <- answer{a.id, a.cause}
+			delete(c.asked, a.request)
+		}
 	case ckDoFail:
 		j.take(evCheckpoints{&wire.Failure{Kind: wire.KindIO, Message: a.cause}})
 	}
@@ -278,24 +294,18 @@ func (c *checkpoints) trigger(id checkpoint.ID, ask ckRequest) {
 		}
 	}
 	for tmID, tasks := range byTM {
-		m := &wire.Trigger{Header: j.header(), Checkpoint: id, Base: j.base(), Tasks: tasks, Stop: ask.stop, Drain: ask.drain}
+		m := &wire.Trigger{Header: j.header(), Checkpoint: id, Base: j.base(), Tasks: tasks, Stop: ask.stop, Drain: ask.drain, Exchange: ask.exchange}
 		if how := &j.jm.config.Checkpoints; ask.overtakes() {
 			m.Unaligned, m.MayOvertake = how.Unaligned, !how.Unaligned && how.AlignmentTimeout > 0
 		}
 		tm := j.jm.resources.holding(tmID, j.id)
-		j.later(func(ctx context.Context) event {
+		j.later(func(context.Context) event {
 			if tm == nil {
 				return nil // it is lost, and the attempt with it
 			}
-			var err error
-			for range cancelTries {
-				if err = call(tm, cancelTimeout, func(ctx context.Context) error { return tm.client.Trigger(ctx, m) }); err == nil {
-					return nil
-				}
-				var f *wire.Failure
-				if errors.As(err, &f) || !pause(tm.ctx, cancelPause) {
-					break
-				}
+			err := insist(tm, cancelTimeout, func(ctx context.Context) error { return tm.client.Trigger(ctx, m) })
+			if err == nil {
+				return nil
 			}
 			return evUntriggered{id, fmt.Sprintf("trigger it on TaskManager %s: %s", tm.info.Name, err)}
 		})
@@ -368,7 +378,7 @@ func (c *checkpoints) writeManifest(id checkpoint.ID, ask ckRequest) {
 	}
 	j.mu.Unlock()
 	m.Sources = checkpoint.MergeSources(begin, m.Tasks)
-	e := evManifest{attempt: j.fsm.attempt, stop: ask.stop, decided: decided{ID: id, Attempt: j.fsm.attempt, Time: c.begun, Prepared: prepared, Output: len(prepared) > 0}}
+	e := evManifest{attempt: j.fsm.attempt, stop: ask.stop, exchange: ask.exchange, decided: decided{ID: id, Attempt: j.fsm.attempt, Time: c.begun, Prepared: prepared, Output: len(prepared) > 0}}
 	if failpoint.Planted(failpoint.CommitBeforeDecide) {
 		if tms := j.jm.resources.live(); len(tms) > 0 {
 			m := &wire.Commit{Header: j.header(), Graph: j.record.Graph, Checkpoint: uint64(id), Prepared: prepared}
@@ -436,12 +446,17 @@ func (c *checkpoints) decide(e evManifest) {
 	}
 	e.decided.Duration = j.jm.config.Now().Sub(e.decided.Time)
 	keep := j.jm.config.Checkpoints.Retained
+	next := c.modules(e.exchange)
 	if failed := j.storeOr(nil, func(r *jobRecord) {
 		all := append(append([]decided(nil), r.Checkpoints...), e.decided)
 		for len(all) > keep && all[0].ID <= r.Committed {
 			all = all[1:]
 		}
 		r.Checkpoints, r.Stopped, r.Previous = all, e.stop, nil
+		if next != nil {
+			before := r.Graph
+			r.Graph, r.Previous = *next, &before
+		}
 		if e.savepoint != nil {
 			e.savepoint.Sum, e.savepoint.Time, e.savepoint.Size = e.decided.Sum, e.decided.Time, e.decided.Size
 			r.Savepoints = append(slices.Clone(r.Savepoints), *e.savepoint)
@@ -456,6 +471,10 @@ func (c *checkpoints) decide(e evManifest) {
 	}
 	failpoint.Hit(failpoint.DecisionLogged)
 	j.proven()
+	if next != nil {
+		c.exchanging.decided = e.decided.ID
+		j.take(evExchanged{})
+	}
 	c.held = map[string]bool{}
 	for _, p := range e.decided.Prepared {
 		c.held[outputKey(p)] = true

@@ -447,6 +447,7 @@ func (noSink) Open(context.Context, connector.SinkTask) (connector.Writer, error
 func (noSink) Commit(context.Context, string, uint64, []connector.Committable) error { return nil }
 func (noSink) Abort(context.Context, string, uint32) error                           { return nil }
 
+func (f *fakeTM) Prepare(context.Context, *wire.Prepare) error   { return nil }
 func (f *fakeTM) Trigger(context.Context, *wire.Trigger) error   { return nil }
 func (f *fakeTM) Conclude(context.Context, *wire.Conclude) error { return nil }
 

@@ -23,6 +23,8 @@ type (
 	evUnrestorable struct{ failure *wire.Failure }      // instead of evSlots: no attempt can begin
 	evCheckpoints  struct{ failure *wire.Failure }      // a checkpoint has failed that had to succeed
 	evRedeploy     struct{ exec *graph.ExecutionGraph } // the job has another graph, which is stored
+	evTrying       struct{}                             // tasks go on with modules that nothing is decided for
+	evExchanged    struct{}                             // the job has these modules, which is stored
 	evStopped      struct{}                             // the checkpoint that the job ends with is stored
 	evTimer        struct{ number, freeSlots int }      // the timer of that number has run out
 	evCancel       struct{}                             // the user wants no more of it
@@ -61,6 +63,8 @@ func (evSlots) event()        {}
 func (evUnrestorable) event() {}
 func (evCheckpoints) event()  {}
 func (evRedeploy) event()     {}
+func (evTrying) event()       {}
+func (evExchanged) event()    {}
 func (evStopped) event()      {}
 func (evTimer) event()        {}
 func (evCancel) event()       {}

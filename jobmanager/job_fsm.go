@@ -80,6 +80,8 @@ type subtask struct {
 type jobFSM struct {
 	exec         *graph.ExecutionGraph
 	before       *graph.ExecutionGraph // what a failure goes back to, nil: exec has proved itself
+	exchanged    bool                  // with before: only the modules are others, and only what they are to blame for goes back
+	trying       bool                  // tasks run modules that nothing is decided for
 	slotsTimeout time.Duration
 	restart      Restart
 
@@ -88,6 +90,7 @@ type jobFSM struct {
 	attempt   graph.Attempt // the current one, or the last; 0 before the first
 	tasks     map[graph.TaskID]*subtask
 	failure   *wire.Failure // first cause of the last attempt that failed
+	wentBack  bool          // that attempt was one of another graph or module, which the job has no more
 	owed      graph.Attempt // output of attempts before that one is still to be removed; 0: none is
 	failures  []time.Time   // see Restart.next
 	delay     time.Duration // before the next attempt
@@ -164,7 +167,7 @@ func (m *jobFSM) onWaiting(now time.Time, e event) {
 		m.deploy(e.slots, e.finished)
 	case evUnrestorable:
 		m.do(actReleaseSlots{})
-		if m.before != nil {
+		if m.reverts(e.failure) {
 			m.revert(e.failure)
 			m.wait()
 			return
@@ -176,13 +179,14 @@ func (m *jobFSM) onWaiting(now time.Time, e event) {
 		}
 		m.fail(now, e.failure)
 	case evTimer:
-		if m.before != nil {
+		cause := m.slotsFailure(e.freeSlots)
+		if m.reverts(cause) {
 			m.do(actReleaseSlots{})
-			m.revert(m.slotsFailure(e.freeSlots))
+			m.revert(cause)
 			m.wait()
 			return
 		}
-		m.failure = m.slotsFailure(e.freeSlots)
+		m.failure = cause
 		m.clean(failed)
 	case evFailed:
 		m.failure = e.failure
@@ -213,7 +217,7 @@ func (m *jobFSM) slotsFailure(free int) *wire.Failure {
 // deploy begins an attempt. Its number is stored before anything of it exists outside, so that no other attempt can ever
 // have it.
 func (m *jobFSM) deploy(slots []schedule.Slot, finished map[graph.TaskID]*checkpoint.Task) {
-	m.phase = deploying
+	m.phase, m.wentBack, m.trying = deploying, false, false
 	m.stopTimer()
 	m.attempt++
 	m.tasks = map[graph.TaskID]*subtask{}
@@ -256,8 +260,12 @@ func (m *jobFSM) onActive(now time.Time, e event) {
 	case evCheckpoints:
 		m.fail(now, e.failure)
 	case evRedeploy:
-		m.exec, m.before, m.delay, m.failure = e.exec, m.exec, 0, nil
+		m.exec, m.before, m.exchanged, m.delay, m.failure = e.exec, m.exec, false, 0, nil
 		m.stop(restart)
+	case evTrying:
+		m.trying = true
+	case evExchanged:
+		m.trying, m.before, m.exchanged, m.failure = false, m.exec, true, nil
 	case evStopped:
 		m.stopped = true
 		m.stop(finished)
@@ -341,7 +349,12 @@ func (m *jobFSM) endTasksOf(tm wire.TaskManagerID, certain bool) bool {
 
 // fail ends the attempt for its first cause, and decides whether there will be another.
 func (m *jobFSM) fail(now time.Time, cause *wire.Failure) {
-	if m.before != nil {
+	if m.trying {
+		m.goBack(cause)
+		m.stop(restart)
+		return
+	}
+	if m.reverts(cause) {
 		m.revert(cause)
 		m.stop(restart)
 		return
@@ -431,9 +444,16 @@ func (m *jobFSM) betterCause(cause *wire.Failure) {
 	if cause.Kind == wire.KindChannel || cause.Kind == wire.KindStale || cause.Kind == wire.KindCanceled {
 		return
 	}
-	m.failure = cause
-	if !cause.Kind.Retryable() {
-		m.outcome = failed
+	switch {
+	case m.wentBack:
+		m.goBack(cause)
+	case m.reverts(cause):
+		m.revert(cause)
+	default:
+		m.failure = cause
+		if !cause.Kind.Retryable() {
+			m.outcome = failed
+		}
 	}
 }
 

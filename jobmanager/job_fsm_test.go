@@ -23,7 +23,7 @@ import (
 //	slots a b ...                                          slots are granted, one on each TaskManager named
 //	task 0.1 STATE [tm=a] [attempt=N] [kind=N] [cause=...] what a TaskManager reports; by default the one it was placed on
 //	deployed tm=a [refused=...] [unknown=...]              the answer to a deploy
-//	lost a | timer [free=N] | cancel | stopped | redeploy parallelism=N |  start | failed | decided | committed [kind=N] | cleaned before=N [failed] | ended | store-failed
+//	lost a | timer [free=N] | cancel | stopped | redeploy parallelism=N | trying | exchanged | start | failed | decided | committed [kind=N] | cleaned before=N [failed] | ended | store-failed
 //	after 10m                                              time goes by
 func TestJobScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/job_fsm", func(t *testing.T, path string) {
@@ -121,6 +121,10 @@ func (s *jobScript) event(t *testing.T, d *datadriven.TestData) event {
 		x.Chains = append([]graph.Chain(nil), x.Chains...)
 		x.Chains[0].Parallelism = number("parallelism", 1)
 		return evRedeploy{&x}
+	case "trying":
+		return evTrying{}
+	case "exchanged":
+		return evExchanged{}
 	case "stopped":
 		return evStopped{}
 	case "cancel":

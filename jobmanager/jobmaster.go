@@ -72,6 +72,7 @@ func newJobMaster(jm *JobManager, r jobRecord) *jobMaster {
 	}
 	if r.Previous != nil {
 		j.fsm.before = graph.Expand(r.Previous)
+		j.fsm.exchanged = len(graph.NotExchangeable(r.Previous, &r.Graph)) == 0
 	}
 	j.checkpoints = newCheckpoints(j)
 	j.guarantee = jm.guaranteeOf(&r.Graph)
@@ -259,6 +260,9 @@ func (j *jobMaster) decide(prepared []connector.Committable) event {
 		return evStoreFailed{&wire.Failure{Kind: wire.KindInternal, Message: fmt.Sprintf("take a checkpoint id: %s", err)}}
 	}
 	return j.storeOr(evDecided{n}, func(r *jobRecord) {
+		if x := j.checkpoints.exchanging; x != nil && x.fsm.phase == exTrying {
+			r.Graph = *x.graph // some of the output is theirs
+		}
 		r.Progress, r.Previous = new(j.progress()), nil
 		r.Decision = &decision{Checkpoint: n, Attempt: j.fsm.attempt, Prepared: prepared, Output: addOutput(r.Written, outputOf(&r.Graph, prepared, j.taken))}
 	})

@@ -19,7 +19,7 @@ import (
 	"github.com/wasmill/wasmill/jobmanager/ha"
 )
 
-// A job is given another graph, of another parallelism or module, by going on from a checkpoint that is taken for that. The
+// A job is given another graph, of another parallelism or shape, by going on from a checkpoint that is taken for that. The
 // graph before it stays in the record until a checkpoint of the new one is decided: a failure up to then goes back to it.
 
 // evGraph gives the job another graph; answer has room, and is given nil or why it cannot be.
@@ -68,7 +68,8 @@ func (jm *JobManager) RescaleJob(ctx context.Context, id graph.JobID, s *api.Res
 	return jm.redeploy(ctx, j, r, g, &want)
 }
 
-// UpgradeJob gives a job another module. With DryRun it only says what would be done.
+// UpgradeJob gives a job another module: in place if the graph stays what it is, else by a restart from a checkpoint. With
+// DryRun it only says what would be done.
 func (jm *JobManager) UpgradeJob(ctx context.Context, id graph.JobID, u *api.Upgrade) (*api.Upgraded, error) {
 	j, err := jm.findJob(id)
 	if err != nil {
@@ -88,16 +89,27 @@ func (jm *JobManager) UpgradeJob(ctx context.Context, id graph.JobID, u *api.Upg
 	if err != nil {
 		return nil, err
 	}
-	done := &api.Upgraded{Module: g.Modules[0].ID, Changes: changes(&r.Graph, g)}
+	done := &api.Upgraded{Module: g.Modules[0].ID, Changes: changes(&r.Graph, g), Way: api.UpgradeInPlace, Because: graph.NotExchangeable(&r.Graph, g)}
+	if len(done.Because) > 0 {
+		done.Way = api.UpgradeRestart
+	}
 	if len(done.Changes) == 0 {
 		return nil, api.Errorf(api.KindConflict, "job %s runs this module with these parameters", j.id)
 	}
 	if u.DryRun {
 		done.Job = j.job()
-		return done, jm.enoughSlots(j, r, g)
+		if done.Way == api.UpgradeRestart {
+			err = jm.enoughSlots(j, r, g)
+		}
+		return done, err
 	}
 	failpoint.Hit(failpoint.Upgrade)
-	done.Job, err = jm.redeploy(ctx, j, r, g, &want)
+	if done.Way == api.UpgradeRestart {
+		done.Job, err = jm.redeploy(ctx, j, r, g, &want)
+		return done, err
+	}
+	done.Checkpoint, err = jm.exchangeModules(ctx, j, g)
+	done.Job = j.job()
 	return done, err
 }
 
@@ -300,6 +312,10 @@ func (j *jobMaster) changeGraph(e evGraph) {
 		e.answer <- api.Errorf(api.KindConflict, "job %s is %s (expected %s)", j.id, j.job().State, api.JobRunning)
 		return
 	}
+	if j.checkpoints.exchanging != nil {
+		e.answer <- api.Errorf(api.KindConflict, "an upgrade of job %s is under way", j.id)
+		return
+	}
 	if len(j.uncommitted()) > 0 && j.record.Committed < j.base() {
 		e.answer <- errUncommitted
 		return
@@ -374,8 +390,27 @@ func (j *jobMaster) watchNoMore(look chan struct{}) {
 
 // revert is the pure side of it: the attempt on the new graph has failed.
 func (m *jobFSM) revert(cause *wire.Failure) {
+	m.exec, m.before = m.before, nil
+	m.goBack(cause)
+	m.do(actRevert{})
+}
+
+// reverts says whether a failure takes the job back to the graph before. What happens to a job whose modules were exchanged
+// is theirs only if they failed: they were decided for.
+func (m *jobFSM) reverts(cause *wire.Failure) bool {
+	if m.before == nil || !m.exchanged {
+		return m.before != nil
+	}
+	switch cause.Kind {
+	case wire.KindGuest, wire.KindGuestLimit, wire.KindModule:
+		return true
+	}
+	return false
+}
+
+// goBack says that the attempt was one of what the job is not.
+func (m *jobFSM) goBack(cause *wire.Failure) {
 	f := *cause
 	f.Message = "the job went back to what it was before: " + f.Message
-	m.exec, m.before, m.failure, m.delay = m.before, nil, &f, 0
-	m.do(actRevert{})
+	m.failure, m.wentBack, m.delay = &f, true, 0
 }

@@ -39,31 +39,37 @@ func (jm *JobManager) take(ctx context.Context, j *jobMaster, ask ckRequest) (ch
 		return 0, api.Errorf(api.KindConflict, "job %s is %s (expected %s)", j.id, state, api.JobRunning)
 	}
 	answers := make(chan answer, 1)
-	if !j.send(ctx, evAsk{ask, answers}, nil) {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		return 0, api.Errorf(api.KindConflict, "job %s has ended", j.id)
-	}
-	ended := func() (checkpoint.ID, error) {
-		return 0, api.Errorf(api.KindConflict, "take a %s of job %s: the job has ended, or its JobManager", ask.kind, j.id)
-	}
-	var a answer
-	select {
-	case a = <-answers:
-	case <-j.done:
-		select {
-		case a = <-answers:
-		default:
-			return ended()
-		}
-	case <-ctx.Done():
-		return 0, ctx.Err()
+	a, err := j.ask(ctx, evAsk{ask, answers}, answers)
+	if err != nil {
+		return 0, err
 	}
 	if a.cause != "" {
 		return 0, api.Errorf(api.KindConflict, "take a %s of job %s: %s", ask.kind, j.id, a.cause)
 	}
 	return a.id, nil
+}
+
+// ask tells the loop of a job and waits for its answer.
+func (j *jobMaster) ask(ctx context.Context, e event, answers <-chan answer) (answer, error) {
+	if !j.send(ctx, e, nil) {
+		if err := ctx.Err(); err != nil {
+			return answer{}, err
+		}
+		return answer{}, api.Errorf(api.KindConflict, "job %s has ended", j.id)
+	}
+	select {
+	case a := <-answers:
+		return a, nil
+	case <-j.done:
+		select {
+		case a := <-answers:
+			return a, nil
+		default:
+			return answer{}, api.Errorf(api.KindConflict, "job %s has ended, or its JobManager", j.id)
+		}
+	case <-ctx.Done():
+		return answer{}, ctx.Err()
+	}
 }
 
 // TakeCheckpoint takes a checkpoint now, and answers when it is completed. It waits for one that is in flight.

@@ -19,9 +19,11 @@ func (a *app) upgradeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "upgrade JOB FILE.wasm",
 		Short: "Give a job another module, and wait until it runs",
-		Long: `Give a job another module: its graph and states are held against those of the job, a checkpoint is taken, and the job
-goes on from it with the new module. Operators keep their state by uid. A failure before the next checkpoint takes the job
-back to the old module. --dry-run only says what would change, or why it cannot.`,
+		Long: `Give a job another module: its graph and states are held against those of the job. If the graph is the same, the module
+is prepared beside the running tasks and exchanged in them behind the barrier of a checkpoint, without a restart. Otherwise
+a checkpoint is taken, and the job is deployed anew from it; operators keep their state by uid. A failure before that is
+decided leaves the job with the old module, and so does one of the new module before the next checkpoint. --dry-run only
+says which way it goes and what would change, or why it cannot.`,
 		Example: `  wasmill upgrade 7f3a9c hot-items-2.wasm --dry-run
   wasmill upgrade 7f3a9c hot-items-2.wasm`,
 		Args: exactly("JOB", "FILE.wasm"),
@@ -63,21 +65,31 @@ func (a *app) upgradeJob(cmd *cobra.Command, id graph.JobID, path string, upgrad
 		if err != nil {
 			return err
 		}
-		a.sayUpgrade(a.err, will, "goes on from a checkpoint with")
+		sayUpgrade(a.err, will, "is upgraded")
 	}
 	done, err := client.UpgradeJob(cmd.Context(), id, upgrade)
 	if err != nil {
 		return err
 	}
 	if upgrade.DryRun {
-		return a.answer(done, func(w io.Writer) { a.sayUpgrade(w, done, "would go on from a checkpoint with") })
+		return a.answer(done, func(w io.Writer) { sayUpgrade(w, done, "would be upgraded") })
+	}
+	if done.Way == api.UpgradeInPlace {
+		return a.answer(done, func(w io.Writer) {
+			fmt.Fprintf(w, "%s  %s  upgraded in place after %s, with checkpoint %d\n", printable(done.Job.Name), done.Job.ID, seconds(time.Since(begun)), done.Checkpoint)
+		})
 	}
 	return a.redeployed(cmd.Context(), client, done.Job, "upgraded", begun)
 }
 
-func (a *app) sayUpgrade(w io.Writer, u *api.Upgraded, what string) {
-	fmt.Fprintf(w, "%s  %s  %s:\n", printable(u.Job.Name), u.Job.ID, what)
+// sayUpgrade says which way an upgrade goes, what it changes, and why it cannot be done in place.
+func sayUpgrade(w io.Writer, u *api.Upgraded, would string) {
+	what := map[api.UpgradeWay]string{api.UpgradeInPlace: "in place, without a restart", api.UpgradeRestart: "by a restart from a checkpoint"}[u.Way]
+	fmt.Fprintf(w, "%s  %s  %s %s:\n", printable(u.Job.Name), u.Job.ID, would, what)
 	for _, c := range u.Changes {
 		fmt.Fprintf(w, "  %s\n", printable(c))
+	}
+	for _, b := range u.Because {
+		fmt.Fprintf(w, "  not in place: %s\n", printable(b))
 	}
 }

@@ -64,11 +64,22 @@ type Upgrade struct {
 	DryRun            bool              `json:"dryRun,omitempty"` // only say what would be done
 }
 
+// UpgradeWay is how a job is given another module.
+type UpgradeWay string
+
+const (
+	UpgradeInPlace UpgradeWay = "inPlace" // running tasks exchange it behind the barrier of a checkpoint
+	UpgradeRestart UpgradeWay = "restart" // the tasks are deployed anew, from a checkpoint
+)
+
 // Upgraded says what an upgrade does, and the job as it is then.
 type Upgraded struct {
-	Job     *Job           `json:"job"`
-	Module  graph.ModuleID `json:"module"`
-	Changes []string       `json:"changes"`
+	Job        *Job           `json:"job"`
+	Module     graph.ModuleID `json:"module"`
+	Changes    []string       `json:"changes"`
+	Way        UpgradeWay     `json:"way"`
+	Because    []string       `json:"because,omitempty"`    // why it needs a restart
+	Checkpoint checkpoint.ID  `json:"checkpoint,omitempty"` // that has decided it, in place
 }
 
 // Guarantee says how often what a record brings about is seen, whatever breaks, and which connectors make it less than

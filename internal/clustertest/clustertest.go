@@ -62,6 +62,8 @@ type Cluster struct {
 	tms    []*taskManager // the newest incarnation of each
 	starts int            // processes so far: each has an address of its own
 	job    graph.JobID
+
+	upgrades int // so far
 }
 
 // Start starts a cluster: a JobManager and its TaskManagers.

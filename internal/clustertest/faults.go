@@ -1,10 +1,12 @@
 package clustertest
 
 import (
+	"bytes"
 	"context"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/wasmill/wasmill/internal/api"
@@ -118,6 +120,36 @@ var Faults = []Fault{
 	{Name: "rescale, the JobManager killed", Do: func(x *Cluster) {
 		x.rescale(func() { x.killJobManager(x.someTime(time.Second)) })
 	}},
+	{Name: "upgrade", Do: func(x *Cluster) { x.upgrade(func() {}) }},
+	{Name: "upgrade, a TaskManager killed", Do: func(x *Cluster) {
+		x.upgrade(func() {
+			x.Sleep(x.someTime(500 * time.Millisecond))
+			x.killTaskManager(x.random.IntN(len(x.tms)), x.someTime(time.Second))
+		})
+	}},
+	{Name: "upgrade, the JobManager killed", Do: func(x *Cluster) {
+		x.upgrade(func() {
+			x.Sleep(x.someTime(500 * time.Millisecond))
+			x.killJobManager(x.someTime(time.Second))
+		})
+	}},
+	{Name: "upgrade, killed behind the barrier", Do: func(x *Cluster) {
+		x.upgrade(func() {
+			x.disk.set(diskSlow, "disk slow", x.checkpointDir()) // the decision is far
+			x.Sleep(x.someTime(3 * time.Second))
+			if x.random.IntN(2) == 0 {
+				x.killJobManager(0)
+			} else {
+				x.killTaskManager(x.random.IntN(len(x.tms)), 0)
+			}
+			x.disk.set(diskWorks, "", "")
+		})
+	}},
+	{Name: "upgrade, control requests in trouble", Do: func(x *Cluster) {
+		x.trouble.set(0.1, 0.1, 0.1)
+		x.upgrade(func() { x.Sleep(x.someTime(2 * time.Second)) })
+		x.trouble.set(0, 0, 0)
+	}},
 	{Name: "checkpoint damaged", Do: func(x *Cluster) {
 		if x.disk.damage(x.checkpointDir(), x.random.Uint64()) {
 			x.trace.Effect("checkpoint damaged")
@@ -185,6 +217,45 @@ func (x *Cluster) rescale(meanwhile func()) {
 	x.trace.Add("rescale to %d: %v", n, err)
 	if err == nil {
 		x.trace.Effect("rescale")
+	}
+}
+
+// variants bounds the modules that a job may be upgraded to: each is compiled once.
+const variants = 3
+
+// upgrade gives the job a module that is the same but for a custom section, in its running tasks, while something else
+// happens.
+func (x *Cluster) upgrade(meanwhile func()) {
+	x.awaitRunning(15 * time.Second)
+	if x.jm == nil {
+		return
+	}
+	x.upgrades++
+	next := append(slices.Clone(x.config.Guest), 0, 3, 1, 'v', '0'+byte(x.upgrades%variants)) // id, size, length of the name, name, a byte
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	type outcome struct {
+		done *api.Upgraded
+		err  error
+	}
+	answer := make(chan outcome, 1)
+	jm := x.jm.jm
+	go func() {
+		m, err := jm.UploadModule(ctx, bytes.NewReader(next))
+		if err != nil {
+			answer <- outcome{nil, err}
+			return
+		}
+		done, err := jm.UpgradeJob(ctx, x.job, &api.Upgrade{Module: m.ID})
+		answer <- outcome{done, err}
+	}()
+	meanwhile()
+	o := <-answer
+	x.trace.Add("upgrade to variant %d: %+v, %v", x.upgrades%variants, o.done, o.err)
+	if o.err == nil {
+		x.trace.Effect("upgrade " + string(o.done.Way))
+	} else {
+		x.trace.Effect("upgrade given up")
 	}
 }
 

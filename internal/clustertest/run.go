@@ -30,6 +30,7 @@ type Scenario struct {
 	Parallelism int
 	Barriers    Barriers
 	Faults      []Fault // nil: some, chosen by the seed
+	Must        string  // an effect that there has to be
 	Prefer      string  // every other one that is chosen has this in its name
 	Guests      string  // directory of the guests
 	Connectors  *connector.Registry
@@ -74,6 +75,9 @@ func Try(t *testing.T, s Scenario) (failed error) {
 		x.Close()
 		effects := x.trace.Effects()
 		verdict := "exact"
+		if err == nil && s.Must != "" && effects[s.Must] == 0 {
+			err = fmt.Errorf("there was no %s", s.Must)
+		}
 		if err == nil && len(effects) == 0 && (s.Faults == nil || len(s.Faults) > 0) {
 			err = fmt.Errorf("no fault took effect")
 		}

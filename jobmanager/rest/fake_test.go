@@ -156,7 +156,7 @@ func (f *fakeJobManager) UpgradeJob(ctx context.Context, id graph.JobID, u *api.
 	if err != nil {
 		return nil, err
 	}
-	return &api.Upgraded{Job: j, Module: u.Module, Changes: []string{fmt.Sprint(u.Params, u.DryRun)}}, nil
+	return &api.Upgraded{Job: j, Module: u.Module, Changes: []string{fmt.Sprint(u.Params, u.DryRun)}, Way: api.UpgradeInPlace, Checkpoint: 7}, nil
 }
 
 func (f *fakeJobManager) TakeSavepoint(ctx context.Context, id graph.JobID, s *api.TakeSavepoint) (*api.Savepoint, error) {

@@ -1,0 +1,26 @@
+package clustertest
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/wasmill/wasmill/internal/clustertest/workload"
+)
+
+// Modules are exchanged in running tasks, alone and while processes are killed and requests are lost.
+func TestUpgrades(t *testing.T) {
+	cache := t.TempDir()
+	var upgrades []Fault
+	for _, f := range Faults {
+		if strings.HasPrefix(f.Name, "upgrade") {
+			upgrades = append(upgrades, f)
+		}
+	}
+	for i, w := range workload.All {
+		t.Run(w.Name, func(t *testing.T) {
+			s := scenario(5000+*seed+uint64(i), w, 1+i%2, cache)
+			s.Faults, s.Must = append([]Fault{upgrades[0]}, upgrades...), "upgrade inPlace"
+			Run(t, s)
+		})
+	}
+}

@@ -1,0 +1,153 @@
+package jobmanager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/checkpoint"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/wire"
+)
+
+// A job whose graph stays what it is gets other modules without a restart: they are prepared beside the running tasks, and
+// tasks go on with them behind the barrier of a checkpoint. Its decision changes the job's modules, in the same write.
+
+// evExchange gives the job the modules of another graph; answer has room.
+type evExchange struct {
+	graph  *graph.JobGraph
+	answer chan<- answer
+}
+
+// evPrepared is what a TaskManager has answered.
+type evPrepared struct {
+	number uint32
+	prep   exPrepared
+}
+
+func (evExchange) event() {}
+func (evPrepared) event() {}
+
+// exchange carries out what an exFSM asks for. The job's loop owns it.
+type exchange struct {
+	fsm     exFSM
+	number  uint32
+	graph   *graph.JobGraph
+	request int           // of its checkpoint
+	decided checkpoint.ID // its checkpoint, 0: it is not
+	answer  chan<- answer
+}
+
+// exchangeModules exchanges the modules of a job, and answers the checkpoint that has decided it.
+func (jm *JobManager) exchangeModules(ctx context.Context, j *jobMaster, g *graph.JobGraph) (checkpoint.ID, error) {
+	if !jm.takesCheckpoints() {
+		return 0, api.Errorf(api.KindConflict, "job %s takes no checkpoints", j.id)
+	}
+	answers := make(chan answer, 1)
+	a, err := j.ask(ctx, evExchange{g, answers}, answers)
+	if err != nil {
+		return 0, err
+	}
+	if a.cause != "" {
+		return 0, api.Errorf(api.KindConflict, "job %s was not upgraded: %s", j.id, a.cause)
+	}
+	return a.id, nil
+}
+
+// exchange begins one.
+func (c *checkpoints) exchange(e evExchange) {
+	j := c.job
+	refused := ""
+	switch {
+	case c.fsm == nil || j.phase() != running:
+		refused = fmt.Sprintf("it is %s (expected %s)", j.job().State, api.JobRunning)
+	case c.exchanging != nil:
+		refused = "another upgrade of it is under way"
+	case len(graph.NotExchangeable(&j.record.Graph, e.graph)) > 0:
+		refused = "it has changed meanwhile"
+	}
+	if refused != "" {
+		e.answer <- answer{cause: refused}
+		return
+	}
+	c.exchanges++
+	c.exchanging = &exchange{number: c.exchanges, graph: e.graph, answer: e.answer}
+	j.log.Info("modules are to be exchanged", "module", short(e.graph.Modules[0].ID), "exchange", c.exchanges)
+	c.stepExchange(exBegin{j.fsm.taskManagers()})
+}
+
+// stepExchange feeds an event to the exchange that is under way, and carries out what it asks for.
+func (c *checkpoints) stepExchange(e exEvent) {
+	x := c.exchanging
+	if x == nil {
+		return
+	}
+	j := c.job
+	for _, a := range x.fsm.step(e) {
+		switch a := a.(type) {
+		case exDoPrepare:
+			c.prepare(x, a.tm)
+		case exDoAsk:
+			c.requests++
+			x.request = c.requests
+			c.step(ckAsk{ckRequest{number: x.request, kind: checkpoint.Periodic, exchange: x.number}})
+		case exDoTry:
+			j.take(evTrying{})
+		case exDoDrop:
+			c.conclude(&wire.Conclude{Header: j.header(), Dropped: x.number})
+		case exDoAnswer:
+			j.log.Info("exchange of modules is over", "exchange", x.number, "checkpoint", x.decided, "cause", a.cause)
+			x.answer <- answer{x.decided, a.cause}
+			c.exchanging = nil
+		}
+	}
+}
+
+// prepare tells one TaskManager until it answers.
+func (c *checkpoints) prepare(x *exchange, id wire.TaskManagerID) {
+	j := c.job
+	m := &wire.Prepare{Header: j.header(), Exchange: x.number, Graph: *x.graph}
+	tm := j.jm.resources.holding(id, j.id)
+	j.later(func(context.Context) event {
+		done := evPrepared{x.number, exPrepared{tm: id}}
+		if tm == nil {
+			done.prep.cause = fmt.Sprintf("TaskManager %s is lost", id)
+			return done
+		}
+		if err := insist(tm, deployTimeout, func(ctx context.Context) error { return tm.client.Prepare(ctx, m) }); err != nil {
+			done.prep.cause = fmt.Sprintf("prepare it on TaskManager %s: %s", tm.info.Name, err)
+		}
+		return done
+	})
+}
+
+// insist calls a TaskManager until it answers, a few times. What it refuses is not asked for again.
+func insist(tm *taskManager, limit time.Duration, f func(context.Context) error) (err error) {
+	for range cancelTries {
+		var refused *wire.Failure
+		if err = call(tm, limit, f); err == nil || errors.As(err, &refused) || !pause(tm.ctx, cancelPause) {
+			break
+		}
+	}
+	return err
+}
+
+// modules is what the job's graph is from a checkpoint on, nil: what it was.
+func (c *checkpoints) modules(number uint32) *graph.JobGraph {
+	if x := c.exchanging; number != 0 && x != nil && x.number == number {
+		return x.graph
+	}
+	return nil
+}
+
+// whyOver is why the job's attempt is over, for whoever has asked something of it.
+func (j *jobMaster) whyOver() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if f := j.fsm.failure; f != nil && j.fsm.phase == stopping {
+		return f.Message
+	}
+	return fmt.Sprintf("it is %s", j.fsm.state())
+}
