@@ -70,7 +70,7 @@ func TestRescaleAndUpgrade(t *testing.T) {
 	if r := cmd("upgrade", job, next, "--dry-run"); r.Code != 0 || !strings.Contains(r.Stdout, "module") {
 		t.Errorf("upgrade --dry-run: %+v", r)
 	}
-	if r := cmd("upgrade", job, next); r.Code != 0 || !strings.Contains(r.Stdout, "upgraded after") {
+	if r := cmd("upgrade", job, next); r.Code != 0 || !strings.Contains(r.Stdout, "upgraded in place after") {
 		t.Fatalf("upgrade: %+v", r)
 	}
 	alive("rescale of one operator")
