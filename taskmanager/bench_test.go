@@ -100,7 +100,7 @@ func newByHand(t testing.TB, p int, operators func(p int) []graph.Operator) *byH
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := l.chain.open(t.Context()); err != nil {
+		if err := l.chain.open(context.Background()); err != nil { // it goes on until the test closes it
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { l.close() })

@@ -160,7 +160,7 @@ func (c *chain) newKeyed(op *graph.Operator, h *handle, parts chainParts) (step,
 
 func (c *chain) newProcess(op *graph.Operator, h *handle, parts chainParts) (step, error) {
 	key, _ := codecs(c.plan.graph, source{op.Inputs[0].From, op.Inputs[0].Side})
-	st := &processStep{name: op.Name, function: op.Declared.ID, handle: h, header: parts.header(), time: &c.time, received: abi.MinTime, passed: abi.MinTime}
+	st := &processStep{name: op.Name, handle: h, header: parts.header(), time: &c.time, received: abi.MinTime, passed: abi.MinTime}
 	made, err := operator.NewProcess(op.UID, key, op.Declared, c.store, st)
 	if err != nil {
 		return nil, fmt.Errorf("operator %q: %w", op.Name, err)

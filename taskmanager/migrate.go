@@ -56,7 +56,8 @@ func (g *guest) closeAside() {
 // Migrate implements operator.Calls. An element that the guest cannot migrate is a matter of the records that need it: they
 // are tried again, halved, and left out or not, as after any trap.
 func (s *processStep) Migrate(state int, from uint16, elements *abi.Builder, name func(record uint32) string) (*abi.Batch, error) {
-	made, err := s.handle.guest.migrate(s.function<<16|uint32(state), uint32(from), elements)
+	function := s.handle.functions.Functions[0].Function // as the guest of now numbers it
+	made, err := s.handle.guest.migrate(function<<16|uint32(state), uint32(from), elements)
 	if err == nil {
 		return made, nil
 	}

@@ -14,7 +14,8 @@ import (
 // migratingStep is a process step whose guest is a fake.
 func migratingStep(m *fakeModule) (*processStep, *guest) {
 	g := &guest{ctx: context.Background(), start: func(context.Context) (sandbox, error) { return m.start(), nil }}
-	return &processStep{name: "count", function: 2, handle: &handle{guest: g, names: "count"}}, g
+	h := &handle{guest: g, names: "count", functions: abi.Handle{Functions: []abi.HandleFunction{{Function: 2}}}}
+	return &processStep{name: "count", handle: h}, g
 }
 
 func elements(values ...string) *abi.Builder {
@@ -105,7 +106,7 @@ func TestFailedMigrationsSayWhatOf(t *testing.T) {
 		}
 	}
 	g := &guest{start: func(context.Context) (sandbox, error) { return nil, refuse(wire.KindIO, "nobody has it") }}
-	s := &processStep{handle: &handle{guest: g}}
+	s := &processStep{handle: &handle{guest: g, functions: abi.Handle{Functions: make([]abi.HandleFunction, 1)}}}
 	var f *wire.Failure
 	if _, err := s.Migrate(0, 1, elements("1"), named); !errors.As(err, &f) || f.Kind != wire.KindIO || !strings.Contains(f.Message, "nobody has it") {
 		t.Errorf("no instance to be had: %v", err)

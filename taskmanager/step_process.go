@@ -12,7 +12,6 @@ import (
 // processStep runs a process function. It makes the operator's calls, and passes on what the guest emits.
 type processStep struct {
 	name     string
-	function uint32 // in its module
 	op       *operator.Process
 	handle   *handle
 	header   abi.CallHeader
