@@ -97,7 +97,7 @@ func TestStateOfOlderVersionsIsMigrated(t *testing.T) {
 	second.Wait().OK(t)
 	after(t, output, job)
 	in := workload.Input{"input": {workload.MovedLines(count, keys, phase)}}
-	files, err := workload.Read(output)
+	files, err := workload.Read(output, false)
 	if err != nil {
 		t.Fatal(err)
 	}
