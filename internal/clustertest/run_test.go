@@ -3,6 +3,8 @@ package clustertest
 import (
 	"flag"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,6 +50,18 @@ func TestSeedsOfPartitions(t *testing.T) {
 	for i := range max(min(*seeds, 100)/10, 1) {
 		n := *seed + uint64(i)
 		t.Run(fmt.Sprint(n), func(t *testing.T) { Run(t, scenario(n, workload.Partitions, 1+int(n)%2, cache)) })
+	}
+}
+
+// TestRescaledSourceIsExactToTheByte reads a file whose lines lie across the edges of its splits, while the job is rescaled
+// again and again.
+func TestRescaledSourceIsExactToTheByte(t *testing.T) {
+	cache := t.TempDir()
+	rescales := slices.DeleteFunc(slices.Clone(Faults), func(f Fault) bool { return !strings.HasPrefix(f.Name, "rescale") })
+	for i := range uint64(4) {
+		s := scenario(*seed+i, workload.Edges, 2, cache)
+		s.Faults = slices.Concat(rescales, rescales)[i%3 : i%3+4]
+		t.Run(fmt.Sprint(s.Seed), func(t *testing.T) { Run(t, s) })
 	}
 }
 

@@ -22,6 +22,7 @@ type Workload struct {
 	Params  map[string]string // besides inputs and output
 	Outputs []string          // folders below the output directory; "" is that itself
 	Deep    bool              // they have folders of their own
+	Ragged  bool              // the last line of an input file has no end
 	Make    func(seed uint64, records int) Input
 	// Check holds the committed files of each output, in the order of their commits, against the input.
 	Check func(in Input, out map[string][]File) error
@@ -46,7 +47,11 @@ func (w *Workload) Prepare(dir string, seed uint64, records int) (params map[str
 	for name, files := range in {
 		for i, lines := range files {
 			path := filepath.Join(dir, fmt.Sprintf("%s-%d.txt", name, i))
-			if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o666); err != nil {
+			text := strings.Join(lines, "\n")
+			if !w.Ragged {
+				text += "\n"
+			}
+			if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
 				return nil, nil, err
 			}
 		}

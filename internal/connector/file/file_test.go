@@ -28,6 +28,16 @@ func source(t *testing.T, config map[string]string) connector.Source {
 	return s
 }
 
+// whole is a file as it is measured.
+func whole(t testing.TB, path string) span {
+	t.Helper()
+	f, err := new(Source).measure(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
 func write(t *testing.T, path string, data []byte) string {
 	t.Helper()
 	if err := os.WriteFile(path, data, 0o666); err != nil {
@@ -74,7 +84,7 @@ func TestSourceCutAnywhere(t *testing.T) {
 	want := "a bb  ccc longer than most last"
 	for step := int64(1); step <= int64(len(text))+1; step++ {
 		var got []string
-		for _, s := range cut(path, int64(len(text)), step) {
+		for _, s := range cut(whole(t, path), step) {
 			got = append(got, connectortest.Read(t, src, s, 2)...)
 		}
 		if strings.Join(got, " ") != want {
@@ -87,7 +97,7 @@ func TestSourceTimestampsAreOffsets(t *testing.T) {
 	path := write(t, filepath.Join(t.TempDir(), "f"), []byte("a\nbb\r\n\nccc"))
 	src := source(t, map[string]string{"path": path, "timestamps": "offset"})
 	b := abi.NewBuilder(src.Columns())
-	for _, s := range cut(path, 10, 4) {
+	for _, s := range cut(whole(t, path), 4) {
 		r, err := src.Open(context.Background(), s)
 		if err != nil {
 			t.Fatal(err)
@@ -109,7 +119,7 @@ func TestSourceLongLines(t *testing.T) {
 	connectortest.Source(t, src, []string{"short", long, "end"})
 
 	path = write(t, filepath.Join(t.TempDir(), "g"), bytes.Repeat([]byte("y"), abi.MaxRecordBytes+1))
-	r, err := source(t, map[string]string{"path": path}).Open(context.Background(), cut(path, abi.MaxRecordBytes+1, 1<<30)[0])
+	r, err := source(t, map[string]string{"path": path}).Open(context.Background(), cut(whole(t, path), 1<<30)[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,10 +163,10 @@ func TestSourceRefuses(t *testing.T) {
 }
 
 func TestSourceTellsRuinedCompression(t *testing.T) {
-	whole := packed(t, "gz", strings.Repeat("line of text\n", 1000))
-	path := write(t, filepath.Join(t.TempDir(), "f.gz"), whole[:len(whole)/2])
+	zipped := packed(t, "gz", strings.Repeat("line of text\n", 1000))
+	path := write(t, filepath.Join(t.TempDir(), "f.gz"), zipped[:len(zipped)/2])
 	src := source(t, map[string]string{"path": path})
-	r, err := src.Open(context.Background(), cut(path, int64(len(whole)/2), 1)[0])
+	r, err := src.Open(context.Background(), cut(whole(t, path), 1<<30)[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +192,7 @@ func TestSourceTellsWhatIsNotCompressed(t *testing.T) {
 	for _, name := range []string{"f.gz", "f.zst"} {
 		path := write(t, filepath.Join(t.TempDir(), name), []byte("plain text, whatever it is called"))
 		src := source(t, map[string]string{"path": path})
-		r, err := src.Open(context.Background(), cut(path, 33, 1)[0])
+		r, err := src.Open(context.Background(), cut(whole(t, path), 1<<30)[0])
 		if err == nil {
 			_, err = r.Poll(abi.NewBuilder(abi.ColumnValues), 10, 1<<20, time.Time{})
 			r.Close()
@@ -223,7 +233,7 @@ func TestPatternsLeaveDirectoriesOut(t *testing.T) {
 func TestPollAllocatesNothing(t *testing.T) {
 	path := write(t, filepath.Join(t.TempDir(), "f"), bytes.Repeat([]byte("the quick brown fox\n"), 200_000))
 	src := source(t, map[string]string{"path": path})
-	r, err := src.Open(context.Background(), cut(path, 4_000_000, 1<<30)[0])
+	r, err := src.Open(context.Background(), cut(whole(t, path), 1<<30)[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,7 +267,7 @@ func BenchmarkSourceLines(b *testing.B) {
 	b.ResetTimer()
 	total := 0
 	for range b.N {
-		r, err := src.Open(context.Background(), cut(path, lines*100, 1<<30)[0])
+		r, err := src.Open(context.Background(), cut(whole(b, path), 1<<30)[0])
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -95,7 +95,11 @@ func (s *Source) Open(_ context.Context, split connector.Split) (connector.Reade
 		}
 		r.at = &at
 	}
-	if err := r.start(); err != nil {
+	err = r.checkIdentity()
+	if err == nil {
+		err = r.start()
+	}
+	if err != nil {
 		r.Close()
 		return nil, err
 	}
@@ -111,7 +115,10 @@ type reader struct {
 	span    span
 	at      *position // where an earlier reader stopped, nil: it begins
 
-	buf     []byte // buf[from:to] is read and not yet given out
+	size     int64 // of file, when it was looked at last
+	modified time.Time
+
+	buf     []byte // buf[from:to] is read and not yet given out; some of what was stands before it
 	from    int
 	to      int
 	scanned int   // buf[from:from+scanned] has no line end
@@ -120,14 +127,9 @@ type reader struct {
 	read    int64 // input consumed since the last Poll
 }
 
-// position is where the next line begins: its offset in the uncompressed file.
-type position struct {
-	Offset int64 `json:"offset"`
-}
-
 // Position is exact to the byte. A compressed file is read again up to it.
 func (r *reader) Position() json.RawMessage {
-	p, _ := json.Marshal(position{r.offset}) // a struct of a number always marshals
+	p, _ := json.Marshal(r.here()) // a struct of numbers and text always marshals
 	return p
 }
 
@@ -173,19 +175,6 @@ func (r *reader) start() error {
 			return r.checkLength()
 		}
 	}
-}
-
-// goOn places the reader at its position.
-func (r *reader) goOn() error {
-	if r.span.Codec == "" {
-		if _, err := r.file.Seek(r.at.Offset, io.SeekStart); err != nil {
-			return fmt.Errorf("file source: %w", err)
-		}
-	} else if _, err := io.CopyN(io.Discard, r.in, r.at.Offset); err != nil {
-		return r.ruined(err)
-	}
-	r.offset, r.read = r.at.Offset, 0
-	return nil
 }
 
 // Poll appends lines to b.
@@ -276,18 +265,21 @@ func (r *reader) ruined(err error) error {
 
 // fill reads more behind what is there, making room first.
 func (r *reader) fill() error {
-	if r.from > 0 {
-		copy(r.buf, r.buf[r.from:r.to])
-		r.from, r.to = 0, r.to-r.from
+	if keep := min(r.from, behindBytes); r.from > keep {
+		n := copy(r.buf, r.buf[r.from-keep:r.to])
+		r.from, r.to = keep, n
 	}
 	if r.to == len(r.buf) {
-		if len(r.buf) >= abi.MaxRecordBytes {
+		if r.to-r.from >= abi.MaxRecordBytes {
 			return &connector.Error{Op: opSource, Err: fmt.Errorf("input %s, offset %d: line longer than %d bytes", r.span.Path, r.offset, abi.MaxRecordBytes)}
 		}
 		r.buf = append(r.buf, make([]byte, len(r.buf))...)
 	}
 	n, err := r.in.Read(r.buf[r.to:])
 	r.to += n
+	if changed := r.checkUnchanged(); changed != nil {
+		return changed
+	}
 	switch {
 	case err == nil:
 		return nil

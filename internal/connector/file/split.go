@@ -28,6 +28,8 @@ type span struct {
 	Start int64  `json:"start"`
 	End   int64  `json:"end"`
 	Codec string `json:"codec,omitempty"` // gzip, zstd
+	Size  int64  `json:"size,omitempty"`  // of the file when it was cut
+	Sum   string `json:"sum,omitempty"`   // fingerprint of that
 }
 
 // Enumerate lists the byte ranges of the files that the pattern names.
@@ -36,55 +38,59 @@ func (s *Source) Enumerate(_ context.Context, parallelism int) (connector.Splits
 	if err != nil {
 		return connector.Splits{}, err
 	}
-	sizes := make([]int64, len(paths))
+	files := make([]span, len(paths))
 	var total int64
 	for i, p := range paths {
-		if sizes[i], err = s.measure(p); err != nil {
+		if files[i], err = s.measure(p); err != nil {
 			return connector.Splits{}, err
 		}
-		total += sizes[i]
+		total += files[i].Size
 	}
 	step := min(max(total/int64(parallelism*splitsPerSubtask), minSplitBytes), maxSplitBytes)
 	out := connector.Splits{Ordered: s.offsets && len(paths) == 1}
-	for i, p := range paths {
-		out.Splits = append(out.Splits, cut(p, sizes[i], step)...)
+	for _, f := range files {
+		out.Splits = append(out.Splits, cut(f, step)...)
 	}
 	return out, nil
 }
 
-// measure is the size of a file, which must be one that can be read.
-func (s *Source) measure(path string) (int64, error) {
+// measure is a file, which must be one that can be read, as a whole.
+func (s *Source) measure(path string) (span, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return 0, s.missing(err)
+		return span{}, s.missing(err)
 	}
 	if info.IsDir() {
-		return 0, &connector.Error{Op: opSource, Err: fmt.Errorf("input %s is a directory", path), Hint: "to read the files in it: " + filepath.Join(path, "*")}
+		return span{}, &connector.Error{Op: opSource, Err: fmt.Errorf("input %s is a directory", path), Hint: "to read the files in it: " + filepath.Join(path, "*")}
 	}
 	if !info.Mode().IsRegular() {
-		return 0, &connector.Error{Op: opSource, Err: fmt.Errorf("input %s is not a regular file", path)}
+		return span{}, &connector.Error{Op: opSource, Err: fmt.Errorf("input %s is not a regular file", path)}
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return 0, s.missing(err)
+		return span{}, s.missing(err)
 	}
 	defer f.Close()
 	if n, _ := f.Read(make([]byte, 1)); n > 0 && info.Size() == 0 {
-		return 0, &connector.Error{Op: opSource, Err: fmt.Errorf("input %s does not tell its size", path), Hint: "copy it to a regular file"}
+		return span{}, &connector.Error{Op: opSource, Err: fmt.Errorf("input %s does not tell its size", path), Hint: "copy it to a regular file"}
 	}
-	return info.Size(), nil
+	sum, err := fingerprint(f, info.Size())
+	if err != nil {
+		return span{}, fmt.Errorf("file source: read input %s: %w", path, err)
+	}
+	return span{Path: path, End: info.Size(), Codec: codecOf(path), Size: info.Size(), Sum: sum}, nil
 }
 
 // cut divides one file; a compressed one cannot be entered in the middle.
-func cut(path string, size, step int64) []connector.Split {
-	codec := codecOf(path)
-	if codec != "" {
-		return []connector.Split{split(span{Path: path, End: size, Codec: codec}, filepath.Base(path))}
+func cut(file span, step int64) []connector.Split {
+	if file.Codec != "" {
+		return []connector.Split{split(file, filepath.Base(file.Path))}
 	}
 	var out []connector.Split
-	for at := int64(0); at < size; at += step {
-		end := min(at+step, size)
-		out = append(out, split(span{Path: path, Start: at, End: end}, fmt.Sprintf("%s[%d:%d]", filepath.Base(path), at, end)))
+	for at := int64(0); at < file.Size; at += step {
+		part := file
+		part.Start, part.End = at, min(at+step, file.Size)
+		out = append(out, split(part, fmt.Sprintf("%s[%d:%d]", filepath.Base(file.Path), part.Start, part.End)))
 	}
 	return out
 }
