@@ -91,7 +91,7 @@ func (c *checkpoints) close() { c.timer.Stop() }
 func (jm *JobManager) takesCheckpoints() bool { return jm.config.OpenStore != nil }
 
 // storeURL is the root of the job's checkpoints.
-func (j *jobMaster) storeURL() string { return j.jm.config.Checkpoints.URL + "/" + string(j.id) }
+func (j *jobMaster) storeURL() string { return blob.Join(j.jm.config.Checkpoints.URL, string(j.id)) }
 
 // checkpointsOf is what the tasks of the current attempt are told.
 func (j *jobMaster) checkpointsOf() *wire.Checkpoints {
@@ -388,7 +388,7 @@ func (c *checkpoints) writeManifest(id checkpoint.ID, ask ckRequest) {
 	url := j.storeURL()
 	j.later(func(ctx context.Context) event {
 		if e.err = j.jm.storeManifest(ctx, url, m, &e.decided); e.err == nil && ask.kind == checkpoint.Savepoint {
-			e.savepoint = &savepoint{Path: cmp.Or(ask.path, j.jm.config.Checkpoints.Savepoints+"/"+string(j.id)+"-"+fmt.Sprint(id)), Checkpoint: id, Stopped: ask.stop}
+			e.savepoint = &savepoint{Path: cmp.Or(ask.path, blob.Join(j.jm.config.Checkpoints.Savepoints, string(j.id)+"-"+fmt.Sprint(id))), Checkpoint: id, Stopped: ask.stop}
 			e.err = j.copySavepoint(ctx, m, e.savepoint)
 		}
 		return e

@@ -37,7 +37,7 @@ func (jm *JobManager) beginAt(ctx context.Context, s *api.Submit, g *graph.JobGr
 	}
 	store, err := jm.config.OpenStore(ctx, s.From)
 	if err != nil {
-		return nil, api.Errorf(api.KindInvalid, "from: open %s: %s", s.From, err)
+		return nil, api.Errorf(api.KindInvalid, "from: %s", err)
 	}
 	b := &beginning{path: s.From, store: store}
 	if b.manifest, err = savepointfiles.Open(ctx, store); err == nil {
@@ -87,7 +87,7 @@ func (b *beginning) copyTo(ctx context.Context, jm *JobManager, r *jobRecord) (e
 	if err != nil {
 		return storeError("take a checkpoint id", err)
 	}
-	to, err := jm.config.OpenStore(ctx, jm.config.Checkpoints.URL+"/"+string(r.ID))
+	to, err := jm.config.OpenStore(ctx, blob.Join(jm.config.Checkpoints.URL, string(r.ID)))
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"slices"
 
@@ -120,7 +119,7 @@ func (j *jobMaster) readManifest(d decided) (*checkpoint.Manifest, error) {
 		return nil, err
 	}
 	defer store.Close()
-	data, err := readAll(ctx, store, checkpoint.ManifestName(d.ID))
+	data, err := blob.Read(ctx, store, checkpoint.ManifestName(d.ID))
 	if err != nil {
 		return nil, err
 	}
@@ -129,13 +128,4 @@ func (j *jobMaster) readManifest(d decided) (*checkpoint.Manifest, error) {
 		sum = checkpoint.Sum(data)
 	}
 	return checkpoint.Decode(data, sum)
-}
-
-func readAll(ctx context.Context, store blob.Store, name string) ([]byte, error) {
-	o, err := store.Open(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	defer o.Close()
-	return io.ReadAll(io.NewSectionReader(o, 0, o.Size()))
 }

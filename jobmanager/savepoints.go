@@ -134,7 +134,7 @@ func (jm *JobManager) vacant(ctx context.Context, path string) error {
 	defer cancel()
 	store, err := jm.config.OpenStore(ctx, path)
 	if err != nil {
-		return api.Errorf(api.KindInvalid, "path: open %s: %s", path, err)
+		return api.Errorf(api.KindInvalid, "path: %s", err)
 	}
 	defer store.Close()
 	taken := ""
@@ -142,7 +142,7 @@ func (jm *JobManager) vacant(ctx context.Context, path string) error {
 		taken = i.Name
 		return false
 	}); err != nil {
-		return api.Errorf(api.KindInvalid, "path: list %s: %s", path, err)
+		return api.Errorf(api.KindInvalid, "path: %s", err)
 	}
 	if taken != "" {
 		return api.Errorf(api.KindConflict, "path: %s is not empty: there is %s", path, taken).WithHint("give each savepoint a directory of its own")

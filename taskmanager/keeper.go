@@ -175,7 +175,7 @@ func (k *keeper) fold(ctx context.Context) error {
 	}
 	defer r.close()
 	f, err := k.put(ctx, snapshot.MergeStates(r.readers), func(w *snapshot.Writer) error {
-		return snapshot.Merge(w, r.readers, snapshot.Folding{From: k.from, To: k.to, Base: from == 0})
+		return snapshot.Merge(w, snapshot.AllAhead(r.readers), snapshot.Folding{From: k.from, To: k.to, Base: from == 0})
 	})
 	if err != nil {
 		return err

@@ -49,10 +49,7 @@ func TestObjectStandsInForLocalCopy(t *testing.T) {
 		t.Fatal(err)
 	}
 	root := t.TempDir()
-	store, err := blob.OpenDir(filepath.Join(root, "store"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	store := blob.NewMemory()
 	if err := store.Put(t.Context(), "files/1.snap", bytes.NewReader(content.Bytes()), info.Size); err != nil {
 		t.Fatal(err)
 	}

@@ -31,6 +31,7 @@ type localCluster struct {
 	slots        int
 	port         int
 	configFile   string
+	checkpoints  string
 
 	started []startedProcess
 	exits   chan string // names of processes that have ended
@@ -82,8 +83,13 @@ JobManager's metadata; jobs that ran when the cluster was stopped run again.`,
 			if port < 0 || port > 65535 {
 				return usagef("--port %d (expected 0 <= n <= 65535)", port)
 			}
+			checkpoints, err := clusterCheckpoints(dir, c.Checkpoint.Dir)
+			if err != nil {
+				return err
+			}
 			return a.startCluster(cmd, &localCluster{
 				dir: dir, taskmanagers: taskmanagers, slots: c.TaskManager.Slots, port: port, configFile: a.configPath(),
+				checkpoints: checkpoints,
 			}, cmd.Flags().Changed("port"))
 		},
 	}
@@ -91,7 +97,17 @@ JobManager's metadata; jobs that ran when the cluster was stopped run again.`,
 	cmd.Flags().IntVar(&taskmanagers, "taskmanagers", 2, "number of TaskManagers")
 	cmd.Flags().IntVar(&port, "port", 0, "port of the JobManager, TCP for REST and UDP for TaskManagers; without it "+strconv.Itoa(clusterPort)+" or, when that is taken, a free one")
 	optionFlag(cmd, "slots", "taskmanager.slots")
+	optionFlag(cmd, "checkpoint-dir", "checkpoint.dir")
+	cmd.Flags().Lookup("checkpoint-dir").DefValue = "DIR/checkpoints"
 	return cmd
+}
+
+// clusterCheckpoints is where a cluster's checkpoints are kept: below its directory, unless another place is set.
+func clusterCheckpoints(dir, set string) (string, error) {
+	if set == config.Find("checkpoint.dir").Default {
+		return filepath.Join(dir, "checkpoints"), nil
+	}
+	return place(set)
 }
 
 // configPath is the configuration file in force, as the processes of a cluster are to find it.
@@ -221,7 +237,7 @@ func (c *localCluster) spawnAll() error {
 		common = append(common, "--config="+c.configFile)
 	}
 	err := c.spawn(roleJobManager, append([]string{roleJobManager, "--address=" + c.address(), "--control=" + c.address(),
-		"--dir=" + filepath.Join(c.dir, roleJobManager), "--checkpoint-dir=" + filepath.Join(c.dir, "checkpoints")}, common...))
+		"--dir=" + filepath.Join(c.dir, roleJobManager), "--checkpoint-dir=" + c.checkpoints}, common...))
 	for i := 1; err == nil && i <= c.taskmanagers; i++ {
 		name := roleTaskManager + "-" + strconv.Itoa(i)
 		err = c.spawn(name, append([]string{roleTaskManager, "--name=" + name, "--slots=" + strconv.Itoa(c.slots),

@@ -94,7 +94,7 @@ func serveJobManager(ctx context.Context, c *config.Config, log *slog.Logger) (e
 
 	settings := jobManagerConfig(c, engine, log)
 	settings.Meta, settings.Blobs = meta, blobs
-	if err := checkCheckpoints(ctx, c); err != nil {
+	if err := checkCheckpoints(ctx, c, log); err != nil {
 		return err
 	}
 	settings.Dial = func(r wire.Register) (jobmanager.TaskManager, error) {
@@ -145,11 +145,22 @@ func patiently[L any](ctx context.Context, listen func() (L, error)) (L, error) 
 	}
 }
 
-// checkCheckpoints sees whether there is a place for checkpoints, before a job needs it.
-func checkCheckpoints(ctx context.Context, c *config.Config) error {
-	store, err := blob.Open(ctx, c.Checkpoint.Dir)
+// checkCheckpoints sees whether there is a place for checkpoints, before a job needs it. A store that does not answer now is
+// waited for by the jobs: the JobManager serves meanwhile.
+func checkCheckpoints(ctx context.Context, c *config.Config, log *slog.Logger) error {
+	err := blob.Check(ctx, c.Checkpoint.Dir)
+	switch {
+	case errors.Is(err, blob.ErrUnavailable):
+		log.Warn("jobs cannot take checkpoints now", "err", fmt.Errorf("checkpoint.dir: %w", err))
+		return nil
+	case err != nil:
+		return withHint(fmt.Errorf("checkpoint.dir: %w", err), "set checkpoint.dir to a directory, or s3://BUCKET/PREFIX, that the JobManager and every TaskManager can write to")
+	case c.Savepoint.Dir == "":
+		return nil
+	}
+	store, err := blob.Open(ctx, c.Savepoint.Dir)
 	if err != nil {
-		return withHint(fmt.Errorf("checkpoint.dir: %w", err), "set checkpoint.dir to a directory that the JobManager and every TaskManager can write to")
+		return fmt.Errorf("savepoint.dir: %w", err)
 	}
 	return store.Close()
 }

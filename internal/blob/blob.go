@@ -1,12 +1,15 @@
 // Package blob keeps immutable objects under names: a directory, an S3 bucket, or memory. It knows names, bytes and
 // durability; it refuses to know what an object means. An object that Put has answered for survives the loss of the
 // process and, as far as the medium can promise it, of the machine. Nothing is ever changed in place.
+// What every store must do is told, and held, by package blobtest.
 package blob
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"strings"
 )
 
 // ErrExists is returned by Put when the name is taken. The object that has it is untouched.
@@ -17,14 +20,16 @@ var ErrExists = errors.New("object exists")
 // fs.ErrNotExist.
 type Store interface {
 	// Put makes an object of size bytes of r (size -1: all of it), whole and durable, or nothing at all. A name that is
-	// taken is refused with ErrExists: of two that put one name at once, one succeeds.
+	// taken is refused with ErrExists: of two that put one name at once, one succeeds. After another error the object may
+	// be there all the same, whole: its maker cannot tell, and takes another name.
 	Put(ctx context.Context, name string, r io.Reader, size int64) error
-	// Open opens an object for reading anywhere in it.
+	// Open opens an object for reading anywhere in it, until ctx ends. Each ReadAt may be a request: read much at a time.
 	Open(ctx context.Context, name string) (Object, error)
 	// List calls yield for the objects below prefix (a path whose elements are whole), in any order, until it answers
 	// false. Objects that are being put are not among them.
 	List(ctx context.Context, prefix string, yield func(Info) bool) error
-	// Delete removes objects; those that are not there are no error.
+	// Delete removes objects; those that are not there are no error. One that is open can be read on, or reading it
+	// says that it is not there.
 	Delete(ctx context.Context, names ...string) error
 	// Sub is the part of the store below a prefix, under names relative to it. It shares the store's resources.
 	Sub(prefix string) Store
@@ -40,7 +45,7 @@ type Sweeper interface {
 	Sweep(ctx context.Context) error
 }
 
-// Object is an object that is open. Close it.
+// Object is an object that is open. Close it. ReadAt may be called from many goroutines.
 type Object interface {
 	io.ReaderAt
 	io.Closer
@@ -51,4 +56,54 @@ type Object interface {
 type Info struct {
 	Name string
 	Size int64
+}
+
+// Read reads an object whole.
+func Read(ctx context.Context, s Store, name string) ([]byte, error) {
+	o, err := s.Open(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer o.Close()
+	data := make([]byte, o.Size())
+	if n, err := o.ReadAt(data, 0); n < len(data) {
+		return nil, fmt.Errorf("read %s: %d of %d bytes: %w", name, n, len(data), err)
+	}
+	return data, nil
+}
+
+// CheckName refuses what is no object's name.
+func CheckName(name string) error {
+	for part := range strings.SplitSeq(name, "/") {
+		if part == "" || part == "." || part == ".." || strings.HasPrefix(part, draftPrefix) {
+			return fmt.Errorf("object name %q: element %q", name, part)
+		}
+		for _, r := range part {
+			if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.') {
+				return fmt.Errorf("object name %q: character %q", name, r)
+			}
+		}
+	}
+	return nil
+}
+
+// sized is all of r, which must be of that size unless it is -1.
+type sized struct {
+	ctx  context.Context
+	r    io.Reader
+	size int64
+	n    int64
+}
+
+// Read implements io.Reader. It ends with an error where the reader is shorter or longer than it should be, or no longer wanted.
+func (s *sized) Read(p []byte) (int, error) {
+	if err := s.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := s.r.Read(p)
+	s.n += int64(n)
+	if s.size >= 0 && (s.n > s.size || err == io.EOF && s.n != s.size) {
+		return n, fmt.Errorf("%d bytes (expected %d)", s.n, s.size)
+	}
+	return n, err
 }

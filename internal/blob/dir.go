@@ -47,21 +47,6 @@ type unsynced struct{ durable.FS }
 
 func (unsynced) SyncDir(string) error { return nil }
 
-// CheckName refuses what is no object's name.
-func CheckName(name string) error {
-	for _, part := range strings.Split(name, "/") {
-		if part == "" || part == "." || part == ".." || strings.HasPrefix(part, draftPrefix) {
-			return fmt.Errorf("object name %q: element %q", name, part)
-		}
-		for _, r := range part {
-			if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.') {
-				return fmt.Errorf("object name %q: character %q", name, r)
-			}
-		}
-	}
-	return nil
-}
-
 func (d *Dir) path(name string) (string, error) {
 	if err := CheckName(name); err != nil {
 		return "", err
@@ -70,7 +55,7 @@ func (d *Dir) path(name string) (string, error) {
 }
 
 // Put implements Store.
-func (d *Dir) Put(_ context.Context, name string, r io.Reader, size int64) (err error) {
+func (d *Dir) Put(ctx context.Context, name string, r io.Reader, size int64) (err error) {
 	path, err := d.path(name)
 	if err != nil {
 		return err
@@ -84,10 +69,7 @@ func (d *Dir) Put(_ context.Context, name string, r io.Reader, size int64) (err 
 		return fmt.Errorf("put %s: %w", name, err)
 	}
 	defer d.on.Remove(f.Name())
-	n, err := io.Copy(f, r)
-	if err == nil && size >= 0 && n != size {
-		err = fmt.Errorf("%d bytes (expected %d)", n, size)
-	}
+	_, err = io.CopyBuffer(struct{ io.Writer }{f}, &sized{ctx: ctx, r: r, size: size}, make([]byte, copyBuffer(size)))
 	if err == nil && !failpoint.Planted(failpoint.SkipFsync) {
 		err = f.Sync()
 	}
@@ -104,6 +86,15 @@ func (d *Dir) Put(_ context.Context, name string, r io.Reader, size int64) (err 
 		return fmt.Errorf("put %s: %w", name, err)
 	}
 	return nil
+}
+
+// copyBuffer is how much of an object is copied at a time: it may come from a store where each reading is a request.
+func copyBuffer(size int64) int64 {
+	const most = 1 << 20
+	if size < 0 {
+		return most
+	}
+	return min(size+1, most)
 }
 
 type fileObject struct {
@@ -132,7 +123,7 @@ func (d *Dir) Open(_ context.Context, name string) (Object, error) {
 }
 
 // List implements Store.
-func (d *Dir) List(_ context.Context, prefix string, yield func(Info) bool) error {
+func (d *Dir) List(ctx context.Context, prefix string, yield func(Info) bool) error {
 	root := d.root
 	if prefix != "" {
 		var err error
@@ -141,10 +132,10 @@ func (d *Dir) List(_ context.Context, prefix string, yield func(Info) bool) erro
 		}
 	}
 	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
-		if err != nil {
+		if err = errors.Join(err, ctx.Err()); err != nil {
 			return err
 		}
-		if !e.Type().IsRegular() || strings.HasPrefix(e.Name(), draftPrefix) {
+		if !e.Type().IsRegular() || path == root || strings.HasPrefix(e.Name(), draftPrefix) {
 			return nil
 		}
 		info, err := e.Info()
@@ -213,12 +204,3 @@ func (d *Dir) URL() string { return d.root }
 
 // Close implements Store.
 func (d *Dir) Close() error { return nil }
-
-// Open opens the store that a URL names: a path, or file://PATH.
-func Open(_ context.Context, url string) (Store, error) {
-	path, isFile := strings.CutPrefix(url, "file://")
-	if scheme, _, other := strings.Cut(url, "://"); other && !isFile {
-		return nil, fmt.Errorf("open object store %s: scheme %q (expected a directory)", url, scheme)
-	}
-	return OpenDir(path)
-}

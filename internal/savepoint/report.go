@@ -139,7 +139,7 @@ func count(states map[string][]State, t *checkpoint.Task, readers map[string]*sn
 	all.Own = false
 	last := -1
 	var group graph.KeyGroup
-	it := snapshot.ScanMerged(files, all)
+	it := snapshot.ScanMerged(snapshot.AllAhead(files), all)
 	for it.Next() {
 		e := it.Entry()
 		if e.Op != snapshot.Put {

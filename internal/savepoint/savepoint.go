@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 
 	"github.com/wasmill/wasmill/internal/blob"
@@ -15,13 +14,13 @@ import (
 
 // Open reads the manifest of a savepoint against its seal.
 func Open(ctx context.Context, store blob.Store) (*checkpoint.Manifest, error) {
-	manifest, err := read(ctx, store, checkpoint.SavepointManifest)
+	manifest, err := blob.Read(ctx, store, checkpoint.SavepointManifest)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no %s: it is no savepoint", checkpoint.SavepointManifest)
 	} else if err != nil {
 		return nil, err
 	}
-	seal, err := read(ctx, store, checkpoint.SealName)
+	seal, err := blob.Read(ctx, store, checkpoint.SealName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no %s: it was not completed", checkpoint.SealName)
 	} else if err != nil {
@@ -44,13 +43,4 @@ func Dispose(ctx context.Context, store blob.Store) (*checkpoint.Manifest, error
 		names = append(names, f.Name)
 	}
 	return m, store.Delete(ctx, append(names, checkpoint.SavepointManifest)...)
-}
-
-func read(ctx context.Context, store blob.Store, name string) ([]byte, error) {
-	o, err := store.Open(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	defer o.Close()
-	return io.ReadAll(io.NewSectionReader(o, 0, o.Size()))
 }

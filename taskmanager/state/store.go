@@ -83,7 +83,7 @@ func (h *hot) restore() error {
 }
 
 func (h *hot) restoreRange(rg snapshot.Range) error {
-	all := snapshot.ScanMerged(h.config.Restored, rg)
+	all := snapshot.ScanMerged(snapshot.AllAhead(h.config.Restored), rg)
 	states := all.States()
 	for all.Next() {
 		e := all.Entry()

@@ -118,6 +118,16 @@ func (r *Reader) Ahead(n int) *Reader {
 	return f.reader(r.from, r.to)
 }
 
+// AllAhead is readers for one goroutine that scans them together: it reads a quarter of a MiB of a file at a time, since
+// each reading may be a request to a store.
+func AllAhead(readers []*Reader) []*Reader {
+	all := make([]*Reader, len(readers))
+	for i, r := range readers {
+		all[i] = r.Ahead(256 << 10)
+	}
+	return all
+}
+
 // ahead keeps the part of a file that it has read last.
 type ahead struct {
 	r    io.ReaderAt
@@ -342,7 +352,7 @@ func (f *file) check() error {
 // Sum is the checksum that the manifest gives of a file: it reads all of r, whose size it holds against size.
 func Sum(r io.Reader, size int64) (string, error) {
 	h := sha256.New()
-	n, err := io.Copy(h, r)
+	n, err := io.CopyBuffer(h, r, make([]byte, min(max(size, 0)+1, 1<<20)))
 	if err != nil {
 		return "", fmt.Errorf("read a snapshot: %w", err)
 	}

@@ -1,0 +1,51 @@
+package blob
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Open opens the store that a URL names: a directory as PATH or file://PATH, or s3://BUCKET/PREFIX?region=NAME&endpoint=URL.
+// A directory is made if needed; of a bucket nothing is asked yet.
+func Open(ctx context.Context, url string) (Store, error) {
+	scheme, rest, ok := strings.Cut(url, "://")
+	switch {
+	case !ok:
+		return OpenDir(url)
+	case scheme == "file":
+		return OpenDir(rest)
+	case scheme == s3Scheme:
+		return OpenS3(ctx, url)
+	}
+	return nil, fmt.Errorf("open object store %s://...: scheme %q (expected a directory, or s3://BUCKET/PREFIX)", scheme, scheme)
+}
+
+// Join is the URL of what lies below a store's, or is the name of a part of it.
+func Join(url string, elements ...string) string {
+	query := ""
+	if strings.HasPrefix(url, s3Scheme+"://") {
+		if i := strings.IndexByte(url, '?'); i >= 0 {
+			url, query = url[:i], url[i:]
+		}
+	}
+	for _, e := range elements {
+		url = strings.TrimSuffix(url, "/") + "/" + e
+	}
+	return url + query
+}
+
+// Check opens the store that a URL names and sees whether it keeps its promises: that it is there, may be written to, and
+// refuses a name that is taken. A server that does not know how to refuse would let one process write over what another
+// one has decided.
+func Check(ctx context.Context, url string) error {
+	s, err := Open(ctx, url)
+	if err != nil {
+		return err
+	}
+	if s3, ok := s.(*S3); ok {
+		err = s3.check(ctx)
+	}
+	return errors.Join(err, s.Close())
+}
