@@ -279,7 +279,7 @@ func (k *keeper) putAs(ctx context.Context, name string, states []snapshot.State
 	}
 	defer local.Close()
 	if err := k.store.Put(ctx, name, local, info.Size); err != nil {
-		return checkpoint.File{}, errors.Join(fmt.Errorf("put %s into %s: %w", name, k.store.URL(), err), k.on.Remove(path))
+		return checkpoint.File{}, errors.Join(err, k.on.Remove(path))
 	}
 	return checkpoint.File{Name: name, Size: info.Size, Checksum: info.Checksum, From: k.from, To: k.to, Entries: info.Entries}, nil
 }

@@ -2,6 +2,7 @@ package taskmanager
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -83,5 +84,45 @@ func TestObjectStandsInForLocalCopy(t *testing.T) {
 			}
 			r.close()
 		}
+	}
+}
+
+// A task that reads a file that was folded meanwhile, and collected, is no sign of damage: the attempt begins anew from
+// what stands in its place. A directory would let it be read on; S3, and the store in memory, do not.
+func TestACollectedFileIsNoDamage(t *testing.T) {
+	store := blob.NewMemory()
+	var content bytes.Buffer
+	w := snapshot.NewWriter(&content, []snapshot.State{{Operator: "o", Name: "n", Kind: uint8(state.Words)}})
+	w.SetName("files/1.snap")
+	if err := w.Add(&snapshot.Entry{Key: []byte("k"), Op: snapshot.Put, Value: make([]byte, 8)}); err != nil {
+		t.Fatal(err)
+	}
+	info, err := w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Put(t.Context(), "files/1.snap", &content, info.Size); err != nil {
+		t.Fatal(err)
+	}
+	file := checkpoint.File{Name: "files/1.snap", Size: info.Size, Checksum: info.Checksum, To: 4}
+	r, err := openRestored(t.Context(), store, t.TempDir(), 1, []checkpoint.File{file}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.close()
+	if err := store.Delete(t.Context(), "files/1.snap"); err != nil {
+		t.Fatal(err)
+	}
+	s, err := state.New(state.Config{Groups: 4, To: 4, Restored: r.readers})
+	if err == nil {
+		s.Close()
+		t.Fatal("a file was read that is not there")
+	}
+	var named *state.FileError
+	if !errors.As(err, &named) || named.File != "files/1.snap" {
+		t.Errorf("%v (expected that it names the file)", err)
+	}
+	if f := failureOf(err); f.Kind != wire.KindIO || !f.Kind.Retryable() || f.File != "" {
+		t.Errorf("it is a failure of kind %d, file %q (expected %d, which is tried again, and none)", f.Kind, f.File, wire.KindIO)
 	}
 }

@@ -55,37 +55,41 @@ func (d *Dir) path(name string) (string, error) {
 }
 
 // Put implements Store.
-func (d *Dir) Put(ctx context.Context, name string, r io.Reader, size int64) (err error) {
+func (d *Dir) Put(ctx context.Context, name string, r io.Reader, size int64) error {
 	path, err := d.path(name)
 	if err != nil {
 		return err
 	}
+	if err := d.put(path, &sized{ctx: ctx, r: r, size: size}, size); err != nil {
+		return fmt.Errorf("put %s into %s: %w", name, d.root, err)
+	}
+	return nil
+}
+
+func (d *Dir) put(path string, r io.Reader, size int64) error {
 	dir := filepath.Dir(path)
 	if err := durable.MakeDir(d.on, dir, 0o777); err != nil {
-		return fmt.Errorf("put %s: %w", name, err)
+		return err
 	}
 	f, err := d.on.CreateTemp(dir, draftPrefix)
 	if err != nil {
-		return fmt.Errorf("put %s: %w", name, err)
+		return err
 	}
 	defer d.on.Remove(f.Name())
-	_, err = io.CopyBuffer(struct{ io.Writer }{f}, &sized{ctx: ctx, r: r, size: size}, make([]byte, copyBuffer(size)))
+	_, err = io.CopyBuffer(struct{ io.Writer }{f}, r, make([]byte, copyBuffer(size)))
 	if err == nil && !failpoint.Planted(failpoint.SkipFsync) {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("put %s: %w", name, err)
+		return err
 	}
 	if err := d.on.Link(f.Name(), path); err != nil {
 		if errors.Is(err, fs.ErrExist) {
-			err = ErrExists
+			return ErrExists
 		}
-		return fmt.Errorf("put %s: %w", name, err)
+		return err
 	}
-	if err := d.on.SyncDir(dir); err != nil {
-		return fmt.Errorf("put %s: %w", name, err)
-	}
-	return nil
+	return d.on.SyncDir(dir)
 }
 
 // copyBuffer is how much of an object is copied at a time: it may come from a store where each reading is a request.

@@ -230,10 +230,8 @@ func (u *upload) settle(ctx context.Context, answer error) error {
 		return nil
 	case err == nil && isTaken(answer):
 		return ErrExists
-	case err == nil || isGone(err):
-		return s.explain(ctx, answer)
 	}
-	return errors.Join(s.explain(ctx, answer), fmt.Errorf("look for it: %w", s.explain(ctx, err)))
+	return s.explain(ctx, answer)
 }
 
 // check sees whether the server refuses a name that is taken, in both ways of making an object, and whether all else that

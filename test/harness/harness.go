@@ -210,7 +210,18 @@ func (c *Cluster) Kill(name string) (again *exec.Cmd) {
 // Restart kills a process and starts it again with the same command line.
 func (c *Cluster) Restart(name string) {
 	c.t.Helper()
+	c.Lose(name)()
+}
+
+// Lose kills a process, and returns what starts it again with the same command line.
+func (c *Cluster) Lose(name string) (again func()) {
+	c.t.Helper()
 	cmd := c.Kill(name)
+	return func() { c.startAgain(name, cmd) }
+}
+
+func (c *Cluster) startAgain(name string, cmd *exec.Cmd) {
+	c.t.Helper()
 	log, err := os.OpenFile(filepath.Join(c.Dir, name+".log"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		c.t.Fatal(err)
