@@ -17,7 +17,7 @@ func job(parallelism int) *graph.JobGraph {
 	}
 	return &graph.JobGraph{MaxParallelism: 8, Operators: []graph.Operator{
 		{Name: "in", UID: "in", Kind: abi.OperatorSource, Parallelism: parallelism},
-		{Name: "key", UID: "key", Kind: abi.OperatorKey, Parallelism: parallelism, Inputs: in(0, graph.Forward)},
+		{Name: "key", UID: "key", Kind: abi.OperatorKey, Declared: &abi.Function{}, Parallelism: parallelism, Inputs: in(0, graph.Forward)},
 		{Name: "count", UID: "counts", Kind: abi.OperatorCount, Parallelism: parallelism, Inputs: in(1, graph.Hash)},
 		{Name: "out", UID: "out", Kind: abi.OperatorSink, Parallelism: parallelism, Inputs: in(2, graph.Forward)},
 	}}
