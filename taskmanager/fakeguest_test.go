@@ -27,6 +27,7 @@ type fakeFunction struct {
 type fakeModule struct {
 	functions []fakeFunction
 	instances atomic.Int32
+	closed    atomic.Int32
 	calls     atomic.Int32
 	spin      chan struct{} // when set, calls wait until they are cancelled
 	migrate   func(elements *abi.Builder) *host.Error
@@ -55,7 +56,12 @@ func (b *fakeBox) Manifest() *abi.Manifest { return nil }
 func (b *fakeBox) Cancel()                 { b.once.Do(func() { close(b.canceled) }) }
 func (b *fakeBox) Fuel() int64             { return 1 }
 
-func (b *fakeBox) Close(context.Context) error { return nil }
+func (b *fakeBox) Close(context.Context) error {
+	if b.module != nil {
+		b.module.closed.Add(1)
+	}
+	return nil
+}
 
 func (b *fakeBox) Open(number uint32, h *abi.Handle) error {
 	b.handles[number] = h

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
@@ -30,6 +31,7 @@ type fakeJobManager struct {
 	given      map[graph.Attempt]int
 	answers    map[wire.RequestID]*wire.SplitAssignment
 	reports    []*wire.Report
+	acks       []*wire.Acknowledge
 	heartbeats []*wire.Heartbeat
 	registered int
 }
@@ -274,4 +276,29 @@ var (
 	}}
 )
 
-func (*fakeJobManager) Acknowledge(context.Context, *wire.Acknowledge) error { return nil }
+func (jm *fakeJobManager) Acknowledge(_ context.Context, a *wire.Acknowledge) error {
+	jm.mu.Lock()
+	defer jm.mu.Unlock()
+	jm.acks = append(jm.acks, a)
+	jm.changed.Broadcast()
+	return nil
+}
+
+// acknowledged waits until n parts of a checkpoint have come.
+func (jm *fakeJobManager) acknowledged(id checkpoint.ID, n int) {
+	jm.mu.Lock()
+	defer jm.mu.Unlock()
+	for jm.parts(id) < n {
+		jm.changed.Wait()
+	}
+}
+
+// parts counts the parts of a checkpoint. jm.mu is held.
+func (jm *fakeJobManager) parts(id checkpoint.ID) (n int) {
+	for _, a := range jm.acks {
+		if a.Checkpoint == id && a.Part != nil {
+			n++
+		}
+	}
+	return n
+}

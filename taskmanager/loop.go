@@ -32,7 +32,6 @@ type loop struct {
 	flushed time.Time
 	firing  bool // the chain is not done with the last watermark, or with timers
 	nudged  bool // wake has been taken
-	idle    bool // there was no input
 	warming bool // the state takes in more of what was restored
 
 	overtakeAfter time.Duration  // that a barrier which may overtake has waited
@@ -76,8 +75,9 @@ func (l *loop) run(ctx context.Context) (*last, error) {
 		if err != nil {
 			return nil, l.cause(ctx, err)
 		}
-		l.try(done)
+		l.tried()
 		if done {
+			l.endTrial()
 			return l.end(ctx)
 		}
 	}
@@ -134,7 +134,8 @@ func (l *loop) turn(ctx context.Context) (done bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if l.idle = idle; idle {
+	if idle {
+		l.endTrial()
 		l.flush(now)
 		l.wait(ctx, sooner(sooner(again, l.chain.alarm()), l.deadline()), nil)
 		return false, nil

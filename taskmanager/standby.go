@@ -243,15 +243,22 @@ func (l *loop) exchange(number uint32) error {
 		return nil
 	}
 	l.retired = append(l.retired, l.chain.exchange(next)...)
-	l.trial, l.idle = &trial{over: make(chan struct{}), records: l.metrics.recordsIn.Load()}, false
+	l.trial = &trial{over: make(chan struct{}), records: l.metrics.recordsIn.Load()}
 	failpoint.Hit(failpoint.Exchanged)
 	return nil
 }
 
-// try ends the trial, if there is one, behind a turn that went well.
-func (l *loop) try(done bool) {
-	if t := l.trial; t != nil && (done || l.idle || l.metrics.recordsIn.Load() > t.records) {
-		close(t.over)
+// tried looks, behind a turn that went well, whether a batch went through.
+func (l *loop) tried() {
+	if t := l.trial; t != nil && l.metrics.recordsIn.Load() > t.records {
+		l.endTrial()
+	}
+}
+
+// endTrial ends the trial, if there is one.
+func (l *loop) endTrial() {
+	if l.trial != nil {
+		close(l.trial.over)
 		l.trial = nil
 	}
 }
