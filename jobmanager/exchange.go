@@ -2,9 +2,7 @@ package jobmanager
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"time"
 
 	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/checkpoint"
@@ -121,17 +119,6 @@ func (c *checkpoints) prepare(x *exchange, id wire.TaskManagerID) {
 		}
 		return done
 	})
-}
-
-// insist calls a TaskManager until it answers, a few times. What it refuses is not asked for again.
-func insist(tm *taskManager, limit time.Duration, f func(context.Context) error) (err error) {
-	for range cancelTries {
-		var refused *wire.Failure
-		if err = call(tm, limit, f); err == nil || errors.As(err, &refused) || !pause(tm.ctx, cancelPause) {
-			break
-		}
-	}
-	return err
 }
 
 // modules is what the job's graph is from a checkpoint on, nil: what it was.

@@ -42,6 +42,17 @@ func call(tm *taskManager, limit time.Duration, f func(context.Context) error) e
 	return err
 }
 
+// insist calls a TaskManager until it answers, a few times. What it refuses is not asked for again.
+func insist(tm *taskManager, limit time.Duration, f func(context.Context) error) (err error) {
+	for range cancelTries {
+		var refused *wire.Failure
+		if err = call(tm, limit, f); err == nil || errors.As(err, &refused) || !pause(tm.ctx, cancelPause) {
+			break
+		}
+	}
+	return err
+}
+
 // failureOf makes the error of a call a failure. It was refused, and so nothing was done, if the TaskManager said it.
 func failureOf(step string, tm *taskManager, err error) (f *wire.Failure, refused bool) {
 	if errors.As(err, &f) {

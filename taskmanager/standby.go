@@ -219,17 +219,20 @@ type trial struct {
 // trialLimit is how long a task may be blocked before its guests count as good.
 const trialLimit = 5 * time.Second
 
-// await waits until the trial is over.
-func (t *trial) await(ctx context.Context) {
+// passed waits until the trial is over; false: the task has ended in it.
+func (t *trial) passed(ctx context.Context) bool {
 	if t == nil {
-		return
+		return true
 	}
 	limit := time.NewTimer(trialLimit)
 	defer limit.Stop()
 	select {
 	case <-t.over:
+		return true
 	case <-limit.C:
+		return true
 	case <-ctx.Done():
+		return false
 	}
 }
 

@@ -24,6 +24,7 @@ type feed struct {
 	listSource
 	mu    sync.Mutex
 	lines []string // guarded by mu
+	flood bool     // the same; there is always one more
 }
 
 func (s *feed) give(lines ...string) {
@@ -44,6 +45,10 @@ type feedReader struct {
 func (r *feedReader) Poll(b *abi.Builder, most, _ int, now time.Time) (connector.Progress, error) {
 	r.source.mu.Lock()
 	defer r.source.mu.Unlock()
+	if r.source.flood {
+		b.Append(abi.Record{Timestamp: abi.NoTimestamp, Value: []byte("more")})
+		return connector.Progress{}, nil
+	}
 	n := min(most, len(r.source.lines))
 	for _, line := range r.source.lines[:n] {
 		b.Append(abi.Record{Timestamp: abi.NoTimestamp, Value: []byte(line)})
@@ -217,7 +222,9 @@ func TestATrapAtOnceIsNotAcknowledged(t *testing.T) {
 	if err := x.prepare(1, x.upgraded("new")); err != nil {
 		t.Fatal(err)
 	}
-	x.source.give(make([]string, 1<<20)...) // there is always a next batch
+	x.source.mu.Lock()
+	x.source.flood = true
+	x.source.mu.Unlock()
 	x.trigger(1, 1)
 	failed := x.jm.await(1, func(r *wire.Report) bool { return r.State == wire.TaskFailed })[0]
 	if failed.Task != (graph.TaskID{}) || failed.Failure.Kind != wire.KindGuest {
