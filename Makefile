@@ -29,15 +29,25 @@ planted: ## leave out steps of the checkpoint protocol, one at a time: the simul
 	@go test -tags failpoint -timeout 30m -count 1 -v -run TestPlanted ./internal/clustertest | grep -E '^ *(--- |ok|FAIL|planted_test)' | grep -v '/#'
 
 .PHONY: faults
-faults: bin/wasmill-failpoint ## break clusters of real processes in every way once (needs root); ARGS='-run TestRows/14 -seed 7'
+faults: bin/wasmill-failpoint bin/wasmill-clock ## break clusters of real processes in every way once (needs root); ARGS='-run TestRows/14 -seed 7'
 	@set -o pipefail; go test -tags faults -count 1 -timeout 25m -v ./test/faults $(ARGS) | grep -vE '^ *(=== |--- PASS|PASS)'
 
 .PHONY: faults-full
-faults-full: bin/wasmill-failpoint ## the same, the whole tables, three times
+faults-full: bin/wasmill-failpoint bin/wasmill-clock ## the same, the whole tables, three times
 	@set -o pipefail; go test -tags faults -count 1 -timeout 5h -v ./test/faults -full $(ARGS) | grep -vE '^ *(=== |--- PASS|PASS)'
 
 bin/wasmill-failpoint: $(GO_SOURCES)
 	CGO_ENABLED=0 go build -trimpath -tags failpoint -o $@ ./cmd/wasmill
+
+# The same binary with a wall clock that tests set, process by process: two lines are added to package time.
+bin/wasmill-clock: $(GO_SOURCES) test/faults/testdata/clock.go
+	@mkdir -p bin/clock
+	@{ sed '/^func Now() Time {$$/,/^}$$/ s/^\tsec, nsec, mono := runtimeNow()$$/&\n\tif Shift != nil {\n\t\tsec, nsec = Shift(sec, nsec, mono)\n\t}/' $$(go env GOROOT)/src/time/time.go && \
+		printf '\nvar Shift func(sec int64, nsec int32, mono int64) (int64, int32)\n\nfunc Real() (sec int64, nsec int32, mono int64) { return runtimeNow() }\n'; } > bin/clock/time.go
+	@grep -q 'Shift(sec, nsec, mono)' bin/clock/time.go
+	@printf '{"Replace": {"%s/src/time/time.go": "%s/bin/clock/time.go", "%s/internal/failpoint/clock.go": "%s/test/faults/testdata/clock.go"}}\n' \
+		$$(go env GOROOT) $(CURDIR) $(CURDIR) $(CURDIR) > bin/clock/overlay.json
+	CGO_ENABLED=0 go build -trimpath -tags failpoint -overlay bin/clock/overlay.json -o $@ ./cmd/wasmill
 
 .PHONY: soak
 soak: ## simulate seed after seed until stopped or one fails

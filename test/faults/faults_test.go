@@ -12,7 +12,7 @@ func scenarios() (all []scenario) {
 		phases(), kills(), resumptions(),
 		partitions(), slowLinks(), badLinks(), attacks(),
 		zombies(),
-		troubled(),
+		troubled(), clocks(),
 		disks(),
 	} {
 		all = append(all, part...)

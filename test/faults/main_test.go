@@ -94,10 +94,13 @@ func furnish() error {
 	return nil
 }
 
-// binary is Wasmill, built with the tag failpoint.
-func binary(t testing.TB) string {
+// binary is Wasmill, built with the tag failpoint; or besides with a clock that can be set.
+func binary(t testing.TB, clock bool) string {
 	t.Helper()
 	path := harness.Root(t) + "/bin/wasmill-failpoint"
+	if clock {
+		path = harness.Root(t) + "/bin/wasmill-clock"
+	}
 	if _, err := os.Stat(path); err != nil {
 		t.Fatalf("%v: run make faults", err)
 	}

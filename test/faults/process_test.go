@@ -35,9 +35,9 @@ func (p *process) start() {
 	if p.fault != "" {
 		points += "," + p.fault
 	}
-	cmd := exec.Command(binary(p.x.t), p.args...)
+	cmd := exec.Command(binary(p.x.t, p.x.clocks), p.args...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Env = append(p.x.environ(), "FAILPOINT="+points, "FAILPOINT_LOG="+p.x.path("failpoints", p.name))
+	cmd.Env = append(p.x.environ(), "FAILPOINT="+points, "FAILPOINT_LOG="+p.x.path("failpoints", p.name), "FAILPOINT_CLOCK="+p.clock())
 	start := cmd.Start
 	if p.host != nil {
 		start = func() error { return p.host.do(cmd.Start) }

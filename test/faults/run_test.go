@@ -36,6 +36,7 @@ type scenario struct {
 	parallelism  int                // 0: 2
 	taskmanagers int                // 0: 2
 	networked    bool               // the processes are on hosts of their own: x.net
+	clocks       bool               // the processes have wall clocks that can be set
 	env          []string           // of all processes
 	limit        time.Duration      // for the job to end when the fault is over; 0: a minute
 	remark       bool               // says how long it took until a checkpoint was completed after the fault
