@@ -145,6 +145,44 @@ func TestLostJobManagerEndsAllTasksAndIsFoundAgain(t *testing.T) {
 	})
 }
 
+// Tasks that come for a registration that is over would be nobody's: the JobManager has taken them for lost. So they are
+// refused, between that registration and the next, and behind it, though the epoch is the same.
+func TestDeployForARegistrationThatIsOverIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &fakeModule{functions: []fakeFunction{{name: "copy", kind: abi.FunctionMap, each: copyRecord}}}
+		f := newFixture(t, &listSource{splits: [][]string{{"a"}}, endless: true}, m, graph.Operator{Name: "copy"})
+		synctest.Wait()
+		f.jm.mu.Lock()
+		f.jm.session = 1
+		f.jm.mu.Unlock()
+		refused := func(when string, session uint64) {
+			t.Helper()
+			d := f.message(1)
+			d.Session = session
+			var lost *wire.Failure
+			if err := f.tm.Deploy(t.Context(), d); !errors.As(err, &lost) || lost.Kind != wire.KindTaskManagerLost {
+				t.Errorf("%s: deploy for registration %d: %v (expected that it is lost)", when, session, err)
+			}
+			if n := len(f.tm.tasks()); n > 0 {
+				t.Errorf("%s: %d tasks", when, n)
+			}
+		}
+		f.jm.silent.Store(true)
+		time.Sleep(5 * time.Second)
+		refused("the JobManager is lost", 0)
+		f.jm.silent.Store(false)
+		f.awaitRegistered(2)
+		synctest.Wait()
+		refused("it is registered again", 0)
+		d := f.message(1)
+		d.Session = 1
+		if err := f.tm.Deploy(t.Context(), d); err != nil {
+			t.Errorf("deploy for the new registration: %v", err)
+		}
+		f.stop()
+	})
+}
+
 func TestNewerEpochEndsTasksOfTheOlder(t *testing.T) {
 	m := &fakeModule{functions: []fakeFunction{{name: "copy", kind: abi.FunctionMap, each: copyRecord}}}
 	f := newFixture(t, &listSource{splits: [][]string{{"a"}}, endless: true}, m, graph.Operator{Name: "copy"})

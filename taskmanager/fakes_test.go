@@ -34,6 +34,7 @@ type fakeJobManager struct {
 	acks       []*wire.Acknowledge
 	heartbeats []*wire.Heartbeat
 	registered int
+	session    uint64 // of the next registration
 }
 
 func newFakeJobManager() *fakeJobManager {
@@ -52,7 +53,7 @@ func (jm *fakeJobManager) Register(context.Context, *wire.Register) (*wire.Regis
 	defer jm.mu.Unlock()
 	jm.registered++
 	jm.changed.Broadcast()
-	return &wire.Registered{Epoch: jm.epoch, Heartbeat: time.Second, Timeout: 3 * time.Second}, nil
+	return &wire.Registered{Epoch: jm.epoch, Heartbeat: time.Second, Timeout: 3 * time.Second, Session: jm.session}, nil
 }
 
 func (jm *fakeJobManager) Heartbeat(_ context.Context, h *wire.Heartbeat) error {
