@@ -41,13 +41,13 @@ bin/wasmill-failpoint: $(GO_SOURCES)
 
 # The same binary with a wall clock that tests set, process by process: two lines are added to package time.
 bin/wasmill-clock: $(GO_SOURCES) test/faults/testdata/clock.go
-	@mkdir -p bin/clock
+	@mkdir -p bin
 	@{ sed '/^func Now() Time {$$/,/^}$$/ s/^\tsec, nsec, mono := runtimeNow()$$/&\n\tif Shift != nil {\n\t\tsec, nsec = Shift(sec, nsec, mono)\n\t}/' $$(go env GOROOT)/src/time/time.go && \
-		printf '\nvar Shift func(sec int64, nsec int32, mono int64) (int64, int32)\n\nfunc Real() (sec int64, nsec int32, mono int64) { return runtimeNow() }\n'; } > bin/clock/time.go
-	@grep -q 'Shift(sec, nsec, mono)' bin/clock/time.go
-	@printf '{"Replace": {"%s/src/time/time.go": "%s/bin/clock/time.go", "%s/internal/failpoint/clock.go": "%s/test/faults/testdata/clock.go"}}\n' \
-		$$(go env GOROOT) $(CURDIR) $(CURDIR) $(CURDIR) > bin/clock/overlay.json
-	CGO_ENABLED=0 go build -trimpath -tags failpoint -overlay bin/clock/overlay.json -o $@ ./cmd/wasmill
+		printf '\nvar Shift func(sec int64, nsec int32, mono int64) (int64, int32)\n\nfunc Real() (sec int64, nsec int32, mono int64) { return runtimeNow() }\n'; } > bin/clock.time
+	@grep -q 'Shift(sec, nsec, mono)' bin/clock.time
+	@printf '{"Replace": {"%s/src/time/time.go": "%s/bin/clock.time", "%s/internal/failpoint/clock.go": "%s/test/faults/testdata/clock.go"}}\n' \
+		$$(go env GOROOT) $(CURDIR) $(CURDIR) $(CURDIR) > bin/clock.json
+	CGO_ENABLED=0 go build -trimpath -tags failpoint -overlay bin/clock.json -o $@ ./cmd/wasmill
 
 .PHONY: soak
 soak: ## simulate seed after seed until stopped or one fails
