@@ -127,15 +127,26 @@ func (g *regain) read(ctx context.Context, store blob.Store, id checkpoint.ID, f
 	if err := r.read(object, f.File); err != nil {
 		return damaged(id, f.Name, err)
 	}
+	missing := make([]int64, len(f.Lanes))
+	for i := range f.Lanes {
+		missing[i] = f.Lanes[i].Batches
+	}
 	for s := range r.readers[0].States() {
-		if err := g.readState(r.readers[0], s, f); err != nil {
+		if err := g.readState(r.readers[0], s, f, missing); err != nil {
 			return damaged(id, f.Name, err)
+		}
+	}
+	for i, n := range missing {
+		if n != 0 {
+			l := &f.Lanes[i]
+			return damaged(id, f.Name, fmt.Errorf("%d batches from subtask %d to input %d of %q (expected %d): %w",
+				l.Batches-n, l.Sender, l.Input, l.Operator, l.Batches, snapshot.ErrDamaged))
 		}
 	}
 	return nil
 }
 
-func (g *regain) readState(r *snapshot.Reader, s int, f *checkpoint.InFlight) error {
+func (g *regain) readState(r *snapshot.Reader, s int, f *checkpoint.InFlight, missing []int64) error {
 	own := snapshot.Everything
 	own.State, own.To = s, 0
 	it := r.Scan(own)
@@ -145,11 +156,13 @@ func (g *regain) readState(r *snapshot.Reader, s int, f *checkpoint.InFlight) er
 			return fmt.Errorf("a batch that was in flight: key of %d bytes (expected %d): %w", len(e.Key), inFlightKey, snapshot.ErrDamaged)
 		}
 		sender := int(binary.BigEndian.Uint32(e.Key[8:]))
-		for _, l := range f.Lanes {
-			if l.Sender != sender || inFlightState(&l) != r.States()[s] {
+		for i := range f.Lanes {
+			l := &f.Lanes[i]
+			if l.Sender != sender || inFlightState(l) != r.States()[s] {
 				continue
 			}
-			if err := g.take(&l, e.Value); err != nil {
+			missing[i]--
+			if err := g.take(l, e.Value); err != nil {
 				return err
 			}
 		}
