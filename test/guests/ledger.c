@@ -8,7 +8,7 @@
 // With one reader of one file, the deltas of an account are in the order of the file.
 #include "work.h"
 
-static int64_t accounts;
+static int64_t accounts, effort;
 
 static wasmill_bytes make(const wasmill_record *r) {
 	uint64_t x = work_mix((uint64_t)r->timestamp), n = (uint64_t)accounts, from = x % n;
@@ -43,7 +43,12 @@ static wasmill_pair by_account(const wasmill_record *r) {
 
 enum { ACCOUNT }; // row(seq, balance)
 
+static volatile uint64_t tired;
+
 static void book(wasmill_context *c, const wasmill_record *r) {
+	uint64_t x = (uint64_t)effort;
+	for (int64_t i = 0; i < effort; i++) x = work_mix(x);
+	tired = x;
 	wasmill_bytes old = wasmill_get(c, ACCOUNT);
 	int64_t delta = wasmill_as_i64(r->value), seq = 1, balance = delta;
 	if (old.data != NULL) {
@@ -68,6 +73,7 @@ static void book(wasmill_context *c, const wasmill_record *r) {
 
 WASMILL_JOB("ledger") {
 	accounts = wasmill_param_i64_or(job, "accounts", 100, "accounts of the lines that are made");
+	effort = wasmill_param_i64_or(job, "effort", 0, "rounds of useless work for each side of a transfer");
 	if (accounts < 2) wasmill_refuse(job, "accounts: fewer than 2");
 	wasmill_stream sides = wasmill_flat_map(work_source(job, "input", "make", make), "split", split, WASMILL_UTF8);
 	wasmill_stream booked = wasmill_process(wasmill_key_value_by(sides, "by-account", by_account, WASMILL_UTF8, WASMILL_I64), "book",
