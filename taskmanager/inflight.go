@@ -39,6 +39,7 @@ func (k *keeper) writeInFlight(ctx context.Context, c *capture) error {
 		return nil
 	}
 	defer c.inFlight.Release()
+	failpoint.Hit(failpoint.Aligning)
 	select {
 	case <-c.inFlight.Done():
 	case <-ctx.Done():

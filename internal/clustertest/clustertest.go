@@ -41,6 +41,7 @@ type Barriers struct {
 	Unaligned bool          // all overtake it
 	Patience  time.Duration // after which they do; 0: never
 	Slow      bool          // sinks take less than sources give, and queues are short
+	Stuck     bool          // with Slow: after its first batch a sink takes none for an hour
 }
 
 // Cluster is a simulated cluster with one job. Its methods are called by the test's goroutine, inside the bubble.

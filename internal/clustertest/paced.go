@@ -72,8 +72,8 @@ const (
 	slowQueue = 4 << 10
 )
 
-// slowSinks makes the sinks of a registry take less than the sources give.
-func slowSinks(r *connector.Registry) *connector.Registry {
+// slowSinks makes the sinks of a registry take less than the sources give, or nothing for an hour.
+func slowSinks(r *connector.Registry, stuck bool) *connector.Registry {
 	out := &connector.Registry{Sources: r.Sources, Sinks: map[string]func(map[string]string) (connector.Sink, error){}}
 	for name, make := range r.Sinks {
 		out.Sinks[name] = func(config map[string]string) (connector.Sink, error) {
@@ -81,31 +81,37 @@ func slowSinks(r *connector.Registry) *connector.Registry {
 			if err != nil {
 				return nil, err
 			}
-			return slowSink{s}, nil
+			return slowSink{s, stuck}, nil
 		}
 	}
 	return out
 }
 
-type slowSink struct{ connector.Sink }
+type slowSink struct {
+	connector.Sink
+	stuck bool
+}
 
 func (s slowSink) Open(ctx context.Context, task connector.SinkTask) (connector.Writer, error) {
 	w, err := s.Sink.Open(ctx, task)
 	if err != nil {
 		return nil, err
 	}
-	return &slowWriter{Writer: w}, nil
+	return &slowWriter{Writer: w, stuck: s.stuck}, nil
 }
 
 type slowWriter struct {
 	connector.Writer
 	written int
+	stuck   bool
 }
 
 func (w *slowWriter) Write(b *abi.Batch, now time.Time) (time.Time, error) {
 	if _, err := w.Writer.Write(b, now); err != nil {
 		return time.Time{}, err
 	}
-	w.written++
+	if w.written++; w.stuck {
+		return now.Add(time.Hour), nil
+	}
 	return now.Add(slowWrite * time.Duration(w.written%4) / 3), nil
 }

@@ -121,7 +121,7 @@ func (x *Cluster) StartTaskManager(i int) {
 	on := x.disk.mount(machine(i), p.fence)
 	connectors, queue := connectorsOn(on, x.config.Connectors, paceRecords, paceEvery), 0
 	if x.config.Barriers.Slow {
-		connectors, queue = slowSinks(connectors), slowQueue
+		connectors, queue = slowSinks(connectors, x.config.Barriers.Stuck), slowQueue
 	}
 	network := exchange.NewNetwork(p.endpoint, exchange.Config{QueueBytes: queue})
 	config := taskmanager.Config{

@@ -24,7 +24,7 @@ const (
 	Running        Point = "running"         // TaskManager: a task has processed a batch
 	TriggerLogged  Point = "trigger-logged"  // JobManager: the checkpoint has a number, nobody knows of it
 	BarrierFlight  Point = "barrier-flight"  // TaskManager: a source has sent its barrier
-	Aligning       Point = "aligning"        // TaskManager: the first of several barriers is here
+	Aligning       Point = "aligning"        // TaskManager: the first of several barriers is here, or what one has overtaken is waited for
 	SyncSnapshot   Point = "sync-snapshot"   // TaskManager: sinks have prepared, state is not frozen yet
 	AsyncUpload    Point = "async-upload"    // TaskManager: the file is written, not yet in the store
 	Acked          Point = "acked"           // JobManager: a part was taken note of

@@ -24,12 +24,12 @@ type slowed struct {
 func startSlowed(t *testing.T, transfers int) *slowed {
 	t.Helper()
 	x := &slowed{Cluster: built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2"), t: t, dir: t.TempDir()}
-	params, input, err := workload.Ledger.Prepare(x.dir, 7, transfers)
+	params, input, err := workload.Congested.Prepare(x.dir, 7, transfers)
 	if err != nil {
 		t.Fatal(err)
 	}
 	x.input = input
-	args := []string{"--parallelism", "2", "--param", "effort=10000"}
+	args := []string{"--parallelism", "2"}
 	for name, value := range params {
 		args = append(args, "--param", name+"="+value)
 	}
@@ -114,9 +114,35 @@ func TestUnalignedCheckpointOvertakes(t *testing.T) {
 				t.Errorf("job is %s after %d restarts: %v", j.State, j.Restarts, j.Failure)
 			}
 			x.run.Wait()
-			if err := workload.Ledger.Verify(x.dir, x.input); err != nil {
+			if err := workload.Congested.Verify(x.dir, x.input); err != nil {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// A job is rescaled because it does not keep up, and needs no time to catch up for that: what is in flight is dealt out to the
+// new subtasks.
+func TestCongestedJobIsRescaled(t *testing.T) {
+	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "0s")
+	t.Setenv("WASMILL_CHECKPOINT_UNALIGNED", "true")
+	x := startSlowed(t, 120_000)
+	for _, parallelism := range []string{"3", "1"} {
+		x.congested()
+		begun := time.Now()
+		built.wasmill.Run(t, "rescale", string(x.job.ID), "--parallelism", parallelism, "--jobmanager", x.URL).OK(t)
+		t.Logf("rescaled to %s after %v", parallelism, time.Since(begun))
+		all, err := x.JobCheckpoints(context.Background(), x.job.ID)
+		if err != nil || len(all) == 0 || all[0].InFlight == 0 {
+			t.Errorf("checkpoints %+v, %v (expected records in flight in the newest)", all, err)
+		}
+	}
+	harness.Until(t, 2*time.Minute, "the job ends", func() bool { return x.Job().State.Terminal() })
+	if j := x.Job(); j.State != api.JobFinished || j.Restarts != 2 || j.Parallelism != 1 {
+		t.Errorf("job is %s after %d restarts, parallelism %d: %v", j.State, j.Restarts, j.Parallelism, j.Failure)
+	}
+	x.run.Wait()
+	if err := workload.Ledger.Verify(x.dir, x.input); err != nil {
+		t.Error(err)
 	}
 }

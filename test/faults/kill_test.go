@@ -5,6 +5,10 @@ package faults
 import (
 	"context"
 	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/wasmill/wasmill/internal/api"
@@ -52,9 +56,30 @@ func phases() (all []scenario) {
 				s.workload = workload.WideChain
 			}
 			all = append(all, s)
+			if taskmanagers == 2 && !jobManager {
+				all = append(all, overtaking(s))
+			}
 		}
 	}
 	return all
+}
+
+// overtaking is a scenario whose checkpoints overtake what is in flight, which is much. What the job went on from held some
+// of it, or not: the remark says how often it did.
+func overtaking(s scenario) scenario {
+	s.name += ", unaligned"
+	s.workload, s.records = workload.Congested, 60_000
+	s.env = append(slices.Clip(s.env), "WASMILL_CHECKPOINT_UNALIGNED=true")
+	s.last = func(x *run) {
+		log, err := os.ReadFile(x.path("logs", x.jm.name+".log"))
+		if err != nil {
+			x.t.Fatal(err)
+		}
+		all := regexp.MustCompile(`msg=restore .*inFlight=(\d+)`).FindAllSubmatch(log, -1)
+		some := slices.DeleteFunc(slices.Clone(all), func(m [][]byte) bool { return string(m[1]) == "0" })
+		x.note = strings.TrimPrefix(x.note+fmt.Sprintf(", %d of %d restores with records in flight", len(some), len(all)), ", ")
+	}
+	return s
 }
 
 // atSome kills the process at some occurrence of a phase.

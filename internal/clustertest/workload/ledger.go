@@ -23,6 +23,11 @@ var Ledger = &Workload{
 	Check: checkLedger,
 }
 
+// Congested is a ledger that takes far longer to book than to read: much is in flight at any time.
+var Congested = &Workload{
+	Name: "congested ledger", Guest: Ledger.Guest, Params: map[string]string{"effort": "10000"}, Outputs: Ledger.Outputs, Make: Ledger.Make, Check: Ledger.Check,
+}
+
 func checkLedger(in Input, out map[string][]File) error {
 	want := map[string][]int64{} // deltas by account, in no order
 	for _, lines := range in["input"] {
