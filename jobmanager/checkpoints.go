@@ -185,6 +185,9 @@ func (c *checkpoints) follow(was phase, e event) {
 		if t, ok := e.(evTask); ok && t.state == wire.TaskFinished {
 			c.parts[t.task] = t.part
 			c.step(ckFinished{t.task})
+			if c.fsm.phase == ckCollecting && c.fsm.ask.overtakes() {
+				c.trigger(c.fsm.id, c.fsm.ask) // again, also at who waits for nobody now
+			}
 		}
 	case c.fsm != nil && (was == deploying || was == running):
 		c.stepExchange(exEnded{c.job.whyOver()})
@@ -284,12 +287,16 @@ func (j *jobMaster) base() checkpoint.ID {
 	return 0
 }
 
-// trigger tells the source tasks.
+// trigger tells the tasks that nobody brings the barrier.
 func (c *checkpoints) trigger(id checkpoint.ID, ask ckRequest) {
 	j := c.job
 	byTM := map[wire.TaskManagerID][]graph.TaskID{}
 	for task, t := range j.fsm.tasks {
-		if !t.gone && len(j.exec.Chains[task.Chain].Inputs) == 0 {
+		if t.gone {
+			continue
+		}
+		source := len(j.exec.Chains[task.Chain].Inputs) == 0
+		if source || ask.overtakes() && j.waitsForNobody(task) {
 			byTM[t.slot.TaskManager] = append(byTM[t.slot.TaskManager], task)
 		}
 	}
@@ -310,6 +317,22 @@ func (c *checkpoints) trigger(id checkpoint.ID, ask ckRequest) {
 			return evUntriggered{id, fmt.Sprintf("trigger it on TaskManager %s: %s", tm.info.Name, err)}
 		})
 	}
+}
+
+// waitsForNobody says whether all that send to a task have finished: what they have sent may be far from processed.
+func (j *jobMaster) waitsForNobody(task graph.TaskID) bool {
+	for _, i := range j.exec.Chains[task.Chain].Inputs {
+		e := j.exec.Edges[i]
+		for sender := range j.exec.Chains[e.From].Parallelism {
+			if e.Partition == graph.Forward && sender != task.Subtask {
+				continue
+			}
+			if t := j.fsm.tasks[graph.TaskID{Chain: e.From, Subtask: sender}]; t == nil || t.state != wire.TaskFinished {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // conclude tells every TaskManager of the attempt, once: what is lost on the way comes with the next barrier.

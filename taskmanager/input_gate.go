@@ -24,8 +24,9 @@ type input interface {
 	barrier(now time.Time) *exchange.Mark
 	// deadline is when to ask for it again, if nobody wakes the task before; the zero time for never.
 	deadline() time.Time
-	// triggers says that the JobMaster triggers the task: it has no channels.
-	triggers() bool
+	// trigger is the JobMaster's word of a barrier that nobody brings: all channels have ended, or there are none. It
+	// answers whether the task takes its part at once.
+	trigger(m exchange.Mark, now time.Time) bool
 	// drain sends the maximum watermark ahead of the barrier, if that is this input's to do and not yet done.
 	drain() bool
 	// state is where a source stands, nil for others.
@@ -131,7 +132,10 @@ func (in *gateInput) capture() *exchange.Capture {
 	return in.gate.Capture(in.take.Checkpoint, in.passed)
 }
 
-func (in *gateInput) triggers() bool { return false }
+func (in *gateInput) trigger(m exchange.Mark, now time.Time) bool {
+	in.follow(0, in.align.notice(m, now), now)
+	return false
+}
 
 func (in *gateInput) drain() bool { return false }
 

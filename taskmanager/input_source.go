@@ -48,7 +48,7 @@ func (in *sourceInput) deadline() time.Time { return time.Time{} }
 
 func (in *sourceInput) capture() *exchange.Capture { return nil }
 
-func (in *sourceInput) triggers() bool { return true }
+func (in *sourceInput) trigger(exchange.Mark, time.Time) bool { return true }
 
 // drain says that no more records will come, though there may be some.
 func (in *sourceInput) drain() bool {

@@ -99,7 +99,7 @@ func (l *loop) turn(ctx context.Context) (done bool, err error) {
 		if err := l.chain.broken(); err != nil {
 			return false, channelFailure(err)
 		}
-		l.obey()
+		l.obey(now)
 	}
 	if now.Sub(l.flushed) >= l.maxDelay {
 		l.flush(now)
@@ -205,7 +205,7 @@ func (l *loop) end(ctx context.Context) (*last, error) {
 			return nil, err
 		}
 	}
-	l.obey() // a checkpoint may have committed some of it meanwhile
+	l.obey(time.Now()) // a checkpoint may have committed some of it meanwhile
 	return &last{prepared: l.output.all(), part: part}, nil
 }
 

@@ -15,11 +15,12 @@ import (
 // What a task does for a checkpoint, on its own goroutine, between two batches.
 
 // obey follows the JobMaster's orders.
-func (l *loop) obey() {
+func (l *loop) obey(now time.Time) {
 	for _, o := range l.orders.take() {
 		if o.trigger != nil && o.trigger.Checkpoint > max(l.taken, l.aborted) && l.keeper != nil {
-			own := *o.trigger // other tasks have it too
-			l.triggered = &own
+			if own := *o.trigger; l.input.trigger(own, now) { // other tasks have the order's
+				l.triggered = &own
+			}
 		}
 		if o.completed != 0 {
 			l.completed(o.completed)
@@ -44,7 +45,7 @@ func (l *loop) obey() {
 // end of what a watermark has made due, becomes an unaligned one in the end.
 func (l *loop) due(now time.Time) *exchange.Mark {
 	m := l.input.barrier(now)
-	if m == nil && l.triggered != nil && l.input.triggers() {
+	if m == nil {
 		m = l.triggered
 	}
 	switch {
@@ -87,13 +88,14 @@ func (l *loop) checkpoint(ctx context.Context, m *exchange.Mark) error {
 	}
 	part := l.part()
 	part.Prepared = l.output.all()
-	if s := l.input.state(); s != nil {
-		part.Sources = []checkpoint.SourceState{*s}
+	source := l.input.state()
+	if source != nil {
+		part.Sources = []checkpoint.SourceState{*source}
 	}
 	for _, e := range l.chain.edges {
 		e.barrier(*m)
 	}
-	if len(l.chain.edges) > 0 && l.input.triggers() {
+	if len(l.chain.edges) > 0 && source != nil {
 		failpoint.Hit(failpoint.BarrierFlight)
 	}
 	part.Unaligned = m.Unaligned

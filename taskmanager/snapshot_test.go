@@ -34,11 +34,11 @@ func TestTriggerBehindItsAbortIsLeftOut(t *testing.T) {
 	l := &loop{input: &sourceInput{}, orders: &orders{}, keeper: &keeper{}}
 	l.orders.give(order{aborted: 4})
 	l.orders.give(order{trigger: &exchange.Mark{Checkpoint: 4, Stop: true}})
-	if l.obey(); l.triggered != nil {
+	if l.obey(time.Time{}); l.triggered != nil {
 		t.Errorf("takes part in checkpoint %d, which was given up", l.triggered.Checkpoint)
 	}
 	l.orders.give(order{trigger: &exchange.Mark{Checkpoint: 5}})
-	if l.obey(); l.triggered == nil {
+	if l.obey(time.Time{}); l.triggered == nil {
 		t.Error("takes no part in the next one")
 	}
 }

@@ -24,12 +24,16 @@ func TestABlockedSinkHoldsUpWhatDoesNotOvertake(t *testing.T) {
 		name        string
 		barriers    Barriers
 		least, most time.Duration // until it is completed; most 0: never
+		records     int
 		savepoint   bool
 	}{
-		{"unaligned", Barriers{Unaligned: true}, 0, 500 * time.Millisecond, false},
-		{"out of patience", Barriers{Patience: 2 * time.Second}, 2 * time.Second, 5 * time.Second, false},
-		{"aligned", Barriers{}, 0, 0, false},
-		{"savepoint", Barriers{Unaligned: true}, 0, 0, true},
+		{"unaligned", Barriers{Unaligned: true}, 0, 500 * time.Millisecond, 4000, false},
+		{"out of patience", Barriers{Patience: 2 * time.Second}, 2 * time.Second, 5 * time.Second, 4000, false},
+		{"unaligned, the sources have ended", Barriers{Unaligned: true}, 0, 500 * time.Millisecond, 60, false},
+		{"out of patience, the sources have ended", Barriers{Patience: 2 * time.Second}, 2 * time.Second, 5 * time.Second, 60, false},
+		{"aligned, the sources have ended", Barriers{}, 0, 0, 60, false},
+		{"aligned", Barriers{}, 0, 0, 4000, false},
+		{"savepoint", Barriers{Unaligned: true}, 0, 0, 4000, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -37,7 +41,7 @@ func TestABlockedSinkHoldsUpWhatDoesNotOvertake(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				params, _, err := workload.Ledger.Prepare(t.TempDir(), 1, 4000)
+				params, _, err := workload.Ledger.Prepare(t.TempDir(), 1, c.records)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -59,6 +63,9 @@ func TestABlockedSinkHoldsUpWhatDoesNotOvertake(t *testing.T) {
 				x.Sleep(5 * time.Second)
 				if now := x.Job().Progress.SourceOut; now != read || read == 0 {
 					t.Fatalf("sources have read %d records, and %d five seconds before: nothing is blocked", now, read)
+				}
+				if n := x.Job().Subtasks.Finished; (n > 0) != (c.records < 100) {
+					t.Fatalf("%d subtasks have finished", n)
 				}
 				ctx, cancel := context.WithTimeout(context.Background(), limit)
 				defer cancel()

@@ -126,8 +126,8 @@ type Commit struct {
 	Abort      bool                    `json:"abort,omitempty"`
 }
 
-// Trigger begins a checkpoint at tasks that have no running input: sources, and tasks whose channels have all ended. They
-// send its barrier to the others. Triggering again, or an older checkpoint than the last, changes nothing.
+// Trigger begins a checkpoint at tasks that nobody brings the barrier: sources, and, if it overtakes, tasks whose senders
+// have all finished. They send it to the others. Triggering again, or an older checkpoint than the last, changes nothing.
 type Trigger struct {
 	Header
 	Checkpoint checkpoint.ID  `json:"checkpoint"`
