@@ -29,9 +29,9 @@ func TestABlockedSinkHoldsUpWhatDoesNotOvertake(t *testing.T) {
 	}{
 		{"unaligned", Barriers{Unaligned: true}, 0, 500 * time.Millisecond, 4000, false},
 		{"out of patience", Barriers{Patience: 2 * time.Second}, 2 * time.Second, 5 * time.Second, 4000, false},
-		{"unaligned, the sources have ended", Barriers{Unaligned: true}, 0, 500 * time.Millisecond, 60, false},
-		{"out of patience, the sources have ended", Barriers{Patience: 2 * time.Second}, 2 * time.Second, 5 * time.Second, 60, false},
-		{"aligned, the sources have ended", Barriers{}, 0, 0, 60, false},
+		{"unaligned, the sources have ended", Barriers{Unaligned: true}, 0, 500 * time.Millisecond, 30, false},
+		{"out of patience, the sources have ended", Barriers{Patience: 2 * time.Second}, 2 * time.Second, 5 * time.Second, 30, false},
+		{"aligned, the sources have ended", Barriers{}, 0, 0, 30, false},
 		{"aligned", Barriers{}, 0, 0, 4000, false},
 		{"savepoint", Barriers{Unaligned: true}, 0, 0, 4000, true},
 	} {
