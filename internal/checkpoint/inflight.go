@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/graph"
 )
 
@@ -29,7 +30,7 @@ type way struct {
 	operator, from string // uids
 	input, side    int
 	partition      graph.Partition
-	key, value     string // codecs
+	key, value     abi.Codec
 }
 
 // waysOf are the edges of a graph that barriers can overtake on: their records can be dealt out to subtasks again.
@@ -38,9 +39,9 @@ func waysOf(g *graph.JobGraph, x *graph.ExecutionGraph) (all []way) {
 		if !e.Partition.Overtakable() {
 			continue
 		}
-		from, to := &g.Operators[e.FromOperator], &g.Operators[e.ToOperator]
 		all = append(all, way{
-			operator: to.UID, from: from.UID, input: e.Input, side: e.Side, partition: e.Partition, key: string(from.Key), value: string(from.Output),
+			operator: g.Operators[e.ToOperator].UID, from: g.Operators[e.FromOperator].UID, input: e.Input, side: e.Side, partition: e.Partition,
+			key: g.KeyCodec(e.FromOperator, e.Side), value: g.Codec(e.FromOperator, e.Side),
 		})
 	}
 	return all
