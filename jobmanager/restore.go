@@ -33,18 +33,52 @@ func (j *jobMaster) restore(slots []schedule.Slot) event {
 	return e
 }
 
-// noteDamage remembers that the checkpoint that the last attempt began from could not be read.
+// noteDamage remembers that checkpoints cannot be read: the one that the last attempt began from, and, if it was a file that
+// it had lost, all that name it.
 func (j *jobMaster) noteDamage() {
-	if j.restored == nil || j.fsm.failure == nil || j.fsm.failure.Kind != wire.KindState {
+	f := j.fsm.failure
+	if j.restored == nil || f == nil || f.Kind != wire.KindState {
 		return
 	}
-	id := j.restored.Checkpoint
+	damaged := map[checkpoint.ID]bool{j.restored.Checkpoint: true}
+	for _, d := range j.record.Checkpoints {
+		if m, err := j.readManifest(d); f.File != "" && err == nil {
+			damaged[d.ID] = damaged[d.ID] || slices.ContainsFunc(m.AllFiles(), func(one checkpoint.File) bool { return one.Name == f.File })
+		}
+	}
 	j.storeOr(nil, func(r *jobRecord) {
 		r.Checkpoints = slices.Clone(r.Checkpoints)
 		for i := range r.Checkpoints {
-			r.Checkpoints[i].Damaged = r.Checkpoints[i].Damaged || r.Checkpoints[i].ID == id
+			r.Checkpoints[i].Damaged = r.Checkpoints[i].Damaged || damaged[r.Checkpoints[i].ID]
 		}
 	})
+}
+
+// choice is what a job goes on from.
+type choice struct {
+	at      int  // of the checkpoints; -1: none of them
+	repeats bool // output that was committed since is seen again
+	stuck   bool // with at -1: not from the beginning either
+}
+
+// choose finds the newest of the checkpoints that is whole. It goes behind a damaged one only if no output was committed
+// since the older one, or if output may be repeated. An error of whole ends the search at the checkpoint that it is about.
+func (r *jobRecord) choose(all []decided, whole func(d decided) (bool, error)) (c choice, err error) {
+	for i := len(all) - 1; i >= 0 && (!c.repeats || r.Rewind); i-- {
+		ok, err := whole(all[i])
+		if ok || err != nil {
+			c.at = i
+			return c, err
+		}
+		c.repeats = c.repeats || all[i].Output
+	}
+	c.at = -1
+	if !r.Began && (!r.Output && all[0].ID == r.Checkpoints[0].ID || r.Rewind) {
+		c.repeats = r.Output
+		return c, nil // from the beginning: nothing was committed, or it may be repeated
+	}
+	c.stuck = true
+	return c, nil
 }
 
 // findRestore returns nil without an error for a job that begins at the beginning.
@@ -57,45 +91,44 @@ func (j *jobMaster) findRestore() (*checkpoint.Plan, *wire.Failure) {
 		all = all[:1]
 	}
 	var damage error
-	output := false // a newer checkpoint has committed some
-	for i := len(all) - 1; i >= 0; i-- {
-		d := all[i]
-		if output && !j.record.Rewind {
-			break
-		}
-		var err error
-		var m *checkpoint.Manifest
+	var m *checkpoint.Manifest
+	c, err := j.record.choose(all, func(d decided) (ok bool, err error) {
 		if d.Damaged {
 			err = fmt.Errorf("a file of it: %w", checkpoint.ErrDamaged)
 		} else {
 			m, err = j.readManifest(d)
 		}
-		if err == nil {
-			if lost := m.CheckInFlight(&j.record.Graph); lost != nil {
-				return nil, &wire.Failure{Kind: wire.KindState, Message: fmt.Sprintf("restore checkpoint %d: %v", d.ID, lost), Hint: "run the job with the parallelism that it had"}
-			}
-		}
-		switch {
-		case err == nil:
-			if output {
-				j.storeOr(nil, func(r *jobRecord) { r.Broken = true })
-			}
-			return checkpoint.NewPlan(m, &j.record.Graph, j.exec), nil
-		case !errors.Is(err, checkpoint.ErrDamaged) && !errors.Is(err, fs.ErrNotExist):
-			return nil, &wire.Failure{Kind: wire.KindIO, Message: fmt.Sprintf("restore checkpoint %d: %v", d.ID, err)}
+		if err == nil || !errors.Is(err, checkpoint.ErrDamaged) && !errors.Is(err, fs.ErrNotExist) {
+			return err == nil, err
 		}
 		j.log.Error("checkpoint cannot be restored", "checkpoint", d.ID, "err", err)
 		if damage == nil {
 			damage = fmt.Errorf("restore checkpoint %d: %w", d.ID, err)
 		}
-		output = output || d.Output
+		return false, nil
+	})
+	switch {
+	case err != nil:
+		return nil, &wire.Failure{Kind: wire.KindIO, Message: fmt.Sprintf("restore checkpoint %d: %v", all[c.at].ID, err)}
+	case c.stuck:
+		return nil, j.stuckBehind(damage, c.repeats)
 	}
-	if !j.record.Began && (!j.record.Output && all[0].ID == j.record.Checkpoints[0].ID || j.record.Rewind) {
-		if j.record.Output {
-			j.storeOr(nil, func(r *jobRecord) { r.Broken = true })
+	if c.at >= 0 {
+		if lost := m.CheckInFlight(&j.record.Graph); lost != nil {
+			return nil, &wire.Failure{Kind: wire.KindState, Message: fmt.Sprintf("restore checkpoint %d: %v", m.Checkpoint, lost), Hint: "run the job with the parallelism that it had"}
 		}
-		return nil, nil // from the beginning: nothing was committed, or it may be repeated
 	}
+	if c.repeats {
+		j.storeOr(nil, func(r *jobRecord) { r.Broken = true })
+	}
+	if c.at < 0 {
+		return nil, nil
+	}
+	return checkpoint.NewPlan(m, &j.record.Graph, j.exec), nil
+}
+
+// stuckBehind is the failure of a job that may not go back behind what is damaged.
+func (j *jobMaster) stuckBehind(damage error, output bool) *wire.Failure {
 	f := &wire.Failure{Kind: wire.KindState, Message: damage.Error()}
 	if j.fsm.failure != nil && j.fsm.failure.Kind == wire.KindState {
 		f.Message, f.File = j.fsm.failure.Message, j.fsm.failure.File
@@ -103,11 +136,11 @@ func (j *jobMaster) findRestore() (*checkpoint.Plan, *wire.Failure) {
 	if j.record.Began && !output {
 		f.Message += "; it is a copy of the savepoint that the job began with"
 		f.Hint = "run the job from the savepoint again"
-		return nil, f
+		return f
 	}
 	f.Message += "; output was committed since what is left to go on from"
 	f.Hint = "restore the file; or go on from an older savepoint and see some output twice (a job that is run with --allow-rewind does so by itself)"
-	return nil, f
+	return f
 }
 
 // readManifest reads the manifest of a decided checkpoint.

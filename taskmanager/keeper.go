@@ -281,7 +281,7 @@ func (k *keeper) putAs(ctx context.Context, name string, states []snapshot.State
 	if err := k.store.Put(ctx, name, local, info.Size); err != nil {
 		return checkpoint.File{}, errors.Join(err, k.on.Remove(path))
 	}
-	return checkpoint.File{Name: name, Size: info.Size, Checksum: info.Checksum, From: k.from, To: k.to, Entries: info.Entries}, nil
+	return checkpoint.File{Name: name, Size: info.Size, Checksum: info.Checksum, Footer: info.Footer, From: k.from, To: k.to, Entries: info.Entries}, nil
 }
 
 // writeLocal writes a snapshot file that only this process and those after it on this machine read.

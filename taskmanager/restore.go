@@ -71,6 +71,9 @@ func (r *restored) read(object blob.Object, f checkpoint.File) error {
 	if reader.Name() != f.Name {
 		return fmt.Errorf("it is %s, under another name: %w", reader.Name(), snapshot.ErrDamaged)
 	}
+	if reader.Footer() != f.Footer && !failpoint.Planted(failpoint.TrustDamaged) {
+		return fmt.Errorf("it is another file of that name: %w", snapshot.ErrDamaged)
+	}
 	to := f.To
 	if failpoint.Planted(failpoint.WrongKeyGroups) && to > f.From {
 		to--

@@ -2,6 +2,7 @@ package taskmanager
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
@@ -39,26 +40,32 @@ func TestDamagedLocalCopyIsDistrusted(t *testing.T) {
 
 // A kept copy that is not what it should be gives way to the object, however it is read.
 func TestObjectStandsInForLocalCopy(t *testing.T) {
-	var content bytes.Buffer
-	w := snapshot.NewWriter(&content, []snapshot.State{{Operator: "o", Name: "n", Kind: uint8(state.Words)}})
-	w.SetName("files/1.snap")
-	if err := w.Add(&snapshot.Entry{Key: []byte("k"), Op: snapshot.Put, Value: make([]byte, 8)}); err != nil {
-		t.Fatal(err)
+	write := func(value uint64) ([]byte, snapshot.Info) {
+		var content bytes.Buffer
+		w := snapshot.NewWriter(&content, []snapshot.State{{Operator: "o", Name: "n", Kind: uint8(state.Words)}})
+		w.SetName("files/1.snap")
+		if err := w.Add(&snapshot.Entry{Key: []byte("k"), Op: snapshot.Put, Value: binary.LittleEndian.AppendUint64(nil, value)}); err != nil {
+			t.Fatal(err)
+		}
+		info, err := w.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return content.Bytes(), info
 	}
-	info, err := w.Close()
-	if err != nil {
-		t.Fatal(err)
-	}
+	content, info := write(1)
+	another, _ := write(2) // of another job, say: the same name and size, and whole
 	root := t.TempDir()
 	store := blob.NewMemory()
-	if err := store.Put(t.Context(), "files/1.snap", bytes.NewReader(content.Bytes()), info.Size); err != nil {
+	if err := store.Put(t.Context(), "files/1.snap", bytes.NewReader(content), info.Size); err != nil {
 		t.Fatal(err)
 	}
-	file := checkpoint.File{Name: "files/1.snap", Size: info.Size, Checksum: info.Checksum, To: 4}
+	file := checkpoint.File{Name: "files/1.snap", Size: info.Size, Checksum: info.Checksum, Footer: info.Footer, To: 4}
 	for name, damage := range map[string]func(b []byte) []byte{
 		"whole":     func(b []byte) []byte { return b },
 		"truncated": func(b []byte) []byte { return b[:len(b)-1] },
 		"footer":    func(b []byte) []byte { b[len(b)-40] ^= 1; return b },
+		"swapped":   func([]byte) []byte { return another },
 		"missing":   nil,
 	} {
 		for _, lazily := range []bool{false, true} {
@@ -68,7 +75,7 @@ func TestObjectStandsInForLocalCopy(t *testing.T) {
 				t.Fatal(err)
 			}
 			if damage != nil {
-				if err := os.WriteFile(local, damage(bytes.Clone(content.Bytes())), 0o600); err != nil {
+				if err := os.WriteFile(local, damage(bytes.Clone(content)), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -14,10 +14,11 @@ import (
 
 func (a *app) checkpointCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "checkpoint JOB",
-		Short:   "Take a checkpoint of a job now, and wait until it is completed",
-		Example: `  wasmill checkpoint 7f3a9c`,
-		Args:    exactly("JOB"),
+		Use:   "checkpoint JOB",
+		Short: "Take a checkpoint of a job now, and wait until it is completed",
+		Example: `  wasmill checkpoint 7f3a9c
+  wasmill checkpoint verify 7f3a9c`,
+		Args: exactly("JOB"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := a.client(cmd)
 			if err != nil {
@@ -34,6 +35,7 @@ func (a *app) checkpointCommand() *cobra.Command {
 		ValidArgsFunction: a.completeJobs,
 	}
 	optionFlag(cmd, "jobmanager", "jobmanager.url")
+	cmd.AddCommand(a.checkpointVerifyCommand())
 	return cmd
 }
 

@@ -24,7 +24,7 @@ func (a *app) savepointCommand() *cobra.Command {
 		Args: noSubcommand,
 		RunE: showHelp,
 	}
-	cmd.AddCommand(a.savepointTakeCommand(), a.savepointListCommand(), a.savepointShowCommand(), a.savepointDisposeCommand())
+	cmd.AddCommand(a.savepointTakeCommand(), a.savepointListCommand(), a.savepointShowCommand(), a.savepointVerifyCommand(), a.savepointDisposeCommand())
 	return cmd
 }
 

@@ -27,6 +27,28 @@ type CheckpointPage struct {
 	Checkpoints []Checkpoint `json:"checkpoints"`
 }
 
+// Verification is what reading all that a job's retained checkpoints name has shown, and what follows from it.
+type Verification struct {
+	Job         graph.JobID          `json:"job"`
+	Checkpoints []VerifiedCheckpoint `json:"checkpoints"` // the newest first
+	Files       int                  `json:"files"`       // read, each once
+	Size        int64                `json:"size"`
+	Restart     Restart              `json:"restart"`
+}
+
+// VerifiedCheckpoint is a retained checkpoint that was read.
+type VerifiedCheckpoint struct {
+	ID     checkpoint.ID      `json:"id"`
+	Faults []checkpoint.Fault `json:"faults"` // none: it is what was written
+}
+
+// Restart says what a job would do if it were restarted now.
+type Restart struct {
+	From    checkpoint.ID `json:"from,omitempty"`    // the checkpoint that it would go on from; 0: it would begin at the beginning, or fail
+	Fails   bool          `json:"fails,omitempty"`   // output was committed since the newest that is whole
+	Repeats bool          `json:"repeats,omitempty"` // output would be seen again: the job is run with --allow-rewind
+}
+
 // TakeSavepoint asks for a savepoint.
 type TakeSavepoint struct {
 	Path  string `json:"path,omitempty"`  // an empty place of its own, as the JobManager sees it; none: one below savepoint.dir

@@ -130,6 +130,11 @@ func (c *Client) JobCheckpoints(ctx context.Context, id graph.JobID) ([]Checkpoi
 	return page.Checkpoints, nil
 }
 
+// VerifyCheckpoints reads all that the retained checkpoints name.
+func (c *Client) VerifyCheckpoints(ctx context.Context, id graph.JobID) (*Verification, error) {
+	return get[Verification](ctx, c, jobPath(id)+"/checkpoints/verification")
+}
+
 // TakeCheckpoint takes a checkpoint now, and returns it when it is completed.
 func (c *Client) TakeCheckpoint(ctx context.Context, id graph.JobID) (*Checkpoint, error) {
 	resp, err := c.do(ctx, http.MethodPost, jobPath(id)+"/checkpoints", nil, "")

@@ -61,6 +61,7 @@ type File struct {
 	Name     string         `json:"name"`
 	Size     int64          `json:"size"`
 	Checksum string         `json:"checksum"` // SHA-256 of the file in hexadecimal
+	Footer   uint32         `json:"footer"`   // of its footer, by which a file is known that is not read whole
 	From     graph.KeyGroup `json:"from"`     // the reference counts for From <= group < To, and for the operator's own scope;
 	To       graph.KeyGroup `json:"to"`       // the file may hold more: it may be older than a rescaling
 	Entries  int64          `json:"entries"`

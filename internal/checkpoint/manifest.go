@@ -38,3 +38,9 @@ func Decode(data []byte, sum string) (*Manifest, error) {
 	}
 	return &m, nil
 }
+
+// Fault is what is wrong with a file that a manifest names, or with the manifest.
+type Fault struct {
+	File  string `json:"file"` // name in the store
+	Fault string `json:"fault"`
+}

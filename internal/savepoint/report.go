@@ -126,7 +126,11 @@ func verified(o blob.Object, f *checkpoint.File) (*snapshot.Reader, error) {
 	if sum != f.Checksum {
 		return nil, fmt.Errorf("checksum %.12s (expected %.12s): %w", sum, f.Checksum, snapshot.ErrDamaged)
 	}
-	return snapshot.Open(o, o.Size())
+	r, err := snapshot.Open(o, o.Size())
+	if err == nil && r.Name() != f.Name {
+		return nil, fmt.Errorf("it is %s, under another name: %w", r.Name(), snapshot.ErrDamaged)
+	}
+	return r, err
 }
 
 // count adds what a task has of each state.

@@ -11,6 +11,7 @@ import (
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
 )
@@ -86,6 +87,15 @@ func (f *fakeJobManager) JobCheckpoints(ctx context.Context, id graph.JobID) ([]
 		return nil, err
 	}
 	return []api.Checkpoint{{ID: 7, Attempt: 2, Size: 100}}, nil
+}
+
+func (f *fakeJobManager) VerifyCheckpoints(ctx context.Context, id graph.JobID) (*api.Verification, error) {
+	j, err := f.GetJob(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	damaged := []checkpoint.Fault{{File: "files/1-0.0-1.snap", Fault: "there is no such file"}}
+	return &api.Verification{Job: j.ID, Files: 1, Size: 100, Checkpoints: []api.VerifiedCheckpoint{{ID: 7, Faults: damaged}}, Restart: api.Restart{Fails: true}}, nil
 }
 
 func (f *fakeJobManager) JobPlan(ctx context.Context, id graph.JobID) (*api.Plan, error) {

@@ -122,6 +122,17 @@ func (s *server) jobMetrics(c echo.Context) error {
 	})
 }
 
+func (s *server) verifyCheckpoints(c echo.Context) error {
+	if err := wantQuery(c); err != nil {
+		return err
+	}
+	v, err := s.jm.VerifyCheckpoints(c.Request().Context(), jobID(c))
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, v)
+}
+
 func (s *server) jobCheckpoints(c echo.Context) error {
 	if err := wantQuery(c); err != nil {
 		return err

@@ -27,6 +27,7 @@ type Jobs interface {
 	CancelJob(ctx context.Context, id graph.JobID) (*api.Job, error)
 	JobPlan(ctx context.Context, id graph.JobID) (*api.Plan, error)
 	JobCheckpoints(ctx context.Context, id graph.JobID) ([]api.Checkpoint, error)
+	VerifyCheckpoints(ctx context.Context, id graph.JobID) (*api.Verification, error)
 	TakeCheckpoint(ctx context.Context, id graph.JobID) (*api.Checkpoint, error)
 	JobSavepoints(ctx context.Context, id graph.JobID) ([]api.Savepoint, error)
 	RescaleJob(ctx context.Context, id graph.JobID, s *api.Rescale) (*api.Job, error)
@@ -94,6 +95,7 @@ func (s *server) routes() []route {
 		{http.MethodGet, "/v1/jobs/:id/metrics", s.jobMetrics},
 		{http.MethodGet, "/v1/jobs/:id/checkpoints", s.jobCheckpoints},
 		{http.MethodPost, "/v1/jobs/:id/checkpoints", s.takeCheckpoint},
+		{http.MethodGet, "/v1/jobs/:id/checkpoints/verification", s.verifyCheckpoints},
 		{http.MethodPost, "/v1/jobs/:id/rescale", s.rescaleJob},
 		{http.MethodPost, "/v1/jobs/:id/upgrade", s.upgradeJob},
 		{http.MethodGet, "/v1/jobs/:id/savepoints", s.jobSavepoints},

@@ -101,6 +101,7 @@ type section struct {
 
 // footer is all of a file but its entries.
 type footer struct {
+	sum        uint32 // of a file that was opened
 	name       string
 	states     []State
 	ops        uint8
@@ -131,11 +132,11 @@ func checkHeader(b []byte) error {
 	return nil
 }
 
-// appendFooter appends the footer and what stands behind it.
-func appendFooter(dst []byte, f *footer) ([]byte, error) {
+// appendFooter appends the footer and what stands behind it, and answers the footer's checksum.
+func appendFooter(dst []byte, f *footer) (b []byte, sum uint32, err error) {
 	states, err := json.Marshal(f.states)
 	if err != nil {
-		return nil, fmt.Errorf("states: %w", err)
+		return nil, 0, fmt.Errorf("states: %w", err)
 	}
 	begin := len(dst)
 	part := func(number uint8, encode func(b []byte) []byte) {
@@ -158,14 +159,14 @@ func appendFooter(dst []byte, f *footer) ([]byte, error) {
 		return b
 	})
 	if len(dst)-begin > math.MaxUint32 {
-		return nil, fmt.Errorf("footer of %d bytes (expected <= %d)", len(dst)-begin, math.MaxUint32)
+		return nil, 0, fmt.Errorf("footer of %d bytes (expected <= %d)", len(dst)-begin, math.MaxUint32)
 	}
 	trailer := len(dst)
-	sum := checksum(dst[begin:])
+	sum = checksum(dst[begin:])
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(trailer-begin))
 	dst = binary.LittleEndian.AppendUint32(dst, sum)
 	dst = binary.LittleEndian.AppendUint32(dst, checksum(dst[trailer:]))
-	return append(dst, magicEnd...), nil
+	return append(dst, magicEnd...), sum, nil
 }
 
 func appendPlace(b []byte, p place) []byte {

@@ -76,7 +76,8 @@ func (f *file) open() error {
 	if err := f.read(b, begin); err != nil {
 		return err
 	}
-	if sum := binary.LittleEndian.Uint32(trailer[8:]); sum != checksum(b) {
+	sum := binary.LittleEndian.Uint32(trailer[8:])
+	if sum != checksum(b) {
 		return fmt.Errorf("footer: checksum: %w", ErrDamaged)
 	}
 	decoded, err := decodeFooter(b, begin)
@@ -84,6 +85,7 @@ func (f *file) open() error {
 		return err
 	}
 	f.footer = *decoded
+	f.sum = sum
 	f.loaded = make([]atomic.Pointer[[]byte], len(f.filters))
 	return nil
 }
@@ -153,6 +155,9 @@ func (a *ahead) ReadAt(p []byte, at int64) (int, error) {
 
 // Name is what Writer.SetName was given.
 func (r *Reader) Name() string { return r.f.name }
+
+// Footer is the checksum of the file's footer: two files that differ anywhere differ in it.
+func (r *Reader) Footer() uint32 { return r.f.sum }
 
 // States are those of the file, in their order. They are not to be changed.
 func (r *Reader) States() []State { return r.f.states }

@@ -37,6 +37,7 @@ type Writer struct {
 type Info struct {
 	Size     int64
 	Checksum string // SHA-256 of the file in hexadecimal
+	Footer   uint32 // checksum of the footer, which has those of all blocks
 	Entries  int64
 	Stats    []Stat
 }
@@ -233,7 +234,7 @@ func (w *Writer) Close() (Info, error) {
 		slices.Sort(list)
 		f.namespaces[i] = list
 	}
-	b, err := appendFooter(w.scratch[:0], f)
+	b, sum, err := appendFooter(w.scratch[:0], f)
 	if err != nil {
 		w.err = fmt.Errorf("end a snapshot: %w", err)
 		return Info{}, w.err
@@ -242,7 +243,7 @@ func (w *Writer) Close() (Info, error) {
 	if w.err != nil {
 		return Info{}, w.err
 	}
-	return Info{Size: w.size, Checksum: hex.EncodeToString(w.hash.Sum(nil)), Entries: f.entries, Stats: f.stats()}, nil
+	return Info{Size: w.size, Checksum: hex.EncodeToString(w.hash.Sum(nil)), Footer: sum, Entries: f.entries, Stats: f.stats()}, nil
 }
 
 func (f *footer) stats() []Stat {
