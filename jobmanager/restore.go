@@ -94,7 +94,7 @@ func (j *jobMaster) findRestore() (*checkpoint.Plan, *wire.Failure) {
 	var m *checkpoint.Manifest
 	c, err := j.record.choose(all, func(d decided) (ok bool, err error) {
 		if d.Damaged {
-			err = fmt.Errorf("a file of it: %w", checkpoint.ErrDamaged)
+			err = fmt.Errorf("a file that it names: %w", checkpoint.ErrDamaged)
 		} else {
 			m, err = j.readManifest(d)
 		}
@@ -103,7 +103,7 @@ func (j *jobMaster) findRestore() (*checkpoint.Plan, *wire.Failure) {
 		}
 		j.log.Error("checkpoint cannot be restored", "checkpoint", d.ID, "err", err)
 		if damage == nil {
-			damage = fmt.Errorf("restore checkpoint %d: %w", d.ID, err)
+			damage = fmt.Errorf("restore checkpoint %d: %s: %w", d.ID, checkpoint.ManifestName(d.ID), err)
 		}
 		return false, nil
 	})

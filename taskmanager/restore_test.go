@@ -111,7 +111,7 @@ func TestACollectedFileIsNoDamage(t *testing.T) {
 	if err := store.Put(t.Context(), "files/1.snap", &content, info.Size); err != nil {
 		t.Fatal(err)
 	}
-	file := checkpoint.File{Name: "files/1.snap", Size: info.Size, Checksum: info.Checksum, To: 4}
+	file := checkpoint.File{Name: "files/1.snap", Size: info.Size, Checksum: info.Checksum, Footer: info.Footer, To: 4}
 	r, err := openRestored(t.Context(), store, t.TempDir(), 1, []checkpoint.File{file}, true)
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ func scenarios() (all []scenario) {
 		zombies(),
 		troubled(), clocks(),
 		disks(),
+		damages(),
 	} {
 		all = append(all, part...)
 	}
