@@ -17,7 +17,7 @@ demo: bin/wasmill bin/guests/wordcount-go.wasm ## count the words of Moby-Dick o
 
 .PHONY: test
 test: need-gcc bin/wasmill guests ## pass every test
-	@echo '== go vet' && go vet ./... && go vet -tags faults ./test/faults && (cd guest-sdk/go && go vet ./...)
+	@echo '== go vet' && go vet ./... && go vet -tags faults ./test/faults && (cd guest-sdk/go && go vet ./...) && (cd test/s3server && go vet .)
 	@echo '== gofmt' && test -z "$$(gofmt -l $$(git ls-files '*.go'))"
 	@echo '== go test -race ./...' && go test -race -timeout 20m ./...
 	@echo '== three planted bugs, which the simulation must notice' && go vet -tags failpoint ./... && go test -tags failpoint -timeout 10m -run TestPlanted ./internal/clustertest -bugs forget-position,skip-fsync,no-recommit

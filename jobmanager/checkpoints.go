@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/wasmill/wasmill/internal/blob"
 	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/connector"
@@ -427,23 +429,10 @@ func (jm *JobManager) storeManifest(ctx context.Context, url string, m *checkpoi
 		return fmt.Errorf("open %s: %w", url, err)
 	}
 	defer store.Close()
+	if d.Size, err = lookAt(ctx, store, m.AllFiles()); err != nil {
+		return err
+	}
 	for _, t := range m.Tasks {
-		files := t.Files
-		if t.InFlight != nil {
-			files = append(slices.Clip(files), t.InFlight.File)
-		}
-		for _, f := range files {
-			o, err := store.Open(ctx, f.Name)
-			if err != nil {
-				return fmt.Errorf("file of task %s: %w", t.Task, err)
-			}
-			size := o.Size()
-			o.Close()
-			if size != f.Size {
-				return fmt.Errorf("file %s of task %s: %d bytes (expected %d)", f.Name, t.Task, size, f.Size)
-			}
-			d.Size += f.Size
-		}
 		if !t.Finished { // what is left of those that had is of another checkpoint
 			d.Unaligned = d.Unaligned || t.Unaligned
 			d.InFlight += t.Figures.InFlight
@@ -455,6 +444,30 @@ func (jm *JobManager) storeManifest(ctx context.Context, url string, m *checkpoi
 	}
 	d.Sum = sum
 	return store.Put(ctx, checkpoint.ManifestName(m.Checkpoint), bytes.NewReader(data), int64(len(data)))
+}
+
+// looksAtOnce is how many files of a manifest are looked at at once: each look may be a request.
+const looksAtOnce = 16
+
+// lookAt sees whether files are there, in the size that they should have, and returns how much that is.
+func lookAt(ctx context.Context, store blob.Store, files []checkpoint.File) (size int64, err error) {
+	looks, ctx := errgroup.WithContext(ctx)
+	looks.SetLimit(looksAtOnce)
+	for _, f := range files {
+		size += f.Size
+		looks.Go(func() error {
+			o, err := store.Open(ctx, f.Name)
+			if err != nil {
+				return fmt.Errorf("look at %s: %w", f.Name, err)
+			}
+			defer o.Close()
+			if o.Size() != f.Size {
+				return fmt.Errorf("look at %s: %d bytes (expected %d)", f.Name, o.Size(), f.Size)
+			}
+			return nil
+		})
+	}
+	return size, looks.Wait()
 }
 
 // decide stores the decision.

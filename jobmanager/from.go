@@ -37,7 +37,7 @@ func (jm *JobManager) beginAt(ctx context.Context, s *api.Submit, g *graph.JobGr
 	}
 	store, err := jm.config.OpenStore(ctx, s.From)
 	if err != nil {
-		return nil, api.Errorf(api.KindInvalid, "from: %s", err)
+		return nil, placeError("from", err)
 	}
 	b := &beginning{path: s.From, store: store}
 	if b.manifest, err = savepointfiles.Open(ctx, store); err == nil {
@@ -47,7 +47,7 @@ func (jm *JobManager) beginAt(ctx context.Context, s *api.Submit, g *graph.JobGr
 				WithHint("run it with the module and the parallelism that it was taken with, and take a savepoint then")
 		}
 	} else {
-		err = api.Errorf(api.KindInvalid, "from: savepoint %s: %s", s.From, err)
+		err = placeError("from: savepoint "+s.From, err)
 	}
 	if err != nil {
 		store.Close()

@@ -282,10 +282,16 @@ func (j *jobMaster) end(owed graph.Attempt) event {
 		}
 		if j.fsm.outcome != failed && j.jm.takesCheckpoints() {
 			j.later(func(ctx context.Context) event {
-				if err := j.dropCheckpoints(ctx); err != nil {
+				for wait := commitRetry; ; wait = min(2*wait, commitRetryMax) {
+					err := j.dropCheckpoints(ctx)
+					if err == nil {
+						return nil
+					}
 					j.log.Warn("delete the checkpoints of a job that has ended", "err", err)
+					if !pause(ctx, wait) {
+						return nil
+					}
 				}
-				return nil
 			})
 		}
 	}

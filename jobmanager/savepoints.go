@@ -134,7 +134,7 @@ func (jm *JobManager) vacant(ctx context.Context, path string) error {
 	defer cancel()
 	store, err := jm.config.OpenStore(ctx, path)
 	if err != nil {
-		return api.Errorf(api.KindInvalid, "path: %s", err)
+		return placeError("path", err)
 	}
 	defer store.Close()
 	taken := ""
@@ -142,12 +142,20 @@ func (jm *JobManager) vacant(ctx context.Context, path string) error {
 		taken = i.Name
 		return false
 	}); err != nil {
-		return api.Errorf(api.KindInvalid, "path: %s", err)
+		return placeError("path", err)
 	}
 	if taken != "" {
 		return api.Errorf(api.KindConflict, "path: %s is not empty: there is %s", path, taken).WithHint("give each savepoint a directory of its own")
 	}
 	return nil
+}
+
+// placeError is the answer to who has named a place for a savepoint that cannot be used.
+func placeError(field string, err error) error {
+	if errors.Is(err, blob.ErrUnavailable) {
+		return api.Errorf(api.KindUnavailable, "%s: %s", field, err)
+	}
+	return api.Errorf(api.KindInvalid, "%s: %s", field, err)
 }
 
 func (j *jobMaster) savepoint(id checkpoint.ID) *api.Savepoint {

@@ -145,12 +145,17 @@ func patiently[L any](ctx context.Context, listen func() (L, error)) (L, error) 
 	}
 }
 
+// checkLimit is how long a store may take to prove itself before it counts as one that does not answer.
+const checkLimit = 10 * time.Second
+
 // checkCheckpoints sees whether there is a place for checkpoints, before a job needs it. A store that does not answer now is
 // waited for by the jobs: the JobManager serves meanwhile.
 func checkCheckpoints(ctx context.Context, c *config.Config, log *slog.Logger) error {
-	err := blob.Check(ctx, c.Checkpoint.Dir)
+	check, cancel := context.WithTimeout(ctx, checkLimit)
+	defer cancel()
+	err := blob.Check(check, c.Checkpoint.Dir)
 	switch {
-	case errors.Is(err, blob.ErrUnavailable):
+	case errors.Is(err, blob.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		log.Warn("jobs cannot take checkpoints now", "err", fmt.Errorf("checkpoint.dir: %w", err))
 		return nil
 	case err != nil:

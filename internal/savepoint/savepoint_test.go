@@ -1,0 +1,100 @@
+package savepoint_test
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/wasmill/wasmill/internal/blob"
+	"github.com/wasmill/wasmill/internal/checkpoint"
+	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
+	"github.com/wasmill/wasmill/internal/savepoint"
+)
+
+func put(t *testing.T, s blob.Store, name string, data []byte) {
+	t.Helper()
+	if err := s.Put(t.Context(), name, bytes.NewReader(data), int64(len(data))); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// file is a snapshot file with one entry.
+func file(t *testing.T, name string) ([]byte, checkpoint.File) {
+	t.Helper()
+	var content bytes.Buffer
+	w := snapshot.NewWriter(&content, []snapshot.State{{Operator: "o", Name: "n"}})
+	w.SetName(name)
+	if err := w.Add(&snapshot.Entry{Key: []byte("k"), Op: snapshot.Put, Value: []byte("value")}); err != nil {
+		t.Fatal(err)
+	}
+	info, err := w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content.Bytes(), checkpoint.File{Name: name, Size: info.Size, Checksum: info.Checksum, To: 4}
+}
+
+// A savepoint is one when its seal stands beside it, and fits; a file that is not what it should be is named.
+func TestWhatIsASavepoint(t *testing.T) {
+	content, f := file(t, "files/1.snap")
+	m := &checkpoint.Manifest{Version: checkpoint.Version, Job: "j", Checkpoint: 7, Tasks: []checkpoint.Task{{Files: []checkpoint.File{f}}}}
+	m.Graph.MaxParallelism = 4
+	manifest, sum, err := m.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seal := (&checkpoint.Seal{Job: "j", Checkpoint: 7, Sum: sum}).Encode()
+	damaged := bytes.Clone(content)
+	damaged[len(damaged)/2] ^= 1
+	for name, c := range map[string]struct {
+		objects map[string][]byte
+		want    string // "" it is one
+	}{
+		"whole":             {map[string][]byte{"MANIFEST": manifest, "SEALED": seal, f.Name: content}, ""},
+		"empty":             {nil, "no MANIFEST: it is no savepoint"},
+		"not sealed":        {map[string][]byte{"MANIFEST": manifest, f.Name: content}, "no SEALED: it was not completed"},
+		"another manifest":  {map[string][]byte{"MANIFEST": append(bytes.Clone(manifest), ' '), "SEALED": seal, f.Name: content}, "damaged"},
+		"a file is missing": {map[string][]byte{"MANIFEST": manifest, "SEALED": seal}, "file files/1.snap"},
+		"a file is damaged": {map[string][]byte{"MANIFEST": manifest, "SEALED": seal, f.Name: damaged}, "file files/1.snap: checksum"},
+		"a file is short":   {map[string][]byte{"MANIFEST": manifest, "SEALED": seal, f.Name: content[:9]}, "file files/1.snap: 9 bytes"},
+	} {
+		s := blob.NewMemory()
+		for name, data := range c.objects {
+			put(t, s, name, data)
+		}
+		r, err := savepoint.Inspect(t.Context(), s, 1)
+		if c.want == "" && (err != nil || r.Files != 1 || r.Size != f.Size) || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %+v, %v (expected %q)", name, r, err, c.want)
+		}
+	}
+}
+
+// What is deleted is a savepoint, and of that nothing but what it names.
+func TestDispose(t *testing.T) {
+	content, f := file(t, "files/1.snap")
+	m := &checkpoint.Manifest{Version: checkpoint.Version, Job: "j", Checkpoint: 7, Tasks: []checkpoint.Task{{Files: []checkpoint.File{f}}}}
+	manifest, sum, err := m.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := blob.NewMemory()
+	put(t, s, "mine", nil)
+	put(t, s, f.Name, content)
+	put(t, s, checkpoint.SavepointManifest, manifest)
+	if _, err := savepoint.Dispose(t.Context(), s); err == nil {
+		t.Error("what has no seal was deleted")
+	}
+	put(t, s, checkpoint.SealName, (&checkpoint.Seal{Job: "j", Checkpoint: 7, Sum: sum}).Encode())
+	gone, err := savepoint.Dispose(t.Context(), s)
+	if err != nil || gone.Checkpoint != 7 {
+		t.Fatalf("%+v, %v", gone, err)
+	}
+	var left []string
+	if err := s.List(t.Context(), "", func(i blob.Info) bool { left = append(left, i.Name); return true }); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(left, []string{"mine"}) {
+		t.Errorf("%q is left (expected mine)", left)
+	}
+}
