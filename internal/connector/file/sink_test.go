@@ -214,7 +214,7 @@ func TestSinkRolls(t *testing.T) {
 func TestSinkBoundsItsOpenFiles(t *testing.T) {
 	dir := t.TempDir()
 	sink, w := opened(t, map[string]string{"path": dir, "partition": "{key}"})
-	const keys, rounds = 3 * maxOpen, 3
+	const keys, rounds = 2 * maxOpen, 2
 	for i := range keys * rounds {
 		if err := put(t, w, 0, strings.Repeat("k", 1+i%keys), "x", time.Time{}); err != nil {
 			t.Fatal(err)
