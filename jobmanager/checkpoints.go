@@ -52,6 +52,7 @@ type (
 		exchange  uint32
 		decided   decided
 		savepoint *savepoint // nil: it is none
+		skipped   map[string]int64
 		err       error
 	}
 	evOutput struct { // the output of checkpoints was committed, as far as that one
@@ -402,8 +403,8 @@ func (c *checkpoints) writeManifest(id checkpoint.ID, ask ckRequest) {
 		begin[j.record.Graph.Operators[op].UID] = q.begin
 	}
 	j.mu.Unlock()
-	m.Sources = checkpoint.MergeSources(begin, m.Tasks)
-	e := evManifest{attempt: j.fsm.attempt, stop: ask.stop, exchange: ask.exchange, decided: decided{ID: id, Attempt: j.fsm.attempt, Time: c.begun, Prepared: prepared, Output: len(prepared) > 0}}
+	m.Sources, m.Skipped = checkpoint.MergeSources(begin, m.Tasks), checkpoint.AddSkipped(j.restored, m.Tasks)
+	e := evManifest{skipped: m.Skipped, attempt: j.fsm.attempt, stop: ask.stop, exchange: ask.exchange, decided: decided{ID: id, Attempt: j.fsm.attempt, Time: c.begun, Prepared: prepared, Output: len(prepared) > 0}}
 	if failpoint.Planted(failpoint.CommitBeforeDecide) {
 		if tms := j.jm.resources.live(); len(tms) > 0 {
 			m := &wire.Commit{Header: j.header(), Graph: j.record.Graph, Checkpoint: uint64(id), Prepared: prepared}
@@ -488,7 +489,7 @@ func (c *checkpoints) decide(e evManifest) {
 		for len(all) > keep && all[0].ID <= r.Committed {
 			all = all[1:]
 		}
-		r.Checkpoints, r.Stopped, r.Previous = all, e.stop, nil
+		r.Checkpoints, r.Stopped, r.Previous, r.Skipped = all, e.stop, nil, e.skipped
 		if next != nil {
 			before := r.Graph
 			r.Graph, r.Previous = *next, &before

@@ -3,6 +3,7 @@ package jobmanager
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/wasmill/wasmill/abi"
@@ -23,11 +24,7 @@ func (j *jobMaster) job() *api.Job {
 		Created: r.Created, Running: r.Running, Ended: r.Ended, Failure: m.failure,
 		Subtasks: j.subtasks(), Progress: j.progress(),
 	}
-	out.Guarantee = j.guarantee
-	if r.Broken {
-		out.Guarantee.Guarantee = connector.Weakest(out.Guarantee.Guarantee, connector.AtLeastOnce)
-		out.Guarantee.Because = append(slices.Clone(out.Guarantee.Because), "the job went on from before what it had committed")
-	}
+	out.Guarantee, out.Skipped, out.Ephemeral = j.guaranteed(), j.skippedOf(), j.jm.config.Ephemeral
 	if n := len(r.Checkpoints); n > 0 {
 		c := r.checkpoint(n - 1)
 		out.Checkpoint = &c
@@ -51,6 +48,45 @@ func (r *jobRecord) checkpoint(i int) api.Checkpoint {
 		ID: d.ID, Attempt: d.Attempt, Started: d.Time, Duration: d.Duration, Size: d.Size, Committed: d.ID <= r.Committed || !d.Output, Damaged: d.Damaged,
 		Unaligned: d.Unaligned, InFlight: d.InFlight,
 	}
+}
+
+// guaranteed is the job's guarantee now. The caller holds mu.
+func (j *jobMaster) guaranteed() api.Guarantee {
+	g := j.guarantee
+	if j.record.Broken {
+		g.Guarantee = connector.Weakest(g.Guarantee, connector.AtLeastOnce)
+		g.Because = append(slices.Clone(g.Because), "the job went on from before what it had committed")
+	}
+	return g
+}
+
+// skippedOf is what the operators that may leave something out have left out. The caller holds mu.
+func (j *jobMaster) skippedOf() (all []api.Skipped) {
+	count := j.skipped()
+	for i := range j.record.Graph.Operators {
+		if op := &j.record.Graph.Operators[i]; op.LeavesOut() {
+			all = append(all, api.Skipped{Operator: op.Name, OnTrap: op.OnTrap, Count: count[op.UID]})
+		}
+	}
+	return all
+}
+
+// skipped counts by uid: what was stored with the end or the last checkpoint while nothing runs, or else what the attempt
+// was restored with and what its tasks have told since. The caller holds mu.
+func (j *jobMaster) skipped() map[string]int64 {
+	if j.record.Progress != nil || len(j.metrics) == 0 {
+		return j.record.Skipped
+	}
+	all := map[string]int64{}
+	if j.restored != nil {
+		maps.Copy(all, j.restored.Skipped)
+	}
+	for _, m := range j.metrics {
+		for uid, n := range m.Skipped {
+			all[uid] += n
+		}
+	}
+	return all
 }
 
 // guaranteeOf derives a job's guarantee from its connectors.
@@ -138,7 +174,7 @@ func (j *jobMaster) measure(tasks ...wire.TaskMetrics) {
 func (j *jobMaster) plan() *api.Plan {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	p := &api.Plan{Graph: j.record.Graph, Execution: *j.exec}
+	p := &api.Plan{Graph: j.record.Graph, Execution: *j.exec, Guarantee: j.guaranteed()}
 	for _, id := range j.exec.Tasks() {
 		task := api.Task{Task: id, Name: j.exec.ChainName(&j.record.Graph, id.Chain), State: "WAITING", Metrics: j.metrics[id]}
 		if t := j.fsm.tasks[id]; t != nil {

@@ -263,6 +263,7 @@ func (j *jobMaster) decide(prepared []connector.Committable) event {
 		if x := j.checkpoints.exchanging; x != nil && x.fsm.phase == exTrying {
 			r.Graph = *x.graph // some of the output is theirs
 		}
+		r.Skipped = j.skipped()
 		r.Progress, r.Previous = new(j.progress()), nil
 		r.Decision = &decision{Checkpoint: n, Attempt: j.fsm.attempt, Prepared: prepared, Output: addOutput(r.Written, outputOf(&r.Graph, prepared, j.taken))}
 	})
@@ -272,6 +273,7 @@ func (j *jobMaster) decide(prepared []connector.Committable) event {
 func (j *jobMaster) end(owed graph.Attempt) event {
 	e := j.storeOr(evEnded{}, func(r *jobRecord) {
 		now := j.jm.config.Now()
+		r.Skipped = j.skipped()
 		r.Ended, r.Failure, r.Owed, r.Progress = &now, j.fsm.failure, owed, new(j.progress())
 		r.State = map[outcome]api.JobState{finished: api.JobFinished, canceled: api.JobCanceled, failed: api.JobFailed}[j.fsm.outcome]
 	})

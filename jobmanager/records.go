@@ -53,17 +53,18 @@ type jobRecord struct {
 	Former      []formerSink    `json:"former,omitempty"`      // sinks of graphs before, which may have left pending output
 	Parallelism map[string]int  `json:"parallelism,omitempty"` // of operators that were rescaled, by name
 
-	Running   *time.Time    `json:"running,omitempty"`
-	Ended     *time.Time    `json:"ended,omitempty"`
-	Attempt   graph.Attempt `json:"attempt"`          // the newest that may exist anywhere
-	Began     bool          `json:"began,omitempty"`  // from a savepoint, which is its first checkpoint
-	Before    graph.Attempt `json:"before,omitempty"` // those of the job whose savepoint this one goes on from
-	Cancelled bool          `json:"cancelled,omitempty"`
-	Decision  *decision     `json:"decision,omitempty"`
-	Progress  *api.Progress `json:"progress,omitempty"` // when the end was decided, or without a decision when the job ended
-	State     api.JobState  `json:"state,omitempty"`    // a terminal one, or none
-	Owed      graph.Attempt `json:"owed,omitempty"`     // the job has ended, and output of attempts before that one is still to be removed
-	Failure   *wire.Failure `json:"failure,omitempty"`
+	Running   *time.Time       `json:"running,omitempty"`
+	Ended     *time.Time       `json:"ended,omitempty"`
+	Attempt   graph.Attempt    `json:"attempt"`          // the newest that may exist anywhere
+	Began     bool             `json:"began,omitempty"`  // from a savepoint, which is its first checkpoint
+	Before    graph.Attempt    `json:"before,omitempty"` // those of the job whose savepoint this one goes on from
+	Cancelled bool             `json:"cancelled,omitempty"`
+	Decision  *decision        `json:"decision,omitempty"`
+	Progress  *api.Progress    `json:"progress,omitempty"` // when the end was decided, or without a decision when the job ended
+	Skipped   map[string]int64 `json:"skipped,omitempty"`  // what operators had left out then or in the last checkpoint, by uid
+	State     api.JobState     `json:"state,omitempty"`    // a terminal one, or none
+	Owed      graph.Attempt    `json:"owed,omitempty"`     // the job has ended, and output of attempts before that one is still to be removed
+	Failure   *wire.Failure    `json:"failure,omitempty"`
 
 	Checkpoints []decided     `json:"checkpoints,omitempty"` // retained, the oldest first; the last one is what the job goes on from
 	Committed   checkpoint.ID `json:"committed,omitempty"`   // output of checkpoints up to this one is committed

@@ -7,7 +7,6 @@ type Figures struct {
 	wire.TaskMetrics
 	Operators string           // of its chain: "files -> split -> word"
 	Late      int64            // records whose window had fired
-	Skipped   int64            // records, timers and results that a guest trapped on and that were left out
 	Guest     map[string]int64 // what its guests count, by the names that they use; nil without
 }
 
@@ -15,7 +14,7 @@ type Figures struct {
 func (tm *TaskManager) Figures() []Figures {
 	var out []Figures
 	for _, t := range tm.tasks() {
-		out = append(out, Figures{TaskMetrics: t.figures(), Operators: t.name, Late: t.metrics.late.Load(), Skipped: t.metrics.skipped.Load(), Guest: t.guests.all()})
+		out = append(out, Figures{TaskMetrics: t.figures(), Operators: t.name, Late: t.metrics.late.Load(), Guest: t.guests.all()})
 	}
 	return out
 }

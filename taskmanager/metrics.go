@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
 )
 
@@ -13,15 +14,22 @@ import (
 type taskMetrics struct {
 	recordsIn, recordsOut, bytesIn, bytesOut atomic.Int64
 	inputRead, busyNs, blockedNs             atomic.Int64
-	watermark, fuel, late, skipped           atomic.Int64
-	sinkIn                                   map[int]*atomic.Int64 // by operator; the map does not change
+	watermark, fuel, late                    atomic.Int64
+	sinkIn                                   map[int]*atomic.Int64    // by operator; the map does not change
+	skipped                                  map[string]*atomic.Int64 // by the uid of those that may leave something out; the same
 }
 
-// newTaskMetrics returns the metrics of a task whose chain has these sinks.
-func newTaskMetrics(sinks ...int) *taskMetrics {
-	m := &taskMetrics{sinkIn: make(map[int]*atomic.Int64, len(sinks))}
-	for _, op := range sinks {
-		m.sinkIn[op] = new(atomic.Int64)
+// newTaskMetrics returns the metrics of a task whose chain has these operators.
+func newTaskMetrics(g *graph.JobGraph, operators ...int) *taskMetrics {
+	m := &taskMetrics{sinkIn: map[int]*atomic.Int64{}, skipped: map[string]*atomic.Int64{}}
+	for _, i := range operators {
+		op := &g.Operators[i]
+		if op.Kind == abi.OperatorSink {
+			m.sinkIn[i] = new(atomic.Int64)
+		}
+		if op.LeavesOut() {
+			m.skipped[op.UID] = new(atomic.Int64)
+		}
 	}
 	m.watermark.Store(abi.MinTime)
 	return m
@@ -37,12 +45,24 @@ func (m *taskMetrics) out(records, bytes int) {
 	m.bytesOut.Add(int64(bytes))
 }
 
+// left is what each operator has left out, nil when none of them may.
+func (m *taskMetrics) left() map[string]int64 {
+	if len(m.skipped) == 0 {
+		return nil
+	}
+	all := make(map[string]int64, len(m.skipped))
+	for uid, n := range m.skipped {
+		all[uid] = n.Load()
+	}
+	return all
+}
+
 // fill sets the figures of w.
 func (m *taskMetrics) fill(w *wire.TaskMetrics) {
 	w.RecordsIn, w.RecordsOut = m.recordsIn.Load(), m.recordsOut.Load()
 	w.BytesIn, w.BytesOut = m.bytesIn.Load(), m.bytesOut.Load()
 	w.InputRead, w.BusyNs, w.BlockedNs = m.inputRead.Load(), m.busyNs.Load(), m.blockedNs.Load()
-	w.Watermark, w.Fuel = m.watermark.Load(), m.fuel.Load()
+	w.Watermark, w.Fuel, w.Skipped = m.watermark.Load(), m.fuel.Load(), m.left()
 	if len(m.sinkIn) > 0 {
 		w.SinkIn = make(map[int]int64, len(m.sinkIn))
 	}

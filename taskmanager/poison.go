@@ -2,6 +2,8 @@ package taskmanager
 
 import (
 	"fmt"
+	"strings"
+	"sync/atomic"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/graph"
@@ -16,7 +18,7 @@ type poison struct {
 	operator string
 	warn     func(operator, text string)
 	logged   int
-	metrics  *taskMetrics
+	count    *atomic.Int64
 
 	letters *abi.Builder // nil: nobody takes them
 	row     abi.RowWriter
@@ -25,6 +27,9 @@ type poison struct {
 	batch   batch
 }
 
+// maxCauseBytes is how much of a cause is told. A letter's key and bytes are cut so that it is no larger than a record may be.
+const maxCauseBytes = 4 << 10
+
 // maxPoisonLogged is how many of an attempt's poisons are logged in a task: the rest is counted.
 const maxPoisonLogged = 100
 
@@ -32,10 +37,10 @@ const maxPoisonLogged = 100
 func (c *chain) newPoison(s int, parts chainParts) *poison {
 	i := c.plan.steps[s].operators[0]
 	op := &c.plan.graph.Operators[i]
-	if op.OnTrap != graph.OnTrapSkip && op.OnTrap != graph.OnTrapDeadLetter {
+	if !op.LeavesOut() {
 		return nil
 	}
-	p := &poison{operator: op.Name, warn: parts.warn, metrics: c.metrics}
+	p := &poison{operator: op.Name, warn: parts.warn, count: c.metrics.skipped[op.UID]}
 	if dead := op.DeadSide(); dead > 0 {
 		if steps, edges := c.plan.takers(source{i, dead}); len(steps)+len(edges) > 0 {
 			p.letters = abi.NewBuilder(c.plan.wanted(source{i, dead}))
@@ -64,12 +69,13 @@ func (c *chain) wirePoison(s int, edges map[int]*edge) {
 
 // take leaves a unit out.
 func (p *poison) take(u *poisoned, why *wire.Failure) error {
-	p.metrics.skipped.Add(1)
+	p.count.Add(1)
+	cause := strings.ToValidUTF8(why.Message[:min(len(why.Message), maxCauseBytes)], "\uFFFD")
 	switch p.logged++; {
 	case p.logged < maxPoisonLogged:
-		p.warn(p.operator, "left out: "+why.Message)
+		p.warn(p.operator, "left out: "+cause)
 	case p.logged == maxPoisonLogged:
-		p.warn(p.operator, fmt.Sprintf("left out: %s (more are only counted)", why.Message))
+		p.warn(p.operator, fmt.Sprintf("left out: %s (more are only counted)", cause))
 	}
 	if u.skip != nil {
 		if err := u.skip(); err != nil {
@@ -79,14 +85,15 @@ func (p *poison) take(u *poisoned, why *wire.Failure) error {
 	if p.letters == nil {
 		return nil
 	}
+	const half = (abi.MaxRecordBytes - 4*maxCauseBytes) / 2
 	p.row.SetBytes(0, []byte(u.kind))
 	if u.key != nil {
-		p.row.SetBytes(1, u.key)
+		p.row.SetBytes(1, u.key[:min(len(u.key), half)])
 	} else {
 		p.row.SetNull(1)
 	}
-	p.row.SetBytes(2, []byte(why.Message))
-	p.row.SetBytes(3, u.data)
+	p.row.SetBytes(2, []byte(cause))
+	p.row.SetBytes(3, u.data[:min(len(u.data), 2*half-min(len(u.key), half))])
 	p.scratch = p.row.AppendTo(p.scratch[:0])
 	p.letters.Reset()
 	p.letters.Append(abi.Record{Timestamp: abi.NoTimestamp, Value: p.scratch})

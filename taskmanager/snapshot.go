@@ -87,7 +87,7 @@ func (l *loop) checkpoint(ctx context.Context, m *exchange.Mark) error {
 		return err
 	}
 	part := l.part()
-	part.Prepared = l.output.all()
+	part.Prepared, part.Skipped = l.output.all(), l.metrics.left()
 	source := l.input.state()
 	if source != nil {
 		part.Sources = []checkpoint.SourceState{*source}
@@ -165,7 +165,7 @@ func (l *loop) lastPart(ctx context.Context) (*checkpoint.Task, error) {
 		return nil, err
 	}
 	part := l.part()
-	part.Finished = true
+	part.Finished, part.Skipped = true, l.metrics.left()
 	if s := l.input.state(); s != nil {
 		part.Sources = []checkpoint.SourceState{*s}
 	}

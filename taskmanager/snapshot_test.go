@@ -65,7 +65,7 @@ func TestTimersRestBehindTheBarrierThatStops(t *testing.T) {
 	s := &alarmStep{}
 	c := &chain{nodes: []node{{step: s}}, store: store}
 	l := &loop{
-		chain: c, input: &sourceInput{chain: c}, orders: &orders{}, metrics: newTaskMetrics(), wake: make(chan struct{}),
+		chain: c, input: &sourceInput{chain: c}, orders: &orders{}, metrics: newTaskMetrics(nil), wake: make(chan struct{}),
 		maxDelay: time.Hour, flushed: time.Now(), stopped: 4,
 	}
 	over, cancel := context.WithCancel(t.Context())

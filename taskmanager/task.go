@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"runtime/debug"
 
-	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
 	"github.com/wasmill/wasmill/internal/failpoint"
@@ -37,7 +36,7 @@ type task struct {
 func newTask(a *attempt, d wire.TaskDeploy) *task {
 	t := &task{
 		attempt: a, id: d.Task, slot: d.Slot, name: a.exec.ChainName(a.graph, d.Task.Chain),
-		metrics: newTaskMetrics(a.sinks(d.Task.Chain)...), wake: make(chan struct{}, 1), restore: d.Restore,
+		metrics: newTaskMetrics(a.graph, a.exec.Chains[d.Task.Chain].Operators...), wake: make(chan struct{}, 1), restore: d.Restore,
 	}
 	t.log = a.tm.config.Log.With("job", string(a.key.Job), "attempt", a.key.Attempt, "chain", t.name, "subtask", d.Task.Subtask)
 	var inputs []exchange.GateInput
@@ -48,16 +47,6 @@ func newTask(a *attempt, d wire.TaskDeploy) *task {
 		t.gate = a.tm.config.Network.Gate(a.key, t.id, inputs, t.wake)
 	}
 	return t
-}
-
-// sinks are the operators of a chain that are sinks.
-func (a *attempt) sinks(chain int) (sinks []int) {
-	for _, i := range a.exec.Chains[chain].Operators {
-		if a.graph.Operators[i].Kind == abi.OperatorSink {
-			sinks = append(sinks, i)
-		}
-	}
-	return sinks
 }
 
 // senders is how many subtasks send to each receiver of an edge.

@@ -45,9 +45,10 @@ func startEmbedded(ctx context.Context, c *config.Config, dir string, out, lines
 	}()
 	ctx = context.WithoutCancel(ctx) // an interrupt cancels the job, then Close stops the parts
 	log := embeddedLog(c, lines)
+	ephemeral := dir == ""
 	var meta ha.Store
 	var blobs jobmanager.Blobs
-	if dir == "" {
+	if ephemeral {
 		meta, err = ha.OpenMemory(slog.New(slog.DiscardHandler))
 		blobs = jobmanager.NewMemoryBlobs()
 	} else {
@@ -59,7 +60,7 @@ func startEmbedded(ctx context.Context, c *config.Config, dir string, out, lines
 	if err != nil {
 		return nil, err
 	}
-	if dir == "" {
+	if ephemeral {
 		e.parts.add("metadata", meta)
 		if dir, err = os.MkdirTemp("", "wasmill-"); err != nil {
 			return nil, err
@@ -81,7 +82,7 @@ func startEmbedded(ctx context.Context, c *config.Config, dir string, out, lines
 
 	jobs := jobManagerConfig(c, engine, log)
 	jobs.Meta, jobs.Blobs, jobs.Checkpoints.URL = meta, blobs, filepath.Join(dir, "checkpoints")
-	jobs.Heartbeat = embeddedHeartbeat
+	jobs.Heartbeat, jobs.Ephemeral = embeddedHeartbeat, ephemeral
 	jobs.Dial = func(wire.Register) (jobmanager.TaskManager, error) { return tm, nil }
 	jm, err := jobmanager.New(jobs)
 	if err != nil {

@@ -91,6 +91,13 @@ func jobRows(j *api.Job, now time.Time) []string {
 	for _, b := range j.Guarantee.Because {
 		rows = append(rows, "\t"+printable(b))
 	}
+	for i, s := range j.Skipped {
+		how := map[string]string{graph.OnTrapSkip: "skipped", graph.OnTrapDeadLetter: "in dead letters"}[s.OnTrap]
+		rows = append(rows, fmt.Sprintf("%s\t%s of %s, %s", first(i, "left out"), humanize.Comma(s.Count), printable(s.Operator), how))
+	}
+	if j.Ephemeral {
+		rows = append(rows, "checkpoints\tend with the process (--state-dir keeps them)")
+	}
 	if c := j.Checkpoint; c != nil {
 		rows = append(rows, fmt.Sprintf("checkpoint\t#%d, %s in %s, %s%s", c.ID, size(c.Size), seconds(c.Duration),
 			humanize.RelTime(c.Started.Add(c.Duration), now, "ago", "from now"), inFlight(c)))

@@ -107,7 +107,10 @@ func (a *app) runJob(cmd *cobra.Command, path string, flags runFlags) error {
 	if err != nil {
 		return err
 	}
-	r.client, r.embedded, r.progress.where = local.client, true, "in this process"
+	r.client, r.embedded, r.progress.where = local.client, true, "in this process; checkpoints end with it"
+	if flags.stateDir != "" {
+		r.progress.where = "in this process; kept in " + flags.stateDir
+	}
 	return errors.Join(r.run(cmd.Context(), module, submit), local.Close())
 }
 

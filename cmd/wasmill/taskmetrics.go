@@ -61,7 +61,12 @@ var taskFigures = []taskFigure{
 	figure("late_total", "Records whose window had fired.", prometheus.CounterValue,
 		func(f *taskmanager.Figures) float64 { return float64(f.Late) }),
 	figure("skipped_total", "Records, timers and results of groups that a guest trapped on and that were left out.", prometheus.CounterValue,
-		func(f *taskmanager.Figures) float64 { return float64(f.Skipped) }),
+		func(f *taskmanager.Figures) (n float64) {
+			for _, of := range f.Skipped {
+				n += float64(of)
+			}
+			return n
+		}),
 	figure("input_read_bytes_total", "Bytes of input that a source has consumed.", prometheus.CounterValue,
 		func(f *taskmanager.Figures) float64 { return float64(f.InputRead) }),
 	figure("busy_seconds_total", "Time in which a subtask worked.", prometheus.CounterValue,

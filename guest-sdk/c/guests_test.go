@@ -29,6 +29,9 @@ var guests = map[string]string{
 	"huge-table":        "table",
 	"ledger":            "",
 	"lies":              "",
+	"moved":             "",
+	"moved-2":           "",
+	"moved-3":           "",
 	"newer-abi":         "wasmill_abi_9",
 	"no-describe":       "wasmill_describe",
 	"no-marker":         "wasmill_abi_1",
@@ -50,6 +53,7 @@ var guests = map[string]string{
 	"unknown-connector": "",
 	"unknown-feature":   "99",
 	"unknown-import":    "teleport",
+	"versioned":         "",
 	"windows":           "",
 	"wordcount-c":       "",
 }

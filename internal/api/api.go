@@ -51,6 +51,16 @@ type Job struct {
 	Output      []Output          `json:"output,omitempty"`  // of a FINISHED job, a sink each
 	Guarantee   Guarantee         `json:"guarantee"`
 	Checkpoint  *Checkpoint       `json:"checkpoint,omitempty"` // the last completed one
+	Skipped     []Skipped         `json:"skipped,omitempty"`    // of operators that leave out what they trap on
+	Ephemeral   bool              `json:"ephemeral,omitempty"`  // the job and its checkpoints end with the JobManager's process
+}
+
+// Skipped says how many records, timers and results an operator has left out since the job began, what restarts have undone
+// not among them.
+type Skipped struct {
+	Operator string `json:"operator"`
+	OnTrap   string `json:"onTrap"` // skip, deadLetter
+	Count    int64  `json:"count"`
 }
 
 // Subtasks counts tasks of the current attempt.
@@ -108,6 +118,7 @@ type Plan struct {
 	Graph     graph.JobGraph       `json:"graph"`
 	Execution graph.ExecutionGraph `json:"execution"`
 	Tasks     []Task               `json:"tasks"`
+	Guarantee Guarantee            `json:"guarantee"`
 }
 
 // Task is one subtask of one chain and where it runs.

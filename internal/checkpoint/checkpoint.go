@@ -41,6 +41,8 @@ type Manifest struct {
 	Graph      graph.JobGraph `json:"graph"`             // as it ran: uids, declared states, codecs, number of key groups
 	Tasks      []Task         `json:"tasks"`             // one a subtask of each chain
 	Sources    []SourceSplits `json:"sources,omitempty"` // one a source operator
+
+	Skipped map[string]int64 `json:"skipped,omitempty"` // records, timers and results that operators have left out, by uid
 }
 
 // Task is what one subtask of one chain gave.
@@ -53,6 +55,8 @@ type Task struct {
 	Sources   []SourceState           `json:"sources,omitempty"`   // of the source operator it begins with: at most one
 	Prepared  []connector.Committable `json:"prepared,omitempty"`  // output to commit when the checkpoint is decided
 	Figures   Figures                 `json:"figures"`
+
+	Skipped map[string]int64 `json:"skipped,omitempty"` // since its attempt began, see Manifest
 }
 
 // File is a reference to a snapshot file. Names are relative to the root of the job's checkpoints, or to the savepoint

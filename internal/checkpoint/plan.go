@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/wasmill/wasmill/internal/graph"
@@ -14,6 +15,7 @@ type Plan struct {
 	InFlight   map[graph.TaskID][]InFlight // to be processed before anything else, in their order
 	Sources    map[string]SourceSplits     // by uid
 	Finished   map[graph.TaskID]*Task      // with what they gave, which later checkpoints hold again
+	Skipped    map[string]int64            // what operators have left out up to it, by uid
 }
 
 // BytesInFlight are those of all batches that were in flight. A file that several tasks read counts as often.
@@ -34,7 +36,7 @@ func (p *Plan) BytesInFlight() (n int64) {
 func NewPlan(m *Manifest, g *graph.JobGraph, x *graph.ExecutionGraph) *Plan {
 	p := &Plan{
 		Checkpoint: m.Checkpoint, Files: map[graph.TaskID][]File{}, InFlight: map[graph.TaskID][]InFlight{},
-		Sources: map[string]SourceSplits{}, Finished: map[graph.TaskID]*Task{},
+		Sources: map[string]SourceSplits{}, Finished: map[graph.TaskID]*Task{}, Skipped: m.Skipped,
 	}
 	for _, s := range m.Sources {
 		p.Sources[s.Operator] = s
@@ -104,6 +106,24 @@ func filesOf(id graph.TaskID, g *graph.JobGraph, old *graph.ExecutionGraph, task
 		}
 	}
 	return files
+}
+
+// AddSkipped adds what tasks have left out since their attempt began to what had been left out in what it was restored from,
+// nil for nothing. Tasks that had finished then are counted there.
+func AddSkipped(restored *Plan, tasks []Task) map[string]int64 {
+	sum := map[string]int64{}
+	if restored != nil {
+		maps.Copy(sum, restored.Skipped)
+	}
+	for _, t := range tasks {
+		if restored != nil && restored.Finished[t.Task] != nil {
+			continue
+		}
+		for uid, n := range t.Skipped {
+			sum[uid] += n
+		}
+	}
+	return sum
 }
 
 // MergeSources brings what was still to be read when an attempt began up to where its subtasks stand.

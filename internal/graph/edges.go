@@ -201,6 +201,9 @@ const (
 	OnTrapDeadLetter = "deadLetter" // the same, and a record of LetterCodec tells of it
 )
 
+// LeavesOut says whether the operator leaves out what it traps on.
+func (o *Operator) LeavesOut() bool { return o.OnTrap == OnTrapSkip || o.OnTrap == OnTrapDeadLetter }
+
 // LetterCodec is the codec of a dead letter: "record", "timer" or "result"; its key, if it has one; why; the record's value.
 const LetterCodec abi.Codec = "row(unit: utf8, key: bytes?, cause: utf8, bytes: bytes)"
 
@@ -229,7 +232,7 @@ func (g *JobGraph) Codec(op, side int) abi.Codec {
 	switch {
 	case side == 0 && o.Kind == abi.OperatorUnion:
 		return g.Codec(o.Inputs[0].From, o.Inputs[0].Side)
-	case side == 0 && o.Kind == abi.OperatorKey && o.Output == "":
+	case side == 0 && o.Kind == abi.OperatorKey && o.Output == "" && o.Declared != nil:
 		return o.Declared.Output
 	case side == 0:
 		return o.Output
@@ -248,7 +251,7 @@ func (g *JobGraph) KeyCodec(op, side int) abi.Codec {
 	switch {
 	case side > 0 && side == o.DeadSide() || o.Kind == abi.OperatorSource:
 		return ""
-	case o.Kind == abi.OperatorKey && o.Key == "":
+	case o.Kind == abi.OperatorKey && o.Key == "" && o.Declared != nil:
 		return o.Declared.Key
 	case o.Kind == abi.OperatorKey:
 		return o.Key

@@ -71,7 +71,8 @@ type TaskMetrics struct {
 	Watermark  int64         `json:"watermark"`
 	Fuel       int64         `json:"fuel"` // used by guests
 
-	SinkIn map[int]int64 `json:"sinkIn,omitempty"` // records that each sink of the chain has taken, by operator
+	SinkIn  map[int]int64    `json:"sinkIn,omitempty"`  // records that each sink of the chain has taken, by operator
+	Skipped map[string]int64 `json:"skipped,omitempty"` // records, timers and results that were left out, by the operator's uid; of those that may
 }
 
 // Deploy starts tasks of one attempt on one TaskManager. The receiver computes the execution graph from the job graph.

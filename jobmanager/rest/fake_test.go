@@ -36,6 +36,7 @@ func fakeJob(n int) api.Job {
 		Params: map[string]string{"input": "moby.txt"}, Module: moduleID, Created: running, Running: &running,
 		Subtasks: api.Subtasks{Total: 4, Running: 4}, Progress: api.Progress{InputRead: 10, InputTotal: 100, SourceOut: 3},
 		Failure: &wire.Failure{Kind: wire.KindIO, Message: "disk"}, Output: []api.Output{{Operator: "out", Path: "counts", Rows: 7}},
+		Skipped: []api.Skipped{{Operator: "split", OnTrap: graph.OnTrapSkip, Count: 3}}, Ephemeral: true,
 	}
 }
 
@@ -103,6 +104,7 @@ func (f *fakeJobManager) JobPlan(ctx context.Context, id graph.JobID) (*api.Plan
 		return nil, err
 	}
 	return &api.Plan{
+		Guarantee: api.Guarantee{Guarantee: connector.AtLeastOnce, Because: []string{"the sink"}},
 		Graph:     graph.JobGraph{Name: "wordcount", Parallelism: 1, MaxParallelism: 128, Operators: []graph.Operator{{Name: "files", Kind: abi.OperatorSource}}},
 		Execution: graph.ExecutionGraph{Chains: []graph.Chain{{Operators: []int{0}, Parallelism: 1}}, Regions: [][]int{{0}}},
 		Tasks:     []api.Task{{Name: "files", State: "RUNNING", Metrics: wire.TaskMetrics{RecordsIn: 7}}},
