@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -266,9 +267,15 @@ func (k *keeper) put(ctx context.Context, states []snapshot.State, write func(*s
 	return k.putAs(ctx, k.name(k.number), states, write)
 }
 
+// putAs makes a file of that name, here and in the store. On a machine whose disk is full it is in the store alone: what is
+// kept here only saves time.
 func (k *keeper) putAs(ctx context.Context, name string, states []snapshot.State, write func(*snapshot.Writer) error) (checkpoint.File, error) {
 	path := filepath.Join(k.dir, filepath.FromSlash(name))
 	info, err := writeLocal(k.on, path, name, states, write)
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		k.log.Warn("no copy of a snapshot file is kept", "file", name, "error", err)
+		return k.putStraight(ctx, name, states, write)
+	}
 	if err != nil {
 		return checkpoint.File{}, err
 	}
@@ -281,7 +288,30 @@ func (k *keeper) putAs(ctx context.Context, name string, states []snapshot.State
 	if err := k.store.Put(ctx, name, local, info.Size); err != nil {
 		return checkpoint.File{}, errors.Join(err, k.on.Remove(path))
 	}
-	return checkpoint.File{Name: name, Size: info.Size, Checksum: info.Checksum, Footer: info.Footer, From: k.from, To: k.to, Entries: info.Entries}, nil
+	return k.file(name, info), nil
+}
+
+// putStraight makes a file in the store while it is written.
+func (k *keeper) putStraight(ctx context.Context, name string, states []snapshot.State, write func(*snapshot.Writer) error) (checkpoint.File, error) {
+	r, w := io.Pipe()
+	var info snapshot.Info
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		var err error
+		info, err = writeSnapshot(w, name, states, write)
+		w.CloseWithError(err) // nil: it is whole
+	})
+	err := k.store.Put(ctx, name, r, -1)
+	r.Close() // nobody reads on
+	writing.Wait()
+	if err != nil {
+		return checkpoint.File{}, err
+	}
+	return k.file(name, info), nil
+}
+
+func (k *keeper) file(name string, info snapshot.Info) checkpoint.File {
+	return checkpoint.File{Name: name, Size: info.Size, Checksum: info.Checksum, Footer: info.Footer, From: k.from, To: k.to, Entries: info.Entries}
 }
 
 // writeLocal writes a snapshot file that only this process and those after it on this machine read.
@@ -302,14 +332,21 @@ func writeLocal(on durable.FS, path, name string, states []snapshot.State, write
 			err = fmt.Errorf("write %s: the disk is full: %w", path, err)
 		}
 	}()
-	out := bufio.NewWriterSize(f, 256<<10)
+	if info, err = writeSnapshot(f, name, states, write); err != nil {
+		return info, fmt.Errorf("write %s: %w", path, err)
+	}
+	return info, nil
+}
+
+func writeSnapshot(to io.Writer, name string, states []snapshot.State, write func(*snapshot.Writer) error) (info snapshot.Info, err error) {
+	out := bufio.NewWriterSize(to, 256<<10)
 	w := snapshot.NewWriter(out, states)
 	w.SetName(name)
 	if err := write(w); err != nil {
-		return info, fmt.Errorf("write %s: %w", path, err)
+		return info, err
 	}
 	if info, err = w.Close(); err != nil {
-		return info, fmt.Errorf("write %s: %w", path, err)
+		return info, err
 	}
 	return info, out.Flush()
 }

@@ -15,6 +15,7 @@ func scenarios() (all []scenario) {
 		troubled(), clocks(),
 		disks(),
 		damages(),
+		fullDisks(),
 	} {
 		all = append(all, part...)
 	}
