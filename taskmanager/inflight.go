@@ -124,16 +124,17 @@ func (g *regain) read(ctx context.Context, store blob.Store, id checkpoint.ID, f
 		return damaged(id, f.Name, err)
 	}
 	defer object.Close()
-	var r restored
-	if err := r.read(object, f.File); err != nil {
+	reader, err := openSnapshot(object, f.File)
+	if err != nil {
 		return damaged(id, f.Name, err)
 	}
+	reader = snapshot.AllAhead([]*snapshot.Reader{reader})[0]
 	missing := make([]int64, len(f.Lanes))
 	for i := range f.Lanes {
 		missing[i] = f.Lanes[i].Batches
 	}
-	for s := range r.readers[0].States() {
-		if err := g.readState(r.readers[0], s, f, missing); err != nil {
+	for s := range reader.States() {
+		if err := g.readState(reader, s, f, missing); err != nil {
 			return damaged(id, f.Name, err)
 		}
 	}

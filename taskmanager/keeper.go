@@ -170,7 +170,7 @@ func (k *keeper) fold(ctx context.Context) error {
 		return nil
 	}
 	old := k.files[from:]
-	r, err := openRestored(ctx, k.store, k.dir, 0, old, false)
+	r, err := (&origin{store: k.store, dir: k.dir}).open(ctx, 0, old)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,10 @@ package taskmanager
 
 import (
 	"bytes"
+	"context"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"os"
 	"path/filepath"
@@ -35,6 +38,33 @@ func TestDamagedLocalCopyIsDistrusted(t *testing.T) {
 	}
 	if f := one.distrust(found); f != found {
 		t.Errorf("a damaged object is %+v (expected %+v)", f, found)
+	}
+}
+
+// Of an object that was fetched, what was read may have been damaged on this machine: the object says.
+func TestFetchedObjectIsHeldAgainstTheManifest(t *testing.T) {
+	store := blob.NewMemory()
+	content := []byte("content of a file")
+	if err := store.Put(t.Context(), "files/1.snap", bytes.NewReader(content), int64(len(content))); err != nil {
+		t.Fatal(err)
+	}
+	tm := New(Config{
+		StateDir: t.TempDir(), State: StateLimits{Budget: 1}, Files: durable.OS,
+		OpenStore: func(context.Context, string) (blob.Store, error) { return store, nil },
+	})
+	sum := sha256.Sum256(content)
+	file := checkpoint.File{Name: "files/1.snap", Size: int64(len(content)), Checksum: hex.EncodeToString(sum[:])}
+	one := &task{
+		attempt: &attempt{tm: tm, ctx: t.Context(), key: exchange.Attempt{Job: "job"}, checkpoints: &wire.Checkpoints{}},
+		restore: &wire.TaskRestore{Files: []checkpoint.File{file}}, fetches: true,
+	}
+	found := wire.Failure{Kind: wire.KindState, File: "files/1.snap"}
+	if f := one.distrust(found); f.Kind != wire.KindIO || f.File != "" {
+		t.Errorf("what was damaged here is a failure of kind %d, file %q (expected %d)", f.Kind, f.File, wire.KindIO)
+	}
+	one.restore.Files[0].Checksum = "another"
+	if f := one.distrust(found); f != found {
+		t.Errorf("what was damaged there is %+v (expected %+v)", f, found)
 	}
 }
 
@@ -79,7 +109,7 @@ func TestObjectStandsInForLocalCopy(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			r, err := openRestored(t.Context(), store, dir, 1, []checkpoint.File{file}, lazily)
+			r, err := (&origin{store: store, dir: dir, lazily: lazily}).open(t.Context(), 1, []checkpoint.File{file})
 			if err != nil {
 				t.Fatalf("%s, lazily %v: %v", name, lazily, err)
 			}
@@ -112,7 +142,7 @@ func TestACollectedFileIsNoDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := checkpoint.File{Name: "files/1.snap", Size: info.Size, Checksum: info.Checksum, Footer: info.Footer, To: 4}
-	r, err := openRestored(t.Context(), store, t.TempDir(), 1, []checkpoint.File{file}, true)
+	r, err := (&origin{store: store, dir: t.TempDir(), lazily: true}).open(t.Context(), 1, []checkpoint.File{file})
 	if err != nil {
 		t.Fatal(err)
 	}

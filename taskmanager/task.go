@@ -30,6 +30,7 @@ type task struct {
 	gate    *exchange.Gate     // nil for a source
 	edges   []*edge            // from the first on until close
 	readers []*snapshot.Reader // of what it is restored from, until its state is made
+	fetches bool               // some of that is copied to this machine
 }
 
 // newTask makes a task and its gate, so that others can send to it. It does not run yet.
@@ -201,10 +202,11 @@ func (t *task) open(ctx context.Context) (*restored, *keeper, error) {
 	r := &restored{}
 	if t.restore != nil {
 		failpoint.Hit(failpoint.Restoring)
-		if r, err = openRestored(ctx, store, k.dir, a.checkpoints.Restored, t.restore.Files, a.tm.config.State.Budget > 0); err != nil {
+		if r, err = t.origin(store, k.dir).open(ctx, a.checkpoints.Restored, t.restore.Files); err != nil {
 			store.Close()
 			return nil, nil, err
 		}
+		t.fetches = r.fetching != nil
 		k.files = t.restore.Files
 		if err = t.regain(ctx, store); err != nil {
 			r.close()

@@ -52,6 +52,12 @@ type Object interface {
 	Size() int64
 }
 
+// Distant says whether reading an object is a request to another machine, each time.
+func Distant(o Object) bool {
+	_, s3 := o.(*s3Object)
+	return s3
+}
+
 // Info describes an object.
 type Info struct {
 	Name string
