@@ -150,8 +150,12 @@ func (k *keeper) keep(ctx context.Context, c capture) {
 	case err != nil:
 		k.log.Warn("checkpoint declined", "checkpoint", c.checkpoint, "error", err)
 		k.ack(ctx, c.checkpoint, nil, &wire.Failure{Kind: wire.KindIO, Message: fmt.Sprintf("checkpoint %d: %v", c.checkpoint, err)})
-	case !c.trial.passed(ctx):
 	default:
+		took, ok := c.trial.passed(ctx)
+		if !ok {
+			break
+		}
+		c.part.Figures.ExchangeNs = int64(took)
 		k.ack(ctx, c.checkpoint, c.part, nil)
 		if err := k.fold(ctx); err != nil && ctx.Err() == nil {
 			k.log.Warn("fold the files of the task's state", "files", len(k.files), "error", err)

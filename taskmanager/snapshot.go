@@ -108,7 +108,7 @@ func (l *loop) checkpoint(ctx context.Context, m *exchange.Mark) error {
 	}
 	c := capture{checkpoint: m.Checkpoint, part: part, frozen: frozen, inFlight: inFlight}
 	if m.Exchange != 0 {
-		if err := l.exchange(m.Exchange); err != nil {
+		if err := l.exchange(m.Exchange, begun); err != nil {
 			c.release()
 			return err
 		}

@@ -213,31 +213,33 @@ func (g *guest) succeed(old *guest) {
 // trap at once are never decided for.
 type trial struct {
 	over    chan struct{} // closed when it is
+	begun   time.Time     // when the task stopped for the barrier
+	took    time.Duration // until the task went on, once it is over
 	records int64         // that the task had taken before
 }
 
 // trialLimit is how long a task may be blocked before its guests count as good.
 const trialLimit = 5 * time.Second
 
-// passed waits until the trial is over; false: the task has ended in it.
-func (t *trial) passed(ctx context.Context) bool {
+// passed waits until the trial is over, and says how long that took; false: the task has ended in it.
+func (t *trial) passed(ctx context.Context) (took time.Duration, ok bool) {
 	if t == nil {
-		return true
+		return 0, true
 	}
 	limit := time.NewTimer(trialLimit)
 	defer limit.Stop()
 	select {
 	case <-t.over:
-		return true
+		return t.took, true
 	case <-limit.C:
-		return true
+		return time.Since(t.begun), true
 	case <-ctx.Done():
-		return false
+		return 0, false
 	}
 }
 
-// exchange has the task go on with the guests that were prepared.
-func (l *loop) exchange(number uint32) error {
+// exchange has the task, which stands still since begun, go on with the guests that were prepared.
+func (l *loop) exchange(number uint32, begun time.Time) error {
 	next, ok := l.standby.take(number)
 	if !ok || len(next) != len(l.chain.guests) {
 		return refuse(wire.KindInternal, "exchange modules: nothing is prepared for exchange %d", number)
@@ -246,7 +248,7 @@ func (l *loop) exchange(number uint32) error {
 		return nil
 	}
 	l.retired = append(l.retired, l.chain.exchange(next)...)
-	l.trial = &trial{over: make(chan struct{}), records: l.metrics.recordsIn.Load()}
+	l.trial = &trial{over: make(chan struct{}), begun: begun, records: l.metrics.recordsIn.Load()}
 	failpoint.Hit(failpoint.Exchanged)
 	return nil
 }
@@ -260,8 +262,9 @@ func (l *loop) tried() {
 
 // endTrial ends the trial, if there is one.
 func (l *loop) endTrial() {
-	if l.trial != nil {
-		close(l.trial.over)
+	if t := l.trial; t != nil {
+		t.took = time.Since(t.begun)
+		close(t.over)
 		l.trial = nil
 	}
 }

@@ -102,4 +102,6 @@ type Figures struct {
 	AsyncNs  int64 `json:"asyncNs"`  // for writing and uploading
 	Bytes    int64 `json:"bytes"`    // newly written
 	InFlight int64 `json:"inFlight"` // bytes of batches that were in flight
+
+	ExchangeNs int64 `json:"exchangeNs,omitempty"` // from when the task stood still until a batch had gone through other guests
 }

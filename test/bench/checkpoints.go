@@ -176,7 +176,7 @@ func (c *runningCount) recover(pace float64, again bool) (first, full time.Durat
 	return first, 0, nil
 }
 
-// redeployments measures the pause of a rescaling and of an upgrade: from the command to RUNNING.
+// redeployments measures the pause of a rescaling: from the command to RUNNING.
 func redeployments(w *tabwriter.Writer, dir string) error {
 	fmt.Fprintln(w, "REDEPLOYMENT of a running count, 1,000,000 keys\tpause\taim")
 	c, err := startCount(filepath.Join(dir, "rescale"), 1, 2, 1_000_000, 12, time.Second)

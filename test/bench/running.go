@@ -31,7 +31,17 @@ type runningCount struct {
 
 // startCount starts a cluster and the job on it. An interval of 0 is no checkpoints.
 func startCount(dir string, taskmanagers, parallelism int, keys, size uint64, interval time.Duration) (*runningCount, error) {
-	c := &runningCount{dir: filepath.Join(dir, "cluster"), output: filepath.Join(dir, "out"), keys: keys, size: size}
+	c, err := startJob(dir, taskmanagers, parallelism, interval, "test/guests/running.wasm", "--param", fmt.Sprintf("keys=%d", keys), "--param", fmt.Sprintf("size=%d", size))
+	if err != nil {
+		return nil, err
+	}
+	c.keys, c.size = keys, size
+	return c, nil
+}
+
+// startJob starts a cluster and a job of a module on it, which writes to the directory output.
+func startJob(dir string, taskmanagers, parallelism int, interval time.Duration, module string, args ...string) (*runningCount, error) {
+	c := &runningCount{dir: filepath.Join(dir, "cluster"), output: filepath.Join(dir, "out")}
 	os.Setenv("WASMILL_CHECKPOINT_INTERVAL", interval.String())
 	defer os.Unsetenv("WASMILL_CHECKPOINT_INTERVAL")
 	os.Setenv("WASMILL_STATE_BUDGET", "4GiB")
@@ -46,8 +56,7 @@ func startCount(dir string, taskmanagers, parallelism int, keys, size uint64, in
 	if c.client, err = api.NewClient(c.url, nil); err != nil {
 		return nil, c.fail(err)
 	}
-	c.run = exec.Command("bin/wasmill", "run", "test/guests/running.wasm", "--jobmanager", c.url, "--parallelism", fmt.Sprint(parallelism),
-		"--param", fmt.Sprintf("keys=%d", keys), "--param", fmt.Sprintf("size=%d", size), "--param", "output="+c.output)
+	c.run = exec.Command("bin/wasmill", append([]string{"run", module, "--jobmanager", c.url, "--parallelism", fmt.Sprint(parallelism), "--param", "output=" + c.output}, args...)...)
 	if err := c.run.Start(); err != nil {
 		return nil, c.fail(err)
 	}
@@ -201,6 +210,26 @@ func (c *runningCount) stop() error {
 
 // expected counts the sampled keys of the records that a savepoint's sources have read.
 func (c *runningCount) expected(savepoint string) (map[string]int, error) {
+	read, err := readSpans(savepoint)
+	if err != nil {
+		return nil, err
+	}
+	counts := map[string]int{}
+	for _, s := range read {
+		for n := s.first; n < s.next; n += s.step {
+			if k := mix(n) % c.keys; k%1000 == 0 {
+				counts[fmt.Sprintf("%0*d", c.size, k)]++
+			}
+		}
+	}
+	return counts, nil
+}
+
+// span is the numbers first, first+step ... below next, which a generator has made.
+type span struct{ first, step, next uint64 }
+
+// readSpans are those that a savepoint's only source has made.
+func readSpans(savepoint string) (all []span, err error) {
 	data, err := os.ReadFile(filepath.Join(savepoint, "MANIFEST"))
 	if err != nil {
 		return nil, err
@@ -219,16 +248,11 @@ func (c *runningCount) expected(savepoint string) (map[string]int, error) {
 	if err := json.Unmarshal(data, &m); err != nil {
 		return nil, fmt.Errorf("read the savepoint's manifest: %w", err)
 	}
-	counts := map[string]int{}
 	for _, o := range m.Sources[0].Open {
 		split := m.Sources[0].Splits[o.Index].Data
-		for n := split.First; n < o.Position.Next; n += split.Step {
-			if k := mix(n) % c.keys; k%1000 == 0 {
-				counts[fmt.Sprintf("%0*d", c.size, k)]++
-			}
-		}
+		all = append(all, span{split.First, split.Step, o.Position.Next})
 	}
-	return counts, nil
+	return all, nil
 }
 
 // mix is work_mix of test/guests/work.h.
