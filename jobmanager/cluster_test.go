@@ -18,6 +18,7 @@ import (
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/blob"
 	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
@@ -32,6 +33,7 @@ type cluster struct {
 	jm    *JobManager
 	tms   []*fakeTM
 	now   func() time.Time // nil: the bubble's
+	store string           // of checkpoints, empty: jobs take none
 	log   lockedBuffer
 }
 
@@ -68,12 +70,16 @@ func onFakeTime(t *testing.T, test func(t *testing.T, c *cluster)) {
 // start starts a JobManager on the cluster's metadata.
 func (c *cluster) start() {
 	c.t.Helper()
-	jm, err := New(Config{
+	config := Config{
 		Meta: c.meta, Blobs: c.blobs, Inspect: inspectFake, Describe: describeFake, Connectors: fakeConnectors, Version: "test",
 		UploadLimit: 1000, Now: c.now,
 		Dial: func(r wire.Register) (TaskManager, error) { return c.tm(r.TaskManager), nil },
 		Log:  slog.New(slog.NewTextHandler(&c.log, nil)),
-	})
+	}
+	if c.store != "" {
+		config.OpenStore, config.Checkpoints.URL = blob.Open, c.store
+	}
+	jm, err := New(config)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -171,16 +177,17 @@ type fakeTM struct {
 	slots int
 	alive chan struct{} // closed when it is dead
 
-	mu       sync.Mutex // guards the rest
-	epoch    graph.Epoch
-	deployed []*wire.Deploy
-	seen     []string // every message, in order
-	tasks    map[graph.TaskID]wire.Header
-	silent   bool // does not answer, nor act
-	refuse   error
-	lost     int // answers to deploys that get lost
-	lines    []wire.LogLine
-	commits  []*wire.Commit
+	mu         sync.Mutex // guards the rest
+	epoch      graph.Epoch
+	deployed   []*wire.Deploy
+	seen       []string // every message, in order
+	tasks      map[graph.TaskID]wire.Header
+	silent     bool // does not answer, nor act
+	refuse     error
+	unprepared error // its answer when it is to prepare an exchange
+	lost       int   // answers to deploys that get lost
+	lines      []wire.LogLine
+	commits    []*wire.Commit
 }
 
 func (tm *fakeTM) register() {
@@ -447,9 +454,25 @@ func (noSink) Open(context.Context, connector.SinkTask) (connector.Writer, error
 func (noSink) Commit(context.Context, string, uint64, []connector.Committable) error { return nil }
 func (noSink) Abort(context.Context, string, uint32) error                           { return nil }
 
-func (f *fakeTM) Prepare(context.Context, *wire.Prepare) error   { return nil }
-func (f *fakeTM) Trigger(context.Context, *wire.Trigger) error   { return nil }
-func (f *fakeTM) Conclude(context.Context, *wire.Conclude) error { return nil }
+func (tm *fakeTM) Prepare(ctx context.Context, m *wire.Prepare) error {
+	if err := tm.hear(ctx, "prepare %d", m.Exchange); err != nil {
+		return err
+	}
+	tm.mu.Lock()
+	defer tm.mu.Unlock()
+	return tm.unprepared
+}
+
+func (tm *fakeTM) Trigger(ctx context.Context, m *wire.Trigger) error {
+	return tm.hear(ctx, "trigger %d, exchange %d", m.Checkpoint, m.Exchange)
+}
+
+func (tm *fakeTM) Conclude(ctx context.Context, m *wire.Conclude) error {
+	if m.Dropped != 0 {
+		return tm.hear(ctx, "drop %d", m.Dropped)
+	}
+	return tm.hear(ctx, "conclude %d", max(m.Completed, m.Aborted))
+}
 
 func (numbers) Guarantee() connector.Guarantee { return connector.ExactlyOnce }
 

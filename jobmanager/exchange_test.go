@@ -1,0 +1,196 @@
+package jobmanager
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/checkpoint"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/wire"
+)
+
+// upgrade asks for another module while the test goes on.
+func (c *cluster) upgrade(job graph.JobID, params map[string]string) <-chan error {
+	answer := make(chan error, 1)
+	go func() {
+		done, err := c.jm.UpgradeJob(c.t.Context(), job, &api.Upgrade{Module: c.upload(), Params: params})
+		if err == nil && (done.Way != api.UpgradeInPlace || done.Checkpoint == 0) {
+			err = errors.New("it was no exchange")
+		}
+		answer <- err
+	}()
+	synctest.Wait()
+	return answer
+}
+
+func (c *cluster) answered(answer <-chan error, want string) {
+	c.t.Helper()
+	synctest.Wait()
+	select {
+	case err := <-answer:
+		if want == "" && err != nil || want != "" && (err == nil || err.Error() != want) {
+			c.t.Errorf("%v (expected %q)", err, want)
+		}
+	default:
+		c.t.Errorf("there is no answer yet (expected %q)", want)
+	}
+}
+
+// withCheckpoints starts the cluster's JobManager anew, with checkpoints when they are asked for.
+func (c *cluster) withCheckpoints(t *testing.T) {
+	c.store = t.TempDir()
+	if err := c.jm.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c.start()
+}
+
+func TestModulesAreExchangedWithTheDecision(t *testing.T) {
+	onFakeTime(t, func(t *testing.T, c *cluster) {
+		c.withCheckpoints(t)
+		a, b := c.add("a", 1), c.add("b", 1)
+		job := c.submit(2)
+		answer := c.upgrade(job.ID, map[string]string{"window": "7"})
+		a.heard("deploy 1 of attempt 1", "prepare 1", "trigger 1, exchange 1")
+		b.heard("deploy 1 of attempt 1", "prepare 1", "trigger 1, exchange 1")
+		c.answered(c.upgrade(job.ID, map[string]string{"window": "8"}), "job "+string(job.ID)+" was not upgraded: another upgrade of it is under way")
+		a.acknowledge(1)
+		if now := c.expect(job.ID, api.JobRunning, ""); now.Params["window"] != "" {
+			t.Errorf("the job has the new parameters before they are decided: %v", now.Params)
+		}
+		b.acknowledge(1)
+		c.answered(answer, "")
+		if now := c.expect(job.ID, api.JobRunning, ""); now.Params["window"] != "7" || now.Attempt != 1 {
+			t.Errorf("upgraded job: %+v", now)
+		}
+		a.heard("conclude 1")
+		b.heard("conclude 1")
+		c.answered(c.upgrade(job.ID, map[string]string{"window": "7"}), "job "+string(job.ID)+" runs this module with these parameters")
+		// whoever comes next goes on with it
+		b.kill()
+		c.jm.Lost("b", "killed")
+		c.add("c", 1)
+		c.expect(job.ID, api.JobRunning, "killed")
+		if g := a.deployed[len(a.deployed)-1].Graph; g.Params["window"] != "7" {
+			t.Errorf("attempt 2 is deployed with %v", g.Params)
+		}
+	})
+}
+
+func TestAnExchangeThatOneTaskManagerRefusesIsDropped(t *testing.T) {
+	onFakeTime(t, func(t *testing.T, c *cluster) {
+		c.withCheckpoints(t)
+		a, b := c.add("a", 1), c.add("b", 1)
+		job := c.submit(2)
+		b.set(func() {
+			b.unprepared = &wire.Failure{Kind: wire.KindModule, Message: "start module 123: out of memory"}
+		})
+		c.answered(c.upgrade(job.ID, map[string]string{"window": "7"}),
+			"job "+string(job.ID)+" was not upgraded: prepare it on TaskManager taskmanager-b: start module 123: out of memory")
+		a.heard("deploy 1 of attempt 1", "prepare 1", "drop 1")
+		b.heard("deploy 1 of attempt 1", "prepare 1", "drop 1")
+		if now := c.expect(job.ID, api.JobRunning, ""); now.Params["window"] != "" || now.Attempt != 1 {
+			t.Errorf("job: %+v", now)
+		}
+		b.set(func() { b.unprepared = nil })
+		answer := c.upgrade(job.ID, map[string]string{"window": "8"})
+		a.acknowledge(1)
+		b.acknowledge(1)
+		c.answered(answer, "")
+	})
+}
+
+// A TaskManager that is lost, or a task that fails, before the decision takes the job back to the old module.
+func TestAnExchangeThatFailsBeforeItsDecision(t *testing.T) {
+	for name, c := range map[string]struct {
+		wait bool // for the answers to prepare
+		fail func(c *cluster, b *fakeTM)
+		want string // said by the command, and its end by the job
+	}{
+		"while it is prepared": {true, func(c *cluster, b *fakeTM) { b.kill(); c.jm.Lost("b", "killed") }, "TaskManager taskmanager-b is lost: killed"},
+		"behind the barrier":   {false, func(c *cluster, b *fakeTM) { b.kill(); c.jm.Lost("b", "killed") }, "the job went back to what it was before: TaskManager taskmanager-b is lost: killed"},
+		"by a trap": {false, func(c *cluster, b *fakeTM) {
+			b.report(b.running()[0], wire.TaskFailed, &wire.Failure{Kind: wire.KindGuest, Message: "unreachable"})
+		}, "the job went back to what it was before: unreachable"},
+		"by a checkpoint that is declined": {false, func(c *cluster, b *fakeTM) { b.decline(1, "disk full") }, "task 0.1: disk full"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onFakeTime(t, func(t *testing.T, x *cluster) {
+				x.withCheckpoints(t)
+				a, b := x.add("a", 1), x.add("b", 1)
+				job := x.submit(2)
+				if c.wait {
+					b.set(func() { b.silent = true })
+				}
+				answer := x.upgrade(job.ID, map[string]string{"window": "7"})
+				a.acknowledge(1)
+				c.fail(x, b)
+				x.answered(answer, "job "+string(job.ID)+" was not upgraded: "+c.want)
+				x.add("c", 1)
+				x.after(stopLimit)
+				_, cause, _ := strings.Cut(c.want, ": ")
+				now := x.expect(job.ID, api.JobRunning, cause)
+				if now.Params["window"] != "" || now.Attempt != 2 {
+					t.Errorf("job: %+v", now)
+				}
+				if g := a.deployed[len(a.deployed)-1].Graph; g.Params["window"] != "" {
+					t.Errorf("attempt 2 is deployed with %v", g.Params)
+				}
+			})
+		})
+	}
+}
+
+// Another JobManager has the old module before the decision, and the new one behind it.
+func TestAnotherJobManagerKnowsWhatIsDecided(t *testing.T) {
+	for _, decided := range []bool{false, true} {
+		onFakeTime(t, func(t *testing.T, c *cluster) {
+			c.withCheckpoints(t)
+			a := c.add("a", 1)
+			job := c.submit(1)
+			c.upgrade(job.ID, map[string]string{"window": "7"})
+			if decided {
+				a.acknowledge(1)
+			}
+			a.kill()
+			if err := c.jm.Close(); err != nil {
+				t.Fatal(err)
+			}
+			c.start()
+			b := c.add("b", 1)
+			c.expect(job.ID, api.JobRunning, "")
+			if has := b.deployed[0].Graph.Params["window"] == "7"; has != decided {
+				t.Errorf("decided %v, but the next attempt has the new module: %v", decided, has)
+			}
+		})
+	}
+}
+
+// acknowledge gives the parts of all its tasks.
+func (tm *fakeTM) acknowledge(id checkpoint.ID) {
+	tm.c.t.Helper()
+	for _, task := range tm.running() {
+		tm.mu.Lock()
+		m := &wire.Acknowledge{Header: tm.tasks[task], TaskManager: tm.id, Checkpoint: id, Task: task, Part: &checkpoint.Task{Task: task}}
+		tm.mu.Unlock()
+		if err := tm.c.jm.Acknowledge(tm.c.t.Context(), m); err != nil {
+			tm.c.t.Errorf("acknowledge: %v", err)
+		}
+	}
+	synctest.Wait()
+}
+
+func (tm *fakeTM) decline(id checkpoint.ID, cause string) {
+	tm.c.t.Helper()
+	task := tm.running()[0]
+	tm.mu.Lock()
+	m := &wire.Acknowledge{Header: tm.tasks[task], TaskManager: tm.id, Checkpoint: id, Task: task, Declined: &wire.Failure{Kind: wire.KindIO, Message: cause}}
+	tm.mu.Unlock()
+	if err := tm.c.jm.Acknowledge(tm.c.t.Context(), m); err != nil {
+		tm.c.t.Errorf("decline: %v", err)
+	}
+	synctest.Wait()
+}
