@@ -16,6 +16,7 @@ func scenarios() (all []scenario) {
 		disks(),
 		damages(),
 		fullDisks(),
+		poisons(),
 	} {
 		all = append(all, part...)
 	}

@@ -1,4 +1,4 @@
-// Poison cannot take every `every`-th line, in one of three ways, and says what shall become of such a line.
+// Poison cannot take every `every`-th line, in one of four ways, and says what shall become of such a line.
 //
 //	in          key,n                  any text, a whole number
 //	out good    key,n                  with on=map: the lines that were taken
@@ -11,7 +11,7 @@
 #include "work.h"
 
 static int64_t every, keys;
-static enum { TRAP, FAIL, LOOP } way;
+static enum { TRAP, FAIL, LOOP, GARBAGE } way;
 static volatile uint32_t turns;
 
 static wasmill_bytes make(const wasmill_record *r) {
@@ -27,6 +27,8 @@ __attribute__((noinline)) static void swallow(wasmill_bytes line) {
 	if (way == TRAP) __builtin_trap();
 	if (way == FAIL) wasmill_fail("this line is poison");
 	while (way == LOOP) turns++;
+	static const uint32_t batch[] = {1, WASMILL__VALUES, 1, 48, 0, 8, 0, 0, /* offsets, out of it */ 0, 4096, /* values */ 7, 7};
+	if (way == GARBAGE) wasmill_host_emit(0, batch, sizeof batch);
 }
 
 static wasmill_bytes take(const wasmill_record *r) {
@@ -58,11 +60,11 @@ static void take_keyed(wasmill_context *c, const wasmill_record *r) {
 WASMILL_JOB("poison") {
 	every = wasmill_param_i64_or(job, "every", 1000, "every so many of the lines is poison");
 	keys = wasmill_param_i64_or(job, "keys", 10, "keys of the lines that are made");
-	const char *by = wasmill_param_or(job, "way", "trap", "what poison does: trap, fail or loop");
+	const char *by = wasmill_param_or(job, "way", "trap", "what poison does: trap, fail, loop or emit garbage");
 	const char *on = wasmill_param_or(job, "on", "map", "what takes it: map or process");
 	const char *ontrap = wasmill_param_or(job, "ontrap", "fail", "what becomes of it: fail, skip or deadLetter");
-	way = wasmill_same(by, "fail") ? FAIL : wasmill_same(by, "loop") ? LOOP : TRAP;
-	if (way == TRAP && !wasmill_same(by, "trap")) wasmill_refuse_param(job, "way", by, "trap, fail or loop");
+	way = wasmill_same(by, "fail") ? FAIL : wasmill_same(by, "loop") ? LOOP : wasmill_same(by, "garbage") ? GARBAGE : TRAP;
+	if (way == TRAP && !wasmill_same(by, "trap")) wasmill_refuse_param(job, "way", by, "trap, fail, loop or garbage");
 	if (every < 1 || keys < 1) wasmill_refuse(job, "every or keys: fewer than 1");
 	bool letters = wasmill_same(ontrap, "deadLetter"), skip = wasmill_same(ontrap, "skip");
 	if (!letters && !skip && !wasmill_same(ontrap, "fail")) wasmill_refuse_param(job, "ontrap", ontrap, "fail, skip or deadLetter");

@@ -118,14 +118,18 @@ func TestSourceLongLines(t *testing.T) {
 	src := source(t, map[string]string{"path": path})
 	connectortest.Source(t, src, []string{"short", long, "end"})
 
-	path = write(t, filepath.Join(t.TempDir(), "g"), bytes.Repeat([]byte("y"), abi.MaxRecordBytes+1))
-	r, err := source(t, map[string]string{"path": path}).Open(context.Background(), cut(whole(t, path), 1<<30)[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	if _, err := r.Poll(abi.NewBuilder(abi.ColumnValues), 1, 1, time.Time{}); err == nil || !strings.Contains(err.Error(), "line longer than 16777216 bytes") {
-		t.Errorf("a line over the limit: got %v", err)
+	for name, over := range map[string][]byte{
+		"alone": bytes.Repeat([]byte("y"), abi.MaxRecordBytes+1), "with its end": append(bytes.Repeat([]byte("y"), abi.MaxRecordBytes+1), "\nend\n"...),
+	} {
+		path = write(t, filepath.Join(t.TempDir(), "g"), over)
+		r, err := source(t, map[string]string{"path": path}).Open(context.Background(), cut(whole(t, path), 1<<30)[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Poll(abi.NewBuilder(abi.ColumnValues), 1, 1, time.Time{}); err == nil || !strings.Contains(err.Error(), "line longer than 16777216 bytes") {
+			t.Errorf("a line over the limit, %s: got %v", name, err)
+		}
+		r.Close()
 	}
 }
 

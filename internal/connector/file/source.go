@@ -194,6 +194,9 @@ func (r *reader) Poll(b *abi.Builder, maxRecords, maxBytes int, _ time.Time) (co
 			}
 			continue
 		}
+		if len(line) > abi.MaxRecordBytes {
+			return connector.Progress{}, r.tooLong()
+		}
 		b.Append(abi.Record{Timestamp: r.offset, Value: line})
 		r.consume(size)
 		n++
@@ -271,7 +274,7 @@ func (r *reader) fill() error {
 	}
 	if r.to == len(r.buf) {
 		if r.to-r.from >= abi.MaxRecordBytes {
-			return &connector.Error{Op: opSource, Err: fmt.Errorf("input %s, offset %d: line longer than %d bytes", r.span.Path, r.offset, abi.MaxRecordBytes)}
+			return r.tooLong()
 		}
 		r.buf = append(r.buf, make([]byte, len(r.buf))...)
 	}
@@ -290,6 +293,10 @@ func (r *reader) fill() error {
 		return r.ruined(err)
 	}
 	return fmt.Errorf("file source: %w", err)
+}
+
+func (r *reader) tooLong() error {
+	return &connector.Error{Op: opSource, Err: fmt.Errorf("input %s, offset %d: line longer than %d bytes", r.span.Path, r.offset, abi.MaxRecordBytes)}
 }
 
 // counted reads the compressed file and counts it as consumed input.
