@@ -50,7 +50,7 @@ func TestNoCopyIsKeptOnAFullDisk(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(dir, "files", "*")); len(left) > 0 {
 		t.Errorf("%s is left of the copy", left)
 	}
-	r, err := openRestored(t.Context(), store, dir, 1, []checkpoint.File{f}, true)
+	r, err := (&origin{store: store, dir: dir, lazily: true}).open(t.Context(), 1, []checkpoint.File{f})
 	if err != nil {
 		t.Fatal(err)
 	}
