@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -71,6 +72,9 @@ func Try(t *testing.T, s Scenario) (failed error) {
 		if err == nil {
 			err = s.Workload.Verify(dir, in)
 		}
+		if err == nil && slices.Contains(s.Workload.Outputs, letters) {
+			err = x.countLetters(filepath.Join(dir, "output", letters))
+		}
 		took := time.Since(begin)
 		x.Close()
 		effects := x.trace.Effects()
@@ -100,6 +104,29 @@ func Try(t *testing.T, s Scenario) (failed error) {
 		}
 	})
 	return failed
+}
+
+// letters is the output of dead letters.
+const letters = "letters"
+
+// countLetters holds how often the job says that it has left something out against the letters that it has written.
+func (x *Cluster) countLetters(dir string) error {
+	files, err := workload.Read(dir, false)
+	if err != nil {
+		return err
+	}
+	told := int64(0)
+	for _, f := range files {
+		told += int64(len(f.Lines))
+	}
+	j := x.Job()
+	if j == nil {
+		return errors.New("the job is not known any more")
+	}
+	if len(j.Skipped) != 1 || j.Skipped[0].Count != told {
+		return fmt.Errorf("the job says that it left out %+v (expected %d)", j.Skipped, told)
+	}
+	return nil
 }
 
 // errRefused is an end that is as it must be: a damaged checkpoint behind which output was committed is not restored, and

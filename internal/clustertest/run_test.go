@@ -53,6 +53,15 @@ func TestSeedsOfPartitions(t *testing.T) {
 	}
 }
 
+// TestSeedsOfLetters runs the workloads whose timers and results are told of in dead letters.
+func TestSeedsOfLetters(t *testing.T) {
+	cache := t.TempDir()
+	for i := range uint64(6) {
+		w := []*workload.Workload{workload.PoisonTimers, workload.PoisonResults}[i%2]
+		t.Run(fmt.Sprintf("%d %s", *seed+i, w.Name), func(t *testing.T) { Run(t, scenario(*seed+i, w, 1+int(i/2)%2, cache)) })
+	}
+}
+
 // TestRescaledSourceIsExactToTheByte reads a file whose lines lie across the edges of its splits, while the job is rescaled
 // again and again.
 func TestRescaledSourceIsExactToTheByte(t *testing.T) {

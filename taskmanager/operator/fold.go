@@ -298,6 +298,10 @@ func (f *fold) retryResults(err error, lo, hi int) error {
 	return f.guest.Retry(err, hi-lo, again, func(unit int) Unit {
 		g := f.all[lo+unit]
 		key := g.pane.table.Key(g.entry)
-		return Unit{Row: -1, Data: key, Key: key}
+		name := "the result of key"
+		if f.window != nil {
+			name = fmt.Sprintf("the result from %d to %d of key", g.pane.start, g.pane.end)
+		}
+		return Unit{Row: -1, Name: name, Data: key, Key: key}
 	})
 }

@@ -41,7 +41,8 @@ type Guest interface {
 
 // Unit is what a call can be cut down to: one record, or one group.
 type Unit struct {
-	Row  int    // in the batch, -1 for a group
+	Row  int    // in the batch, -1 for a timer or result
+	Name string // of one of those, for people
 	Data []byte // the record's value, or the group's key
 	Key  []byte
 	Skip func() error // called when it is left out; nil: nothing is to be done

@@ -438,7 +438,8 @@ func (p *Process) Fire(clock int, until int64) (fired bool, err error) {
 	if err = call(0, len(p.all)); err != nil {
 		err = p.calls.Retry(err, len(p.all), call, func(unit int) Unit {
 			k := p.all[unit]
-			return Unit{Row: -1, Data: k.key, Key: k.key, Skip: func() error { return p.timers[clock].Delete(times[unit], k.hash, k.key) }}
+			name := fmt.Sprintf("the %s timer for %d of key", [...]string{"event-time", "processing-time"}[clock], times[unit])
+			return Unit{Row: -1, Name: name, Data: k.key, Key: k.key, Skip: func() error { return p.timers[clock].Delete(times[unit], k.hash, k.key) }}
 		})
 	}
 	return true, err

@@ -2,11 +2,14 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -195,4 +198,49 @@ func TestASinkThatAnUpgradeRemovesLeavesNothing(t *testing.T) {
 	if err := workload.HashChain.Verify(dir, input); err != nil {
 		t.Error(err)
 	}
+}
+
+// Dead letters are a stream like others to a guest in Go: what its operators have left out is told once each.
+func TestDeadLettersOfAGoGuest(t *testing.T) {
+	dir := t.TempDir()
+	module := filepath.Join(dir, "letters.wasm")
+	build := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-w", "-o", module, ".")
+	build.Dir, build.Env = "testdata/letters", append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	var lines, good, letters strings.Builder
+	for i := 1; i <= 2000; i++ {
+		line := fmt.Sprintf("k%d,%d", i%5, i)
+		fmt.Fprintln(&lines, line)
+		switch {
+		case i%7 == 0:
+			fmt.Fprintf(&letters, "parse|record|none|%s\n", line)
+		case i%11 == 0:
+			fmt.Fprintf(&letters, "book|record|k%d|%s\n", i%5, line)
+		default:
+			fmt.Fprintln(&good, line)
+		}
+	}
+	input := filepath.Join(dir, "lines")
+	if err := os.WriteFile(input, []byte(lines.String()), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	r := built.wasmill.Run(t, "run", module, "--param", "input="+input, "--param", "output="+dir, "--parallelism", "2", "--output", "json").OK(t)
+	var job api.Job
+	if err := json.Unmarshal([]byte(r.Stdout), &job); err != nil {
+		t.Fatal(err)
+	}
+	want := []api.Skipped{{Operator: "parse", OnTrap: "deadLetter", Count: 2000 / 7}, {Operator: "book", OnTrap: "deadLetter", Count: 2000/11 - 2000/77}}
+	if !slices.Equal(job.Skipped, want) {
+		t.Errorf("skipped %+v (expected %+v)", job.Skipped, want)
+	}
+	harness.Same(t, harness.Output(t, filepath.Join(dir, "good")), sorted(good.String()))
+	harness.Same(t, harness.Output(t, filepath.Join(dir, "letters")), sorted(letters.String()))
+}
+
+func sorted(lines string) string {
+	all := strings.SplitAfter(lines, "\n")
+	slices.Sort(all)
+	return strings.Join(all, "")
 }

@@ -1,7 +1,9 @@
 package workload
 
 import (
+	"cmp"
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -59,6 +61,86 @@ func checkPoison(in Input, out map[string][]File) error {
 	}
 	for l := range left {
 		return fmt.Errorf("%d lines did not come out, such as %s", len(left), l)
+	}
+	return nil
+}
+
+// PoisonTimers cannot fire the timer of every seventh line.
+var PoisonTimers = &Workload{
+	Name: "poison timers", Guest: "poison", Outputs: []string{"good", "letters"},
+	Params: map[string]string{"every": "7", "on": "timer", "ontrap": "deadLetter"}, Make: Poison.Make,
+	Check: func(in Input, out map[string][]File) error {
+		fired, poisoned := map[string]int{}, map[string]int{}
+		for _, l := range in["input"][0] {
+			key, n := keyAndNumber(l)
+			if n%7 == 0 {
+				poisoned[fmt.Sprintf("timer\t%s\tfor %d of key", key, n)]++
+			} else {
+				fired[l]++
+			}
+		}
+		return cmp.Or(sameLines("good", fired, linesOf(out["good"]), func(l string) string { return l }), sameLines("letters", poisoned, linesOf(out["letters"]), letter))
+	},
+}
+
+// PoisonResults cannot make a result of a sum that is a multiple of seven.
+var PoisonResults = &Workload{
+	Name: "poison results", Guest: "poison", Outputs: []string{"good", "letters"},
+	Params: map[string]string{"every": "7", "on": "result", "ontrap": "deadLetter"}, Make: Poison.Make,
+	Check: func(in Input, out map[string][]File) error {
+		type window struct {
+			key   string
+			start int
+		}
+		sums := map[window]int{}
+		for _, l := range in["input"][0] {
+			key, n := keyAndNumber(l)
+			sums[window{key, n - n%10}] += n
+		}
+		made, poisoned := map[string]int{}, map[string]int{}
+		for w, sum := range sums {
+			if sum%7 == 0 {
+				poisoned[fmt.Sprintf("result\t%s\tfrom %d to %d of key", w.key, w.start, w.start+10)]++
+			} else {
+				made[fmt.Sprintf("%d\t%s\t%d", w.start, w.key, sum)]++
+			}
+		}
+		return cmp.Or(sameLines("good", made, linesOf(out["good"]), func(l string) string { return l }), sameLines("letters", poisoned, linesOf(out["letters"]), letter))
+	},
+}
+
+func keyAndNumber(line string) (key string, n int) {
+	key, number, _ := strings.Cut(line, ",")
+	fmt.Sscan(number, &n)
+	return key, n
+}
+
+var whichUnit = regexp.MustCompile(`(for \d+|from \d+ to \d+) of key`)
+
+// letter is what tells a dead letter from others: its unit, key, and which timer or result it was.
+func letter(line string) string {
+	p := strings.Split(line, "\t")
+	if len(p) != 4 || p[1] != p[3] {
+		return line
+	}
+	return p[0] + "\t" + p[1] + "\t" + whichUnit.FindString(p[2])
+}
+
+// sameLines holds the lines of an output against how often each is wanted.
+func sameLines(output string, want map[string]int, got []string, as func(string) string) error {
+	if len(want) == 0 {
+		return fmt.Errorf("%s: nothing is wanted, so nothing is tested", output)
+	}
+	for _, l := range got {
+		if want[as(l)] == 0 {
+			return fmt.Errorf("%s: %q came out, or came out again", output, l)
+		}
+		want[as(l)]--
+	}
+	for l, n := range want {
+		if n > 0 {
+			return fmt.Errorf("%s: %q did not come out", output, l)
+		}
 	}
 	return nil
 }

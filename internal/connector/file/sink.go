@@ -165,5 +165,10 @@ func unwritable(dir string, err error) error {
 	return failed("open output in", dir, cause)
 }
 
+// unfit is the error of a record whose bytes are not what its codec says. They will not be the next time, either.
+func unfit(err error) error {
+	return &connector.Error{Op: opSink, Err: fmt.Errorf("write record: %w", err), Hint: "mend the function that has made it: its bytes are not of the codec that it declares"}
+}
+
 // Guarantee is ExactlyOnce: pending files are not visible.
 func (s *Sink) Guarantee() connector.Guarantee { return connector.ExactlyOnce }

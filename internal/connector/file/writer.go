@@ -67,7 +67,7 @@ func (w *writer) Write(b *abi.Batch, now time.Time) (time.Time, error) {
 		}
 		line, err := w.values.Append(w.line[:0], b.Value(i))
 		if err != nil {
-			return time.Time{}, fmt.Errorf("file sink: write record: %w", err)
+			return time.Time{}, unfit(err)
 		}
 		w.line = append(line, '\n')
 		if err := f.write(w.line); err != nil {
@@ -116,7 +116,7 @@ func (w *writer) begin(id string, now time.Time) (*pending, error) {
 	}
 	path, err := w.sink.partitions.path([]byte(id), w.keys)
 	if err != nil {
-		return nil, fmt.Errorf("file sink: partition of a record: %w", err)
+		return nil, unfit(fmt.Errorf("partition: %w", err))
 	}
 	f := &pending{id: id, began: now, c: committable{
 		Dir: w.dir, Partition: path, Subtask: w.task.Subtask, N: w.n, Pending: pendingName(w.task.Job, w.task.Attempt, w.task.Subtask, w.n),

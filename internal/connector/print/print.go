@@ -59,7 +59,7 @@ func (w *writer) Write(b *abi.Batch, _ time.Time) (time.Time, error) {
 	for i := range b.N {
 		line, err := w.format.Append(w.line[:0], b.Value(i))
 		if err != nil {
-			return time.Time{}, fmt.Errorf("print sink: %w", err)
+			return time.Time{}, &connector.Error{Op: "print sink", Err: fmt.Errorf("write record: %w", err)}
 		}
 		w.line = line
 		w.print(line)

@@ -1,0 +1,90 @@
+package taskmanager
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/host"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/wire"
+)
+
+// parsing is a job whose only function dies of a line, and leaves it out.
+func parsing(t *testing.T, lines []string, poison string, kind host.Kind, policy string) (*fixture, *fakeModule) {
+	m := &fakeModule{functions: []fakeFunction{{name: "parse", kind: abi.FunctionMap, each: copyRecord, kill: trapOn(poison, kind)}}}
+	ops := []graph.Operator{{Name: "parse", OnTrap: policy}, {Name: "out", Kind: abi.OperatorSink}}
+	if policy == graph.OnTrapDeadLetter {
+		ops = append(ops, graph.Operator{Name: "letters", Kind: abi.OperatorSink, Inputs: []graph.Input{{From: 1, Side: 1, Partition: graph.Forward, Exchange: graph.Pipelined}}})
+	}
+	return newFixture(t, &listSource{splits: [][]string{lines}}, m, ops...), m
+}
+
+// Whatever a record does to its function, it is left out alone, and counted.
+func TestPoisonIsLeftOut(t *testing.T) {
+	for _, kind := range []host.Kind{host.KindTrap, host.KindFailed, host.KindExit, host.KindBadPointer, host.KindRefused, host.KindOutputLimit} {
+		for _, policy := range []string{graph.OnTrapSkip, graph.OnTrapDeadLetter} {
+			lines := numbered(3000)
+			f, _ := parsing(t, lines, "line 1234", kind, policy)
+			ends := f.run()
+			if want := slices.Delete(slices.Clone(lines), 1233, 1234); !slices.Equal(f.sink.records, want) {
+				t.Errorf("%s, %s: %d records (expected %d)", kind, policy, len(f.sink.records), len(want))
+			}
+			if got := ends[0].Metrics.Skipped; len(got) != 1 || got["parse"] != 1 {
+				t.Errorf("%s, %s: skipped %v (expected one of parse)", kind, policy, got)
+			}
+			if policy == graph.OnTrapDeadLetter && len(f.sinks["letters"].values) != 1 {
+				t.Errorf("%s: %d letters (expected 1)", kind, len(f.sinks["letters"].values))
+			}
+		}
+	}
+}
+
+// Time, stack and memory that run out are blamed on no record: they fail the job after one retry, whatever the policy.
+func TestLimitsAreNoPoison(t *testing.T) {
+	for _, kind := range []host.Kind{host.KindTimeLimit, host.KindStackLimit, host.KindMemoryLimit} {
+		for _, policy := range []string{graph.OnTrapSkip, graph.OnTrapDeadLetter} {
+			f, m := parsing(t, numbered(100), "line 7", kind, policy)
+			if got := f.failed(); got.Kind != wire.KindGuestLimit || got.Record != "" {
+				t.Errorf("%s, %s: kind %d, record %q (expected %d and none)", kind, policy, got.Kind, got.Record, wire.KindGuestLimit)
+			}
+			if n := m.calls.Load(); n != 2 {
+				t.Errorf("%s, %s: %d calls (expected 2)", kind, policy, n)
+			}
+			if len(f.sink.records) > 0 {
+				t.Errorf("%s, %s: %d records came out", kind, policy, len(f.sink.records))
+			}
+		}
+	}
+}
+
+// A letter has the record's bytes, cut where it would become larger than a record may be, and a cause that is UTF-8.
+func TestLettersAreRecords(t *testing.T) {
+	schema, err := abi.ParseSchema(graph.LetterCodec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int{1, 1000, abi.MaxRecordBytes - 1} {
+		poison := strings.Repeat("\xff", size)
+		f, _ := parsing(t, []string{"good", poison, "good"}, poison, host.KindTrap, graph.OnTrapDeadLetter)
+		f.run()
+		if len(f.sinks["letters"].values) != 1 {
+			t.Fatalf("%d letters (expected 1)", len(f.sinks["letters"].values))
+		}
+		p := f.sinks["letters"].values[0]
+		aligned := abi.AlignedBytes(len(p))
+		copy(aligned, p)
+		if err := abi.Validate(schema, aligned); err != nil || len(p) > abi.MaxRecordBytes {
+			t.Fatalf("a letter of %d bytes about %d: %v", len(p), size, err)
+		}
+		row := schema.Row(aligned)
+		if string(row.Bytes(0)) != "record" || !row.Null(1) || !utf8.Valid(row.Bytes(2)) || !strings.Contains(string(row.Bytes(2)), `operator "parse": trap in parse::record`) {
+			t.Errorf("%d bytes: unit %q, cause %q", size, row.Bytes(0), row.Bytes(2))
+		}
+		if got := string(row.Bytes(3)); !strings.HasPrefix(poison, got) || size-len(got) > 5*maxCauseBytes {
+			t.Errorf("%d bytes: the letter has %d of them", size, len(got))
+		}
+	}
+}
