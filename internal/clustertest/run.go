@@ -83,7 +83,7 @@ func Try(t *testing.T, s Scenario) (failed error) {
 			err = fmt.Errorf("there was no %s", s.Must)
 		}
 		if err == nil && len(effects) == 0 && (s.Faults == nil || len(s.Faults) > 0) {
-			err = fmt.Errorf("no fault took effect")
+			err = errUntouched
 		}
 		if err != nil {
 			verdict = err.Error()
@@ -128,6 +128,9 @@ func (x *Cluster) countLetters(dir string) error {
 	}
 	return nil
 }
+
+// errUntouched says that a run has tested nothing.
+var errUntouched = errors.New("no fault took effect")
 
 // errRefused is an end that is as it must be: a damaged checkpoint behind which output was committed is not restored, and
 // an older one would repeat output.
