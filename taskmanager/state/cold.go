@@ -18,18 +18,21 @@ import (
 // cold is what lies outside of memory: a map on disk, once something had to go there, and the files that were restored. The
 // task's goroutine uses it; flushes write beside it.
 type cold struct {
-	config  *Config
-	limit   int64 // bytes of the young tables at which a round ends
-	trigger int64 // at least limit: more when what must stay is more
-	disk    *disk // nil until something was written
-	tables  uint32
-	drops   []uint32 // tables to remove from disk
-	running *flush   // that was begun last and is not known to have ended
-	misses  []miss
-	key     []byte
-	warming *warming  // that runs
-	toWarm  []*tiered // the next ones
-	read    byte      // what fetchSlots has read: for nothing else
+	config     *Config
+	limit      int64 // bytes of the young tables at which a round ends
+	trigger    int64 // at least limit: more when what must stay is more
+	disk       *disk // nil until something was written
+	tables     uint32
+	drops      []uint32 // tables to remove from disk
+	running    *flush   // that was begun last and is not known to have ended
+	misses     []miss
+	key        []byte
+	sweepFrom  []byte // see sweep
+	sweepEvery int64  // milliseconds
+	sweptAt    int64
+	warming    *warming  // that runs
+	toWarm     []*tiered // the next ones
+	read       byte      // what fetchSlots has read: for nothing else
 }
 
 // rounds is how many thirds of a budget there are: young, old, and on their way to disk.
@@ -303,7 +306,7 @@ func (t *table) fromFile(e *snapshot.Entry) (word uint64, found bool, err error)
 
 func (t *table) putHeader(p []byte, version uint16, expiry int64) {
 	binary.LittleEndian.PutUint16(p, version)
-	if t.headerBytes() > 2 {
+	if t.headerBytes() > shortHeader {
 		if expiry == 0 { // it was written when the state had no TTL
 			expiry = math.MaxInt64
 		}

@@ -82,6 +82,7 @@ type flush struct {
 	now    int64
 	tables []flushing
 	drops  []uint32
+	sweep  *sweep
 	done   chan struct{} // closed at the end
 	err    error         // once done is closed
 }
@@ -90,7 +91,8 @@ type flushing struct {
 	owner *tiered // is not touched by the flush
 	table *table  // nobody changes it
 	id    uint32
-	files bool // something lies below
+	files bool // may have some of its keys
+	below bool // so may the disk
 }
 
 // begin starts a flush. Another must not run.
@@ -102,7 +104,7 @@ func (c *cold) begin(h *hot, tables []flushing) error {
 		}
 		c.disk = &disk{files: files, users: 1, frozen: map[uint32]int{}, gen: h.gen}
 	}
-	f := &flush{disk: c.disk, groups: c.config.Groups, gen: h.gen, now: h.now, tables: tables, drops: c.drops, done: make(chan struct{})}
+	f := &flush{disk: c.disk, groups: c.config.Groups, gen: h.gen, now: h.now, tables: tables, drops: c.drops, sweep: c.nextSweep(h), done: make(chan struct{})}
 	c.drops = nil
 	c.running = f
 	go f.run() // who waits for it: cold.wait, before the next one and at the end
@@ -121,9 +123,15 @@ func (f *flush) write() error {
 			return err
 		}
 	}
-	if len(f.tables) == 0 {
-		return nil
+	if len(f.tables) > 0 {
+		if err := f.writeTables(); err != nil {
+			return err
+		}
 	}
+	return f.sweep.run(f)
+}
+
+func (f *flush) writeTables() error {
 	b := f.disk.files.Batch()
 	for i := range f.tables {
 		if err := f.writeTable(b, &f.tables[i]); err != nil {
@@ -186,6 +194,8 @@ func (f *flush) writeTable(b *spill.Batch, w *flushing) error {
 			memory = append(append(memory, diskPut), value...)
 		case w.files:
 			memory = append(memory, diskDelete)
+		case !w.below && !p.dirty:
+			continue // it was never there
 		default:
 			put = false
 		}
@@ -208,6 +218,7 @@ func (c *cold) settled() error {
 		return nil
 	}
 	c.running = nil
+	c.swept(f.sweep)
 	for _, w := range f.tables {
 		if w.owner.flushing == w.table {
 			w.owner.flushing = nil
@@ -264,7 +275,7 @@ func (h *hot) Trim() error {
 		}
 	}
 	if h.young.Load() <= c.trigger {
-		if len(c.drops) > 0 && c.running == nil {
+		if c.running == nil && (len(c.drops) > 0 || c.sweepIsDue(h)) {
 			return c.begin(h, nil)
 		}
 		return nil
@@ -295,10 +306,11 @@ func (h *hot) Trim() error {
 
 // toDisk makes a table ready to be flushed.
 func (h *hot) toDisk(t *tiered, was *table) flushing {
-	if t.id == 0 {
+	below := t.id != 0
+	if !below {
 		h.cold.tables++
 		t.id = h.cold.tables
 	}
 	t.flushing, t.flushed = was, h.gen+1
-	return flushing{owner: t, table: was, id: t.id, files: t.files != nil}
+	return flushing{owner: t, table: was, id: t.id, files: t.files != nil, below: below}
 }

@@ -430,7 +430,7 @@ func (d *frozenDisk) cell(stored []byte) cell {
 // cellOf is a stored value of any kind but Words, whose header has so many bytes.
 func cellOf(head int, stored []byte) cell {
 	c := cell{version: binary.LittleEndian.Uint16(stored), value: stored[head:]}
-	if head > 2 {
+	if head > shortHeader {
 		c.expiry = int64(binary.LittleEndian.Uint64(stored[2:]))
 	}
 	return c

@@ -239,10 +239,15 @@ func (t *table) Word(e Entry) *uint64 { return &t.pages[e>>pageBits].words[e&pag
 // A value is, but for the kind Words, stored behind its schema version and, if its state has a TTL, its expiry.
 func (t *table) headerBytes() int {
 	if t.spec.TTL > 0 {
-		return 10
+		return longHeader
 	}
-	return 2
+	return shortHeader
 }
+
+const (
+	shortHeader = 2
+	longHeader  = 10
+)
 
 // stored is the value of an entry as it lies in the arena, nil for none; Words have none there.
 func (t *table) stored(e Entry) []byte {
@@ -262,7 +267,7 @@ func (t *table) expiredAt(e Entry, now int64) bool {
 		return false
 	}
 	p := t.stored(e)
-	return len(p) >= 10 && int64(binary.LittleEndian.Uint64(p[2:])) <= now
+	return len(p) >= longHeader && int64(binary.LittleEndian.Uint64(p[2:])) <= now
 }
 
 // Value implements Table.
@@ -304,7 +309,7 @@ func (t *table) Migrate(e Entry, v []byte) error {
 
 // expiry is when an entry ends, 0 for never.
 func (t *table) expiry(e Entry) int64 {
-	if p := t.stored(e); p != nil && t.headerBytes() > 2 {
+	if p := t.stored(e); p != nil && t.headerBytes() > shortHeader {
 		return int64(binary.LittleEndian.Uint64(p[2:]))
 	}
 	return 0

@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"math/bits"
 
 	"github.com/wasmill/wasmill/abi"
 )
@@ -244,7 +245,7 @@ func (t *tiered) turn() *table {
 	if t.huge > 0 {
 		t.keepHuge(was)
 	}
-	if was.isPending() {
+	if was.isPending(t.id != 0 || t.files != nil) {
 		return was
 	}
 	t.left(was)
@@ -274,12 +275,16 @@ func (t *tiered) keepHuge(old *table) {
 	}
 }
 
-// isPending says whether anything of the table is not on disk.
-func (t *table) isPending() bool {
-	for _, p := range t.pages {
+// isPending says whether anything of the table has to go to disk. With nothing below, what has ended has not, unless a
+// snapshot is still to say so.
+func (t *table) isPending(below bool) bool {
+	for i, p := range t.pages {
 		for w := range p.pending {
-			if p.pending[w]&^p.moved[w] != 0 {
-				return true
+			for set := p.pending[w] &^ p.moved[w]; set != 0; set &= set - 1 {
+				e := Entry(i<<pageBits | w<<6 | bits.TrailingZeros64(set))
+				if below || p.gen == t.store.gen && p.dirty.has(e) || t.spec.Kind == Words || t.stored(e) != nil && !t.expired(e) {
+					return true
+				}
 			}
 		}
 	}

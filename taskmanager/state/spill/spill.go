@@ -181,9 +181,12 @@ func (i *Iterator) read() (bool, error) {
 	return true, nil
 }
 
-// Key and Value are where Seek or Next went to, valid until the next of them.
+// Key and Value are where Seek or Next went to, valid until the next one.
 func (i *Iterator) Key() []byte   { return i.it.Item().Key() }
 func (i *Iterator) Value() []byte { return i.value }
+
+// Version is that at which the key was put.
+func (i *Iterator) Version() uint64 { return i.it.Item().Version() }
 
 // Scan calls yield for the keys that begin with prefix, at or behind from, in ascending order, until it answers false. The
 // slices are valid during the call.
