@@ -156,6 +156,6 @@ func TestLargeElements(t *testing.T) {
 	wall := time.Since(begun)
 	debug.ReadGCStats(&after)
 	t.Logf("garbage collection with %d elements of %d MiB: %.1f ms, which stopped the process for %.2f ms", *largeEntries/3*3,
-		e.s.Size()>>20, wall.Seconds()*1e3, (after.PauseTotal - before.PauseTotal).Seconds()*1e3)
+		e.s.Size()>>20, wall.Seconds()*1e3, (after.PauseTotal-before.PauseTotal).Seconds()*1e3)
 	e.check(e.s.Close())
 }

@@ -167,11 +167,12 @@ func (s *sorted) Scan(hash uint64, key, after []byte, yield func(sub, value []by
 	s.from = from
 	var below *deep
 	if group := s.t.store.group(hash); s.t.isDeep(group) {
+		disk, closing := s.t.diskIterator(appendDiskKey(nil, s.t.id, group, prefix))
+		defer closing()
 		var err error
-		if below, err = s.t.deep(group, prefix, from); err != nil {
+		if below, err = s.t.deep(disk, group, prefix, from); err != nil {
 			return err
 		}
-		defer below.close()
 	}
 	w := s.t.walk(prefix, from, below)
 	for {

@@ -2,9 +2,11 @@ package state
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math"
 
 	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/taskmanager/state/spill"
 )
 
 // timers is a state of kind Timer. Which timers are due is asked all the time, so what lies in disk and files is read
@@ -132,6 +134,9 @@ const (
 	mostTimers  = 16 << 10
 	timerBytes  = 128 // about what one takes
 	timersShare = 8   // 1 in so many bytes of what the young tables may hold
+	// leastTimers are read of each key group, however small the budget is: what is read of a group behind the place where
+	// the least far was left is read for nothing, and of few timers that is nearly all.
+	leastTimers = 16
 )
 
 // load reads timers from the horizon on, some of each key group, and takes the horizon to the first place that a group was
@@ -139,13 +144,15 @@ const (
 func (m *timers) load() error {
 	c := m.t.store.cold
 	groups := int(c.config.To - c.config.From)
-	each := max(min(mostTimers, int(c.limit)/timersShare/timerBytes)/groups, 2)
+	each := max(min(mostTimers, int(c.limit)/timersShare/timerBytes)/groups, leastTimers)
+	disk, closing := m.t.diskIterator(binary.BigEndian.AppendUint32(nil, m.t.id))
+	defer closing()
 	var until []byte // nil: to the end
 	for g := c.config.From; g < c.config.To; g++ {
 		if !m.t.isDeep(g) {
 			continue
 		}
-		last, err := m.loadGroup(g, each)
+		last, err := m.loadGroup(disk, g, each)
 		if err != nil {
 			return err
 		}
@@ -161,12 +168,11 @@ func (m *timers) load() error {
 
 // loadGroup takes in up to n timers of a key group from the horizon on, or what they may take, and returns the key of the
 // first that was not taken, nil if there is none.
-func (m *timers) loadGroup(g graph.KeyGroup, n int) ([]byte, error) {
-	d, err := m.t.deep(g, nil, m.horizon)
+func (m *timers) loadGroup(disk *spill.Iterator, g graph.KeyGroup, n int) ([]byte, error) {
+	d, err := m.t.deep(disk, g, nil, m.horizon)
 	if err != nil {
 		return nil, err
 	}
-	defer d.close()
 	for room := n * timerBytes; d.there; err = d.next() {
 		if err != nil {
 			return nil, err

@@ -106,8 +106,8 @@ type deep struct {
 	t      *tiered
 	prefix []byte // of the keys
 
-	view     spill.View
 	disk     *spill.Iterator // nil: nothing is there
+	onlyDisk []byte          // what the keys there begin with
 	onDisk   bool
 	files    *snapshot.Merged // nil: they have nothing more to say
 	inFiles  bool
@@ -124,37 +124,38 @@ type deep struct {
 // isDeep says whether there may be more of a key group than what is in memory.
 func (t *tiered) isDeep(group graph.KeyGroup) bool { return t.id != 0 || !t.inMemory(group) }
 
-// deep goes to the first element at or behind a key.
-func (t *tiered) deep(group graph.KeyGroup, prefix, from []byte) (*deep, error) {
-	d := &deep{t: t, prefix: prefix}
-	if t.id != 0 {
-		d.view = t.store.cold.disk.files.View()
-		d.disk = d.view.Iterator(appendDiskKey(nil, t.id, group, prefix))
-		var err error
-		if d.onDisk, err = d.disk.Seek(appendDiskKey(nil, t.id, group, from)); err != nil {
-			d.close()
+// diskIterator steps through what the disk has of the table in keys that begin with a prefix. It is nil if nothing is there.
+func (t *tiered) diskIterator(prefix []byte) (it *spill.Iterator, closing func()) {
+	if t.id == 0 {
+		return nil, func() {}
+	}
+	view := t.store.cold.disk.files.View()
+	it = view.Iterator(prefix)
+	return it, func() {
+		it.Close()
+		view.Close()
+	}
+}
+
+// deep goes to the first element at or behind a key. disk steps through those of the prefix, or of more.
+func (t *tiered) deep(disk *spill.Iterator, group graph.KeyGroup, prefix, from []byte) (*deep, error) {
+	d := &deep{t: t, prefix: prefix, disk: disk}
+	if disk != nil {
+		d.onlyDisk = appendDiskKey(nil, t.id, group, prefix)
+		there, err := disk.Seek(appendDiskKey(nil, t.id, group, from))
+		if err != nil {
 			return nil, err
 		}
+		d.onDisk = there && bytes.HasPrefix(disk.Key(), d.onlyDisk)
 	}
 	if !t.inMemory(group) {
 		d.files = t.scanFilesFrom(group, from)
 		if err := d.stepFiles(); err != nil {
-			d.close()
 			return nil, err
 		}
 	}
-	if err := d.merge(); err != nil {
-		d.close()
-		return nil, err
-	}
+	d.merge()
 	return d, nil
-}
-
-func (d *deep) close() {
-	if d != nil && d.disk != nil {
-		d.disk.Close()
-		d.view.Close()
-	}
 }
 
 // scanFilesFrom goes through what the files have of elements of a key group, from a key on.
@@ -181,22 +182,25 @@ func (d *deep) stepFiles() error {
 	return nil
 }
 
-func (d *deep) next() (err error) {
+func (d *deep) next() error {
 	if d.readDisk {
-		if d.onDisk, err = d.disk.Next(); err != nil {
+		there, err := d.disk.Next()
+		if err != nil {
 			return err
 		}
+		d.onDisk = there && bytes.HasPrefix(d.disk.Key(), d.onlyDisk)
 	}
 	if d.readFile {
 		if err := d.stepFiles(); err != nil {
 			return err
 		}
 	}
-	return d.merge()
+	d.merge()
+	return nil
 }
 
 // merge takes the first of what disk and files are at.
-func (d *deep) merge() error {
+func (d *deep) merge() {
 	d.there = d.onDisk || d.inFiles
 	d.readDisk, d.readFile = d.onDisk, d.inFiles
 	if d.onDisk && d.inFiles {
@@ -215,5 +219,4 @@ func (d *deep) merge() error {
 		d.cell = cell{value: e.Value, version: e.Version, expiry: e.Expiry}
 	}
 	d.live = d.there && d.live && (d.cell.expiry == 0 || d.cell.expiry > d.t.store.now)
-	return nil
 }

@@ -87,6 +87,40 @@ func TestStateTenTimesTheBudget(t *testing.T) {
 	harness.Same(t, harness.Output(t, out), want)
 }
 
+// Lists, maps and timers that are ten times their budget are right, also when their only process is killed half way.
+func TestElementsTenTimesTheBudget(t *testing.T) {
+	const lines, keys = 60_000, 1000 // 400 bytes of state each
+	t.Setenv("WASMILL_STATE_BUDGET", "1MiB")
+	t.Setenv("WASMILL_STATE_RESERVE", "0")
+	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "50ms")
+	dir := t.TempDir()
+	out, state := filepath.Join(dir, "out"), filepath.Join(dir, "state")
+	args := []string{"run", filepath.Join(harness.Root(t), "test/guests/baskets.wasm"), "--state-dir", state, "--param", "output=" + out,
+		"--param", fmt.Sprint("count=", lines), "--param", fmt.Sprint("keys=", keys), "--param", fmt.Sprint("delay=", lines/2)}
+	var want []string
+	for n := range lines {
+		want = append(want, fmt.Sprintf("%d,%d\n", n%keys, n))
+	}
+	for key := range keys {
+		want = append(want, fmt.Sprintf("%d,end,%d\n", key, lines/keys))
+	}
+	sort.Strings(want)
+	killed := built.wasmill.Start(t, args...)
+	found := func(pattern string) int {
+		all, _ := filepath.Glob(filepath.Join(state, pattern))
+		return len(all)
+	}
+	harness.Until(t, time.Minute, "something is spilled, and three checkpoints are completed", func() bool {
+		return found("checkpoints/*/checkpoints/*/MANIFEST") > 2 && found("state/*/spill-*") > 0
+	})
+	killed.Kill()
+	if r := killed.Wait(); r.Code == 0 {
+		t.Fatal("the job was over before it was killed: nothing was tested")
+	}
+	built.wasmill.Run(t, args...).OK(t)
+	harness.Same(t, harness.Output(t, out), strings.Join(want, ""))
+}
+
 // A job that would need the room that is to be left on the disk fails at once, and says which option allows how much.
 func TestFullDiskFailsTheJob(t *testing.T) {
 	dir := t.TempDir()
