@@ -57,3 +57,26 @@ func TestCheckpointScripts(t *testing.T) {
 		})
 	})
 }
+
+// A task that finishes behind its part of a checkpoint has that part in it: it may have sent something in between, which
+// who comes behind it has only in the next one.
+func TestWhoFinishesBehindItsPartKeepsIt(t *testing.T) {
+	tasks := [3]graph.TaskID{{Subtask: 0}, {Subtask: 1}, {Subtask: 2}}
+	m := &ckFSM{attempt: 1, running: map[graph.TaskID]bool{tasks[0]: true, tasks[1]: true}, called: graph.TaskID.String}
+	m.step(ckAsk{})
+	if m.hasPartOf(tasks[0]) {
+		t.Error("nothing is in flight, and a task has given its part")
+	}
+	m.step(ckNumbered{1})
+	m.step(ckAck{1, 1, tasks[0]})
+	for task, want := range map[graph.TaskID]bool{tasks[0]: true, tasks[1]: false, tasks[2]: false} {
+		if got := m.hasPartOf(task); got != want {
+			t.Errorf("the part of %s counts: %v (expected %v)", task, got, want)
+		}
+	}
+	m.step(ckFinished{tasks[0]})
+	m.step(ckAck{1, 1, tasks[1]})
+	if m.phase != ckDeciding || m.hasPartOf(tasks[1]) {
+		t.Errorf("phase %s, and the parts are still open (expected that they are decided on)", m.phase)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -28,6 +29,7 @@ type checkpoints struct {
 	timerNumber int
 	fsm         *ckFSM // of the current attempt, nil before the first and without checkpoints
 	parts       map[graph.TaskID]*checkpoint.Task
+	last        map[graph.TaskID]*checkpoint.Task // of tasks that have finished behind their part of the checkpoint in flight: the next has them
 	begun       time.Time
 	committing  bool
 	held        map[string]bool       // what the last decided checkpoint of the attempt has prepared
@@ -186,7 +188,11 @@ func (c *checkpoints) follow(was phase, e event) {
 		c.begin()
 	case (now == deploying || now == running) && c.fsm != nil:
 		if t, ok := e.(evTask); ok && t.state == wire.TaskFinished {
-			c.parts[t.task] = t.part
+			if c.fsm.hasPartOf(t.task) {
+				c.last[t.task] = t.part
+			} else {
+				c.parts[t.task] = t.part
+			}
 			c.step(ckFinished{t.task})
 			if c.fsm.phase == ckCollecting && c.fsm.ask.overtakes() {
 				c.trigger(c.fsm.id, c.fsm.ask) // again, also at who waits for nobody now
@@ -208,7 +214,7 @@ func (c *checkpoints) begin() {
 		attempt: c.job.fsm.attempt, interval: s.Interval, minPause: s.MinPause, timeout: s.Timeout, tolerated: s.Tolerated,
 		running: map[graph.TaskID]bool{}, called: c.job.called,
 	}
-	c.parts = map[graph.TaskID]*checkpoint.Task{}
+	c.parts, c.last = map[graph.TaskID]*checkpoint.Task{}, map[graph.TaskID]*checkpoint.Task{}
 	c.held = nil
 	for id, t := range c.job.fsm.tasks {
 		if t.part != nil {
@@ -259,6 +265,8 @@ func (c *checkpoints) act(a ckAction) ckEvent {
 		return ckNumbered{checkpoint.ID(n)}
 	case ckDoTrigger:
 		c.begun = j.jm.config.Now()
+		maps.Copy(c.parts, c.last)
+		clear(c.last)
 		j.log.Debug("checkpoint begins", "checkpoint", a.id)
 		if a.ask.exchange != 0 {
 			c.stepExchange(exTriggered{})
