@@ -89,7 +89,7 @@ func TestStateTenTimesTheBudget(t *testing.T) {
 
 // Lists, maps and timers that are ten times their budget are right, also when their only process is killed half way.
 func TestElementsTenTimesTheBudget(t *testing.T) {
-	const lines, keys = 60_000, 1000 // 400 bytes of state each
+	const lines, keys = 30_000, 500 // 400 bytes of state each
 	t.Setenv("WASMILL_STATE_BUDGET", "1MiB")
 	t.Setenv("WASMILL_STATE_RESERVE", "0")
 	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "50ms")
