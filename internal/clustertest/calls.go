@@ -26,6 +26,8 @@ type trouble struct {
 	drop, twice, lost float64 // probabilities
 	held              float64 // probability that a request comes seconds after its caller has given up
 	noCommit          bool    // the output of checkpoints is not committed
+	keeping           string  // requests of that name come when they are let go, and no sooner
+	kept              []func()
 }
 
 func newTrouble(trace *Trace, seed uint64) *trouble {
@@ -52,7 +54,47 @@ func (t *trouble) hold(probability float64) {
 	t.held = probability
 }
 
-// late is how late a request comes, 0: at once.
+// keep makes requests of a name wait, though their callers are told that time is up.
+func (t *trouble) keep(name string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.keeping = name
+}
+
+// waiting is how many requests were kept.
+func (t *trouble) waiting() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.kept)
+}
+
+// letGo has what was kept come, all at once, and keeps nothing more.
+func (t *trouble) letGo() {
+	t.mu.Lock()
+	kept := t.kept
+	t.keeping, t.kept = "", nil
+	t.mu.Unlock()
+	for _, request := range kept {
+		t.late.Go(request)
+	}
+}
+
+// keeps says whether a request is kept.
+func (t *trouble) keeps(ctx context.Context, name string, request func(context.Context) error) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.keeping != name {
+		return false
+	}
+	t.kept = append(t.kept, func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = request(ctx)
+	})
+	return true
+}
+
+// lateness is how late a request comes, 0: at once.
 func (t *trouble) lateness() time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -88,6 +130,10 @@ var errTrouble = errors.New("no answer in time")
 
 // do makes one request, or what becomes of it.
 func (t *trouble) do(ctx context.Context, name string, request func(context.Context) error) error {
+	if t.keeps(ctx, name, request) {
+		t.trace.Add("request %s is kept", name)
+		return errTrouble
+	}
 	if late := t.lateness(); late > 0 && name != "heartbeat" {
 		t.trace.Effect("request late")
 		t.trace.Add("request %s comes %s late", name, late)

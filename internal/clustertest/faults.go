@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/checkpoint"
 )
 
 // Fault is one thing that goes wrong. It is called on the test's goroutine, may wait in virtual time, and mends what it
@@ -75,6 +76,8 @@ var Faults = []Fault{
 		}
 		x.trouble.hold(0)
 	}},
+	{Name: "requests of an attempt before, the JobManager killed twice", Do: func(x *Cluster) { x.zombieRequests() }},
+	{Name: "channels of different length, a TaskManager killed", Apart: true, Do: func(x *Cluster) { x.unequalChannels() }},
 	{Name: "commits lost, then TaskManagers killed", Do: func(x *Cluster) {
 		x.trouble.holdCommits(true)
 		x.Sleep(1500 * time.Millisecond) // a checkpoint is decided meanwhile
@@ -194,6 +197,49 @@ func (x *Cluster) awaitRunning(limit time.Duration) {
 			return
 		}
 	}
+}
+
+// zombieRequests has what tasks of one attempt have asked for come when the next one runs.
+func (x *Cluster) zombieRequests() {
+	x.awaitRunning(15 * time.Second)
+	x.trouble.keep("split")
+	x.killJobManager(x.someTime(500 * time.Millisecond))
+	for end := time.Now().Add(15 * time.Second); x.trouble.waiting() == 0 && time.Now().Before(end); x.Sleep(50 * time.Millisecond) {
+	}
+	x.trouble.keep("")
+	x.killJobManager(x.someTime(500 * time.Millisecond))
+	x.awaitRunning(15 * time.Second)
+	x.Sleep(100 * time.Millisecond) // its own first requests have been answered
+	if n := x.trouble.waiting(); n > 0 {
+		x.trace.Effect("requests of an attempt before")
+		x.trace.Add("%d requests of an attempt before come now", n)
+	}
+	x.trouble.letGo()
+}
+
+// unequalChannels makes everything that TaskManagers send each other late, so that a task hears from its own long before it
+// hears from others, and kills one when a checkpoint has been taken meanwhile.
+func (x *Cluster) unequalChannels() {
+	x.awaitRunning(15 * time.Second)
+	a, b := x.tms[0], x.tms[1]
+	if a == nil || b == nil {
+		return
+	}
+	late := weather{delay: 300 * time.Millisecond}
+	x.net.worsen(a.addr, b.addr, late)
+	x.net.worsen(b.addr, a.addr, late)
+	x.trace.Add("%s and %s are %s apart", a.name, b.name, late.delay)
+	newest := func() (id checkpoint.ID) {
+		if j := x.Job(); j != nil && j.Checkpoint != nil {
+			id = j.Checkpoint.ID
+		}
+		return id
+	}
+	for end, first := time.Now().Add(10*time.Second), newest(); newest() < first+2 && time.Now().Before(end); x.Sleep(20 * time.Millisecond) {
+	}
+	x.killTaskManager(x.random.IntN(len(x.tms)), x.someTime(500*time.Millisecond))
+	x.net.heal(a.addr, b.addr)
+	x.net.heal(b.addr, a.addr)
 }
 
 // rescale gives the job another parallelism, while something else happens.
