@@ -34,6 +34,7 @@ type cluster struct {
 	tms   []*fakeTM
 	now   func() time.Time // nil: the bubble's
 	store string           // of checkpoints, empty: jobs take none
+	gate  *gatedStores     // the same, where a test says what becomes of what is put
 	log   lockedBuffer
 }
 
@@ -78,6 +79,9 @@ func (c *cluster) start() {
 	}
 	if c.store != "" {
 		config.OpenStore, config.Checkpoints.URL = blob.Open, c.store
+	}
+	if c.gate != nil {
+		config.OpenStore, config.Checkpoints = c.gate.open, Checkpoints{URL: c.gate.dir, Interval: time.Hour}
 	}
 	jm, err := New(config)
 	if err != nil {

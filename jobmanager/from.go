@@ -1,26 +1,20 @@
 package jobmanager
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"fmt"
-	"io"
 
 	"github.com/wasmill/wasmill/internal/api"
-	"github.com/wasmill/wasmill/internal/blob"
 	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/graph"
 	savepointfiles "github.com/wasmill/wasmill/internal/savepoint"
 )
 
-// beginning is what a new job goes on from: another job's savepoint.
+// beginning is what a new job goes on from: another job's savepoint. Its files are copied when the job is stored (see
+// adopt).
 type beginning struct {
 	path     string
-	store    blob.Store
 	manifest *checkpoint.Manifest
 }
 
@@ -39,7 +33,8 @@ func (jm *JobManager) beginAt(ctx context.Context, s *api.Submit, g *graph.JobGr
 	if err != nil {
 		return nil, placeError("from", err)
 	}
-	b := &beginning{path: s.From, store: store}
+	defer store.Close()
+	b := &beginning{path: s.From}
 	if b.manifest, err = savepointfiles.Open(ctx, store); err == nil {
 		err = asIncompatible(s.From, checkpoint.Compatible(&b.manifest.Graph, g, s.AllowDroppedState))
 		if lost := b.manifest.CheckInFlight(g); err == nil && lost != nil {
@@ -50,7 +45,6 @@ func (jm *JobManager) beginAt(ctx context.Context, s *api.Submit, g *graph.JobGr
 		err = placeError("from: savepoint "+s.From, err)
 	}
 	if err != nil {
-		store.Close()
 		return nil, err
 	}
 	checkpoint.Inherit(&b.manifest.Graph, g)
@@ -80,68 +74,21 @@ func (b *beginning) splits(g *graph.JobGraph, sources map[int]connector.Splits) 
 	}
 }
 
-// copyTo gives the job its own copy, as its first checkpoint: from then on the savepoint may be deleted. A file keeps its
-// name, which holds the attempt that has written it, so the job's attempts begin behind all of these.
-func (b *beginning) copyTo(ctx context.Context, jm *JobManager, r *jobRecord) (err error) {
+// begin has the job go on from there. Its attempts begin behind those that have written what it takes over: a file keeps
+// its name, which holds its attempt.
+func (b *beginning) begin(jm *JobManager, r *jobRecord) error {
 	n, err := jm.config.Meta.Next(checkpointKey + string(r.ID))
 	if err != nil {
 		return storeError("take a checkpoint id", err)
 	}
-	to, err := jm.config.OpenStore(ctx, blob.Join(jm.config.Checkpoints.URL, string(r.ID)))
-	if err != nil {
-		return err
-	}
-	defer to.Close()
-	var made []string
-	defer func() {
-		if err != nil {
-			_ = to.Delete(context.WithoutCancel(ctx), made...)
-		}
-	}()
-	m := *b.manifest
-	r.Before = m.Attempt
-	var size int64
-	for _, f := range m.AllFiles() {
-		made = append(made, f.Name)
-		if err := copyFile(ctx, to, b.store, &f); err != nil {
-			return api.Errorf(api.KindInvalid, "from: savepoint %s: %s", b.path, err)
-		}
-		size += f.Size
+	r.Origin = &origin{Path: b.path, Job: b.manifest.Job, Savepoint: b.manifest.Checkpoint, Checkpoint: checkpoint.ID(n)}
+	r.Before = b.manifest.Attempt
+	for _, f := range b.manifest.AllFiles() {
+		r.Origin.Size += f.Size
 		if attempt, _, _, ok := checkpoint.ParseFileName(f.Name); ok {
 			r.Before = max(r.Before, attempt)
 		}
 	}
 	r.Attempt = r.Before
-	m.Checkpoint, m.Kind, m.Job, m.Attempt = checkpoint.ID(n), checkpoint.Periodic, r.ID, r.Before
-	data, sum, err := m.Encode()
-	if err != nil {
-		return err
-	}
-	made = append(made, checkpoint.ManifestName(m.Checkpoint))
-	if err := to.Put(ctx, checkpoint.ManifestName(m.Checkpoint), bytes.NewReader(data), int64(len(data))); err != nil {
-		return err
-	}
-	r.Checkpoints = []decided{{ID: m.Checkpoint, Sum: sum, Time: jm.config.Now(), Size: size}}
-	r.Committed, r.Began = m.Checkpoint, true
-	return nil
-}
-
-// copyFile copies a file of a savepoint, and holds it against its checksum on the way.
-func copyFile(ctx context.Context, to, from blob.Store, f *checkpoint.File) error {
-	o, err := from.Open(ctx, f.Name)
-	if err != nil {
-		return err
-	}
-	defer o.Close()
-	if o.Size() != f.Size {
-		return fmt.Errorf("file %s: %d bytes (expected %d): damaged", f.Name, o.Size(), f.Size)
-	}
-	hash := sha256.New()
-	if err := to.Put(ctx, f.Name, io.TeeReader(io.NewSectionReader(o, 0, o.Size()), hash), o.Size()); err != nil {
-		return err
-	}
-	if sum := hex.EncodeToString(hash.Sum(nil)); sum != f.Checksum {
-		return fmt.Errorf("file %s: checksum %.12s (expected %.12s): damaged", f.Name, sum, f.Checksum)
-	}
 	return nil
 }

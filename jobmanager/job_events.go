@@ -14,13 +14,15 @@ import (
 type event interface{ event() }
 
 type (
-	evStart  struct{}                        // the job is new, or this JobManager has just started
-	evFailed struct{ failure *wire.Failure } // instead of evStart: the job cannot be run (its input is gone)
-	evSlots  struct {                        // as many as were requested
+	evStart   struct{}                        // the job is new, or this JobManager has just started
+	evFailed  struct{ failure *wire.Failure } // instead of evStart: the job cannot be run (its input is gone)
+	evCopied  struct{ first decided }         // actAdopt has ended well
+	evAdopted struct{}                        // actStoreAdopted is stored
+	evSlots   struct {                        // as many as were requested
 		slots    []schedule.Slot
 		finished map[graph.TaskID]*checkpoint.Task // tasks of what is restored that need not run
 	}
-	evUnrestorable struct{ failure *wire.Failure }      // instead of evSlots: no attempt can begin
+	evUnrestorable struct{ failure *wire.Failure }      // instead of evCopied or evSlots: no attempt can begin
 	evCheckpoints  struct{ failure *wire.Failure }      // a checkpoint has failed that had to succeed
 	evRedeploy     struct{ exec *graph.ExecutionGraph } // the job has another graph, which is stored
 	evTrying       struct{}                             // tasks go on with modules that nothing is decided for
@@ -59,6 +61,8 @@ type (
 
 func (evStart) event()        {}
 func (evFailed) event()       {}
+func (evCopied) event()       {}
+func (evAdopted) event()      {}
 func (evSlots) event()        {}
 func (evUnrestorable) event() {}
 func (evCheckpoints) event()  {}
@@ -81,6 +85,8 @@ func (evStoreFailed) event()  {}
 type action interface{ action() }
 
 type (
+	actAdopt        struct{}                // copy the savepoint that the job goes on from: evCopied, evUnrestorable
+	actStoreAdopted struct{ first decided } // that the copy is the job's first checkpoint: evAdopted, evStoreFailed
 	actRequestSlots struct{ wanted int }
 	actReleaseSlots struct{} // those it has, or the request that still waits
 	actTimer        struct { // replaces the timer before it
@@ -101,6 +107,8 @@ type (
 	actEnd         struct{ owed graph.Attempt }    // store the outcome, and what is owed (see jobRecord): evEnded, evStoreFailed
 )
 
+func (actAdopt) action()        {}
+func (actStoreAdopted) action() {}
 func (actRequestSlots) action() {}
 func (actReleaseSlots) action() {}
 func (actTimer) action()        {}

@@ -18,12 +18,13 @@ import (
 // The life of a job, as a pure state machine: step takes an event and answers with the actions to carry out, in their
 // order. It holds no clock, socket or store. The actions' outcomes come back as events.
 //
-//	waiting -> deploying -> running -> finishing -> ending -> ended
-//	   ^           |           |           |           ^
-//	   |           +-----------+-----------+           |
-//	   |                       v                       |
-//	delaying <------------ stopping --> cleaning ------+
+//	adopting -> waiting -> deploying -> running -> finishing -> ending -> ended
+//	               ^           |           |           |           ^
+//	               |           +-----------+-----------+           |
+//	               |                       v                       |
+//	            delaying <------------ stopping --> cleaning ------+
 //
+// A job that goes on from a savepoint begins by making a copy of it its own, which waits for no slots.
 // stopping waits until every task of the attempt has ended; then a job that is to be restarted waits for its time and for
 // slots, and one that is cancelled or has failed has its pending output removed. So has one whose end is committed, when
 // earlier attempts may have left some. What cannot be removed in time is owed: that is stored with the outcome.
@@ -31,6 +32,7 @@ type phase int
 
 const (
 	waiting   phase = iota // for slots
+	adopting               // what the job goes on from is being copied
 	deploying              // tasks are starting
 	running                // every task runs or has finished
 	finishing              // every task has finished: the end is decided and stored, then committed
@@ -42,7 +44,7 @@ const (
 )
 
 func (p phase) String() string {
-	return [...]string{"waiting", "deploying", "running", "finishing", "stopping", "cleaning", "delaying", "ending", "ended"}[p]
+	return [...]string{"waiting", "adopting", "deploying", "running", "finishing", "stopping", "cleaning", "delaying", "ending", "ended"}[p]
 }
 
 // outcome is where a job that is being stopped goes.
@@ -87,7 +89,8 @@ type jobFSM struct {
 
 	phase     phase
 	outcome   outcome       // of stopping, cleaning, ending, ended
-	attempt   graph.Attempt // the current one, or the last; 0 before the first
+	attempt   graph.Attempt // the current one, or the last; inherited before the first
+	inherited graph.Attempt // the last one of the job that this one goes on from
 	tasks     map[graph.TaskID]*subtask
 	failure   *wire.Failure // first cause of the last attempt that failed
 	wentBack  bool          // that attempt was one of another graph or module, which the job has no more
@@ -109,6 +112,8 @@ func (m *jobFSM) step(now time.Time, e event) []action {
 		return nil
 	}
 	switch m.phase {
+	case adopting:
+		m.onAdopting(e)
 	case waiting:
 		m.onWaiting(now, e)
 	case deploying, running:
@@ -148,6 +153,35 @@ func (m *jobFSM) startTimer(after time.Duration) {
 }
 
 func (m *jobFSM) stopTimer() { m.timer++ }
+
+func (m *jobFSM) onAdopting(e event) {
+	switch e := e.(type) {
+	case evStart:
+		if m.cancelled {
+			m.clean(canceled)
+			return
+		}
+		m.do(actAdopt{})
+	case evCopied:
+		m.do(actStoreAdopted{e.first})
+	case evAdopted:
+		m.wait()
+	case evStoreFailed:
+		m.startTimer(storeRetry)
+	case evTimer:
+		m.do(actAdopt{}) // it finds everything there
+	case evUnrestorable:
+		m.failure = e.failure
+		m.clean(failed)
+	case evFailed:
+		m.failure = e.failure
+		m.clean(failed)
+	case evCancel:
+		m.cancelled = true
+		m.do(actStoreCancel{})
+		m.clean(canceled)
+	}
+}
 
 func (m *jobFSM) onWaiting(now time.Time, e event) {
 	switch e := e.(type) {
@@ -589,8 +623,10 @@ func (m *jobFSM) onEnding(e event) {
 // state is how people see the phase.
 func (m *jobFSM) state() api.JobState {
 	switch m.phase {
+	case adopting:
+		return api.JobCreated
 	case waiting:
-		if m.attempt == 0 {
+		if m.attempt == m.inherited {
 			return api.JobCreated
 		}
 		return api.JobRestarting

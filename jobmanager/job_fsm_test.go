@@ -19,7 +19,8 @@ import (
 // state machine sends because of it, then where the job stands. `go test -run TestJobScripts -rewrite` writes the outputs
 // anew; read the difference.
 //
-//	job [chains=(1,2)] [attempt=N] [decided] [cancelled] [stopped]   a new machine; by default one chain of two subtasks
+//	job [chains=(1,2)] [attempt=N] [adopting] [decided] [cancelled] [stopped]   a new machine; by default one chain of two subtasks
+//	copied | adopted | unrestorable                        the savepoint that the job goes on from
 //	slots a b ...                                          slots are granted, one on each TaskManager named
 //	task 0.1 STATE [tm=a] [attempt=N] [kind=N] [cause=...] what a TaskManager reports; by default the one it was placed on
 //	deployed tm=a [refused=...] [unknown=...]              the answer to a deploy
@@ -84,6 +85,9 @@ func (s *jobScript) start(t *testing.T, d *datadriven.TestData) string {
 	s.m = &jobFSM{exec: x, slotsTimeout: 30 * time.Second, restart: Restart{Delay: time.Second, MaxDelay: time.Minute, PerHour: 4}}
 	s.m.decided, s.m.cancelled, s.m.stopped = d.HasArg("decided"), d.HasArg("cancelled"), d.HasArg("stopped")
 	d.MaybeScanArgs(t, "attempt", (*uint32)(&s.m.attempt))
+	if d.HasArg("adopting") {
+		s.m.phase, s.m.inherited = adopting, s.m.attempt
+	}
 	return s.stands() + "\n"
 }
 
@@ -106,6 +110,12 @@ func (s *jobScript) event(t *testing.T, d *datadriven.TestData) event {
 		return evStart{}
 	case "failed":
 		return evFailed{&wire.Failure{Kind: wire.KindInput, Message: "no input"}}
+	case "copied":
+		return evCopied{}
+	case "adopted":
+		return evAdopted{}
+	case "unrestorable":
+		return evUnrestorable{&wire.Failure{Kind: wire.KindState, Message: "damaged"}}
 	case "slots":
 		var slots []schedule.Slot
 		used := map[string]int{}
@@ -180,6 +190,10 @@ func (s *jobScript) stands() string {
 
 func showAction(a action) string {
 	switch a := a.(type) {
+	case actAdopt:
+		return "copy the savepoint"
+	case actStoreAdopted:
+		return "store that it is copied"
 	case actRequestSlots:
 		return fmt.Sprintf("request %d slots", a.wanted)
 	case actReleaseSlots:

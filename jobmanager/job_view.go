@@ -32,11 +32,25 @@ func (j *jobMaster) job() *api.Job {
 	if out.State == api.JobFinished && r.Decision != nil {
 		out.Output = r.Decision.Output
 	}
-	if out.State == api.JobCreated && out.Failure == nil {
+	out.Origin = j.origin()
+	if m.phase == waiting && out.State == api.JobCreated && out.Failure == nil {
 		_, _, free := j.jm.resources.count()
 		if wanted := j.exec.SlotsNeeded(); free < wanted {
 			out.Failure = &wire.Failure{Kind: wire.KindSlots, Message: fmt.Sprintf("waits for slots: wanted %d, free %d", wanted, free)}
 		}
+	}
+	return out
+}
+
+// origin is the savepoint that the job goes on from, and how much of it is copied. The caller holds mu.
+func (j *jobMaster) origin() *api.Origin {
+	o := j.record.Origin
+	if o == nil {
+		return nil
+	}
+	out := &api.Origin{Path: o.Path, Size: o.Size, Copied: o.Size, Hindered: j.adoption.hindered}
+	if !o.Copied {
+		out.Copied = min(j.adoption.copied.Load(), o.Size)
 	}
 	return out
 }

@@ -46,6 +46,7 @@ type jobMaster struct {
 	restored *checkpoint.Plan         // that the current attempt goes on from, nil: from the beginning
 	metrics  map[graph.TaskID]wire.TaskMetrics
 	watchers map[chan struct{}]bool // of capacity 1: look again
+	adoption adoption
 }
 
 // mail is an event and who wants to know that it was taken.
@@ -65,10 +66,13 @@ func newJobMaster(jm *JobManager, r jobRecord) *jobMaster {
 		done:    make(chan struct{}),
 		fsm: jobFSM{
 			exec: exec, slotsTimeout: jm.config.SlotsTimeout, restart: jm.config.Restart,
-			attempt: r.Attempt, decided: r.Decision != nil, cancelled: r.Cancelled, stopped: r.Stopped,
+			attempt: r.Attempt, inherited: r.Before, decided: r.Decision != nil, cancelled: r.Cancelled, stopped: r.Stopped,
 		},
 		metrics:  map[graph.TaskID]wire.TaskMetrics{},
 		watchers: map[chan struct{}]bool{},
+	}
+	if r.Origin != nil && !r.Origin.Copied {
+		j.fsm.phase = adopting
 	}
 	if r.Previous != nil {
 		j.fsm.before = graph.Expand(r.Previous)
@@ -204,6 +208,14 @@ func (j *jobMaster) carryOut(actions []action) []event {
 
 func (j *jobMaster) act(a action) event {
 	switch a := a.(type) {
+	case actAdopt:
+		j.adopt()
+	case actStoreAdopted:
+		return j.storeOr(evAdopted{}, func(r *jobRecord) {
+			o := *r.Origin
+			o.Copied = true
+			r.Origin, r.Checkpoints, r.Committed = &o, []decided{a.first}, a.first.ID
+		})
 	case actRequestSlots:
 		j.request = j.jm.resources.request(j.id, a.wanted)
 	case actReleaseSlots:
@@ -284,6 +296,7 @@ func (j *jobMaster) end(owed graph.Attempt) event {
 		}
 		if j.fsm.outcome != failed && j.jm.takesCheckpoints() {
 			j.later(func(ctx context.Context) event {
+				j.adoption.stop()
 				for wait := commitRetry; ; wait = min(2*wait, commitRetryMax) {
 					err := j.dropCheckpoints(ctx)
 					if err == nil {

@@ -56,7 +56,7 @@ type jobRecord struct {
 	Running   *time.Time       `json:"running,omitempty"`
 	Ended     *time.Time       `json:"ended,omitempty"`
 	Attempt   graph.Attempt    `json:"attempt"`          // the newest that may exist anywhere
-	Began     bool             `json:"began,omitempty"`  // from a savepoint, which is its first checkpoint
+	Origin    *origin          `json:"origin,omitempty"` // the savepoint that it goes on from
 	Before    graph.Attempt    `json:"before,omitempty"` // those of the job whose savepoint this one goes on from
 	Cancelled bool             `json:"cancelled,omitempty"`
 	Decision  *decision        `json:"decision,omitempty"`
@@ -74,6 +74,16 @@ type jobRecord struct {
 	Savepoints  []savepoint   `json:"savepoints,omitempty"`  // the oldest first; they are the user's
 	Rewind      bool          `json:"rewind,omitempty"`      // the user allows output to be repeated
 	Broken      bool          `json:"broken,omitempty"`      // and it was
+}
+
+// origin is a savepoint that a job goes on from. A copy of it is the job's first checkpoint.
+type origin struct {
+	Path       string        `json:"path"`
+	Job        graph.JobID   `json:"job"` // which savepoint it is
+	Savepoint  checkpoint.ID `json:"savepoint"`
+	Checkpoint checkpoint.ID `json:"checkpoint"` // the number of the copy
+	Size       int64         `json:"size"`
+	Copied     bool          `json:"copied,omitempty"` // nothing of the savepoint is needed any more
 }
 
 // decided is a completed checkpoint: that this record is stored is the decision.

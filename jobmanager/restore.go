@@ -73,7 +73,7 @@ func (r *jobRecord) choose(all []decided, whole func(d decided) (bool, error)) (
 		c.repeats = c.repeats || all[i].Output
 	}
 	c.at = -1
-	if !r.Began && (!r.Output && all[0].ID == r.Checkpoints[0].ID || r.Rewind) {
+	if !r.began() && (!r.Output && all[0].ID == r.Checkpoints[0].ID || r.Rewind) {
 		c.repeats = r.Output
 		return c, nil // from the beginning: nothing was committed, or it may be repeated
 	}
@@ -133,7 +133,7 @@ func (j *jobMaster) stuckBehind(damage error, output bool) *wire.Failure {
 	if j.fsm.failure != nil && j.fsm.failure.Kind == wire.KindState {
 		f.Message, f.File = j.fsm.failure.Message, j.fsm.failure.File
 	}
-	if j.record.Began && !output {
+	if j.record.began() && !output {
 		f.Message += "; it is a copy of the savepoint that the job began with"
 		f.Hint = "run the job from the savepoint again"
 		return f

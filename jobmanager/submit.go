@@ -50,9 +50,6 @@ func (jm *JobManager) SubmitJob(ctx context.Context, s *api.Submit) (*api.Job, e
 	if err != nil {
 		return nil, err
 	}
-	if from != nil {
-		defer from.store.Close()
-	}
 	sources, err := enumerate(ctx, jm.config.Connectors, g)
 	if err != nil {
 		return nil, connectorError(err)
@@ -277,7 +274,7 @@ func (jm *JobManager) storeNewJob(ctx context.Context, s *api.Submit, g *graph.J
 	r := jobRecord{Version: recordVersion, ID: newJobID(), Request: s.Request, Submission: digest(s), Graph: *g, Created: jm.config.Now(), Directory: s.Directory, Rewind: s.AllowRewind}
 	if from != nil {
 		from.splits(g, sources)
-		if err := from.copyTo(ctx, jm, &r); err != nil {
+		if err := from.begin(jm, &r); err != nil {
 			return nil, err
 		}
 	}

@@ -79,6 +79,9 @@ func jobRows(j *api.Job, now time.Time) []string {
 		fmt.Sprintf("subtasks\t%d running, %d finished, of %d", j.Subtasks.Running, j.Subtasks.Finished, j.Subtasks.Total),
 		fmt.Sprintf("restarts\t%d", j.Restarts),
 	}
+	if j.Origin != nil {
+		rows = append(rows, "from\t"+printable(originText(j)))
+	}
 	for _, name := range slices.Sorted(maps.Keys(j.Params)) {
 		rows = append(rows, fmt.Sprintf("param\t%s=%s", printable(name), printable(j.Params[name])))
 	}
@@ -115,6 +118,19 @@ func jobRows(j *api.Job, now time.Time) []string {
 		}
 	}
 	return rows
+}
+
+// originText is the savepoint that a job goes on from, and while that is copied how far this is.
+func originText(j *api.Job) string {
+	o := j.Origin
+	if j.State != api.JobCreated || o.Copied == o.Size {
+		return o.Path
+	}
+	text := fmt.Sprintf("%s, %s of %s copied", o.Path, size(o.Copied), size(o.Size))
+	if o.Hindered != "" {
+		text += ": " + o.Hindered
+	}
+	return text
 }
 
 func taskRows(tasks []api.Task) []string {

@@ -84,6 +84,8 @@ func (p *progress) stateLine(j *api.Job) {
 		}
 	case j.State == api.JobCreated && j.Failure != nil:
 		line += "  " + oneParagraph(j.Failure.Message)
+	case j.State == api.JobCreated && j.Origin != nil:
+		line += "  goes on from " + printable(originText(j))
 	case j.State == api.JobFinishing && j.Failure != nil:
 		line += "\n  cause: " + oneParagraph(j.Failure.Message)
 	case j.State == api.JobRestarting && j.Failure != nil:

@@ -15,7 +15,7 @@ import (
 type JobState string
 
 const (
-	JobCreated    JobState = "CREATED"    // stored; waiting for slots
+	JobCreated    JobState = "CREATED"    // stored; what it goes on from is being copied, or it waits for slots
 	JobDeploying  JobState = "DEPLOYING"  // tasks are starting
 	JobRunning    JobState = "RUNNING"    // every task runs or has finished
 	JobRestarting JobState = "RESTARTING" // an attempt has failed, the next one waits for its time
@@ -53,6 +53,7 @@ type Job struct {
 	Checkpoint  *Checkpoint       `json:"checkpoint,omitempty"` // the last completed one
 	Skipped     []Skipped         `json:"skipped,omitempty"`    // of operators that leave out what they trap on
 	Ephemeral   bool              `json:"ephemeral,omitempty"`  // the job and its checkpoints end with the JobManager's process
+	Origin      *Origin           `json:"origin,omitempty"`     // what it goes on from, if not from the beginning
 }
 
 // Skipped says how many records, timers and results an operator has left out since the job began, what restarts have undone
@@ -61,6 +62,15 @@ type Skipped struct {
 	Operator string `json:"operator"`
 	OnTrap   string `json:"onTrap"` // skip, deadLetter
 	Count    int64  `json:"count"`
+}
+
+// Origin is a savepoint that a job goes on from. The job has a copy of its own, which is made while the job is CREATED: then
+// nothing of the savepoint is needed any more.
+type Origin struct {
+	Path     string `json:"path"`
+	Size     int64  `json:"size"`
+	Copied   int64  `json:"copied"`             // bytes
+	Hindered string `json:"hindered,omitempty"` // why the copy does not go on for now
 }
 
 // Subtasks counts tasks of the current attempt.

@@ -45,6 +45,7 @@ const (
 
 	Prepared  Point = "prepared"  // TaskManager: guests of another module are started, the tasks run with the old ones
 	Exchanged Point = "exchanged" // TaskManager: a task has exchanged its guests, which is not decided
+	Adopting  Point = "adopting"  // JobManager: a file of the savepoint that a job goes on from is copied
 )
 
 // Fate is what becomes of a control request.

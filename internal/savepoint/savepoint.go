@@ -12,17 +12,23 @@ import (
 	"github.com/wasmill/wasmill/internal/checkpoint"
 )
 
+// What a directory is that is no savepoint.
+var (
+	ErrNone       = errors.New("it is no savepoint")
+	ErrIncomplete = errors.New("it was not completed")
+)
+
 // Open reads the manifest of a savepoint against its seal.
 func Open(ctx context.Context, store blob.Store) (*checkpoint.Manifest, error) {
 	manifest, err := blob.Read(ctx, store, checkpoint.SavepointManifest)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no %s: it is no savepoint", checkpoint.SavepointManifest)
+		return nil, fmt.Errorf("there is no %s: %w", checkpoint.SavepointManifest, ErrNone)
 	} else if err != nil {
 		return nil, err
 	}
 	seal, err := blob.Read(ctx, store, checkpoint.SealName)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no %s: it was not completed", checkpoint.SealName)
+		return nil, fmt.Errorf("there is no %s: %w", checkpoint.SealName, ErrIncomplete)
 	} else if err != nil {
 		return nil, err
 	}
