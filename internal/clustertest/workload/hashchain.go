@@ -15,10 +15,15 @@ var HashChain = &Workload{
 }
 
 // WideChain is a hash chain of so many keys that their state does not fit into a small budget of memory.
-var WideChain = &Workload{
-	Name: "wide chain", Guest: "hashchain", Params: map[string]string{"states": "value"}, Outputs: []string{""},
-	Make:  func(seed uint64, records int) Input { return makeChains(seed, records, 20_000) },
-	Check: checkChains,
+var WideChain = WideChains(20_000)
+
+// WideChains is a hash chain of three times so many keys, in value state.
+func WideChains(keys int) *Workload {
+	return &Workload{
+		Name: "wide chain", Guest: "hashchain", Params: map[string]string{"states": "value"}, Outputs: []string{""},
+		Make:  func(seed uint64, records int) Input { return makeChains(seed, records, keys) },
+		Check: checkChains,
+	}
 }
 
 // makeChains makes three files, each of so many keys of its own: one reader at a time has a file, and so the order of a key.
