@@ -34,6 +34,7 @@ type Config struct {
 	Parallelism  int
 	Connectors   *connector.Registry
 	Cache        string // directory of compiled modules, which outlives the cluster
+	Timeless     bool   // the job may be drained before its input has ended
 }
 
 // Barriers say how checkpoints pass what is in flight, and see to it that something is.
@@ -63,6 +64,8 @@ type Cluster struct {
 	tms    []*taskManager // the newest incarnation of each
 	starts int            // processes so far: each has an address of its own
 	job    graph.JobID
+	before []string // the jobs that this one has gone on from, the oldest first
+	broken error    // what a fault found wrong with the cluster
 
 	upgrades int // so far
 }
@@ -120,6 +123,11 @@ func (x *Cluster) Submit() error {
 	x.job = j.ID
 	x.trace.Add("submitted job %s", j.ID)
 	return nil
+}
+
+// jobs are those that have written the output, in their order.
+func (x *Cluster) jobs() []string {
+	return append(x.before[:len(x.before):len(x.before)], string(x.job))
 }
 
 // Job is the job as the JobManager that runs now sees it; nil while none runs.

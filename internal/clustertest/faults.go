@@ -153,6 +153,14 @@ var Faults = []Fault{
 		x.upgrade(func() { x.Sleep(x.someTime(2 * time.Second)) })
 		x.trouble.set(0, 0, 0)
 	}},
+	{Name: "stop and go on", Do: func(x *Cluster) { x.stopAndGoOn(func() {}, func() {}) }},
+	{Name: "stop and go on, a TaskManager killed", Do: func(x *Cluster) {
+		x.stopAndGoOn(func() { x.killTaskManager(x.random.IntN(len(x.tms)), x.someTime(time.Second)) }, func() {})
+	}},
+	{Name: "stop and go on, the JobManager killed", Do: func(x *Cluster) {
+		kill := func() { x.killJobManager(x.someTime(time.Second)) }
+		x.stopAndGoOn(kill, kill)
+	}},
 	{Name: "checkpoint damaged", Do: func(x *Cluster) {
 		if x.disk.damage(x.checkpointDir(), x.random.Uint64()) {
 			x.trace.Effect("checkpoint damaged")

@@ -40,7 +40,7 @@ var simulated = []struct {
 		only: directed{named("requests of an attempt before, the JobManager killed twice"), workload.HashChain, 1, 1500}},
 	{bug: failpoint.LoseTimer, about: "kill", shows: "enrich: a fact without a match never comes out"},
 	{bug: failpoint.WrongKeyGroups, shows: "keys begin anew",
-		only: directed{named("kill TaskManager", "kill TaskManager", "kill TaskManager", "kill TaskManager"), workload.WideChains(80), 2, 3000}},
+		only: directed{slices.Repeat(named("kill TaskManager"), 8), workload.WideChains(200), 2, 3000}},
 	{bug: failpoint.SkipAlignment, shows: "records that come behind the first barrier are in no state and are not read again",
 		only: directed{named("channels of different length, a TaskManager killed"), workload.Ledger, 2, 1200}},
 	{bug: failpoint.ForgetPosition, shows: "records count twice"},
@@ -62,7 +62,7 @@ var simulated = []struct {
 	{bug: failpoint.OverlayLeak, shows: "poison: what a call did that trapped is counted"},
 	{bug: failpoint.RepeatPassed, shows: "poison: lines beside the poison come out twice"},
 	{bug: failpoint.ForgetFinished, shows: "copy: the output of a subtask that has finished is missing",
-		only: directed{slices.Repeat(named("kill TaskManager"), 6), workload.Copy, 2, 1800}},
+		only: directed{slices.Repeat(named("kill TaskManager"), 10), workload.Copy, 2, 900}},
 	{bug: failpoint.ForgetInFlight, about: "kill", shows: "records that a barrier has overtaken are missing"},
 	{bug: failpoint.FiredAgain, about: "kill", shows: "windows: a late line opens a window that had fired, which fires again"},
 }

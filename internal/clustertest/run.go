@@ -65,12 +65,13 @@ func Try(t *testing.T, s Scenario) (failed error) {
 		x := Start(t, Config{
 			Seed: s.Seed, TaskManagers: 2, Slots: s.Parallelism, Checkpoint: time.Second, Barriers: s.Barriers,
 			Guest: guest, Params: params, Parallelism: s.Parallelism, Connectors: s.Connectors, Cache: s.Cache,
+			Timeless: s.Workload.Timeless,
 		})
 		begin := time.Now()
 		err = x.run(s)
 		refused := errors.Is(err, errRefused)
 		if err == nil {
-			err = s.Workload.Verify(dir, in)
+			err = s.Workload.Verify(dir, in, x.jobs()...)
 		}
 		if err == nil && slices.Contains(s.Workload.Outputs, letters) {
 			err = x.countLetters(filepath.Join(dir, "output", letters))
@@ -166,6 +167,9 @@ func (x *Cluster) run(s Scenario) error {
 				x.killTaskManager(i, time.Second)
 			}
 		}
+	}
+	if x.broken != nil {
+		return x.broken
 	}
 	j, err := x.Await(healed)
 	if err != nil {

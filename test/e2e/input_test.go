@@ -70,8 +70,7 @@ func TestAReplacedInputIsNoticed(t *testing.T) {
 		return err == nil
 	})
 	cluster.Run(module, append(paramArgs(params), "--from", left)...).OK(t)
-	after(t, params["output"], string(cluster.Job().ID))
-	if err := workload.Ledger.Verify(dir, input); err != nil {
+	if err := workload.Ledger.Verify(dir, input, string(failed.ID), string(cluster.Job().ID)); err != nil {
 		t.Error(err)
 	}
 }

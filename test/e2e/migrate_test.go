@@ -46,7 +46,7 @@ func TestStateOfOlderVersionsIsMigrated(t *testing.T) {
 
 	first := cluster.Start(module("moved"), append(args, "--parallelism", "2")...)
 	read("end of the first phase", phase)
-	job := string(cluster.Job().ID)
+	job, was := string(cluster.Job().ID), ""
 	silent := without(t, module("moved-2"), "migrates", dir)
 	refused := `state "seq" of operator "count" (uid "count") has schema version 2 (it may hold elements of version 1), and the module does not say how to migrate them`
 	if r := cmd("upgrade", job, silent, "--dry-run"); r.Code != 1 || !strings.Contains(r.Stderr, refused) || !strings.Contains(r.Stderr, "migrate what has changed") {
@@ -68,7 +68,7 @@ func TestStateOfOlderVersionsIsMigrated(t *testing.T) {
 	second := cluster.Start(module("moved-2"), append(args, "--parallelism", "3", "--from", saved)...)
 	harness.Until(t, time.Minute, "the second job", func() bool { return string(cluster.Job().ID) != job })
 	read("middle", phase) // of its own: about 24,000 of all
-	job = string(cluster.Job().ID)
+	was, job = job, string(cluster.Job().ID)
 	if r := cmd("upgrade", job, module("moved"), "--dry-run"); r.Code != 1 || !strings.Contains(r.Stderr, "has schema version 1 (saved with 2, and versions only grow)") {
 		t.Errorf("upgrade to an older version: %+v", r)
 	}
@@ -95,9 +95,8 @@ func TestStateOfOlderVersionsIsMigrated(t *testing.T) {
 	}
 	cluster.Restart("taskmanager-2")
 	second.Wait().OK(t)
-	after(t, output, job)
 	in := workload.Input{"input": {workload.MovedLines(count, keys, phase)}}
-	files, err := workload.Read(output, false)
+	files, err := workload.Read(output, false, was, job)
 	if err != nil {
 		t.Fatal(err)
 	}

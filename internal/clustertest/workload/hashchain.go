@@ -9,7 +9,7 @@ import (
 
 // HashChain folds the records of each key into one number, in their order, in value, list and map state.
 var HashChain = &Workload{
-	Name: "hashchain", Guest: "hashchain", Params: map[string]string{"states": "all"}, Outputs: []string{""},
+	Name: "hashchain", Guest: "hashchain", Params: map[string]string{"states": "all"}, Outputs: []string{""}, Timeless: true,
 	Make:  func(seed uint64, records int) Input { return makeChains(seed, records, 8) },
 	Check: checkChains,
 }
@@ -20,7 +20,7 @@ var WideChain = WideChains(20_000)
 // WideChains is a hash chain of three times so many keys, in value state.
 func WideChains(keys int) *Workload {
 	return &Workload{
-		Name: "wide chain", Guest: "hashchain", Params: map[string]string{"states": "value"}, Outputs: []string{""},
+		Name: "wide chain", Guest: "hashchain", Params: map[string]string{"states": "value"}, Outputs: []string{""}, Timeless: true,
 		Make:  func(seed uint64, records int) Input { return makeChains(seed, records, keys) },
 		Check: checkChains,
 	}

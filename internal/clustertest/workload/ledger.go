@@ -9,7 +9,7 @@ import (
 
 // Ledger moves money between accounts: the total is conserved, and the records of an account have no gap.
 var Ledger = &Workload{
-	Name: "ledger", Guest: "ledger", Outputs: []string{""},
+	Name: "ledger", Guest: "ledger", Outputs: []string{""}, Timeless: true,
 	Make: func(seed uint64, records int) Input {
 		r := rand.New(rand.NewPCG(seed, 12))
 		files := make([][]string, 2)

@@ -10,7 +10,7 @@ import (
 // Moved counts in states whose form changes when the job is given the modules moved-2 and moved-3. Some keys are named only
 // at the beginning and at the end, so that versions mix.
 var Moved = &Workload{
-	Name: "moved", Guest: "moved", Outputs: []string{""},
+	Name: "moved", Guest: "moved", Outputs: []string{""}, Timeless: true,
 	Make: func(seed uint64, records int) Input {
 		files := make([][]string, 2)
 		for i, l := range MovedLines(records, 30, records/5+1) {

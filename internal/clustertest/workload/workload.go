@@ -17,13 +17,14 @@ type Input map[string][][]string
 
 // Workload is one job with its input and what its output must be.
 type Workload struct {
-	Name    string
-	Guest   string            // module in test/guests, without .wasm
-	Params  map[string]string // besides inputs and output
-	Outputs []string          // folders below the output directory; "" is that itself
-	Deep    bool              // they have folders of their own
-	Ragged  bool              // the last line of an input file has no end
-	Make    func(seed uint64, records int) Input
+	Name     string
+	Guest    string            // module in test/guests, without .wasm
+	Params   map[string]string // besides inputs and output
+	Outputs  []string          // folders below the output directory; "" is that itself
+	Deep     bool              // they have folders of their own
+	Ragged   bool              // the last line of an input file has no end
+	Make     func(seed uint64, records int) Input
+	Timeless bool // the end of time may come before that of the input: nothing waits for it
 	// Check holds the committed files of each output, in the order of their commits, against the input.
 	Check func(in Input, out map[string][]File) error
 }
@@ -60,11 +61,12 @@ func (w *Workload) Prepare(dir string, seed uint64, records int) (params map[str
 	return params, in, nil
 }
 
-// Verify reads the outputs below dir and checks them.
-func (w *Workload) Verify(dir string, in Input) error {
+// Verify reads the outputs below dir and checks them. Jobs are those that have written them, each of which has gone on from a
+// savepoint of the one before; one need not be named.
+func (w *Workload) Verify(dir string, in Input, jobs ...string) error {
 	out := map[string][]File{}
 	for _, name := range w.Outputs {
-		files, err := Read(filepath.Join(dir, "output", name), w.Deep)
+		files, err := Read(filepath.Join(dir, "output", name), w.Deep, jobs...)
 		if err != nil {
 			return err
 		}
@@ -73,9 +75,9 @@ func (w *Workload) Verify(dir string, in Input) error {
 	return w.Check(in, out)
 }
 
-// Read reads the committed files of an output directory, and of those below if it is deep, in the order of checkpoint, subtask
-// and number. A hidden file is output that was neither committed nor removed.
-func Read(dir string, deep bool) ([]File, error) {
+// Read reads the committed files of an output directory, and of those below if it is deep, in the order of job, checkpoint,
+// subtask and number. A hidden file is output that was neither committed nor removed.
+func Read(dir string, deep bool, jobs ...string) ([]File, error) {
 	var files []File
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		name, _ := filepath.Rel(dir, path) // it is below dir
@@ -96,14 +98,14 @@ func Read(dir string, deep bool) ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(files, func(a, b File) int { return slices.Compare(order(a.Name), order(b.Name)) })
+	slices.SortFunc(files, func(a, b File) int { return slices.Compare(order(a.Name, jobs), order(b.Name, jobs)) })
 	return files, nil
 }
 
-// order is the numbers of a name part-JOB-CHECKPOINT-SUBTASK-N.
-func order(name string) []int {
-	var numbers []int
+// order is the numbers of a name part-JOB-CHECKPOINT-SUBTASK-N, behind that of the job.
+func order(name string, jobs []string) []int {
 	parts := strings.Split(name, "-")
+	numbers := []int{slices.Index(jobs, parts[max(0, len(parts)-4)])}
 	for _, p := range parts[max(0, len(parts)-3):] {
 		n := 0
 		fmt.Sscan(p, &n)
