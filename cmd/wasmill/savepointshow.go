@@ -113,11 +113,14 @@ func showSavepoint(w io.Writer, r *savepoint.Report, now time.Time) {
 				if i == 0 {
 					fmt.Fprintf(w, "\n%s of %s:\n", printable(s.Name), printable(o.UID))
 				}
-				namespace := ""
-				if e.Namespace != 0 {
-					namespace = fmt.Sprintf(" at %d", e.Namespace)
+				window, key := "", shown(e.Key, s.Key)
+				if e.Window != nil {
+					window = fmt.Sprintf(" at %d", *e.Window)
 				}
-				fmt.Fprintf(w, "  group %d%s: %s = %s\n", e.Group, namespace, shown(e.Key, s.Key), shown(e.Value, s.Value))
+				if e.SubKey != nil {
+					key += "[" + shown(e.SubKey, s.SubKey) + "]"
+				}
+				fmt.Fprintf(w, "  group %d%s: %s = %s\n", e.Group, window, key, shown(e.Value, s.Value))
 			}
 		}
 	}

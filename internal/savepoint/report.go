@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"time"
 
@@ -59,10 +60,31 @@ type State struct {
 
 // SampleOne is one entry.
 type SampleOne struct {
-	Group     graph.KeyGroup `json:"group"`
-	Namespace int64          `json:"namespace"`
-	Key       []byte         `json:"key"`
-	Value     []byte         `json:"value"`
+	Group  graph.KeyGroup `json:"group"`
+	Window *int64         `json:"window,omitempty"` // that it belongs to, or the time of a timer
+	Key    []byte         `json:"key"`
+	SubKey []byte         `json:"subKey,omitempty"` // of an entry of a map
+	Value  []byte         `json:"value"`
+}
+
+// Kinds of states, as taskmanager/state numbers them: keys of entries of these have two parts.
+const (
+	listState = 3
+	mapState  = 4
+)
+
+func sampleOf(s *snapshot.State, e *snapshot.Entry) SampleOne {
+	one := SampleOne{Group: e.Group, Key: slices.Clone(e.Key), Value: slices.Clone(e.Value)}
+	if e.Namespace != math.MinInt64 { // of what is not cut by time
+		one.Window = new(e.Namespace)
+	}
+	if s.Kind == listState || s.Kind == mapState {
+		key, sub, _ := snapshot.SplitKey(nil, e.Key)
+		if one.Key = slices.Clone(key); s.Kind == mapState {
+			one.SubKey = slices.Clone(sub)
+		}
+	}
+	return one
 }
 
 // Inspect reads a savepoint from end to end, and so finds all damage, which it names. Of each state it gives that many
@@ -158,7 +180,7 @@ func count(states map[string][]State, t *checkpoint.Task, readers map[string]*sn
 		s.Versions[e.Version]++
 		s.Bytes += int64(len(e.Key) + len(e.Value))
 		if len(s.Sample) < sample {
-			s.Sample = append(s.Sample, SampleOne{e.Group, e.Namespace, slices.Clone(e.Key), slices.Clone(e.Value)})
+			s.Sample = append(s.Sample, sampleOf(&it.States()[e.State], e))
 		}
 	}
 	if err := it.Err(); err != nil {
