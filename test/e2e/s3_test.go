@@ -168,8 +168,7 @@ func TestSavepointInS3(t *testing.T) {
 	refused(built.wasmill.Run(t, "savepoint", "show", last), "no MANIFEST: it is no savepoint")
 	refused(cluster.Run(module, append(args, "--from", last)...), "no MANIFEST: it is no savepoint")
 	cluster.Run(module, append(args, "--parallelism", "3", "--from", moved)...).OK(t)
-	after(t, params["output"], string(cluster.Job().ID))
-	if err := workload.Ledger.Verify(dir, input); err != nil {
+	if err := workload.Ledger.Verify(dir, input, job, string(cluster.Job().ID)); err != nil {
 		t.Error(err)
 	}
 	built.wasmill.Run(t, "savepoint", "dispose", moved).OK(t)
