@@ -3,6 +3,7 @@
 package clustertest
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"os"
@@ -37,52 +38,54 @@ var simulated = []struct {
 	{bug: failpoint.AckBeforeUpload, shows: "a decided checkpoint names a file that the store does not have"},
 	{bug: failpoint.CommitBeforeDecide, shows: "output of a checkpoint that was given up is there, and again"},
 	{bug: failpoint.NoFencing, shows: "a split given to a task of an attempt that is over is never read",
-		only: directed{named("requests of an attempt before, the JobManager killed twice"), workload.HashChain, 1, 1500}},
-	{bug: failpoint.LoseTimer, about: "kill", shows: "enrich: a fact without a match never comes out"},
+		only: directed{faults: named("requests of an attempt before, the JobManager killed twice"), workload: workload.HashChain, parallelism: 1, records: 1500}},
+	{bug: failpoint.LoseTimer, about: "kill", shows: "enrich: a fact without a match never comes out", only: directed{workload: workload.Enrich}},
 	{bug: failpoint.WrongKeyGroups, shows: "keys begin anew",
-		only: directed{slices.Repeat(named("kill TaskManager"), 8), workload.WideChains(200), 2, 3000}},
+		only: directed{faults: slices.Repeat(named("kill TaskManager"), 8), workload: workload.WideChains(200), parallelism: 2, records: 3000}},
 	{bug: failpoint.SkipAlignment, shows: "records that come behind the first barrier are in no state and are not read again",
-		only: directed{named("channels of different length, a TaskManager killed"), workload.Ledger, 2, 1200}},
+		only: directed{faults: named("channels of different length, a TaskManager killed"), workload: workload.Ledger, parallelism: 2, records: 1200}},
 	{bug: failpoint.ForgetPosition, shows: "records count twice"},
 	{bug: failpoint.ReplayDoneSplit, shows: "a file counts twice",
-		only: directed{slices.Repeat(named("kill TaskManager"), 8), workload.HashChain, 1, 600}},
+		only: directed{faults: slices.Repeat(named("kill TaskManager"), 8), workload: workload.HashChain, parallelism: 1, records: 600}},
 	{bug: failpoint.ForgetAborted, shows: "changes from before a failed checkpoint are lost with the next restore",
-		only: directed{slices.Repeat(named("disk full", "kill TaskManager"), 5), workload.WideChains(200), 1, 4500}},
+		only: directed{faults: slices.Repeat(named("disk full", "kill TaskManager"), 5), workload: workload.WideChains(200), parallelism: 1, records: 4500}},
 	{bug: failpoint.DropPreparedAborted, shows: "output from before a failed checkpoint is missing"},
 	{bug: failpoint.NoRecommit, shows: "output that was decided and not committed is missing"},
 	{bug: failpoint.AbortBeforeCommit, shows: "the same: it was removed as what a lost attempt had left"},
 	{bug: failpoint.TrustDamaged, shows: "state with a turned bit goes on",
-		only: directed{[]Fault{stateDamaged}, workload.WideChains(200), 1, 1500}},
-	{bug: failpoint.TrustLocal, about: "power cut", shows: "a torn copy fails a job whose store has the file whole"},
+		only: directed{faults: []Fault{stateDamaged}, workload: workload.WideChains(200), parallelism: 1, records: 1500}},
+	{bug: failpoint.TrustLocal, about: "power cut", shows: "a torn copy fails a job whose store has the file whole", only: directed{workload: workload.Enrich}},
 	{bug: failpoint.RestoreOldest, shows: "what was committed since comes out again"},
 	{bug: failpoint.DeleteNamed, shows: "the checkpoint to restore lacks a file"},
 	{bug: failpoint.ReuseID, shows: "an older checkpoint with a higher number is restored, and output repeated"},
 	{bug: failpoint.ForgetTombstone, shows: "what was deleted is there again"},
 	{bug: failpoint.MutateFrozen, shows: "a restored value is newer than the position of its source"},
-	{bug: failpoint.OverlayLeak, shows: "poison: what a call did that trapped is counted"},
-	{bug: failpoint.RepeatPassed, shows: "poison: lines beside the poison come out twice"},
+	{bug: failpoint.OverlayLeak, shows: "poison: what a call did that trapped is counted", only: directed{workload: workload.Poison}},
+	{bug: failpoint.RepeatPassed, shows: "poison: lines beside the poison come out twice", only: directed{workload: workload.Poison}},
 	{bug: failpoint.ForgetFinished, shows: "copy: the output of a subtask that has finished is missing",
-		only: directed{slices.Repeat(named("kill TaskManager"), 10), workload.Copy, 2, 900}},
-	{bug: failpoint.ForgetInFlight, about: "kill", shows: "records that a barrier has overtaken are missing"},
-	{bug: failpoint.FiredAgain, about: "kill", shows: "windows: a late line opens a window that had fired, which fires again"},
+		only: directed{faults: slices.Repeat(named("kill TaskManager"), 10), workload: workload.Copy, parallelism: 2, records: 900}},
+	{bug: failpoint.ForgetInFlight, about: "kill", shows: "records that a barrier has overtaken are missing", only: directed{barriers: Barriers{Slow: true, Unaligned: true}}},
+	{bug: failpoint.FiredAgain, about: "kill", shows: "windows: a late line opens a window that had fired, which fires again", only: directed{workload: workload.Windows}},
 }
 
-// directed is a scenario that is about one bug: it would show in few of those that seeds choose. The zero value is none.
+// directed is what a bug needs to show, where it would in few of the scenarios that seeds choose.
 type directed struct {
-	faults               []Fault
-	workload             *workload.Workload
-	parallelism, records int
+	faults               []Fault            // nil: those that seeds choose
+	workload             *workload.Workload // nil: one after the other
+	parallelism, records int                // 0: one and two in turn; 600
+	barriers             Barriers
 }
 
 // scenario is what is tried with a seed.
 func (d directed) scenario(n uint64) Scenario {
-	all := uint64(len(workload.All))
-	s := Scenario{Seed: n, Workload: workload.All[n%all], Records: 600, Parallelism: 1 + int(n/all)%2}
-	if d.faults == nil {
-		return s
+	on := workload.All
+	if d.workload != nil {
+		on = []*workload.Workload{d.workload}
 	}
-	s.Workload, s.Records, s.Parallelism, s.Faults = d.workload, d.records, d.parallelism, d.faults
-	return s
+	all := uint64(len(on))
+	return Scenario{
+		Seed: n, Faults: d.faults, Workload: on[n%all], Records: cmp.Or(d.records, 600), Parallelism: cmp.Or(d.parallelism, 1+int(n/all)%2), Barriers: d.barriers,
+	}
 }
 
 // named are faults by their names.
@@ -132,7 +135,7 @@ func TestPlantedBugsAreNoticed(t *testing.T) {
 		t.Run(string(bug), func(t *testing.T) {
 			try := func(n uint64, planted failpoint.Bug) (err error) {
 				c := s.only.scenario(n)
-				c.Prefer, c.Barriers, c.Guests, c.Cache, c.Discard = s.about, barriersFor(bug), "../../test/guests", cache, true
+				c.Prefer, c.Guests, c.Cache, c.Discard = s.about, "../../test/guests", cache, true
 				c.Connectors = &connector.Registry{
 					Sources: map[string]func(map[string]string) (connector.Source, error){"file": file.NewSource},
 					Sinks:   map[string]func(map[string]string) (connector.Sink, error){"file": file.NewSink},
@@ -155,9 +158,4 @@ func TestPlantedBugsAreNoticed(t *testing.T) {
 			t.Errorf("%s was not noticed in %d seeds (expected: %s)", bug, *tries, s.shows)
 		})
 	}
-}
-
-// barriersFor are those that a bug needs to show.
-func barriersFor(b failpoint.Bug) Barriers {
-	return Barriers{Slow: b == failpoint.ForgetInFlight, Unaligned: b == failpoint.ForgetInFlight}
 }
