@@ -3,6 +3,7 @@
 package faults
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -33,11 +34,12 @@ func damages() []scenario {
 		like(wide, "18", "each block of each file", func(x *run) { x.damageEach(6, blocks) }),
 		like(late, "18", "each block of each file, no output yet", func(x *run) { x.damageEach(4, blocks) }),
 		like(wide, "18", "truncated, extended", func(x *run) { x.damageEach(3, lengths) }),
+		{row: "18", name: "swapped with another job's", workload: workload.Ledger, fault: swapJobs, end: func(*run) {}},
 		like(scenario{workload: workload.Ledger, records: 60_000}, "18", "swapped, of one size", func(x *run) { x.damageEach(3, swaps) }),
 		{row: "18", name: "kept copies", fault: keptCopies},
 		like(wide, "19", "each file removed", func(x *run) { x.damageEach(4, removals) }),
 		like(late, "19", "each file removed, no output yet", func(x *run) { x.damageEach(4, removals) }),
-		{row: "19", name: "killed while garbage is deleted", env: []string{"WASMILL_CHECKPOINT_RETAINED=1"}, fault: garbageRace},
+		{row: "19", name: "killed while garbage is deleted", workload: workload.WideChain, pace: 250 * time.Millisecond, env: []string{"WASMILL_CHECKPOINT_RETAINED=1"}, fault: garbageRace},
 	}
 }
 
@@ -150,12 +152,7 @@ func (x *run) goesOnFrom(d *breach) (end string) {
 	for _, tm := range x.tms {
 		tm.start()
 	}
-	var j *api.Job
-	x.until(time.Minute, "the job ends: "+d.what, func(ctx context.Context) bool {
-		var err error
-		j, err = x.client.GetJob(ctx, x.job)
-		return err == nil && j.State.Terminal()
-	})
+	j := x.terminal()
 	names := j.Failure != nil && slices.ContainsFunc(d.files, func(name string) bool { return strings.Contains(j.Failure.Message, name) })
 	switch {
 	case j.State == api.JobFinished:
@@ -173,6 +170,54 @@ func (x *run) goesOnFrom(d *breach) (end string) {
 		<-p.ended
 	}
 	return end
+}
+
+// swapJobs puts files of another job in the place of those that have the same name and size: they are whole, and another's.
+func swapJobs(x *run) {
+	n := x.beside(workload.Ledger, 150_000)
+	x.completes(4)
+	for _, p := range x.processes() {
+		p.cmd.Process.Kill()
+		<-p.ended
+	}
+	x.forget()
+	swapped := ""
+	for _, name := range x.retained(x.path("checkpoints", string(x.job))) {
+		mine, theirs := x.path("checkpoints", string(x.job), name), x.path("checkpoints", string(n.job), name)
+		a, err := os.ReadFile(mine)
+		if err != nil {
+			x.t.Fatal(err)
+		}
+		if b, err := os.ReadFile(theirs); err == nil && len(a) == len(b) && !bytes.Equal(a, b) && strings.HasPrefix(name, "files/") {
+			swapped = name
+			if err := os.WriteFile(mine, b, 0o600); err != nil {
+				x.t.Fatal(err)
+			}
+			x.effect("another job's file of the same name and size")
+		}
+	}
+	if swapped == "" {
+		x.t.Fatal("no two files of one name have one size")
+	}
+	x.slow(false)
+	for _, p := range x.processes() {
+		p.start()
+	}
+	if j := x.terminal(); j.State != api.JobFailed || j.Failure.Kind != wire.KindState || !strings.Contains(j.Failure.Message, "files/") {
+		x.t.Errorf("the job is %s: %+v (expected FAILED, naming a file)", j.State, j.Failure)
+	}
+	n.finish()
+}
+
+// terminal waits until the job has ended, in whichever way.
+func (x *run) terminal() (j *api.Job) {
+	x.t.Helper()
+	x.until(time.Minute, "the job ends", func(ctx context.Context) bool {
+		var err error
+		j, err = x.client.GetJob(ctx, x.job)
+		return err == nil && j.State.Terminal()
+	})
+	return j
 }
 
 // copyDir makes a directory the same as another one.

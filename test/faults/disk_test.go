@@ -11,8 +11,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/clustertest/workload"
 	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/wire"
 )
 
 // durables are the directories of a run that must outlive a power cut, and what is asked of each on the way to a decision.
@@ -129,6 +131,9 @@ func powerCuts() (all []scenario) {
 			}})
 		}
 	}
+	for _, w := range []*workload.Workload{workload.WideChain, totals} {
+		all = append(all, scenario{row: "17", name: "a disk that says it has synced", workload: w, fault: lyingDisk, end: func(*run) {}})
+	}
 	all = append(all, scenario{row: "17", name: "parts of writes, in any order", fault: func(x *run) {
 		for range 3 {
 			x.completes(1)
@@ -137,6 +142,33 @@ func powerCuts() (all []scenario) {
 		}
 	}})
 	return all
+}
+
+// lyingDisk loses files of a checkpoint that was decided. That is seen; a job that has shown nothing since goes back.
+func lyingDisk(x *run) {
+	x.completes(3)
+	d := x.disk("checkpoints")
+	b := d.set(breakage{what: "sync that does nothing", ops: []op{opSync}, path: "/files/", times: 1 + x.random.IntN(2), do: lies})
+	x.meets(d, b, b.times)
+	x.completes(2)
+	x.blackout(x.maybe())
+	d.lift(b)
+	x.slow(false)
+	for _, p := range x.processes() {
+		p.start()
+	}
+	j := x.terminal()
+	switch {
+	case j.State == api.JobFinished:
+		x.note = "exact"
+		if err := x.workload.Verify(x.path("job"), x.input); err != nil {
+			x.t.Error(err)
+		}
+	case x.workload == totals || j.Failure.Kind != wire.KindState || !strings.Contains(j.Failure.Message, "files/"):
+		x.t.Errorf("the job is %s: %+v (expected FAILED, naming a file, if it has shown output)", j.State, j.Failure)
+	default:
+		x.note = "refused"
+	}
 }
 
 // ioErrors have the disk refuse to read or to write.

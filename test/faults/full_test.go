@@ -73,18 +73,52 @@ func fullDisks() (all []scenario) {
 			}})
 	}
 	return append(all, scenario{row: "14", name: "state directory, of spilled state", workload: workload.WideChain, records: 200_000,
-		prepare: func(x *run) { x.small("state", 600<<20) }, fault: spillFull})
+		prepare: func(x *run) { x.small("state", 600<<20) }, fault: spillFull},
+		scenario{row: "14", name: "state directory, of spilled state, at one blow", workload: workload.WideChain, records: 200_000, fullOnly: true,
+			prepare: func(x *run) { x.small("state", 600<<20) }, fault: spillBlow})
 }
 
-// spillFull fills the disk that a job has spilled its state to, as somebody does who writes there: fast, not at one blow.
-func spillFull(x *run) {
+// spillBlow takes all of the disk at once, with what is kept free for the database, which writes by memory maps: then a
+// TaskManager may end. Nothing is lost with it.
+func spillBlow(x *run) {
 	n := x.beside(workload.HashChain, 5_000)
+	x.spills()
+	x.fill("state", 0)
+	failed := false
+	x.until(60*time.Second, "the job has failed, or is restarted", func(ctx context.Context) bool {
+		for _, p := range x.processes() {
+			if !p.runs() {
+				x.effect("%s ended by itself", p.name)
+				p.start()
+			}
+		}
+		j, err := x.client.GetJob(ctx, x.job)
+		failed = err == nil && j.State == api.JobFailed
+		return failed || err == nil && j.Restarts > 0 && j.State == api.JobRunning
+	})
+	n.finish()
+	x.empty("state")
+	if failed {
+		x.goOn()
+	}
+	x.mended()
+}
+
+// spills waits until the job has spilled state.
+func (x *run) spills() {
+	x.t.Helper()
 	x.until(20*time.Second, "state is spilled", func(ctx context.Context) bool {
 		x.look(ctx)
 		x.lookAtSpills()
 		return x.spilled
 	})
 	x.completes(1)
+}
+
+// spillFull fills the disk that a job has spilled its state to, as somebody does who writes there: fast, not at one blow.
+func spillFull(x *run) {
+	n := x.beside(workload.HashChain, 5_000)
+	x.spills()
 	for leave := int64(300 << 20); leave >= 0; leave -= 2 << 20 {
 		x.fill("state", leave)
 		x.pass(10 * time.Millisecond)

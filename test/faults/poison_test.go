@@ -140,16 +140,8 @@ func (x *run) addLine(line string) {
 // started anew.
 func (x *run) failsOnce(what string, with *regexp.Regexp) {
 	x.t.Helper()
-	ended := func() (j *api.Job) {
-		x.until(30*time.Second, "the job has failed", func(ctx context.Context) bool {
-			var err error
-			j, err = x.client.GetJob(ctx, x.job)
-			return err == nil && j.State.Terminal()
-		})
-		return j
-	}
 	x.slow(false)
-	j := ended()
+	j := x.terminal()
 	if j.State != api.JobFailed || !with.MatchString(j.Failure.Message) {
 		x.t.Fatalf("the job is %s: %v (expected FAILED: %s)", j.State, j.Failure, with)
 	}
@@ -159,7 +151,7 @@ func (x *run) failsOnce(what string, with *regexp.Regexp) {
 	}
 	x.jm.kill()
 	x.jm.start()
-	if again := ended(); again.State != api.JobFailed || again.Attempt != j.Attempt {
+	if again := x.terminal(); again.State != api.JobFailed || again.Attempt != j.Attempt {
 		x.t.Errorf("behind a start of the JobManager the job is %s in attempt %d (expected FAILED in attempt %d)", again.State, again.Attempt, j.Attempt)
 	}
 }
