@@ -75,7 +75,7 @@ var slowWeather = weather{rate: 1_000_000 / 8, delay: 200 * time.Millisecond, ji
 
 // slowLinks is row 7. A checkpoint that waits behind the records is slow with the link; one that overtakes them is not.
 func slowLinks() (all []scenario) {
-	for _, unaligned := range []bool{false} {
+	for _, unaligned := range []bool{false, true} {
 		s := scenario{row: "7", name: "slow link", networked: true, workload: workload.Ledger, records: 700_000}
 		if *full {
 			s.records *= 3
