@@ -111,24 +111,51 @@ func (q *queue) grow() {
 // pop takes the oldest item out; more says that another is there.
 func (q *queue) pop() (it item, ok, more bool) {
 	q.mu.Lock()
+	it, ok = q.take()
+	more = q.n > 0
+	wake := q.settle(it, ok)
+	q.mu.Unlock()
+	nudge(wake)
+	return it, ok, more
+}
+
+// begin takes the oldest item out, whose room counts until the consumer has finished with it.
+func (q *queue) begin() (it item, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.take()
+}
+
+func (q *queue) finish(it item) {
+	q.mu.Lock()
+	wake := q.settle(it, q.stopped == nil)
+	q.mu.Unlock()
+	nudge(wake)
+}
+
+// take takes the oldest item out, but not its room. q.mu is held.
+func (q *queue) take() (it item, ok bool) {
 	if q.n == 0 {
-		q.mu.Unlock()
-		return item{}, false, false
+		return item{}, false
 	}
 	it = q.ring[q.head]
 	q.ring[q.head] = item{}
 	q.head = (q.head + 1) & (len(q.ring) - 1)
 	q.n--
-	more = q.n > 0
+	return it, true
+}
+
+// settle gives the room of an item back, if there was one, and answers who is to be woken. q.mu is held.
+func (q *queue) settle(it item, ok bool) (wake chan<- struct{}) {
+	if !ok {
+		return nil
+	}
 	q.bytes -= it.cost()
-	var wake chan<- struct{}
 	if q.full.Load() && q.bytes <= q.limit/2 {
 		q.full.Store(false)
-		wake = q.producer
+		return q.producer
 	}
-	q.mu.Unlock()
-	nudge(wake)
-	return it, true, more
+	return nil
 }
 
 // adopt gives the queue its consumer, who then learns what has happened before.

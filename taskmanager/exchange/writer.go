@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/wasmill/wasmill/internal/transport"
 )
@@ -20,6 +21,7 @@ type writer struct {
 	stream *transport.SendStream
 	header [frameBytes]byte
 	sent   uint64 // batches
+	pace   pace
 
 	mu     sync.Mutex // guards what follows
 	link   *link      // nil before there is a connection
@@ -95,14 +97,19 @@ func (w *writer) deliver() error {
 		return err
 	}
 	for {
-		it, ok, _ := w.sender.queue.pop()
+		it, ok := w.sender.queue.begin()
 		if !ok {
 			if err := w.wait(); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := w.write(it); err != nil {
+		err := w.write(it)
+		w.sender.queue.finish(it)
+		if it.buffer != nil {
+			it.buffer.Release()
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -123,7 +130,6 @@ func (w *writer) wait() error {
 func (w *writer) write(it item) error {
 	switch it.kind {
 	case Batch:
-		defer it.buffer.Release()
 		return w.writeBatch(it)
 	case Watermark:
 		return w.writeFrame(Watermark, 0, uint64(it.value))
@@ -142,11 +148,15 @@ func (w *writer) write(it item) error {
 
 func (w *writer) writeBatch(it item) error {
 	w.sent = it.number
+	begun := time.Now()
 	if err := w.writeFrame(Batch, it.buffer.n, it.number); err != nil {
 		return err
 	}
 	if _, err := w.stream.Write(it.buffer.Bytes()); err != nil {
 		return err
+	}
+	if limit, known := w.pace.wrote(it.buffer.n, time.Since(begun)); known {
+		w.sender.queue.setLimit(min(limit, w.sender.net.queueBytes))
 	}
 	c := &w.sender.net.counters
 	c.batchesOut.Add(1)

@@ -49,7 +49,7 @@ type weather struct {
 // burstTime is how long a burst of losses lasts, queueTime how much a slow link has room for: what does not fit is lost.
 const (
 	burstTime = 30 * time.Millisecond
-	queueTime = 500 * time.Millisecond
+	queueTime = 200 * time.Millisecond
 )
 
 // counts are packets, by what became of them.

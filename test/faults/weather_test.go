@@ -76,13 +76,14 @@ var slowWeather = weather{rate: 1_000_000 / 8, delay: 200 * time.Millisecond, ji
 // slowLinks is row 7. A checkpoint that waits behind the records is slow with the link; one that overtakes them is not.
 func slowLinks() (all []scenario) {
 	for _, unaligned := range []bool{false, true} {
-		s := scenario{row: "7", name: "slow link", networked: true, workload: workload.Ledger, records: 700_000}
+		s := scenario{row: "7", name: "slow link", networked: true, workload: workload.Ledger, records: 500_000, pace: 300 * time.Millisecond,
+			env: []string{"WASMILL_CHECKPOINT_RETAINED=100"}}
 		if *full {
 			s.records *= 3
 		}
 		if unaligned {
 			s.name += ", unaligned"
-			s.env = []string{"WASMILL_CHECKPOINT_UNALIGNED=true"}
+			s.env = append(s.env, "WASMILL_CHECKPOINT_UNALIGNED=true")
 		}
 		s.fault = func(x *run) { slowLink(x, unaligned) }
 		all = append(all, s)
