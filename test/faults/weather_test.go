@@ -76,7 +76,7 @@ var slowWeather = weather{rate: 1_000_000 / 8, delay: 200 * time.Millisecond, ji
 // slowLinks is row 7. A checkpoint that waits behind the records is slow with the link; one that overtakes them is not.
 func slowLinks() (all []scenario) {
 	for _, unaligned := range []bool{false, true} {
-		s := scenario{row: "7", name: "slow link", networked: true, workload: workload.Ledger, records: 500_000, pace: 300 * time.Millisecond,
+		s := scenario{row: "7", name: "slow link", networked: true, fullOnly: !unaligned, workload: workload.Ledger, records: 700_000, pace: 150 * time.Millisecond,
 			env: []string{"WASMILL_CHECKPOINT_RETAINED=100"}}
 		if *full {
 			s.records *= 3
@@ -91,7 +91,8 @@ func slowLinks() (all []scenario) {
 	return all
 }
 
-// slowdown is how much longer an unaligned checkpoint may take, headroom how much more memory a TaskManager.
+// slowdown is how much longer an unaligned checkpoint may take, besides a round trip of the link, which nothing can overtake;
+// headroom is how much more memory a TaskManager may have.
 const (
 	slowdown = 10
 	headroom = 64 << 20
@@ -129,8 +130,8 @@ func slowLink(x *run, unaligned bool) {
 	if most > before+headroom {
 		x.t.Errorf("a TaskManager has %d MiB (it had %d before; expected <= %d more)", most>>20, before>>20, headroom>>20)
 	}
-	if unaligned && slow > slowdown*normal {
-		x.t.Errorf("a checkpoint took %s (%s before; expected < %d times that)", slow, normal, slowdown)
+	if limit := slowdown*normal + 2*(slowWeather.delay+slowWeather.jitter); unaligned && slow > limit {
+		x.t.Errorf("a checkpoint took %s (%s before; expected < %s)", slow, normal, limit)
 	}
 }
 
