@@ -53,7 +53,7 @@ The exit status is 0 only if the job is FINISHED.`,
 	cmd.Flags().IntVar(&flags.parallelism, "parallelism", 1, "subtasks of each operator that sets none itself")
 	cmd.Flags().StringVar(&flags.name, "name", "", "name of the job, instead of the module's")
 	cmd.Flags().StringVar(&flags.stateDir, "state-dir", "", "`DIR` that keeps the job's metadata and checkpoints, without --jobmanager")
-	cmd.Flags().StringVar(&flags.from, "from", "", "`PATH` of a savepoint to go on from")
+	cmd.Flags().StringVar(&flags.from, "from", "", "`PATH` or s3:// URL of a savepoint to go on from")
 	cmd.Flags().BoolVar(&flags.rewind, "allow-rewind", false, "behind a damaged checkpoint, go on from an older one and see some output twice")
 	cmd.Flags().BoolVar(&flags.dropState, "allow-dropped-state", false, "with --from: leave state behind that no operator of the job takes")
 	optionFlag(cmd, "jobmanager", "jobmanager.url")

@@ -48,7 +48,7 @@ func (a *app) savepointTakeCommand() *cobra.Command {
 		},
 		ValidArgsFunction: a.completeJobs,
 	}
-	cmd.Flags().StringVar(&to, "to", "", "empty `PATH` to make it at, as the JobManager sees it; without it, one below savepoint.dir")
+	cmd.Flags().StringVar(&to, "to", "", "empty `PATH` or s3:// URL to make it at, as the JobManager sees it; without it, one below savepoint.dir")
 	optionFlag(cmd, "jobmanager", "jobmanager.url")
 	return cmd
 }
@@ -69,7 +69,7 @@ a job that will not go on. If the savepoint cannot be made, the job goes on.`,
 		},
 		ValidArgsFunction: a.completeJobs,
 	}
-	cmd.Flags().StringVar(&to, "to", "", "empty `PATH` to make it at, as the JobManager sees it; without it, one below savepoint.dir")
+	cmd.Flags().StringVar(&to, "to", "", "empty `PATH` or s3:// URL to make it at, as the JobManager sees it; without it, one below savepoint.dir")
 	cmd.Flags().BoolVar(&drain, "drain", false, "bring event time to its end first: every window fires")
 	optionFlag(cmd, "jobmanager", "jobmanager.url")
 	return cmd

@@ -156,7 +156,7 @@ func program(t testing.TB) string {
 	}
 	draft := fmt.Sprintf("%s.%d", path, os.Getpid())
 	build := exec.CommandContext(context.Background(), "go", "build", "-o", draft, ".")
-	build.Dir, build.Env = source, append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=mod")
+	build.Dir, build.Env = source, append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build the S3 server: %v\n%s", err, out)
 	}
