@@ -3,7 +3,6 @@ package operator
 import (
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 
 	"github.com/wasmill/wasmill/abi"
@@ -20,7 +19,23 @@ type Overlay struct {
 	answers []byte             // of the answers to the last requests
 	keys    [][]byte           // scratch
 	subs    [][]byte           // scratch
+	page    page               // that was answered last, if there is more
 	broken  error              // why state could not be read, through no fault of the guest's: what its call ends with
+}
+
+// page is where the answer of a part of a list or map has ended, so that the next part is not read from the beginning.
+type page struct {
+	of     overlayKey
+	cursor uint64 // that the answer gave; 0: none
+	last   []byte // sub key of the last element answered
+}
+
+// resume is the sub key behind which the element is that a cursor counts to, and its number; nil and 0 for the first.
+func (o *Overlay) resume(r *abi.StateRequest) (after []byte, at uint64) {
+	if p := &o.page; p.cursor != 0 && p.cursor == r.Cursor && p.of == (overlayKey{r.Group, r.State}) {
+		return append([]byte{}, p.last...), p.cursor
+	}
+	return nil, 0
 }
 
 type overlayKey struct {
@@ -39,6 +54,7 @@ type overlayCell struct {
 func (o *Overlay) begin(groups int) {
 	clear(o.numbers)
 	o.groups, o.cells, o.memory, o.broken = groups, o.cells[:0], o.memory[:0], nil
+	o.page.cursor = 0
 }
 
 // cell makes a place for what is written to a state of a key; it keeps the memory of an earlier call's.
@@ -84,6 +100,7 @@ func (o *Overlay) find(r *abi.StateRequest) (*processState, *overlayCell, error)
 
 // Write notes changes.
 func (o *Overlay) Write(op abi.StateOp, requests []abi.StateRequest) error {
+	o.page.cursor = 0
 	for i := range requests {
 		r := &requests[i]
 		s, c, err := o.find(r)
@@ -216,32 +233,47 @@ func (o *Overlay) value(s *processState, c *overlayCell, r *abi.StateRequest) ([
 	return v, err
 }
 
-// scanList answers elements from the one that the cursor counts to.
-func (o *Overlay) scanList(s *processState, c *overlayCell, r *abi.StateRequest, a *abi.StateAnswer) error {
-	at, size := uint64(0), 0
-	limit := int(r.Limit)
-	if limit == 0 {
-		limit = math.MaxInt
-	}
-	take := func(v []byte) bool {
-		if at >= r.Cursor {
-			if len(a.Values) >= limit || size > answerBytes {
-				a.More, a.Cursor = true, at
-				return false
-			}
-			a.Values = append(a.Values, keep(&o.answers, v))
-			size += len(v)
+// taker takes elements into an answer, from the one that the request's cursor counts to.
+type taker struct {
+	o    *Overlay
+	r    *abi.StateRequest
+	a    *abi.StateAnswer
+	at   uint64 // number of the next element
+	size int
+}
+
+// take answers whether there is room for more. sub is nil for what a page cannot end with.
+func (t *taker) take(sub, key, value []byte) bool {
+	if t.at >= t.r.Cursor {
+		if t.r.Limit > 0 && len(t.a.Values) >= int(t.r.Limit) || t.size > answerBytes {
+			t.a.More, t.a.Cursor = true, t.at
+			return false
 		}
-		at++
-		return true
+		t.a.Values = append(t.a.Values, keep(&t.o.answers, value))
+		if t.a.Keys != nil {
+			t.a.Keys = append(t.a.Keys, keep(&t.o.answers, key))
+		}
+		t.size += len(key) + len(value)
 	}
+	t.at++
+	p := &t.o.page
+	if p.cursor = 0; sub != nil {
+		p.of, p.cursor, p.last = overlayKey{t.r.Group, t.r.State}, t.at, append(p.last[:0], sub...)
+	}
+	return true
+}
+
+// scanList answers elements of a list.
+func (o *Overlay) scanList(s *processState, c *overlayCell, r *abi.StateRequest, a *abi.StateAnswer) error {
+	after, at := o.resume(r)
+	t := taker{o: o, r: r, a: a, at: at}
 	if c == nil || !c.cleared {
 		p := o.process
-		err := s.sorted.Scan(p.hashes[r.Group], p.keys[r.Group], nil, func(sub, v []byte, version uint16) bool {
+		err := s.sorted.Scan(p.hashes[r.Group], p.keys[r.Group], after, func(sub, v []byte, version uint16) bool {
 			if s.isOld(version) {
 				p.migrate.add(r.State, r.Group, version, sub, v)
 			}
-			return take(v)
+			return t.take(sub, nil, v)
 		})
 		if err != nil {
 			return err
@@ -249,7 +281,7 @@ func (o *Overlay) scanList(s *processState, c *overlayCell, r *abi.StateRequest,
 	}
 	if c != nil && !a.More {
 		for _, v := range c.added {
-			if !take(v) {
+			if !t.take(nil, nil, v) {
 				break
 			}
 		}
@@ -257,42 +289,31 @@ func (o *Overlay) scanList(s *processState, c *overlayCell, r *abi.StateRequest,
 	return nil
 }
 
-// scanMap answers entries in the order of their keys, from the one that the cursor counts to.
+// scanMap answers entries of a map in the order of their keys.
 func (o *Overlay) scanMap(s *processState, c *overlayCell, r *abi.StateRequest, a *abi.StateAnswer) error {
+	after, at := o.resume(r)
+	t := taker{o: o, r: r, a: a, at: at}
+	a.Keys = [][]byte{}
 	var fresh []string
 	if c != nil {
 		fresh = slices.Sorted(maps.Keys(c.entries))
-	}
-	a.Keys = [][]byte{}
-	at, size := uint64(0), 0
-	limit := int(r.Limit)
-	if limit == 0 {
-		limit = math.MaxInt
-	}
-	take := func(k, v []byte) bool {
-		if at >= r.Cursor {
-			if len(a.Values) >= limit || size > answerBytes {
-				a.More, a.Cursor = true, at
-				return false
-			}
-			a.Keys, a.Values = append(a.Keys, keep(&o.answers, k)), append(a.Values, keep(&o.answers, v))
-			size += len(k) + len(v)
+		for len(fresh) > 0 && after != nil && fresh[0] <= string(after) {
+			fresh = fresh[1:]
 		}
-		at++
-		return true
 	}
 	written := func(below string, all bool) bool { // takes what was written before a key
 		for len(fresh) > 0 && (all || fresh[0] < below) {
 			k := fresh[0]
 			fresh = fresh[1:]
-			if v := c.entries[k]; v != nil && !take([]byte(k), v) {
+			if v := c.entries[k]; v != nil && !t.take([]byte(k), []byte(k), v) {
 				return false
 			}
 		}
 		return true
 	}
 	if c == nil || !c.cleared {
-		err := s.sorted.Scan(o.process.hashes[r.Group], o.process.keys[r.Group], nil, func(k, v []byte, version uint16) bool {
+		p := o.process
+		err := s.sorted.Scan(p.hashes[r.Group], p.keys[r.Group], after, func(k, v []byte, version uint16) bool {
 			if !written(string(k), false) {
 				return false
 			}
@@ -300,9 +321,9 @@ func (o *Overlay) scanMap(s *processState, c *overlayCell, r *abi.StateRequest, 
 				return true // it was put anew, or deleted
 			}
 			if s.isOld(version) {
-				o.process.migrate.add(r.State, r.Group, version, k, v)
+				p.migrate.add(r.State, r.Group, version, k, v)
 			}
-			return take(k, v)
+			return t.take(k, k, v)
 		})
 		if err != nil {
 			return err

@@ -139,7 +139,7 @@ func (s *sorted) Clear(hash uint64, key []byte) error {
 	for n := clearAtOnce; n == clearAtOnce; {
 		var subs arena
 		var refs []ref
-		err := s.Scan(hash, key, nil, func(sub, _ []byte, _ uint16) bool {
+		err := s.scan(hash, key, nil, nil, func(sub, _ []byte, _ uint16) bool {
 			refs = append(refs, subs.add(sub, len(sub)))
 			return len(refs) < clearAtOnce
 		})
@@ -158,6 +158,20 @@ func (s *sorted) Clear(hash uint64, key []byte) error {
 
 // Scan implements Sorted.
 func (s *sorted) Scan(hash uint64, key, after []byte, yield func(sub, value []byte, version uint16) bool) error {
+	if after != nil || !s.t.isDeep(s.t.store.group(hash)) {
+		return s.scan(hash, key, after, nil, yield)
+	}
+	g := gathering{t: s.t, marker: appendMarker(nil, key)}
+	g.look()
+	err := s.scan(hash, key, nil, &g, yield)
+	if err == nil && g.at != inYoung {
+		g.finish()
+	}
+	return err
+}
+
+// scan is Scan; what is read goes to g, if there is one.
+func (s *sorted) scan(hash uint64, key, after []byte, g *gathering, yield func(sub, value []byte, version uint16) bool) error {
 	prefix := snapshot.KeyPrefix(s.key[:0], key)
 	s.key = prefix
 	from := append(s.from[:0], prefix...)
@@ -166,7 +180,7 @@ func (s *sorted) Scan(hash uint64, key, after []byte, yield func(sub, value []by
 	}
 	s.from = from
 	var below *deep
-	if group := s.t.store.group(hash); s.t.isDeep(group) {
+	if group := s.t.store.group(hash); s.t.isDeep(group) && !g.isComplete() {
 		disk, closing := s.t.diskIterator(appendDiskKey(nil, s.t.id, group, prefix))
 		defer closing()
 		var err error
@@ -177,8 +191,13 @@ func (s *sorted) Scan(hash uint64, key, after []byte, yield func(sub, value []by
 	w := s.t.walk(prefix, from, below)
 	for {
 		there, err := w.next()
-		if err != nil || !there || !yield(w.key[len(prefix):], w.cell.value, w.cell.version) {
+		if err != nil || !there {
 			return err
+		}
+		g.add(w)
+		if !yield(w.key[len(prefix):], w.cell.value, w.cell.version) {
+			g.giveUp()
+			return nil
 		}
 	}
 }

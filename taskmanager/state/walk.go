@@ -21,8 +21,9 @@ type walk struct {
 	below  *deep  // nil: nothing there is to be looked at
 	stale  bool   // below is where it was in the step before
 
-	key  []byte // of the element, valid until the next step
-	cell cell   // its value
+	key   []byte // of the element, valid until the next step
+	cell  cell   // its value
+	found *deep  // below, if it is from there
 }
 
 func (t *tiered) walk(prefix, from []byte, below *deep) *walk {
@@ -83,7 +84,7 @@ func (w *walk) next() (bool, error) {
 		}
 		w.stale = deeper <= 0
 		if deeper < 0 {
-			if w.key, w.cell = w.below.key, w.below.cell; w.below.live {
+			if w.key, w.cell, w.found = w.below.key, w.below.cell, w.below; w.below.live {
 				return true, nil
 			}
 			continue
@@ -95,7 +96,7 @@ func (w *walk) next() (bool, error) {
 		}
 		t := w.tiers[first]
 		if stored := t.stored(entries[first]); stored != nil && !t.expired(entries[first]) {
-			w.key, w.cell = keys[first], cellOf(t.headerBytes(), stored)
+			w.key, w.cell, w.found = keys[first], cellOf(t.headerBytes(), stored), nil
 			return true, nil
 		}
 	}
