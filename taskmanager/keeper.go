@@ -50,6 +50,7 @@ type keeper struct {
 	unwritten []state.Frozen    // the oldest first
 	last      state.Frozen      // is in a file, and to be written whole; nil: nothing is
 	number    int               // of the last file
+	now       int64             // of the last part: entries that have ended by then are left out when files are folded
 }
 
 // capture is a task's part of a checkpoint at the time of its barrier.
@@ -57,6 +58,7 @@ type capture struct {
 	checkpoint checkpoint.ID
 	part       *checkpoint.Task
 	frozen     state.Frozen      // nil: the task keeps no state
+	now        int64             // milliseconds, of the state
 	inFlight   *exchange.Capture // nil: the barrier has overtaken nothing
 	trial      *trial            // of guests that came with it, nil: none did
 	done       chan error        // of the last part: written, or why not; nothing is acknowledged
@@ -130,6 +132,7 @@ func (k *keeper) run(ctx context.Context) {
 // keep writes a part and acknowledges it.
 func (k *keeper) keep(ctx context.Context, c capture) {
 	begun := time.Now()
+	k.now = max(k.now, c.now)
 	if c.frozen != nil {
 		k.unwritten = append(k.unwritten, c.frozen)
 	}
@@ -180,7 +183,7 @@ func (k *keeper) fold(ctx context.Context) error {
 	}
 	defer r.close()
 	f, err := k.put(ctx, snapshot.MergeStates(r.readers), func(w *snapshot.Writer) error {
-		return snapshot.Merge(w, snapshot.AllAhead(r.readers), snapshot.Folding{From: k.from, To: k.to, Base: from == 0})
+		return snapshot.Merge(w, snapshot.AllAhead(r.readers), snapshot.Folding{From: k.from, To: k.to, Base: from == 0, Now: k.now})
 	})
 	if err != nil {
 		return err

@@ -1,17 +1,22 @@
 package taskmanager
 
 import (
+	"context"
 	"encoding/binary"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"path/filepath"
 	"syscall"
 	"testing"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/wasmill/wasmill/internal/blob"
 	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
 	"github.com/wasmill/wasmill/internal/durable"
+	"github.com/wasmill/wasmill/internal/wire"
 	"github.com/wasmill/wasmill/taskmanager/state"
 )
 
@@ -58,4 +63,53 @@ func TestNoCopyIsKeptOnAFullDisk(t *testing.T) {
 	if err := r.readers[0].Check(); err != nil || f.Entries != entries || r.readers[0].Entries() != entries {
 		t.Errorf("%d entries, %v (expected %d)", f.Entries, err, entries)
 	}
+}
+
+// partial is what is frozen, never to be written whole.
+type partial struct{ state.Frozen }
+
+func (partial) Whole() state.Frozen { return nil }
+
+// What has outlived its TTL leaves the files of a task when they are folded.
+func TestFoldingLeavesOutWhatHasEnded(t *testing.T) {
+	s, err := state.New(state.Config{Groups: 4, To: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	names := 0
+	k := &keeper{
+		store: blob.NewMemory(), on: durable.OS, dir: t.TempDir(), to: 4, log: slog.Default(),
+		name: func(int) string { names++; return fmt.Sprintf("files/%d.snap", names) },
+		ack:  func(context.Context, checkpoint.ID, *checkpoint.Task, *wire.Failure) {},
+	}
+	for i := range int64(100) {
+		s.SetTime(100 * i)
+		m, err := s.Sorted(state.Spec{Operator: "o", Name: "m", Kind: state.Map, TTL: 1000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		key := fmt.Appendf(nil, "key %d", i)
+		if err := m.Put(xxhash.Sum64(key), key, []byte("sub"), []byte("value")); err != nil {
+			t.Fatal(err)
+		}
+		f, err := s.Freeze()
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := len(k.files)
+		k.keep(t.Context(), capture{checkpoint: checkpoint.ID(i + 1), part: &checkpoint.Task{}, frozen: partial{f}, now: 100 * i})
+		if len(k.files) > before {
+			continue
+		}
+		entries := int64(0)
+		for _, file := range k.files {
+			entries += file.Entries
+		}
+		if entries > 10 {
+			t.Errorf("%d entries in files that were folded (expected the 10 that have not ended)", entries)
+		}
+		return
+	}
+	t.Error("nothing was folded: nothing was tested")
 }

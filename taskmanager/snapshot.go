@@ -106,7 +106,7 @@ func (l *loop) checkpoint(ctx context.Context, m *exchange.Mark) error {
 		l.stopped = m.Checkpoint
 		l.input.stop(m.Drain)
 	}
-	c := capture{checkpoint: m.Checkpoint, part: part, frozen: frozen, inFlight: inFlight}
+	c := capture{checkpoint: m.Checkpoint, part: part, frozen: frozen, now: l.chain.time.ms, inFlight: inFlight}
 	if m.Exchange != 0 {
 		if err := l.exchange(m.Exchange, begun); err != nil {
 			c.release()
@@ -169,7 +169,7 @@ func (l *loop) lastPart(ctx context.Context) (*checkpoint.Task, error) {
 	if s := l.input.state(); s != nil {
 		part.Sources = []checkpoint.SourceState{*s}
 	}
-	c := capture{part: part, frozen: frozen, done: make(chan error, 1)}
+	c := capture{part: part, frozen: frozen, now: l.chain.time.ms, done: make(chan error, 1)}
 	l.keeper.take(c)
 	for {
 		select {
