@@ -87,7 +87,7 @@ var Options = []Option{
 	{Key: "guest.call-limit", Default: "10s", Min: "1ms", field: func(c *Config) any { return &c.Guest.CallLimit },
 		Doc: "How long one call into a guest, with a batch of records, may take."},
 	{Key: "channel.queue", Default: "256KiB", Min: "64KiB", Max: "64MiB", field: func(c *Config) any { return &c.Channel.Queue },
-		Doc: "Bytes that may wait in one channel before its sender takes no new input."},
+		Doc: "Bytes that may wait in one channel before its sender takes no new input. Before a link that is slow it is less: what goes over it in 200 ms."},
 	{Key: "pipeline.max-delay", Default: "10ms", Min: "1ms", Max: "1m", field: func(c *Config) any { return &c.Pipeline.MaxDelay },
 		Doc: "How long a record may wait in a batch that is not full, under load; an idle subtask sends at once."},
 	{Key: "cache.dir", field: func(c *Config) any { return &c.Cache.Dir },
