@@ -498,7 +498,7 @@ func (c *checkpoints) decide(e evManifest) {
 			all = all[1:]
 		}
 		r.Checkpoints, r.Stopped, r.Previous, r.Skipped = all, e.stop, nil, e.skipped
-		if next != nil {
+		if next != nil && !failpoint.Planted(failpoint.ForgetExchange) {
 			before := r.Graph
 			r.Graph, r.Previous = *next, &before
 		}

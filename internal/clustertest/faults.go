@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/wasmill/wasmill/internal/api"
@@ -285,6 +286,10 @@ func (x *Cluster) upgrade(meanwhile func()) {
 		return
 	}
 	x.upgrades++
+	params := map[string]string{}
+	if x.config.Params["version"] != "" {
+		params["version"] = strconv.Itoa(x.upgrades + 1)
+	}
 	next := append(slices.Clone(x.config.Guest), 0, 3, 1, 'v', '0'+byte(x.upgrades%variants)) // id, size, length of the name, name, a byte
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
@@ -300,7 +305,7 @@ func (x *Cluster) upgrade(meanwhile func()) {
 			answer <- outcome{nil, err}
 			return
 		}
-		done, err := jm.UpgradeJob(ctx, x.job, &api.Upgrade{Module: m.ID})
+		done, err := jm.UpgradeJob(ctx, x.job, &api.Upgrade{Module: m.ID, Params: params})
 		answer <- outcome{done, err}
 	}()
 	meanwhile()

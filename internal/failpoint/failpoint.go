@@ -93,6 +93,7 @@ const (
 	OverlayLeak         Bug = "overlay-leak"          // state changes of a call that trapped are kept
 	RepeatPassed        Bug = "repeat-passed"         // what passed before the record that a guest traps on is done again
 	ForgetFinished      Bug = "forget-finished"       // output of tasks that have finished is left out of the decision
+	ForgetExchange      Bug = "forget-exchange"       // the decision of an exchange leaves the job its old module
 	FiredAgain          Bug = "fired-again"           // what is restored forgets watermarks and which windows have fired
 )
 
@@ -100,5 +101,5 @@ const (
 var Bugs = []Bug{
 	SkipFsync, UnsyncedOutput, AckBeforeUpload, CommitBeforeDecide, NoFencing, LoseTimer, ForgetInFlight, WrongKeyGroups, SkipAlignment,
 	ForgetPosition, ReplayDoneSplit, ForgetAborted, DropPreparedAborted, NoRecommit, AbortBeforeCommit, TrustDamaged, TrustLocal,
-	RestoreOldest, DeleteNamed, ReuseID, ForgetTombstone, MutateFrozen, OverlayLeak, RepeatPassed, ForgetFinished, FiredAgain,
+	RestoreOldest, DeleteNamed, ReuseID, ForgetTombstone, MutateFrozen, OverlayLeak, RepeatPassed, ForgetFinished, ForgetExchange, FiredAgain,
 }

@@ -1,5 +1,6 @@
 // Versioned says which version of itself has made each line, in two places: where the line is made, and behind its key.
 //
+//	in   number
 //	out  key,n,number,version,version     n: how many lines of the key there were
 //
 // A checker must find every n of a key from 1 on once, numbers that grow with n, and the same version in both places: a
@@ -11,12 +12,19 @@ static int64_t keys;
 static wasmill_bytes version;
 static bool trap_made, trap_counted;
 
+static wasmill_bytes number(const wasmill_record *r) {
+	work_line l = work_begin(24);
+	work_number(&l, r->timestamp);
+	return work_end(l);
+}
+
 static wasmill_bytes make(const wasmill_record *r) {
 	if (trap_made) __builtin_trap();
+	int64_t n = work_int(r->value, 0);
 	work_line l = work_begin(48 + version.size);
-	work_number(&l, r->timestamp % keys);
+	work_number(&l, n % keys);
 	work_char(&l, ',');
-	work_number(&l, r->timestamp);
+	work_number(&l, n);
 	work_char(&l, ',');
 	work_text(&l, version);
 	return work_end(l);
@@ -53,7 +61,8 @@ WASMILL_JOB("versioned") {
 	const char *trap = wasmill_param_or(job, "trap", "", "where the first record is trapped on: made or counted");
 	trap_made = wasmill_same(trap, "made");
 	trap_counted = wasmill_same(trap, "counted");
-	wasmill_keyed keyed = wasmill_key_value_by(work_source(job, "input", "make", make), "by-key", by_key, WASMILL_UTF8, WASMILL_UTF8);
+	wasmill_stream lines = wasmill_map(work_source(job, "input", "number", number), "make", make, WASMILL_UTF8);
+	wasmill_keyed keyed = wasmill_key_value_by(lines, "by-key", by_key, WASMILL_UTF8, WASMILL_UTF8);
 	wasmill_stream counted = wasmill_process(keyed, "count", (wasmill_processor){.process = count, .codec = WASMILL_UTF8, .states = {
 		[COUNT] = {.name = "count", .codec = WASMILL_I64},
 	}});
