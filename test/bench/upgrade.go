@@ -63,6 +63,7 @@ func upgrades(w *tabwriter.Writer, dir string) error {
 			{"a task takes nothing", seen.taken, "< 50 ms"}, {"a task gives its sink nothing", seen.put, "< 50 ms"},
 			{"a task stands still, by its own clock", seen.inside, "< 50 ms"}, {"the whole upgrade", seen.command, ""},
 			{"without an upgrade: a task takes nothing", seen.quiet, ""},
+			{"without an upgrade: a task gives its sink nothing", seen.quietPut, ""},
 		} {
 			fmt.Fprintf(w, "%s guest, %.0f K records/s: %s\t%.1f ms\t%.1f ms\t%s\n", guest.language, seen.pace/1e3, row.what, ms(median(row.all)), ms(row.all[len(row.all)-1]), row.aim)
 		}
@@ -100,7 +101,7 @@ func (v *versioned) start(dir string, args ...string) error {
 type pauses struct {
 	pace                        float64
 	taken, put, inside, command []time.Duration
-	quiet                       []time.Duration // without an exchange, for as long
+	quiet, quietPut             []time.Duration // without an exchange, for as long
 }
 
 // measureAll exchanges the module again and again, and holds the output against what the sources had read.
@@ -123,11 +124,11 @@ func (v *versioned) measureAll() (seen *pauses, err error) {
 		}
 		took := time.Since(begun)
 		seen.taken, seen.put, seen.inside, seen.command = append(seen.taken, in), append(seen.put, out), append(seen.inside, inside), append(seen.command, took)
-		in, _, err = v.observe(func() error { time.Sleep(max(took, time.Second)); return nil }) // a checkpoint is among it
+		in, out, err = v.observe(func() error { time.Sleep(max(took, time.Second)); return nil }) // a checkpoint is among it
 		if err != nil {
 			return nil, err
 		}
-		seen.quiet = append(seen.quiet, in)
+		seen.quiet, seen.quietPut = append(seen.quiet, in), append(seen.quietPut, out)
 	}
 	if err := v.look(); err != nil {
 		return nil, err
