@@ -591,11 +591,11 @@ func (j *jobMaster) commitDecided(tm *taskManager) error {
 		if len(d.Prepared) == 0 || d.Attempt < attempt && failpoint.Planted(failpoint.NoRecommit) {
 			continue
 		}
-		m := &wire.Commit{
+		m := wire.Commit{
 			Header: wire.Header{Epoch: j.jm.epoch, Job: j.id, Attempt: d.Attempt, Request: j.jm.nextRequest()}, Graph: g,
 			Checkpoint: uint64(d.ID), Prepared: d.Prepared,
 		}
-		if err := call(tm, commitTimeout, func(ctx context.Context) error { return tm.client.Commit(ctx, m) }); err != nil {
+		if err := commitThrough(tm, m); err != nil {
 			return fmt.Errorf("commit checkpoint %d through TaskManager %s: %w", d.ID, tm.info.Name, err)
 		}
 	}

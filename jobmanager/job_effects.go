@@ -127,7 +127,7 @@ func (j *jobMaster) cancelTasks(id wire.TaskManagerID) {
 // commit tells one TaskManager to make the output visible, another one at each time.
 func (j *jobMaster) commit() {
 	d := j.record.Decision
-	m := &wire.Commit{Header: j.header(), Graph: j.record.Graph, Checkpoint: d.Checkpoint, Prepared: d.Prepared}
+	m := wire.Commit{Header: j.header(), Graph: j.record.Graph, Checkpoint: d.Checkpoint, Prepared: d.Prepared}
 	m.Attempt = d.Attempt
 	turn := j.commits
 	j.commits++
@@ -139,7 +139,7 @@ func (j *jobMaster) commit() {
 		tm := tms[turn%len(tms)]
 		err := j.commitDecided(tm)
 		if err == nil {
-			err = call(tm, commitTimeout, func(ctx context.Context) error { return tm.client.Commit(ctx, m) })
+			err = commitThrough(tm, m)
 		}
 		if err == nil {
 			return evCommitted{}
@@ -151,6 +151,25 @@ func (j *jobMaster) commit() {
 		}
 		return evCommitted{failure}
 	})
+}
+
+// commitBytes is how much of what is prepared one message holds at most, beside what names one more: a checkpoint may have
+// tens of thousands of files.
+const commitBytes = 4 << 20
+
+// commitThrough has one TaskManager make visible what is prepared.
+func commitThrough(tm *taskManager, m wire.Commit) error {
+	for all := m.Prepared; ; {
+		n := 0
+		for size := 0; n < len(all) && size < commitBytes; n++ {
+			size += len(all[n].Operator) + len(all[n].Data)
+		}
+		part := m
+		part.Prepared, all = all[:n], all[n:]
+		if err := call(tm, commitTimeout, func(ctx context.Context) error { return tm.client.Commit(ctx, &part) }); err != nil || len(all) == 0 {
+			return err
+		}
+	}
 }
 
 // clean has what earlier attempts left behind removed. Nothing of it is visible, so no attempt waits for it; what is left
