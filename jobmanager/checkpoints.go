@@ -420,7 +420,9 @@ func (c *checkpoints) writeManifest(id checkpoint.ID, ask ckRequest) {
 		}
 	}
 	url := j.storeURL()
+	j.writing.Add(1)
 	j.later(func(ctx context.Context) event {
+		defer j.writing.Done()
 		if e.err = j.jm.storeManifest(ctx, url, m, &e.decided); e.err == nil && ask.kind == checkpoint.Savepoint {
 			e.savepoint = &savepoint{Path: cmp.Or(ask.path, blob.Join(j.jm.config.Checkpoints.Savepoints, string(j.id)+"-"+fmt.Sprint(id))), Checkpoint: id, Stopped: ask.stop}
 			e.err = j.copySavepoint(ctx, m, e.savepoint)

@@ -60,8 +60,9 @@ func (j *jobMaster) deleteGarbage(ctx context.Context, retained []decided, attem
 }
 
 // dropCheckpoints deletes all that the job has saved, and what killed processes were saving: it has ended, and nothing will
-// go on from it.
+// go on from it. A manifest that is being written when the job ends is waited for, or it would stay.
 func (j *jobMaster) dropCheckpoints(ctx context.Context) error {
+	j.writing.Wait()
 	store, err := j.openStore(ctx)
 	if err != nil {
 		return err

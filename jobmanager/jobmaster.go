@@ -29,7 +29,8 @@ type jobMaster struct {
 	log       *slog.Logger
 	guarantee api.Guarantee
 	mailbox   chan mail
-	done      chan struct{} // closed when the loop has ended
+	done      chan struct{}  // closed when the loop has ended
+	writing   sync.WaitGroup // manifests; the loop begins them, and none when the job has ended
 
 	// Owned by the loop.
 	timer       *time.Timer
