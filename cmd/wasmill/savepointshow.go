@@ -86,8 +86,12 @@ func openPlace(cmd *cobra.Command, path string) (blob.Store, error) {
 }
 
 func showSavepoint(w io.Writer, r *savepoint.Report, now time.Time) {
-	fmt.Fprintf(w, "savepoint #%d of job %s (%s), %s: %s in %s, %s key groups\n\n", r.Checkpoint, r.Job, printable(r.Name),
-		humanize.RelTime(r.Time, now, "ago", "from now"), size(r.Size), plural(int64(r.Files), "file"), humanize.Comma(int64(r.KeyGroups)))
+	flight := ""
+	if r.InFlight > 0 {
+		flight = fmt.Sprintf(", records of %s in flight", size(r.InFlight))
+	}
+	fmt.Fprintf(w, "savepoint #%d of job %s (%s), %s: %s in %s, %s key groups%s\n\n", r.Checkpoint, r.Job, printable(r.Name),
+		humanize.RelTime(r.Time, now, "ago", "from now"), size(r.Size), plural(int64(r.Files), "file"), humanize.Comma(int64(r.KeyGroups)), flight)
 	rows := []string{"OPERATOR\tUID\tKIND\tPARALLELISM\tSTATE\tVERSION\tENTRIES\tSIZE\tKEY GROUPS"}
 	for _, o := range r.Operators {
 		row := fmt.Sprintf("%s\t%s\t%s\t%d", printable(o.Name), printable(o.UID), o.Kind, o.Parallelism)

@@ -24,6 +24,7 @@ type Report struct {
 	KeyGroups  int           `json:"keyGroups"` // the largest parallelism that it can be gone on with
 	Files      int           `json:"files"`
 	Size       int64         `json:"size"`
+	InFlight   int64         `json:"inFlight,omitempty"` // bytes of records that were in flight: part of size
 	Operators  []Operator    `json:"operators"`
 }
 
@@ -107,6 +108,13 @@ func Inspect(ctx context.Context, store blob.Store, sample int) (*Report, error)
 		}
 		r.Files++
 		r.Size += f.Size
+	}
+	for _, t := range m.Tasks {
+		if t.InFlight != nil {
+			for _, l := range t.InFlight.Lanes {
+				r.InFlight += l.Bytes
+			}
+		}
 	}
 	states := map[string][]State{}
 	for i := range m.Tasks {

@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"context"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,6 +19,7 @@ type slowed struct {
 	t     *testing.T
 	dir   string
 	input workload.Input
+	args  []string // parameters
 	run   *harness.Process
 	job   *api.Job
 }
@@ -29,11 +32,10 @@ func startSlowed(t *testing.T, transfers int) *slowed {
 		t.Fatal(err)
 	}
 	x.input = input
-	args := []string{"--parallelism", "2"}
 	for name, value := range params {
-		args = append(args, "--param", name+"="+value)
+		x.args = append(x.args, "--param", name+"="+value)
 	}
-	x.run = x.Start(filepath.Join(harness.Root(t), "test/guests/ledger.wasm"), args...)
+	x.run = x.Start(filepath.Join(harness.Root(t), "test/guests/ledger.wasm"), append(x.args, "--parallelism", "2")...)
 	return x
 }
 
@@ -143,6 +145,42 @@ func TestCongestedJobIsRescaled(t *testing.T) {
 	}
 	x.run.Wait()
 	if err := workload.Ledger.Verify(x.dir, x.input); err != nil {
+		t.Error(err)
+	}
+}
+
+// What a congested job that has failed leaves holds records in flight. A new job goes on with them, at another parallelism.
+func TestGoOnWithRecordsInFlight(t *testing.T) {
+	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "300ms")
+	t.Setenv("WASMILL_CHECKPOINT_UNALIGNED", "true")
+	t.Setenv("WASMILL_RESTART_PER_HOUR", "1")
+	x := startSlowed(t, 120_000)
+	for attempt := 1; ; attempt++ {
+		harness.Until(t, time.Minute, "a checkpoint of the attempt with records in flight", func() bool {
+			x.job = x.Job()
+			return x.job != nil && (x.job.State.Terminal() || x.job.Checkpoint != nil && x.job.Checkpoint.InFlight > 0 && int(x.job.Checkpoint.Attempt) == attempt)
+		})
+		if x.job.State.Terminal() {
+			break
+		}
+		x.Restart("taskmanager-1")
+	}
+	x.run.Wait()
+	if x.job.State != api.JobFailed {
+		t.Fatalf("job is %s: nothing was tested", x.job.State)
+	}
+	left := filepath.Join(x.Dir, "checkpoints", string(x.job.ID))
+	harness.Until(t, 10*time.Second, "a seal", func() bool {
+		_, err := os.Stat(filepath.Join(left, "SEALED"))
+		return err == nil
+	})
+	if shown := built.wasmill.Run(t, "savepoint", "show", left).OK(t).Stdout; !strings.Contains(shown, "in flight") {
+		t.Errorf("savepoint show: %s", shown)
+	}
+	module := filepath.Join(harness.Root(t), "test/guests/ledger.wasm")
+	x.Run(module, append(x.args, "--parallelism", "3", "--from", left)...).OK(t)
+	after(t, filepath.Join(x.dir, "output"), string(x.Job().ID))
+	if err := workload.Congested.Verify(x.dir, x.input); err != nil {
 		t.Error(err)
 	}
 }
