@@ -47,11 +47,9 @@ func TestGoingOnWithRecordsInFlightNeedsTheirWay(t *testing.T) {
 		}
 	}
 	jm := &JobManager{config: Config{OpenStore: func(context.Context, string) (blob.Store, error) { return blob.OpenDir(place) }}}
-	begun, err := jm.beginAt(t.Context(), &api.Submit{From: place}, g(3, graph.Rebalance))
-	if err != nil {
+	if _, err := jm.beginAt(t.Context(), &api.Submit{From: place}, g(3, graph.Rebalance)); err != nil {
 		t.Fatalf("with more sources: %v", err)
 	}
-	begun.store.Close()
 	var refused *api.Error
 	_, err = jm.beginAt(t.Context(), &api.Submit{From: place}, g(2, graph.Forward))
 	if !errors.As(err, &refused) || refused.Kind != api.KindConflict || !strings.Contains(err.Error(), `in flight to operator "parse"`) || refused.Hint == "" {

@@ -179,8 +179,7 @@ func TestGoOnWithRecordsInFlight(t *testing.T) {
 	}
 	module := filepath.Join(harness.Root(t), "test/guests/ledger.wasm")
 	x.Run(module, append(x.args, "--parallelism", "3", "--from", left)...).OK(t)
-	after(t, filepath.Join(x.dir, "output"), string(x.Job().ID))
-	if err := workload.Congested.Verify(x.dir, x.input); err != nil {
+	if err := workload.Congested.Verify(x.dir, x.input, string(x.job.ID), string(x.Job().ID)); err != nil {
 		t.Error(err)
 	}
 }
