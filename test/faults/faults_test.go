@@ -9,7 +9,7 @@ import (
 // scenarios are all faults, in the order of the table.
 func scenarios() (all []scenario) {
 	for _, part := range [][]scenario{
-		phases(), kills(), resumptions(),
+		phases(), exchanges(), kills(), resumptions(),
 		partitions(), slowLinks(), badLinks(), attacks(),
 		zombies(),
 		troubled(), clocks(),

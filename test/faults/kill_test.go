@@ -64,6 +64,23 @@ func phases() (all []scenario) {
 	return all
 }
 
+// exchanges kill a TaskManager while a module is exchanged: when guests of the new one are started, and when a task has gone
+// on with them and nothing is decided.
+func exchanges() (all []scenario) {
+	for _, p := range []failpoint.Point{failpoint.Prepared, failpoint.Exchanged} {
+		all = append(all, scenario{
+			row: "1", name: fmt.Sprintf("%s, exchange of a module", p), workload: workload.Versioned,
+			prepare: func(x *run) {
+				for _, tm := range x.tms {
+					tm.fault = fmt.Sprintf("%s=kill@1", p)
+				}
+			},
+			fault: func(x *run) { killedInPhase(x, x.tms, upgrade) },
+		})
+	}
+	return all
+}
+
 // overtaking is a scenario whose checkpoints overtake what is in flight, which is much. What the job went on from held some
 // of it, or not: the remark says how often it did.
 func overtaking(s scenario) scenario {
@@ -152,13 +169,17 @@ func savepoint(x *run) {
 	})
 }
 
-// upgrade gives the job a module that is the same but for a custom section of random bytes.
+// upgrade gives the job a module that is the same but for a custom section of random bytes, and another version to tell.
 func upgrade(x *run) {
 	x.t.Helper()
 	section := fmt.Appendf([]byte{0, 5, 1, 'x'}, "%03d", x.seed%1000) // id, size, length of the name, name, bytes
 	id := x.upload(append(append([]byte(nil), x.module...), section...))
 	later(x, func(ctx context.Context) error {
-		_, err := x.client.UpgradeJob(ctx, x.job, &api.Upgrade{Module: id})
+		u := &api.Upgrade{Module: id, Params: map[string]string{}}
+		if _, tells := x.params["version"]; tells {
+			u.Params["version"] = "2"
+		}
+		_, err := x.client.UpgradeJob(ctx, x.job, u)
 		return err
 	})
 }
