@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/blob"
 	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/connector"
@@ -216,6 +217,7 @@ func (c *checkpoints) begin() {
 	}
 	c.parts, c.last = map[graph.TaskID]*checkpoint.Task{}, map[graph.TaskID]*checkpoint.Task{}
 	c.held = nil
+	c.job.showGivenUp(nil)
 	for id, t := range c.job.fsm.tasks {
 		if t.part != nil {
 			c.parts[id] = t.part
@@ -224,6 +226,14 @@ func (c *checkpoints) begin() {
 		c.fsm.running[id] = true
 	}
 	c.commit()
+}
+
+// showGivenUp has people see what became of the attempt's last checkpoint.
+func (j *jobMaster) showGivenUp(g *api.GivenUp) {
+	j.mu.Lock()
+	j.givenUp = g
+	j.mu.Unlock()
+	j.changed()
 }
 
 // called names a task with what it does, and where.
@@ -276,6 +286,7 @@ func (c *checkpoints) act(a ckAction) ckEvent {
 		c.writeManifest(a.id, a.ask)
 	case ckDoAbort:
 		j.log.Warn("checkpoint given up", "checkpoint", a.id, "cause", a.cause)
+		j.showGivenUp(&api.GivenUp{Checkpoint: a.id, Cause: a.cause})
 		c.conclude(&wire.Conclude{Header: j.header(), Aborted: a.id})
 	case ckDoAnswer:
 		if x := c.exchanging; x != nil && x.request == a.request {
@@ -529,6 +540,7 @@ func (c *checkpoints) decide(e evManifest) {
 	for _, t := range j.fsm.tasks { // what is the checkpoint's now is not the end's
 		t.prepared = slices.DeleteFunc(t.prepared, func(p connector.Committable) bool { return c.held[outputKey(p)] })
 	}
+	j.showGivenUp(nil)
 	j.log.Info("checkpoint completed", "checkpoint", e.decided.ID, "duration", e.decided.Duration, "bytes", e.decided.Size, "output", len(e.decided.Prepared),
 		"unaligned", e.decided.Unaligned, "inFlight", e.decided.InFlight)
 	c.commit()

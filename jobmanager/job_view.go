@@ -32,7 +32,10 @@ func (j *jobMaster) job() *api.Job {
 	if out.State == api.JobFinished && r.Decision != nil {
 		out.Output = r.Decision.Output
 	}
-	out.Origin = j.origin()
+	out.Origin, out.GivenUp = j.origin(), j.givenUp
+	if m.phase == ended {
+		out.GivenUp = nil
+	}
 	if m.phase == waiting && out.State == api.JobCreated && out.Failure == nil {
 		_, _, free := j.jm.resources.count()
 		if wanted := j.exec.SlotsNeeded(); free < wanted {

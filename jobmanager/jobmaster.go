@@ -46,6 +46,7 @@ type jobMaster struct {
 	splits   map[int]*splitQueue      // by operator, of the current attempt
 	restored *checkpoint.Plan         // that the current attempt goes on from, nil: from the beginning
 	metrics  map[graph.TaskID]wire.TaskMetrics
+	givenUp  *api.GivenUp           // nil: the last checkpoint of the attempt was completed
 	watchers map[chan struct{}]bool // of capacity 1: look again
 	adoption adoption
 }

@@ -105,6 +105,9 @@ func jobRows(j *api.Job, now time.Time) []string {
 		rows = append(rows, fmt.Sprintf("checkpoint\t#%d, %s in %s, %s%s", c.ID, size(c.Size), seconds(c.Duration),
 			humanize.RelTime(c.Started.Add(c.Duration), now, "ago", "from now"), inFlight(c)))
 	}
+	if g := j.GivenUp; g != nil {
+		rows = append(rows, fmt.Sprintf("given up\t#%d: %s", g.Checkpoint, oneParagraph(g.Cause)))
+	}
 	for _, o := range j.Output {
 		rows = append(rows, "output\t"+printable(outputText(o)))
 	}

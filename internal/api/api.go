@@ -51,6 +51,7 @@ type Job struct {
 	Output      []Output          `json:"output,omitempty"`  // of a FINISHED job, a sink each
 	Guarantee   Guarantee         `json:"guarantee"`
 	Checkpoint  *Checkpoint       `json:"checkpoint,omitempty"` // the last completed one
+	GivenUp     *GivenUp          `json:"givenUp,omitempty"`    // the checkpoint behind it, if that has failed
 	Skipped     []Skipped         `json:"skipped,omitempty"`    // of operators that leave out what they trap on
 	Ephemeral   bool              `json:"ephemeral,omitempty"`  // the job and its checkpoints end with the JobManager's process
 	Origin      *Origin           `json:"origin,omitempty"`     // what it goes on from, if not from the beginning

@@ -22,6 +22,12 @@ type Checkpoint struct {
 	InFlight  int64 `json:"inFlight,omitempty"`  // bytes of records that it overtook: part of size
 }
 
+// GivenUp is a checkpoint that was not completed; the next one carries its changes.
+type GivenUp struct {
+	Checkpoint checkpoint.ID `json:"checkpoint"`
+	Cause      string        `json:"cause"` // when it timed out: which tasks it had waited for, and where they run
+}
+
 // CheckpointPage is the retained checkpoints of a job, the newest first.
 type CheckpointPage struct {
 	Checkpoints []Checkpoint `json:"checkpoints"`

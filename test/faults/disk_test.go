@@ -244,6 +244,9 @@ func slowDisks() []scenario {
 			x.until(30*time.Second, "checkpoints time out", func(context.Context) bool {
 				return strings.Count(x.jm.log(), "checkpoint given up") >= 2
 			})
+			if j, err := x.client.GetJob(context.Background(), x.job); err != nil || j.GivenUp == nil || !strings.Contains(j.GivenUp.Cause, slow.name) {
+				x.t.Errorf("the job does not show %s as the straggler: %+v, %v", slow.name, j, err)
+			}
 			d.lift(b)
 			x.mended()
 			x.sameAttempt(attempt)
