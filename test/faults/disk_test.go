@@ -218,11 +218,10 @@ func ioErrors() (all []scenario) {
 // forget removes the copies that TaskManagers have kept on their own disks.
 func (x *run) forget() {
 	x.t.Helper()
-	if err := os.RemoveAll(x.path("state", "taskmanager-1")); err != nil {
-		x.t.Fatal(err)
-	}
-	if err := os.RemoveAll(x.path("state", "taskmanager-2")); err != nil {
-		x.t.Fatal(err)
+	for _, tm := range x.tms {
+		if err := os.RemoveAll(x.path("state", tm.name)); err != nil {
+			x.t.Fatal(err)
+		}
 	}
 }
 
