@@ -140,3 +140,59 @@ func versionsIn(t *testing.T, path, state string) map[uint16]int64 {
 	t.Fatalf("%s has no state %q: %+v", path, state, report)
 	return nil
 }
+
+// An element that its function cannot migrate is the fault of the records that need it: they fail the job, by name, or are left
+// out, as their operator says; the element stays as it was.
+func TestElementsThatCannotBeMigrated(t *testing.T) {
+	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "200ms")
+	cluster := built.wasmill.Cluster(t, "--taskmanagers", "1", "--slots", "2")
+	dir := t.TempDir()
+	const keys, refused = 10, 3
+	key := strings.Split(workload.MovedLines(refused+1, keys, 1<<40)[refused], ",")[0] // whose list has it
+	module := func(name string) string { return filepath.Join(harness.Root(t), "test/guests", name+".wasm") }
+	args := func(output string, more ...string) []string {
+		return append([]string{"--param", "output=" + filepath.Join(dir, output), "--param", "count=0", "--param", "rate=3000",
+			"--param", fmt.Sprintf("keys=%d", keys), "--param", fmt.Sprint("phase=", int64(1)<<40)}, more...)
+	}
+	stop := func(run *harness.Process, to string) string {
+		t.Helper()
+		harness.Until(t, time.Minute, "records are read", func() bool {
+			j := cluster.Job()
+			return j != nil && !j.State.Terminal() && j.Progress.SourceOut > 1000
+		})
+		to = filepath.Join(dir, to)
+		built.wasmill.Run(t, "stop", string(cluster.Job().ID), "--to", to, "--jobmanager", cluster.URL).OK(t)
+		run.Wait().OK(t)
+		return to
+	}
+	saved := stop(cluster.Start(module("moved"), args("first")...), "saved")
+	before := versionsIn(t, saved, "listed")[1]
+	refuse := []string{"--from", saved, "--param", fmt.Sprintf("refuse=%d", refused)}
+	r := cluster.Run(module("moved-2"), args("failed", refuse...)...)
+	want := fmt.Sprintf(`operator "count": migration: state "listed" of key %q, version 1: a number that it was told to refuse`, key)
+	if r.Code != 1 || !strings.Contains(r.Stderr, want) {
+		t.Errorf("run: %+v (expected %s)", r, want)
+	}
+	run := cluster.Start(module("moved-2"), args("second", append(refuse, "--param", "ontrap=skip")...)...)
+	left := versionsIn(t, stop(run, "again"), "listed")
+	if left[1] == 0 || left[1] >= before || left[2] == 0 {
+		t.Errorf("versions afterwards: %v (expected those of one key, of %d, to be old)", left, before)
+	}
+	job := cluster.Job()
+	if len(job.Skipped) != 1 || job.Skipped[0].Count == 0 {
+		t.Errorf("skipped: %+v", job.Skipped)
+	}
+	files, err := workload.Read(filepath.Join(dir, "second"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]int{}
+	for _, f := range files {
+		for _, l := range f.Lines {
+			seen[strings.Split(l, ",")[0]]++
+		}
+	}
+	if len(seen) != keys-1 || seen[key] != 0 {
+		t.Errorf("records of keys %v came out (expected those of all %d but %s)", seen, keys, key)
+	}
+}

@@ -12,7 +12,7 @@
 #define VERSION 1
 #endif
 
-static int64_t keys, phase;
+static int64_t keys, phase, refuse;
 
 // make names keys in five phases: all of them in the first and the last, in between fewer and fewer.
 static wasmill_bytes make(const wasmill_record *r) {
@@ -50,6 +50,12 @@ static wasmill_bytes migrate(uint32_t from, wasmill_bytes key, wasmill_bytes ele
 	return form(read(from, element));
 }
 
+// migrate_listed refuses a number, as a function does that has forgotten what its state was once like.
+static wasmill_bytes migrate_listed(uint32_t from, wasmill_bytes key, wasmill_bytes element) {
+	if (refuse >= 0 && read(from, element) == refuse) wasmill_fail("a number that it was told to refuse");
+	return migrate(from, key, element);
+}
+
 enum { SEQ, TOTAL, LISTED, KINDS };
 
 static int64_t number(wasmill_bytes b) { return b.data == NULL ? 0 : read(VERSION, b); }
@@ -75,17 +81,20 @@ static void count(wasmill_context *c, const wasmill_record *r) {
 	wasmill_emit(c->out, b.data, b.size);
 }
 
-#define STATE(NAME, ...) {.name = NAME, .codec = VERSION == 2 ? WASMILL_UTF8 : WASMILL_I64, .version = VERSION, .migrate = VERSION == 1 ? NULL : migrate, __VA_ARGS__}
+#define STATE(NAME, MIGRATE, ...) {.name = NAME, .codec = VERSION == 2 ? WASMILL_UTF8 : WASMILL_I64, .version = VERSION, .migrate = VERSION == 1 ? NULL : MIGRATE, __VA_ARGS__}
 
 WASMILL_JOB("moved") {
 	keys = wasmill_param_i64_or(job, "keys", 300, "keys of the lines that are made");
 	phase = wasmill_param_i64_or(job, "phase", 12000, "lines that are made in each phase");
+	refuse = wasmill_param_i64_or(job, "refuse", -1, "a number in lists that is not migrated; -1: none");
+	const char *trap = wasmill_param_or(job, "ontrap", "fail", "what becomes of a record that needs it: fail or skip");
 	wasmill_stream counted = wasmill_process(wasmill_key_value_by(work_source(job, "input", "make", make), "by-key", by_key, WASMILL_UTF8, WASMILL_I64), "count",
 		(wasmill_processor){.process = count, .codec = WASMILL_UTF8, .states = {
-			[SEQ] = STATE("seq", .kind = WASMILL_VALUE_STATE),
-			[TOTAL] = STATE("total", .kind = WASMILL_VALUE_STATE),
-			[LISTED] = STATE("listed", .kind = WASMILL_LIST_STATE),
-			[KINDS] = STATE("kinds", .kind = WASMILL_MAP_STATE, .key_codec = WASMILL_I64),
+			[SEQ] = STATE("seq", migrate, .kind = WASMILL_VALUE_STATE),
+			[TOTAL] = STATE("total", migrate, .kind = WASMILL_VALUE_STATE),
+			[LISTED] = STATE("listed", migrate_listed, .kind = WASMILL_LIST_STATE),
+			[KINDS] = STATE("kinds", migrate, .kind = WASMILL_MAP_STATE, .key_codec = WASMILL_I64),
 		}});
+	if (wasmill_same(trap, "skip")) wasmill_on_trap(counted, WASMILL_SKIP);
 	work_sink(wasmill_uid(counted, "count"), "");
 }
