@@ -3,6 +3,7 @@ package clustertest
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -281,16 +282,22 @@ const variants = 3
 // upgrade gives the job a module that is the same but for a custom section, in its running tasks, while something else
 // happens.
 func (x *Cluster) upgrade(meanwhile func()) {
-	x.awaitRunning(15 * time.Second)
-	if x.jm == nil {
-		return
-	}
 	x.upgrades++
 	params := map[string]string{}
 	if x.config.Params["version"] != "" {
 		params["version"] = strconv.Itoa(x.upgrades + 1)
 	}
-	next := append(slices.Clone(x.config.Guest), 0, 3, 1, 'v', '0'+byte(x.upgrades%variants)) // id, size, length of the name, name, a byte
+	variant := x.upgrades % variants
+	next := append(slices.Clone(x.config.Guest), 0, 3, 1, 'v', '0'+byte(variant)) // id, size, length of the name, name, a byte
+	x.upgradeTo(fmt.Sprint("variant ", variant), next, params, meanwhile)
+}
+
+// upgradeTo gives the job another module, and perhaps other parameters, while something else happens.
+func (x *Cluster) upgradeTo(name string, module []byte, params map[string]string, meanwhile func()) {
+	x.awaitRunning(15 * time.Second)
+	if x.jm == nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	type outcome struct {
@@ -300,7 +307,7 @@ func (x *Cluster) upgrade(meanwhile func()) {
 	answer := make(chan outcome, 1)
 	jm := x.jm.jm
 	go func() {
-		m, err := jm.UploadModule(ctx, bytes.NewReader(next))
+		m, err := jm.UploadModule(ctx, bytes.NewReader(module))
 		if err != nil {
 			answer <- outcome{nil, err}
 			return
@@ -310,7 +317,7 @@ func (x *Cluster) upgrade(meanwhile func()) {
 	}()
 	meanwhile()
 	o := <-answer
-	x.trace.Add("upgrade to variant %d: %+v, %v", x.upgrades%variants, o.done, o.err)
+	x.trace.Add("upgrade to %s: %+v, %v", name, o.done, o.err)
 	if o.err == nil {
 		x.trace.Effect("upgrade " + string(o.done.Way))
 	} else {

@@ -2,6 +2,7 @@ package clustertest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,4 +52,9 @@ func TestStopAndGoOn(t *testing.T) {
 			})
 		}
 	}
+}
+
+// fault is one by its name.
+func fault(name string) Fault {
+	return Faults[slices.IndexFunc(Faults, func(f Fault) bool { return f.Name == name })]
 }

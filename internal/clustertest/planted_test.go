@@ -50,11 +50,14 @@ var simulated = []struct {
 	{bug: failpoint.ForgetAborted, shows: "changes from before a failed checkpoint are lost with the next restore",
 		only: directed{faults: slices.Repeat(named("disk full", "kill TaskManager"), 5), workload: workload.WideChains(200), parallelism: 1, records: 4500}},
 	{bug: failpoint.DropPreparedAborted, shows: "output from before a failed checkpoint is missing"},
-	{bug: failpoint.NoRecommit, shows: "output that was decided and not committed is missing"},
-	{bug: failpoint.AbortBeforeCommit, shows: "the same: it was removed as what a lost attempt had left"},
+	{bug: failpoint.NoRecommit, shows: "output that was decided and not committed is missing",
+		only: directed{faults: slices.Repeat(named("commits lost, then TaskManagers killed"), 3), workload: workload.Ledger, records: 900}},
+	{bug: failpoint.AbortBeforeCommit, shows: "the same: it was removed as what a lost attempt had left",
+		only: directed{faults: slices.Repeat(named("commits lost, then TaskManagers killed"), 3), workload: workload.Ledger, records: 900}},
 	{bug: failpoint.TrustDamaged, shows: "state with a turned bit goes on",
 		only: directed{faults: []Fault{stateDamaged}, workload: workload.WideChains(200), parallelism: 1, records: 1500}},
-	{bug: failpoint.TrustLocal, about: "power cut", shows: "a torn copy fails a job whose store has the file whole", only: directed{workload: workload.Enrich}},
+	{bug: failpoint.TrustLocal, shows: "a torn copy fails a job whose store has the file whole",
+		only: directed{faults: slices.Repeat(named("power cut of a machine"), 8), workload: workload.WideChains(200), parallelism: 1, records: 4500}},
 	{bug: failpoint.RestoreOldest, shows: "what was committed since comes out again"},
 	{bug: failpoint.DeleteNamed, shows: "the checkpoint to restore lacks a file"},
 	{bug: failpoint.ReuseID, shows: "an older checkpoint with a higher number is restored, and output repeated"},
@@ -93,7 +96,7 @@ func (d directed) scenario(n uint64) Scenario {
 // named are faults by their names.
 func named(names ...string) (all []Fault) {
 	for _, name := range names {
-		all = append(all, Faults[slices.IndexFunc(Faults, func(f Fault) bool { return f.Name == name })])
+		all = append(all, fault(name))
 	}
 	return all
 }

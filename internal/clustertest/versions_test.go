@@ -1,0 +1,58 @@
+package clustertest
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/wasmill/wasmill/internal/clustertest/workload"
+	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/connector/file"
+)
+
+// TestStateThroughVersions upgrades a job whose states change their form, to the second version and to the third, with kills
+// in between, stops, and other parallelisms. An upgrade that is given up leaves the version before; keys keep their counts.
+func TestStateThroughVersions(t *testing.T) {
+	cache := t.TempDir()
+	to := func(version int, meanwhile func(x *Cluster)) Fault {
+		return Fault{Name: fmt.Sprint("upgrade to version ", version), Do: func(x *Cluster) {
+			name := fmt.Sprintf("moved-%d", version)
+			module, err := os.ReadFile("../../test/guests/" + name + ".wasm")
+			if err != nil {
+				t.Error(err)
+			}
+			x.upgradeTo(name, module, nil, func() { meanwhile(x) })
+			x.config.Guest = module
+		}}
+	}
+	nothing := func(*Cluster) {}
+	killTM := func(x *Cluster) {
+		x.Sleep(x.someTime(time.Second))
+		x.killTaskManager(x.random.IntN(len(x.tms)), x.someTime(time.Second))
+	}
+	killJM := func(x *Cluster) {
+		x.Sleep(x.someTime(time.Second))
+		x.killJobManager(x.someTime(time.Second))
+	}
+	for n, faults := range [][]Fault{
+		{to(2, nothing), to(3, nothing)},
+		{to(2, killTM), fault("kill TaskManager"), to(3, killTM), fault("kill TaskManager")},
+		{to(2, killJM), fault("rescale"), to(3, killJM), fault("kill every process")},
+		{to(2, nothing), fault("stop and go on"), to(3, killTM), fault("rescale"), fault("kill TaskManager")},
+		{to(3, killTM), fault("stop and go on, the JobManager killed")},
+	} {
+		for parallelism := 1; parallelism <= 2; parallelism++ {
+			t.Run(fmt.Sprintf("%d, parallelism %d", n, parallelism), func(t *testing.T) {
+				Run(t, Scenario{
+					Seed: uint64(10*n + parallelism), Workload: workload.Moved, Records: 1500, Parallelism: parallelism, Faults: faults,
+					Guests: "../../test/guests", Cache: cache,
+					Connectors: &connector.Registry{
+						Sources: map[string]func(map[string]string) (connector.Source, error){"file": file.NewSource},
+						Sinks:   map[string]func(map[string]string) (connector.Sink, error){"file": file.NewSink},
+					},
+				})
+			})
+		}
+	}
+}
