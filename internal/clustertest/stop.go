@@ -36,7 +36,7 @@ func (x *Cluster) stopAndGoOn(whileStopping, whileBeginning func()) {
 	}
 	x.trace.Effect("stop")
 	n := 1 + x.random.IntN(2*x.config.Slots)
-	j, err := x.jm.jm.SubmitJob(context.Background(), &api.Submit{Module: was.Module, Params: x.config.Params, Parallelism: &n, Directory: x.dir, From: path})
+	j, err := x.jm.jm.SubmitJob(context.Background(), &api.Submit{Module: was.Module, Params: was.Params, Parallelism: &n, Directory: x.dir, From: path})
 	if err != nil {
 		x.broken = fmt.Errorf("go on from %s: %w", path, err)
 		return
