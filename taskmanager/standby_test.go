@@ -63,6 +63,7 @@ func (r *feedReader) Position() json.RawMessage { return json.RawMessage("0") }
 type tagging struct {
 	*fixture
 	source  *feed
+	tasks   int
 	modules map[graph.ModuleID]*fakeModule
 	broken  error // why instances of the module "broken" do not start from the second on
 }
@@ -74,14 +75,17 @@ func tag(name, with string) fakeFunction {
 	}}
 }
 
-func newTagging(t *testing.T) *tagging {
+func newTagging(t *testing.T) *tagging { return newTaggingOf(t, 2, nil) }
+
+// newTaggingOf has so many of the second task, and a graph that is changed before it is deployed.
+func newTaggingOf(t *testing.T, second int, change func(g *graph.JobGraph)) *tagging {
 	module := func(with string) *fakeModule {
 		return &fakeModule{functions: []fakeFunction{tag("first", with), tag("second", with)}}
 	}
-	x := &tagging{source: &feed{}, modules: map[graph.ModuleID]*fakeModule{"m": module("old"), "new": module("new"), "broken": module("broken")}}
+	x := &tagging{source: &feed{}, modules: map[graph.ModuleID]*fakeModule{"m": module("old"), "new": module("new"), "lib": module("lib"), "broken": module("broken")}}
 	x.source.splits, x.source.endless = [][]string{nil}, true
 	x.fixture = newFixture(t, &x.source.listSource, x.modules["m"],
-		graph.Operator{Name: "first"}, graph.Operator{Name: "second", Parallelism: 2})
+		graph.Operator{Name: "first"}, graph.Operator{Name: "second", Parallelism: second})
 	x.tm.config.Connectors.Sources["list"] = func(map[string]string) (connector.Source, error) { return x.source, nil }
 	x.tm.config.StateDir = t.TempDir()
 	x.tm.config.OpenStore = blob.Open
@@ -92,12 +96,16 @@ func newTagging(t *testing.T) *tagging {
 		}
 		return made.start(), nil
 	}
+	if change != nil {
+		change(&x.graph)
+	}
 	d := x.message(1)
 	d.Checkpoints = &wire.Checkpoints{Store: t.TempDir()}
 	if err := x.tm.Deploy(t.Context(), d); err != nil {
 		t.Fatal(err)
 	}
-	x.jm.running(3)
+	x.tasks = len(d.Tasks)
+	x.jm.running(x.tasks)
 	return x
 }
 
@@ -141,7 +149,7 @@ func (x *tagging) expect(want ...string) {
 func (x *tagging) end() {
 	x.t.Helper()
 	x.cancel()
-	x.jm.ends(3)
+	x.jm.ends(x.tasks)
 	x.tm.stop()
 	for id, m := range x.modules {
 		if m.instances.Load() != m.closed.Load() {
@@ -187,6 +195,30 @@ func TestGuestsAreExchangedBehindTheBarrier(t *testing.T) {
 	}
 	x.source.give("e")
 	x.expect("a/old/old", "b/old/old", "c/old/old", "d/new/new", "e/old/old")
+	x.end()
+}
+
+// A chain that calls two modules goes on with one of them exchanged, and a fresh instance of the other.
+func TestOneModuleOfAChainIsExchanged(t *testing.T) {
+	x := newTaggingOf(t, 1, func(g *graph.JobGraph) {
+		g.Modules = append(g.Modules, graph.Module{ID: "lib"})
+		g.Operators[2].Function = &graph.FunctionRef{Module: "lib", Name: "second"}
+	})
+	if x.tasks != 1 {
+		t.Fatalf("%d tasks (expected one chain)", x.tasks)
+	}
+	x.source.give("a")
+	x.expect("a/old/lib")
+	next := x.upgraded("new")
+	next.Modules = append(next.Modules, graph.Module{ID: "lib"})
+	next.Operators[2].Function = x.graph.Operators[2].Function
+	if err := x.prepare(1, next); err != nil {
+		t.Fatal(err)
+	}
+	x.trigger(1, 1)
+	x.jm.acknowledged(1, 1)
+	x.source.give("b")
+	x.expect("a/old/lib", "b/new/lib")
 	x.end()
 }
 
