@@ -200,6 +200,7 @@ func TestFramesThatMakeNoSenseFailTheirChannel(t *testing.T) {
 		"unknown kind":         {"00 00 00 00  09 00 00 00  00 00 00 00 00 00 00 00", "frame.kind: 9"},
 		"padding":              {"00 00 00 00  02 01 00 00  00 00 00 00 00 00 00 00", "frame.kind: 258"},
 		"barrier without end":  {"10 00 00 00  04 00 00 00  07 00 00 00 00 00 00 00  07 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00", "checkpoint 7 on base 7"},
+		"exchange overtakes":   {"10 00 00 00  04 00 00 00  07 00 00 00 00 00 00 00  06 00 00 00 00 00 00 00  04 00 00 00  05 00 00 00", "checkpoint 7 overtakes, and exchanges modules (5)"},
 		"barrier too long":     {"18 00 00 00  04 00 00 00  07 00 00 00 00 00 00 00", "24 bytes (expected 16"},
 		"stream cut off":       {"40 00 00 00  01 00 00 00  01 00", "ended without END"},
 		"no END":               {"", "ended without END"},
