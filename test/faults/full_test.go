@@ -143,26 +143,10 @@ func (x *run) fails(why string) {
 	})
 }
 
-// goOn runs the job again from where it has failed, and has the output of both jobs held against the input.
+// goOn runs the job again from where it has failed.
 func (x *run) goOn() {
 	x.t.Helper()
-	sum, parallelism := sha256.Sum256(x.module), or(x.parallelism, 2)
-	j, err := x.client.SubmitJob(context.Background(), &api.Submit{Module: graph.ModuleID(hex.EncodeToString(sum[:])), Params: x.params, Parallelism: &parallelism,
-		Directory: x.dir, From: x.path("checkpoints", string(x.job)), Request: wire.RequestID(fmt.Sprintf("again-%d", x.seed))})
-	if err != nil {
-		x.t.Fatal(err)
-	}
-	x.job, x.last = j.ID, 0
-	s, both, check := *x.scenario, *x.workload, x.workload.Check
-	both.Check = func(in workload.Input, out map[string][]workload.File) error {
-		later := func(f workload.File) int { return strings.Count(f.Name, string(j.ID)) }
-		for _, files := range out {
-			slices.SortStableFunc(files, func(a, b workload.File) int { return later(a) - later(b) })
-		}
-		return check(in, out)
-	}
-	s.workload = &both
-	x.scenario = &s
+	x.another(x.path("checkpoints", string(x.job)))
 }
 
 // small puts a directory on a file system of its own, of that size.

@@ -81,6 +81,24 @@ func exchanges() (all []scenario) {
 	return all
 }
 
+// adoptions kill the JobManager while a job copies the savepoint that it goes on from: the next one goes on with the copy.
+func adoptions() []scenario {
+	return []scenario{{
+		row: "2", name: "adopting, JobManager", remark: true,
+		prepare: func(x *run) { x.jm.fault = fmt.Sprintf("%s=kill@1", failpoint.Adopting) },
+		fault: func(x *run) {
+			x.completes(1)
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			if _, err := x.client.TakeSavepoint(ctx, x.job, &api.TakeSavepoint{Path: x.path("savepoint"), Stop: true}); err != nil {
+				x.t.Fatal(err)
+			}
+			x.another(x.path("savepoint"))
+			killedInPhase(x, []*process{x.jm}, nil)
+		},
+	}}
+}
+
 // overtaking is a scenario whose checkpoints overtake what is in flight, which is much. What the job went on from held some
 // of it, or not: the remark says how often it did.
 func overtaking(s scenario) scenario {

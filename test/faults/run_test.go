@@ -64,6 +64,7 @@ type run struct {
 	input   workload.Input
 	module  []byte
 	job     graph.JobID
+	before  []string      // jobs that this one has gone on from, the oldest first
 	last    checkpoint.ID // completed, that was seen
 	effects []string
 	spilled bool
@@ -279,12 +280,21 @@ func (x *run) assemble() {
 }
 
 // submit submits the job, again when there was no answer: it has an id by which it is known.
-func (x *run) submit() {
+func (x *run) submit() { x.submitFrom("") }
+
+// another submits a job that goes on from a savepoint of this one, which has ended.
+func (x *run) another(path string) {
+	x.t.Helper()
+	x.before, x.last = append(x.before, string(x.job)), 0
+	x.submitFrom(path)
+}
+
+func (x *run) submitFrom(path string) {
 	x.t.Helper()
 	sum := sha256.Sum256(x.module)
 	parallelism := or(x.parallelism, 2)
 	s := &api.Submit{Module: graph.ModuleID(hex.EncodeToString(sum[:])), Params: x.params, Parallelism: &parallelism,
-		Directory: x.dir, Request: wire.RequestID(fmt.Sprintf("run-%d", x.seed))}
+		Directory: x.dir, Request: wire.RequestID(fmt.Sprintf("run-%d-%d", x.seed, len(x.before))), From: path}
 	x.until(30*time.Second, "the job is submitted", func(ctx context.Context) bool {
 		if !x.jm.runs() {
 			x.revive(x.jm)
@@ -391,7 +401,7 @@ func (x *run) finish() {
 		j := x.look(ctx)
 		return j != nil && j.State == api.JobFinished
 	})
-	if err := x.workload.Verify(x.path("job"), x.input); err != nil {
+	if err := x.workload.Verify(x.path("job"), x.input, append(x.before, string(x.job))...); err != nil {
 		x.t.Error(err)
 	}
 	x.tidy()
