@@ -114,7 +114,7 @@ func (x *run) cutBefore(dir string, o op, luck *rand.Rand) {
 
 // powerCuts lose what was not made durable.
 func powerCuts() (all []scenario) {
-	all = append(all, scenario{row: "16", name: "at random", remark: true, fault: func(x *run) {
+	all = append(all, scenario{row: "16", name: "at random", workload: workload.WideChain, pace: 250 * time.Millisecond, remark: true, fault: func(x *run) {
 		x.killed = true
 		for range 3 {
 			x.completes(1 + x.random.IntN(2))
@@ -134,7 +134,7 @@ func powerCuts() (all []scenario) {
 	for _, w := range []*workload.Workload{workload.WideChain, totals} {
 		all = append(all, scenario{row: "17", name: "a disk that says it has synced", workload: w, fault: lyingDisk, end: func(*run) {}})
 	}
-	all = append(all, scenario{row: "17", name: "parts of writes, in any order", fault: func(x *run) {
+	all = append(all, scenario{row: "17", name: "parts of writes, in any order", workload: workload.HashChain, records: 60_000, pace: 400 * time.Millisecond, fault: func(x *run) {
 		for range 3 {
 			x.completes(1)
 			d := durables[x.random.IntN(len(durables))]
