@@ -59,6 +59,37 @@ func (j *jobMaster) deleteGarbage(ctx context.Context, retained []decided, attem
 	return store.Delete(ctx, garbage...)
 }
 
+// discard deletes the checkpoints of a job that has ended, however long that takes. The debt is in its record, so another
+// JobManager goes on with it.
+func (j *jobMaster) discard() {
+	j.later(func(ctx context.Context) event {
+		j.adoption.stop()
+		for wait := commitRetry; ; wait = min(2*wait, commitRetryMax) {
+			err := j.dropCheckpoints(ctx)
+			if err == nil {
+				j.discarded()
+				return nil
+			}
+			j.log.Warn("delete the checkpoints of a job that has ended", "err", err)
+			if !pause(ctx, wait) {
+				return nil
+			}
+		}
+	})
+}
+
+// discarded stores that nothing is left to be deleted, unless the job is forgotten meanwhile.
+func (j *jobMaster) discarded() {
+	j.jm.past.Lock()
+	defer j.jm.past.Unlock()
+	if j.jm.jobOf(j.id) == nil {
+		return
+	}
+	if e := j.storeOr(nil, func(r *jobRecord) { r.Stored = false }); e != nil { // the next JobManager deletes again
+		j.log.Warn("store that checkpoints are deleted", "err", e.(evStoreFailed).failure.Message)
+	}
+}
+
 // dropCheckpoints deletes all that the job has saved, and what killed processes were saving: it has ended, and nothing will
 // go on from it. A manifest that is being written when the job ends is waited for, or it would stay.
 func (j *jobMaster) dropCheckpoints(ctx context.Context) error {

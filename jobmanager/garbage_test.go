@@ -7,9 +7,47 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/blob"
 	"github.com/wasmill/wasmill/internal/checkpoint"
 )
+
+// A JobManager that is killed between a job's end and the last of its checkpoints leaves the rest to the next one.
+func TestCheckpointsOfAnEndedJobAreDeletedByTheNextJobManager(t *testing.T) {
+	onFakeTime(t, func(t *testing.T, c *cluster) {
+		a := c.add("a", 1)
+		job := c.submit(1)
+		a.finish()
+		c.expect(job.ID, api.JobFinished, "")
+		r := c.jm.jobOf(job.ID).record
+		if err := c.jm.Close(); err != nil {
+			t.Fatal(err)
+		}
+		r.Stored = true
+		if err := c.jm.storeJob(&r); err != nil {
+			t.Fatal(err)
+		}
+		c.store = t.TempDir()
+		store, err := blob.Open(t.Context(), c.store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := store.Put(t.Context(), string(job.ID)+"/"+checkpoint.ManifestName(1), strings.NewReader("{}"), 2); err != nil {
+			t.Fatal(err)
+		}
+		c.start()
+		synctest.Wait()
+		if err := store.List(t.Context(), "", func(i blob.Info) bool {
+			t.Errorf("%s is left", i.Name)
+			return true
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if c.jm.jobOf(job.ID).record.Stored {
+			t.Error("the job still says that it has checkpoints")
+		}
+	})
+}
 
 // A job may end while the manifest of a checkpoint is being written: it goes with the rest.
 func TestAManifestThatIsWrittenAtTheEndIsDeletedToo(t *testing.T) {

@@ -112,7 +112,11 @@ func (jm *JobManager) spawn(f func()) bool {
 // takeOver goes on with a job that another JobManager has left. Its input is listed first, unless its end is certain.
 func (jm *JobManager) takeOver(r jobRecord) {
 	if r.State.Terminal() {
-		jm.know(endedJob(jm, r))
+		j := endedJob(jm, r)
+		jm.know(j)
+		if r.Stored && jm.takesCheckpoints() {
+			j.discard()
+		}
 		return
 	}
 	j := newJobMaster(jm, r)

@@ -285,7 +285,9 @@ func (j *jobMaster) decide(prepared []connector.Committable) event {
 
 // end stores the outcome.
 func (j *jobMaster) end(owed graph.Attempt) event {
+	discard := j.fsm.outcome != failed && j.jm.takesCheckpoints()
 	e := j.storeOr(evEnded{}, func(r *jobRecord) {
+		r.Stored = discard
 		now := j.jm.config.Now()
 		r.Skipped = j.skipped()
 		r.Ended, r.Failure, r.Owed, r.Progress = &now, j.fsm.failure, owed, new(j.progress())
@@ -296,20 +298,8 @@ func (j *jobMaster) end(owed graph.Attempt) event {
 		if j.fsm.outcome == failed && j.jm.takesCheckpoints() {
 			j.sealLast()
 		}
-		if j.fsm.outcome != failed && j.jm.takesCheckpoints() {
-			j.later(func(ctx context.Context) event {
-				j.adoption.stop()
-				for wait := commitRetry; ; wait = min(2*wait, commitRetryMax) {
-					err := j.dropCheckpoints(ctx)
-					if err == nil {
-						return nil
-					}
-					j.log.Warn("delete the checkpoints of a job that has ended", "err", err)
-					if !pause(ctx, wait) {
-						return nil
-					}
-				}
-			})
+		if discard {
+			j.discard()
 		}
 	}
 	return e
