@@ -22,11 +22,11 @@ const poisonEvery = 7
 func poisons() (all []scenario) {
 	for _, way := range []string{"trap", "garbage", "fail"} {
 		for _, policy := range []string{"deadLetter", "skip"} {
-			all = append(all, scenario{row: "21", name: way + ", " + policy, workload: poison(way, policy), records: 12_000, pace: 300 * time.Millisecond,
+			all = append(all, scenario{row: "21", name: way + ", " + policy, workload: poison(way, policy), records: 12_000, pace: 700 * time.Millisecond,
 				fullOnly: way == "fail" || way == "garbage" && policy == "skip",
 				fault: func(x *run) {
 					x.completes(1)
-					for range 3 {
+					for range 2 {
 						x.strike()
 						x.completes(1)
 					}
