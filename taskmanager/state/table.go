@@ -11,6 +11,7 @@ import (
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
+	"github.com/wasmill/wasmill/internal/failpoint"
 )
 
 // table is the hot table: open addressing over entries that are only added. A slot of the index is
@@ -477,7 +478,9 @@ func (t *table) Scan(cursor uint64, dst []Entry) (n int, next uint64, err error)
 
 // seal is a freeze's look at the values: what lies below is not overwritten any more.
 func (t *table) seal() {
-	t.sealed = t.values.end()
+	if !failpoint.Planted(failpoint.MutateFrozen) {
+		t.sealed = t.values.end()
+	}
 	t.shared = true
 }
 
