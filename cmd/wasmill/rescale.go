@@ -61,7 +61,11 @@ func (a *app) rescaleJob(cmd *cobra.Command, id graph.JobID, given []string) err
 	if err != nil {
 		return err
 	}
-	return a.redeployed(cmd.Context(), client, job, "rescaled", begun)
+	now, err := redeployed(cmd.Context(), client, job, "rescaled")
+	if err != nil {
+		return err
+	}
+	return a.answer(now, func(w io.Writer) { sayRedeployed(w, now, "rescaled", begun) })
 }
 
 // rerun ends the following of a job when an attempt behind the given one runs.
@@ -79,20 +83,22 @@ func (r *rerun) show(j *api.Job) {
 func (r *rerun) lost(error) {}
 
 // redeployed waits until a job that was given another graph runs again.
-func (a *app) redeployed(ctx context.Context, client *api.Client, job *api.Job, what string, begun time.Time) error {
+func redeployed(ctx context.Context, client *api.Client, job *api.Job, what string) (*api.Job, error) {
 	until, cancel := context.WithCancel(ctx)
 	defer cancel()
 	now, err := follow(until, client, job.ID, &rerun{job.Attempt, cancel})
 	if err != nil && (now == nil || until.Err() == nil || ctx.Err() != nil) {
-		return fmt.Errorf("job %s was %s; follow it: %w", job.ID, what, err)
+		return nil, fmt.Errorf("job %s was %s; follow it: %w", job.ID, what, err)
 	}
 	if f := now.Failure; f != nil {
-		return fmt.Errorf("job %s was not %s: %s", job.ID, what, f.Message)
+		return nil, fmt.Errorf("job %s was not %s: %s", job.ID, what, f.Message)
 	}
 	if now.State != api.JobRunning && now.State != api.JobFinished {
-		return failed(now)
+		return nil, failed(now)
 	}
-	return a.answer(now, func(w io.Writer) {
-		fmt.Fprintf(w, "%s  %s  %s after %s: %d subtasks\n", printable(now.Name), now.ID, what, seconds(time.Since(begun)), now.Subtasks.Total)
-	})
+	return now, nil
+}
+
+func sayRedeployed(w io.Writer, j *api.Job, what string, begun time.Time) {
+	fmt.Fprintf(w, "%s  %s  %s after %s: %d subtasks\n", printable(j.Name), j.ID, what, seconds(time.Since(begun)), j.Subtasks.Total)
 }

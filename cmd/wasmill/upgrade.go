@@ -74,12 +74,18 @@ func (a *app) upgradeJob(cmd *cobra.Command, id graph.JobID, path string, upgrad
 	if upgrade.DryRun {
 		return a.answer(done, func(w io.Writer) { sayUpgrade(w, done, "would be upgraded") })
 	}
-	if done.Way == api.UpgradeInPlace {
-		return a.answer(done, func(w io.Writer) {
-			fmt.Fprintf(w, "%s  %s  upgraded in place after %s, with checkpoint %d\n", printable(done.Job.Name), done.Job.ID, seconds(time.Since(begun)), done.Checkpoint)
-		})
+	if done.Way == api.UpgradeRestart {
+		if done.Job, err = redeployed(cmd.Context(), client, done.Job, "upgraded"); err != nil {
+			return err
+		}
 	}
-	return a.redeployed(cmd.Context(), client, done.Job, "upgraded", begun)
+	return a.answer(done, func(w io.Writer) {
+		if done.Way == api.UpgradeRestart {
+			sayRedeployed(w, done.Job, "upgraded", begun)
+			return
+		}
+		fmt.Fprintf(w, "%s  %s  upgraded in place after %s, with checkpoint %d\n", printable(done.Job.Name), done.Job.ID, seconds(time.Since(begun)), done.Checkpoint)
+	})
 }
 
 // sayUpgrade says which way an upgrade goes, what it changes, and why it cannot be done in place.

@@ -16,6 +16,8 @@ import (
 var guests = map[string]string{
 	"bad-batch":         "",
 	"bad-pointer":       "",
+	"baskets":           "",
+	"braid":             "",
 	"chatty":            "",
 	"cycle":             "cycle",
 	"enrich":            "",
