@@ -26,7 +26,7 @@ func TestStateOfOlderVersionsIsMigrated(t *testing.T) {
 	const count, keys, phase = 60_000, 900, 12_000
 	output := filepath.Join(dir, "output")
 	module := func(name string) string { return filepath.Join(harness.Root(t), "test/guests", name+".wasm") }
-	args := []string{"--param", "output=" + output, "--param", "rate=6000"}
+	args := []string{"--param", "output=" + output, "--param", "rate=2500"}
 	for name, n := range map[string]int{"count": count, "keys": keys, "phase": phase} {
 		args = append(args, "--param", fmt.Sprintf("%s=%d", name, n))
 	}
@@ -82,6 +82,9 @@ func TestStateOfOlderVersionsIsMigrated(t *testing.T) {
 			t.Fatalf("upgrade: %+v", r)
 		}
 		harness.Until(t, time.Minute, "the job runs", func() bool { return cluster.Job().State == api.JobRunning || cluster.Job().State.Terminal() })
+		if j := cluster.Job(); j.State.Terminal() {
+			t.Fatalf("the job was %s before it was upgraded: nothing was tested", j.State)
+		}
 	}
 	mixed := filepath.Join(dir, "mixed")
 	harness.Until(t, time.Minute, "a savepoint", func() bool { return cmd("savepoint", "take", job, "--to", mixed).Code == 0 })
