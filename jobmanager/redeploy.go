@@ -80,11 +80,10 @@ func (jm *JobManager) UpgradeJob(ctx context.Context, id graph.JobID, u *api.Upg
 		return nil, err
 	}
 	r := j.stored()
-	want := redeployment{module: module.Module.ID, params: maps.Clone(r.Graph.Params), parallelism: r.Graph.Parallelism, operators: r.Parallelism, dropState: u.AllowDroppedState}
-	if want.params == nil {
-		want.params = map[string]string{}
+	want := redeployment{module: module.Module.ID, parallelism: r.Graph.Parallelism, operators: r.Parallelism, dropState: u.AllowDroppedState}
+	if want.params, err = jm.inherited(ctx, module, r.Graph.Params, u.Params); err != nil {
+		return nil, err
 	}
-	maps.Copy(want.params, u.Params)
 	g, err := jm.redefine(ctx, r, &want)
 	if err != nil {
 		return nil, err
@@ -111,6 +110,25 @@ func (jm *JobManager) UpgradeJob(ctx context.Context, id graph.JobID, u *api.Upg
 	done.Checkpoint, err = jm.exchangeModules(ctx, j, g)
 	done.Job = j.job()
 	return done, err
+}
+
+// inherited is what a job's parameters are under another module: those that are given, and of those that it has the ones
+// that the module reads.
+func (jm *JobManager) inherited(ctx context.Context, module *moduleRecord, had, given map[string]string) (map[string]string, error) {
+	all := map[string]string{}
+	maps.Copy(all, had)
+	maps.Copy(all, given)
+	described, err := jm.describe(ctx, module, all)
+	if err != nil {
+		return nil, err
+	}
+	for name := range had {
+		_, again := given[name]
+		if !again && !slices.ContainsFunc(described.Manifest.Params, func(p abi.Param) bool { return p.Name == name }) {
+			delete(all, name)
+		}
+	}
+	return all, nil
 }
 
 // stored is the job's record as it is now.
@@ -194,6 +212,11 @@ func changes(was, is *graph.JobGraph) (all []string) {
 	for _, name := range slices.Sorted(maps.Keys(is.Params)) {
 		if have, ok := was.Params[name]; !ok || have != is.Params[name] {
 			all = append(all, fmt.Sprintf("parameter %q is other", name))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(was.Params)) {
+		if _, ok := is.Params[name]; !ok {
+			all = append(all, fmt.Sprintf("parameter %q is not read any more", name))
 		}
 	}
 	of := func(g *graph.JobGraph, uid string) *graph.Operator {
