@@ -27,6 +27,7 @@ func Compatible(old, now *graph.JobGraph, dropState bool) error {
 	for i := range old.Operators {
 		c.operator(&old.Operators[i])
 	}
+	c.leftBehind()
 	switch {
 	case len(c.faults) > 0:
 		return &Incompatible{Faults: c.faults}
@@ -90,6 +91,23 @@ func (c *comparison) operator(was *graph.Operator) {
 	c.states(name, was, is)
 }
 
+// leftBehind sees that nobody takes what the job has gone on without: what lies in its files is out of date.
+func (c *comparison) leftBehind() {
+	for _, l := range c.old.LeftBehind {
+		i := slices.IndexFunc(c.now.Operators, func(o graph.Operator) bool { return o.UID == l.UID })
+		if i < 0 {
+			continue
+		}
+		is := &c.now.Operators[i]
+		switch {
+		case l.State == "":
+			c.faultf("operator %q has the uid %q, whose state was left behind: give it another", is.Name, is.UID)
+		case is.Declared != nil && slices.ContainsFunc(is.Declared.States, func(s abi.State) bool { return s.Name == l.State }):
+			c.faultf("operator %q (uid %q) declares the state %q, which was left behind: give it another name", is.Name, is.UID, l.State)
+		}
+	}
+}
+
 func window(o *graph.Operator) string {
 	if o.Window == nil {
 		return "no window"
@@ -147,26 +165,38 @@ func oldest(o *graph.Operator, s *abi.State) int {
 }
 
 // Inherit notes in a graph that goes on from what another one has saved, and is compatible with it, which older schema
-// versions its states may hold.
+// versions its states may hold, and what it leaves behind.
 func Inherit(old, now *graph.JobGraph) {
-	for i := range now.Operators {
-		is := &now.Operators[i]
-		k := slices.IndexFunc(old.Operators, func(o graph.Operator) bool { return o.UID == is.UID })
-		if k < 0 || is.UID == "" || is.Declared == nil || old.Operators[k].Declared == nil {
+	now.LeftBehind = slices.Clone(old.LeftBehind)
+	for i := range old.Operators {
+		was := &old.Operators[i]
+		if !Saves(was.Kind) || was.Kind == abi.OperatorSource { // a position is in no file
 			continue
 		}
-		is.Oldest = nil
-		for _, b := range is.Declared.States {
-			for _, a := range old.Operators[k].Declared.States {
-				from := oldest(&old.Operators[k], &a)
-				if a.Name != b.Name || from >= b.Version {
-					continue
-				}
-				if is.Oldest == nil {
-					is.Oldest = map[string]int{}
-				}
-				is.Oldest[b.Name] = from
+		k := slices.IndexFunc(now.Operators, func(o graph.Operator) bool { return o.UID == was.UID })
+		if k < 0 {
+			now.LeftBehind = append(now.LeftBehind, graph.StateRef{UID: was.UID})
+			continue
+		}
+		if is := &now.Operators[k]; was.Declared != nil && is.Declared != nil {
+			inheritStates(now, was, is)
+		}
+	}
+}
+
+func inheritStates(now *graph.JobGraph, was, is *graph.Operator) {
+	is.Oldest = nil
+	for _, a := range was.Declared.States {
+		i := slices.IndexFunc(is.Declared.States, func(s abi.State) bool { return s.Name == a.Name })
+		if i < 0 {
+			now.LeftBehind = append(now.LeftBehind, graph.StateRef{UID: was.UID, State: a.Name})
+			continue
+		}
+		if from := oldest(was, &a); from < is.Declared.States[i].Version {
+			if is.Oldest == nil {
+				is.Oldest = map[string]int{}
 			}
+			is.Oldest[a.Name] = from
 		}
 	}
 }

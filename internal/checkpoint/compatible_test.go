@@ -128,3 +128,44 @@ func TestUnseal(t *testing.T) {
 		}
 	}
 }
+
+// What a job has gone on without may lie in its files for long: nobody may take it for state of now.
+func TestStateThatWasLeftBehindIsTakenByNobody(t *testing.T) {
+	graphOf := func(uid string, states ...string) *graph.JobGraph {
+		g := job(2)
+		g.Operators[0].Connector = &abi.Connector{Type: "file"}
+		o := &g.Operators[2]
+		o.Kind, o.UID, o.Declared = abi.OperatorProcess, uid, &abi.Function{}
+		for _, name := range states {
+			o.Declared.States = append(o.Declared.States, abi.State{Name: name, Scope: "keyed", Kind: "value", Codec: abi.CodecI64, Version: 1})
+		}
+		return g
+	}
+	now := graphOf("first", "a", "b")
+	for _, step := range []struct {
+		next *graph.JobGraph
+		want string // "" it is compatible
+	}{
+		{graphOf("first", "a"), ""},
+		{graphOf("first", "a", "b"), `operator "count" (uid "first") declares the state "b", which was left behind`},
+		{graphOf("second", "b"), ""},
+		{graphOf("first", "a"), `operator "count" has the uid "first", whose state was left behind`},
+		{graphOf("second", "b", "a"), ""},
+		{graphOf("third"), ""},
+		{graphOf("first"), `has the uid "first"`},
+		{graphOf("second"), `has the uid "second"`},
+	} {
+		err := checkpoint.Compatible(now, step.next, true)
+		if step.want != "" {
+			if err == nil || !strings.Contains(err.Error(), step.want) {
+				t.Errorf("%v (expected %s)", err, step.want)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkpoint.Inherit(now, step.next)
+		now = step.next
+	}
+}

@@ -64,6 +64,13 @@ type JobGraph struct {
 	MaxParallelism int               `json:"maxParallelism"`
 	Modules        []Module          `json:"modules"`
 	Operators      []Operator        `json:"operators"` // an operator's inputs come before it
+	LeftBehind     []StateRef        `json:"leftBehind,omitempty"`
+}
+
+// StateRef names state that a job goes on without, and that may still be in its files.
+type StateRef struct {
+	UID   string `json:"uid"`
+	State string `json:"state,omitempty"` // empty: all that an operator of that uid has saved
 }
 
 // Module is a module that the graph's functions come from. A TaskManager fetches the metered bytes.
