@@ -103,7 +103,7 @@ type (
 // ckFSM is the state machine. Its owner serializes calls.
 type ckFSM struct {
 	attempt                     graph.Attempt
-	interval, minPause, timeout time.Duration             // interval 0: only when asked
+	interval, minPause, timeout time.Duration             // from beginning to beginning, 0: only when asked; from end to beginning; of one
 	tolerated                   int                       // failures in a row
 	called                      func(graph.TaskID) string // a task, by those who read logs
 
@@ -115,11 +115,13 @@ type ckFSM struct {
 	running  map[graph.TaskID]bool // tasks that have not finished
 	failures int
 	timer    int
+	now      time.Time
+	begun    time.Time // the last one
 	actions  []ckAction
 }
 
-func (m *ckFSM) step(e ckEvent) []ckAction {
-	m.actions = nil
+func (m *ckFSM) step(now time.Time, e ckEvent) []ckAction {
+	m.actions, m.now = nil, now
 	if m.phase == ckEnded {
 		if e, ok := e.(ckAsk); ok {
 			m.do(ckDoAnswer{e.ask.number, 0, "the job is not running"})
@@ -206,7 +208,7 @@ func (m *ckFSM) next() {
 	}
 	m.ask, m.queue = m.queue[0], m.queue[1:]
 	m.timer++
-	m.id, m.phase = 0, ckNumbering
+	m.id, m.phase, m.begun = 0, ckNumbering, m.now
 	m.do(ckDoNumber{})
 }
 
@@ -276,7 +278,7 @@ func (m *ckFSM) idle() {
 		m.next()
 		return
 	}
-	m.wait(max(m.interval, m.minPause))
+	m.wait(max(m.interval-m.now.Sub(m.begun), m.minPause))
 }
 
 // over ends the attempt. A decision that is being stored is left alone: its outcome is read from the store.

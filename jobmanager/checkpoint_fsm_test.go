@@ -16,11 +16,13 @@ import (
 func TestCheckpointScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/checkpoint_fsm", func(t *testing.T, path string) {
 		var m *ckFSM
+		now := time.Unix(0, 0)
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			number := func(name string, without int) int { d.MaybeScanArgs(t, name, &without); return without }
 			cause := strings.ReplaceAll(d.Cmd, "-", " ")
 			var attempt, id = graph.Attempt(number("attempt", 1)), checkpoint.ID(number("id", 1))
 			task := graph.TaskID{Subtask: number("task", 0)}
+			now = now.Add(time.Duration(number("after", 0)) * time.Second)
 			var e ckEvent
 			switch d.Cmd {
 			case "attempt":
@@ -49,7 +51,7 @@ func TestCheckpointScripts(t *testing.T) {
 				d.Fatalf(t, "%s: no such event", d.Cmd)
 			}
 			var out strings.Builder
-			for _, a := range m.step(e) {
+			for _, a := range m.step(now, e) {
 				fmt.Fprintf(&out, "%s%+v\n", strings.TrimPrefix(fmt.Sprintf("%T", a), "jobmanager.ckDo"), a)
 			}
 			fmt.Fprintf(&out, "%s missing=%d queue=%d failures=%d\n", m.phase, len(m.missing), len(m.queue), m.failures)
@@ -63,19 +65,19 @@ func TestCheckpointScripts(t *testing.T) {
 func TestWhoFinishesBehindItsPartKeepsIt(t *testing.T) {
 	tasks := [3]graph.TaskID{{Subtask: 0}, {Subtask: 1}, {Subtask: 2}}
 	m := &ckFSM{attempt: 1, running: map[graph.TaskID]bool{tasks[0]: true, tasks[1]: true}, called: graph.TaskID.String}
-	m.step(ckAsk{})
+	m.step(time.Time{}, ckAsk{})
 	if m.hasPartOf(tasks[0]) {
 		t.Error("nothing is in flight, and a task has given its part")
 	}
-	m.step(ckNumbered{1})
-	m.step(ckAck{1, 1, tasks[0]})
+	m.step(time.Time{}, ckNumbered{1})
+	m.step(time.Time{}, ckAck{1, 1, tasks[0]})
 	for task, want := range map[graph.TaskID]bool{tasks[0]: true, tasks[1]: false, tasks[2]: false} {
 		if got := m.hasPartOf(task); got != want {
 			t.Errorf("the part of %s counts: %v (expected %v)", task, got, want)
 		}
 	}
-	m.step(ckFinished{tasks[0]})
-	m.step(ckAck{1, 1, tasks[1]})
+	m.step(time.Time{}, ckFinished{tasks[0]})
+	m.step(time.Time{}, ckAck{1, 1, tasks[1]})
 	if m.phase != ckDeciding || m.hasPartOf(tasks[1]) {
 		t.Errorf("phase %s, and the parts are still open (expected that they are decided on)", m.phase)
 	}

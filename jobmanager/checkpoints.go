@@ -242,7 +242,7 @@ func (j *jobMaster) called(id graph.TaskID) string {
 // step feeds an event to the state machine and carries out what it asks for.
 func (c *checkpoints) step(e ckEvent) {
 	for events := []ckEvent{e}; len(events) > 0 && c.fsm != nil; events = events[1:] {
-		for _, a := range c.fsm.step(events[0]) {
+		for _, a := range c.fsm.step(c.job.jm.config.Now(), events[0]) {
 			if more := c.act(a); more != nil {
 				events = append(events, more)
 			}

@@ -27,6 +27,7 @@ func (c *checkpoints) commit() {
 				before := j.uncommitted()
 				err := j.commitDecided(tms[turn%len(tms)])
 				turn++
+				j.showHindrance(err)
 				if err == nil && len(before) > 0 {
 					return evOutput{before[len(before)-1].ID}
 				}
@@ -40,6 +41,21 @@ func (c *checkpoints) commit() {
 			}
 		}
 	})
+}
+
+// showHindrance has people see why output does not become visible, nil: it does.
+func (j *jobMaster) showHindrance(err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	j.mu.Lock()
+	was := j.hindered
+	j.hindered = text
+	j.mu.Unlock()
+	if was != text {
+		j.changed()
+	}
 }
 
 // uncommitted are the decided checkpoints whose output is not known to be committed.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/wire"
 )
@@ -59,4 +60,26 @@ func TestOutputIsCommittedInParts(t *testing.T) {
 	if err := commitThrough(&taskManager{client: tm, ctx: t.Context()}, wire.Commit{Prepared: all}); err == nil || len(tm.calls) != 2 {
 		t.Errorf("%v after %d messages (expected an error after 2)", err, len(tm.calls))
 	}
+}
+
+// While output of a completed checkpoint cannot be committed, the job says why.
+func TestWhyOutputIsNotCommittedIsSeen(t *testing.T) {
+	onFakeTime(t, func(t *testing.T, c *cluster) {
+		c.withCheckpoints(t)
+		a := c.add("a", 1)
+		job := c.submit(1)
+		answer := c.upgrade(job.ID, map[string]string{"window": "7"}) // with a checkpoint
+		a.set(func() { a.refuse = errors.New("part-1: the name is taken") })
+		a.acknowledge(1, connector.Committable{Operator: "out", Data: []byte(`{}`)})
+		c.answered(answer, "")
+		now := c.expect(job.ID, api.JobRunning, "")
+		if !strings.Contains(now.Uncommitted, "part-1: the name is taken") || now.Checkpoint == nil || now.Checkpoint.Committed {
+			t.Errorf("uncommitted %q, checkpoint %+v", now.Uncommitted, now.Checkpoint)
+		}
+		a.set(func() { a.refuse = nil })
+		c.after(commitRetryMax)
+		if now := c.job(job.ID); now.Uncommitted != "" || !now.Checkpoint.Committed {
+			t.Errorf("uncommitted %q, checkpoint %+v (expected that it is)", now.Uncommitted, now.Checkpoint)
+		}
+	})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/checkpoint"
+	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
 )
@@ -170,12 +171,12 @@ func TestAnotherJobManagerKnowsWhatIsDecided(t *testing.T) {
 	}
 }
 
-// acknowledge gives the parts of all its tasks.
-func (tm *fakeTM) acknowledge(id checkpoint.ID) {
+// acknowledge gives the parts of all its tasks, each with what it has prepared.
+func (tm *fakeTM) acknowledge(id checkpoint.ID, prepared ...connector.Committable) {
 	tm.c.t.Helper()
 	for _, task := range tm.running() {
 		tm.mu.Lock()
-		m := &wire.Acknowledge{Header: tm.tasks[task], TaskManager: tm.id, Checkpoint: id, Task: task, Part: &checkpoint.Task{Task: task}}
+		m := &wire.Acknowledge{Header: tm.tasks[task], TaskManager: tm.id, Checkpoint: id, Task: task, Part: &checkpoint.Task{Task: task, Prepared: prepared}}
 		tm.mu.Unlock()
 		if err := tm.c.jm.Acknowledge(tm.c.t.Context(), m); err != nil {
 			tm.c.t.Errorf("acknowledge: %v", err)

@@ -32,9 +32,9 @@ func (j *jobMaster) job() *api.Job {
 	if out.State == api.JobFinished && r.Decision != nil {
 		out.Output = r.Decision.Output
 	}
-	out.Origin, out.GivenUp = j.origin(), j.givenUp
+	out.Origin, out.GivenUp, out.Uncommitted = j.origin(), j.givenUp, j.hindered
 	if m.phase == ended {
-		out.GivenUp = nil
+		out.GivenUp, out.Uncommitted = nil, ""
 	}
 	if m.phase == waiting && out.State == api.JobCreated && out.Failure == nil {
 		_, _, free := j.jm.resources.count()

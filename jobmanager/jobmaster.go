@@ -47,6 +47,7 @@ type jobMaster struct {
 	restored *checkpoint.Plan         // that the current attempt goes on from, nil: from the beginning
 	metrics  map[graph.TaskID]wire.TaskMetrics
 	givenUp  *api.GivenUp           // nil: the last checkpoint of the attempt was completed
+	hindered string                 // why the output of completed checkpoints could not be committed, empty: nothing is known
 	watchers map[chan struct{}]bool // of capacity 1: look again
 	adoption adoption
 }

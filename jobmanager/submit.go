@@ -239,7 +239,7 @@ func listed(names []string) string {
 
 // checkConnectors makes every sink once, so that wrong options and records that it cannot write are refused here.
 func (jm *JobManager) checkConnectors(g *graph.JobGraph) error {
-	owners := map[string]string{} // of what sinks must have for themselves
+	var taken []place
 	for _, i := range g.Sinks() {
 		op := &g.Operators[i]
 		sink, err := jm.config.Connectors.Sink(op.Connector)
@@ -251,14 +251,30 @@ func (jm *JobManager) checkConnectors(g *graph.JobGraph) error {
 			return connectorError(fmt.Errorf("sink %q: %w", op.Name, err))
 		}
 		if alone, ok := sink.(connector.Exclusive); ok {
-			place := alone.Exclusive()
-			if owner := owners[op.Connector.Type+" "+place]; owner != "" {
-				return api.Errorf(api.KindInvalid, "sink %q: %s: sink %q writes there, too", op.Name, place, owner).WithHint("give each sink a place of its own")
+			mine := place{kind: op.Connector.Type, owner: op.Name}
+			mine.dir, mine.below = alone.Exclusive()
+			if k := slices.IndexFunc(taken, mine.meets); k >= 0 {
+				return api.Errorf(api.KindInvalid, "sink %q: %s: sink %q writes there, too", op.Name, mine.dir, taken[k].owner).WithHint("give each sink a place of its own")
 			}
-			owners[op.Connector.Type+" "+place] = op.Name
+			taken = append(taken, mine)
 		}
 	}
 	return nil
+}
+
+// place is a directory that a sink must have for itself, perhaps with those below.
+type place struct {
+	kind, dir, owner string
+	below            bool
+}
+
+func (p place) meets(q place) bool {
+	return p.kind == q.kind && (p.dir == q.dir || p.below && isBelow(q.dir, p.dir) || q.below && isBelow(p.dir, q.dir))
+}
+
+func isBelow(dir, root string) bool {
+	rest, ok := strings.CutPrefix(dir, strings.TrimSuffix(root, "/"))
+	return ok && strings.HasPrefix(rest, "/")
 }
 
 func connectorError(err error) error {

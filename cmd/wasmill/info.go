@@ -108,6 +108,9 @@ func jobRows(j *api.Job, now time.Time) []string {
 	if g := j.GivenUp; g != nil {
 		rows = append(rows, fmt.Sprintf("given up\t#%d: %s", g.Checkpoint, oneParagraph(g.Cause)))
 	}
+	if j.Uncommitted != "" {
+		rows = append(rows, "output\tnot committed yet: "+oneParagraph(j.Uncommitted))
+	}
 	for _, o := range j.Output {
 		rows = append(rows, "output\t"+printable(outputText(o)))
 	}

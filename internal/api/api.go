@@ -50,11 +50,12 @@ type Job struct {
 	Failure     *wire.Failure     `json:"failure,omitempty"` // first cause of the last failed attempt, or why it waits
 	Output      []Output          `json:"output,omitempty"`  // of a FINISHED job, a sink each
 	Guarantee   Guarantee         `json:"guarantee"`
-	Checkpoint  *Checkpoint       `json:"checkpoint,omitempty"` // the last completed one
-	GivenUp     *GivenUp          `json:"givenUp,omitempty"`    // the checkpoint behind it, if that has failed
-	Skipped     []Skipped         `json:"skipped,omitempty"`    // of operators that leave out what they trap on
-	Ephemeral   bool              `json:"ephemeral,omitempty"`  // the job and its checkpoints end with the JobManager's process
-	Origin      *Origin           `json:"origin,omitempty"`     // what it goes on from, if not from the beginning
+	Checkpoint  *Checkpoint       `json:"checkpoint,omitempty"`  // the last completed one
+	GivenUp     *GivenUp          `json:"givenUp,omitempty"`     // the checkpoint behind it, if that has failed
+	Uncommitted string            `json:"uncommitted,omitempty"` // why output of completed checkpoints is not visible yet, if that was tried
+	Skipped     []Skipped         `json:"skipped,omitempty"`     // of operators that leave out what they trap on
+	Ephemeral   bool              `json:"ephemeral,omitempty"`   // the job and its checkpoints end with the JobManager's process
+	Origin      *Origin           `json:"origin,omitempty"`      // what it goes on from, if not from the beginning
 }
 
 // Skipped says how many records, timers and results an operator has left out since the job began, what restarts have undone

@@ -149,8 +149,9 @@ type Located interface {
 
 // Exclusive is an optional interface of a sink that must have what it writes to for itself.
 type Exclusive interface {
-	// Exclusive names that. No two sinks of a type may have the same in a job.
-	Exclusive() string
+	// Exclusive is the directory that it writes to, and whether to those below, too. In a job no other sink of the type may
+	// write there.
+	Exclusive() (dir string, below bool)
 }
 
 // Registry holds the connectors of a process by type.

@@ -94,10 +94,10 @@ func TestUnalignedCheckpointOvertakes(t *testing.T) {
 	})
 	for _, c := range []struct {
 		name, option, value string
-		sooner              time.Duration // times: a batch takes long here, and patience ends behind one
+		sooner              time.Duration // times, at least, on a machine that does other things too: 4 to 14 when it does not
 	}{
-		{"unaligned", "WASMILL_CHECKPOINT_UNALIGNED", "true", 4},
-		{"out of patience", "WASMILL_CHECKPOINT_ALIGNMENT_TIMEOUT", "20ms", 2},
+		{"unaligned", "WASMILL_CHECKPOINT_UNALIGNED", "true", 2},
+		{"out of patience", "WASMILL_CHECKPOINT_ALIGNMENT_TIMEOUT", "20ms", 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Setenv(c.option, c.value)

@@ -119,8 +119,10 @@ func (s *Sink) formats(key, value abi.Codec) (keys, values *text.Format, err err
 	return keys, values, nil
 }
 
-// Exclusive is the directory: two sinks of a job would give their files the same names.
-func (s *Sink) Exclusive() string { return filepath.Clean(s.dir) }
+// Exclusive is the directory, with those of partitions: two sinks of a job would give their files the same names.
+func (s *Sink) Exclusive() (dir string, below bool) {
+	return filepath.Clean(s.dir), s.partitions != nil
+}
 
 // Open makes the directory if needed. Files are made for the records that belong there.
 func (s *Sink) Open(_ context.Context, task connector.SinkTask) (connector.Writer, error) {
