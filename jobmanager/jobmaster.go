@@ -174,7 +174,7 @@ func (j *jobMaster) beginAttempt() {
 	clear(j.metrics)
 	j.splits = map[int]*splitQueue{}
 	for op, s := range j.sources {
-		j.splits[op] = newSplitQueue(s)
+		j.splits[op] = newSplitQueue(s, j.splitReaders(op))
 		if j.restored != nil {
 			j.splits[op].restore(j.restored.Sources[j.record.Graph.Operators[op].UID])
 		}

@@ -42,15 +42,17 @@ func connectorFailure(err error) *wire.Failure {
 	return f
 }
 
-// splitQueue gives out the splits of one source in one attempt, in their order. The same request of the same task is
+// splitQueue gives out the splits of one source in one attempt, in their order. A split that does not end is never followed
+// by another: such splits are dealt out to the subtasks, each of which asks for all of its share. The same request of the same task is
 // answered as it was before: its first answer may be lost on the way, and a lost split would be lost input. So every
 // request is remembered, one a split and a last one a subtask.
 type splitQueue struct {
 	connector.Splits
-	order []int                   // indices of the splits to give out
-	next  int                     // in order
-	given map[splitRequest]int    // place in order, or len(order)
-	begin checkpoint.SourceSplits // how the attempt began
+	order   []int                   // indices of the splits to give out
+	readers []int                   // subtasks among which they are dealt out; nil: whoever asks first has the next one
+	next    []int                   // in order, of each share: of each reader, or one for all
+	given   map[splitRequest]int    // place in order, or len(order)
+	begin   checkpoint.SourceSplits // how the attempt began
 }
 
 type splitRequest struct {
@@ -58,8 +60,11 @@ type splitRequest struct {
 	request wire.RequestID
 }
 
-func newSplitQueue(splits connector.Splits) *splitQueue {
-	q := &splitQueue{Splits: splits, given: map[splitRequest]int{}}
+func newSplitQueue(splits connector.Splits, readers []int) *splitQueue {
+	q := &splitQueue{Splits: splits, readers: readers, given: map[splitRequest]int{}}
+	for share := range max(1, len(readers)) {
+		q.next = append(q.next, share)
+	}
 	q.begin = checkpoint.SourceSplits{Splits: splits.Splits, Ordered: splits.Ordered, Watermark: abi.MinTime}
 	for i := range splits.Splits {
 		q.order = append(q.order, i)
@@ -99,16 +104,34 @@ func (q *splitQueue) restore(s checkpoint.SourceSplits) {
 func (q *splitQueue) assign(r splitRequest) *wire.SplitAssignment {
 	at, again := q.given[r]
 	if !again {
-		at = q.next
-		q.next = min(q.next+1, len(q.order))
+		share := max(0, slices.Index(q.readers, r.task.Subtask))
+		at = min(q.next[share], len(q.order))
+		q.next[share] = at + len(q.next)
 		q.given[r] = at
 	}
-	a := &wire.SplitAssignment{Ordered: q.Ordered, Last: at+1 >= len(q.order)}
+	a := &wire.SplitAssignment{Ordered: q.Ordered, Last: at+len(q.next) >= len(q.order)}
 	if at < len(q.order) {
 		i := q.order[at]
 		a.Split, a.Index = &q.Splits.Splits[i], uint32(i)
 	}
 	return a
+}
+
+// splitReaders are the subtasks among which the splits of a source are dealt out: those that run, if the splits do not end;
+// else none.
+func (j *jobMaster) splitReaders(operator int) (readers []int) {
+	op := &j.record.Graph.Operators[operator]
+	source, err := j.jm.config.Connectors.Source(op.Connector)
+	if err != nil || source.Bounded() { // a source that cannot be made fails in its task
+		return nil
+	}
+	chain := slices.IndexFunc(j.exec.Chains, func(c graph.Chain) bool { return c.Operators[0] == operator })
+	for s := range op.Parallelism {
+		if j.restored == nil || j.restored.Finished[graph.TaskID{Chain: chain, Subtask: s}] == nil {
+			readers = append(readers, s)
+		}
+	}
+	return readers
 }
 
 // inputBytes is how much bounded input the sources know to have, 0 when one of them does not.

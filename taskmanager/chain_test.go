@@ -2,9 +2,11 @@ package taskmanager
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/wasmill/wasmill/abi"
@@ -95,18 +97,34 @@ func TestWindowsOverSplitsLoseNothing(t *testing.T) {
 	}
 }
 
-// A split without end is its subtask's last one, whatever is still given out to others.
-func TestWatermarkOfUnboundedSplitsAdvances(t *testing.T) {
-	source, _ := stamped(2, 90, 250)
-	source.endless, source.splits = true, [][]string{source.splits[0], source.splits[0]}
-	f := newFixture(t, source, &fakeModule{functions: []fakeFunction{splitWords, byWord}}, windowJob(2, 250)...)
-	f.graph.Operators[0].Parallelism = 2
-	f.graph.Operators[0].Watermarks = &abi.Watermarks{}
-	f.graph.Operators[1].Inputs[0].Partition = graph.Forward
-	n := f.deploy()
-	f.sink.await(15) // five words in each of the windows that are full, up to the slower of the splits
-	f.cancel()
-	f.jm.ends(n)
+// Splits without end are all read, however few the subtasks, and no record of one is late because another is ahead.
+func TestUnboundedSplitsAreReadInTurn(t *testing.T) {
+	for _, p := range []int{1, 2, 3, 4} {
+		t.Run(fmt.Sprint(p), func(t *testing.T) {
+			source, _ := stamped(1, 90, 250)
+			source.endless, source.splits = true, [][]string{source.splits[0], source.splits[0], source.splits[0]}
+			source.each = 7
+			f := newFixture(t, source, &fakeModule{functions: []fakeFunction{splitWords, byWord}}, windowJob(p, 250)...)
+			f.graph.Operators[0].Parallelism = p
+			f.graph.Operators[0].Watermarks = &abi.Watermarks{}
+			f.graph.Operators[1].Inputs[0].Partition = graph.Forward
+			for i := range f.jm.splits.Splits {
+				f.jm.splits.Splits[i].Data = json.RawMessage("0") // all at the same time
+			}
+			n := f.deploy()
+			f.sink.await(15) // five words in each of the windows that are full
+			f.cancel()
+			f.jm.ends(n)
+			for _, row := range windowRows(t, f.sink) {
+				if !strings.HasSuffix(row, "=15") {
+					t.Errorf("%s (expected 15: five lines of each of three splits)", row)
+				}
+			}
+			if n := f.late(); n != 0 {
+				t.Errorf("%d late records", n)
+			}
+		})
+	}
 }
 
 // parseTime takes the event time from values "time word", wordOf the key.

@@ -20,6 +20,7 @@ type listSource struct {
 	stamps  bool // a record's timestamp is its line's number in the split, times 10, plus the split's index times 1000
 	ordered bool
 	endless bool // splits never end, and idle
+	each    int  // lines that a poll gives at most, 0: as many as are taken
 	repeat  bool // every split begins again when it ends
 	poll    func() error
 }
@@ -65,6 +66,9 @@ func (r *listReader) Poll(b *abi.Builder, most, _ int, now time.Time) (connector
 	if r.source.repeat && r.at == len(r.lines) {
 		r.at = 0
 	}
+	if r.source.each > 0 {
+		most = min(most, r.source.each)
+	}
 	for ; r.at < len(r.lines) && b.Len() < most; r.at++ {
 		line := r.lines[r.at]
 		b.Append(abi.Record{Timestamp: r.base + 10*int64(r.at), Value: unsafe.Slice(unsafe.StringData(line), len(line))})
@@ -72,7 +76,10 @@ func (r *listReader) Poll(b *abi.Builder, most, _ int, now time.Time) (connector
 	if r.source.repeat {
 		return connector.Progress{}, nil
 	}
-	if r.at == len(r.lines) && r.source.endless {
+	if r.source.endless {
+		if b.Len() > 0 {
+			return connector.Progress{Read: int64(b.Bytes())}, nil
+		}
 		return connector.Progress{Wake: now.Add(time.Hour)}, nil
 	}
 	return connector.Progress{Done: r.at == len(r.lines), Read: int64(b.Bytes())}, nil

@@ -2,6 +2,7 @@ package taskmanager
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -15,24 +16,37 @@ import (
 	"github.com/wasmill/wasmill/taskmanager/exchange"
 )
 
-// sourceInput reads splits, one after the other, as the JobMaster gives them out.
+// sourceInput reads splits as the JobMaster gives them out: one after the other, or, of a source whose splits do not end,
+// all of the subtask's share in turn.
 type sourceInput struct {
 	operator  *graph.Operator
 	source    connector.Source
 	nextSplit func(ctx context.Context) (*wire.SplitAssignment, error)
 	chain     *chain
-	assigner  *assigner        // of the source's own timestamps
-	reader    connector.Reader // of the split at hand, nil between splits
+	assigner  *assigner // of the source's own timestamps
 	builder   *abi.Builder
 	batch     batch
+	inTurn    bool // splits do not end
+	last      bool // no split is left to ask for
 	done      bool
-	open      uint32   // index of the split at hand
-	read      []uint32 // splits that were read to their end
+	open      []*openSplit // those at hand
+	turn      int          // in open: whose it is
+	read      []uint32     // splits that were read to their end
+}
+
+// openSplit is a split at hand.
+type openSplit struct {
+	reader connector.Reader
+	index  uint32
+	lane   int
+	from   string
+	first  int64     // number of its next record, from 1
+	wake   time.Time // it has nothing before that
 }
 
 func newSourceInput(op *graph.Operator, src connector.Source, c *chain, nextSplit func(context.Context) (*wire.SplitAssignment, error)) *sourceInput {
 	return &sourceInput{
-		operator: op, source: src, nextSplit: nextSplit, chain: c,
+		operator: op, source: src, nextSplit: nextSplit, chain: c, inTurn: !src.Bounded(),
 		assigner: newAssigner(1, op.Watermarks), builder: abi.NewBuilder(src.Columns()),
 	}
 }
@@ -62,8 +76,8 @@ func (in *sourceInput) drain() bool {
 // state is exact between two batches.
 func (in *sourceInput) state() *checkpoint.SourceState {
 	s := &checkpoint.SourceState{Operator: in.operator.UID, Done: slices.Clone(in.read), Watermark: in.assigner.out}
-	if in.reader != nil {
-		s.Open = []checkpoint.OpenSplit{{Index: in.open, Position: in.reader.Position()}}
+	for _, o := range in.open {
+		s.Open = append(s.Open, checkpoint.OpenSplit{Index: o.index, Position: o.reader.Position()})
 	}
 	if failpoint.Planted(failpoint.ForgetPosition) {
 		for i := range s.Open {
@@ -82,34 +96,69 @@ func (in *sourceInput) stop(bool) {}
 func (in *sourceInput) abort(checkpoint.ID) {}
 
 func (in *sourceInput) next(ctx context.Context, now time.Time) (bool, time.Time, error) {
-	if in.reader == nil {
+	if len(in.open) == 0 || in.inTurn && !in.last {
 		in.chain.flush() // the answer may take a while
 		return false, time.Time{}, in.begin(ctx)
 	}
 	failpoint.Hit(failpoint.Reading)
+	var again time.Time
+	for range in.open {
+		if in.turn >= len(in.open) {
+			in.turn = 0
+		}
+		o := in.open[in.turn]
+		in.turn++
+		if len(in.open) == 1 || !o.wake.After(now) {
+			if err := in.poll(o, now); err != nil {
+				return false, time.Time{}, err
+			}
+		}
+		if !o.wake.After(now) {
+			return false, time.Time{}, nil
+		}
+		again = sooner(again, o.wake)
+	}
+	return true, again, nil
+}
+
+// poll takes what a split has at hand.
+func (in *sourceInput) poll(o *openSplit, now time.Time) error {
 	in.builder.Reset()
-	p, err := in.reader.Poll(in.builder, batchRecords, batchBytes, now)
+	p, err := o.reader.Poll(in.builder, batchRecords, batchBytes, now)
 	if err != nil {
-		return false, time.Time{}, inOperator(in.operator.Name, wire.KindIO, fmt.Errorf("read %s: %w", in.batch.from, err))
+		return inOperator(in.operator.Name, wire.KindIO, fmt.Errorf("read %s: %w", o.from, err))
 	}
 	in.chain.metrics.inputRead.Add(p.Read)
+	o.wake = time.Time{}
 	if in.builder.Len() > 0 {
-		if err := in.take(); err != nil {
-			return false, time.Time{}, err
+		if err := in.take(o); err != nil {
+			return err
 		}
+	} else if !p.Done {
+		o.wake = p.Wake
 	}
-	switch {
-	case p.Done:
-		err := in.reader.Close()
-		in.reader = nil
-		in.read = append(in.read, in.open)
-		if err != nil {
-			return false, time.Time{}, inOperator(in.operator.Name, wire.KindIO, fmt.Errorf("close %s: %w", in.batch.from, err))
+	if p.Done {
+		return in.finish(o)
+	}
+	return nil
+}
+
+// finish takes a split that was read to its end out of the account.
+func (in *sourceInput) finish(o *openSplit) error {
+	in.open = slices.DeleteFunc(in.open, func(other *openSplit) bool { return other == o })
+	in.turn-- // it is the next one's, which has moved up
+	in.read = append(in.read, o.index)
+	if in.inTurn {
+		in.assigner.endLane(o.lane)
+		for _, behind := range in.chain.assigners {
+			behind.endLane(o.lane)
 		}
-	case in.builder.Len() == 0 && p.Wake.After(now):
-		return true, p.Wake, nil
+		in.chain.watermark = in.assigner.watermark()
 	}
-	return false, time.Time{}, nil
+	if err := o.reader.Close(); err != nil {
+		return inOperator(in.operator.Name, wire.KindIO, fmt.Errorf("close %s: %w", o.from, err))
+	}
+	return nil
 }
 
 // begin opens the next split, or ends the input when there is none.
@@ -118,34 +167,45 @@ func (in *sourceInput) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	in.last = a.Last
 	if a.Split == nil {
-		in.done, in.chain.watermark = true, abi.MaxTime
+		if in.last = true; len(in.open) == 0 {
+			in.done, in.chain.watermark = true, abi.MaxTime
+		}
 		return nil
 	}
 	r, err := in.source.Open(ctx, *a.Split)
 	if err != nil {
 		return inOperator(in.operator.Name, wire.KindIO, fmt.Errorf("open split %s: %w", a.Split.ID, err))
 	}
-	in.reader, in.open = r, a.Index
-	in.batch.split, in.batch.from, in.batch.first = a.Index, "split "+a.Split.ID, 1
-	last := a.Last || !in.source.Bounded() // a split that does not end is the last one here, whatever others are given
-	in.assigner.beginSplit(a.Ordered, last)
+	in.open = append(in.open, &openSplit{reader: r, index: a.Index, lane: len(in.open), from: "split " + a.Split.ID, first: 1})
+	in.beginLane(in.assigner, a)
 	for _, behind := range in.chain.assigners {
-		behind.beginSplit(a.Ordered, last)
+		in.beginLane(behind, a)
 	}
 	return nil
 }
 
-func (in *sourceInput) take() error {
+// beginLane makes the newest split known. Of those that are read in turn none is read before all are open, so none that is
+// still to come is overtaken by the watermark.
+func (in *sourceInput) beginLane(to *assigner, a *wire.SplitAssignment) {
+	if in.inTurn {
+		to.beginSplits(len(in.open))
+	} else {
+		to.beginSplit(a.Ordered, a.Last)
+	}
+}
+
+func (in *sourceInput) take(o *openSplit) error {
 	b := &in.batch
 	in.builder.View(&b.Batch)
-	b.builder = in.builder
+	b.builder, b.lane, b.split, b.from, b.first = in.builder, o.lane, o.index, o.from, o.first
 	in.chain.metrics.in(b.N, in.builder.Bytes())
-	in.assigner.observe(0, newest(&b.Batch))
+	in.assigner.observe(o.lane, newest(&b.Batch))
 	if err := in.chain.process(b); err != nil {
 		return err
 	}
-	b.first += int64(b.N)
+	o.first += int64(b.N)
 	in.chain.watermark = in.assigner.watermark()
 	return nil
 }
@@ -153,10 +213,10 @@ func (in *sourceInput) take() error {
 func (in *sourceInput) ended() bool { return in.done }
 
 func (in *sourceInput) close() error {
-	if in.reader == nil {
-		return nil
+	var errs []error
+	for _, o := range in.open {
+		errs = append(errs, o.reader.Close())
 	}
-	r := in.reader
-	in.reader = nil
-	return r.Close()
+	in.open = nil
+	return errors.Join(errs...)
 }

@@ -41,7 +41,7 @@ func (m *merger) smallest() int64 {
 	return least
 }
 
-// assigner derives the watermark where records get their timestamps: for each lane, a channel or the split that is being
+// assigner derives the watermark where records get their timestamps: for each lane, a channel or a split that is being
 // read, it lies the strategy's bound and one millisecond behind the newest timestamp.
 type assigner struct {
 	operator string          // uid of the timestamp function, "" for the source's own
@@ -75,6 +75,9 @@ func (a *assigner) beginSplit(ordered, last bool) {
 		a.lanes = newMerger(1)
 	}
 }
+
+// beginSplits says that n splits, a lane each, are read in turn from now on. None of them has shown a record.
+func (a *assigner) beginSplits(n int) { a.lanes = newMerger(n) }
 
 // endLane says that no records will come on the lane.
 func (a *assigner) endLane(lane int) { a.lanes.end(lane) }

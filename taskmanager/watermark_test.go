@@ -103,3 +103,27 @@ func TestSplitsInOrderCarryOn(t *testing.T) {
 		t.Errorf("%d (expected 999: a watermark never goes back)", w)
 	}
 }
+
+func TestSplitsInTurnHoldEachOther(t *testing.T) {
+	a := newAssigner(1, &abi.Watermarks{})
+	a.out = 100 // restored
+	a.beginSplits(2)
+	for _, step := range []struct {
+		lane         int
+		newest, want int64
+	}{
+		{0, 5000, 100}, // the other one has shown nothing
+		{1, 300, 299},
+		{0, 6000, 299},
+		{1, 5500, 5499},
+	} {
+		a.observe(step.lane, step.newest)
+		if w := a.watermark(); w != step.want {
+			t.Errorf("split %d at %d: %d (expected %d)", step.lane, step.newest, w, step.want)
+		}
+	}
+	a.endLane(1)
+	if w := a.watermark(); w != 5999 {
+		t.Errorf("%d when the slower one has ended (expected 5999)", w)
+	}
+}

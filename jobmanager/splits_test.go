@@ -1,0 +1,64 @@
+package jobmanager
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/wasmill/wasmill/internal/checkpoint"
+	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/wire"
+)
+
+// Splits that do not end are dealt out among the subtasks that run, whoever asks first; each is told of its last one, and
+// an answer that was lost is given again.
+func TestSplitsWithoutEndAreDealtOut(t *testing.T) {
+	var splits connector.Splits
+	for i := range 5 {
+		splits.Splits = append(splits.Splits, connector.Split{ID: fmt.Sprint("s", i)})
+	}
+	for _, c := range []struct {
+		name    string
+		readers []int
+		open    []uint32 // of what is restored
+		want    map[int][]uint32
+	}{
+		{"fewer subtasks than splits", []int{0, 1}, nil, map[int][]uint32{0: {0, 2, 4}, 1: {1, 3}}},
+		{"one subtask", []int{0}, []uint32{4, 1}, map[int][]uint32{0: {1, 4, 0, 2, 3}}},
+		{"more subtasks than splits", []int{0, 1, 2, 3, 4, 5}, nil, map[int][]uint32{0: {0}, 4: {4}, 5: nil}},
+		{"a subtask that had finished", []int{0, 2}, nil, map[int][]uint32{0: {0, 2, 4}, 2: {1, 3}}},
+	} {
+		q := newSplitQueue(splits, c.readers)
+		if c.open != nil {
+			s := checkpoint.SourceSplits{}
+			for _, i := range c.open {
+				s.Open = append(s.Open, checkpoint.OpenSplit{Index: i, Position: []byte(fmt.Sprint(i))})
+			}
+			q.restore(s)
+		}
+		for _, subtask := range c.readers { // the first asks for all it can have before the next one asks
+			var got []uint32
+			for n := 0; ; n++ {
+				r := splitRequest{graph.TaskID{Subtask: subtask}, wire.RequestID(fmt.Sprint(subtask, n))}
+				a, again := q.assign(r), q.assign(r)
+				if a.Index != again.Index || a.Last != again.Last || (a.Split == nil) != (again.Split == nil) {
+					t.Errorf("%s: subtask %d was answered %+v, and then %+v", c.name, subtask, a, again)
+				}
+				if a.Split == nil {
+					break
+				}
+				got = append(got, a.Index)
+				if want := c.want[subtask]; want != nil && a.Last != (len(got) == len(want)) {
+					t.Errorf("%s: subtask %d: split %d: last is %t", c.name, subtask, a.Index, a.Last)
+				}
+				if slices.Contains(c.open, a.Index) != (a.Split.Position != nil) {
+					t.Errorf("%s: split %d at position %q", c.name, a.Index, a.Split.Position)
+				}
+			}
+			if want, ok := c.want[subtask]; ok && !slices.Equal(got, want) {
+				t.Errorf("%s: subtask %d has %d (expected %d)", c.name, subtask, got, want)
+			}
+		}
+	}
+}
