@@ -9,7 +9,7 @@ import (
 // scenarios are all faults, in the order of the table.
 func scenarios() (all []scenario) {
 	for _, part := range [][]scenario{
-		phases(), exchanges(), adoptions(), kills(), resumptions(),
+		phases(), stops(), exchanges(), adoptions(), kills(), resumptions(),
 		partitions(), slowLinks(), badLinks(), attacks(),
 		zombies(),
 		troubled(), clocks(),

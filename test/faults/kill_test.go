@@ -12,14 +12,16 @@ import (
 	"time"
 
 	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/clustertest/workload"
 	"github.com/wasmill/wasmill/internal/failpoint"
 )
 
-// ofJobManager are the phases in which the JobManager is killed: row 2. In the others it is a TaskManager: row 1.
+// ofJobManager are the phases that the JobManager comes to. It is killed in them: row 2. For row 1 it stands still in them
+// while a TaskManager is killed; in the others a TaskManager is killed by itself.
 var ofJobManager = map[failpoint.Point]func(x *run){
 	failpoint.Submit: nil, failpoint.TriggerLogged: nil, failpoint.Acked: nil, failpoint.DecisionLogged: nil, failpoint.RetentionGC: nil,
-	failpoint.Rescaling: rescale, failpoint.Savepoint: savepoint, failpoint.Upgrade: upgrade,
+	failpoint.Rescaling: rescale, failpoint.Savepoint: takeSavepoint, failpoint.Upgrade: upgrade,
 }
 
 // phases kill a process in each of the 17 phases of a job's life, at a random occurrence of it. With one TaskManager
@@ -29,39 +31,55 @@ func phases() (all []scenario) {
 		for _, p := range failpoint.Points {
 			ask, jobManager := ofJobManager[p]
 			s := scenario{row: "1", name: fmt.Sprintf("%s, %d TaskManagers", p, taskmanagers), taskmanagers: taskmanagers, remark: true, fullOnly: taskmanagers == 1}
-			if jobManager {
-				s.row, s.name = "2", fmt.Sprintf("%s, JobManager", p)
-				if taskmanagers == 1 {
-					continue
+			switch {
+			case jobManager:
+				if p == failpoint.Savepoint {
+					s.last = func(x *run) { x.savepointIs(x.path("savepoint")) }
 				}
-				s.prepare = func(x *run) { x.jm.fault = atSome(x, p) }
-				s.fault = func(x *run) { killedInPhase(x, []*process{x.jm}, ask) }
-			} else {
-				s.prepare = func(x *run) {
-					for _, tm := range x.tms { // which of them comes to the phase first is not known
-						tm.fault = atSome(x, p)
-					}
+				if taskmanagers == 2 {
+					all = append(all, killedItself(s, p, ask))
 				}
-				s.fault = func(x *run) { killedInPhase(x, x.tms, nil) }
-			}
-			if p == failpoint.Restoring {
-				s.fault = func(x *run) {
-					x.completes(1)
-					x.jm.kill()
-					x.revive(x.jm)
-					killedInPhase(x, x.tms, nil)
-				}
-			}
-			if p == failpoint.Aligning {
-				s.workload = workload.WideChain
+				s = meanwhile(s, p, ask)
+			default:
+				s = killsTaskManager(s, p)
 			}
 			all = append(all, s)
-			if taskmanagers == 2 && !jobManager {
-				all = append(all, overtaking(s))
-			}
+			unaligned := overtaking(s)
+			unaligned.fullOnly = taskmanagers == 1 || jobManager
+			all = append(all, unaligned)
 		}
 	}
 	return all
+}
+
+// killedItself is the scenario of row 2: the JobManager is killed in a phase.
+func killedItself(s scenario, p failpoint.Point, ask func(x *run)) scenario {
+	s.row, s.name = "2", fmt.Sprintf("%s, JobManager", p)
+	s.prepare = func(x *run) { x.jm.fault = atSome(x, p, "kill") }
+	s.fault = func(x *run) { killedInPhase(x, []*process{x.jm}, ask) }
+	return s
+}
+
+// killsTaskManager is the scenario of a phase that TaskManagers come to.
+func killsTaskManager(s scenario, p failpoint.Point) scenario {
+	s.prepare = func(x *run) {
+		for _, tm := range x.tms { // which of them comes to the phase first is not known
+			tm.fault = atSome(x, p, "kill")
+		}
+	}
+	s.fault = func(x *run) { killedInPhase(x, x.tms, nil) }
+	switch p {
+	case failpoint.Restoring:
+		s.fault = func(x *run) {
+			x.completes(1)
+			x.jm.kill()
+			x.revive(x.jm)
+			killedInPhase(x, x.tms, nil)
+		}
+	case failpoint.Aligning:
+		s.workload = workload.WideChain
+	}
+	return s
 }
 
 // exchanges kill a TaskManager while a module is exchanged: when guests of the new one are started, and when a task has gone
@@ -105,20 +123,55 @@ func overtaking(s scenario) scenario {
 	s.name += ", unaligned"
 	s.workload, s.records = workload.Congested, 60_000
 	s.env = append(slices.Clip(s.env), "WASMILL_CHECKPOINT_UNALIGNED=true")
+	fault, last := s.fault, s.last
+	s.fault = func(x *run) {
+		fault(x)
+		x.restoresInFlight()
+	}
 	s.last = func(x *run) {
-		log, err := os.ReadFile(x.path("logs", x.jm.name+".log"))
-		if err != nil {
-			x.t.Fatal(err)
+		if last != nil {
+			last(x)
 		}
-		all := regexp.MustCompile(`msg=restore .*inFlight=(\d+)`).FindAllSubmatch(log, -1)
-		some := slices.DeleteFunc(slices.Clone(all), func(m [][]byte) bool { return string(m[1]) == "0" })
-		x.note = strings.TrimPrefix(x.note+fmt.Sprintf(", %d of %d restores with records in flight", len(some), len(all)), ", ")
+		some, all := x.restores()
+		x.note = strings.TrimPrefix(x.note+fmt.Sprintf(", %d of %d restores with records in flight", some, all), ", ")
 	}
 	return s
 }
 
-// atSome kills the process at some occurrence of a phase.
-func atSome(x *run, p failpoint.Point) string {
+// restores counts what the job went on from, and how often that held records in flight.
+func (x *run) restores() (some, all int) {
+	for _, m := range inFlight.FindAllStringSubmatch(x.jm.log(), -1) {
+		if all++; m[1] != "0" {
+			some++
+		}
+	}
+	return some, all
+}
+
+var inFlight = regexp.MustCompile(`msg=restore .*inFlight=(\d+)`)
+
+// restoresInFlight kills TaskManagers until the job has gone on from a checkpoint with records in flight: where the phase was
+// met says nothing of that.
+func (x *run) restoresInFlight() {
+	x.t.Helper()
+	for range 5 {
+		if some, _ := x.restores(); some > 0 {
+			return
+		}
+		x.completes(1)
+		x.pass(x.someTime(200 * time.Millisecond))
+		p := x.tms[x.random.IntN(len(x.tms))]
+		p.kill()
+		x.revive(p)
+		x.mended()
+	}
+	if some, all := x.restores(); some == 0 {
+		x.t.Errorf("none of %d restores had records in flight: nothing that was overtaken was restored", all)
+	}
+}
+
+// atSome kills or stops the process at some occurrence of a phase.
+func atSome(x *run, p failpoint.Point, action string) string {
 	n := 1 + x.random.IntN(3)
 	switch p {
 	case failpoint.Submit, failpoint.Restoring, failpoint.Rescaling, failpoint.Savepoint, failpoint.Upgrade, failpoint.Deploy, failpoint.RetentionGC:
@@ -126,7 +179,7 @@ func atSome(x *run, p failpoint.Point) string {
 	case failpoint.Running:
 		n = 1 + x.random.IntN(30)
 	}
-	return fmt.Sprintf("%s=kill@%d", p, n)
+	return fmt.Sprintf("%s=%s@%d", p, action, n)
 }
 
 // killedInPhase waits until one of the processes is killed by its failpoint, asks before for what may lead there, and
@@ -180,7 +233,7 @@ func rescale(x *run) {
 	})
 }
 
-func savepoint(x *run) {
+func takeSavepoint(x *run) {
 	later(x, func(ctx context.Context) error {
 		_, err := x.client.TakeSavepoint(ctx, x.job, &api.TakeSavepoint{Path: x.path("savepoint")})
 		return err
@@ -252,32 +305,92 @@ func kills() []scenario {
 				x.mended()
 			}
 		}},
-		{row: "4", name: "crash loop while restoring", records: 300_000, fault: crashLoop},
+		{row: "4", name: "crash loop while restoring", workload: workload.Ledger, records: 300_000, fault: crashLoop},
+		{row: "4", name: "crash loop while restoring, given up", workload: workload.Ledger, records: 300_000, env: []string{"WASMILL_RESTART_PER_HOUR=3"}, fault: givenUp},
 	}
 }
 
 // crashLoop kills each TaskManager whenever it restores, some times.
 func crashLoop(x *run) {
 	x.completes(2)
-	times := 2 + x.random.IntN(4)
+	most := 5
+	if *full {
+		most = 10
+	}
+	x.crashing()
+	for range 1 + x.random.IntN(most) {
+		x.crash()
+	}
 	for _, tm := range x.tms {
 		tm.kill()
-		tm.fault = fmt.Sprintf("%s=kill", failpoint.Restoring)
+		tm.fault = ""
 	}
-	for range times {
+	x.mended()
+}
+
+// givenUp crashes more often than a job is restarted: it is FAILED, says why, and stays so. Then it is gone on with.
+func givenUp(x *run) {
+	x.completes(2)
+	x.crashing()
+	var j *api.Job
+	for crashes := 0; j == nil; crashes++ {
+		if crashes > 10 {
+			x.t.Fatalf("the job is not given up after %d crashes", crashes)
+		}
 		for _, tm := range x.tms {
 			if !tm.runs() {
 				tm.start()
 			}
 		}
-		x.until(30*time.Second, "a TaskManager is killed while it restores", func(context.Context) bool {
-			return !x.tms[0].runs() || !x.tms[1].runs()
+		x.until(30*time.Second, "a TaskManager is killed while it restores, or the job is given up", func(ctx context.Context) bool {
+			now, err := x.client.GetJob(ctx, x.job)
+			if err == nil && now.State == api.JobFailed {
+				j = now
+			}
+			return j != nil || !x.tms[0].runs() || !x.tms[1].runs()
 		})
 	}
+	if m := j.Failure.Message; !strings.Contains(m, "taskmanager-") || !strings.Contains(m, "(given up after 3 restarts within an hour)") {
+		x.t.Errorf("the job is FAILED: %q (expected the TaskManager that was lost, and that it was given up after 3 restarts)", m)
+	}
+	x.effect("FAILED after %d restarts", j.Restarts)
+	x.until(10*time.Second, "its last checkpoint is a savepoint", func(context.Context) bool {
+		_, err := os.Stat(x.path("checkpoints", string(x.job), checkpoint.SealName))
+		return err == nil
+	})
 	for _, tm := range x.tms {
-		if tm.runs() {
-			tm.kill()
+		tm.kill()
+		tm.fault = ""
+	}
+	x.jm.kill()
+	x.jm.start()
+	if again := x.terminal(); again.State != api.JobFailed || again.Attempt != j.Attempt || again.Failure.Message != j.Failure.Message {
+		x.t.Errorf("behind a start of the JobManager the job is %s: %v (expected FAILED as before)", again.State, again.Failure)
+	}
+	for _, tm := range x.tms {
+		tm.start()
+	}
+	x.goOn()
+	x.mended()
+}
+
+// crashing kills the TaskManagers, and each from now on whenever it restores.
+func (x *run) crashing() {
+	for _, tm := range x.tms {
+		tm.kill()
+		tm.fault = fmt.Sprintf("%s=kill", failpoint.Restoring)
+	}
+}
+
+// crash starts those that are not there, and waits until one is killed.
+func (x *run) crash() {
+	x.t.Helper()
+	for _, tm := range x.tms {
+		if !tm.runs() {
+			tm.start()
 		}
 	}
-	x.mended()
+	x.until(30*time.Second, "a TaskManager is killed while it restores", func(context.Context) bool {
+		return !x.tms[0].runs() || !x.tms[1].runs()
+	})
 }

@@ -298,6 +298,8 @@ func (x *run) submitFrom(path string) {
 	x.until(30*time.Second, "the job is submitted", func(ctx context.Context) bool {
 		if !x.jm.runs() {
 			x.revive(x.jm)
+		} else if x.jm.stopped() {
+			x.killWhileStopped()
 		}
 		if there, err := x.client.HasModule(ctx, s.Module); err != nil {
 			return false
