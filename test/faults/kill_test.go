@@ -226,7 +226,10 @@ func later(x *run, ask func(ctx context.Context) error) {
 }
 
 func rescale(x *run) {
-	n := 1 + 2*x.random.IntN(2)
+	n := 1
+	if len(x.tms) > 1 { // there are slots for more
+		n += 2 * x.random.IntN(2)
+	}
 	later(x, func(ctx context.Context) error {
 		_, err := x.client.RescaleJob(ctx, x.job, &api.Rescale{Parallelism: &n})
 		return err
