@@ -19,14 +19,15 @@ demo: bin/wasmill bin/guests/wordcount-go.wasm ## count the words of Moby-Dick o
 test: need-gcc bin/wasmill guests ## pass every test
 	@echo '== go vet' && go vet ./... && go vet -tags faults ./test/faults && (cd guest-sdk/go && go vet ./...) && (cd test/s3server && go vet .)
 	@echo '== gofmt' && test -z "$$(gofmt -l $$(git ls-files '*.go'))"
-	@echo '== go test -race ./...' && go test -race -timeout 20m ./...
+	@echo '== go test -race ./...' && rm -f bin/simulated.txt && SIMULATED=$(CURDIR)/bin/simulated.txt go test -race -timeout 20m ./...
+	@echo '== what was simulated: seeds, the faults that took effect, verdicts' && cat bin/simulated.txt
 	@echo '== three planted bugs, which the simulation must notice' && go vet -tags failpoint ./... && go test -tags failpoint -timeout 10m -run TestPlanted ./internal/clustertest -bugs forget-position,skip-fsync,no-recommit
 	@echo '== guest SDK' && (cd guest-sdk/go && go test -race ./...) && (cd examples/wordcount/go && go vet . && go test ./...)
 	@echo '== bounds of time and memory, one by one, on bin/wasmill' && go test -tags bounds -p 1 -count 1 -timeout 15m -v ./test/bounds
 
 .PHONY: planted
 planted: ## leave out steps of the checkpoint protocol, one at a time: the simulation must notice each
-	@go test -tags failpoint -timeout 30m -count 1 -v -run TestPlanted ./internal/clustertest | grep -E '^ *(--- |ok|FAIL|planted_test)' | grep -v '/#'
+	@set -o pipefail; go test -tags failpoint -timeout 30m -count 1 -v -run TestPlanted ./internal/clustertest $(ARGS) | grep -E '^ *(--- |ok|FAIL|planted_test)' | grep -v '/#'
 
 .PHONY: faults
 faults: bin/wasmill-failpoint bin/wasmill-clock ## break clusters of real processes in every way once (needs root); ARGS='-run TestRows/14 -seed 7'
@@ -51,7 +52,8 @@ bin/wasmill-clock: $(GO_SOURCES) test/faults/testdata/clock.go
 
 .PHONY: soak
 soak: ## simulate seed after seed until stopped or one fails
-	@for seed in $$(seq 1000 500 100000000); do go test -count 1 -timeout 30m -run TestSeeds ./internal/clustertest -seed $$seed -seeds 500 || exit 1; done
+	@set -o pipefail; for seed in $$(seq 1000 500 100000000); do \
+		go test -count 1 -timeout 30m -v -run TestSeeds ./internal/clustertest -seed $$seed -seeds 500 | grep -vE '^ *(=== |--- PASS|PASS)' || exit 1; done
 
 .PHONY: build
 build: bin/wasmill ## bin/wasmill, the one binary

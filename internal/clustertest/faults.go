@@ -320,8 +320,6 @@ func (x *Cluster) upgradeTo(name string, module []byte, params map[string]string
 	x.trace.Add("upgrade to %s: %+v, %v", name, o.done, o.err)
 	if o.err == nil {
 		x.trace.Effect("upgrade " + string(o.done.Way))
-	} else {
-		x.trace.Effect("upgrade given up")
 	}
 }
 

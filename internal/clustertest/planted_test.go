@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -153,13 +154,18 @@ func (x *Cluster) turnBits(pattern, effect string) {
 	}
 }
 
-// TestPlantedBugsAreNoticed leaves steps of the protocol out, one at a time: some seed must tell.
+// TestPlantedBugsAreNoticed leaves steps of the protocol out, one at a time: some seed must tell, and have nothing to tell when
+// the step is there.
 func TestPlantedBugsAreNoticed(t *testing.T) {
 	defer failpoint.Plant("")
 	cache := t.TempDir()
+	chosen, err := choose(*bugs)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, s := range simulated {
 		bug := s.bug
-		if *bugs != "" && !slices.Contains(strings.Split(*bugs, ","), string(bug)) {
+		if !slices.Contains(chosen, bug) {
 			continue
 		}
 		t.Run(string(bug), func(t *testing.T) {
@@ -171,21 +177,58 @@ func TestPlantedBugsAreNoticed(t *testing.T) {
 					Sinks:   map[string]func(map[string]string) (connector.Sink, error){"file": file.NewSink},
 				}
 				failpoint.Plant(planted)
-				t.Run("", func(t *testing.T) { err = Try(t, c) })
+				t.Run("", func(t *testing.T) { _, err = Try(t, c) })
 				return err
-			}
-			if s.only.faults != nil { // it is the bug that shows, and not what was made for it
-				if err := try(0, ""); err != nil {
-					t.Fatalf("without %s: %v", bug, err)
-				}
 			}
 			for n := *first; n < *first+uint64(*tries); n++ {
 				if err := try(n, bug); err != nil && !errors.Is(err, errUntouched) {
 					t.Logf("%s is noticed with seed %d: %v", bug, n, err)
+					if err := try(n, ""); err != nil {
+						t.Errorf("seed %d without %s: %v", n, bug, err)
+					}
 					return
 				}
 			}
 			t.Errorf("%s was not noticed in %d seeds (expected: %s)", bug, *tries, s.shows)
 		})
+	}
+}
+
+// choose are the bugs of a list, or all of them.
+func choose(list string) (chosen []failpoint.Bug, err error) {
+	var known []failpoint.Bug
+	for _, s := range simulated {
+		known = append(known, s.bug)
+	}
+	if list == "" {
+		return known, nil
+	}
+	for _, name := range strings.Split(list, ",") {
+		bug := failpoint.Bug(name)
+		if !slices.Contains(known, bug) {
+			return nil, fmt.Errorf("-bugs: %q is none that the simulation looks for (expected some of %q)", name, known)
+		}
+		chosen = append(chosen, bug)
+	}
+	return chosen, nil
+}
+
+// Every bug is looked for, and a name that is none does not pass for one that was noticed.
+func TestPlantedBugsAreKnown(t *testing.T) {
+	all, err := choose("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(all)
+	if want := slices.Sorted(slices.Values(failpoint.Bugs)); !slices.Equal(all, want) {
+		t.Errorf("%q are looked for (expected %q)", all, want)
+	}
+	if some, err := choose("skip-fsync,reuse-id"); err != nil || !slices.Equal(some, []failpoint.Bug{failpoint.SkipFsync, failpoint.ReuseID}) {
+		t.Errorf("%q, %v", some, err)
+	}
+	for _, list := range []string{"no-such-bug", "no-such-bug,skip-fsync", "skip-fsync,"} {
+		if some, err := choose(list); err == nil {
+			t.Errorf("%q: %q is taken", list, some)
+		}
 	}
 }

@@ -35,16 +35,17 @@ func TestStateThroughVersions(t *testing.T) {
 		x.Sleep(x.someTime(time.Second))
 		x.killJobManager(x.someTime(time.Second))
 	}
-	for n, faults := range [][]Fault{
+	for n, faults := range [][]Fault{ // each is done with at least one of its upgrades
 		{to(2, nothing), to(3, nothing)},
 		{to(2, killTM), fault("kill TaskManager"), to(3, killTM), fault("kill TaskManager")},
 		{to(2, killJM), fault("rescale"), to(3, killJM), fault("kill every process")},
 		{to(2, nothing), fault("stop and go on"), to(3, killTM), fault("rescale"), fault("kill TaskManager")},
 		{to(3, killTM), fault("stop and go on, the JobManager killed")},
 	} {
+		done := 0
 		for parallelism := 1; parallelism <= 2; parallelism++ {
 			t.Run(fmt.Sprintf("%d, parallelism %d", n, parallelism), func(t *testing.T) {
-				Run(t, Scenario{
+				effects := Run(t, Scenario{
 					Seed: uint64(10*n + parallelism), Workload: workload.Moved, Records: 1500, Parallelism: parallelism, Faults: faults,
 					Guests: "../../test/guests", Cache: cache,
 					Connectors: &connector.Registry{
@@ -52,7 +53,11 @@ func TestStateThroughVersions(t *testing.T) {
 						Sinks:   map[string]func(map[string]string) (connector.Sink, error){"file": file.NewSink},
 					},
 				})
+				done += effects["upgrade restart"]
 			})
+		}
+		if done == 0 {
+			t.Errorf("%d: no upgrade was done", n)
 		}
 	}
 }
