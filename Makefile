@@ -53,7 +53,7 @@ bin/wasmill-clock: $(GO_SOURCES) test/faults/testdata/clock.go
 .PHONY: soak
 soak: ## simulate seed after seed until stopped or one fails
 	@set -o pipefail; for seed in $$(seq 1000 500 100000000); do \
-		go test -count 1 -timeout 30m -v -run TestSeeds ./internal/clustertest -seed $$seed -seeds 500 | grep -vE '^ *(=== |--- PASS|PASS)' || exit 1; done
+		go test -count 1 -timeout 30m -v -run TestSeeds ./internal/clustertest -seed $$seed -seeds 500 | grep --line-buffered -vE '^ *(=== |--- PASS|PASS)' || exit 1; done
 
 .PHONY: build
 build: bin/wasmill ## bin/wasmill, the one binary

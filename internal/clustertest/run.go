@@ -75,6 +75,11 @@ func Try(t *testing.T, s Scenario) (effects map[string]int, failed error) {
 		if err == nil {
 			err = s.Workload.Verify(dir, in, x.jobs()...)
 		}
+		if refused {
+			if wrong := s.Workload.VerifyBeginning(dir, in, x.jobs()...); wrong != nil {
+				err, refused = fmt.Errorf("the damage was found, and the output is wrong: %w", wrong), false
+			}
+		}
 		if err == nil && slices.Contains(s.Workload.Outputs, letters) {
 			err = x.countLetters(filepath.Join(dir, "output", letters))
 		}
@@ -155,7 +160,10 @@ var errUntouched = errors.New("no fault took effect")
 
 // errRefused is an end that is as it must be: a damaged checkpoint behind which output was committed is not restored, and
 // an older one would repeat output.
-var errRefused = errors.New("the damage was found, and nothing was repeated")
+var errRefused = errors.New("the damage was found, and the output is a right beginning")
+
+// damageRefused is the effect of a damage that ends a job with errRefused.
+const damageRefused = "damage refused"
 
 // run submits the job, lets the faults happen, and waits for the end.
 func (x *Cluster) run(s Scenario) error {
@@ -196,6 +204,7 @@ func (x *Cluster) run(s Scenario) error {
 		return err
 	}
 	if j.State == api.JobFailed && j.Failure != nil && j.Failure.Kind == wire.KindState && x.trace.Effects()["checkpoint damaged"] > 0 {
+		x.trace.Effect(damageRefused)
 		return errRefused
 	}
 	if j.State != api.JobFinished {

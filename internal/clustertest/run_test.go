@@ -78,6 +78,20 @@ func TestRescaledSourceIsExactToTheByte(t *testing.T) {
 	}
 }
 
+// TestDamageIsRefusedOrMended damages checkpoints again and again: what is committed by a job that ends of it is right.
+func TestDamageIsRefusedOrMended(t *testing.T) {
+	cache := t.TempDir()
+	refused := 0
+	for i, w := range workload.All {
+		s := scenario(*seed+uint64(i), w, 1+i%2, cache)
+		s.Faults = slices.Repeat([]Fault{fault("checkpoint damaged")}, 4)
+		t.Run(w.Name, func(t *testing.T) { refused += Run(t, s)[damageRefused] })
+	}
+	if refused == 0 {
+		t.Error("no job has ended of a damage")
+	}
+}
+
 func scenario(seed uint64, w *workload.Workload, parallelism int, cache string) Scenario {
 	return Scenario{
 		Seed: seed, Workload: w, Records: 600 + int(seed%5)*200, Parallelism: parallelism, Guests: "../../test/guests", Cache: cache,

@@ -51,7 +51,7 @@ func checkBraid(in Input, out map[string][]File) error {
 	}
 	for l, n := range left {
 		if n > 0 {
-			return fmt.Errorf("%q came out %d times (expected %d)", l, braided-n, braided)
+			return missing("%q came out %d times (expected %d)", l, braided-n, braided)
 		}
 	}
 	return nil

@@ -42,7 +42,7 @@ func checkCopy(in Input, out map[string][]File) error {
 	}
 	for f, n := range next {
 		if n != len(in["input"][f]) {
-			return fmt.Errorf("file %d: %d of %d lines came out", f, n, len(in["input"][f]))
+			return missing("file %d: %d of %d lines came out", f, n, len(in["input"][f]))
 		}
 	}
 	return nil

@@ -65,7 +65,7 @@ func checkEdges(in Input, out map[string][]File) error {
 	}
 	for l, n := range left {
 		if n > 0 {
-			return fmt.Errorf("%d bytes that begin with %.20q did not come out %d times", len(l), l, n)
+			return missing("%d bytes that begin with %.20q did not come out %d times", len(l), l, n)
 		}
 	}
 	return nil

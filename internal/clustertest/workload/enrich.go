@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 )
 
 const (
@@ -68,15 +67,15 @@ func checkEnrich(in Input, out map[string][]File) error {
 			}
 		}
 	}
-	var missing []string
+	var left []string
 	for k, n := range want {
 		if n > 0 {
-			missing = append(missing, k)
+			left = append(left, k)
 		}
 	}
-	slices.Sort(missing)
-	if len(missing) > 0 {
-		return fmt.Errorf("%d lines did not come out, such as %s", len(missing), strings.Join(missing[:1], ""))
+	slices.Sort(left)
+	if len(left) > 0 {
+		return missing("%d lines did not come out, such as %s", len(left), left[0])
 	}
 	return nil
 }

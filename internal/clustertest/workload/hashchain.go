@@ -79,7 +79,7 @@ func checkChains(in Input, out map[string][]File) error {
 	}
 	for key, hs := range want {
 		if seen[key] != len(hs) {
-			return fmt.Errorf("key %s: %d of %d records came out", key, seen[key], len(hs))
+			return missing("key %s: %d of %d records came out", key, seen[key], len(hs))
 		}
 	}
 	return nil

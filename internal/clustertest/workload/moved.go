@@ -2,7 +2,6 @@ package workload
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -85,16 +84,13 @@ func checkMoved(in Input, out map[string][]File) error {
 			}
 		}
 	}
+	var wrong error
 	for key, all := range want {
-		c := got[key]
-		if c == nil {
-			return fmt.Errorf("key %s: nothing came out", key)
+		var came []int64
+		if c := got[key]; c != nil {
+			came = c.all
 		}
-		slices.Sort(all)
-		slices.Sort(c.all)
-		if !slices.Equal(all, c.all) {
-			return fmt.Errorf("key %s: %d records came out of %d, or others than went in", key, len(c.all), len(all))
-		}
+		wrong = worst(wrong, sameNumbers("key "+key, all, came))
 	}
-	return nil
+	return wrong
 }

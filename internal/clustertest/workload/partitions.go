@@ -60,7 +60,7 @@ func checkPartitions(in Input, out map[string][]File) error {
 		all += len(l)
 	}
 	if len(seen) != all {
-		return fmt.Errorf("%d of %d lines came out", len(seen), all)
+		return missing("%d of %d lines came out", len(seen), all)
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package workload
 
 import (
-	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
@@ -60,7 +59,7 @@ func checkPoison(in Input, out map[string][]File) error {
 		delete(left, line)
 	}
 	for l := range left {
-		return fmt.Errorf("%d lines did not come out, such as %s", len(left), l)
+		return missing("%d lines did not come out, such as %s", len(left), l)
 	}
 	return nil
 }
@@ -79,7 +78,7 @@ var PoisonTimers = &Workload{
 				fired[l]++
 			}
 		}
-		return cmp.Or(sameLines("good", fired, linesOf(out["good"]), func(l string) string { return l }), sameLines("letters", poisoned, linesOf(out["letters"]), letter))
+		return worst(sameLines("good", fired, linesOf(out["good"]), func(l string) string { return l }), sameLines("letters", poisoned, linesOf(out["letters"]), letter))
 	},
 }
 
@@ -105,7 +104,7 @@ var PoisonResults = &Workload{
 				made[fmt.Sprintf("%d\t%s\t%d", w.start, w.key, sum)]++
 			}
 		}
-		return cmp.Or(sameLines("good", made, linesOf(out["good"]), func(l string) string { return l }), sameLines("letters", poisoned, linesOf(out["letters"]), letter))
+		return worst(sameLines("good", made, linesOf(out["good"]), func(l string) string { return l }), sameLines("letters", poisoned, linesOf(out["letters"]), letter))
 	},
 }
 
@@ -139,7 +138,7 @@ func sameLines(output string, want map[string]int, got []string, as func(string)
 	}
 	for l, n := range want {
 		if n > 0 {
-			return fmt.Errorf("%s: %q did not come out", output, l)
+			return missing("%s: %q did not come out", output, l)
 		}
 	}
 	return nil

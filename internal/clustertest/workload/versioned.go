@@ -46,7 +46,7 @@ func checkVersioned(in Input, out map[string][]File) error {
 		records += len(lines)
 	}
 	if len(seen) != records {
-		return fmt.Errorf("%d of %d lines came out", len(seen), records)
+		return missing("%d of %d lines came out", len(seen), records)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@
 package workload
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -25,7 +26,8 @@ type Workload struct {
 	Ragged   bool              // the last line of an input file has no end
 	Make     func(seed uint64, records int) Input
 	Timeless bool // the end of time may come before that of the input: nothing waits for it
-	// Check holds the committed files of each output, in the order of their commits, against the input.
+	// Check holds the committed files of each output, in the order of their commits, against the input. If all that came out
+	// is right, and there is to be more, it answers errMissing.
 	Check func(in Input, out map[string][]File) error
 }
 
@@ -64,9 +66,23 @@ func (w *Workload) Prepare(dir string, seed uint64, records int) (params map[str
 // Verify reads the outputs below dir and checks them. Jobs are those that have written them, each of which has gone on from a
 // savepoint of the one before; one need not be named.
 func (w *Workload) Verify(dir string, in Input, jobs ...string) error {
+	return w.verify(dir, in, Read, jobs)
+}
+
+// VerifyBeginning is Verify for a job that has come to an early end: what it has committed may lack all that would have come
+// later, and nothing else, and what it has prepared may lie there.
+func (w *Workload) VerifyBeginning(dir string, in Input, jobs ...string) error {
+	err := w.verify(dir, in, readBeginning, jobs)
+	if errors.Is(err, errMissing) {
+		return nil
+	}
+	return err
+}
+
+func (w *Workload) verify(dir string, in Input, read func(string, bool, ...string) ([]File, error), jobs []string) error {
 	out := map[string][]File{}
 	for _, name := range w.Outputs {
-		files, err := Read(filepath.Join(dir, "output", name), w.Deep, jobs...)
+		files, err := read(filepath.Join(dir, "output", name), w.Deep, jobs...)
 		if err != nil {
 			return err
 		}
@@ -78,6 +94,18 @@ func (w *Workload) Verify(dir string, in Input, jobs ...string) error {
 // Read reads the committed files of an output directory, and of those below if it is deep, in the order of job, checkpoint,
 // subtask and number. A hidden file is output that was neither committed nor removed.
 func Read(dir string, deep bool, jobs ...string) ([]File, error) {
+	return read(dir, deep, func(name string) error { return fmt.Errorf("%s: %s was left behind", dir, name) }, jobs)
+}
+
+// readBeginning is Read where hidden files are as they must be, and there may be no output yet.
+func readBeginning(dir string, deep bool, jobs ...string) ([]File, error) {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return read(dir, deep, func(string) error { return nil }, jobs)
+}
+
+func read(dir string, deep bool, hidden func(name string) error, jobs []string) ([]File, error) {
 	var files []File
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		name, _ := filepath.Rel(dir, path) // it is below dir
@@ -89,7 +117,7 @@ func Read(dir string, deep bool, jobs ...string) ([]File, error) {
 		case e.IsDir():
 			return nil
 		case strings.HasPrefix(e.Name(), "."):
-			return fmt.Errorf("%s: %s was left behind", dir, name)
+			return hidden(name)
 		}
 		data, err := os.ReadFile(path)
 		files = append(files, File{filepath.ToSlash(name), strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")})
