@@ -67,7 +67,7 @@ func (j *jobMaster) adopt() {
 					j.log.Warn("delete what was copied of a savepoint", "err", err)
 				}
 				return evUnrestorable{&wire.Failure{Kind: wire.KindState, Message: fmt.Sprintf("go on from savepoint %s: %s", from.Path, err),
-					Hint: "run the job from another savepoint, or from a copy of this one that is whole: `wasmill savepoint show` reads all of it"}}
+					Hint: "run the job from another savepoint, or from a copy of this one that is whole: `wasmill savepoint show` reads all of it. What a failed job has left may hold an older checkpoint that is: --allow-rewind"}}
 			}
 			j.log.Warn("copy the savepoint that the job goes on from", "path", from.Path, "err", err)
 			if !pause(ctx, wait) {
@@ -103,7 +103,7 @@ func (j *jobMaster) copyOrigin(ctx context.Context, o *origin, before graph.Atte
 		return nil, fmt.Errorf("open it: %w", err)
 	}
 	defer from.Close()
-	m, err := savepointfiles.Open(ctx, from)
+	m, err := savepointfiles.OpenAt(ctx, from, o.Savepoint)
 	switch {
 	case err != nil:
 		return nil, err

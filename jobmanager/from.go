@@ -16,6 +16,7 @@ import (
 type beginning struct {
 	path     string
 	manifest *checkpoint.Manifest
+	repeats  bool // it is an older checkpoint of a failed job: output that was committed since is seen again
 }
 
 // beginAt reads the savepoint that a submission names, nil without one.
@@ -35,7 +36,12 @@ func (jm *JobManager) beginAt(ctx context.Context, s *api.Submit, g *graph.JobGr
 	}
 	defer store.Close()
 	b := &beginning{path: s.From}
-	if b.manifest, err = savepointfiles.Open(ctx, store); err == nil {
+	if s.AllowRewind {
+		b.manifest, b.repeats, err = savepointfiles.OpenWhole(ctx, store)
+	} else {
+		b.manifest, err = savepointfiles.Open(ctx, store)
+	}
+	if err == nil {
 		err = asIncompatible(s.From, checkpoint.Compatible(&b.manifest.Graph, g, s.AllowDroppedState))
 		if lost := b.manifest.CheckInFlight(g); err == nil && lost != nil {
 			err = api.Errorf(api.KindConflict, "from: checkpoint %s: %s", s.From, lost).
@@ -82,7 +88,7 @@ func (b *beginning) begin(jm *JobManager, r *jobRecord) error {
 		return storeError("take a checkpoint id", err)
 	}
 	r.Origin = &origin{Path: b.path, Job: b.manifest.Job, Savepoint: b.manifest.Checkpoint, Checkpoint: checkpoint.ID(n)}
-	r.Before = b.manifest.Attempt
+	r.Before, r.Broken = b.manifest.Attempt, b.repeats
 	for _, f := range b.manifest.AllFiles() {
 		r.Origin.Size += f.Size
 		if attempt, _, _, ok := checkpoint.ParseFileName(f.Name); ok {

@@ -98,6 +98,7 @@ type decided struct {
 	Prepared []connector.Committable `json:"prepared,omitempty"` // until it is committed
 	Output   bool                    `json:"output,omitempty"`   // some was prepared
 	Damaged  bool                    `json:"damaged,omitempty"`
+	Lost     string                  `json:"lost,omitempty"` // the file of it that was found to be damaged, if one was
 
 	Unaligned bool  `json:"unaligned,omitempty"` // it overtook records somewhere, or could have
 	InFlight  int64 `json:"inFlight,omitempty"`  // bytes of records that it overtook

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"time"
 
 	"github.com/wasmill/wasmill/internal/blob"
 	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/failpoint"
+	savepointfiles "github.com/wasmill/wasmill/internal/savepoint"
 	"github.com/wasmill/wasmill/internal/wire"
 	"github.com/wasmill/wasmill/jobmanager/schedule"
 )
@@ -17,8 +19,7 @@ import (
 // restore finds what an attempt on these slots goes on from: the newest decided checkpoint that is whole. It may go back
 // behind a damaged one only when no output was committed since the older one, or the user allows output to be repeated.
 func (j *jobMaster) restore(slots []schedule.Slot) event {
-	j.noteDamage()
-	plan, err := j.findRestore()
+	plan, err := j.findRestore(j.noteDamage())
 	if err != nil {
 		return evUnrestorable{err}
 	}
@@ -34,24 +35,71 @@ func (j *jobMaster) restore(slots []schedule.Slot) event {
 }
 
 // noteDamage remembers that checkpoints cannot be read: the one that the last attempt began from, and, if it was a file that
-// it had lost, all that name it.
-func (j *jobMaster) noteDamage() {
+// it had lost, all that name it. It answers those that this attempt has shown to be so.
+func (j *jobMaster) noteDamage() (found map[checkpoint.ID]bool) {
 	f := j.fsm.failure
 	if j.restored == nil || f == nil || f.Kind != wire.KindState {
-		return
+		return nil
 	}
-	damaged := map[checkpoint.ID]bool{j.restored.Checkpoint: true}
+	found = map[checkpoint.ID]bool{j.restored.Checkpoint: true}
 	for _, d := range j.record.Checkpoints {
 		if m, err := j.readManifest(d); f.File != "" && err == nil {
-			damaged[d.ID] = damaged[d.ID] || slices.ContainsFunc(m.AllFiles(), func(one checkpoint.File) bool { return one.Name == f.File })
+			_, names := fileOf(m, f.File)
+			found[d.ID] = found[d.ID] || names
 		}
 	}
+	j.note(func(d *decided) {
+		if found[d.ID] {
+			d.Damaged, d.Lost = true, f.File
+		}
+	})
+	return found
+}
+
+// note changes what is remembered of the checkpoints.
+func (j *jobMaster) note(change func(d *decided)) {
 	j.storeOr(nil, func(r *jobRecord) {
 		r.Checkpoints = slices.Clone(r.Checkpoints)
 		for i := range r.Checkpoints {
-			r.Checkpoints[i].Damaged = r.Checkpoints[i].Damaged || damaged[r.Checkpoints[i].ID]
+			change(&r.Checkpoints[i])
 		}
 	})
+}
+
+func fileOf(m *checkpoint.Manifest, name string) (f checkpoint.File, names bool) {
+	all := m.AllFiles()
+	i := slices.IndexFunc(all, func(f checkpoint.File) bool { return f.Name == name })
+	if i < 0 {
+		return f, false
+	}
+	return all[i], true
+}
+
+// putBack says whether the file for which a checkpoint was damaged is what it was: somebody may have put it back. The
+// manifest is the checkpoint's.
+func (j *jobMaster) putBack(d decided, m *checkpoint.Manifest) (bool, error) {
+	f, names := fileOf(m, d.Lost)
+	if !names {
+		return false, nil
+	}
+	ctx, cancel := context.WithTimeout(j.jm.ctx, lookTimeout)
+	defer cancel()
+	store, err := j.openStore(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer store.Close()
+	fault, err := savepointfiles.VerifyFile(ctx, store, &f)
+	if fault != nil || err != nil {
+		return false, err
+	}
+	j.log.Info("a file that was damaged is whole again", "checkpoint", d.ID, "file", d.Lost)
+	j.note(func(one *decided) {
+		if one.Lost == d.Lost {
+			one.Damaged, one.Lost = false, ""
+		}
+	})
+	return true, nil
 }
 
 // choice is what a job goes on from.
@@ -81,8 +129,12 @@ func (r *jobRecord) choose(all []decided, whole func(d decided) (bool, error)) (
 	return c, nil
 }
 
-// findRestore returns nil without an error for a job that begins at the beginning.
-func (j *jobMaster) findRestore() (*checkpoint.Plan, *wire.Failure) {
+// lookTimeout is how long it may take to see whether a file that was damaged is whole again.
+const lookTimeout = 5 * time.Minute
+
+// findRestore returns nil without an error for a job that begins at the beginning. Checkpoints that were just found to be
+// damaged are not looked at again.
+func (j *jobMaster) findRestore(found map[checkpoint.ID]bool) (*checkpoint.Plan, *wire.Failure) {
 	all := j.record.Checkpoints
 	if len(all) == 0 || !j.jm.takesCheckpoints() {
 		return nil, nil
@@ -93,10 +145,14 @@ func (j *jobMaster) findRestore() (*checkpoint.Plan, *wire.Failure) {
 	var damage error
 	var m *checkpoint.Manifest
 	c, err := j.record.choose(all, func(d decided) (ok bool, err error) {
-		if d.Damaged {
-			err = fmt.Errorf("a file that it names: %w", checkpoint.ErrDamaged)
-		} else {
-			m, err = j.readManifest(d)
+		m, err = j.readManifest(d)
+		if err == nil && d.Damaged {
+			if ok = !found[d.ID]; ok {
+				ok, err = j.putBack(d, m)
+			}
+			if !ok && err == nil {
+				err = fmt.Errorf("a file that it names: %w", checkpoint.ErrDamaged)
+			}
 		}
 		if err == nil || !errors.Is(err, checkpoint.ErrDamaged) && !errors.Is(err, fs.ErrNotExist) {
 			return err == nil, err
@@ -139,7 +195,7 @@ func (j *jobMaster) stuckBehind(damage error, output bool) *wire.Failure {
 		return f
 	}
 	f.Message += "; output was committed since what is left to go on from"
-	f.Hint = "restore the file; or go on from an older savepoint and see some output twice (a job that is run with --allow-rewind does so by itself)"
+	f.Hint = fmt.Sprintf("put the file back and run the job --from %s; or run it from there with --allow-rewind: it goes on from the newest checkpoint that is whole, and some output is seen twice", j.storeURL())
 	return f
 }
 

@@ -295,27 +295,38 @@ func (j *jobMaster) sealSavepoint(ctx context.Context, s *savepoint) error {
 		return err
 	}
 	defer store.Close()
-	data := (&checkpoint.Seal{Job: j.id, Checkpoint: s.Checkpoint, Sum: s.Sum}).Encode()
-	err = store.Put(ctx, checkpoint.SealName, bytes.NewReader(data), int64(len(data)))
+	return putSeal(ctx, store, &checkpoint.Seal{Job: j.id, Checkpoint: s.Checkpoint, Sum: s.Sum})
+}
+
+func putSeal(ctx context.Context, store blob.Store, s *checkpoint.Seal) error {
+	data := s.Encode()
+	err := store.Put(ctx, checkpoint.SealName, bytes.NewReader(data), int64(len(data)))
 	if errors.Is(err, blob.ErrExists) { // by a JobManager that could not tell any more
 		return nil
 	}
 	return err
 }
 
-// sealLast makes a savepoint of what a job that has failed leaves: its last checkpoint, where it lies. Its output is
-// committed by now, or will be.
+// sealLast makes a savepoint of what a job that has failed leaves, where it lies: its last checkpoint, and those before it in
+// case the last one is damaged. Which of them are damaged is not asked: files can be put back. The output is committed by
+// now, or will be.
 func (j *jobMaster) sealLast() {
 	r := j.stored()
-	n := len(r.Checkpoints)
-	if n == 0 || r.Checkpoints[n-1].Damaged {
+	if len(r.Checkpoints) == 0 {
 		return
 	}
-	last := r.Checkpoints[n-1]
+	last := r.Checkpoints[len(r.Checkpoints)-1]
+	seal := &checkpoint.Seal{Job: j.id, Checkpoint: last.ID, Sum: last.Sum}
+	for _, d := range r.Checkpoints {
+		seal.Retained = append(seal.Retained, checkpoint.Sealed{Checkpoint: d.ID, Sum: d.Sum, Output: d.Output})
+	}
 	j.later(func(ctx context.Context) event {
-		err := j.putManifest(ctx, last.ID)
+		ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+		defer cancel()
+		store, err := j.openStore(ctx)
 		if err == nil {
-			err = j.sealSavepoint(ctx, &savepoint{Path: j.storeURL(), Checkpoint: last.ID, Sum: last.Sum})
+			defer store.Close()
+			err = putSeal(ctx, store, seal)
 		}
 		if err != nil {
 			j.log.Warn("make a savepoint of the last checkpoint", "checkpoint", last.ID, "err", err)
@@ -324,14 +335,4 @@ func (j *jobMaster) sealLast() {
 		j.log.Info("the job can be gone on from its last checkpoint", "checkpoint", last.ID, "from", j.storeURL())
 		return nil
 	})
-}
-
-// putManifest copies a checkpoint's manifest to where that of a savepoint lies.
-func (j *jobMaster) putManifest(ctx context.Context, id checkpoint.ID) error {
-	store, err := j.openStore(ctx)
-	if err != nil {
-		return err
-	}
-	defer store.Close()
-	return copyObject(ctx, store, store, checkpoint.ManifestName(id), checkpoint.SavepointManifest)
 }

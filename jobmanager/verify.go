@@ -46,7 +46,7 @@ func (jm *JobManager) VerifyCheckpoints(ctx context.Context, id graph.JobID) (*a
 		if j.collected(d.ID) {
 			continue // it was let go of meanwhile, and its files with it
 		}
-		whole[d.ID] = len(faults) == 0 && !d.Damaged
+		whole[d.ID] = len(faults) == 0 && (!d.Damaged || d.Lost != "") // a restart looks at that file again
 		v.Checkpoints = append(v.Checkpoints, api.VerifiedCheckpoint{ID: d.ID, Faults: faults})
 	}
 	v.Files, v.Size = len(s.files), s.size

@@ -115,7 +115,14 @@ func TestUnseal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := checkpoint.Unseal((&checkpoint.Seal{Job: "a", Checkpoint: 3, Sum: sum}).Encode(), data); err != nil || got.Checkpoint != 3 {
+	unseal := func(data, manifest []byte) (*checkpoint.Manifest, error) {
+		s, err := checkpoint.DecodeSeal(data)
+		if err != nil {
+			return nil, err
+		}
+		return s.Unseal(s.All()[0], manifest)
+	}
+	if got, err := unseal((&checkpoint.Seal{Job: "a", Checkpoint: 3, Sum: sum}).Encode(), data); err != nil || got.Checkpoint != 3 {
 		t.Errorf("%+v, %v", got, err)
 	}
 	for name, seal := range map[string][]byte{
@@ -123,7 +130,7 @@ func TestUnseal(t *testing.T) {
 		"of another job":      (&checkpoint.Seal{Job: "b", Checkpoint: 3, Sum: sum}).Encode(),
 		"cut":                 []byte("{"), "empty": nil,
 	} {
-		if _, err := checkpoint.Unseal(seal, data); err == nil {
+		if _, err := unseal(seal, data); err == nil {
 			t.Errorf("a seal %s is taken", name)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/wasmill/wasmill/internal/blob"
 	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
+	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/savepoint"
 )
 
@@ -96,5 +97,59 @@ func TestDispose(t *testing.T) {
 	}
 	if !slices.Equal(left, []string{"mine"}) {
 		t.Errorf("%q is left (expected mine)", left)
+	}
+}
+
+// Of what a failed job has left the newest is opened, or the newest that is whole.
+func TestOpenWhatAFailedJobHasLeft(t *testing.T) {
+	for name, c := range map[string]struct {
+		damaged []checkpoint.ID // of 1 to 3
+		missing checkpoint.ID   // its manifest
+		output  checkpoint.ID   // the one that has committed some
+		want    checkpoint.ID   // 0: none is whole
+		repeats bool
+	}{
+		"all whole":                  {output: 3, want: 3},
+		"the newest damaged":         {damaged: []checkpoint.ID{3}, output: 3, want: 2, repeats: true},
+		"without output since":       {damaged: []checkpoint.ID{3}, output: 2, want: 2},
+		"two, output before the one": {damaged: []checkpoint.ID{2, 3}, output: 2, want: 1, repeats: true},
+		"no manifest":                {missing: 3, output: 3, want: 2, repeats: true},
+		"none":                       {damaged: []checkpoint.ID{1, 2, 3}},
+	} {
+		s, seal := blob.NewMemory(), &checkpoint.Seal{Job: "j"}
+		for id := checkpoint.ID(1); id <= 3; id++ {
+			content, f := file(t, checkpoint.FileName(1, graph.TaskID{}, int(id)))
+			m := &checkpoint.Manifest{Version: checkpoint.Version, Job: "j", Checkpoint: id, Tasks: []checkpoint.Task{{Files: []checkpoint.File{f}}}}
+			m.Graph.MaxParallelism = 4
+			manifest, sum, err := m.Encode()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if slices.Contains(c.damaged, id) {
+				content[len(content)/2] ^= 1
+			}
+			put(t, s, f.Name, content)
+			if id != c.missing {
+				put(t, s, checkpoint.ManifestName(id), manifest)
+			}
+			seal.Checkpoint, seal.Sum = id, sum
+			seal.Retained = append(seal.Retained, checkpoint.Sealed{Checkpoint: id, Sum: sum, Output: id == c.output})
+		}
+		put(t, s, checkpoint.SealName, seal.Encode())
+		m, repeats, err := savepoint.OpenWhole(t.Context(), s)
+		switch {
+		case c.want == 0:
+			if err == nil || !strings.Contains(err.Error(), "none of 3 checkpoints is whole") {
+				t.Errorf("%s: %+v, %v", name, m, err)
+			}
+		case err != nil || m.Checkpoint != c.want || repeats != c.repeats:
+			t.Errorf("%s: %+v, %v, %v (expected #%d)", name, m, repeats, err, c.want)
+		}
+		if m, err := savepoint.Open(t.Context(), s); (err != nil) != (c.missing == 3) || err == nil && m.Checkpoint != 3 {
+			t.Errorf("%s: the newest is %+v, %v", name, m, err)
+		}
+		if m, err := savepoint.OpenAt(t.Context(), s, 2); err != nil || m.Checkpoint != 2 {
+			t.Errorf("%s: #2 is %+v, %v", name, m, err)
+		}
 	}
 }
