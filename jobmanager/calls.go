@@ -76,14 +76,15 @@ func (jm *JobManager) Lost(id wire.TaskManagerID, reason string) {
 	}
 }
 
-// Heartbeat notes that a TaskManager lives and what its tasks have done.
-func (jm *JobManager) Heartbeat(_ context.Context, m *wire.Heartbeat) error {
+// Heartbeat notes that a TaskManager lives and what its tasks have done. It answers which of the jobs that the TaskManager
+// keeps files of are over, or forgotten since.
+func (jm *JobManager) Heartbeat(_ context.Context, m *wire.Heartbeat) (*wire.Noted, error) {
 	if err := jm.checkEpoch(m.Epoch); err != nil {
-		return err
+		return nil, err
 	}
 	jm.resources.open(m.TaskManager) // one whose liveness connection cannot be made has its heartbeats
 	if !jm.resources.beat(m.TaskManager, m.RSS, jm.config.Now()) {
-		return refuse(wire.KindStale, "TaskManager %s is not registered", m.TaskManager)
+		return nil, refuse(wire.KindStale, "TaskManager %s is not registered", m.TaskManager)
 	}
 	byJob := map[graph.JobID][]wire.TaskMetrics{}
 	for _, t := range m.Tasks {
@@ -94,7 +95,13 @@ func (jm *JobManager) Heartbeat(_ context.Context, m *wire.Heartbeat) error {
 			j.measure(tasks...)
 		}
 	}
-	return nil
+	noted := &wire.Noted{}
+	for _, job := range m.Kept {
+		if j := jm.jobOf(job); j == nil || j.hasEnded() {
+			noted.Over = append(noted.Over, job)
+		}
+	}
+	return noted, nil
 }
 
 // Report takes in that a task has changed its state. When it has answered, what follows from it is stored.

@@ -15,7 +15,9 @@ func (c *checkpoints) collect() {
 	j := c.job
 	retained := append([]decided(nil), j.record.Checkpoints...)
 	attempt := j.fsm.attempt
+	j.writing.Add(1)
 	j.later(func(ctx context.Context) event {
+		defer j.writing.Done()
 		if err := j.deleteGarbage(ctx, retained, attempt); err != nil {
 			j.log.Warn("delete what old checkpoints have left", "err", err)
 		}
@@ -91,7 +93,7 @@ func (j *jobMaster) discarded() {
 }
 
 // dropCheckpoints deletes all that the job has saved, and what killed processes were saving: it has ended, and nothing will
-// go on from it. A manifest that is being written when the job ends is waited for, or it would stay.
+// go on from it. A manifest that is being written when the job ends is waited for, or it would stay; so is who looks for garbage.
 func (j *jobMaster) dropCheckpoints(ctx context.Context) error {
 	j.writing.Wait()
 	store, err := j.openStore(ctx)

@@ -159,7 +159,7 @@ func TestSilentTaskManagerIsLost(t *testing.T) {
 		c.expect(job.ID, api.JobRunning, "")
 		c.after(2 * time.Second)
 		c.expect(job.ID, api.JobRestarting, "TaskManager taskmanager-b is lost: no heartbeat for 3s")
-		err := c.jm.Heartbeat(t.Context(), &wire.Heartbeat{Epoch: c.jm.epoch, TaskManager: "b"})
+		_, err := c.jm.Heartbeat(t.Context(), &wire.Heartbeat{Epoch: c.jm.epoch, TaskManager: "b"})
 		if f := (*wire.Failure)(nil); !errors.As(err, &f) || f.Kind != wire.KindStale {
 			t.Errorf("heartbeat of a lost TaskManager: %v", err)
 		}
@@ -341,7 +341,7 @@ func TestStaleMessagesAreRefused(t *testing.T) {
 				}
 			}
 		}
-		if err := c.jm.Heartbeat(t.Context(), &wire.Heartbeat{Epoch: older.Epoch, TaskManager: "a"}); err == nil {
+		if _, err := c.jm.Heartbeat(t.Context(), &wire.Heartbeat{Epoch: older.Epoch, TaskManager: "a"}); err == nil {
 			t.Error("heartbeat of an older epoch was taken")
 		}
 		c.expect(job.ID, api.JobRunning, "")
@@ -564,5 +564,38 @@ func TestPauseOfTheJobManagerLosesNobody(t *testing.T) {
 		paused.Store(int64(time.Minute))
 		c.after(5 * time.Second)
 		c.expect(job.ID, api.JobRunning, "")
+	})
+}
+
+// TaskManagers may remove what they keep of a job when it can never run again, however it has ended, and not before: not while
+// it waits for slots, nor when the JobManager has only just started.
+func TestWhatMayBeRemovedOfAJob(t *testing.T) {
+	onFakeTime(t, func(t *testing.T, c *cluster) {
+		expect := func(when string, kept []graph.JobID, want ...graph.JobID) {
+			t.Helper()
+			n, err := c.jm.Heartbeat(t.Context(), &wire.Heartbeat{Epoch: c.jm.epoch, TaskManager: "a", Kept: kept})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(n.Over, want) {
+				t.Errorf("%s: %q are over (expected %q)", when, n.Over, want)
+			}
+		}
+		a := c.add("a", 3)
+		fails := c.submit(1)
+		if err := a.report(graph.TaskID{}, wire.TaskFailed, &wire.Failure{Kind: wire.KindGuest, Message: "trapped"}); err != nil {
+			t.Fatal(err)
+		}
+		c.expect(fails.ID, api.JobFailed, "trapped")
+		waits, ends, running := c.submit(4), c.submit(1), c.submit(1)
+		all := []graph.JobID{waits.ID, fails.ID, ends.ID, running.ID, "aaaaaaaaaaaa"}
+		expect("one has failed", all, fails.ID, "aaaaaaaaaaaa")
+		a.finishJob(ends.ID)
+		c.expect(ends.ID, api.JobFinished, "")
+		expect("another has finished", all, fails.ID, ends.ID, "aaaaaaaaaaaa")
+		c.stop()
+		c.start()
+		c.add("a", 1)
+		expect("another JobManager", all, fails.ID, ends.ID, "aaaaaaaaaaaa")
 	})
 }

@@ -30,7 +30,7 @@ type jobMaster struct {
 	guarantee api.Guarantee
 	mailbox   chan mail
 	done      chan struct{}  // closed when the loop has ended
-	writing   sync.WaitGroup // manifests; the loop begins them, and none when the job has ended
+	writing   sync.WaitGroup // manifests, and deletions of garbage; the loop begins them, and none when the job has ended
 
 	// Owned by the loop.
 	timer       *time.Timer

@@ -33,6 +33,7 @@ type fakeJobManager struct {
 	reports    []*wire.Report
 	acks       []*wire.Acknowledge
 	heartbeats []*wire.Heartbeat
+	over       map[graph.JobID]bool // jobs that have ended
 	registered int
 	session    uint64 // of the next registration
 }
@@ -56,17 +57,23 @@ func (jm *fakeJobManager) Register(context.Context, *wire.Register) (*wire.Regis
 	return &wire.Registered{Epoch: jm.epoch, Heartbeat: time.Second, Timeout: 3 * time.Second, Session: jm.session}, nil
 }
 
-func (jm *fakeJobManager) Heartbeat(_ context.Context, h *wire.Heartbeat) error {
+func (jm *fakeJobManager) Heartbeat(_ context.Context, h *wire.Heartbeat) (*wire.Noted, error) {
 	if jm.silent.Load() {
-		return errSilent
+		return nil, errSilent
 	}
 	jm.mu.Lock()
 	defer jm.mu.Unlock()
 	if h.Epoch != jm.epoch {
-		return &wire.Failure{Kind: wire.KindStale, Message: "epoch"}
+		return nil, &wire.Failure{Kind: wire.KindStale, Message: "epoch"}
 	}
 	jm.heartbeats = append(jm.heartbeats, h)
-	return nil
+	n := &wire.Noted{}
+	for _, id := range h.Kept {
+		if jm.over[id] {
+			n.Over = append(n.Over, id)
+		}
+	}
+	return n, nil
 }
 
 func (jm *fakeJobManager) Report(_ context.Context, r *wire.Report) error {

@@ -94,6 +94,9 @@ func (tm *TaskManager) runSession(ctx context.Context, r *wire.Registered) error
 		defer liveness.Wait()
 		defer lose(nil)
 	}
+	removal := tm.newRemoval()
+	defer removal.wg.Wait()
+	defer lose(nil)
 	tick := time.NewTicker(r.Heartbeat)
 	defer tick.Stop()
 	answered := time.Now()
@@ -104,11 +107,12 @@ func (tm *TaskManager) runSession(ctx context.Context, r *wire.Registered) error
 		case <-tick.C:
 		}
 		try, cancel := context.WithTimeout(ctx, max(r.Timeout/heartbeatTries, time.Millisecond))
-		err := tm.jm.Heartbeat(try, tm.heartbeat(r))
+		noted, err := tm.jm.Heartbeat(try, tm.heartbeat(r))
 		cancel()
 		switch {
 		case err == nil:
 			answered = time.Now()
+			removal.begin(ctx, noted.Over)
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case isStale(err):
@@ -123,7 +127,7 @@ func (tm *TaskManager) runSession(ctx context.Context, r *wire.Registered) error
 }
 
 func (tm *TaskManager) heartbeat(r *wire.Registered) *wire.Heartbeat {
-	h := &wire.Heartbeat{Epoch: r.Epoch, TaskManager: tm.config.ID, RSS: residentBytes()}
+	h := &wire.Heartbeat{Epoch: r.Epoch, TaskManager: tm.config.ID, RSS: residentBytes(), Kept: tm.kept()}
 	for _, t := range tm.tasks() {
 		h.Tasks = append(h.Tasks, t.figures())
 	}

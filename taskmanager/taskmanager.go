@@ -27,7 +27,7 @@ import (
 // they fail. An error that is a *wire.Failure of KindStale says that the epoch or attempt is over.
 type JobManager interface {
 	Register(ctx context.Context, r *wire.Register) (*wire.Registered, error)
-	Heartbeat(ctx context.Context, h *wire.Heartbeat) error
+	Heartbeat(ctx context.Context, h *wire.Heartbeat) (*wire.Noted, error)
 	Report(ctx context.Context, r *wire.Report) error
 	Acknowledge(ctx context.Context, a *wire.Acknowledge) error
 	NextSplit(ctx context.Context, n *wire.NextSplit) (*wire.SplitAssignment, error)

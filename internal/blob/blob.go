@@ -41,7 +41,7 @@ type Store interface {
 
 // Sweeper is a Store in which a writer that is killed leaves something behind.
 type Sweeper interface {
-	// Sweep removes all of that. A Put that is under way may fail, and then has made nothing.
+	// Sweep removes all of that, and what else is no object. A Put that is under way may fail, and then has made nothing.
 	Sweep(ctx context.Context) error
 }
 

@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/wasmill/wasmill/internal/durable"
 	"github.com/wasmill/wasmill/internal/failpoint"
@@ -18,7 +20,8 @@ import (
 const draftPrefix = ".draft-"
 
 // Dir keeps objects as files of a directory. An object is written to a hidden file, synced, linked to its name, which
-// fails when the name is taken, and its directory is synced.
+// fails when the name is taken, and its directory is synced. Directories between the root and objects come with the first
+// object and go with the last.
 type Dir struct {
 	root string
 	on   durable.FS
@@ -68,10 +71,7 @@ func (d *Dir) Put(ctx context.Context, name string, r io.Reader, size int64) err
 
 func (d *Dir) put(path string, r io.Reader, size int64) error {
 	dir := filepath.Dir(path)
-	if err := durable.MakeDir(d.on, dir, 0o777); err != nil {
-		return err
-	}
-	f, err := d.on.CreateTemp(dir, draftPrefix)
+	f, err := d.draft(dir)
 	if err != nil {
 		return err
 	}
@@ -90,6 +90,26 @@ func (d *Dir) put(path string, r io.Reader, size int64) error {
 		return err
 	}
 	return d.on.SyncDir(dir)
+}
+
+// draftTries is how often in a row a directory may be removed by others before there is a draft in it.
+const draftTries = 100
+
+// draft begins a file in a directory that it makes if needed. From then on the directory is not empty, so nobody removes it;
+// until then somebody may, who has deleted the last object in it.
+func (d *Dir) draft(dir string) (durable.File, error) {
+	for try := 1; ; try++ {
+		err := durable.MakeDir(d.on, dir, 0o777)
+		if err == nil {
+			var f durable.File
+			if f, err = d.on.CreateTemp(dir, draftPrefix); err == nil {
+				return f, nil
+			}
+		}
+		if !errors.Is(err, fs.ErrNotExist) || try == draftTries {
+			return nil, err
+		}
+	}
 }
 
 // copyBuffer is how much of an object is copied at a time: it may come from a store where each reading is a request.
@@ -135,7 +155,10 @@ func (d *Dir) List(ctx context.Context, prefix string, yield func(Info) bool) er
 			return err
 		}
 	}
-	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+	return filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // it went with its last object: those of others are still to come
+		}
 		if err = errors.Join(err, ctx.Err()); err != nil {
 			return err
 		}
@@ -158,36 +181,57 @@ func (d *Dir) List(ctx context.Context, prefix string, yield func(Info) bool) er
 		}
 		return nil
 	})
+}
+
+// Delete implements Store.
+func (d *Dir) Delete(_ context.Context, names ...string) error {
+	var errs []error
+	dirs := map[string]bool{}
+	for _, name := range names {
+		path, err := d.path(name)
+		if err == nil {
+			err = d.on.Remove(path)
+			dirs[filepath.Dir(path)] = true
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	for dir := range dirs {
+		for dir != d.root && d.removeDir(dir) == nil {
+			dir = filepath.Dir(dir)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// removeDir removes a directory in which nothing is. One that is not empty, or that is only named here, stays.
+func (d *Dir) removeDir(path string) error {
+	info, err := os.Lstat(path)
+	if err == nil && !info.IsDir() {
+		return fmt.Errorf("remove directory %s: %w", path, syscall.ENOTDIR)
+	}
+	if err == nil {
+		err = d.on.Remove(path)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return err
 }
 
-// Delete implements Store.
-func (d *Dir) Delete(_ context.Context, names ...string) error {
-	var errs []error
-	for _, name := range names {
-		path, err := d.path(name)
-		if err == nil {
-			err = d.on.Remove(path)
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// Sweep implements Sweeper.
+// Sweep implements Sweeper. It removes directories too in which nothing is left, and the root if it is one.
 func (d *Dir) Sweep(context.Context) error {
 	var errs []error
+	var dirs []string // those above others first
 	err := filepath.WalkDir(d.root, func(path string, e fs.DirEntry, err error) error {
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return nil
 		case err != nil:
 			return err
+		case e.IsDir():
+			dirs = append(dirs, path)
 		case e.Type().IsRegular() && strings.HasPrefix(e.Name(), draftPrefix):
 			if err := d.on.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				errs = append(errs, err)
@@ -195,6 +239,11 @@ func (d *Dir) Sweep(context.Context) error {
 		}
 		return nil
 	})
+	for _, dir := range slices.Backward(dirs) {
+		if err := d.removeDir(dir); err != nil && !errors.Is(err, fs.ErrExist) { // it is not empty
+			errs = append(errs, err)
+		}
+	}
 	return errors.Join(append(errs, err)...)
 }
 

@@ -225,8 +225,12 @@ type troubledJM struct {
 	trouble *trouble
 }
 
-func (c troubledJM) Heartbeat(ctx context.Context, m *wire.Heartbeat) error {
-	return c.trouble.do(ctx, "heartbeat", func(ctx context.Context) error { return c.JobManager.Heartbeat(ctx, m) })
+func (c troubledJM) Heartbeat(ctx context.Context, m *wire.Heartbeat) (n *wire.Noted, err error) {
+	err = c.trouble.do(ctx, "heartbeat", func(ctx context.Context) (err error) {
+		n, err = c.JobManager.Heartbeat(ctx, m)
+		return err
+	})
+	return n, err
 }
 
 func (c troubledJM) Report(ctx context.Context, m *wire.Report) error {

@@ -321,6 +321,9 @@ func (d *disk) move(from, to string) error {
 // Remove implements durable.FS.
 func (m mount) Remove(path string) error {
 	return m.change("remove", path, func() (func(), error) {
+		if info, err := os.Lstat(path); err == nil && info.IsDir() {
+			return func() { _ = os.Mkdir(path, info.Mode().Perm()) }, os.Remove(path) // it is empty, or stays
+		}
 		content, err := os.ReadFile(path)
 		if err != nil {
 			return nil, err

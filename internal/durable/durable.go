@@ -23,7 +23,7 @@ type FS interface {
 	Mkdir(path string, perm fs.FileMode) error
 	Link(from, to string) error // fails with fs.ErrExist when to is taken
 	Rename(from, to string) error
-	Remove(path string) error
+	Remove(path string) error // a directory only if it is empty: fs.ErrExist when it is not
 	SyncDir(dir string) error
 }
 

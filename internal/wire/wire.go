@@ -48,12 +48,18 @@ type Registered struct {
 	Session   uint64        `json:"session"`   // number of the registration, which a Deploy must name
 }
 
-// Heartbeat carries what a TaskManager's tasks have done since they began.
+// Heartbeat carries what a TaskManager's tasks have done since they began, and asks what it may remove.
 type Heartbeat struct {
 	Epoch       graph.Epoch   `json:"epoch"`
 	TaskManager TaskManagerID `json:"taskManager"`
 	Tasks       []TaskMetrics `json:"tasks,omitempty"`
-	RSS         int64         `json:"rss"` // resident bytes of the process
+	RSS         int64         `json:"rss"`            // resident bytes of the process
+	Kept        []graph.JobID `json:"kept,omitempty"` // jobs without a task there, of which it keeps files
+}
+
+// Noted is the answer.
+type Noted struct {
+	Over []graph.JobID `json:"over,omitempty"` // of those that were kept: no task will ever go on with the files
 }
 
 // TaskMetrics is the progress of one task.

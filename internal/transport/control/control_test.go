@@ -56,9 +56,9 @@ func (jm *jobManager) Register(ctx context.Context, m *wire.Register) (*wire.Reg
 	return &wire.Registered{Epoch: 5, Heartbeat: time.Second, Timeout: 3 * time.Second, Liveness: "127.0.0.1:1"}, jm.err
 }
 
-func (jm *jobManager) Heartbeat(_ context.Context, m *wire.Heartbeat) error {
+func (jm *jobManager) Heartbeat(_ context.Context, m *wire.Heartbeat) (*wire.Noted, error) {
 	jm.got.put(m)
-	return jm.err
+	return &wire.Noted{Over: m.Kept}, jm.err
 }
 
 func (jm *jobManager) Report(_ context.Context, m *wire.Report) error {
@@ -130,7 +130,7 @@ func TestMessagesToTheJobManagerArriveAsTheyWere(t *testing.T) {
 	c := callJobManager(t, jm)
 	header := wire.Header{Epoch: 5, Job: "7f3a9c19be02", Attempt: 2, Request: "r-1"}
 	register := &wire.Register{Version: wire.Version, TaskManager: "tm-1", PID: 7, Address: "127.0.0.1:9", Slots: 2}
-	heartbeat := &wire.Heartbeat{Epoch: 5, Tasks: []wire.TaskMetrics{{Watermark: math.MinInt64, BytesIn: math.MaxInt64}}}
+	heartbeat := &wire.Heartbeat{Epoch: 5, Tasks: []wire.TaskMetrics{{Watermark: math.MinInt64, BytesIn: math.MaxInt64}}, Kept: []graph.JobID{"7f3a9c19be02"}}
 	report := &wire.Report{Header: header, State: wire.TaskFailed, Failure: &wire.Failure{Kind: wire.KindGuest, Message: "m"}}
 	split := &wire.NextSplit{Header: header, Operator: 1}
 	for name, c := range map[string]struct {
@@ -140,7 +140,7 @@ func TestMessagesToTheJobManagerArriveAsTheyWere(t *testing.T) {
 	}{
 		"register": {register, func() (any, error) { return c.Register(t.Context(), register) },
 			&wire.Registered{Epoch: 5, Heartbeat: time.Second, Timeout: 3 * time.Second, Liveness: "127.0.0.1:1"}},
-		"heartbeat": {heartbeat, func() (any, error) { return nil, c.Heartbeat(t.Context(), heartbeat) }, nil},
+		"heartbeat": {heartbeat, func() (any, error) { return c.Heartbeat(t.Context(), heartbeat) }, &wire.Noted{Over: heartbeat.Kept}},
 		"report":    {report, func() (any, error) { return nil, c.Report(t.Context(), report) }, nil},
 		"split": {split, func() (any, error) { return c.NextSplit(t.Context(), split) },
 			&wire.SplitAssignment{Split: &connector.Split{ID: "moby.txt[0:100]"}, Index: 3, Last: true}},
@@ -198,7 +198,8 @@ func TestRefusalsKeepTheirKind(t *testing.T) {
 	c := callJobManager(t, jm)
 	_, register := c.Register(t.Context(), &wire.Register{})
 	_, module := c.Module(t.Context(), "abc")
-	for name, err := range map[string]error{"register": register, "heartbeat": c.Heartbeat(t.Context(), &wire.Heartbeat{}), "module": module} {
+	_, beat := c.Heartbeat(t.Context(), &wire.Heartbeat{})
+	for name, err := range map[string]error{"register": register, "heartbeat": beat, "module": module} {
 		var got *wire.Failure
 		if !errors.As(err, &got) || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %#v (expected %#v)", name, err, want)
@@ -215,7 +216,7 @@ func TestStaleCallsAreCounted(t *testing.T) {
 	for range 2 {
 		_ = c.Report(t.Context(), &wire.Report{})
 	}
-	_ = c.Heartbeat(t.Context(), &wire.Heartbeat{})
+	_, _ = c.Heartbeat(t.Context(), &wire.Heartbeat{})
 	jm.err = &wire.Failure{Kind: wire.KindInput}
 	_, _ = c.Register(t.Context(), &wire.Register{})
 	jm.err = nil

@@ -14,7 +14,7 @@ import (
 // gives up. A refusal is a *wire.Failure.
 type JobManager interface {
 	Register(ctx context.Context, m *wire.Register) (*wire.Registered, error)
-	Heartbeat(ctx context.Context, m *wire.Heartbeat) error
+	Heartbeat(ctx context.Context, m *wire.Heartbeat) (*wire.Noted, error)
 	Report(ctx context.Context, m *wire.Report) error
 	Acknowledge(ctx context.Context, m *wire.Acknowledge) error
 	NextSplit(ctx context.Context, m *wire.NextSplit) (*wire.SplitAssignment, error)
@@ -26,7 +26,7 @@ type JobManager interface {
 func JobManagerHandler(jm JobManager) *Handler {
 	h := newHandler()
 	handle(h, "register", jm.Register)
-	handle(h, "heartbeat", command(jm.Heartbeat))
+	handle(h, "heartbeat", jm.Heartbeat)
 	handle(h, "report", command(jm.Report))
 	handle(h, "acknowledge", command(jm.Acknowledge))
 	handle(h, "split", jm.NextSplit)
@@ -57,9 +57,8 @@ func (c *JobManagerClient) Register(ctx context.Context, m *wire.Register) (*wir
 	return call[wire.Registered](ctx, &c.client, callTimeout, "register", m)
 }
 
-func (c *JobManagerClient) Heartbeat(ctx context.Context, m *wire.Heartbeat) error {
-	_, err := call[none](ctx, &c.client, callTimeout, "heartbeat", m)
-	return err
+func (c *JobManagerClient) Heartbeat(ctx context.Context, m *wire.Heartbeat) (*wire.Noted, error) {
+	return call[wire.Noted](ctx, &c.client, callTimeout, "heartbeat", m)
 }
 
 func (c *JobManagerClient) Report(ctx context.Context, m *wire.Report) error {
