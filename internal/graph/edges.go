@@ -125,7 +125,7 @@ func (b *builder) resolveInputs(g *JobGraph, i int, placed []int) error {
 			edge.Exchange = Pipelined
 		}
 		if edge.Partition == "" {
-			edge.Partition = defaultPartition(from, op)
+			edge.Partition = defaultPartition(from, in.Side, op)
 		}
 		if err := checkEdge(path, edge, from, op); err != nil {
 			return err
@@ -138,9 +138,10 @@ func (b *builder) resolveInputs(g *JobGraph, i int, placed []int) error {
 	return nil
 }
 
-func defaultPartition(from, to *Operator) Partition {
+// defaultPartition of an edge from output side of an operator. Dead letters of a key function have no key.
+func defaultPartition(from *Operator, side int, to *Operator) Partition {
 	switch {
-	case from.Kind == abi.OperatorKey:
+	case from.Kind == abi.OperatorKey && side == 0:
 		return Hash
 	case from.Parallelism == to.Parallelism:
 		return Forward
@@ -158,6 +159,9 @@ func checkEdge(path string, e Input, from, to *Operator) error {
 	}
 	switch e.Partition {
 	case Hash:
+		if from.Kind == abi.OperatorKey && e.Side != 0 {
+			return faultf(path+".partition", "hash behind side output %d of key %q, whose records have no key (expected forward, rebalance or broadcast)", e.Side, from.Name)
+		}
 		if from.Kind != abi.OperatorKey {
 			return faultf(path+".partition", "hash behind %s %q, whose records have no key (expected a key operator before it)", from.Kind, from.Name)
 		}

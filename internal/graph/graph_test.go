@@ -97,6 +97,15 @@ func TestManifestFaultsAreNamedByPath(t *testing.T) {
 		{"codec", func(m *abi.Manifest) { m.Functions[0].Inputs[0] = "i64" }, `operators[1].inputs[0]: "files" sends utf8, and function "split" takes i64`},
 		{"operator parallelism", func(m *abi.Manifest) { m.Operators[3].Parallelism = 40000 }, "operators[3].parallelism: 40000 (expected 1 <= n <= 32768)"},
 		{"side output", func(m *abi.Manifest) { m.Operators[2].Inputs[0].Side = 1 }, `operators[2].inputs[0].side: 1 ("split" has 0 side outputs)`},
+		{"dead letters of a key by hash", func(m *abi.Manifest) {
+			m.Operators[2].OnTrap = OnTrapDeadLetter
+			m.Operators = append(m.Operators, abi.Operator{Name: "letters", Kind: abi.OperatorSink, Connector: &abi.Connector{Type: "print"},
+				Inputs: []abi.Input{{From: "word", Side: 1, Partition: "hash"}}})
+		}, `operators[5].inputs[0].partition: hash behind side output 1 of key "word", whose records have no key (expected forward, rebalance or broadcast)`},
+		{"dead letters of a key counted", func(m *abi.Manifest) {
+			m.Operators[2].OnTrap = OnTrapDeadLetter
+			m.Operators[3].Inputs[0].Side = 1
+		}, `operators[3].inputs[0]: count "count" needs keyed input, and key "word" comes by forward (expected a key operator before it)`},
 		{"exchange", func(m *abi.Manifest) { m.Operators[3].Inputs[0].Exchange = "blocking" }, "operators[3].inputs[0].exchange: blocking (expected pipelined)"},
 	}
 	for _, tt := range tests {
@@ -211,6 +220,26 @@ func TestExpandBranchesAndUnions(t *testing.T) {
 	}
 	if len(x.Chains[2].Inputs) != 2 || x.Edges[x.Chains[2].Inputs[0]].Input != 0 || x.Edges[x.Chains[2].Inputs[1]].Input != 1 {
 		t.Errorf("inputs of the union: %v of %+v", x.Chains[2].Inputs, x.Edges)
+	}
+}
+
+// Those that a key function has left out have no key to be sent by.
+func TestDeadLettersOfAKeyFunctionHaveNoKey(t *testing.T) {
+	for sinks, want := range map[int]Partition{2: Forward, 1: Rebalance} {
+		m := wordCount()
+		m.Operators[2].OnTrap = OnTrapDeadLetter
+		m.Operators = append(m.Operators, abi.Operator{Name: "letters", Kind: abi.OperatorSink, Parallelism: sinks,
+			Connector: &abi.Connector{Type: "print"}, Inputs: []abi.Input{{From: "word", Side: 1}}})
+		g, err := build(m, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := g.Operators[5].Inputs[0].Partition; got != want || g.Codec(2, 1) != LetterCodec || g.KeyCodec(2, 1) != "" {
+			t.Errorf("to %d sinks: %s, codec %s (expected %s, %s)", sinks, got, g.Codec(2, 1), want, LetterCodec)
+		}
+		if got := g.Operators[3].Inputs[0].Partition; got != Hash {
+			t.Errorf("to the count: %s (expected hash)", got)
+		}
 	}
 }
 
