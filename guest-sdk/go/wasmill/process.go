@@ -126,7 +126,8 @@ func (c *Context[K, R]) DeleteTimer(milliseconds int64) {
 	c.run.setTimer(actionDeleteTimer, eventClock, milliseconds)
 }
 
-// SetProcessingTimer has Timer called for the key at a time of the clock.
+// SetProcessingTimer has Timer called for the key at a time of the clock. A job whose input ends does not wait for it: what
+// is not due by then is dropped.
 func (c *Context[K, R]) SetProcessingTimer(milliseconds int64) {
 	c.run.setTimer(actionSetTimer, processingClock, milliseconds)
 }

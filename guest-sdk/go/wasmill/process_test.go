@@ -286,6 +286,38 @@ func TestProcessPullsRecordsAndValuesThatDidNotFit(t *testing.T) {
 	}
 }
 
+// To the host, an empty key means all of a map: it is none for one entry, whatever is done with it.
+func TestAnEmptyKeyOfAMapFailsItsRecord(t *testing.T) {
+	for name, use := range map[string]func(*MapState[string, int64]){
+		"get":    func(s *MapState[string, int64]) { s.Get("") },
+		"put":    func(s *MapState[string, int64]) { s.Put("", 1) },
+		"delete": func(s *MapState[string, int64]) { s.Delete("") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t, func(job *Env) {
+				by := NewMapState[string, int64](job, "by")
+				Process(KeyValueBy(Source(job, Files("x")), "w", ones), "p", ProcessFunction[string, int64, string]{
+					States: []State{by}, Process: func(_ *Context[string, string], v int64) {
+						by.Put("n", v)
+						if v == 2 {
+							use(by)
+						}
+					},
+				}).UID("p").SinkTo(Print())
+			})
+			s := newStateHost()
+			s.maps[[2]uint32{0, 1}] = map[string]string{"n": n(7)}
+			h.open(functionSpec{id: 1, upstream: none, outputs: []outputSpec{{0, 0, columnValues}}})
+			one, two := appendList(nil, listInput, []string{n(1)}), appendList(nil, listInput, []string{n(2)})
+			status := guest.keyed(1, verbProcess, callOfGroups(groupOf("a", 0, 0, one), groupOf("b", 0, 0, two)))
+			want := "an empty key of a map state"
+			if status == statusOK || len(h.failures) != 1 || !strings.Contains(h.failures[0].message, want) || h.failures[0].record != 1 {
+				t.Errorf("status %d, %+v (expected group 1 to fail: %s)", status, h.failures, want)
+			}
+		})
+	}
+}
+
 func TestCoProcessTellsItsInputsApart(t *testing.T) {
 	h := newHost(t, func(job *Env) {
 		left := KeyValueBy(Source(job, Files("x")), "l", ones)

@@ -193,7 +193,7 @@ func (s *ListState[T]) All() iter.Seq[T] {
 // Clear removes all elements.
 func (s *ListState[T]) Clear() { s.run.asker.add(s.request(stateDelete)) }
 
-// MapState is a map of a key.
+// MapState is a map of a key. Its own keys may not be empty, as the string "" is: a function that uses one fails.
 type MapState[K, V any] struct {
 	bound
 	keys   codec[K]
@@ -250,17 +250,16 @@ func (s *MapState[K, V]) Put(k K, v V) {
 
 // Delete removes the value of k.
 func (s *MapState[K, V]) Delete(k K) {
-	q := s.keyed(stateDelete, k)
-	if len(q.key) == 0 {
-		panic("map state " + strconv.Quote(s.name) + ": the empty key cannot be deleted alone")
-	}
-	s.run.asker.add(q)
+	s.run.asker.add(s.keyed(stateDelete, k))
 }
 
 func (s *MapState[K, V]) keyed(op uint32, k K) request {
 	q := s.request(op)
 	s.run.asker.scratch = s.keys.appendKey(s.run.asker.scratch[:0], k)
 	q.key = s.run.asker.scratch
+	if len(q.key) == 0 { // to the host it means all of them
+		panic("an empty key of a map state")
+	}
 	return q
 }
 
