@@ -177,7 +177,8 @@ static inline void wasmill_put_i64(wasmill_context *c, uint32_t state, int64_t v
 static void wasmill_clear(wasmill_context *c, uint32_t state);
 
 // List and map states. Writes are collected and sent many at a time, before the next read at the latest. Keys of a map
-// may not be empty. What is read is valid until the functions are done with the record that came in.
+// may not be empty: a function that uses such a one fails. What is read is valid until the functions are done with the
+// record that came in.
 static void wasmill_list_add(wasmill_context *c, uint32_t state, wasmill_bytes element);
 static void wasmill_map_put(wasmill_context *c, uint32_t state, wasmill_bytes key, wasmill_bytes value);
 static void wasmill_map_delete(wasmill_context *c, uint32_t state, wasmill_bytes key);
@@ -196,7 +197,8 @@ typedef struct wasmill_scan {
 static wasmill_scan wasmill_scan_state(wasmill_context *c, uint32_t state);
 static bool wasmill_next(wasmill_scan *scan);
 
-// Timers. One that was set for the same time already stays one; deleting one that is not set does nothing.
+// Timers. One that was set for the same time already stays one; deleting one that is not set does nothing. A job whose input
+// ends does not wait for processing time: timers of it that are not due by then are dropped.
 static void wasmill_set_timer(wasmill_context *c, wasmill_clock clock, int64_t time);
 static void wasmill_delete_timer(wasmill_context *c, wasmill_clock clock, int64_t time);
 
@@ -294,7 +296,8 @@ WASMILL__SMALL wasmill_stream wasmill_co_process(wasmill_keyed in, wasmill_keyed
 WASMILL__SMALL wasmill_stream wasmill_side(wasmill_stream s, uint32_t side); // what the process function emits to it
 WASMILL__SMALL wasmill_stream wasmill_late(wasmill_stream windowed);         // records that came too late for their window
 
-// What becomes of a record that a function of the operator cannot take: traps, fails or does not come back from.
+// What becomes of a record, timer or result that a function of the operator traps or fails on, again when it is tried anew.
+// Time and memory that run out are never blamed on one: they fail the job.
 typedef enum wasmill_trap_policy {
 	WASMILL_FAIL,        // the job fails, and is restored if it may
 	WASMILL_SKIP,        // it is left out
@@ -302,6 +305,8 @@ typedef enum wasmill_trap_policy {
 } wasmill_trap_policy;
 WASMILL__SMALL wasmill_stream wasmill_on_trap(wasmill_stream s, wasmill_trap_policy policy);
 WASMILL__SMALL wasmill_stream wasmill_dead_letters(wasmill_stream s); // of an operator with WASMILL_DEAD_LETTER; codec WASMILL_LETTER
+WASMILL__SMALL wasmill_keyed wasmill_key_on_trap(wasmill_keyed k, wasmill_trap_policy policy); // the same, of a key function
+WASMILL__SMALL wasmill_stream wasmill_key_dead_letters(wasmill_keyed k);
 
 WASMILL__SMALL wasmill_stream wasmill_name(wasmill_stream s, const char *name); // of the operator, unique in the job
 WASMILL__SMALL wasmill_stream wasmill_uid(wasmill_stream s, const char *uid);   // names its state, across versions of the job
@@ -1118,6 +1123,15 @@ WASMILL__SMALL wasmill_stream wasmill_dead_letters(wasmill_stream s) {
 		return s;
 	}
 	return wasmill__at_side(s, s.op->function->n_sides + wasmill__late_sides(s.op) + 1);
+}
+
+WASMILL__SMALL wasmill_keyed wasmill_key_on_trap(wasmill_keyed k, wasmill_trap_policy policy) {
+	k.op->on_trap = policy;
+	return k;
+}
+
+WASMILL__SMALL wasmill_stream wasmill_key_dead_letters(wasmill_keyed k) {
+	return wasmill_dead_letters((wasmill_stream){.job = k.job, .op = k.op});
 }
 
 WASMILL__SMALL wasmill_stream wasmill_name(wasmill_stream s, const char *name) {

@@ -53,12 +53,12 @@ func TestSeedsOfPartitions(t *testing.T) {
 	}
 }
 
-// TestSeedsOfLetters runs the workloads whose timers and results are told of in dead letters.
+// TestSeedsOfLetters runs the workloads whose keys, timers and results are told of in dead letters.
 func TestSeedsOfLetters(t *testing.T) {
 	cache := t.TempDir()
-	for i := range uint64(6) {
-		w := []*workload.Workload{workload.PoisonTimers, workload.PoisonResults}[i%2]
-		t.Run(fmt.Sprintf("%d %s", *seed+i, w.Name), func(t *testing.T) { Run(t, scenario(*seed+i, w, 1+int(i/2)%2, cache)) })
+	for i := range uint64(9) {
+		w := []*workload.Workload{workload.PoisonKeys, workload.PoisonTimers, workload.PoisonResults}[i%3]
+		t.Run(fmt.Sprintf("%d %s", *seed+i, w.Name), func(t *testing.T) { Run(t, scenario(*seed+i, w, 1+int(i/3)%2, cache)) })
 	}
 }
 

@@ -2,6 +2,7 @@
 //
 //	in          key,n                  any text, a whole number, which is the event time in milliseconds
 //	out good    key,n                  with on=map: the lines that were taken; with on=timer: when a timer for n was due
+//	                                   with on=key: the same, from behind a key
 //	            key,n,count            with on=process: and how many of the key were taken up to it, kept in a value state
 //	            start,key,sum          with on=result: the sum of n of a key in the 10 ms from start; a sum that is a
 //	                                   multiple of `every` is poison, not a line
@@ -56,6 +57,13 @@ static int64_t time_of(const wasmill_record *r) { return work_int(r->value, 1); 
 
 static wasmill_bytes key_of(const wasmill_record *r) { return work_field(r->value, 0); }
 
+static wasmill_bytes swallowed_key(const wasmill_record *r) {
+	swallow(work_int(r->value, 1));
+	return key_of(r);
+}
+
+static void pass(wasmill_context *c, const wasmill_record *r) { wasmill_emit(c->out, r->value.data, r->value.size); }
+
 enum { COUNT, TAKEN };
 
 // The states are changed and the line emitted before the poison works. One is changed by the reply, the other at once:
@@ -100,7 +108,7 @@ WASMILL_JOB("poison") {
 	every = wasmill_param_i64_or(job, "every", 1000, "every so many of the lines is poison");
 	keys = wasmill_param_i64_or(job, "keys", 10, "keys of the lines that are made");
 	const char *by = wasmill_param_or(job, "way", "trap", "what poison does: trap, fail, loop, memory, garbage or (with on=map) large");
-	const char *on = wasmill_param_or(job, "on", "map", "what takes it: map, process, timer or result");
+	const char *on = wasmill_param_or(job, "on", "map", "what takes it: map, key, process, timer or result");
 	const char *ontrap = wasmill_param_or(job, "ontrap", "fail", "what becomes of it: fail, skip or deadLetter");
 	while (way < LARGE && !wasmill_same(by, ways[way])) way++;
 	if (!wasmill_same(by, ways[way])) wasmill_refuse_param(job, "way", by, "trap, fail, loop, memory, garbage or large");
@@ -108,9 +116,13 @@ WASMILL_JOB("poison") {
 	bool letters = wasmill_same(ontrap, "deadLetter"), skip = wasmill_same(ontrap, "skip");
 	if (!letters && !skip && !wasmill_same(ontrap, "fail")) wasmill_refuse_param(job, "ontrap", ontrap, "fail, skip or deadLetter");
 	wasmill_stream s = work_source(job, "input", "make", make);
+	wasmill_keyed keyed = {0};
 	const char *columns = "";
 	if (wasmill_same(on, "map")) {
 		s = wasmill_map(s, "take", take, WASMILL_UTF8);
+	} else if (wasmill_same(on, "key")) {
+		keyed = wasmill_key_by(s, "key", swallowed_key, WASMILL_UTF8);
+		s = wasmill_uid(wasmill_process(keyed, "pass", (wasmill_processor){.process = pass, .codec = WASMILL_UTF8}), "pass");
 	} else if (wasmill_same(on, "process")) {
 		s = wasmill_process(wasmill_key_by(s, "key", key_of, WASMILL_UTF8), "take-keyed", (wasmill_processor){
 			.process = take_keyed, .codec = WASMILL_UTF8, .states = {
@@ -119,16 +131,19 @@ WASMILL_JOB("poison") {
 		s = wasmill_uid(s, "take-keyed");
 	} else {
 		bool timer = wasmill_same(on, "timer");
-		if (!timer && !wasmill_same(on, "result")) wasmill_refuse_param(job, "on", on, "map, process, timer or result");
-		wasmill_keyed keyed = wasmill_key_by(wasmill_assign_timestamps(s, "time", time_of, 0), "key", key_of, WASMILL_UTF8);
+		if (!timer && !wasmill_same(on, "result")) wasmill_refuse_param(job, "on", on, "map, key, process, timer or result");
+		keyed = wasmill_key_by(wasmill_assign_timestamps(s, "time", time_of, 0), "key", key_of, WASMILL_UTF8);
 		wasmill_aggregator sum = {nothing, include, both, take_result, WASMILL_I64, WASMILL_I64};
 		s = timer ? wasmill_process(keyed, "take-due", (wasmill_processor){.process = wait, .timer = take_due, .codec = WASMILL_UTF8})
 			: wasmill_aggregate(wasmill_window(keyed, wasmill_tumbling(10)), "take-result", sum);
 		s = wasmill_uid(s, timer ? "take-due" : "take-result");
 		if (!timer) columns = "start,key,value";
 	}
-	s = wasmill_on_trap(s, letters ? WASMILL_DEAD_LETTER : skip ? WASMILL_SKIP : WASMILL_FAIL);
+	wasmill_trap_policy policy = letters ? WASMILL_DEAD_LETTER : skip ? WASMILL_SKIP : WASMILL_FAIL;
+	bool key = wasmill_same(on, "key");
+	if (key) wasmill_key_on_trap(keyed, policy);
+	else wasmill_on_trap(s, policy);
 	const char *output = wasmill_param(job, "output", "directory to write");
 	wasmill_sink_to(s, wasmill_with(wasmill_file_sink(WASMILL__JOINED(output, "/good")), "columns", columns));
-	if (letters) work_sink(wasmill_dead_letters(s), "letters");
+	if (letters) work_sink(key ? wasmill_key_dead_letters(keyed) : wasmill_dead_letters(s), "letters");
 }

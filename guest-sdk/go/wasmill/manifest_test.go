@@ -105,6 +105,7 @@ func TestDefinitionIsRefusedWithEveryProblem(t *testing.T) {
 		keyed.Sum().UID("s").SinkTo(Print())
 		Map(words, "parse", func(string) []int { return nil })
 		Map(words, "sieve", func(s string) string { return s }).OnTrap(Skip).DeadLetters().SinkTo(Print())
+		KeyBy(words, "riddle", func(s string) string { return s }).OnTrap(Skip).DeadLetters().SinkTo(Print())
 	})
 	if m := h.describe(setting{"window", "soon"}); m != "" {
 		t.Fatalf("manifest %s (expected none)", m)
@@ -114,6 +115,7 @@ func TestDefinitionIsRefusedWithEveryProblem(t *testing.T) {
 		`operator "print": parallelism 0 (expected >= 1)`,
 		`function "word": defined twice`,
 		`operator "sieve": DeadLetters (expected a function with OnTrap(DeadLetter))`,
+		`operator "riddle": DeadLetters (expected a function with OnTrap(DeadLetter))`,
 		`sum behind "word": values of codec utf8`,
 		`function "parse": type []int has no codec`,
 		`parameter "window": "soon" (expected a whole number)`,
@@ -137,13 +139,18 @@ func TestDeadLettersAreTheLastSideOutput(t *testing.T) {
 			Sides: []SideOutput{side}, Process: func(c *Context[string, string], v string) { c.Emit(v) },
 		}).UID("p").OnTrap(DeadLetter)
 		w := keyed.Window(Tumbling(time.Second)).Late(late).Reduce("longest", func(a, _ string) string { return a }).UID("w").OnTrap(DeadLetter)
+		spelled := KeyBy(words, "spell", func(w string) string { return w }).OnTrap(DeadLetter)
+		spelled.Count().UID("c").SinkTo(Print())
+		spelled.DeadLetters().SinkTo(Print()).Name("unspelled")
 		Union(p.DeadLetters(), w.DeadLetters()).SinkTo(Print()).Name("letters")
 	})
 	m := h.describe()
 	for _, want := range []string{
 		`{"name":"tell","kind":"map","function":"tell","inputs":[{"from":"take","side":1}]`,
 		`{"name":"union","kind":"union","inputs":[{"from":"process","side":2},{"from":"longest","side":2}],"output":"row(unit: utf8, key: bytes?, cause: utf8, bytes: bytes)"}`,
-		`"onTrap":"deadLetter"`, `"features":[1,2,8]`,
+		`{"name":"spell","kind":"key","function":"spell","inputs":[{"from":"files"}],"key":"utf8","output":"utf8","onTrap":"deadLetter"}`,
+		`{"name":"unspelled","kind":"sink","inputs":[{"from":"spell","side":1}],`,
+		`"features":[1,2,8]`,
 	} {
 		if !strings.Contains(m, want) {
 			t.Errorf("manifest\n%s\nlacks %s", m, want)

@@ -22,10 +22,20 @@ func (s *Stream[T]) OnTrap(p TrapPolicy) *Stream[T] {
 }
 
 // DeadLetters is a stream of what the operator has left out: once each, like every record. Its policy must be DeadLetter.
-func (s *Stream[T]) DeadLetters() *Stream[Letter] {
-	o := s.op
+func (s *Stream[T]) DeadLetters() *Stream[Letter] { return deadLetters(s.env, s.op) }
+
+// OnTrap sets the policy of the key function. With DeadLetter, somebody must take its DeadLetters.
+func (s *KeyedStream[K, V]) OnTrap(p TrapPolicy) *KeyedStream[K, V] {
+	s.op.onTrap = string(p)
+	return s
+}
+
+// DeadLetters is a stream of the records that the key function has left out: once each. Its policy must be DeadLetter.
+func (s *KeyedStream[K, V]) DeadLetters() *Stream[Letter] { return deadLetters(s.env, s.op) }
+
+func deadLetters(e *Env, o *operator) *Stream[Letter] {
 	if o.onTrap != string(DeadLetter) || o.function == nil {
-		s.env.Fail("operator " + strconv.Quote(o.name) + ": DeadLetters (expected a function with OnTrap(DeadLetter))")
+		e.Fail("operator " + strconv.Quote(o.name) + ": DeadLetters (expected a function with OnTrap(DeadLetter))")
 	}
 	side := 1 // the last one
 	if o.function != nil {
@@ -34,7 +44,7 @@ func (s *Stream[T]) DeadLetters() *Stream[Letter] {
 	if o.window != nil {
 		side++
 	}
-	return &Stream[Letter]{env: s.env, op: o, side: side, codec: letters}
+	return &Stream[Letter]{env: e, op: o, side: side, codec: letters}
 }
 
 // Letter tells of one record, timer or result that was left out.

@@ -64,6 +64,27 @@ func checkPoison(in Input, out map[string][]File) error {
 	return nil
 }
 
+// PoisonKeys cannot find the key of every seventh line.
+var PoisonKeys = &Workload{
+	Name: "poison keys", Guest: "poison", Outputs: []string{"good", "letters"},
+	Params: map[string]string{"every": "7", "on": "key", "ontrap": "deadLetter"}, Make: Poison.Make,
+	Check: func(in Input, out map[string][]File) error {
+		taken, poisoned := map[string]int{}, map[string]int{}
+		for _, l := range in["input"][0] {
+			if _, n := keyAndNumber(l); n%7 == 0 {
+				poisoned["record\t\t"+l]++
+			} else {
+				taken[l]++
+			}
+		}
+		return worst(sameLines("good", taken, linesOf(out["good"]), func(l string) string { return l }),
+			sameLines("letters", poisoned, linesOf(out["letters"]), func(l string) string {
+				p := strings.Split(l, "\t")
+				return p[0] + "\t" + p[1] + "\t" + p[len(p)-1]
+			}))
+	},
+}
+
 // PoisonTimers cannot fire the timer of every seventh line.
 var PoisonTimers = &Workload{
 	Name: "poison timers", Guest: "poison", Outputs: []string{"good", "letters"},
