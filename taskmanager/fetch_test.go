@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -155,7 +156,7 @@ func TestRestoreFetchesFromS3(t *testing.T) {
 	} {
 		gets.Store(0)
 		dir := t.TempDir() + "/job"
-		r, err := (&origin{store: store, dir: dir, lazily: true, room: room}).open(t.Context(), 1, []checkpoint.File{f})
+		r, err := (&origin{log: slog.New(slog.DiscardHandler), store: store, dir: dir, lazily: true, room: room}).open(t.Context(), 1, []checkpoint.File{f})
 		if err != nil {
 			t.Fatal(err)
 		}

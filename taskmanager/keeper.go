@@ -177,7 +177,7 @@ func (k *keeper) fold(ctx context.Context) error {
 		return nil
 	}
 	old := k.files[from:]
-	r, err := (&origin{store: k.store, dir: k.dir}).open(ctx, 0, old)
+	r, err := (&origin{store: k.store, dir: k.dir, log: k.log}).open(ctx, 0, old)
 	if err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ func TestNoCopyIsKeptOnAFullDisk(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(dir, "files", "*")); len(left) > 0 {
 		t.Errorf("%s is left of the copy", left)
 	}
-	r, err := (&origin{store: store, dir: dir, lazily: true}).open(t.Context(), 1, []checkpoint.File{f})
+	r, err := (&origin{log: slog.New(slog.DiscardHandler), store: store, dir: dir, lazily: true}).open(t.Context(), 1, []checkpoint.File{f})
 	if err != nil {
 		t.Fatal(err)
 	}

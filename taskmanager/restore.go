@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -54,13 +55,14 @@ type origin struct {
 	dir    string
 	lazily bool
 	room   func(n int64) error // nil: nothing is copied to the directory
+	log    *slog.Logger
 }
 
 // origin is where the task's files are. With a budget of memory they are read as they are needed, and what lies on another
 // machine is copied here, if the job may have the room.
 func (t *task) origin(store blob.Store, dir string) *origin {
 	a := t.attempt
-	o := &origin{store: store, dir: dir, lazily: a.tm.config.State.Budget > 0}
+	o := &origin{store: store, dir: dir, lazily: a.tm.config.State.Budget > 0, log: t.log}
 	if o.lazily {
 		o.room = (&spill.Space{Disk: a.tm.disk, Dir: dir, Quota: a.tm.config.State.Quota}).Check
 	}
@@ -104,12 +106,16 @@ func (o *origin) open(ctx context.Context, id checkpoint.ID, files []checkpoint.
 
 // openFile opens the kept copy of a file, if it is the file and, where that is looked at, whole; else the object.
 func (o *origin) openFile(ctx context.Context, f checkpoint.File, copied bool) (blob.Object, *snapshot.Reader, error) {
-	if local, err := o.openLocal(f); err == nil {
-		reader, err := openSnapshot(local, f)
-		if err == nil {
+	local, err := o.openLocal(f)
+	if err == nil {
+		var reader *snapshot.Reader
+		if reader, err = openSnapshot(local, f); err == nil {
 			return local, reader, nil
 		}
 		local.Close()
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		o.log.Warn("a kept copy is damaged; the store's is read", "file", f.Name, "error", err)
 	}
 	object, err := o.store.Open(ctx, f.Name)
 	if err != nil {
@@ -200,7 +206,11 @@ func (t *task) distrust(f wire.Failure) wire.Failure {
 		return f
 	}
 	local := filepath.Join(a.tm.config.StateDir, string(a.key.Job), filepath.FromSlash(f.File))
-	if a.tm.config.Files.Remove(local) == nil || t.sound(f.File) {
+	removed := a.tm.config.Files.Remove(local) == nil
+	if removed {
+		t.log.Warn("a kept copy is damaged; the store's is read", "file", f.File, "error", f.Message)
+	}
+	if removed || t.sound(f.File) {
 		f.Kind, f.File = wire.KindIO, ""
 	}
 	return f

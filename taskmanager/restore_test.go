@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -31,7 +32,7 @@ func TestDamagedLocalCopyIsDistrusted(t *testing.T) {
 		t.Fatal(err)
 	}
 	tm := New(Config{StateDir: dir, State: StateLimits{Budget: 1}, Files: durable.OS})
-	one := &task{attempt: &attempt{tm: tm, key: exchange.Attempt{Job: "job"}}}
+	one := &task{log: slog.New(slog.DiscardHandler), attempt: &attempt{tm: tm, key: exchange.Attempt{Job: "job"}}}
 	found := wire.Failure{Kind: wire.KindState, File: "files/1.snap"}
 	if f := one.distrust(found); f.Kind != wire.KindIO || f.File != "" {
 		t.Errorf("a damaged copy is a failure of kind %d, file %q (expected %d)", f.Kind, f.File, wire.KindIO)
@@ -109,7 +110,7 @@ func TestObjectStandsInForLocalCopy(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			r, err := (&origin{store: store, dir: dir, lazily: lazily}).open(t.Context(), 1, []checkpoint.File{file})
+			r, err := (&origin{log: slog.New(slog.DiscardHandler), store: store, dir: dir, lazily: lazily}).open(t.Context(), 1, []checkpoint.File{file})
 			if err != nil {
 				t.Fatalf("%s, lazily %v: %v", name, lazily, err)
 			}
@@ -142,7 +143,7 @@ func TestACollectedFileIsNoDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := checkpoint.File{Name: "files/1.snap", Size: info.Size, Checksum: info.Checksum, Footer: info.Footer, To: 4}
-	r, err := (&origin{store: store, dir: t.TempDir(), lazily: true}).open(t.Context(), 1, []checkpoint.File{file})
+	r, err := (&origin{log: slog.New(slog.DiscardHandler), store: store, dir: t.TempDir(), lazily: true}).open(t.Context(), 1, []checkpoint.File{file})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ package faults
 import (
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/wasmill/wasmill/internal/clustertest/workload"
@@ -55,15 +56,22 @@ func clocks() (all []scenario) {
 			p.set(time.Duration(x.random.Int64N(int64(118*time.Minute)))-59*time.Minute, 0.05*float64(x.random.IntN(3)-1))
 		}
 	}
+	wrong := func(x *run) {
+		for _, p := range x.processes() {
+			if !strings.Contains(strings.Join(p.points(), "\n"), "clock wrong by ") {
+				x.t.Errorf("the clock of %s was right all the time", p.name)
+			}
+		}
+	}
 	return append(all,
-		scenario{row: "13", name: "skew and drift", clocks: true, prepare: skewed, fault: func(x *run) {
+		scenario{row: "13", name: "skew and drift", clocks: true, prepare: skewed, last: wrong, fault: func(x *run) {
 			attempt := x.attempt()
 			for range 4 {
 				x.inTime(x.completes(1))
 			}
 			x.noRestart(int(x.attempt() - attempt))
 		}},
-		scenario{row: "13", name: "skew and drift, kills", clocks: true, prepare: skewed, fault: func(x *run) {
+		scenario{row: "13", name: "skew and drift, kills", clocks: true, prepare: skewed, last: wrong, fault: func(x *run) {
 			for _, p := range []*process{x.tms[x.random.IntN(2)], x.jm} {
 				x.completes(1)
 				p.kill()

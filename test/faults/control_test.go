@@ -3,6 +3,7 @@
 package faults
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"slices"
@@ -21,6 +22,15 @@ func troubled() []scenario {
 		x.strike()
 		x.completes(2)
 		x.mended()
+		x.until(30*time.Second, "requests are dropped, doubled, and carried out without an answer", func(ctx context.Context) bool {
+			x.keepUp()
+			x.look(ctx)
+			met := ""
+			for _, p := range x.processes() {
+				met += strings.Join(p.points(), "\n") + "\n"
+			}
+			return strings.Contains(met, " dropped\n") && strings.Contains(met, " twice\n") && strings.Contains(met, " answer lost\n")
+		})
 		x.calm()
 	}}}
 	for _, name := range requests {

@@ -152,10 +152,13 @@ func (x *run) goesOnFrom(d *breach) (end string) {
 			x.t.Errorf("%s: %v", d.what, err)
 		}
 		end = "exact"
+	case x.workload == totals:
+		x.t.Errorf("%s: the job is %s: %+v (expected to go back: it has shown nothing)", d.what, j.State, j.Failure)
 	case !v.Restart.Fails || j.Failure.Kind != wire.KindState || !names:
 		x.t.Errorf("%s: the job is %s: %+v (the scrubber had said: %+v)", d.what, j.State, j.Failure, v.Restart)
 	default:
 		end = "refused"
+		x.isPrefix(d.what)
 	}
 	for _, p := range x.processes() {
 		p.cmd.Process.Kill()
@@ -198,6 +201,7 @@ func swapJobs(x *run) {
 	if j := x.terminal(); j.State != api.JobFailed || j.Failure.Kind != wire.KindState || !strings.Contains(j.Failure.Message, "files/") {
 		x.t.Errorf("the job is %s: %+v (expected FAILED, naming a file)", j.State, j.Failure)
 	}
+	x.isPrefix("swapped")
 	n.finish()
 }
 
@@ -256,9 +260,19 @@ func (x *run) retained(root string) (names []string) {
 	return names
 }
 
-// keptCopies damages the copies that TaskManagers have on their own disks: the objects in the store stand in for them.
+// keptCopies damages the copies that TaskManagers have on their own disks, until that was found: the objects in the store
+// stand in for them.
 func keptCopies(x *run) {
-	for range 2 {
+	found := func() (n int) {
+		for _, tm := range x.tms {
+			n += strings.Count(tm.log(), `msg="a kept copy is damaged; the store's is read"`)
+		}
+		return n
+	}
+	for round := 0; round < 2 || found() == 0; round++ {
+		if round == 6 {
+			x.t.Fatal("nobody has found a kept copy that was damaged")
+		}
 		x.completes(2)
 		for _, tm := range x.tms {
 			tm.kill()
@@ -267,14 +281,17 @@ func keptCopies(x *run) {
 		if err != nil {
 			x.t.Fatal(err)
 		}
+		if len(copies) == 0 {
+			x.t.Fatal("no copies are kept")
+		}
 		for _, path := range copies {
 			if err := change(path, func(b []byte) []byte { return spoil(b, x.random) }); err != nil {
 				x.t.Fatal(err)
 			}
-			x.effect("a kept copy is damaged")
 		}
 		x.mended()
 	}
+	x.effect("%d damaged copies were found", found())
 }
 
 // garbageRace kills the JobManager while it deletes what old checkpoints have left, again and again, and reads all that is
