@@ -21,7 +21,7 @@ func (j *jobMaster) job() *api.Job {
 	out := &api.Job{
 		ID: r.ID, Name: r.Graph.Name, State: m.state(), Attempt: m.attempt, Restarts: max(0, int(m.attempt)-int(r.Before)-1),
 		Parallelism: r.Graph.Parallelism, Params: r.Graph.Params, Module: r.Graph.Modules[0].ID,
-		Created: r.Created, Running: r.Running, Ended: r.Ended, Failure: m.failure,
+		Directory: r.Directory, Request: r.Request, Created: r.Created, Running: r.Running, Ended: r.Ended, Failure: m.failure,
 		Subtasks: j.subtasks(), Progress: j.progress(),
 	}
 	out.Guarantee, out.Skipped, out.Ephemeral = j.guaranteed(), j.skippedOf(), j.jm.config.Ephemeral

@@ -83,7 +83,7 @@ JobManager's metadata; jobs that ran when the cluster was stopped run again.`,
 			if port < 0 || port > 65535 {
 				return usagef("--port %d (expected 0 <= n <= 65535)", port)
 			}
-			checkpoints, err := clusterCheckpoints(dir, c.Checkpoint.Dir)
+			checkpoints, err := checkpointsOf(dir, c.Checkpoint.Dir)
 			if err != nil {
 				return err
 			}
@@ -102,8 +102,9 @@ JobManager's metadata; jobs that ran when the cluster was stopped run again.`,
 	return cmd
 }
 
-// clusterCheckpoints is where a cluster's checkpoints are kept: below its directory, unless another place is set.
-func clusterCheckpoints(dir, set string) (string, error) {
+// checkpointsOf is where the checkpoints of a cluster, or of a job of a single process, are kept: below its directory, unless
+// another place is set.
+func checkpointsOf(dir, set string) (string, error) {
 	if set == config.Find("checkpoint.dir").Default {
 		return filepath.Join(dir, "checkpoints"), nil
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/wasmill/wasmill/internal/api"
@@ -27,15 +28,18 @@ import (
 type embedded struct {
 	client *api.Client
 	parts  closers
-	stop   context.CancelFunc // ends the TaskManager
-	ended  chan error         // the TaskManager has ended
+	work   func() // starts the TaskManager: until then the jobs that are there wait for it. At most once
 }
+
+// embeddedPatience is the least time that jobs wait for the TaskManager. It always comes, and has slots for all.
+const embeddedPatience = time.Minute
 
 // embeddedHeartbeat is how often the tasks' figures are renewed, and so how smoothly progress is shown.
 const embeddedHeartbeat = 200 * time.Millisecond
 
-// startEmbedded starts the parts in the order of the list. The guests' log goes to lines, what print sinks write to out.
-// dir keeps metadata, modules and checkpoints; empty: they end with the process.
+// startEmbedded starts the parts in the order of the list, but for the TaskManager, which work starts. The guests' log goes
+// to lines, what print sinks write to out. dir keeps metadata, modules and, unless checkpoint.dir is set, checkpoints; empty:
+// all of them end with the process.
 func startEmbedded(ctx context.Context, c *config.Config, dir string, out, lines io.Writer) (_ *embedded, err error) {
 	e := &embedded{}
 	defer func() {
@@ -43,11 +47,12 @@ func startEmbedded(ctx context.Context, c *config.Config, dir string, out, lines
 			err = errors.Join(err, e.parts.close())
 		}
 	}()
-	ctx = context.WithoutCancel(ctx) // an interrupt cancels the job, then Close stops the parts
+	ctx = context.WithoutCancel(ctx) // an interrupt is the command's affair; then Close stops the parts
 	log := embeddedLog(c, lines)
 	ephemeral := dir == ""
 	var meta ha.Store
 	var blobs jobmanager.Blobs
+	var checkpoints string // where they are kept
 	if ephemeral {
 		meta, err = ha.OpenMemory(slog.New(slog.DiscardHandler))
 		blobs = jobmanager.NewMemoryBlobs()
@@ -60,12 +65,17 @@ func startEmbedded(ctx context.Context, c *config.Config, dir string, out, lines
 	if err != nil {
 		return nil, err
 	}
-	if ephemeral {
+	if !ephemeral {
+		if checkpoints, err = checkpointsOf(dir, c.Checkpoint.Dir); err != nil {
+			return nil, err
+		}
+	} else {
 		e.parts.add("metadata", meta)
 		if dir, err = os.MkdirTemp("", "wasmill-"); err != nil {
 			return nil, err
 		}
 		e.parts.add("temporary directory", closeFunc(func() { _ = os.RemoveAll(dir) }))
+		checkpoints = filepath.Join(dir, "checkpoints")
 	}
 	engine, err := newEngine(ctx, c, func(text string) { fmt.Fprintf(lines, "warning: %s\n", text) })
 	if err != nil {
@@ -79,9 +89,13 @@ func startEmbedded(ctx context.Context, c *config.Config, dir string, out, lines
 	tasks.ID, tasks.Name, tasks.Slots = "embedded", "embedded", graph.MaxParallelism // as many as a job may ask for
 	tasks.Network, tasks.Print, tasks.StateDir = network, linePrinter(out), filepath.Join(dir, "state")
 	tm := taskmanager.New(tasks)
+	w := &worker{tm: tm}
+	w.ctx, w.stop = context.WithCancel(ctx)
+	e.parts.add("TaskManager", w)
 
 	jobs := jobManagerConfig(c, engine, log)
-	jobs.Meta, jobs.Blobs, jobs.Checkpoints.URL = meta, blobs, filepath.Join(dir, "checkpoints")
+	jobs.Meta, jobs.Blobs, jobs.Checkpoints.URL = meta, blobs, checkpoints
+	jobs.SlotsTimeout = max(jobs.SlotsTimeout, embeddedPatience)
 	jobs.Heartbeat, jobs.Ephemeral = embeddedHeartbeat, ephemeral
 	jobs.Dial = func(wire.Register) (jobmanager.TaskManager, error) { return tm, nil }
 	jm, err := jobmanager.New(jobs)
@@ -92,17 +106,30 @@ func startEmbedded(ctx context.Context, c *config.Config, dir string, out, lines
 		return nil, err
 	}
 	e.parts.add("JobManager", jm)
-
-	run, stop := context.WithCancel(ctx)
-	e.stop, e.ended = stop, make(chan error, 1)
-	go func() { e.ended <- tm.Run(run, jm) }() // Close waits
+	e.work = func() { w.start(jm) }
 	handler := rest.Handler(rest.Config{JobManager: jm, UploadLimit: int64(c.Upload.Limit), Log: log})
 	e.client, err = api.NewClient("http://localhost", api.Direct(handler))
 	return e, err
 }
 
-// Close stops everything, in mirror order, and waits for it.
-func (e *embedded) Close() error {
-	e.stop()
-	return errors.Join(<-e.ended, e.parts.close())
+// worker is the TaskManager, once it has been started.
+type worker struct {
+	tm    *taskmanager.TaskManager
+	ctx   context.Context
+	stop  context.CancelFunc
+	ended sync.WaitGroup
+	err   error // once ended
 }
+
+func (w *worker) start(jm *jobmanager.JobManager) { w.ended.Go(func() { w.err = w.tm.Run(w.ctx, jm) }) }
+
+// Close ends it, also before it was started.
+func (w *worker) Close() error {
+	w.stop()
+	w.ended.Wait()
+	return w.err
+}
+
+// Close stops everything, in mirror order, and waits for it. The JobManager goes before the TaskManager: it must not take the
+// end of the tasks for a failure of the job.
+func (e *embedded) Close() error { return e.parts.close() }

@@ -28,6 +28,7 @@ func TestUpgradeInOneProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.Close()
+	e.work()
 	wasm, err := os.ReadFile("../../test/guests/versioned.wasm")
 	if err != nil {
 		t.Fatal(err)

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -40,8 +39,11 @@ func (a *app) runCommand() *cobra.Command {
 		Use:   "run FILE.wasm",
 		Short: "Run a job and wait for its end",
 		Long: `Run the job that a module defines, and wait for its end. Without --jobmanager it runs in this process, with as many
-slots as it needs, and Ctrl-C stops it; with --state-dir it can be killed, and the same command again goes on from its last
-checkpoint. With --jobmanager it runs on that cluster; Ctrl-C leaves it running there.
+slots as it needs, and its checkpoints end with it: Ctrl-C cancels it. With --state-dir it can be stopped by Ctrl-C, or killed,
+and the same command again goes on from its last checkpoint. A directory is for one job: another command is refused while that
+one has not ended, and when it has ended, the same command tells its result and runs nothing. Checkpoints are in DIR/checkpoints,
+or in checkpoint.dir if that is set; without --state-dir it is not used. No other command reaches a job that runs in this process.
+With --jobmanager it runs on that cluster; Ctrl-C leaves it running there.
 The exit status is 0 only if the job is FINISHED.`,
 		Example: `  wasmill run wordcount.wasm --param input=moby.txt --param output=counts
   wasmill run wordcount.wasm --param input='logs/*.gz' --param output=counts --parallelism 4 --jobmanager http://127.0.0.1:7070`,
@@ -88,6 +90,7 @@ func (a *app) runJob(cmd *cobra.Command, path string, flags runFlags) error {
 	if err != nil {
 		return err
 	}
+	submit.Module = graph.ModuleID(sha256Hex(module))
 	r := &running{app: a, file: filepath.Base(path), progress: newProgress(a)}
 	defer r.progress.close()
 	if c.JobManager.URL != "" {
@@ -100,17 +103,15 @@ func (a *app) runJob(cmd *cobra.Command, path string, flags runFlags) error {
 		r.progress.where = "on " + r.client.URL()
 		return r.run(cmd.Context(), module, submit)
 	}
-	if flags.stateDir != "" {
-		submit.Request = sameRun(module, submit)
-	}
 	local, err := startEmbedded(cmd.Context(), c, flags.stateDir, r.progress.beside(a.out), r.progress.beside(a.err))
 	if err != nil {
 		return err
 	}
-	r.client, r.embedded, r.progress.where = local.client, true, "in this process; checkpoints end with it"
-	if flags.stateDir != "" {
-		r.progress.where = "in this process; kept in " + flags.stateDir
+	r.client, r.embedded, r.kept, r.progress.where = local.client, true, flags.stateDir, "in this process; checkpoints end with it"
+	if r.kept != "" {
+		return errors.Join(r.runKept(cmd.Context(), local, module, submit), local.Close())
 	}
+	local.work()
 	return errors.Join(r.run(cmd.Context(), module, submit), local.Close())
 }
 
@@ -142,13 +143,6 @@ func (f *runFlags) submit() (*api.Submit, error) {
 	}, nil
 }
 
-// sameRun names a run of a module with its parameters, the same each time: with a state directory it is the run that was
-// begun there.
-func sameRun(module []byte, s *api.Submit) wire.RequestID {
-	all, _ := json.Marshal([]any{sha256Hex(module), s.Name, s.Params, s.Parallelism, s.Directory, s.From, s.AllowDroppedState}) // always can be
-	return wire.RequestID("run-" + sha256Hex(all)[:32])
-}
-
 func sha256Hex(p []byte) string {
 	sum := sha256.Sum256(p)
 	return hex.EncodeToString(sum[:])
@@ -175,6 +169,7 @@ type running struct {
 	client   *api.Client
 	file     string // name of the module, for messages
 	embedded bool
+	kept     string // directory of an embedded job that outlives the process
 	progress *progress
 }
 
@@ -198,7 +193,6 @@ func (r *running) run(ctx context.Context, module []byte, submit *api.Submit) er
 
 // start uploads the module, unless it is there already, and submits the job.
 func (r *running) start(ctx context.Context, module []byte, submit *api.Submit) (*api.Job, error) {
-	submit.Module = graph.ModuleID(sha256Hex(module))
 	there, err := r.client.HasModule(ctx, submit.Module)
 	if err != nil {
 		return nil, err
@@ -220,8 +214,11 @@ func (r *running) named(err error) error {
 	return err
 }
 
-// interrupted stops an embedded job, and leaves a job of a cluster alone.
+// interrupted cancels an embedded job, and leaves alone one that is kept, by a directory or a cluster.
 func (r *running) interrupted(ctx context.Context, job *api.Job) error {
+	if r.kept != "" {
+		return r.stopped(ctx, job)
+	}
 	if !r.embedded {
 		r.note("detached: job %s goes on", job.ID)
 		r.note("  come back with `wasmill info %s --jobmanager %s`", job.ID, r.client.URL())

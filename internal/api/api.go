@@ -42,6 +42,8 @@ type Job struct {
 	Parallelism int               `json:"parallelism"`
 	Params      map[string]string `json:"params,omitempty"`
 	Module      graph.ModuleID    `json:"module"`
+	Directory   string            `json:"directory,omitempty"` // what relative paths of files are relative to
+	Request     wire.RequestID    `json:"request,omitempty"`   // by which it was submitted
 	Created     time.Time         `json:"created"`
 	Running     *time.Time        `json:"running,omitempty"` // when it was RUNNING first
 	Ended       *time.Time        `json:"ended,omitempty"`

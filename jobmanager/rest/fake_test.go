@@ -33,7 +33,7 @@ func fakeJob(n int) api.Job {
 	return api.Job{
 		Guarantee: api.Guarantee{Guarantee: connector.ExactlyOnce},
 		ID:        graph.JobID(fmt.Sprintf("%012x", n)), Name: "wordcount", State: api.JobRunning, Attempt: 2, Restarts: 1, Parallelism: 2,
-		Params: map[string]string{"input": "moby.txt"}, Module: moduleID, Created: running, Running: &running,
+		Params: map[string]string{"input": "moby.txt"}, Module: moduleID, Directory: "/work", Request: "again", Created: running, Running: &running,
 		Subtasks: api.Subtasks{Total: 4, Running: 4}, Progress: api.Progress{InputRead: 10, InputTotal: 100, SourceOut: 3},
 		Failure: &wire.Failure{Kind: wire.KindIO, Message: "disk"}, Output: []api.Output{{Operator: "out", Path: "counts", Rows: 7}},
 		Skipped: []api.Skipped{{Operator: "split", OnTrap: graph.OnTrapSkip, Count: 3}}, Ephemeral: true,
