@@ -30,6 +30,7 @@ type Calls interface {
 type Process struct {
 	states  []processState
 	timers  [2]state.Timers // by clock: event time, processing time
+	due     [2]due
 	calls   Calls
 	groups  abi.GroupsWriter
 	overlay Overlay
@@ -48,7 +49,6 @@ type Process struct {
 	values [][]byte
 	times  []int64
 	fired  []firing
-	memory []byte     // of the keys of timers
 	action abi.Action // that is looked at
 	one    struct {   // what is put or cleared
 		key   [1][]byte
@@ -115,6 +115,7 @@ func NewProcess(uid string, key abi.Codec, f *abi.Function, store state.Store, c
 	}
 	for clock, name := range []string{eventTimers, processingTimers} {
 		var err error
+		p.due[clock].index = map[uint64]uint32{}
 		if p.timers[clock], err = store.Timers(state.Spec{Operator: uid, Name: name, Kind: state.Timer, Key: key}); err != nil {
 			return nil, err
 		}
@@ -343,7 +344,7 @@ func (p *Process) walk(reply []byte, yield func(group uint32, a *abi.Action) err
 
 func (p *Process) apply(reply []byte) error {
 	for _, f := range p.fired { // a timer that fires is no more, unless it is set again
-		if err := p.timers[p.input].Delete(f.time, f.hash, f.key); err != nil {
+		if err := p.deleteTimer(p.input, f.time, f.hash, f.key); err != nil {
 			return err
 		}
 	}
@@ -358,10 +359,16 @@ func (p *Process) apply(reply []byte) error {
 		case abi.ActionClear:
 			return p.clear(&p.states[a.Index], key, hash)
 		case abi.ActionSetTimer:
+			p.due[a.Index].set(a.Time, hash, key)
 			return p.timers[a.Index].Set(a.Time, hash, key)
 		}
-		return p.timers[a.Index].Delete(a.Time, hash, key)
+		return p.deleteTimer(int(a.Index), a.Time, hash, key)
 	})
+}
+
+func (p *Process) deleteTimer(clock int, time int64, hash uint64, key []byte) error {
+	p.due[clock].delete(time, hash, key)
+	return p.timers[clock].Delete(time, hash, key)
 }
 
 func (p *Process) put(s *processState, key []byte, hash uint64, value []byte) error {
@@ -408,25 +415,19 @@ const fireTimers = 1024
 // any did: then it is to be called again.
 func (p *Process) Fire(clock int, until int64) (fired bool, err error) {
 	defer p.forget()
-	p.memory, p.times = p.memory[:0], p.times[:0]
-	err = p.timers[clock].Due(until, func(time int64, hash uint64, key []byte) bool {
-		for g := p.index[hash]; g != 0; g = p.all[g-1].last {
-			if bytes.Equal(p.all[g-1].key, key) {
-				return true // a later one of a key that has one in this call
-			}
-		}
-		at := len(p.memory)
-		p.memory = append(p.memory, key...)
-		own := p.memory[at:len(p.memory):len(p.memory)]
-		p.group(own, hash)
-		p.order = append(p.order, record{row: uint32(len(p.times)), group: uint32(len(p.all) - 1)})
-		p.times = append(p.times, time)
-		return len(p.all) < fireTimers
-	})
-	times := append([]int64(nil), p.times...)
-	p.times = p.times[:0]
-	if err != nil || len(p.all) == 0 {
+	d := &p.due[clock]
+	if err := d.find(p.timers[clock], until); err != nil {
 		return false, err
+	}
+	next := d.next(until, fireTimers)
+	times := make([]int64, 0, len(next))
+	for _, number := range next {
+		k := &d.keys[number]
+		p.all = append(p.all, keyed{key: k.key, hash: k.hash, n: 1})
+		times = append(times, k.times[0])
+	}
+	if len(p.all) == 0 {
+		return false, nil
 	}
 	p.input = clock
 	call := func(lo, hi int) error {
@@ -439,7 +440,7 @@ func (p *Process) Fire(clock int, until int64) (fired bool, err error) {
 		err = p.calls.Retry(err, len(p.all), call, func(unit int) Unit {
 			k := p.all[unit]
 			name := fmt.Sprintf("the %s timer for %d of key", [...]string{"event-time", "processing-time"}[clock], times[unit])
-			return Unit{Row: -1, Name: name, Data: k.key, Key: k.key, Skip: func() error { return p.timers[clock].Delete(times[unit], k.hash, k.key) }}
+			return Unit{Row: -1, Name: name, Data: k.key, Key: k.key, Skip: func() error { return p.deleteTimer(clock, times[unit], k.hash, k.key) }}
 		})
 	}
 	return true, err

@@ -22,6 +22,7 @@ type timers struct {
 	none    bool
 	horizon []byte // of a key; it says nothing if all are in memory
 	all     bool
+	ended   []bool // by key group: what it has at the horizon or behind is in memory; nil for none
 	key     []byte // scratch
 }
 
@@ -121,6 +122,7 @@ func (m *timers) left(was *table) {
 	for s := (spot{}); was.order.in(s); s = was.order.after(s) {
 		e := was.order.entry(s)
 		if key := was.Key(e); was.stored(e) != nil && !was.pages[e>>pageBits].moved.has(e) {
+			clear(m.ended)
 			if m.all || bytes.Compare(key, m.horizon) < 0 {
 				m.all, m.horizon = false, append(m.horizon[:0], key...)
 			}
@@ -143,19 +145,28 @@ const (
 // not read up to. What was read behind it is only read again.
 func (m *timers) load() error {
 	c := m.t.store.cold
-	groups := int(c.config.To - c.config.From)
-	each := max(min(mostTimers, int(c.limit)/timersShare/timerBytes)/groups, leastTimers)
+	if m.ended == nil {
+		m.ended = make([]bool, c.config.To-c.config.From)
+	}
+	groups := 0
+	for _, ended := range m.ended {
+		if !ended {
+			groups++
+		}
+	}
+	each := max(min(mostTimers, int(c.limit)/timersShare/timerBytes)/max(groups, 1), leastTimers)
 	disk, closing := m.t.diskIterator(binary.BigEndian.AppendUint32(nil, m.t.id))
 	defer closing()
 	var until []byte // nil: to the end
 	for g := c.config.From; g < c.config.To; g++ {
-		if !m.t.isDeep(g) {
+		if m.ended[g-c.config.From] || !m.t.isDeep(g) {
 			continue
 		}
 		last, err := m.loadGroup(disk, g, each)
 		if err != nil {
 			return err
 		}
+		m.ended[g-c.config.From] = last == nil
 		if last != nil && (until == nil || bytes.Compare(last, until) < 0) {
 			until = last
 		}

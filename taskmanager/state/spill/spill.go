@@ -149,6 +149,10 @@ type Iterator struct {
 	m     *Map
 	it    *badger.Iterator
 	value []byte
+	// sought is where the last Seek began, if there was no Next since; nothing is between it and where the iterator is. What
+	// was deleted there may be much, and is passed once.
+	sought []byte
+	steady bool
 }
 
 // Iterator makes one, which is nowhere before Seek.
@@ -161,13 +165,18 @@ func (i *Iterator) Close() { i.it.Close() }
 
 // Seek goes to the first key at or behind from, and answers whether there is one.
 func (i *Iterator) Seek(from []byte) (bool, error) {
+	if i.steady && bytes.Compare(i.sought, from) <= 0 && (!i.it.Valid() || bytes.Compare(i.it.Item().Key(), from) >= 0) {
+		return i.it.Valid(), nil
+	}
 	i.it.Seek(from)
+	i.sought, i.steady = append(i.sought[:0], from...), true
 	return i.read()
 }
 
 // Next goes to the next key, and answers whether there is one.
 func (i *Iterator) Next() (bool, error) {
 	i.it.Next()
+	i.steady = false
 	return i.read()
 }
 

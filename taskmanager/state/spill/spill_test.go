@@ -132,3 +132,33 @@ func TestQuotaIsHeld(t *testing.T) {
 		t.Fatalf("a write past the quota: %v (expected a FullError of state.quota)", err)
 	}
 }
+
+// Seek finds the first key at or behind a place, wherever the iterator was before.
+func TestSeek(t *testing.T) {
+	m, _ := open(t, &spill.Disk{}, 0)
+	defer m.Close()
+	write(t, m, 1, map[string]string{"a": "1", "b": "2", "c": "3", "d": "4", "e": "5"})
+	write(t, m, 2, nil, "b", "c")
+	view := m.View()
+	defer view.Close()
+	it := view.Iterator(nil)
+	defer it.Close()
+	for _, c := range []struct{ from, want string }{
+		{"b", "d"}, {"c", "d"}, {"cc", "d"}, {"d", "d"}, {"a", "a"}, {"b", "d"}, {"next", "e"}, {"d", "d"}, {"e", "e"},
+		{"f", ""}, {"g", ""}, {"c", "d"}, {"next", "e"}, {"c", "d"}, {"f", ""}, {"a", "a"}, {"next", "d"}, {"a", "a"},
+	} {
+		there, err := false, error(nil)
+		if c.from == "next" {
+			there, err = it.Next()
+		} else {
+			there, err = it.Seek([]byte(c.from))
+		}
+		got := ""
+		if there {
+			got = string(it.Key())
+		}
+		if err != nil || got != c.want {
+			t.Errorf("at %q is %q, %v (expected %q)", c.from, got, err, c.want)
+		}
+	}
+}
