@@ -3,6 +3,7 @@ package jobmanager
 import (
 	"context"
 
+	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/blob"
 	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/failpoint"
@@ -61,18 +62,22 @@ func (j *jobMaster) deleteGarbage(ctx context.Context, retained []decided, attem
 	return store.Delete(ctx, garbage...)
 }
 
-// discard deletes the checkpoints of a job that has ended, however long that takes. The debt is in its record, so another
-// JobManager goes on with it.
-func (j *jobMaster) discard() {
+// settle deletes the checkpoints of a job that has ended, or seals those of one that has FAILED, however long that takes. The
+// debt is in its record, so another JobManager goes on with it.
+func (j *jobMaster) settle() {
+	what, pay := "delete the checkpoints of a job that has ended", j.dropCheckpoints
+	if j.stored().State == api.JobFailed {
+		what, pay = "make a savepoint of the last checkpoint", j.sealLast
+	}
 	j.later(func(ctx context.Context) event {
 		j.adoption.stop()
 		for wait := commitRetry; ; wait = min(2*wait, commitRetryMax) {
-			err := j.dropCheckpoints(ctx)
+			err := pay(ctx)
 			if err == nil {
-				j.discarded()
+				j.settled()
 				return nil
 			}
-			j.log.Warn("delete the checkpoints of a job that has ended", "err", err)
+			j.log.Warn(what, "err", err)
 			if !pause(ctx, wait) {
 				return nil
 			}
@@ -80,15 +85,15 @@ func (j *jobMaster) discard() {
 	})
 }
 
-// discarded stores that nothing is left to be deleted, unless the job is forgotten meanwhile.
-func (j *jobMaster) discarded() {
+// settled stores that nothing is left to be done with the checkpoints, unless the job is forgotten meanwhile.
+func (j *jobMaster) settled() {
 	j.jm.past.Lock()
 	defer j.jm.past.Unlock()
 	if j.jm.jobOf(j.id) == nil {
 		return
 	}
-	if e := j.storeOr(nil, func(r *jobRecord) { r.Stored = false }); e != nil { // the next JobManager deletes again
-		j.log.Warn("store that checkpoints are deleted", "err", e.(evStoreFailed).failure.Message)
+	if e := j.storeOr(nil, func(r *jobRecord) { r.Stored = false }); e != nil { // the next JobManager does it again
+		j.log.Warn("store that checkpoints are deleted or sealed", "err", e.(evStoreFailed).failure.Message)
 	}
 }
 

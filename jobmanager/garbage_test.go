@@ -49,6 +49,39 @@ func TestCheckpointsOfAnEndedJobAreDeletedByTheNextJobManager(t *testing.T) {
 	})
 }
 
+// So does one that is killed between a job's failure and the seal.
+func TestWhatAFailedJobLeavesIsSealedByTheNextJobManager(t *testing.T) {
+	onFakeTime(t, func(t *testing.T, c *cluster) {
+		a := c.add("a", 1)
+		job := c.submit(1)
+		a.finish()
+		c.expect(job.ID, api.JobFinished, "")
+		r := c.jm.jobOf(job.ID).record
+		if err := c.jm.Close(); err != nil {
+			t.Fatal(err)
+		}
+		r.Stored, r.State, r.Checkpoints = true, api.JobFailed, []decided{{ID: 3, Sum: "abc"}}
+		if err := c.jm.storeJob(&r); err != nil {
+			t.Fatal(err)
+		}
+		c.store = t.TempDir()
+		c.start()
+		synctest.Wait()
+		store, err := blob.Open(t.Context(), c.store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o, err := store.Open(t.Context(), string(job.ID)+"/"+checkpoint.SealName); err != nil {
+			t.Error(err)
+		} else {
+			o.Close()
+		}
+		if c.jm.jobOf(job.ID).record.Stored {
+			t.Error("the job still says that it is to be sealed")
+		}
+	})
+}
+
 // A job may end while the manifest of a checkpoint is being written: it goes with the rest.
 func TestAManifestThatIsWrittenAtTheEndIsDeletedToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -115,7 +115,7 @@ func (jm *JobManager) takeOver(r jobRecord) {
 		j := endedJob(jm, r)
 		jm.know(j)
 		if r.Stored && jm.takesCheckpoints() {
-			j.discard()
+			j.settle()
 		}
 		return
 	}

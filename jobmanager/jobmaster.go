@@ -286,9 +286,8 @@ func (j *jobMaster) decide(prepared []connector.Committable) event {
 
 // end stores the outcome.
 func (j *jobMaster) end(owed graph.Attempt) event {
-	discard := j.fsm.outcome != failed && j.jm.takesCheckpoints()
 	e := j.storeOr(evEnded{}, func(r *jobRecord) {
-		r.Stored = discard
+		r.Stored = j.jm.takesCheckpoints()
 		now := j.jm.config.Now()
 		r.Skipped = j.skipped()
 		r.Ended, r.Failure, r.Owed, r.Progress = &now, j.fsm.failure, owed, new(j.progress())
@@ -296,11 +295,8 @@ func (j *jobMaster) end(owed graph.Attempt) event {
 	})
 	if _, ok := e.(evEnded); ok {
 		j.jm.forgetOldJobs(j.id)
-		if j.fsm.outcome == failed && j.jm.takesCheckpoints() {
-			j.sealLast()
-		}
-		if discard {
-			j.discard()
+		if j.jm.takesCheckpoints() {
+			j.settle()
 		}
 	}
 	return e

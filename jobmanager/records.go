@@ -64,7 +64,7 @@ type jobRecord struct {
 	Skipped   map[string]int64 `json:"skipped,omitempty"`  // what operators had left out then or in the last checkpoint, by uid
 	State     api.JobState     `json:"state,omitempty"`    // a terminal one, or none
 	Owed      graph.Attempt    `json:"owed,omitempty"`     // the job has ended, and output of attempts before that one is still to be removed
-	Stored    bool             `json:"stored,omitempty"`   // the job has ended, and its checkpoints are still to be deleted
+	Stored    bool             `json:"stored,omitempty"`   // the job has ended, and its checkpoints are still to be deleted, or sealed if it has FAILED
 	Failure   *wire.Failure    `json:"failure,omitempty"`
 
 	Checkpoints []decided     `json:"checkpoints,omitempty"` // retained, the oldest first; the last one is what the job goes on from

@@ -310,29 +310,26 @@ func putSeal(ctx context.Context, store blob.Store, s *checkpoint.Seal) error {
 // sealLast makes a savepoint of what a job that has failed leaves, where it lies: its last checkpoint, and those before it in
 // case the last one is damaged. Which of them are damaged is not asked: files can be put back. The output is committed by
 // now, or will be.
-func (j *jobMaster) sealLast() {
+func (j *jobMaster) sealLast(ctx context.Context) error {
 	r := j.stored()
 	if len(r.Checkpoints) == 0 {
-		return
+		return nil
 	}
 	last := r.Checkpoints[len(r.Checkpoints)-1]
 	seal := &checkpoint.Seal{Job: j.id, Checkpoint: last.ID, Sum: last.Sum}
 	for _, d := range r.Checkpoints {
 		seal.Retained = append(seal.Retained, checkpoint.Sealed{Checkpoint: d.ID, Sum: d.Sum, Output: d.Output})
 	}
-	j.later(func(ctx context.Context) event {
-		ctx, cancel := context.WithTimeout(ctx, commitTimeout)
-		defer cancel()
-		store, err := j.openStore(ctx)
-		if err == nil {
-			defer store.Close()
-			err = putSeal(ctx, store, seal)
-		}
-		if err != nil {
-			j.log.Warn("make a savepoint of the last checkpoint", "checkpoint", last.ID, "err", err)
-			return nil
-		}
-		j.log.Info("the job can be gone on from its last checkpoint", "checkpoint", last.ID, "from", j.storeURL())
-		return nil
-	})
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	store, err := j.openStore(ctx)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	if err := putSeal(ctx, store, seal); err != nil {
+		return err
+	}
+	j.log.Info("the job can be gone on from its last checkpoint", "checkpoint", last.ID, "from", j.storeURL())
+	return nil
 }

@@ -42,9 +42,20 @@ func (b *box) take() any {
 // jobManager records what it is asked and answers what a test wants.
 type jobManager struct {
 	got    box
-	err    error
+	err    error // before the first call
+	later  box   // an answer, instead of err
 	module io.ReadCloser
 	block  chan struct{} // closed when a blocked Register has seen its context end
+}
+
+// answer says what the calls from now on are answered with: a handler may still be at the one before.
+type answer struct{ err error }
+
+func (jm *jobManager) failure() error {
+	if a, ok := jm.later.take().(answer); ok {
+		return a.err
+	}
+	return jm.err
 }
 
 func (jm *jobManager) Register(ctx context.Context, m *wire.Register) (*wire.Registered, error) {
@@ -53,27 +64,27 @@ func (jm *jobManager) Register(ctx context.Context, m *wire.Register) (*wire.Reg
 		<-ctx.Done()
 		close(jm.block)
 	}
-	return &wire.Registered{Epoch: 5, Heartbeat: time.Second, Timeout: 3 * time.Second, Liveness: "127.0.0.1:1"}, jm.err
+	return &wire.Registered{Epoch: 5, Heartbeat: time.Second, Timeout: 3 * time.Second, Liveness: "127.0.0.1:1"}, jm.failure()
 }
 
 func (jm *jobManager) Heartbeat(_ context.Context, m *wire.Heartbeat) (*wire.Noted, error) {
 	jm.got.put(m)
-	return &wire.Noted{Over: m.Kept}, jm.err
+	return &wire.Noted{Over: m.Kept}, jm.failure()
 }
 
 func (jm *jobManager) Report(_ context.Context, m *wire.Report) error {
 	jm.got.put(m)
-	return jm.err
+	return jm.failure()
 }
 
 func (jm *jobManager) NextSplit(_ context.Context, m *wire.NextSplit) (*wire.SplitAssignment, error) {
 	jm.got.put(m)
-	return &wire.SplitAssignment{Split: &connector.Split{ID: "moby.txt[0:100]"}, Index: 3, Last: true}, jm.err
+	return &wire.SplitAssignment{Split: &connector.Split{ID: "moby.txt[0:100]"}, Index: 3, Last: true}, jm.failure()
 }
 
 func (jm *jobManager) Module(_ context.Context, id graph.ModuleID) (io.ReadCloser, error) {
 	jm.got.put(id)
-	return jm.module, jm.err
+	return jm.module, jm.failure()
 }
 
 // taskManager does the same.
@@ -217,9 +228,9 @@ func TestStaleCallsAreCounted(t *testing.T) {
 		_ = c.Report(t.Context(), &wire.Report{})
 	}
 	_, _ = c.Heartbeat(t.Context(), &wire.Heartbeat{})
-	jm.err = &wire.Failure{Kind: wire.KindInput}
+	jm.later.put(answer{&wire.Failure{Kind: wire.KindInput}})
 	_, _ = c.Register(t.Context(), &wire.Register{})
-	jm.err = nil
+	jm.later.put(answer{})
 	_ = c.Report(t.Context(), &wire.Report{})
 	if got, want := h.Stale(), map[string]int64{"report": 2, "heartbeat": 1}; !maps.Equal(got, want) {
 		t.Errorf("%v (expected %v)", got, want)
