@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/wire"
+	"github.com/wasmill/wasmill/jobmanager/ha"
 )
 
 // committer is a TaskManager that commits, and fails at one call.
@@ -80,6 +82,46 @@ func TestWhyOutputIsNotCommittedIsSeen(t *testing.T) {
 		c.after(commitRetryMax)
 		if now := c.job(job.ID); now.Uncommitted != "" || !now.Checkpoint.Committed {
 			t.Errorf("uncommitted %q, checkpoint %+v (expected that it is)", now.Uncommitted, now.Checkpoint)
+		}
+	})
+}
+
+// heldMeta is metadata whose writes wait while a test holds them.
+type heldMeta struct {
+	ha.Store
+	held atomic.Pointer[chan struct{}]
+}
+
+func (m *heldMeta) Apply(ops ...ha.Op) error {
+	if h := m.held.Load(); h != nil {
+		<-*h
+	}
+	return m.Store.Apply(ops...)
+}
+
+// A checkpoint whose decision is being stored is none yet: nobody sees it, and none of its output is committed.
+func TestADecisionHasNoEffectBeforeItIsStored(t *testing.T) {
+	onFakeTime(t, func(t *testing.T, c *cluster) {
+		meta := &heldMeta{Store: c.meta}
+		c.meta = meta
+		c.withCheckpoints(t)
+		a := c.add("a", 1)
+		job := c.submit(1)
+		answer := c.upgrade(job.ID, map[string]string{"window": "7"}) // with a checkpoint
+		release := make(chan struct{})
+		meta.held.Store(&release)
+		a.acknowledge(1, connector.Committable{Operator: "out", Data: []byte(`{}`)})
+		if now := c.job(job.ID); now.Checkpoint != nil || now.Params["window"] != "" {
+			t.Errorf("checkpoint %+v and parameters %v are seen before they are stored", now.Checkpoint, now.Params)
+		}
+		if all := c.jm.jobOf(job.ID).uncommitted(); len(all) > 0 {
+			t.Errorf("output of %+v would be committed before it is decided", all)
+		}
+		meta.held.Store(nil)
+		close(release)
+		c.answered(answer, "")
+		if now := c.job(job.ID); now.Checkpoint == nil || now.Params["window"] != "7" {
+			t.Errorf("checkpoint %+v, parameters %v (expected both of the upgrade)", now.Checkpoint, now.Params)
 		}
 	})
 }

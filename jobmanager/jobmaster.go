@@ -251,21 +251,20 @@ func (j *jobMaster) act(a action) event {
 	return nil
 }
 
-// storeOr changes the job's record and stores it: the event is then done, or evStoreFailed with the record unchanged.
+// storeOr stores the job's record with a change: the event is then done, or evStoreFailed with the record unchanged. Nobody
+// sees the change before it is stored: a decision that is not must have no effect.
 func (j *jobMaster) storeOr(done event, change func(*jobRecord)) event {
 	j.mu.Lock()
-	before := j.record
-	change(&j.record)
 	after := j.record
+	change(&after)
 	j.mu.Unlock()
-	err := j.jm.storeJob(&after)
-	if err == nil {
-		return done
+	if err := j.jm.storeJob(&after); err != nil {
+		return evStoreFailed{&wire.Failure{Kind: wire.KindInternal, Message: fmt.Sprintf("store job: %s", err)}}
 	}
 	j.mu.Lock()
-	j.record = before
+	j.record = after
 	j.mu.Unlock()
-	return evStoreFailed{&wire.Failure{Kind: wire.KindInternal, Message: fmt.Sprintf("store job: %s", err)}}
+	return done
 }
 
 // decide takes a number from the job's checkpoint counter and stores the end of the job under it.
