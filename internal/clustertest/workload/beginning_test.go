@@ -17,6 +17,7 @@ func TestVerifyBeginning(t *testing.T) {
 	moves := Input{"input": {{"a0,a1,5", "a0,a1,7"}}}
 	copied := Input{"input": {{"0,0,aa", "0,1,bb"}, {"1,0,cc"}}}
 	late := Input{"input": {{"k0,100,5", "k0,1500,1", "k0,200,7"}}} // the last one is late, or is not
+	counted := Input{"input": {{"k0", "k1", "k0"}}}
 	poisoned := Input{"input": {{"k0,1", "k1,7", "k0,8"}}}
 	for name, c := range map[string]struct {
 		w    *Workload
@@ -41,6 +42,10 @@ func TestVerifyBeginning(t *testing.T) {
 		"it counts, and was late":    {Windows, late, map[string]string{"results/part-1-0-0": "0,k0,12", "late/part-1-0-0": "k0,200,7"}, wrong},
 		"a line that is not late":    {Windows, late, map[string]string{"results/part-1-0-0": "0,k0,7"}, wrong},
 		"a window again":             {Windows, late, map[string]string{"results/part-1-0-0": "0,k0,12", "results/part-2-0-0": "0,k0,12"}, wrong},
+		"all counts":                 {Sleepy(2, 8), counted, map[string]string{"part-1-0-0": "k0,1 k1,1", "part-2-0-0": "k0,2"}, whole},
+		"counts to come":             {Sleepy(2, 8), counted, map[string]string{"part-1-0-0": "k0,1"}, beginning},
+		"a count again":              {Sleepy(2, 8), counted, map[string]string{"part-1-0-0": "k0,1 k1,1", "part-2-0-0": "k0,1"}, wrong},
+		"a count of nothing":         {Sleepy(2, 8), counted, map[string]string{"part-1-0-0": "k0,1 k0,2 k0,3 k1,1"}, wrong},
 		"letters to come":            {Poison, poisoned, map[string]string{"good/part-1-0-0": "k0,1,1 k0,8,2"}, beginning},
 		"a letter behind a gap":      {PoisonTimers, poisoned, map[string]string{"letters/part-1-0-0": "timer\tk9\tfor\xa07\xa0of\xa0key\tk9"}, wrong},
 	} {
