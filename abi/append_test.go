@@ -80,3 +80,16 @@ func TestViewIsWhatParseReads(t *testing.T) {
 		}
 	}
 }
+
+func TestAppendValueIsAppend(t *testing.T) {
+	for _, cols := range []Columns{ColumnValues, ColumnValues | ColumnTimestamps} {
+		want, got := NewBuilder(cols), NewBuilder(cols)
+		for i, v := range []string{"one", "", "three"} {
+			want.Append(Record{Timestamp: int64(i), Value: []byte(v)})
+			got.AppendValue(append(got.Values(), v...), int64(i))
+		}
+		if g, w := got.Encode(AlignedBytes(got.Size())), want.Encode(AlignedBytes(want.Size())); !bytes.Equal(g, w) {
+			t.Errorf("columns %#x: got\n%x, expected\n%x", cols, g, w)
+		}
+	}
+}

@@ -64,6 +64,21 @@ func (b *Builder) Append(r Record) {
 	b.n++
 }
 
+// Values returns the value bytes collected so far, for the value of one more record to be written behind them in place:
+// AppendValue takes what comes of it. In between the builder must not be used.
+func (b *Builder) Values() []byte { return b.values }
+
+// AppendValue appends a record whose value is what values has more than Values returned. Of the other columns the builder
+// may have timestamps only.
+func (b *Builder) AppendValue(values []byte, timestamp int64) {
+	b.values = values
+	b.valueOffs = append(b.valueOffs, uint32(len(values)))
+	if b.cols&ColumnTimestamps != 0 {
+		b.timestamps = append(b.timestamps, timestamp)
+	}
+	b.n++
+}
+
 // Columns returns the columns of the batches it builds.
 func (b *Builder) Columns() Columns { return b.cols }
 

@@ -128,7 +128,7 @@ type Input struct {
 
 // Connector says which system a source or sink speaks to, and how.
 type Connector struct {
-	Type   string            `json:"type"` // file, generator, print, blackhole
+	Type   string            `json:"type"` // file, generator, nexmark, print, blackhole
 	Config map[string]string `json:"config,omitempty"`
 }
 

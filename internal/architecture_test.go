@@ -49,6 +49,10 @@ var rules = []rule{
 		who: "internal", except: []string{"internal/clustertest"}, never: ours("jobmanager", "taskmanager", "host", "cmd"),
 		because: "shared means below",
 	},
+	{
+		who: "internal/nexmark", never: []string{module}, but: ours("internal/nexmark"),
+		because: "what the events are depends on nothing",
+	},
 	owns("github.com/tetratelabs/wazero", "host", "abi/conformance"), // the kit plays a host of its own
 	owns("github.com/quic-go/quic-go", "internal/transport", "internal/clustertest"),
 	owns("github.com/dgraph-io/badger", "taskmanager/state/spill"),

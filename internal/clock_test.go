@@ -18,6 +18,7 @@ var wallClock = map[string]string{
 	"taskmanager/step_process.go":          "processing time",
 	"taskmanager/operator/process.go":      "processing time",
 	"internal/connector/file/partition.go": "event time: folders are named by it",
+	"internal/nexmark/timeline.go":         "event time of made-up events",
 }
 
 func TestNothingWaitsForTheWallClock(t *testing.T) {

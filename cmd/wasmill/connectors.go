@@ -5,6 +5,7 @@ import (
 	"github.com/wasmill/wasmill/internal/connector/blackhole"
 	"github.com/wasmill/wasmill/internal/connector/file"
 	"github.com/wasmill/wasmill/internal/connector/generator"
+	"github.com/wasmill/wasmill/internal/connector/nexmark"
 	"github.com/wasmill/wasmill/internal/connector/print"
 )
 
@@ -14,6 +15,7 @@ func connectors() *connector.Registry {
 		Sources: map[string]func(map[string]string) (connector.Source, error){
 			"file":      file.NewSource,
 			"generator": generator.NewSource,
+			"nexmark":   nexmark.NewSource,
 		},
 		Sinks: map[string]func(map[string]string) (connector.Sink, error){
 			"file":      file.NewSink,

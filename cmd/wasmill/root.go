@@ -58,6 +58,7 @@ func (a *app) root() *cobra.Command {
 		a.clusterCommand(),
 		a.jobmanagerCommand(),
 		a.taskmanagerCommand(),
+		a.nexmarkCommand(),
 		a.configCommand(),
 		a.completionCommand(),
 		a.versionCommand(),

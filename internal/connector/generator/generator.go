@@ -12,6 +12,7 @@ import (
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/connector/pace"
 )
 
 const op = "generator source"
@@ -108,7 +109,7 @@ func (s *Source) Open(_ context.Context, split connector.Split) (connector.Reade
 		}
 		r.next = at.Next
 	}
-	r.rate = s.rate / float64(r.span.Step)
+	r.pace.Rate = s.rate / float64(r.span.Step)
 	return r, nil
 }
 
@@ -116,17 +117,14 @@ type reader struct {
 	source *Source
 	span   span
 	next   uint64
-	rate   float64 // records a second of this split
-	begun  time.Time
-	made   float64 // records since begun, against which the rate is held
+	pace   pace.Pace
 	value  []byte
 	pcg    rand.PCG
 }
 
-// Poll appends records up to what the rate allows at now. A reader that was not asked for long does not catch up by more
-// than a second: a rate is a pace, not a debt.
+// Poll appends records up to what the rate allows at now.
 func (r *reader) Poll(b *abi.Builder, maxRecords, maxBytes int, now time.Time) (connector.Progress, error) {
-	allowed, wake := r.allowance(now, maxRecords)
+	allowed, wake := r.pace.Allowance(now, maxRecords)
 	n, bytes := 0, 0
 	for ; n < allowed && bytes < maxBytes; n++ {
 		if r.span.End > 0 && r.next >= r.span.End {
@@ -137,31 +135,12 @@ func (r *reader) Poll(b *abi.Builder, maxRecords, maxBytes int, now time.Time) (
 		r.next += r.span.Step
 		bytes += len(r.value)
 	}
-	r.made += float64(n)
+	r.pace.Made(n)
 	done := r.span.End > 0 && r.next >= r.span.End
 	if n > 0 || done {
 		return connector.Progress{Done: done}, nil
 	}
 	return connector.Progress{Wake: wake}, nil
-}
-
-// allowance is how many records may be made now, and when the next one may be if that is none.
-func (r *reader) allowance(now time.Time, most int) (int, time.Time) {
-	if r.rate == 0 {
-		return most, time.Time{}
-	}
-	if r.begun.IsZero() {
-		r.begun = now
-	}
-	due := now.Sub(r.begun).Seconds()*r.rate + 1
-	if behind := due - r.made; behind > r.rate+1 {
-		r.made = due - r.rate - 1
-	}
-	if n := int(due - r.made); n > 0 {
-		return min(n, most), time.Time{}
-	}
-	wait := time.Duration((r.made + 1 - due) / r.rate * float64(time.Second))
-	return 0, now.Add(max(wait, time.Millisecond))
 }
 
 // fill makes the value of record number: letters that depend on the seed and the number alone, so that any subtask of

@@ -1,0 +1,286 @@
+package nexmark
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/connector/connectortest"
+	"github.com/wasmill/wasmill/internal/nexmark"
+)
+
+func source(t testing.TB, config map[string]string) *Source {
+	t.Helper()
+	s, err := NewSource(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.(*Source)
+}
+
+// all reads every split of a source one after the other.
+func all(t *testing.T, s *Source) (values []string) {
+	t.Helper()
+	splits, err := s.Enumerate(context.Background(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, split := range splits.Splits {
+		values = append(values, connectortest.Read(t, s, split, 1000)...)
+	}
+	return values
+}
+
+func TestSource(t *testing.T) {
+	for _, config := range []map[string]string{
+		{"events": "2500", "seed": "9"},
+		{"events": "2500", "kind": "bid", "schema": "row(price: i64, url: utf8)"},
+		{"events": "2500", "kind": "person", "limit": "1000"},
+		{"events": "2501", "out-of-order": "40ms", "rate": "1000", "schema": "row(bid: row(auction: i64)?, event_type: i64)"},
+	} {
+		s := source(t, config)
+		connectortest.Source(t, s, all(t, s))
+	}
+}
+
+// object is an event as it stands in a line of JSON.
+func object(t *testing.T, g *nexmark.Generator, number uint64) (kind string, fields map[string]any) {
+	t.Helper()
+	var e nexmark.Event
+	g.Make(&e, number, &[nexmark.Kinds]nexmark.Wanted{nexmark.All, nexmark.All, nexmark.All})
+	var line map[string]any
+	if err := json.Unmarshal(nexmark.AppendJSON(nil, &e), &line); err != nil {
+		t.Fatal(err)
+	}
+	return e.Kind.String(), line[e.Kind.String()].(map[string]any)
+}
+
+// values are a row's fields as JSON has them.
+func values(s *abi.Schema, row abi.Row) map[string]any {
+	all := map[string]any{}
+	for i, f := range s.Fields {
+		switch f.Type {
+		case abi.TypeI64:
+			all[f.Name] = float64(row.I64(i))
+		case abi.TypeMs:
+			all[f.Name] = string(nexmark.AppendTime(nil, row.I64(i), 'T'))
+		default:
+			all[f.Name] = string(row.Bytes(i))
+		}
+	}
+	return all
+}
+
+// The rows are canonical, and say what the lines of the command say.
+func TestRowsAreTheEvents(t *testing.T) {
+	whole := source(t, map[string]string{"events": "1000"})
+	for number, value := range all(t, whole) {
+		s := whole.rows.schema
+		if err := abi.Validate(s, []byte(value)); err != nil {
+			t.Fatal(err)
+		}
+		row := s.Row([]byte(value))
+		kind, want := object(t, whole.generator, uint64(number))
+		for i, f := range s.Fields[1:] {
+			if row.Null(1+i) != (f.Name != kind) {
+				t.Fatalf("event %d is a %s, and its %s is null: %v", number, kind, f.Name, row.Null(1+i))
+			}
+			if f.Name != kind {
+				continue
+			}
+			if got := values(f.Row, row.Row(1+i, f.Row)); !reflect.DeepEqual(got, want) || row.I64(0) != int64(i) {
+				t.Errorf("event %d: %v\nexpected %v", number, got, want)
+			}
+		}
+	}
+	for kind := range everyKind {
+		one := source(t, map[string]string{"events": "1000", "kind": kind.String()})
+		part := source(t, map[string]string{"events": "1000", "kind": kind.String(), "schema": "row(extra: utf8, dateTime: ms)"})
+		rows, parts := all(t, one), all(t, part)
+		at := 0
+		for number := range uint64(1000) {
+			name, want := object(t, one.generator, number)
+			if name != kind.String() {
+				continue
+			}
+			if err := abi.Validate(one.rows.schema, []byte(rows[at])); err != nil {
+				t.Fatal(err)
+			}
+			if got := values(one.rows.schema, one.rows.schema.Row([]byte(rows[at]))); !reflect.DeepEqual(got, want) {
+				t.Errorf("event %d: %v\nexpected %v", number, got, want)
+			}
+			want = map[string]any{"extra": want["extra"], "dateTime": want["dateTime"]}
+			if got := values(part.rows.schema, part.rows.schema.Row([]byte(parts[at]))); !reflect.DeepEqual(got, want) {
+				t.Errorf("event %d: %v\nexpected %v", number, got, want)
+			}
+			at++
+		}
+		if at != len(rows) || at != len(parts) {
+			t.Errorf("%d and %d of %v (expected %d)", len(rows), len(parts), kind, at)
+		}
+	}
+}
+
+// Splits of a bounded source are in order also when the events are not.
+func TestSplitsAreInOrder(t *testing.T) {
+	for _, parallelism := range []int{1, 2, 5} {
+		s := source(t, map[string]string{"events": "100000", "out-of-order": "4s", "rate": "250"})
+		splits, err := s.Enumerate(context.Background(), parallelism)
+		if err != nil || !splits.Ordered || len(splits.Splits) < parallelism {
+			t.Fatalf("%d splits, ordered: %v, %v", len(splits.Splits), splits.Ordered, err)
+		}
+		newest, disorder := int64(0), false
+		for _, split := range splits.Splits {
+			r, err := s.Open(context.Background(), split)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := abi.NewBuilder(s.Columns())
+			for done := false; !done; {
+				p, err := r.Poll(b, 100_000, 1<<30, time.Unix(0, 0))
+				if err != nil {
+					t.Fatal(err)
+				}
+				done = p.Done
+			}
+			batch := connectortest.Parse(t, b)
+			most := int64(0)
+			for _, at := range batch.Timestamps {
+				if at < newest {
+					t.Fatalf("split %s has an event at %d, and one before has one at %d", split.ID, at, newest)
+				}
+				disorder = disorder || at < most
+				most = max(most, at)
+			}
+			newest = most
+		}
+		if !disorder {
+			t.Error("the events are in order")
+		}
+	}
+	many, err := source(t, map[string]string{"events": "10000000000"}).Enumerate(context.Background(), 64)
+	if err != nil || len(many.Splits) > mostRanges {
+		t.Errorf("ten billion events are %d splits (expected <= %d), %v", len(many.Splits), mostRanges, err)
+	}
+}
+
+// Without an end, the splits have every event between them, and each goes on where it stood.
+func TestUnboundedSplits(t *testing.T) {
+	s := source(t, map[string]string{"kind": "bid", "schema": "row(dateTime: ms)", "rate": "1000", "person-proportion": "1", "auction-proportion": "1", "bid-proportion": "98"})
+	splits, err := s.Enumerate(context.Background(), 3)
+	if err != nil || s.Bounded() || splits.Ordered || len(splits.Splits) != 3 {
+		t.Fatalf("%+v, %v", splits, err)
+	}
+	seen := map[int64]int{}
+	for _, split := range splits.Splits {
+		for range 7 {
+			r, err := s.Open(context.Background(), split)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := abi.NewBuilder(s.Columns())
+			if p, err := r.Poll(b, 501, 1<<20, time.Unix(0, 0)); err != nil || p.Done || b.Len() != 501 {
+				t.Fatalf("%d records, done: %v, %v", b.Len(), p.Done, err)
+			}
+			for _, at := range connectortest.Parse(t, b).Timestamps {
+				seen[at-s.generator.Start.UnixMilli()]++
+			}
+			split.Position = r.Position()
+		}
+	}
+	for number := range int64(9 * blockEvents) { // each has three blocks and a part of the fourth
+		want := 1
+		if number%100 < 2 {
+			want = 0
+		}
+		if seen[number] != want {
+			t.Fatalf("event %d was read %d times (expected %d)", number, seen[number], want)
+		}
+	}
+}
+
+func TestLimit(t *testing.T) {
+	s := source(t, map[string]string{"kind": "bid", "limit": "1000"})
+	splits, err := s.Enumerate(context.Background(), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.Open(context.Background(), splits.Splits[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := abi.NewBuilder(s.Columns())
+	begin := time.Unix(100, 0)
+	for now := begin; now.Sub(begin) < 10*time.Second; now = now.Add(7 * time.Millisecond) {
+		if _, err := r.Poll(b, 1024, 1<<20, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := b.Len(); n < 4950 || n > 5002 {
+		t.Errorf("%d records in 10 s of half of 1,000 a second", n)
+	}
+}
+
+func TestSourceRefuses(t *testing.T) {
+	for _, c := range []struct{ name, value, want string }{
+		{"events", "x", `events: "x" (expected a whole number, 0 <= n <= 1125899906842624)`},
+		{"event", "1", `unknown option "event" (known: kind, schema, limit, ` + nexmark.Options[0].Name},
+		{"kind", "bids", `kind: "bids" (expected person, auction or bid, or none for all events)`},
+		{"limit", "-1", `limit: "-1" (expected events a second, a whole number >= 0)`},
+		{"out-of-order-group", "953", `nexmark: out-of-order-group: 953 (expected no multiple of 953, by which events are mixed up)`},
+		{"schema", "utf8", `schema: codec "utf8": not a row`},
+		{"schema", "row(price: i64)", `schema: events have no field "price" (known: event_type, person, auction, bid)`},
+		{"schema", "row(bid: row(price: i64))", `schema: bid is a row (expected a row that may be null, as in bid: row(auction: i64, bidder: i64,`},
+		{"schema", "row(bid: row(prise: i64)?)", `schema: no field "bid.prise" in bid (known: auction: i64, bidder: i64, price: i64, channel: utf8, url: utf8, dateTime: ms, extra: utf8)`},
+		{"schema", "row(bid: row(price: f64)?)", `schema: bid.price is a f64 (expected i64)`},
+		{"schema", "row(event_type: utf8)", `schema: event_type is a utf8 (expected i64)`},
+	} {
+		if _, err := NewSource(map[string]string{c.name: c.value}); err == nil || !strings.HasPrefix(err.Error(), "nexmark source: "+c.want) {
+			t.Errorf("%s=%s: %v\nexpected nexmark source: %s", c.name, c.value, err, c.want)
+		}
+	}
+}
+
+// cpu is the CPU time that this process has used: the machine may be shared.
+func cpu(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func BenchmarkSource(b *testing.B) {
+	for name, config := range map[string]map[string]string{
+		"q0":     {"kind": "bid", "schema": "row(auction: i64, bidder: i64, price: i64, dateTime: ms, extra: utf8)"},
+		"q2":     {"kind": "bid", "schema": "row(auction: i64, price: i64)"},
+		"events": {},
+	} {
+		b.Run(name, func(b *testing.B) {
+			s := source(b, config)
+			r, err := s.Open(context.Background(), connector.Split{Data: fmt.Appendf(nil, `{"first":0,"end":%d}`, int64(1)<<40)})
+			if err != nil {
+				b.Fatal(err)
+			}
+			batch := abi.NewBuilder(s.Columns())
+			begin, from := cpu(b), r.(*reader).next
+			b.ReportAllocs()
+			for b.Loop() {
+				batch.Reset()
+				if _, err := r.Poll(batch, 1024, 64<<10, time.Time{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			events := float64(r.(*reader).next - from)
+			b.ReportMetric(float64((cpu(b)-begin).Nanoseconds())/events, "cpu-ns/event")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
