@@ -40,10 +40,10 @@ func all(t *testing.T, s *Source) (values []string) {
 
 func TestSource(t *testing.T) {
 	for _, config := range []map[string]string{
-		{"events": "2500", "seed": "9"},
-		{"events": "2500", "kind": "bid", "schema": "row(price: i64, url: utf8)"},
-		{"events": "2500", "kind": "person", "limit": "1000"},
-		{"events": "2501", "out-of-order": "40ms", "rate": "1000", "schema": "row(bid: row(auction: i64)?, event_type: i64)"},
+		{"events": "800", "seed": "9"},
+		{"events": "800", "kind": "bid", "schema": "row(price: i64, url: utf8)"},
+		{"events": "800", "kind": "person", "limit": "1000"},
+		{"events": "801", "out-of-order": "40ms", "rate": "1000", "schema": "row(bid: row(auction: i64)?, event_type: i64)"},
 	} {
 		s := source(t, config)
 		connectortest.Source(t, s, all(t, s))
