@@ -53,6 +53,8 @@ type splitQueue struct {
 	next    []int                   // in order, of each share: of each reader, or one for all
 	given   map[splitRequest]int    // place in order, or len(order)
 	begin   checkpoint.SourceSplits // how the attempt began
+
+	promised map[int]map[string]int64 // of splits that were begun before, by index
 }
 
 type splitRequest struct {
@@ -61,7 +63,7 @@ type splitRequest struct {
 }
 
 func newSplitQueue(splits connector.Splits, readers []int) *splitQueue {
-	q := &splitQueue{Splits: splits, readers: readers, given: map[splitRequest]int{}}
+	q := &splitQueue{Splits: splits, readers: readers, given: map[splitRequest]int{}, promised: map[int]map[string]int64{}}
 	for share := range max(1, len(readers)) {
 		q.next = append(q.next, share)
 	}
@@ -86,7 +88,7 @@ func (q *splitQueue) restore(s checkpoint.SourceSplits) {
 	var open, fresh []int
 	for _, o := range s.Open {
 		if i := int(o.Index); i < len(q.Splits.Splits) {
-			q.Splits.Splits[i].Position = o.Position
+			q.Splits.Splits[i].Position, q.promised[i] = o.Position, o.Promised
 			open = append(open, i)
 			done[i] = true
 		}
@@ -112,7 +114,7 @@ func (q *splitQueue) assign(r splitRequest) *wire.SplitAssignment {
 	a := &wire.SplitAssignment{Ordered: q.Ordered, Last: at+len(q.next) >= len(q.order)}
 	if at < len(q.order) {
 		i := q.order[at]
-		a.Split, a.Index = &q.Splits.Splits[i], uint32(i)
+		a.Split, a.Index, a.Promised = &q.Splits.Splits[i], uint32(i), q.promised[i]
 	}
 	return a
 }

@@ -33,7 +33,7 @@ func TestSplitsWithoutEndAreDealtOut(t *testing.T) {
 		if c.open != nil {
 			s := checkpoint.SourceSplits{}
 			for _, i := range c.open {
-				s.Open = append(s.Open, checkpoint.OpenSplit{Index: i, Position: []byte(fmt.Sprint(i))})
+				s.Open = append(s.Open, checkpoint.OpenSplit{Index: i, Position: []byte(fmt.Sprint(i)), Promised: map[string]int64{"in": int64(i)}})
 			}
 			q.restore(s)
 		}
@@ -54,6 +54,9 @@ func TestSplitsWithoutEndAreDealtOut(t *testing.T) {
 				}
 				if slices.Contains(c.open, a.Index) != (a.Split.Position != nil) {
 					t.Errorf("%s: split %d at position %q", c.name, a.Index, a.Split.Position)
+				}
+				if w, said := a.Promised["in"]; said != slices.Contains(c.open, a.Index) || said && w != int64(a.Index) {
+					t.Errorf("%s: split %d had promised %d, %v", c.name, a.Index, w, said)
 				}
 			}
 			if want, ok := c.want[subtask]; ok && !slices.Equal(got, want) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -26,9 +27,9 @@ type sourceInput struct {
 	assigner  *assigner // of the source's own timestamps
 	builder   *abi.Builder
 	batch     batch
-	inTurn    bool // splits do not end
-	last      bool // no split is left to ask for
-	done      bool
+	inTurn    bool         // splits do not end
+	last      bool         // no split is left to ask for
+	done      bool         // and all were read to their end
 	open      []*openSplit // those at hand
 	turn      int          // in open: whose it is
 	read      []uint32     // splits that were read to their end
@@ -42,19 +43,21 @@ type openSplit struct {
 	from   string
 	first  int64     // number of its next record, from 1
 	wake   time.Time // it has nothing before that
+
+	promised map[string]int64 // what it goes on from, see checkpoint.OpenSplit
 }
 
 func newSourceInput(op *graph.Operator, src connector.Source, c *chain, nextSplit func(context.Context) (*wire.SplitAssignment, error)) *sourceInput {
-	return &sourceInput{
+	in := &sourceInput{
 		operator: op, source: src, nextSplit: nextSplit, chain: c, inTurn: !src.Bounded(),
 		assigner: newAssigner(1, op.Watermarks), builder: abi.NewBuilder(src.Columns()),
 	}
+	in.assigner.operator = op.UID
+	return in
 }
 
-// restore goes on from what the source had promised.
-func (in *sourceInput) restore(watermark int64) {
-	in.assigner.out, in.chain.watermark = watermark, watermark
-}
+// restore goes on from what the source had promised. It is told of with the first split.
+func (in *sourceInput) restore(watermark int64) { in.assigner.out = watermark }
 
 func (in *sourceInput) barrier(time.Time) *exchange.Mark { return nil }
 
@@ -73,11 +76,15 @@ func (in *sourceInput) drain() bool {
 	return true
 }
 
-// state is exact between two batches.
+// state is exact between two batches. A subtask without input left holds nobody back who goes on with less or more of them;
+// one that is drained has input left, and its records are not late by themselves.
 func (in *sourceInput) state() *checkpoint.SourceState {
 	s := &checkpoint.SourceState{Operator: in.operator.UID, Done: slices.Clone(in.read), Watermark: in.assigner.out}
+	if in.done {
+		s.Watermark = abi.MaxTime
+	}
 	for _, o := range in.open {
-		s.Open = append(s.Open, checkpoint.OpenSplit{Index: o.index, Position: o.reader.Position()})
+		s.Open = append(s.Open, checkpoint.OpenSplit{Index: o.index, Position: o.reader.Position(), Promised: in.promisedOf(o)})
 	}
 	if failpoint.Planted(failpoint.ForgetPosition) {
 		for i := range s.Open {
@@ -85,6 +92,33 @@ func (in *sourceInput) state() *checkpoint.SourceState {
 		}
 	}
 	return s
+}
+
+// promisedOf is what was promised of a split, nil: nothing.
+func (in *sourceInput) promisedOf(o *openSplit) (by map[string]int64) {
+	for a := range in.assigners() {
+		if w := a.promised(o.lane); w > abi.MinTime {
+			if by == nil {
+				by = map[string]int64{}
+			}
+			by[a.operator] = w
+		}
+	}
+	return by
+}
+
+// assigners are those whose lanes are the splits.
+func (in *sourceInput) assigners() iter.Seq[*assigner] {
+	return func(yield func(*assigner) bool) {
+		if !yield(in.assigner) {
+			return
+		}
+		for _, behind := range in.chain.assigners {
+			if !yield(behind) {
+				return
+			}
+		}
+	}
 }
 
 func (in *sourceInput) alignment() time.Duration { return 0 }
@@ -149,9 +183,8 @@ func (in *sourceInput) finish(o *openSplit) error {
 	in.turn-- // it is the next one's, which has moved up
 	in.read = append(in.read, o.index)
 	if in.inTurn {
-		in.assigner.endLane(o.lane)
-		for _, behind := range in.chain.assigners {
-			behind.endLane(o.lane)
+		for a := range in.assigners() {
+			a.endLane(o.lane)
 		}
 		in.chain.watermark = in.assigner.watermark()
 	}
@@ -178,21 +211,30 @@ func (in *sourceInput) begin(ctx context.Context) error {
 	if err != nil {
 		return inOperator(in.operator.Name, wire.KindIO, fmt.Errorf("open split %s: %w", a.Split.ID, err))
 	}
-	in.open = append(in.open, &openSplit{reader: r, index: a.Index, lane: len(in.open), from: "split " + a.Split.ID, first: 1})
-	in.beginLane(in.assigner, a)
-	for _, behind := range in.chain.assigners {
-		in.beginLane(behind, a)
+	o := &openSplit{reader: r, index: a.Index, lane: len(in.open), from: "split " + a.Split.ID, first: 1, promised: a.Promised}
+	if failpoint.Planted(failpoint.ForgetPromised) || failpoint.Planted(failpoint.FiredAgain) {
+		o.promised = nil
 	}
+	in.open = append(in.open, o)
+	for to := range in.assigners() {
+		in.beginLane(to, a)
+	}
+	in.chain.watermark = in.assigner.watermark()
 	return nil
 }
 
-// beginLane makes the newest split known. Of those that are read in turn none is read before all are open, so none that is
-// still to come is overtaken by the watermark.
+// beginLane makes the newest split known. Of those that are read in turn none is read, and nothing is said of what was promised
+// of some, before all are open: so none that is still to come is overtaken by the watermark.
 func (in *sourceInput) beginLane(to *assigner, a *wire.SplitAssignment) {
 	if in.inTurn {
-		to.beginSplits(len(in.open))
+		to.beginSplits(len(in.open), a.Last)
 	} else {
 		to.beginSplit(a.Ordered, a.Last)
+	}
+	for _, o := range in.open {
+		if w, said := o.promised[to.operator]; said {
+			to.resumeLane(o.lane, w)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"time"
 
+	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/internal/wire"
@@ -149,7 +150,7 @@ func (l *loop) freeze() (state.Frozen, error) {
 			}
 		}
 	}
-	if err := l.chain.saveWatermarks(); err != nil {
+	if err := l.chain.saveWatermarks(l.input.ended()); err != nil {
 		return nil, err
 	}
 	return l.chain.store.Freeze()
@@ -185,10 +186,14 @@ func (l *loop) lastPart(ctx context.Context) (*checkpoint.Task, error) {
 }
 
 // saveWatermarks stores what the chain's timestamp functions have promised, also that they have promised nothing: who goes
-// on takes the smallest of all subtasks.
-func (c *chain) saveWatermarks() error {
+// on takes the smallest of all subtasks. Without input left they hold nobody back.
+func (c *chain) saveWatermarks(ended bool) error {
 	for _, a := range c.promises {
-		if err := c.store.SetOwn(a.operator, promiseName, binary.LittleEndian.AppendUint64(nil, uint64(a.out))); err != nil {
+		out := a.out
+		if ended {
+			out = abi.MaxTime
+		}
+		if err := c.store.SetOwn(a.operator, promiseName, binary.LittleEndian.AppendUint64(nil, uint64(out))); err != nil {
 			return err
 		}
 	}

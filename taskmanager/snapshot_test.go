@@ -87,14 +87,18 @@ func (s *ownStore) SetOwn(operator, name string, value []byte) error {
 	return nil
 }
 
-// A subtask whose splits hold its watermark back holds it back for whoever goes on, also where others had promised more.
+// A subtask whose splits hold its watermark back holds it back for whoever goes on, also where others had promised more. One whose
+// input has ended holds back nobody.
 func TestASubtaskThatHasPromisedNothingSaysSo(t *testing.T) {
 	store := &ownStore{own: map[string][]byte{}}
 	c := &chain{store: store, promises: []*assigner{{operator: "times", out: abi.MinTime}}}
-	if err := c.saveWatermarks(); err != nil {
-		t.Fatal(err)
-	}
-	if saved := store.own["times "+promiseName]; len(saved) != 8 || int64(binary.LittleEndian.Uint64(saved)) != abi.MinTime {
-		t.Errorf("%x is stored (expected the smallest time)", saved)
+	for _, ended := range []bool{false, true} {
+		if err := c.saveWatermarks(ended); err != nil {
+			t.Fatal(err)
+		}
+		want := map[bool]int64{false: abi.MinTime, true: abi.MaxTime}[ended]
+		if saved := store.own["times "+promiseName]; len(saved) != 8 || int64(binary.LittleEndian.Uint64(saved)) != want {
+			t.Errorf("%x is stored, input ended: %v (expected %x)", saved, ended, want)
+		}
 	}
 }

@@ -44,7 +44,7 @@ func (m *merger) smallest() int64 {
 // assigner derives the watermark where records get their timestamps: for each lane, a channel or a split that is being
 // read, it lies the strategy's bound and one millisecond behind the newest timestamp.
 type assigner struct {
-	operator string          // uid of the timestamp function, "" for the source's own
+	operator string          // uid of the timestamp function, or of the source
 	strategy *abi.Watermarks // nil: the timestamps promise nothing
 	lanes    *merger
 	held     bool // splits that nobody reads yet may have older records
@@ -76,13 +76,20 @@ func (a *assigner) beginSplit(ordered, last bool) {
 	}
 }
 
-// beginSplits says that n splits, a lane each, are read in turn from now on. None of them has shown a record.
-func (a *assigner) beginSplits(n int) { a.lanes = newMerger(n) }
+// beginSplits says that n splits, a lane each, will be read in turn, and whether these are all. None of them has shown a record.
+func (a *assigner) beginSplits(n int, all bool) { a.lanes, a.held = newMerger(n), !all }
+
+// resumeLane goes on from what was promised of a lane before.
+func (a *assigner) resumeLane(lane int, watermark int64) { a.lanes.advance(lane, watermark) }
+
+// promised is what is known of a lane.
+func (a *assigner) promised(lane int) int64 { return a.lanes.lanes[lane] }
 
 // endLane says that no records will come on the lane.
 func (a *assigner) endLane(lane int) { a.lanes.end(lane) }
 
-// watermark is what may be promised now. MaxTime is never among it: that the input has ended is for others to say.
+// watermark is what may be promised now. MaxTime is never among it, unless a restore has said so: that the input has ended is
+// for others to say.
 func (a *assigner) watermark() int64 {
 	if !a.held {
 		a.out = max(a.out, min(a.lanes.out, abi.MaxTime-1))

@@ -107,7 +107,7 @@ func TestSplitsInOrderCarryOn(t *testing.T) {
 func TestSplitsInTurnHoldEachOther(t *testing.T) {
 	a := newAssigner(1, &abi.Watermarks{})
 	a.out = 100 // restored
-	a.beginSplits(2)
+	a.beginSplits(2, true)
 	for _, step := range []struct {
 		lane         int
 		newest, want int64
@@ -125,5 +125,25 @@ func TestSplitsInTurnHoldEachOther(t *testing.T) {
 	a.endLane(1)
 	if w := a.watermark(); w != 5999 {
 		t.Errorf("%d when the slower one has ended (expected 5999)", w)
+	}
+}
+
+func TestSplitsInTurnGoOnFromWhatTheyHavePromised(t *testing.T) {
+	a := newAssigner(1, &abi.Watermarks{})
+	a.out = 100 // restored
+	a.beginSplits(1, false)
+	a.resumeLane(0, 5000)
+	if w := a.watermark(); w != 100 {
+		t.Errorf("%d while a split of the share is not open (expected 100)", w)
+	}
+	a.beginSplits(2, true)
+	a.resumeLane(0, 5000)
+	a.resumeLane(1, 300)
+	if w := a.watermark(); w != 300 {
+		t.Errorf("%d (expected 300)", w)
+	}
+	a.observe(1, 7000)
+	if w := a.watermark(); w != 5000 {
+		t.Errorf("%d, where a split that shows nothing had promised more (expected 5000)", w)
 	}
 }

@@ -76,13 +76,17 @@ type SourceState struct {
 	Operator  string      `json:"operator"`       // uid
 	Done      []uint32    `json:"done,omitempty"` // splits that it has read to their end since its attempt began
 	Open      []OpenSplit `json:"open,omitempty"` // splits that it has begun
-	Watermark int64       `json:"watermark"`      // what it has promised
+	Watermark int64       `json:"watermark"`      // what it has promised; abi.MaxTime: it has nothing left to read
 }
 
 // OpenSplit is a split that is read in part.
 type OpenSplit struct {
 	Index    uint32          `json:"index"`              // number of the split in the source
 	Position json.RawMessage `json:"position,omitempty"` // the reader's, of the next record
+
+	// Promised is what was promised of the split alone, by the uid of who gives its records their timestamps. Who reads it
+	// next goes on from that.
+	Promised map[string]int64 `json:"promised,omitempty"`
 }
 
 // SourceSplits are all splits of a source, and what of them is still to be read.

@@ -89,6 +89,31 @@ func TestMergeSources(t *testing.T) {
 	}
 }
 
+// A subtask without input left holds nobody back. Of a source that was read to its end nothing will come.
+func TestMergedWatermarkIsOfThoseThatRead(t *testing.T) {
+	begin := map[string]checkpoint.SourceSplits{"in": {Watermark: 5}}
+	state := func(w int64) []checkpoint.SourceState {
+		return []checkpoint.SourceState{{Operator: "in", Watermark: w}}
+	}
+	for _, c := range []struct {
+		subtasks []int64
+		want     int64
+	}{
+		{[]int64{7, abi.MaxTime}, 7},
+		{[]int64{abi.MaxTime, 9, 8}, 8},
+		{[]int64{abi.MinTime, abi.MaxTime}, abi.MinTime},
+		{[]int64{abi.MaxTime, abi.MaxTime}, abi.MaxTime},
+	} {
+		var tasks []checkpoint.Task
+		for _, w := range c.subtasks {
+			tasks = append(tasks, checkpoint.Task{Finished: w == abi.MaxTime, Sources: state(w)})
+		}
+		if got := checkpoint.MergeSources(begin, tasks)[0].Watermark; got != c.want {
+			t.Errorf("%d: %d (expected %d)", c.subtasks, got, c.want)
+		}
+	}
+}
+
 func TestManifestIsHeldAgainstItsChecksum(t *testing.T) {
 	m := &checkpoint.Manifest{Version: checkpoint.Version, Job: "j", Checkpoint: 3, Graph: *job(1)}
 	data, sum, err := m.Encode()

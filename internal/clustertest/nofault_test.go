@@ -14,7 +14,7 @@ import (
 // TestWithoutFaults says that the workloads and their checks fit each other.
 func TestWithoutFaults(t *testing.T) {
 	cache := t.TempDir()
-	for _, w := range workload.All {
+	for _, w := range append(slices.Clone(workload.All), workload.Unending) {
 		for parallelism := 1; parallelism <= 3; parallelism++ {
 			t.Run(fmt.Sprintf("%s %d", w.Name, parallelism), func(t *testing.T) {
 				Run(t, Scenario{

@@ -45,6 +45,55 @@ func (r *pacedReader) Poll(b *abi.Builder, most, maxBytes int, now time.Time) (c
 	return r.Reader.Poll(b, min(most, r.source.records), maxBytes, now)
 }
 
+// endless is a source whose splits do not end: where they would, they have nothing for now.
+type endless struct{ connector.Source }
+
+func (endless) Bounded() bool { return false }
+
+// At implements connector.Located, if the source does.
+func (s endless) At(dir string) (map[string]string, error) {
+	return s.Source.(connector.Located).At(dir)
+}
+
+func (s endless) Open(ctx context.Context, split connector.Split) (connector.Reader, error) {
+	r, err := s.Source.Open(ctx, split)
+	if err != nil {
+		return nil, err
+	}
+	return &endlessReader{Reader: r}, nil
+}
+
+type endlessReader struct {
+	connector.Reader
+	silent bool
+}
+
+func (r *endlessReader) Poll(b *abi.Builder, most, maxBytes int, now time.Time) (p connector.Progress, err error) {
+	if !r.silent {
+		p, err = r.Reader.Poll(b, most, maxBytes, now)
+		r.silent, p.Done = p.Done, false
+	}
+	if r.silent {
+		p.Wake = now.Add(time.Minute)
+	}
+	return p, err
+}
+
+// withoutEnd are the connectors of a registry whose sources do not end.
+func withoutEnd(r *connector.Registry) *connector.Registry {
+	out := &connector.Registry{Sources: map[string]func(map[string]string) (connector.Source, error){}, Sinks: r.Sinks}
+	for name, make := range r.Sources {
+		out.Sources[name] = func(config map[string]string) (connector.Source, error) {
+			s, err := make(config)
+			if err != nil {
+				return nil, err
+			}
+			return endless{s}, nil
+		}
+	}
+	return out
+}
+
 // connectorsOn are those of a registry as a process has them: the file source is a paced one, the file sink writes through
 // the process's mount.
 func connectorsOn(on durable.FS, r *connector.Registry, records int, every time.Duration) *connector.Registry {

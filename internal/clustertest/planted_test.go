@@ -73,6 +73,8 @@ var simulated = []struct {
 	{bug: failpoint.ForgetExchange, shows: "lines of a newer version of the module are followed by some of an older one",
 		only: directed{faults: slices.Repeat(named("upgrade", "kill TaskManager"), 3), workload: workload.Versioned, records: 1200}},
 	{bug: failpoint.FiredAgain, about: "kill", shows: "windows: a late line opens a window that had fired, which fires again", only: directed{workload: workload.Windows}},
+	{bug: failpoint.ForgetPromised, shows: "unending windows: a split that gives nothing more holds windows back that are due",
+		only: directed{faults: slices.Repeat(named("rescale"), 3), workload: workload.Unending, parallelism: 2, records: 900}},
 }
 
 // directed is what a bug needs to show, where it would in few of the scenarios that seeds choose.

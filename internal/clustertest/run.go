@@ -64,16 +64,20 @@ func Try(t *testing.T, s Scenario) (effects map[string]int, failed error) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if s.Workload.Endless {
+			s.Connectors = withoutEnd(s.Connectors)
+		}
 		x := Start(t, Config{
 			Seed: s.Seed, TaskManagers: 2, Slots: s.Parallelism, Checkpoint: time.Second, Barriers: s.Barriers,
 			Guest: guest, Params: params, Parallelism: s.Parallelism, Connectors: s.Connectors, Cache: s.Cache,
 			Timeless: s.Workload.Timeless,
 		})
 		begin := time.Now()
-		err = x.run(s)
+		verify := func() error { return s.Workload.Verify(dir, in, x.jobs()...) }
+		err = x.run(s, verify)
 		refused := errors.Is(err, errRefused)
 		if err == nil {
-			err = s.Workload.Verify(dir, in, x.jobs()...)
+			err = verify()
 		}
 		if refused {
 			if wrong := s.Workload.VerifyBeginning(dir, in, x.jobs()...); wrong != nil {
@@ -165,8 +169,9 @@ var errRefused = errors.New("the damage was found, and the output is a right beg
 // damageRefused is the effect of a damage that ends a job with errRefused.
 const damageRefused = "damage refused"
 
-// run submits the job, lets the faults happen, and waits for the end.
-func (x *Cluster) run(s Scenario) error {
+// run submits the job, lets the faults happen, and waits for the end. Of a job that has none by itself it makes one when its
+// output is complete.
+func (x *Cluster) run(s Scenario, complete func() error) error {
 	x.Sleep(2 * time.Second)
 	if err := x.Submit(); err != nil {
 		return err
@@ -198,6 +203,11 @@ func (x *Cluster) run(s Scenario) error {
 	}
 	if x.broken != nil {
 		return x.broken
+	}
+	if s.Workload.Endless {
+		if err := x.stopWhen(complete); err != nil {
+			return err
+		}
 	}
 	j, err := x.Await(healed)
 	if err != nil {

@@ -53,6 +53,23 @@ func TestSeedsOfPartitions(t *testing.T) {
 	}
 }
 
+// TestSeedsOfUnending runs windows over input that does not end, rescaled once at least.
+func TestSeedsOfUnending(t *testing.T) {
+	cache := t.TempDir()
+	rescales := 0
+	for i := range max(min(*seeds, 100)/5, 3) {
+		s := scenario(*seed+uint64(i), workload.Unending, 1+i%2, cache)
+		s.Prefer = []string{"rescale", "stop", "kill"}[i%3]
+		t.Run(fmt.Sprint(s.Seed), func(t *testing.T) {
+			effects := Run(t, s)
+			rescales += effects["rescale"] + effects["stop"]
+		})
+	}
+	if rescales == 0 {
+		t.Error("no job had another parallelism")
+	}
+}
+
 // TestSeedsOfLetters runs the workloads whose keys, timers and results are told of in dead letters.
 func TestSeedsOfLetters(t *testing.T) {
 	cache := t.TempDir()

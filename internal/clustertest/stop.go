@@ -47,6 +47,31 @@ func (x *Cluster) stopAndGoOn(whileStopping, whileBeginning func()) {
 	whileBeginning()
 }
 
+// stopWhen stops the job with a savepoint when its output is complete, which brings no more of it: a stop is no end of input.
+func (x *Cluster) stopWhen(complete func() error) error {
+	wrong := complete()
+	for end := time.Now().Add(healed); wrong != nil; wrong = complete() {
+		if j := x.Job(); j != nil && j.State.Terminal() {
+			return nil // as it must be, or not: who called sees
+		}
+		if !time.Now().Before(end) {
+			return fmt.Errorf("after %s: %w", healed, wrong)
+		}
+		x.Sleep(500 * time.Millisecond)
+	}
+	x.awaitRunning(15 * time.Second)
+	path := filepath.Join(x.dir, "savepoints", "last")
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if _, err := x.jm.jm.TakeSavepoint(ctx, x.job, &api.TakeSavepoint{Path: path, Stop: true}); err != nil {
+		return fmt.Errorf("stop the job, whose output is complete: %w", err)
+	}
+	if !x.hasStopped(path, true) {
+		return x.broken
+	}
+	return nil
+}
+
 // hasStopped waits until it is clear whether the job has ended with a savepoint there. If that was answered, it must have.
 func (x *Cluster) hasStopped(path string, answered bool) bool {
 	for end := time.Now().Add(healed); time.Now().Before(end); x.Sleep(100 * time.Millisecond) {

@@ -95,6 +95,7 @@ const (
 	ForgetFinished      Bug = "forget-finished"       // output of tasks that have finished is left out of the decision
 	ForgetExchange      Bug = "forget-exchange"       // the decision of an exchange leaves the job its old module
 	FiredAgain          Bug = "fired-again"           // what is restored forgets watermarks and which windows have fired
+	ForgetPromised      Bug = "forget-promised"       // a split goes on without what was promised of it
 )
 
 // Bugs are all of them.
@@ -102,4 +103,5 @@ var Bugs = []Bug{
 	SkipFsync, UnsyncedOutput, AckBeforeUpload, CommitBeforeDecide, NoFencing, LoseTimer, ForgetInFlight, WrongKeyGroups, SkipAlignment,
 	ForgetPosition, ReplayDoneSplit, ForgetAborted, DropPreparedAborted, NoRecommit, AbortBeforeCommit, TrustDamaged, TrustLocal,
 	RestoreOldest, DeleteNamed, ReuseID, ForgetTombstone, MutateFrozen, OverlayLeak, RepeatPassed, ForgetFinished, ForgetExchange, FiredAgain,
+	ForgetPromised,
 }

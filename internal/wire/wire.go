@@ -212,6 +212,8 @@ type SplitAssignment struct {
 	Index   uint32           `json:"index"`   // number of the split in the source, the call header's split
 	Ordered bool             `json:"ordered"` // splits not yet given out do not hold back the watermark
 	Last    bool             `json:"last"`    // no split is left to give out after this one
+
+	Promised map[string]int64 `json:"promised,omitempty"` // of a split that was begun before, see checkpoint.OpenSplit
 }
 
 // LogLine is one line that a guest logged, kept by the TaskManager for `wasmill logs`.

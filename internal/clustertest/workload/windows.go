@@ -3,6 +3,7 @@ package workload
 import (
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -29,7 +30,42 @@ var Windows = &Workload{
 		}
 		return Input{"input": {lines}}
 	},
-	Check: checkWindows,
+	Check: func(in Input, out map[string][]File) error { return checkWindows(in, out, math.MaxInt64) },
+}
+
+// Unending is the same over files that do not end, though they give nothing more in the end: the shortest is the first to be
+// silent, and the furthest in time by then. Windows that the slowest of them has not passed never have a result.
+var Unending = &Workload{
+	Name: "unending windows", Guest: Windows.Guest, Outputs: Windows.Outputs, Params: Windows.Params, Endless: true,
+	Make: func(seed uint64, records int) Input {
+		r := rand.New(rand.NewPCG(seed, 17))
+		files := make([][]string, 3)
+		for f, n := range []int{records / 12, records / 4, records * 2 / 3} {
+			for i := range n {
+				time := 20*records*i/n - r.IntN(windowDisorder+1)
+				if i > n/4 && r.IntN(8) == 0 {
+					time -= 2 * windowSize
+				}
+				files[f] = append(files[f], fmt.Sprintf("k%d,%d,%d", r.IntN(5), max(0, time), r.IntN(1000)))
+			}
+		}
+		return Input{"input": files}
+	},
+	Check: func(in Input, out map[string][]File) error {
+		passed := int64(math.MaxInt64)
+		for _, lines := range in["input"] {
+			newest := int64(0)
+			for _, l := range lines {
+				_, time, _, err := windowLine(l)
+				if err != nil {
+					return err
+				}
+				newest = max(newest, time)
+			}
+			passed = min(passed, newest-windowDisorder-1)
+		}
+		return checkWindows(in, out, passed)
+	},
 }
 
 type windowed struct {
@@ -37,21 +73,27 @@ type windowed struct {
 	key   string
 }
 
-func checkWindows(in Input, out map[string][]File) error {
+// due says whether the watermark at the end has passed the window.
+func (w windowed) due(passed int64) bool { return w.start+windowSize-1 <= passed }
+
+// checkWindows checks the results of all windows that the watermark has passed; of others there must be none.
+func checkWindows(in Input, out map[string][]File, passed int64) error {
 	sums, count := map[windowed]int64{}, map[string]int{}
 	late := map[string]bool{} // lines that may be late
-	newest := int64(-1)
-	for _, l := range in["input"][0] {
-		key, time, value, err := windowLine(l)
-		if err != nil {
-			return err
+	for _, lines := range in["input"] {
+		newest := int64(-1)
+		for _, l := range lines {
+			key, time, value, err := windowLine(l)
+			if err != nil {
+				return err
+			}
+			sums[windowed{time - time%windowSize, key}] += value
+			count[l]++
+			if time < newest-windowDisorder {
+				late[l] = true
+			}
+			newest = max(newest, time)
 		}
-		sums[windowed{time - time%windowSize, key}] += value
-		count[l]++
-		if time < newest-windowDisorder {
-			late[l] = true
-		}
-		newest = max(newest, time)
 	}
 	lines := 0
 	for _, l := range linesOf(out["late"]) {
@@ -100,6 +142,9 @@ func checkWindows(in Input, out map[string][]File) error {
 				return fmt.Errorf("%s: window %d of %s has two results", f.Name, w.start, w.key)
 			}
 			seen[w] = true
+			if !w.due(passed) {
+				return fmt.Errorf("%s: window %d of %s has a result, and time has come to %d", f.Name, w.start, w.key, passed)
+			}
 			switch over := sums[w] - sum; {
 			case over == 0:
 			case sumsOf(come[w])[over]:
@@ -110,7 +155,7 @@ func checkWindows(in Input, out map[string][]File) error {
 		}
 	}
 	for w, sum := range sums {
-		if !seen[w] && sum != 0 {
+		if !seen[w] && sum != 0 && w.due(passed) {
 			return worst(wrong, missing("window %d of %s has no result (expected %d)", w.start, w.key, sum))
 		}
 	}

@@ -26,6 +26,7 @@ type Workload struct {
 	Ragged   bool              // the last line of an input file has no end
 	Make     func(seed uint64, records int) Input
 	Timeless bool // the end of time may come before that of the input: nothing waits for it
+	Endless  bool // the input does not end
 	// Check holds the committed files of each output, in the order of their commits, against the input. If all that came out
 	// is right, and there is to be more, it answers errMissing.
 	Check func(in Input, out map[string][]File) error
