@@ -129,6 +129,14 @@ func (c *checkpoints) modules(number uint32) *graph.JobGraph {
 	return nil
 }
 
+// tried is the graph of the modules that tasks go on with and that nothing is decided for, nil: there are none.
+func (c *checkpoints) tried() *graph.JobGraph {
+	if x := c.exchanging; x != nil && x.fsm.phase == exTrying {
+		return x.graph
+	}
+	return nil
+}
+
 // whyOver is why the job's attempt is over, for whoever has asked something of it.
 func (j *jobMaster) whyOver() string {
 	j.mu.Lock()

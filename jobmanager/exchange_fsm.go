@@ -11,7 +11,8 @@ import (
 //	preparing -> waiting -> trying -> over
 //
 // Until its checkpoint is triggered an exchange can be given up without a trace. From then on tasks may have processed
-// records with the new modules: only the decision of that checkpoint, or a restart with the old ones, ends it.
+// records with the new modules: only the decision of that checkpoint, that of the job's end if all tasks finish before, or a
+// restart with the old ones ends it.
 type exPhase int
 
 const (
@@ -32,7 +33,7 @@ type (
 		cause string // why not; empty: it has
 	}
 	exTriggered struct{}               // its checkpoint
-	exConcluded struct{ cause string } // its checkpoint was given up; empty: it is decided
+	exConcluded struct{ cause string } // its checkpoint was given up; empty: it, or the job's end in its place, is decided
 	exEnded     struct{ cause string } // the attempt
 )
 

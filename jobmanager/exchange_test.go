@@ -146,6 +146,43 @@ func TestAnExchangeThatFailsBeforeItsDecision(t *testing.T) {
 	}
 }
 
+// A job all of whose tasks finish before the decision of an exchange ends with the new module if any task may have gone on with
+// it, and with the old one otherwise; the command says the same.
+func TestAJobThatEndsDuringAnExchange(t *testing.T) {
+	for name, c := range map[string]struct {
+		prepared, acknowledged bool // one of its two TaskManagers has
+		want                   string
+	}{
+		"while it is prepared":    {false, false, "it is "},
+		"behind the trigger":      {true, false, ""},
+		"when one has taken part": {true, true, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onFakeTime(t, func(t *testing.T, x *cluster) {
+				x.withCheckpoints(t)
+				a, b := x.add("a", 1), x.add("b", 1)
+				job := x.submit(2)
+				b.set(func() { b.silent = !c.prepared })
+				answer := x.upgrade(job.ID, map[string]string{"window": "7"})
+				if c.acknowledged {
+					a.acknowledge(1)
+				}
+				for _, tm := range []*fakeTM{a, b} {
+					tm.report(tm.running()[0], wire.TaskFinished, nil)
+				}
+				want, window := "", "7"
+				if c.want != "" {
+					want, window = "job "+string(job.ID)+" was not upgraded: "+c.want, ""
+				}
+				x.answered(answer, want)
+				if now := x.expect(job.ID, api.JobFinished, ""); now.Params["window"] != window {
+					t.Errorf("the job has ended with window %q (expected %q)", now.Params["window"], window)
+				}
+			})
+		})
+	}
+}
+
 // Another JobManager has the old module before the decision, and the new one behind it.
 func TestAnotherJobManagerKnowsWhatIsDecided(t *testing.T) {
 	for _, decided := range []bool{false, true} {

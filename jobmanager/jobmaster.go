@@ -267,20 +267,27 @@ func (j *jobMaster) storeOr(done event, change func(*jobRecord)) event {
 	return done
 }
 
-// decide takes a number from the job's checkpoint counter and stores the end of the job under it.
+// decide takes a number from the job's checkpoint counter and stores the end of the job under it. It decides for modules that
+// tasks were going on with, too: some of the output is theirs.
 func (j *jobMaster) decide(prepared []connector.Committable) event {
 	n, err := j.jm.config.Meta.Next(checkpointKey + string(j.id))
 	if err != nil {
 		return evStoreFailed{&wire.Failure{Kind: wire.KindInternal, Message: fmt.Sprintf("take a checkpoint id: %s", err)}}
 	}
-	return j.storeOr(evDecided{n}, func(r *jobRecord) {
-		if x := j.checkpoints.exchanging; x != nil && x.fsm.phase == exTrying {
-			r.Graph = *x.graph // some of the output is theirs
+	next := j.checkpoints.tried()
+	e := j.storeOr(evDecided{n}, func(r *jobRecord) {
+		if next != nil {
+			r.Graph = *next
 		}
 		r.Skipped = j.skipped()
 		r.Progress, r.Previous = new(j.progress()), nil
 		r.Decision = &decision{Checkpoint: n, Attempt: j.fsm.attempt, Prepared: prepared, Output: addOutput(r.Written, outputOf(&r.Graph, prepared, j.taken))}
 	})
+	if _, stored := e.(evDecided); stored && next != nil {
+		j.checkpoints.exchanging.decided = checkpoint.ID(n)
+		j.checkpoints.stepExchange(exConcluded{})
+	}
+	return e
 }
 
 // end stores the outcome.
