@@ -17,6 +17,7 @@ func (a *app) checkpointCommand() *cobra.Command {
 		Use:   "checkpoint JOB",
 		Short: "Take a checkpoint of a job now, and wait until it is completed",
 		Example: `  wasmill checkpoint 7f3a9c
+  wasmill checkpoint show 7f3a9c
   wasmill checkpoint verify 7f3a9c`,
 		Args: exactly("JOB"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -35,7 +36,7 @@ func (a *app) checkpointCommand() *cobra.Command {
 		ValidArgsFunction: a.completeJobs,
 	}
 	optionFlag(cmd, "jobmanager", "jobmanager.url")
-	cmd.AddCommand(a.checkpointVerifyCommand())
+	cmd.AddCommand(a.checkpointShowCommand(), a.checkpointVerifyCommand())
 	return cmd
 }
 

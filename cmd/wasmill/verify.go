@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/blob"
 	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/savepoint"
@@ -52,32 +54,25 @@ restarted now. The exit status is 1 if anything is damaged.`,
 }
 
 func (a *app) savepointVerifyCommand() *cobra.Command {
-	return &cobra.Command{
+	return savepointAt(&cobra.Command{
 		Use:     "verify PATH",
 		Short:   "Read every byte of a savepoint, and name all that is damaged",
 		Example: `  wasmill savepoint verify /backup/hot-items`,
-		Args:    exactly("PATH"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			store, err := openPlace(cmd, args[0])
-			if err != nil {
-				return err
+	}, func(ctx context.Context, _ string, store blob.Store) error {
+		v, err := savepoint.Verify(ctx, store)
+		if err != nil {
+			return err
+		}
+		if err := a.answer(v, func(w io.Writer) {
+			showFaults(w, v.Faults)
+			if len(v.Faults) == 0 {
+				fmt.Fprintf(w, "savepoint #%d of job %s is whole: %s in %s\n", v.Manifest.Checkpoint, v.Manifest.Job, size(v.Size), plural(int64(v.Files), "file"))
 			}
-			defer store.Close()
-			v, err := savepoint.Verify(cmd.Context(), store)
-			if err != nil {
-				return fmt.Errorf("savepoint %s: %w", args[0], err)
-			}
-			if err := a.answer(v, func(w io.Writer) {
-				showFaults(w, v.Faults)
-				if len(v.Faults) == 0 {
-					fmt.Fprintf(w, "savepoint #%d of job %s is whole: %s in %s\n", v.Manifest.Checkpoint, v.Manifest.Job, size(v.Size), plural(int64(v.Files), "file"))
-				}
-			}); err != nil || len(v.Faults) == 0 {
-				return err
-			}
-			return errDamaged
-		},
-	}
+		}); err != nil || len(v.Faults) == 0 {
+			return err
+		}
+		return errDamaged
+	})
 }
 
 func showVerification(w io.Writer, v *api.Verification) {

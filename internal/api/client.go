@@ -14,7 +14,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/savepoint"
 	"github.com/wasmill/wasmill/internal/wire"
 )
 
@@ -128,6 +130,18 @@ func (c *Client) JobCheckpoints(ctx context.Context, id graph.JobID) ([]Checkpoi
 		return nil, err
 	}
 	return page.Checkpoints, nil
+}
+
+// InspectCheckpoint reads a retained checkpoint from end to end, the newest one if id is 0, with so many entries of each state.
+func (c *Client) InspectCheckpoint(ctx context.Context, job graph.JobID, id checkpoint.ID, sample int) (*savepoint.Report, error) {
+	which := "latest"
+	if id > 0 {
+		which = strconv.FormatUint(uint64(id), 10)
+	}
+	if sample > 0 {
+		which += "?sample=" + strconv.Itoa(sample)
+	}
+	return get[savepoint.Report](ctx, c, jobPath(job)+"/checkpoints/"+which)
 }
 
 // VerifyCheckpoints reads all that the retained checkpoints name.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"time"
 
@@ -15,7 +14,10 @@ import (
 	"github.com/wasmill/wasmill/internal/graph"
 )
 
-// Report is what a savepoint holds.
+// MaxSample bounds how many entries of each state a report may give.
+const MaxSample = 1000
+
+// Report is what a savepoint, or a checkpoint, holds.
 type Report struct {
 	Job        graph.JobID   `json:"job"`
 	Name       string        `json:"name"`
@@ -47,45 +49,18 @@ type Splits struct {
 
 // State is one state of an operator: what stands under its keys.
 type State struct {
-	Name    string      `json:"name"`
-	Key     abi.Codec   `json:"key,omitempty"`
-	SubKey  abi.Codec   `json:"subKey,omitempty"`
-	Value   abi.Codec   `json:"value,omitempty"`
-	Entries int64       `json:"entries"`
-	Bytes   int64       `json:"bytes"`  // of keys and values
-	Groups  int         `json:"groups"` // key groups that have some
-	Sample  []SampleOne `json:"sample,omitempty"`
+	Name    string    `json:"name"`
+	Key     abi.Codec `json:"key,omitempty"`
+	SubKey  abi.Codec `json:"subKey,omitempty"` // of a map
+	Value   abi.Codec `json:"value,omitempty"`
+	Entries int64     `json:"entries"`
+	Bytes   int64     `json:"bytes"`  // of keys and values
+	Groups  int       `json:"groups"` // key groups that have some
+	Sample  []Entry   `json:"sample,omitempty"`
 
 	Versions map[uint16]int64 `json:"versions,omitempty"` // entries by schema version, of a state that has one
-}
 
-// SampleOne is one entry.
-type SampleOne struct {
-	Group  graph.KeyGroup `json:"group"`
-	Window *int64         `json:"window,omitempty"` // that it belongs to, or the time of a timer
-	Key    []byte         `json:"key"`
-	SubKey []byte         `json:"subKey,omitempty"` // of an entry of a map
-	Value  []byte         `json:"value"`
-}
-
-// Kinds of states, as taskmanager/state numbers them: keys of entries of these have two parts.
-const (
-	listState = 3
-	mapState  = 4
-)
-
-func sampleOf(s *snapshot.State, e *snapshot.Entry) SampleOne {
-	one := SampleOne{Group: e.Group, Key: slices.Clone(e.Key), Value: slices.Clone(e.Value)}
-	if e.Namespace != math.MinInt64 { // of what is not cut by time
-		one.Window = new(e.Namespace)
-	}
-	if s.Kind == listState || s.Kind == mapState {
-		key, sub, _ := snapshot.SplitKey(nil, e.Key)
-		if one.Key = slices.Clone(key); s.Kind == mapState {
-			one.SubKey = slices.Clone(sub)
-		}
-	}
-	return one
+	shape shape
 }
 
 // Inspect reads a savepoint from end to end, and so finds all damage, which it names. Of each state it gives that many
@@ -95,6 +70,11 @@ func Inspect(ctx context.Context, store blob.Store, sample int) (*Report, error)
 	if err != nil {
 		return nil, err
 	}
+	return InspectManifest(ctx, store, m, sample)
+}
+
+// InspectManifest is Inspect of what a manifest names.
+func InspectManifest(ctx context.Context, store blob.Store, m *checkpoint.Manifest, sample int) (*Report, error) {
 	r := &Report{Job: m.Job, Name: m.Graph.Name, Checkpoint: m.Checkpoint, Time: m.Time, KeyGroups: m.Graph.MaxParallelism}
 	readers := map[string]*snapshot.Reader{}
 	for _, f := range m.AllFiles() {
@@ -109,38 +89,18 @@ func Inspect(ctx context.Context, store blob.Store, sample int) (*Report, error)
 		r.Files++
 		r.Size += f.Size
 	}
-	for _, t := range m.Tasks {
-		if t.InFlight != nil {
-			for _, l := range t.InFlight.Lanes {
+	c := census{graph: &m.Graph, states: map[string][]State{}, sample: sample}
+	for i := range m.Tasks {
+		if t := m.Tasks[i].InFlight; t != nil {
+			for _, l := range t.Lanes {
 				r.InFlight += l.Bytes
 			}
 		}
-	}
-	states := map[string][]State{}
-	for i := range m.Tasks {
-		if err := count(states, &m.Tasks[i], readers, sample); err != nil {
+		if err := c.count(ctx, &m.Tasks[i], readers); err != nil {
 			return nil, err
 		}
 	}
-	for _, all := range states {
-		for i := range all {
-			if _, none := all[i].Versions[0]; none && len(all[i].Versions) == 1 {
-				all[i].Versions = nil
-			}
-		}
-	}
-	for i := range m.Graph.Operators {
-		op := &m.Graph.Operators[i]
-		one := Operator{UID: op.UID, Name: op.Name, Kind: op.Kind, Parallelism: op.Parallelism, States: states[op.UID]}
-		for _, s := range m.Sources {
-			if s.Operator == op.UID {
-				one.Splits = &Splits{Total: len(s.Splits), Done: len(s.Done), Open: len(s.Open)}
-			}
-		}
-		if one.Splits != nil || len(one.States) > 0 || checkpoint.Saves(op.Kind) {
-			r.Operators = append(r.Operators, one)
-		}
-	}
+	r.Operators = c.operators(m)
 	return r, nil
 }
 
@@ -163,8 +123,15 @@ func verified(o blob.Object, f *checkpoint.File) (*snapshot.Reader, error) {
 	return r, err
 }
 
+// census counts what stands in states.
+type census struct {
+	graph  *graph.JobGraph
+	states map[string][]State // by uid
+	sample int                // entries to give of each
+}
+
 // count adds what a task has of each state.
-func count(states map[string][]State, t *checkpoint.Task, readers map[string]*snapshot.Reader, sample int) error {
+func (c *census) count(ctx context.Context, t *checkpoint.Task, readers map[string]*snapshot.Reader) error {
 	var files []*snapshot.Reader
 	for _, f := range t.Files {
 		files = append(files, readers[f.Name].Cut(f.From, f.To))
@@ -179,16 +146,19 @@ func count(states map[string][]State, t *checkpoint.Task, readers map[string]*sn
 		if e.Op != snapshot.Put {
 			continue
 		}
-		s := find(states, &it.States()[e.State])
+		s := c.find(&it.States()[e.State])
 		if e.State != last || e.Group != group {
 			last, group = e.State, e.Group
 			s.Groups++
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 		}
 		s.Entries++
 		s.Versions[e.Version]++
 		s.Bytes += int64(len(e.Key) + len(e.Value))
-		if len(s.Sample) < sample {
-			s.Sample = append(s.Sample, sampleOf(&it.States()[e.State], e))
+		if len(s.Sample) < c.sample {
+			s.Sample = append(s.Sample, s.shape.sample(e))
 		}
 	}
 	if err := it.Err(); err != nil {
@@ -197,12 +167,36 @@ func count(states map[string][]State, t *checkpoint.Task, readers map[string]*sn
 	return nil
 }
 
-func find(states map[string][]State, s *snapshot.State) *State {
-	all := states[s.Operator]
+// find is where a state is counted.
+func (c *census) find(s *snapshot.State) *State {
+	all := c.states[s.Operator]
 	i := slices.IndexFunc(all, func(have State) bool { return have.Name == s.Name })
 	if i < 0 {
 		i = len(all)
-		states[s.Operator] = append(all, State{Name: s.Name, Key: s.Key, SubKey: s.SubKey, Value: s.Value, Versions: map[uint16]int64{}})
+		one := shapeOf(c.graph, s)
+		c.states[s.Operator] = append(all, State{Name: s.Name, Key: one.key, SubKey: one.subKey, Value: one.value, Versions: map[uint16]int64{}, shape: one})
 	}
-	return &states[s.Operator][i]
+	return &c.states[s.Operator][i]
+}
+
+// operators are those of the graph that have something, with what was counted.
+func (c *census) operators(m *checkpoint.Manifest) (all []Operator) {
+	for i := range m.Graph.Operators {
+		op := &m.Graph.Operators[i]
+		one := Operator{UID: op.UID, Name: op.Name, Kind: op.Kind, Parallelism: op.Parallelism, States: c.states[op.UID]}
+		for k := range one.States {
+			if s := &one.States[k]; s.Versions[0] > 0 && len(s.Versions) == 1 {
+				s.Versions = nil
+			}
+		}
+		for _, s := range m.Sources {
+			if s.Operator == op.UID {
+				one.Splits = &Splits{Total: len(s.Splits), Done: len(s.Done), Open: len(s.Open)}
+			}
+		}
+		if one.Splits != nil || len(one.States) > 0 || checkpoint.Saves(op.Kind) {
+			all = append(all, one)
+		}
+	}
+	return all
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/readable"
+	"github.com/wasmill/wasmill/internal/savepoint"
 	"github.com/wasmill/wasmill/internal/wire"
 )
 
@@ -97,6 +99,21 @@ func (f *fakeJobManager) VerifyCheckpoints(ctx context.Context, id graph.JobID) 
 	}
 	damaged := []checkpoint.Fault{{File: "files/1-0.0-1.snap", Fault: "there is no such file"}}
 	return &api.Verification{Job: j.ID, Files: 1, Size: 100, Checkpoints: []api.VerifiedCheckpoint{{ID: 7, Faults: damaged}}, Restart: api.Restart{Fails: true}}, nil
+}
+
+func (f *fakeJobManager) InspectCheckpoint(ctx context.Context, id graph.JobID, n checkpoint.ID, sample int) (*savepoint.Report, error) {
+	j, err := f.GetJob(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	state := savepoint.State{Name: "seen", Key: abi.CodecUTF8, Value: "row(n: i64)", Entries: 9, Groups: 2, Versions: map[uint16]int64{1: 9}}
+	for range sample {
+		state.Sample = append(state.Sample, savepoint.Entry{Group: 5, Start: readable.Time(1000), End: readable.Time(2000), Key: []byte(`"k"`), Value: []byte(`{"n": 1}`), Expires: readable.Time(3000)})
+	}
+	return &savepoint.Report{Job: j.ID, Name: j.Name, Checkpoint: max(n, 7), KeyGroups: 128, Files: 1, Size: 100, Operators: []savepoint.Operator{
+		{UID: "source", Name: "source", Kind: abi.OperatorSource, Parallelism: 1, Splits: &savepoint.Splits{Total: 2, Open: 1}},
+		{UID: "p", Name: "p", Kind: abi.OperatorProcess, Parallelism: 1, States: []savepoint.State{state}},
+	}}, nil
 }
 
 func (f *fakeJobManager) JobPlan(ctx context.Context, id graph.JobID) (*api.Plan, error) {

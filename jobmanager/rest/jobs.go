@@ -2,11 +2,14 @@ package rest
 
 import (
 	"net/http"
+	"strconv"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/savepoint"
 	"github.com/wasmill/wasmill/internal/wire"
 )
 
@@ -131,6 +134,29 @@ func (s *server) verifyCheckpoints(c echo.Context) error {
 		return err
 	}
 	return c.JSON(http.StatusOK, v)
+}
+
+func (s *server) inspectCheckpoint(c echo.Context) error {
+	if err := wantQuery(c, "sample"); err != nil {
+		return err
+	}
+	var id checkpoint.ID
+	if text := c.Param("checkpoint"); text != "latest" {
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil || n == 0 {
+			return api.Errorf(api.KindBadRequest, "checkpoint %q (expected a number, or latest)", api.Shorten(text))
+		}
+		id = checkpoint.ID(n)
+	}
+	sample, err := queryNumber(c, "sample", 0, savepoint.MaxSample)
+	if err != nil {
+		return err
+	}
+	r, err := s.jm.InspectCheckpoint(c.Request().Context(), jobID(c), id, sample)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, r)
 }
 
 func (s *server) jobCheckpoints(c echo.Context) error {

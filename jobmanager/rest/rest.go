@@ -14,7 +14,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/savepoint"
 	"github.com/wasmill/wasmill/internal/wire"
 )
 
@@ -27,6 +29,8 @@ type Jobs interface {
 	CancelJob(ctx context.Context, id graph.JobID) (*api.Job, error)
 	JobPlan(ctx context.Context, id graph.JobID) (*api.Plan, error)
 	JobCheckpoints(ctx context.Context, id graph.JobID) ([]api.Checkpoint, error)
+	// InspectCheckpoint reads a retained checkpoint, the newest one if n is 0, with so many entries of each state.
+	InspectCheckpoint(ctx context.Context, id graph.JobID, n checkpoint.ID, sample int) (*savepoint.Report, error)
 	VerifyCheckpoints(ctx context.Context, id graph.JobID) (*api.Verification, error)
 	TakeCheckpoint(ctx context.Context, id graph.JobID) (*api.Checkpoint, error)
 	JobSavepoints(ctx context.Context, id graph.JobID) ([]api.Savepoint, error)
@@ -96,6 +100,7 @@ func (s *server) routes() []route {
 		{http.MethodGet, "/v1/jobs/:id/checkpoints", s.jobCheckpoints},
 		{http.MethodPost, "/v1/jobs/:id/checkpoints", s.takeCheckpoint},
 		{http.MethodGet, "/v1/jobs/:id/checkpoints/verification", s.verifyCheckpoints},
+		{http.MethodGet, "/v1/jobs/:id/checkpoints/:checkpoint", s.inspectCheckpoint},
 		{http.MethodPost, "/v1/jobs/:id/rescale", s.rescaleJob},
 		{http.MethodPost, "/v1/jobs/:id/upgrade", s.upgradeJob},
 		{http.MethodGet, "/v1/jobs/:id/savepoints", s.jobSavepoints},

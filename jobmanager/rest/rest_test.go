@@ -50,6 +50,12 @@ func TestClientAndServerAgree(t *testing.T) {
 	if has, err := c.HasModule(ctx, "feed"); err != nil || has {
 		t.Errorf("has unknown module: %v, %v", has, err)
 	}
+	if r, err := c.InspectCheckpoint(ctx, fakeJob(1).ID, 0, 0); err != nil || r.Checkpoint != 7 || r.Operators[1].States[0].Sample != nil {
+		t.Errorf("inspect the newest checkpoint: %+v, %v", r, err)
+	}
+	if r, err := c.InspectCheckpoint(ctx, fakeJob(1).ID, 9, 2); err != nil || r.Checkpoint != 9 || len(r.Operators[1].States[0].Sample) != 2 {
+		t.Errorf("inspect checkpoint 9: %+v, %v", r, err)
+	}
 	if m, err := c.GetModule(ctx, moduleID); err != nil || m.Params[0].Name != "input" {
 		t.Errorf("get module: %+v, %v", m, err)
 	}
@@ -244,7 +250,7 @@ func TestHeadIsGetWithoutBody(t *testing.T) {
 			id = string(moduleID)
 		}
 		if r.method == http.MethodGet {
-			paths[strings.Replace(r.path, ":id", id, 1)] = 200
+			paths[strings.NewReplacer(":id", id, ":checkpoint", "latest").Replace(r.path)] = 200
 		}
 	}
 	for how, transport := range map[string]http.RoundTripper{"socket": http.DefaultTransport, "direct": api.Direct(handler(jm))} {
