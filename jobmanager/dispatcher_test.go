@@ -3,6 +3,7 @@ package jobmanager
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -374,6 +375,16 @@ func TestTheSameSubmissionIsOneJob(t *testing.T) {
 			t.Errorf("job %+v", job)
 		}
 		other := *s
+		for _, allow := range []bool{true, false, true} {
+			other.AllowRewind = allow
+			if job, err := c.jm.SubmitJob(t.Context(), &other); err != nil || job.ID != all[0] {
+				t.Errorf("the same with a rewind allowed (%v): %+v, %v", allow, job, err)
+			}
+			var r jobRecord
+			if stored, ok := c.jm.config.Meta.Get(jobKey + string(all[0])); !ok || json.Unmarshal(stored, &r) != nil || r.Rewind != allow {
+				t.Errorf("a rewind allowed: %v is stored (expected %v)", r.Rewind, allow)
+			}
+		}
 		other.Params = map[string]string{"input": "2"}
 		_, err := c.jm.SubmitJob(t.Context(), &other)
 		isUserError(t, err, api.KindConflict, fmt.Sprintf(`request: "again" was the request of another submission, now job %s`, all[0]),

@@ -30,6 +30,7 @@ type (
 	evStopped      struct{}                             // the checkpoint that the job ends with is stored
 	evTimer        struct{ number, freeSlots int }      // the timer of that number has run out
 	evCancel       struct{}                             // the user wants no more of it
+	evAllowRewind  struct{ allow bool }                 // the user allows that output is repeated, or no longer
 	evDeployed     struct {                             // a TaskManager has answered actDeploy
 		attempt graph.Attempt
 		tm      wire.TaskManagerID
@@ -72,6 +73,7 @@ func (evExchanged) event()    {}
 func (evStopped) event()      {}
 func (evTimer) event()        {}
 func (evCancel) event()       {}
+func (evAllowRewind) event()  {}
 func (evDeployed) event()     {}
 func (evTask) event()         {}
 func (evLost) event()         {}

@@ -143,6 +143,10 @@ func (j *jobMaster) take(e event) {
 	if c, ok := e.(evCleaned); ok && c.done {
 		j.forgetFormer(c.before)
 	}
+	if a, ok := e.(evAllowRewind); ok {
+		j.allowRewind(a.allow)
+		return
+	}
 	for events := []event{e}; len(events) > 0; events = events[1:] {
 		if j.checkpoints.take(events[0]) {
 			continue
@@ -153,6 +157,13 @@ func (j *jobMaster) take(e event) {
 		j.checkpoints.follow(was, events[0])
 	}
 	j.changed()
+}
+
+// allowRewind has the next restore know what the user allows now.
+func (j *jobMaster) allowRewind(allow bool) {
+	if e := j.storeOr(nil, func(r *jobRecord) { r.Rewind = allow }); e != nil {
+		j.log.Error("store whether output may be repeated", "allowed", allow, "err", e.(evStoreFailed).failure.Message)
+	}
 }
 
 func (j *jobMaster) step(e event) []action {

@@ -36,7 +36,7 @@ func (jm *JobManager) SubmitJob(ctx context.Context, s *api.Submit) (*api.Job, e
 			return nil, asUser(api.KindInvalid, "", err)
 		}
 	}
-	if j, err := jm.submitted(s); j != nil || err != nil {
+	if j, err := jm.submitted(ctx, s); j != nil || err != nil {
 		return j, err
 	}
 	g, err := jm.define(ctx, s)
@@ -58,8 +58,8 @@ func (jm *JobManager) SubmitJob(ctx context.Context, s *api.Submit) (*api.Job, e
 }
 
 // submitted is the job that this submission has become before, or nil. A request id stands for one submission: under
-// that of another one it is refused.
-func (jm *JobManager) submitted(s *api.Submit) (*api.Job, error) {
+// that of another one it is refused. Only whether a rewind is allowed may be another one: that is then so from now on.
+func (jm *JobManager) submitted(ctx context.Context, s *api.Submit) (*api.Job, error) {
 	if s.Request == "" {
 		return nil, nil
 	}
@@ -73,17 +73,40 @@ func (jm *JobManager) submitted(s *api.Submit) (*api.Job, error) {
 	}
 	j.mu.Lock()
 	before := j.record.Submission
+	rewind := j.record.Rewind
 	j.mu.Unlock()
 	if before != digest(s) {
 		return nil, api.Errorf(api.KindConflict, "request: %q was the request of another submission, now job %s", s.Request, j.id).
 			WithHint("send a new submission under an id of its own")
 	}
+	if rewind != s.AllowRewind {
+		if err := j.mayRewind(ctx, s.AllowRewind); err != nil {
+			return nil, err
+		}
+	}
 	return j.job(), nil
+}
+
+// mayRewind has the next restore know what the user allows now. For a job that has ended there is none.
+func (j *jobMaster) mayRewind(ctx context.Context, allow bool) error {
+	if err := j.tell(ctx, evAllowRewind{allow}); errors.Is(err, errNotTaken) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.record.Rewind != allow {
+		return api.Errorf(api.KindUnavailable, "job %s: that output may be repeated could not be stored", j.id)
+	}
+	return nil
 }
 
 // digest is equal for equal submissions.
 func digest(s *api.Submit) string {
-	sum := sha256.Sum256(encode(s))
+	same := *s
+	same.AllowRewind = false
+	sum := sha256.Sum256(encode(&same))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -300,7 +323,7 @@ func (jm *JobManager) storeNewJob(ctx context.Context, s *api.Submit, g *graph.J
 	}
 	jm.submits.Lock()
 	defer jm.submits.Unlock()
-	if j, err := jm.submitted(s); j != nil || err != nil {
+	if j, err := jm.submitted(ctx, s); j != nil || err != nil {
 		return j, err
 	}
 	if err := jm.config.Meta.Apply(ops...); err != nil {

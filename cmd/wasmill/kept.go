@@ -14,15 +14,14 @@ import (
 )
 
 // sameRun names a run of a module with its parameters, the same each time: with a state directory it is the run that was
-// begun there.
+// begun there. Whether output may be repeated (--allow-rewind) can be said anew each time.
 func sameRun(s *api.Submit) wire.RequestID {
 	all, _ := json.Marshal([]any{s.Module, s.Name, s.Params, s.Parallelism, s.Directory, s.From, s.AllowDroppedState}) // always can be
 	return wire.RequestID("run-" + sha256Hex(all)[:32])
 }
 
-// runKept runs the job that a state directory is for, if it is the one that is asked for and has not ended. Nothing is
-// worked on before that is known.
-func (r *running) runKept(ctx context.Context, local *embedded, module []byte, submit *api.Submit) error {
+// runKept runs the job that a state directory is for, if it is the one that is asked for and has not ended.
+func (r *running) runKept(ctx context.Context, module []byte, submit *api.Submit) error {
 	submit.Request = sameRun(submit)
 	r.progress.where = "in this process; kept in " + r.kept
 	jobs, err := r.client.ListJobs(ctx)
@@ -37,7 +36,6 @@ func (r *running) runKept(ctx context.Context, local *embedded, module []byte, s
 	case before != nil && before.State.Terminal():
 		return r.endedBefore(before)
 	}
-	local.work()
 	return r.run(ctx, module, submit)
 }
 
@@ -108,12 +106,8 @@ func (r *running) endedBefore(job *api.Job) error {
 		ended = ", at " + job.Ended.Local().Format(time.DateTime)
 	}
 	r.note("job %s (%s) of %s has ended before%s: nothing is run", job.ID, job.Name, r.kept, ended)
-	const again = "to run it again, use another --state-dir"
-	if job.State == api.JobFinished {
-		r.note("  %s", again)
-		return r.end(job)
-	}
-	return withHint(failed(job), again)
+	r.note("  to run it again, use another --state-dir")
+	return r.end(job)
 }
 
 // stopped says how to go on with a job that is kept. It is not cancelled: it stands still when the process ends.

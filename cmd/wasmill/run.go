@@ -107,11 +107,10 @@ func (a *app) runJob(cmd *cobra.Command, path string, flags runFlags) error {
 	if err != nil {
 		return err
 	}
-	r.client, r.embedded, r.kept, r.progress.where = local.client, true, flags.stateDir, "in this process; checkpoints end with it"
+	r.client, r.embedded, r.work, r.kept, r.progress.where = local.client, true, local.work, flags.stateDir, "in this process; checkpoints end with it"
 	if r.kept != "" {
-		return errors.Join(r.runKept(cmd.Context(), local, module, submit), local.Close())
+		return errors.Join(r.runKept(cmd.Context(), module, submit), local.Close())
 	}
-	local.work()
 	return errors.Join(r.run(cmd.Context(), module, submit), local.Close())
 }
 
@@ -169,6 +168,7 @@ type running struct {
 	client   *api.Client
 	file     string // name of the module, for messages
 	embedded bool
+	work     func() // of an embedded job: has it worked on, once what is asked of it is known. At most once
 	kept     string // directory of an embedded job that outlives the process
 	progress *progress
 }
@@ -177,6 +177,9 @@ func (r *running) run(ctx context.Context, module []byte, submit *api.Submit) er
 	job, err := r.start(ctx, module, submit)
 	if err != nil {
 		return r.named(err)
+	}
+	if r.work != nil {
+		r.work()
 	}
 	end, err := follow(ctx, r.client, job.ID, r.progress)
 	r.progress.close()
