@@ -19,6 +19,7 @@ var wallClock = map[string]string{
 	"taskmanager/operator/process.go":      "processing time",
 	"internal/connector/file/partition.go": "event time: folders are named by it",
 	"internal/nexmark/timeline.go":         "event time of made-up events",
+	"internal/readable/readable.go":        "times that stand in states, for people",
 }
 
 func TestNothingWaitsForTheWallClock(t *testing.T) {
