@@ -23,10 +23,12 @@ import (
 )
 
 // embedded is a cluster in this process: a JobManager and a TaskManager that call each other directly, and a client that
-// speaks to the JobManager's REST interface without a socket. Nothing of it outlives the process, unless it was given a
+// speaks to the JobManager's REST interface without a socket; other processes reach it if serve is called. Nothing of it outlives the process, unless it was given a
 // directory.
 type embedded struct {
 	client *api.Client
+	jobs   *jobmanager.JobManager
+	rest   rest.Config
 	parts  closers
 	work   func() // starts the TaskManager: until then the jobs that are there wait for it. At most once
 }
@@ -107,8 +109,8 @@ func startEmbedded(ctx context.Context, c *config.Config, dir string, out, lines
 	}
 	e.parts.add("JobManager", jm)
 	e.work = func() { w.start(jm) }
-	handler := rest.Handler(rest.Config{JobManager: jm, UploadLimit: int64(c.Upload.Limit), Log: log})
-	e.client, err = api.NewClient("http://localhost", api.Direct(handler))
+	e.jobs, e.rest = jm, rest.Config{JobManager: jm, UploadLimit: int64(c.Upload.Limit), Log: log}
+	e.client, err = api.NewClient("http://localhost", api.Direct(rest.Handler(e.rest)))
 	return e, err
 }
 

@@ -23,7 +23,6 @@ func sameRun(s *api.Submit) wire.RequestID {
 // runKept runs the job that a state directory is for, if it is the one that is asked for and has not ended.
 func (r *running) runKept(ctx context.Context, module []byte, submit *api.Submit) error {
 	submit.Request = sameRun(submit)
-	r.progress.where = "in this process; kept in " + r.kept
 	jobs, err := r.client.ListJobs(ctx)
 	if err != nil {
 		return err
@@ -93,8 +92,8 @@ func differences(there *api.Job, s *api.Submit) (all []string) {
 	if there.Directory != s.Directory {
 		tell("the working directory", there.Directory, s.Directory)
 	}
-	if len(all) == 0 { // a name that the module gives is not known from one that the user gave
-		all = []string{"--name or --allow-dropped-state"}
+	if len(all) == 0 { // a name that the module gives is not known from one that the user gave; an upgraded job began with another module
+		all = []string{"--name, --allow-dropped-state or what it has been given since it began"}
 	}
 	return all
 }

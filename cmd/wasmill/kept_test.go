@@ -16,16 +16,16 @@ func TestDifferencesOfJobs(t *testing.T) {
 	}
 	there := &api.Job{Module: "m1", Name: "sums", Params: map[string]string{"count": "1", "output": "out"}, Parallelism: 1, Directory: "/work"}
 	for want, change := range map[string]func(*api.Submit){
-		"the module":                                             func(s *api.Submit) { s.Module = "m2" },
-		`--param count (there "1", here "2")`:                    func(s *api.Submit) { s.Params["count"] = "2" },
-		`--param count (there "1", here none)`:                   func(s *api.Submit) { delete(s.Params, "count") },
-		`--param rate (there none, here "")`:                     func(s *api.Submit) { s.Params["rate"] = "" },
-		"--parallelism (there 1, here 2)":                        func(s *api.Submit) { s.Parallelism = &two },
-		"--name (there sums, here mine)":                         func(s *api.Submit) { s.Name = "mine" },
-		"--from":                                                 func(s *api.Submit) { s.From = "/backup" },
-		"the working directory (there /work, here /home)":        func(s *api.Submit) { s.Directory = "/home" },
-		"--name or --allow-dropped-state":                        func(s *api.Submit) { s.AllowDroppedState = true },
-		"the module; --param output (there \"out\", here \"o\")": func(s *api.Submit) { s.Module, s.Params["output"] = "m3", "o" },
+		"the module":                                      func(s *api.Submit) { s.Module = "m2" },
+		`--param count (there "1", here "2")`:             func(s *api.Submit) { s.Params["count"] = "2" },
+		`--param count (there "1", here none)`:            func(s *api.Submit) { delete(s.Params, "count") },
+		`--param rate (there none, here "")`:              func(s *api.Submit) { s.Params["rate"] = "" },
+		"--parallelism (there 1, here 2)":                 func(s *api.Submit) { s.Parallelism = &two },
+		"--name (there sums, here mine)":                  func(s *api.Submit) { s.Name = "mine" },
+		"--from":                                          func(s *api.Submit) { s.From = "/backup" },
+		"the working directory (there /work, here /home)": func(s *api.Submit) { s.Directory = "/home" },
+		"--name, --allow-dropped-state or what it has been given since it began": func(s *api.Submit) { s.AllowDroppedState = true },
+		"the module; --param output (there \"out\", here \"o\")":                 func(s *api.Submit) { s.Module, s.Params["output"] = "m3", "o" },
 	} {
 		s := base()
 		change(s)

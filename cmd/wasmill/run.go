@@ -28,6 +28,7 @@ type runFlags struct {
 	parallelism int
 	name        string
 	stateDir    string
+	address     string
 	from        string
 	dropState   bool
 	rewind      bool
@@ -42,7 +43,8 @@ func (a *app) runCommand() *cobra.Command {
 slots as it needs, and its checkpoints end with it: Ctrl-C cancels it. With --state-dir it can be stopped by Ctrl-C, or killed,
 and the same command again goes on from its last checkpoint. A directory is for one job: another command is refused while that
 one has not ended, and when it has ended, the same command tells its result and runs nothing. Checkpoints are in DIR/checkpoints,
-or in checkpoint.dir if that is set; without --state-dir it is not used. No other command reaches a job that runs in this process.
+or in checkpoint.dir if that is set; without --state-dir it is not used. Other commands reach a job that runs in this process
+with --jobmanager http://HOST:PORT, if it was given that --address.
 With --jobmanager it runs on that cluster; Ctrl-C leaves it running there.
 The exit status is 0 only if the job is FINISHED.`,
 		Example: `  wasmill run wordcount.wasm --param input=moby.txt --param output=counts
@@ -55,6 +57,7 @@ The exit status is 0 only if the job is FINISHED.`,
 	cmd.Flags().IntVar(&flags.parallelism, "parallelism", 1, "subtasks of each operator that sets none itself")
 	cmd.Flags().StringVar(&flags.name, "name", "", "name of the job, instead of the module's")
 	cmd.Flags().StringVar(&flags.stateDir, "state-dir", "", "`DIR` that keeps the job's metadata and checkpoints, without --jobmanager")
+	cmd.Flags().StringVar(&flags.address, "address", "", "loopback `HOST:PORT` where other commands reach the job, without --jobmanager; port 0 takes a free one")
 	cmd.Flags().StringVar(&flags.from, "from", "", "`PATH` or s3:// URL of a savepoint to go on from")
 	cmd.Flags().BoolVar(&flags.rewind, "allow-rewind", false, "behind a damaged checkpoint, go on from an older one and see some output twice")
 	cmd.Flags().BoolVar(&flags.dropState, "allow-dropped-state", false, "with --from: leave state behind that no operator of the job takes")
@@ -97,6 +100,9 @@ func (a *app) runJob(cmd *cobra.Command, path string, flags runFlags) error {
 		if flags.stateDir != "" {
 			return usagef("--state-dir: a job on a cluster is kept by the cluster")
 		}
+		if flags.address != "" {
+			return usagef("--address: a job on a cluster is reached where the cluster is")
+		}
 		if r.client, err = newClient(c); err != nil {
 			return err
 		}
@@ -107,11 +113,25 @@ func (a *app) runJob(cmd *cobra.Command, path string, flags runFlags) error {
 	if err != nil {
 		return err
 	}
-	r.client, r.embedded, r.work, r.kept, r.progress.where = local.client, true, local.work, flags.stateDir, "in this process; checkpoints end with it"
-	if r.kept != "" {
-		return errors.Join(r.runKept(cmd.Context(), module, submit), local.Close())
+	return errors.Join(r.runEmbedded(cmd.Context(), local, &flags, module, submit), local.Close())
+}
+
+// runEmbedded runs the job in this process.
+func (r *running) runEmbedded(ctx context.Context, local *embedded, flags *runFlags, module []byte, submit *api.Submit) error {
+	r.client, r.embedded, r.work, r.kept, r.progress.where = local.client, true, local.work, flags.stateDir, "in this process"
+	if flags.address != "" {
+		url, err := local.serve(ctx, flags.address)
+		if err != nil {
+			return err
+		}
+		r.progress.where += ", " + url
 	}
-	return errors.Join(r.run(cmd.Context(), module, submit), local.Close())
+	if r.kept != "" {
+		r.progress.where += "; kept in " + r.kept
+		return r.runKept(ctx, module, submit)
+	}
+	r.progress.where += "; checkpoints end with it"
+	return r.run(ctx, module, submit)
 }
 
 // submit checks the flags.
