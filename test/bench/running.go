@@ -5,9 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -104,58 +102,6 @@ func (c *runningCount) close() {
 		_ = c.run.Process.Kill()
 		_ = c.run.Wait()
 	}
-}
-
-// measure says how many records a second, and a second of the TaskManagers' processors, are counted.
-func (c *runningCount) measure(d time.Duration) (perSecond, perCPU float64, err error) {
-	read := func() (int64, time.Duration, error) {
-		if err := c.look(); err != nil {
-			return 0, 0, err
-		}
-		cpu, err := c.cpu()
-		return c.job.Progress.SourceOut, cpu, err
-	}
-	records, cpu, err := read()
-	if err != nil {
-		return 0, 0, c.fail(err)
-	}
-	begun := time.Now()
-	time.Sleep(d) // what is measured is a span of time
-	after, cpuAfter, err := read()
-	if err != nil {
-		return 0, 0, c.fail(err)
-	}
-	n := float64(after - records)
-	return n / time.Since(begun).Seconds(), n / (cpuAfter - cpu).Seconds(), nil
-}
-
-// cpu is what the TaskManagers have used.
-func (c *runningCount) cpu() (sum time.Duration, err error) {
-	pids, err := filepath.Glob(filepath.Join(c.dir, "taskmanager-*.pid"))
-	if err != nil {
-		return 0, err
-	}
-	for _, p := range pids {
-		pid, err := os.ReadFile(p)
-		if err != nil {
-			return 0, err
-		}
-		stat, err := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/stat")
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // it was killed
-		} else if err != nil {
-			return 0, err
-		}
-		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-		for _, f := range fields[11:13] { // utime, stime, in ticks of 10 ms
-			n, err := strconv.ParseInt(f, 10, 64)
-			if err != nil {
-				return 0, err
-			}
-			sum += time.Duration(n) * 10 * time.Millisecond
-		}
-	}
-	return sum, nil
 }
 
 // stop ends the job with a savepoint, and holds its output against what the sources had read by then: of each sampled key

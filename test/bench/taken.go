@@ -1,14 +1,13 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/wasmill/wasmill/internal/checkpoint"
@@ -16,119 +15,81 @@ import (
 
 // taken is what was seen of the checkpoints of a running count while it was measured.
 type taken struct {
+	count     *runningCount
 	stops     []time.Duration // of the task that stood still longest, a checkpoint
 	durations []time.Duration
-	written   int64   // bytes that the TaskManagers have written to files, to the store and to their own disk
-	changed   float64 // bytes of the keys and counts that have changed from checkpoint to checkpoint
+	inFlight  []float64 // bytes that were overtaken
+	written   int64     // bytes that the TaskManagers have written to files, to the store and to their own disk
+	changed   float64   // bytes of the keys and counts that have changed from checkpoint to checkpoint
+	others    float64   // what other processes have taken of the machine's processors
+
+	last    int64 // records before the last checkpoint
+	machine machineTime
 }
 
 // countBytes is the size of a count.
 const countBytes = 8
 
-// watch measures a running count as measure does, and its checkpoints beside that.
-func (c *runningCount) watch(d time.Duration) (perSecond, perCPU float64, seen *taken, err error) {
-	seen = &taken{}
-	known := map[checkpoint.ID]bool{}
-	if err := c.manifests(known, nil); err != nil { // those that there are do not count
-		return 0, 0, nil, c.fail(err)
+// begin takes a first checkpoint, which does not count: most of the state has not been in one.
+func (t *taken) begin() (err error) {
+	if err := t.take(); err != nil {
+		return err
 	}
-	before, err := c.written()
-	if err != nil {
-		return 0, 0, nil, c.fail(err)
+	*t = taken{count: t.count, last: t.last}
+	if t.machine, err = t.count.machineTime(); err != nil {
+		return err
 	}
-	stop, done := make(chan struct{}), make(chan error, 1)
-	go func() {
-		for { // checkpoints are removed when three newer ones are there
-			if err := c.manifests(known, seen); err != nil {
-				done <- err
-				return
-			}
-			select {
-			case <-stop:
-				done <- nil
-				return
-			case <-time.After(200 * time.Millisecond):
-			}
-		}
-	}()
-	perSecond, perCPU, err = c.measure(d)
-	close(stop)
-	if err = errors.Join(err, <-done); err != nil {
-		return 0, 0, nil, err
-	}
-	after, err := c.written()
-	if err != nil {
-		return 0, 0, nil, c.fail(err)
-	}
-	seen.written = after - before
-	if n := float64(len(seen.stops)); n > 0 {
-		// of K keys that are all as likely, K (1 - e^(-r/K)) are among r records
-		keys := float64(c.keys)
-		seen.changed = n * keys * (1 - math.Exp(-perSecond*d.Seconds()/n/keys)) * float64(c.size+countBytes)
-	}
-	return perSecond, perCPU, seen, nil
+	t.written, err = t.count.written()
+	return err
 }
 
-// manifests reads those that are not known yet.
-func (c *runningCount) manifests(known map[checkpoint.ID]bool, seen *taken) error {
-	paths, err := filepath.Glob(filepath.Join(c.dir, "checkpoints", "*", "checkpoints", "*", "MANIFEST"))
+// take takes a checkpoint, and looks at it.
+func (t *taken) take() error {
+	c := t.count
+	records, err := c.counted()
 	if err != nil {
 		return err
 	}
-	for _, path := range paths {
-		var id checkpoint.ID
-		if _, err := fmt.Sscan(filepath.Base(filepath.Dir(path)), &id); err != nil || known[id] {
-			continue
-		}
-		data, err := os.ReadFile(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // it was removed
-		} else if err != nil {
-			return err
-		}
-		var m checkpoint.Manifest
-		if err := json.Unmarshal(data, &m); err != nil {
-			return fmt.Errorf("read %s: %w", path, err)
-		}
-		known[id] = true
-		if seen == nil {
-			continue
-		}
-		stop, late := int64(0), int64(0)
-		for _, t := range m.Tasks {
-			stop = max(stop, t.Figures.SyncNs)
-			late = max(late, t.Figures.AlignNs+t.Figures.SyncNs+t.Figures.AsyncNs)
-		}
-		seen.stops = append(seen.stops, time.Duration(stop))
-		seen.durations = append(seen.durations, time.Duration(late))
+	k, err := c.client.TakeCheckpoint(context.Background(), c.job.ID)
+	if err != nil {
+		return err
 	}
+	// of K keys that are all as likely, K (1 - e^(-r/K)) are among r records
+	keys := float64(c.keys)
+	t.changed += keys * (1 - math.Exp(-float64(records-t.last)/keys)) * float64(c.size+countBytes)
+	t.last = records
+	data, err := os.ReadFile(filepath.Join(c.dir, "checkpoints", string(c.job.ID), checkpoint.ManifestName(k.ID)))
+	if err != nil {
+		return err
+	}
+	var m checkpoint.Manifest
+	if err := json.Unmarshal(data, &m); err != nil {
+		return fmt.Errorf("read the manifest of checkpoint %d: %w", k.ID, err)
+	}
+	stop, late, inFlight := int64(0), int64(0), int64(0)
+	for i := range m.Tasks {
+		f := &m.Tasks[i].Figures
+		stop, late, inFlight = max(stop, f.SyncNs), max(late, f.AlignNs+f.SyncNs+f.AsyncNs), inFlight+f.InFlight
+	}
+	t.stops, t.durations = append(t.stops, time.Duration(stop)), append(t.durations, time.Duration(late))
+	t.inFlight = append(t.inFlight, float64(inFlight))
 	return nil
 }
 
-// written is how many bytes the TaskManagers have written to files. What they send each other is not among it.
-func (c *runningCount) written() (sum int64, err error) {
-	pids, err := filepath.Glob(filepath.Join(c.dir, "taskmanager-*.pid"))
+// end closes the account.
+func (t *taken) end() error {
+	now, err := t.count.machineTime()
 	if err != nil {
-		return 0, err
+		return err
 	}
-	for _, p := range pids {
-		pid, err := os.ReadFile(p)
-		if err != nil {
-			return 0, err
-		}
-		data, err := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/io")
-		if err != nil {
-			return 0, err
-		}
-		var n int64
-		for line := range strings.Lines(string(data)) {
-			if v, ok := strings.CutPrefix(line, "wchar:"); ok {
-				if _, err := fmt.Sscan(v, &n); err != nil {
-					return 0, fmt.Errorf("/proc/PID/io: %q: %w", line, err)
-				}
-			}
-		}
-		sum += n
-	}
-	return sum, nil
+	t.others = now.othersSince(t.machine)
+	written, err := t.count.written()
+	t.written = written - t.written
+	return err
+}
+
+// quartiles are the values below which a quarter, half and three quarters of all are.
+func quartiles(v []float64) (lower, median, upper float64) {
+	s := slices.Sorted(slices.Values(v))
+	return s[len(s)/4], s[len(s)/2], s[len(s)*3/4]
 }

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -85,15 +84,9 @@ func (v *versioned) start(dir string, args ...string) error {
 		return err
 	}
 	v.runningCount = *c
-	log, err := os.ReadFile(filepath.Join(v.dir, "taskmanager-1.log"))
-	if err != nil {
+	if v.metrics, err = c.metricsOf("taskmanager-1"); err != nil {
 		return v.fail(err)
 	}
-	found := regexp.MustCompile(`http://[0-9.]+:[0-9]+/metrics`).Find(log)
-	if found == nil {
-		return v.fail(fmt.Errorf("the TaskManager's log names no /metrics"))
-	}
-	v.metrics = string(found)
 	return nil
 }
 
@@ -108,7 +101,7 @@ type pauses struct {
 func (v *versioned) measureAll() (seen *pauses, err error) {
 	seen = &pauses{}
 	time.Sleep(warmUp) // what is measured is a pace
-	if seen.pace, _, err = v.measure(4 * time.Second); err != nil {
+	if seen.pace, _, err = v.span(4*time.Second, nil); err != nil {
 		return nil, err
 	}
 	for i := range exchanges {
