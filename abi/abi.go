@@ -91,6 +91,7 @@ const (
 	FeatureTriggers  Feature = 6 // custom triggers, evictors and session gaps
 	FeatureRequests  Feature = 7 // requests to the outside and their responses
 	FeatureRow       Feature = 8 // the row codec
+	FeaturePartition Feature = 9 // partition functions
 )
 
 // LogLevel is the first argument of the log import.

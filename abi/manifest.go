@@ -92,6 +92,7 @@ const (
 	OperatorFlatMap   OperatorKind = "flatMap"   // guest: Function
 	OperatorKey       OperatorKind = "key"       // guest: Function; the edge out of it is hash-partitioned
 	OperatorTimestamp OperatorKind = "timestamp" // guest: Function; Watermarks says how the host derives watermarks
+	OperatorPartition OperatorKind = "partition" // guest: Function; the edge out of it is custom-partitioned
 	OperatorUnion     OperatorKind = "union"     // native: all inputs, one after the other in no order
 	OperatorCount     OperatorKind = "count"     // native, keyed: row(key, value: i64), or with Window row(start, end, key, value)
 	OperatorSum       OperatorKind = "sum"       // native, keyed: the same over values of codec i64 or f64
@@ -116,13 +117,15 @@ type Operator struct {
 	Key         Codec        `json:"key,omitempty"`         // codec of the key of its output, if it has one
 	Output      Codec        `json:"output,omitempty"`      // codec of the value of its output
 	OnTrap      string       `json:"onTrap,omitempty"`      // fail (default), skip, deadLetter
+	Chaining    string       `json:"chaining,omitempty"`    // begin: a chain begins with it; alone: it is a chain of its own
+	SlotGroup   string       `json:"slotGroup,omitempty"`   // its tasks share slots only with those of the same group; empty: that of its inputs if they agree, else "default"
 }
 
 // Input is an edge into an operator.
 type Input struct {
 	From      string `json:"from"`                // name of the operator it comes from
 	Side      int    `json:"side,omitempty"`      // 0: main output, k: its side output k
-	Partition string `json:"partition,omitempty"` // forward, hash, rebalance, broadcast; empty: hash behind a key, forward where parallelism is equal, else rebalance
+	Partition string `json:"partition,omitempty"` // forward, hash, rebalance, shuffle, rescale, broadcast, global, custom; empty: hash behind a key, custom behind a partition, forward where parallelism is equal, else rebalance
 	Exchange  string `json:"exchange,omitempty"`  // pipelined (default), blocking
 }
 

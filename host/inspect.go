@@ -115,8 +115,9 @@ var (
 	featureNames = map[abi.Feature]string{
 		abi.FeatureBatch: "batch", abi.FeatureKeyed: "keyed", abi.FeatureState: "state", abi.FeatureTimers: "timers",
 		abi.FeatureTwoInputs: "two inputs", abi.FeatureTriggers: "triggers", abi.FeatureRequests: "requests", abi.FeatureRow: "row",
+		abi.FeaturePartition: "partition",
 	}
-	supported = []abi.Feature{abi.FeatureBatch, abi.FeatureKeyed, abi.FeatureState, abi.FeatureTimers, abi.FeatureTwoInputs, abi.FeatureRow}
+	supported = []abi.Feature{abi.FeatureBatch, abi.FeatureKeyed, abi.FeatureState, abi.FeatureTimers, abi.FeatureTwoInputs, abi.FeatureRow, abi.FeaturePartition}
 )
 
 // checkManifest decides whether this version can run what the manifest needs. The graph is for others to judge.
@@ -134,8 +135,8 @@ func checkManifest(m *abi.Manifest, keyed, migrate bool) error {
 				Hint: "upgrade Wasmill"}
 		case !slices.Contains(supported, f):
 			return &module.Error{Place: place, Problem: fmt.Sprintf("the module needs feature %d (%s), which this version of Wasmill does not provide", f, name)}
-		case f == abi.FeatureKeyed && !keyed:
-			return &module.Error{Place: place, Problem: "the module needs feature 2 (keyed), but does not export " + abi.ExportKeyed}
+		case (f == abi.FeatureKeyed || f == abi.FeaturePartition) && !keyed:
+			return &module.Error{Place: place, Problem: fmt.Sprintf("the module needs feature %d (%s), but does not export %s", f, name, abi.ExportKeyed)}
 		}
 	}
 	for k, f := range m.Functions {

@@ -339,10 +339,8 @@ func (c *checkpoints) trigger(id checkpoint.ID, ask ckRequest) {
 func (j *jobMaster) waitsForNobody(task graph.TaskID) bool {
 	for _, i := range j.exec.Chains[task.Chain].Inputs {
 		e := j.exec.Edges[i]
-		for sender := range j.exec.Chains[e.From].Parallelism {
-			if e.Partition == graph.Forward && sender != task.Subtask {
-				continue
-			}
+		first, n := e.Partition.Senders(task.Subtask, j.exec.Chains[e.To].Parallelism, j.exec.Chains[e.From].Parallelism)
+		for sender := first; sender < first+n; sender++ {
 			if t := j.fsm.tasks[graph.TaskID{Chain: e.From, Subtask: sender}]; t == nil || t.state != wire.TaskFinished {
 				return false
 			}

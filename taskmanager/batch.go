@@ -19,6 +19,7 @@ type batch struct {
 	from    string       // what they are counted in: "split a.txt[0:100]"
 	first   int64        // number there of the first record, from 1
 	hashed  []uint64     // memory for hashes
+	targets []uint32     // by record the subtask that it goes to, as a partition function said; nil elsewhere
 }
 
 // noLane is the lane of records that were in flight when the checkpoint was taken that the task goes on from: who sends on a

@@ -198,7 +198,7 @@ func BenchmarkPartition(b *testing.B) {
 				gates = append(gates, network.Gate(a, to, []exchange.GateInput{{Edge: 0, Senders: 1}}, wake))
 				senders = append(senders, network.Sender(a, 0, graph.TaskID{}, to, "", wake))
 			}
-			e := newEdge(network, graph.Hash, senders, abi.ColumnKeys|abi.ColumnHashes, graph.DefaultMaxParallelism, newTaskMetrics(nil))
+			e := newEdge(network, graph.Hash, 0, senders, abi.ColumnKeys|abi.ColumnHashes, graph.DefaultMaxParallelism, newTaskMetrics(nil))
 			w := abi.NewBuilder(abi.ColumnKeys)
 			r := rand.New(rand.NewPCG(1, 1))
 			for range batchRecords {
@@ -248,7 +248,7 @@ func TestHashPartitionFollowsKeyGroups(t *testing.T) {
 			gates = append(gates, network.Gate(a, to, []exchange.GateInput{{Edge: 0, Senders: 1}}, nil))
 			senders = append(senders, network.Sender(a, 0, graph.TaskID{}, to, "", nil))
 		}
-		e := newEdge(network, graph.Hash, senders, abi.ColumnKeys|abi.ColumnHashes, groups, newTaskMetrics(nil))
+		e := newEdge(network, graph.Hash, 0, senders, abi.ColumnKeys|abi.ColumnHashes, groups, newTaskMetrics(nil))
 		w := abi.NewBuilder(abi.ColumnKeys)
 		const n = 5000
 		for i := range n {

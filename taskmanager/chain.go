@@ -111,6 +111,10 @@ func (c *chain) newStep(s int, parts chainParts) (step, error) {
 		return c.newProcess(op, h, parts)
 	case isKeyed(op.Kind):
 		return c.newKeyed(op, h, parts)
+	case op.Kind == abi.OperatorPartition:
+		st := &partitionStep{handle: h, header: parts.header(), time: &c.time, received: abi.MinTime}
+		st.header.Parallelism = uint32(c.plan.graph.Receivers(c.plan.operatorIndex(op)))
+		return st, nil
 	}
 	st := &guestStep{handle: h, header: parts.header(), time: &c.time, input: abi.MinTime, passed: abi.MinTime, assigned: abi.MinTime}
 	if c.plan.steps[s].assigns {
@@ -210,6 +214,8 @@ func (c *chain) mark(out source) *int64 {
 		return &st.passed
 	case *processStep:
 		return &st.passed
+	case *partitionStep:
+		return &st.received
 	case *guestStep:
 		if c.plan.behindTimestamp(s, out.operator) {
 			return &st.assigned
@@ -232,6 +238,8 @@ func (c *chain) wire(edges map[int]*edge) {
 		switch st := c.nodes[s].step.(type) {
 		case *guestStep:
 			st.emitter = c.emitter(s, edges)
+		case *partitionStep:
+			st.outlet = c.outlet(source{head, 0}, edges)
 		case *processStep:
 			st.emitter = c.emitter(s, edges)
 			st.emitter.out.split = abi.None

@@ -254,8 +254,9 @@ func (t *task) lanes() (lanes []checkpoint.Lane, keyed, ordered []bool) {
 	a := t.attempt
 	for _, i := range a.exec.Chains[t.id.Chain].Inputs {
 		e := a.exec.Edges[i]
-		for sender := range a.senders(i) {
-			lanes = append(lanes, checkpoint.Lane{Operator: a.graph.Operators[e.ToOperator].UID, Input: e.Input, Sender: sender})
+		first, n := a.senders(i, t.id.Subtask)
+		for k := range n {
+			lanes = append(lanes, checkpoint.Lane{Operator: a.graph.Operators[e.ToOperator].UID, Input: e.Input, Sender: first + k})
 			keyed = append(keyed, e.Partition == graph.Hash)
 			ordered = append(ordered, !e.Partition.Overtakable())
 		}

@@ -196,13 +196,13 @@ func channelFailure(err error) error {
 }
 
 // channelNames are what the channels of an edge are called: the sending operator, and its subtask.
-func channelNames(operator string, senders int) []string {
+func channelNames(operator string, first, senders int) []string {
 	if senders == 1 {
 		return []string{fmt.Sprintf("the input from %q", operator)}
 	}
 	names := make([]string, senders)
 	for i := range names {
-		names[i] = fmt.Sprintf("the input from %q, subtask %d", operator, i)
+		names[i] = fmt.Sprintf("the input from %q, subtask %d", operator, first+i)
 	}
 	return names
 }

@@ -1,6 +1,7 @@
 package taskmanager
 
 import (
+	"math/rand/v2"
 	"sort"
 
 	"github.com/wasmill/wasmill/abi"
@@ -49,7 +50,8 @@ type edge struct {
 	partition graph.Partition
 	senders   []*exchange.Sender
 	builders  []*abi.Builder // one a sender; for broadcast, one for all
-	next      int            // sender of the next batch, for rebalance
+	next      int            // sender of the next batch, for rebalance and rescale
+	chance    *rand.Rand     // for shuffle
 	targets   []uint16       // sender by key group
 	mask      uint64         // of the hash, when the number of key groups is a power of two
 	rows      [][]uint32     // scratch: records of the batch by sender
@@ -59,9 +61,10 @@ type edge struct {
 	metrics *taskMetrics
 }
 
-// newEdge makes an edge to senders, one a subtask of the receiving chain, in their order.
-func newEdge(network *exchange.Network, partition graph.Partition, senders []*exchange.Sender, cols abi.Columns, groups int, m *taskMetrics) *edge {
+// newEdge makes an edge from a subtask to senders, one a receiving subtask, in their order.
+func newEdge(network *exchange.Network, partition graph.Partition, subtask int, senders []*exchange.Sender, cols abi.Columns, groups int, m *taskMetrics) *edge {
 	e := &edge{network: network, partition: partition, senders: senders, seen: abi.MinTime, passed: abi.MinTime, metrics: m}
+	e.next = subtask % len(senders) // so that subtasks do not all begin with the same receiver
 	builders := len(senders)
 	if partition == graph.Broadcast {
 		builders = 1
@@ -69,10 +72,13 @@ func newEdge(network *exchange.Network, partition graph.Partition, senders []*ex
 	for range builders {
 		e.builders = append(e.builders, abi.NewBuilder(cols))
 	}
+	e.rows = make([][]uint32, len(senders))
+	if partition == graph.Shuffle {
+		e.chance = rand.New(rand.NewPCG(uint64(subtask), 0))
+	}
 	if partition != graph.Hash {
 		return e
 	}
-	e.rows = make([][]uint32, len(senders))
 	e.targets = make([]uint16, groups)
 	for g := range e.targets {
 		e.targets[g] = uint16(graph.SubtaskOf(graph.KeyGroup(g), len(senders), groups))
@@ -105,28 +111,38 @@ func (e *edge) process(b *batch) error {
 // take is process for the records from lo up to hi.
 func (e *edge) take(b *batch, lo, hi int, hashes []uint64) {
 	switch {
-	case e.partition == graph.Hash && len(e.senders) > 1:
-		e.scatter(b, lo, hi, hashes)
-	case e.partition == graph.Rebalance:
+	case e.partition == graph.Rebalance || e.partition == graph.Rescale:
 		e.appendRange(e.next, b, lo, hi, hashes)
 		e.next = (e.next + 1) % len(e.senders)
-	default:
+	case len(e.senders) > 1 && (e.partition == graph.Hash || e.partition == graph.Shuffle || e.partition == graph.Custom):
+		e.scatter(b, lo, hi, hashes)
+	default: // global, forward, broadcast, or one receiver
 		e.appendRange(0, b, lo, hi, hashes)
 	}
 }
 
-// scatter deals the records out by key group, sender by sender.
+// scatter deals the records out one by one, sender by sender.
 func (e *edge) scatter(b *batch, lo, hi int, hashes []uint64) {
 	rows := e.rows
 	for i := range rows {
 		rows[i] = rows[i][:0]
 	}
-	if e.mask != 0 {
+	switch {
+	case e.partition == graph.Shuffle:
+		for i := lo; i < hi; i++ {
+			t := e.chance.IntN(len(rows))
+			rows[t] = append(rows[t], uint32(i))
+		}
+	case e.partition == graph.Custom:
+		for i, t := range b.targets[lo:hi] {
+			rows[t] = append(rows[t], uint32(lo+i))
+		}
+	case e.mask != 0:
 		for i, h := range hashes[lo:hi] {
 			t := e.targets[h&e.mask]
 			rows[t] = append(rows[t], uint32(lo+i))
 		}
-	} else {
+	default:
 		for i, h := range hashes[lo:hi] {
 			t := e.targets[h%uint64(len(e.targets))]
 			rows[t] = append(rows[t], uint32(lo+i))

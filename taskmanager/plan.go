@@ -66,7 +66,7 @@ func (p *plan) fuses(s, i int, from source) bool {
 		return false
 	case op.OnTrap != graph.OnTrapFail && op.OnTrap != "" || head.OnTrap != graph.OnTrapFail && head.OnTrap != "":
 		return false // what traps must be known to be its fault
-	case isKeyed(op.Kind) || from.side != 0:
+	case isKeyed(op.Kind) || op.Kind == abi.OperatorPartition || from.side != 0:
 		return false
 	case isKeyed(head.Kind) && !operator.EmitsItself(head.Declared):
 		return false
@@ -100,6 +100,8 @@ func (p *plan) need(sinks sinkColumns) error {
 			p.needs[i] = behind
 		case abi.OperatorMap, abi.OperatorFilter, abi.OperatorFlatMap:
 			p.needs[i] = abi.ColumnValues | behind&(carried|abi.ColumnKeys)
+		case abi.OperatorPartition:
+			p.needs[i] = abi.ColumnValues | behind
 		case abi.OperatorKey:
 			p.needs[i] = abi.ColumnValues | behind&carried
 		case abi.OperatorTimestamp:

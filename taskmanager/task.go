@@ -42,7 +42,8 @@ func newTask(a *attempt, d wire.TaskDeploy) *task {
 	t.log = a.tm.config.Log.With("job", string(a.key.Job), "attempt", a.key.Attempt, "chain", t.name, "subtask", d.Task.Subtask)
 	var inputs []exchange.GateInput
 	for _, e := range a.exec.Chains[d.Task.Chain].Inputs {
-		inputs = append(inputs, exchange.GateInput{Edge: e, Senders: a.senders(e), Ended: a.ended(e, d.Task.Subtask)})
+		first, n := a.senders(e, d.Task.Subtask)
+		inputs = append(inputs, exchange.GateInput{Edge: e, First: first, Senders: n, Ended: a.ended(e, first, n)})
 	}
 	if len(inputs) > 0 {
 		t.gate = a.tm.config.Network.Gate(a.key, t.id, inputs, t.wake)
@@ -50,25 +51,17 @@ func newTask(a *attempt, d wire.TaskDeploy) *task {
 	return t
 }
 
-// senders is how many subtasks send to each receiver of an edge.
-func (a *attempt) senders(edge int) int {
+// senders are the subtasks that send to a receiver of an edge: n from first.
+func (a *attempt) senders(edge, receiver int) (first, n int) {
 	e := a.exec.Edges[edge]
-	if e.Partition == graph.Forward {
-		return 1
-	}
-	return a.exec.Chains[e.From].Parallelism
+	return e.Partition.Senders(receiver, a.exec.Chains[e.To].Parallelism, a.exec.Chains[e.From].Parallelism)
 }
 
-// ended are the senders of an edge, as a receiver counts them, that had finished before the attempt began.
-func (a *attempt) ended(edge, receiver int) (ended []int) {
-	e := a.exec.Edges[edge]
+// ended are those of n senders of an edge, from first, that had finished before the attempt began.
+func (a *attempt) ended(edge, first, n int) (ended []int) {
 	for id := range a.finished {
-		switch {
-		case id.Chain != e.From:
-		case e.Partition != graph.Forward:
+		if id.Chain == a.exec.Edges[edge].From && first <= id.Subtask && id.Subtask < first+n {
 			ended = append(ended, id.Subtask)
-		case id.Subtask == receiver:
-			ended = append(ended, 0)
 		}
 	}
 	return ended
@@ -275,7 +268,8 @@ func (t *task) input(c *chain) (input, error) {
 	}
 	var names []string
 	for _, e := range a.exec.Chains[t.id.Chain].Inputs {
-		names = append(names, channelNames(a.graph.Operators[a.exec.Edges[e].FromOperator].Name, a.senders(e))...)
+		first, n := a.senders(e, t.id.Subtask)
+		names = append(names, channelNames(a.graph.Operators[a.exec.Edges[e].FromOperator].Name, first, n)...)
 	}
 	_, _, ordered := t.lanes()
 	return newGateInput(t.gate, names, c, newAlignment(ordered, a.alignTimeout())), nil

@@ -53,10 +53,7 @@ func (t *task) sink(op int) (connector.Sink, connector.SinkTask, error) {
 func (t *task) edge(index int, cols abi.Columns, m *taskMetrics) (*edge, error) {
 	a := t.attempt
 	e := a.exec.Edges[index]
-	first, n := 0, a.exec.Chains[e.To].Parallelism
-	if e.Partition == graph.Forward {
-		first, n = t.id.Subtask, 1
-	}
+	first, n := e.Partition.Receivers(t.id.Subtask, a.exec.Chains[e.From].Parallelism, a.exec.Chains[e.To].Parallelism)
 	var senders []*exchange.Sender
 	for i := range n {
 		to := graph.TaskID{Chain: e.To, Subtask: first + i}
@@ -66,8 +63,7 @@ func (t *task) edge(index int, cols abi.Columns, m *taskMetrics) (*edge, error) 
 		}
 		senders = append(senders, a.tm.config.Network.Sender(a.key, index, t.id, to, addr, t.wake))
 	}
-	made := newEdge(a.tm.config.Network, e.Partition, senders, cols, a.graph.MaxParallelism, m)
-	made.next = t.id.Subtask % n // so that subtasks do not all begin with the same receiver
+	made := newEdge(a.tm.config.Network, e.Partition, t.id.Subtask, senders, cols, a.graph.MaxParallelism, m)
 	t.edges = append(t.edges, made)
 	return made, nil
 }

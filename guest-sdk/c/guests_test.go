@@ -20,6 +20,7 @@ var guests = map[string]string{
 	"braid":             "",
 	"chatty":            "",
 	"cycle":             "cycle",
+	"dealt":             "",
 	"enrich":            "",
 	"exit":              "",
 	"fail":              "",

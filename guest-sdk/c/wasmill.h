@@ -78,6 +78,7 @@ typedef void (*wasmill_flat_map_fn)(const wasmill_record *, wasmill_out *);
 typedef wasmill_bytes (*wasmill_key_fn)(const wasmill_record *);
 typedef wasmill_pair (*wasmill_key_value_fn)(const wasmill_record *);
 typedef int64_t (*wasmill_timestamp_fn)(const wasmill_record *);
+typedef uint32_t (*wasmill_partition_fn)(const wasmill_record *, uint32_t receivers); // below receivers
 typedef wasmill_bytes (*wasmill_reduce_fn)(wasmill_bytes a, wasmill_bytes b); // must be associative
 typedef wasmill_bytes (*wasmill_result_fn)(const wasmill_group *, wasmill_bytes accumulator);
 
@@ -272,7 +273,15 @@ WASMILL__SMALL wasmill_stream wasmill_filter(wasmill_stream in, const char *name
 WASMILL__SMALL wasmill_stream wasmill_flat_map(wasmill_stream in, const char *name, wasmill_flat_map_fn f, const char *codec);
 WASMILL__SMALL wasmill_stream wasmill_assign_timestamps(wasmill_stream in, const char *name, wasmill_timestamp_fn f, int64_t out_of_order_ms);
 WASMILL__SMALL wasmill_stream wasmill_union(const wasmill_stream *streams, uint32_t n);
-WASMILL__SMALL wasmill_stream wasmill_rebalance(wasmill_stream in); // deal the records out to all subtasks of the next operator
+// How the records of a stream get to the subtasks of the next operator. Without one of them: by key behind a key function,
+// staying in their subtask where both operators have one parallelism, else dealt out in turn.
+WASMILL__SMALL wasmill_stream wasmill_rebalance(wasmill_stream in); // dealt out in turn, a batch at a time
+WASMILL__SMALL wasmill_stream wasmill_shuffle(wasmill_stream in);   // dealt out by chance
+WASMILL__SMALL wasmill_stream wasmill_rescale(wasmill_stream in);   // dealt out in turn to a part of them, which each subtask has to itself, or shares one
+WASMILL__SMALL wasmill_stream wasmill_broadcast(wasmill_stream in); // to all
+WASMILL__SMALL wasmill_stream wasmill_global(wasmill_stream in);    // to the first
+WASMILL__SMALL wasmill_stream wasmill_forward(wasmill_stream in);   // staying in their subtask
+WASMILL__SMALL wasmill_stream wasmill_partition_custom(wasmill_stream in, const char *name, wasmill_partition_fn f); // as f says
 WASMILL__SMALL wasmill_stream wasmill_sink_to(wasmill_stream in, wasmill_connector to);
 
 WASMILL__SMALL wasmill_keyed wasmill_key_by(wasmill_stream in, const char *name, wasmill_key_fn f, const char *codec);
@@ -311,6 +320,9 @@ WASMILL__SMALL wasmill_stream wasmill_key_dead_letters(wasmill_keyed k);
 WASMILL__SMALL wasmill_stream wasmill_name(wasmill_stream s, const char *name); // of the operator, unique in the job
 WASMILL__SMALL wasmill_stream wasmill_uid(wasmill_stream s, const char *uid);   // names its state, across versions of the job
 WASMILL__SMALL wasmill_stream wasmill_parallelism(wasmill_stream s, uint32_t n); // without it, the operator has the job's
+WASMILL__SMALL wasmill_stream wasmill_start_new_chain(wasmill_stream s);  // in another task than the operator before it
+WASMILL__SMALL wasmill_stream wasmill_disable_chaining(wasmill_stream s); // in a task of its own
+WASMILL__SMALL wasmill_stream wasmill_slot_sharing_group(wasmill_stream s, const char *group); // shares slots with those of the group only
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Values
@@ -744,14 +756,14 @@ static inline wasmill_bytes wasmill_row_end(const wasmill_row *row) {
 
 typedef enum wasmill__kind {
 	WASMILL__SOURCE, WASMILL__MAP, WASMILL__FILTER, WASMILL__FLAT_MAP, WASMILL__KEY, WASMILL__TIMESTAMP, WASMILL__UNION,
-	WASMILL__COUNT, WASMILL__SUM, WASMILL__REDUCE, WASMILL__AGGREGATE, WASMILL__PROCESS, WASMILL__SINK,
+	WASMILL__COUNT, WASMILL__SUM, WASMILL__REDUCE, WASMILL__AGGREGATE, WASMILL__PROCESS, WASMILL__PARTITION, WASMILL__SINK,
 } wasmill__kind;
 
 static const char *const wasmill__kind_names[] = {
-	"source", "map", "filter", "flatMap", "key", "timestamp", "union", "count", "sum", "reduce", "aggregate", "process", "sink",
+	"source", "map", "filter", "flatMap", "key", "timestamp", "union", "count", "sum", "reduce", "aggregate", "process", "partition", "sink",
 };
 
-static bool wasmill__keyed_kind(wasmill__kind kind) { return kind >= WASMILL__REDUCE && kind <= WASMILL__PROCESS; }
+static bool wasmill__keyed_kind(wasmill__kind kind) { return kind >= WASMILL__REDUCE && kind <= WASMILL__PARTITION; }
 
 // wasmill__function is an elementary function. Which pointers are set depends on the kind.
 struct wasmill__node;
@@ -767,6 +779,7 @@ typedef struct wasmill__function {
 	wasmill_key_fn key_of;
 	wasmill_key_value_fn key_value;
 	wasmill_timestamp_fn timestamp;
+	wasmill_partition_fn partition;
 	wasmill_reduce_fn reduce;
 	wasmill_result_fn result; // of a reduce_to; NULL: a row of key and value
 	wasmill_aggregator aggregator;
@@ -793,6 +806,7 @@ struct wasmill__operator {
 	uint32_t parallelism;
 	const char *key, *output; // codecs
 	wasmill_trap_policy on_trap;
+	const char *chaining, *slot_group; // NULL: the host's choice
 };
 
 typedef struct wasmill__param {
@@ -992,9 +1006,21 @@ WASMILL__SMALL wasmill_stream wasmill_union(const wasmill_stream *streams, uint3
 	return wasmill__add(streams[0].job, (wasmill__operator){.kind = WASMILL__UNION, .name = "union", .output = wasmill__codec(streams[0])}, streams, n);
 }
 
-WASMILL__SMALL wasmill_stream wasmill_rebalance(wasmill_stream in) {
-	in.partition = "rebalance";
+WASMILL__SMALL wasmill_stream wasmill__by(wasmill_stream in, const char *partition) {
+	in.partition = partition;
 	return in;
+}
+
+WASMILL__SMALL wasmill_stream wasmill_rebalance(wasmill_stream in) { return wasmill__by(in, "rebalance"); }
+WASMILL__SMALL wasmill_stream wasmill_shuffle(wasmill_stream in) { return wasmill__by(in, "shuffle"); }
+WASMILL__SMALL wasmill_stream wasmill_rescale(wasmill_stream in) { return wasmill__by(in, "rescale"); }
+WASMILL__SMALL wasmill_stream wasmill_broadcast(wasmill_stream in) { return wasmill__by(in, "broadcast"); }
+WASMILL__SMALL wasmill_stream wasmill_global(wasmill_stream in) { return wasmill__by(in, "global"); }
+WASMILL__SMALL wasmill_stream wasmill_forward(wasmill_stream in) { return wasmill__by(in, "forward"); }
+
+WASMILL__SMALL wasmill_stream wasmill_partition_custom(wasmill_stream in, const char *name, wasmill_partition_fn f) {
+	return wasmill__call(in, (wasmill__operator){.kind = WASMILL__PARTITION, .parallelism = in.op->parallelism},
+		(wasmill__function){.name = name, .partition = f, .output = wasmill__codec(in)});
 }
 
 WASMILL__SMALL wasmill_stream wasmill_sink_to(wasmill_stream in, wasmill_connector to) {
@@ -1142,6 +1168,21 @@ WASMILL__SMALL wasmill_stream wasmill_name(wasmill_stream s, const char *name) {
 
 WASMILL__SMALL wasmill_stream wasmill_uid(wasmill_stream s, const char *uid) {
 	s.op->uid = uid;
+	return s;
+}
+
+WASMILL__SMALL wasmill_stream wasmill_start_new_chain(wasmill_stream s) {
+	s.op->chaining = "begin";
+	return s;
+}
+
+WASMILL__SMALL wasmill_stream wasmill_disable_chaining(wasmill_stream s) {
+	s.op->chaining = "alone";
+	return s;
+}
+
+WASMILL__SMALL wasmill_stream wasmill_slot_sharing_group(wasmill_stream s, const char *group) {
+	s.op->slot_group = group;
 	return s;
 }
 
@@ -1327,6 +1368,8 @@ WASMILL__SMALL void wasmill__json_operator(wasmill__json *w, const wasmill__oper
 	wasmill__json_string_or_none(w, "key", o->key);
 	wasmill__json_string_or_none(w, "output", o->output);
 	if (o->on_trap != WASMILL_FAIL) wasmill__json_string(w, "onTrap", o->on_trap == WASMILL_SKIP ? "skip" : "deadLetter");
+	wasmill__json_string_or_none(w, "chaining", o->chaining);
+	wasmill__json_string_or_none(w, "slotGroup", o->slot_group);
 	wasmill__json_close(w, "}");
 }
 
@@ -1345,11 +1388,12 @@ WASMILL__SMALL bool wasmill__uses_row(const wasmill__function *f) {
 }
 
 // wasmill__json_features lists what the graph needs of its host: batches (1), keyed functions (2), state (3), timers (4),
-// two inputs (5), rows (8).
+// two inputs (5), rows (8), partition functions (9).
 WASMILL__SMALL void wasmill__json_features(wasmill__json *w, const wasmill_job *job) {
-	bool needs[9] = {[1] = true};
+	bool needs[10] = {[1] = true};
 	for (const wasmill__operator *o = job->operators; o != NULL; o = o->next) {
 		if (wasmill__keyed_kind(o->kind)) needs[2] = true;
+		if (o->kind == WASMILL__PARTITION) needs[9] = true;
 		if (wasmill__is_row(o->output) || wasmill__is_row(o->key)) needs[8] = true;
 		const wasmill__function *f = o->function;
 		if (f == NULL) continue;
@@ -1971,6 +2015,7 @@ enum { // verbs
 	WASMILL__ACCUMULATE = 4,
 	WASMILL__MERGE = 5,
 	WASMILL__RESULT = 6,
+	WASMILL__PARTITION_RECORDS = 11,
 };
 
 enum {
@@ -1989,6 +2034,7 @@ enum {
 	WASMILL__ACTION_CLEAR = 2,
 	WASMILL__ACTION_SET_TIMER = 3,
 	WASMILL__ACTION_DELETE_TIMER = 4,
+	WASMILL__ACTION_PARTITION = 8,
 };
 
 // wasmill__list is the elements of one list of a group.
@@ -2165,10 +2211,28 @@ static void wasmill__reply_put(uint32_t group, wasmill_bytes accumulator) {
 	wasmill__end_entry();
 }
 
+// wasmill__partition answers the subtask of each record of the group.
+static void wasmill__partition(const wasmill__function *f, const wasmill__group *g, uint32_t receivers) {
+	static wasmill__buffer targets;
+	targets.size = 0;
+	for (uint32_t i = 0; i < g->values.n && !wasmill__failed; i++) {
+		wasmill__rewind(&wasmill__scratch_arena);
+		wasmill_record r = {.value = wasmill__element(&g->values, i), .timestamp = WASMILL_NO_TIMESTAMP};
+		if (g->values.timestamps != NULL) r.timestamp = (int64_t)wasmill__load64(g->values.timestamps + 8 * i);
+		uint32_t to = f->partition(&r, receivers);
+		if (to >= receivers) wasmill_fail("a partition function answered a subtask that there is not");
+		wasmill__store32(wasmill__room(&targets, 4), to);
+		targets.size += 4;
+	}
+	wasmill__begin_entry(wasmill__record);
+	wasmill__action(WASMILL__ACTION_PARTITION, 0, targets.size, (wasmill_bytes){targets.data, targets.size});
+	wasmill__end_entry();
+}
+
 static wasmill__buffer wasmill__writes;  // requests to the import state that wait to be sent
 static wasmill_context wasmill__context; // of the call
 
-static void wasmill__run_group(wasmill__node *n, uint32_t verb, const wasmill__group *g) {
+static void wasmill__run_group(wasmill__node *n, uint32_t verb, const wasmill__group *g, uint32_t parallelism) {
 	const wasmill__function *f = n->function;
 	wasmill_bytes acc = {0};
 	bool put = false;
@@ -2181,6 +2245,7 @@ static void wasmill__run_group(wasmill__node *n, uint32_t verb, const wasmill__g
 	if (verb == WASMILL__MERGE) put = wasmill__merge(f, g, &acc);
 	if (verb == WASMILL__CREATE) acc = f->aggregator.create(), put = true;
 	if (verb == WASMILL__RESULT) wasmill__emit_result(n, g);
+	if (verb == WASMILL__PARTITION_RECORDS) wasmill__partition(f, g, parallelism);
 	if (put && !wasmill__failed) wasmill__reply_put(wasmill__record, acc);
 }
 
@@ -2189,6 +2254,7 @@ static bool wasmill__knows(const wasmill__function *f, uint32_t verb) {
 	switch (f->kind) {
 	case WASMILL__PROCESS: return verb == WASMILL__PROCESS_RECORDS || (verb == WASMILL__TIMER && f->processor.timer != NULL);
 	case WASMILL__AGGREGATE: return verb >= WASMILL__CREATE && verb <= WASMILL__RESULT;
+	case WASMILL__PARTITION: return verb == WASMILL__PARTITION_RECORDS;
 	default: return verb > WASMILL__CREATE && verb <= WASMILL__RESULT;
 	}
 }
@@ -2218,7 +2284,7 @@ static uint32_t wasmill__keyed_call(uint32_t handle, uint32_t verb, const uint8_
 		wasmill__rewind(&wasmill__scratch_arena);
 		wasmill__group g;
 		wasmill__read_group(&g, at);
-		wasmill__run_group(node, verb, &g);
+		wasmill__run_group(node, verb, &g, wasmill__load32(p + 32));
 		at += wasmill__load32(at);
 	}
 	if (process && !wasmill__failed) node->function->end_process();

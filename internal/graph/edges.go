@@ -97,6 +97,7 @@ func (b *builder) operator(i int) Operator {
 	op := Operator{
 		Name: o.Name, UID: o.UID, Kind: o.Kind, Connector: o.Connector, Window: o.Window, Watermarks: o.Watermarks,
 		Parallelism: o.Parallelism, Key: o.Key, Output: o.Output, OnTrap: o.OnTrap,
+		Chaining: o.Chaining, SlotGroup: o.SlotGroup,
 	}
 	if op.Parallelism == 0 {
 		op.Parallelism = b.parallelism
@@ -135,7 +136,54 @@ func (b *builder) resolveInputs(g *JobGraph, i int, placed []int) error {
 		}
 		op.Inputs = append(op.Inputs, edge)
 	}
+	switch op.SlotGroup {
+	case "":
+		op.SlotGroup = inheritedGroup(g, op)
+	case DefaultSlotGroup:
+		op.SlotGroup = ""
+	}
 	return nil
+}
+
+// checkReceivers refuses a partition operator whose receivers have several parallelisms: its function is told of one.
+func (b *builder) checkReceivers(g *JobGraph) error {
+	for i := range g.Operators {
+		to := &g.Operators[i]
+		for k, in := range to.Inputs {
+			if n := g.Receivers(in.From); in.Partition == Custom && n != to.Parallelism {
+				return faultf(fmt.Sprintf("operators[%d].inputs[%d]", b.index[to.Name], k), "%q has parallelism %d, and another receiver of partition %q has %d (expected the same)",
+					to.Name, to.Parallelism, g.Operators[in.From].Name, n)
+			}
+		}
+	}
+	return nil
+}
+
+// Receivers is the parallelism of the first operator that takes what a partition operator has dealt out.
+func (g *JobGraph) Receivers(partition int) int {
+	for i := range g.Operators {
+		for _, in := range g.Operators[i].Inputs {
+			if in.From == partition && in.Partition == Custom {
+				return g.Operators[i].Parallelism
+			}
+		}
+	}
+	return 0
+}
+
+// DefaultSlotGroup is what a manifest calls the group of operators that name none.
+const DefaultSlotGroup = "default"
+
+// inheritedGroup is the slot group of all inputs of an operator that names none, empty for the default.
+func inheritedGroup(g *JobGraph, op *Operator) (group string) {
+	for k, in := range op.Inputs {
+		of := g.Operators[in.From].SlotGroup
+		if k > 0 && of != group {
+			return ""
+		}
+		group = of
+	}
+	return group
 }
 
 // defaultPartition of an edge from output side of an operator. Dead letters of a key function have no key.
@@ -143,6 +191,8 @@ func defaultPartition(from *Operator, side int, to *Operator) Partition {
 	switch {
 	case from.Kind == abi.OperatorKey && side == 0:
 		return Hash
+	case from.Kind == abi.OperatorPartition && side == 0:
+		return Custom
 	case from.Parallelism == to.Parallelism:
 		return Forward
 	}
@@ -169,9 +219,16 @@ func checkEdge(path string, e Input, from, to *Operator) error {
 		if from.Parallelism != to.Parallelism {
 			return faultf(path+".partition", "forward from parallelism %d to %d (expected the same)", from.Parallelism, to.Parallelism)
 		}
-	case Rebalance, Broadcast:
+	case Rebalance, Shuffle, Rescale, Broadcast, Global:
+	case Custom:
+		if from.Kind != abi.OperatorPartition || e.Side != 0 {
+			return faultf(path+".partition", "custom behind %s %q (expected a partition operator before it)", from.Kind, from.Name)
+		}
 	default:
-		return faultf(path+".partition", "%q (expected forward, hash, rebalance or broadcast)", e.Partition)
+		return faultf(path+".partition", "%q (expected forward, hash, rebalance, shuffle, rescale, broadcast, global or custom)", e.Partition)
+	}
+	if from.Kind == abi.OperatorPartition && e.Side == 0 && e.Partition != Custom {
+		return faultf(path+".partition", "%s behind partition %q (expected custom: its function says who gets a record)", e.Partition, from.Name)
 	}
 	if kinds[to.Kind].keyed && e.Partition != Hash {
 		return faultf(path, "%s %q needs keyed input, and %s %q comes by %s (expected a key operator before it)", to.Kind, to.Name, from.Kind, from.Name, e.Partition)

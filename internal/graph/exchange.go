@@ -56,6 +56,8 @@ func (c *exchange) operator(was, is *Operator) bool {
 		{"key codec", was.Key, is.Key},
 		{"output codec", was.Output, is.Output},
 		{"onTrap", was.OnTrap, is.OnTrap},
+		{"chaining", was.Chaining, is.Chaining},
+		{"slot group", was.SlotGroup, is.SlotGroup},
 		{"module", c.was.moduleIndex(was), c.is.moduleIndex(is)},
 		{"codecs or states", signature(was.Declared), signature(is.Declared)},
 	} {

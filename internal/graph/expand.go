@@ -6,7 +6,8 @@ import (
 )
 
 // Expand cuts a job graph into chains. An operator joins the chain of the one before it when it takes its only input from
-// it, forwarded and pipelined, at the same parallelism; so a chain may branch, and everything else is an edge.
+// it, forwarded and pipelined, at the same parallelism and in the same slots, and neither is to be apart; so a chain may
+// branch, and everything else is an edge.
 func Expand(g *JobGraph) *ExecutionGraph {
 	x := &ExecutionGraph{}
 	chainOf := make([]int, len(g.Operators))
@@ -19,7 +20,7 @@ func Expand(g *JobGraph) *ExecutionGraph {
 			continue
 		}
 		chainOf[i] = len(x.Chains)
-		x.Chains = append(x.Chains, Chain{Operators: []int{i}, Parallelism: op.Parallelism})
+		x.Chains = append(x.Chains, Chain{Operators: []int{i}, Parallelism: op.Parallelism, SlotGroup: op.SlotGroup})
 	}
 	for i := range g.Operators {
 		op := &g.Operators[i]
@@ -45,8 +46,16 @@ func chains(g *JobGraph, op *Operator) bool {
 		return false
 	}
 	in := op.Inputs[0]
-	return in.Partition == Forward && in.Exchange == Pipelined && g.Operators[in.From].Parallelism == op.Parallelism
+	from := &g.Operators[in.From]
+	return in.Partition == Forward && in.Exchange == Pipelined && from.Parallelism == op.Parallelism &&
+		from.SlotGroup == op.SlotGroup && op.Chaining == "" && from.Chaining != ChainAlone
 }
+
+// What an operator says of its chain; empty: it joins the one before it where it can.
+const (
+	ChainBegin = "begin" // it begins one
+	ChainAlone = "alone" // it is one
+)
 
 // regions groups the chains that pipelined edges connect, each region and all of them in ascending order.
 func regions(x *ExecutionGraph) [][]int {
@@ -92,13 +101,33 @@ func (x *ExecutionGraph) Tasks() []TaskID {
 	return tasks
 }
 
-// SlotsNeeded is how many slots a job takes: a slot holds one subtask of every chain, so it is the largest parallelism.
+// SlotsNeeded is how many slots a job takes: a slot holds one subtask of every chain of a group, so it is the largest
+// parallelism of each group.
 func (x *ExecutionGraph) SlotsNeeded() int {
 	n := 0
-	for _, c := range x.Chains {
-		n = max(n, c.Parallelism)
+	for _, g := range x.SlotGroups() {
+		n += g.Slots
 	}
 	return n
+}
+
+// SlotGroup is chains whose tasks share slots.
+type SlotGroup struct {
+	Name   string
+	Slots  int // that it takes
+	Chains []int
+}
+
+// SlotGroups lists the groups in the order of their first chains.
+func (x *ExecutionGraph) SlotGroups() (groups []SlotGroup) {
+	for c, chain := range x.Chains {
+		i := slices.IndexFunc(groups, func(g SlotGroup) bool { return g.Name == chain.SlotGroup })
+		if i < 0 {
+			i, groups = len(groups), append(groups, SlotGroup{Name: chain.SlotGroup})
+		}
+		groups[i].Slots, groups[i].Chains = max(groups[i].Slots, chain.Parallelism), append(groups[i].Chains, c)
+	}
+	return groups
 }
 
 // ChainName names a chain by its operators: "files -> split -> word".

@@ -36,11 +36,39 @@ const (
 	Forward   Partition = "forward"   // the same subtask; both sides have one parallelism
 	Hash      Partition = "hash"      // by key group
 	Rebalance Partition = "rebalance" // round-robin by batch
+	Shuffle   Partition = "shuffle"   // by chance, record by record
+	Rescale   Partition = "rescale"   // round-robin by batch among a part of them: each has senders, or receivers, of its own
 	Broadcast Partition = "broadcast" // all
+	Global    Partition = "global"    // the first
+	Custom    Partition = "custom"    // as a partition function says
 )
 
 // Overtakable says that a barrier may overtake records on such an edge: they can be dealt out to subtasks again.
-func (p Partition) Overtakable() bool { return p == Hash || p == Rebalance }
+func (p Partition) Overtakable() bool { return p == Hash || p == Rebalance || p == Shuffle }
+
+// Receivers are the subtasks that subtask sender of senders has a channel to, out of n: count of them from first.
+func (p Partition) Receivers(sender, senders, n int) (first, count int) {
+	switch {
+	case p == Forward:
+		return sender, 1
+	case p == Rescale && senders <= n:
+		return part(sender, senders, n)
+	case p == Rescale:
+		return sender * n / senders, 1
+	}
+	return 0, n
+}
+
+// Senders are the subtasks, out of senders, that have a channel to subtask receiver of n: count of them from first.
+func (p Partition) Senders(receiver, n, senders int) (first, count int) {
+	return p.Receivers(receiver, n, senders) // who has a channel to whom looks the same from both ends
+}
+
+// part is what the i-th of n equal parts of 0 to of is, as far as they can be equal: every k with k*n/of == i.
+func part(i, n, of int) (first, count int) {
+	first = (i*of + n - 1) / n
+	return first, ((i+1)*of+n-1)/n - first
+}
 
 // Exchange says whether the receiver runs while the sender does.
 type Exchange string
@@ -95,6 +123,8 @@ type Operator struct {
 	Key         abi.Codec        `json:"key,omitempty"`
 	Output      abi.Codec        `json:"output,omitempty"`
 	OnTrap      string           `json:"onTrap,omitempty"`
+	Chaining    string           `json:"chaining,omitempty"`
+	SlotGroup   string           `json:"slotGroup,omitempty"` // empty: that of operators that name none
 
 	// Oldest is the oldest schema version that may lie in what a state has saved, by the state's name, where that is older
 	// than the version declared: elements that nobody has touched since keep theirs.
@@ -119,10 +149,11 @@ type ExecutionGraph struct {
 
 // Chain is a tree of operators whose first is the head; every other takes its only input from one before it, forwarded.
 type Chain struct {
-	Operators   []int `json:"operators"` // indices in JobGraph.Operators, the head first, upstream before downstream
-	Parallelism int   `json:"parallelism"`
-	Inputs      []int `json:"inputs"`  // indices in ExecutionGraph.Edges, in the order of the head's inputs
-	Outputs     []int `json:"outputs"` // indices in ExecutionGraph.Edges
+	Operators   []int  `json:"operators"` // indices in JobGraph.Operators, the head first, upstream before downstream
+	Parallelism int    `json:"parallelism"`
+	SlotGroup   string `json:"slotGroup,omitempty"` // its tasks share slots with those of chains of the same group only
+	Inputs      []int  `json:"inputs"`              // indices in ExecutionGraph.Edges, in the order of the head's inputs
+	Outputs     []int  `json:"outputs"`             // indices in ExecutionGraph.Edges
 }
 
 // Edge connects two chains. Each pair (sender subtask, receiver subtask) that may exchange records is a channel.

@@ -78,7 +78,7 @@ func FromManifest(m *abi.Manifest, mod Module, opt Options) (*JobGraph, error) {
 			return nil, err
 		}
 	}
-	return g, nil
+	return g, b.checkReceivers(g)
 }
 
 // maxParallelismFor is the number of key groups: the default, or the next power of two above a larger parallelism.
@@ -116,7 +116,7 @@ func (b *builder) checkFunctions() error {
 		case f.ID != uint32(i):
 			return faultf(path+".id", "%d (expected %d, its index)", f.ID, i)
 		case operatorOf[f.Kind] == "":
-			return faultf(path+".kind", "%q (expected map, filter, flatMap, key, timestamp, reduce, aggregate or process)", f.Kind)
+			return faultf(path+".kind", "%q (expected map, filter, flatMap, key, timestamp, reduce, aggregate, process or partition)", f.Kind)
 		}
 		if err := checkStates(path, f); err != nil {
 			return err
@@ -175,6 +175,7 @@ var operatorOf = map[abi.FunctionKind]abi.OperatorKind{
 	abi.FunctionReduce:    abi.OperatorReduce,
 	abi.FunctionAggregate: abi.OperatorAggregate,
 	abi.FunctionProcess:   abi.OperatorProcess,
+	abi.FunctionPartition: abi.OperatorPartition,
 }
 
 func (b *builder) checkNames() error {
@@ -234,6 +235,14 @@ func (b *builder) checkOperator(i int) error {
 	}
 	if o.Watermarks != nil && o.Watermarks.OutOfOrderMs < 0 {
 		return faultf(path+".watermarks.outOfOrder", "%s (expected >= 0s)", ms(o.Watermarks.OutOfOrderMs))
+	}
+	if o.Chaining != "" && o.Chaining != ChainBegin && o.Chaining != ChainAlone {
+		return faultf(path+".chaining", "%q (expected begin or alone)", o.Chaining)
+	}
+	if o.SlotGroup != "" {
+		if err := CheckName(path+".slotGroup", o.SlotGroup); err != nil {
+			return err
+		}
 	}
 	switch o.OnTrap {
 	case "", OnTrapFail:
@@ -307,6 +316,7 @@ var kinds = map[abi.OperatorKind]kindRules{
 	abi.OperatorFlatMap:   {minInputs: 1, maxInputs: 1, function: true},
 	abi.OperatorKey:       {minInputs: 1, maxInputs: 1, function: true},
 	abi.OperatorTimestamp: {minInputs: 1, maxInputs: 1, function: true},
+	abi.OperatorPartition: {minInputs: 1, maxInputs: 1, function: true},
 	abi.OperatorUnion:     {minInputs: 2, maxInputs: 256},
 	abi.OperatorCount:     {minInputs: 1, maxInputs: 1, keyed: true, stateful: true, window: true},
 	abi.OperatorSum:       {minInputs: 1, maxInputs: 1, keyed: true, stateful: true, window: true},
@@ -316,4 +326,4 @@ var kinds = map[abi.OperatorKind]kindRules{
 	abi.OperatorSink:      {minInputs: 1, maxInputs: 1, connector: true},
 }
 
-var kindNames = strings.Join([]string{"source", "map", "filter", "flatMap", "key", "timestamp", "union", "count", "sum", "reduce", "aggregate", "process", "sink"}, ", ")
+var kindNames = strings.Join([]string{"source", "map", "filter", "flatMap", "key", "timestamp", "partition", "union", "count", "sum", "reduce", "aggregate", "process", "sink"}, ", ")

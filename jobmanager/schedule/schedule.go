@@ -64,23 +64,34 @@ func before(a *TaskManager, takenA int, b *TaskManager, takenB int) bool {
 	return a.ID < b.ID
 }
 
-// Assign gives every task of a job one of its slots. A slot holds at most one subtask of each chain. Subtask i of a chain
-// as wide as the job runs in slot i, so that forward edges stay inside a slot; narrower chains that forward to each other
-// keep together too, and begin where the fewest tasks are so far.
+// Assign gives every task of a job one of its slots: each slot group has slots of its own, one after the other. A slot holds
+// at most one subtask of each chain. Subtask i of a chain as wide as its slot group runs in slot i of it, so that forward edges
+// stay inside a slot; narrower chains that forward to each other keep together too, and begin where the fewest tasks are so
+// far.
 func Assign(x *graph.ExecutionGraph, slots []Slot) map[graph.TaskID]Slot {
 	placed := make(map[graph.TaskID]Slot, len(x.Chains)*len(slots))
+	together := forwardGroups(x)
+	for _, g := range x.SlotGroups() {
+		assign(x, g.Chains, together, slots[:g.Slots], placed)
+		slots = slots[g.Slots:]
+	}
+	return placed
+}
+
+// assign is Assign for the chains of one slot group. Those that keep together have the same number in together.
+func assign(x *graph.ExecutionGraph, chains, together []int, slots []Slot, placed map[graph.TaskID]Slot) {
 	load := make([]int, len(slots))
-	start := map[int]int{} // group -> slot of its subtask 0
-	group := forwardGroups(x)
+	start := map[int]int{} // by number: slot of subtask 0
 	for _, narrow := range []bool{false, true} {
-		for c, chain := range x.Chains {
+		for _, c := range chains {
+			chain := x.Chains[c]
 			if (chain.Parallelism < len(slots)) != narrow {
 				continue
 			}
-			at, seen := start[group[c]]
+			at, seen := start[together[c]]
 			if !seen {
 				at = leastLoaded(load, chain.Parallelism)
-				start[group[c]] = at
+				start[together[c]] = at
 			}
 			for s := range chain.Parallelism {
 				k := (at + s) % len(slots)
@@ -89,7 +100,6 @@ func Assign(x *graph.ExecutionGraph, slots []Slot) map[graph.TaskID]Slot {
 			}
 		}
 	}
-	return placed
 }
 
 // leastLoaded is where width slots in a row hold the fewest tasks; a chain of full width begins at 0.

@@ -148,3 +148,26 @@ func TestASlotHoldsOneSubtaskOfEachChain(t *testing.T) {
 		}
 	}
 }
+
+// Slot groups have slots of their own, in the order of their first chains.
+func TestAssignKeepsSlotGroupsApart(t *testing.T) {
+	x := &graph.ExecutionGraph{Chains: []graph.Chain{
+		{Parallelism: 2}, {Parallelism: 3, SlotGroup: "heavy"}, {Parallelism: 1}, {Parallelism: 1, SlotGroup: "heavy"},
+	}}
+	if n := x.SlotsNeeded(); n != 5 {
+		t.Fatalf("%d slots (expected 5)", n)
+	}
+	slots := []Slot{{"a", 0}, {"b", 0}, {"a", 1}, {"b", 1}, {"a", 2}}
+	got := Assign(x, slots)
+	var lines []string
+	for c, chain := range x.Chains {
+		var in []Slot
+		for s := range chain.Parallelism {
+			in = append(in, got[graph.TaskID{Chain: c, Subtask: s}])
+		}
+		lines = append(lines, show(in))
+	}
+	if got, want := strings.Join(lines, "|"), "a0 b0|a1 b1 a2|a0|a1"; got != want {
+		t.Errorf("%s (expected %s)", got, want)
+	}
+}

@@ -44,12 +44,12 @@ type Element struct {
 	Err       error   // of Failed
 }
 
-// GateInput is one input of a task: an edge and how many subtasks send on it. Channel i of it is the one from subtask i;
-// with one sender (a forward edge) it is the one there is.
+// GateInput is one input of a task: an edge, and the subtasks that send on it: Senders of them, from First. Channel i of it
+// is the one from subtask First + i.
 type GateInput struct {
-	Edge    int
-	Senders int
-	Ended   []int // subtasks that had ended before: nobody sends for them
+	Edge           int
+	First, Senders int
+	Ended          []int // subtasks that had ended before: nobody sends for them
 }
 
 // Gate is where a task takes its input from: all its channels, in turn. Next, Pause, Resume and Close are for the task's
@@ -84,7 +84,7 @@ func (n *Network) Gate(a Attempt, task graph.TaskID, inputs []GateInput, wake ch
 	for i, in := range inputs {
 		for k := range in.Senders {
 			q := newQueue(n.queueBytes)
-			if slices.Contains(in.Ended, k) {
+			if slices.Contains(in.Ended, in.First+k) {
 				_ = q.push(item{kind: End}) // it takes all
 			}
 			g.channels = append(g.channels, gateChannel{queue: q, input: i})
@@ -151,10 +151,8 @@ func (g *Gate) index(k channelKey) (int, bool) {
 			first += in.Senders
 			continue
 		}
-		if in.Senders == 1 {
-			return first, true
-		}
-		return first + k.from.Subtask, k.from.Subtask < in.Senders
+		i := k.from.Subtask - in.First
+		return first + i, 0 <= i && i < in.Senders
 	}
 	return 0, false
 }

@@ -443,12 +443,18 @@ func TestOverlargeBatchBreaksItsChannel(t *testing.T) {
 	})
 }
 
-func TestForwardEdgeHasOneChannelWhateverItsSubtask(t *testing.T) {
+// A receiver may have channels of some of the senders only.
+func TestSendersAreCountedFromTheFirst(t *testing.T) {
 	both(t, func(t *testing.T, w wire) {
-		k := w.receiver(t, 1)
+		k := newTask(t)
+		k.gate = w.to.Gate(attempt1, sink, []exchange.GateInput{{Edge: 3, First: 7, Senders: 2, Ended: []int{8}}}, k.wake)
 		s := w.sender(7, newTask(t))
 		s.Send(batch(w.from, "x", 0))
+		k.expect(exchange.End) // of 8
 		k.expectBatch("x")
+		out := newTask(t)
+		stranger := w.sender(6, out)
+		out.until("failure", func() bool { return stranger.Err() != nil })
 	})
 }
 

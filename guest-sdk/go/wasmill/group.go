@@ -14,6 +14,7 @@ const (
 	verbAccumulate = 4
 	verbMerge      = 5
 	verbResult     = 6
+	verbPartition  = 11
 )
 
 // Tags of the lists of a group.
@@ -40,6 +41,7 @@ const (
 	actionClear          = 2
 	actionSetTimer       = 3
 	actionDeleteTimer    = 4
+	actionPartition      = 8
 )
 
 // groupHeader is how the host begins a group, and listHeader each of its lists. They are read in place: the host and
@@ -211,15 +213,20 @@ func (w *replyWriter) close(entry int) {
 
 // action appends a put or clear.
 func (w *replyWriter) action(op, index uint16, value []byte) {
-	le := binary.LittleEndian
 	at := len(w.out)
-	w.out = append(w.out, zeros[:replyActionBytes]...)
-	w.out = appendPad(append(w.out, value...), len(value))
+	w.out = append(append(w.out, zeros[:replyActionBytes]...), value...)
+	binary.LittleEndian.PutUint16(w.out[at+4:], op)
+	binary.LittleEndian.PutUint16(w.out[at+6:], index)
+	w.closeAction(at)
+}
+
+// closeAction ends an action that begins at at, whose value was appended behind it.
+func (w *replyWriter) closeAction(at int) {
+	value := len(w.out) - at - replyActionBytes
+	w.out = appendPad(w.out, value)
 	h := w.out[at:]
-	le.PutUint32(h, uint32(len(h)))
-	le.PutUint16(h[4:], op)
-	le.PutUint16(h[6:], index)
-	le.PutUint32(h[8:], uint32(len(value)))
+	binary.LittleEndian.PutUint32(h, uint32(len(h)))
+	binary.LittleEndian.PutUint32(h[8:], uint32(value))
 }
 
 // appendTimer appends an action that sets or deletes a timer.

@@ -14,6 +14,7 @@ const (
 	featureTimer = 4
 	featureTwo   = 5
 	featureRow   = 8
+	featurePart  = 9
 )
 
 const sdkVersion = "go 0.1.0"
@@ -73,6 +74,9 @@ func (e *Env) features() []int64 {
 	letters := slices.ContainsFunc(e.functions, func(f *function) bool { return f.input == letters.name })
 	if rows || letters {
 		list = append(list, featureRow)
+	}
+	if slices.ContainsFunc(e.functions, func(f *function) bool { return f.kind == kindPartition }) {
+		list = append(list, featurePart)
 	}
 	return list
 }
@@ -150,6 +154,7 @@ func (o *operator) write(w *jsonWriter) {
 				w.object("", func() {
 					w.text("from", in.from.name)
 					w.numberOr("side", int64(in.side))
+					w.textOr("partition", in.partition)
 				})
 			}
 		})
@@ -170,6 +175,8 @@ func (o *operator) write(w *jsonWriter) {
 	w.textOr("key", o.key)
 	w.textOr("output", o.output)
 	w.textOr("onTrap", o.onTrap)
+	w.textOr("chaining", o.chaining)
+	w.textOr("slotGroup", o.slotGroup)
 }
 
 func (c *connector) write(w *jsonWriter) {

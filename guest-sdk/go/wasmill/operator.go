@@ -16,6 +16,7 @@ const (
 	kindReduce    = "reduce"
 	kindAggregate = "aggregate"
 	kindProcess   = "process"
+	kindPartition = "partition"
 	kindSink      = "sink"
 )
 
@@ -34,12 +35,15 @@ type operator struct {
 	parallelism int
 	key, output string // codecs
 	onTrap      string
+	chaining    string
+	slotGroup   string
 }
 
 // edge is an output of an operator as the input of another.
 type edge struct {
-	from *operator
-	side int // 0: the main output
+	from      *operator
+	side      int    // 0: the main output
+	partition string // empty: the host's choice
 }
 
 func edgesOf(operators []*operator) []edge {

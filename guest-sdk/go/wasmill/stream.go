@@ -4,13 +4,14 @@ import "time"
 
 // Stream is the output of an operator: records whose value is a T. Its methods say more about that operator.
 type Stream[T any] struct {
-	env   *Env
-	op    *operator
-	side  int // which output of op, 0: the main one
-	codec codec[T]
+	env       *Env
+	op        *operator
+	side      int    // which output of op, 0: the main one
+	partition string // of the edges to what takes it, empty: the host's choice
+	codec     codec[T]
 }
 
-func (s *Stream[T]) edges() []edge { return []edge{{s.op, s.side}} }
+func (s *Stream[T]) edges() []edge { return []edge{{s.op, s.side, s.partition}} }
 
 // Name gives the operator another name, unique in the job.
 func (s *Stream[T]) Name(name string) *Stream[T] {
@@ -86,7 +87,7 @@ func (s *Stream[T]) SinkTo(to SinkConnector) *SinkOperator {
 	return &SinkOperator{env: s.env, op: o}
 }
 
-// SinkOperator is where a stream ends.
+// SinkOperator is where a stream ends. Its methods say more about it, as those of a Stream do.
 type SinkOperator struct {
 	env *Env
 	op  *operator

@@ -1,0 +1,101 @@
+package wasmill
+
+import (
+	"encoding/binary"
+	"strconv"
+)
+
+// Rebalance deals the records out to all subtasks of the next operator in turn, a batch at a time.
+func (s *Stream[T]) Rebalance() *Stream[T] { return s.by("rebalance") }
+
+// Shuffle deals the records out to all subtasks of the next operator by chance.
+func (s *Stream[T]) Shuffle() *Stream[T] { return s.by("shuffle") }
+
+// Rescale is Rebalance in which each subtask has a part of the next operator's to itself, or shares one of them: fewer
+// channels, and none between machines where it can be.
+func (s *Stream[T]) Rescale() *Stream[T] { return s.by("rescale") }
+
+// Broadcast gives every record to all subtasks of the next operator.
+func (s *Stream[T]) Broadcast() *Stream[T] { return s.by("broadcast") }
+
+// Global gives all records to the first subtask of the next operator.
+func (s *Stream[T]) Global() *Stream[T] { return s.by("global") }
+
+// Forward keeps the records in their subtask. Both operators must have one parallelism.
+func (s *Stream[T]) Forward() *Stream[T] { return s.by("forward") }
+
+func (s *Stream[T]) by(partition string) *Stream[T] {
+	to := *s
+	to.partition = partition
+	return &to
+}
+
+// PartitionCustom gives each record to the subtask of the next operator that f answers, below receivers.
+func PartitionCustom[T any](in *Stream[T], name string, f func(record T, receivers int) int) *Stream[T] {
+	o := in.env.call(partitionFunction(name, f, in.codec), &operator{inputs: in.edges(), parallelism: in.op.parallelism})
+	return &Stream[T]{env: in.env, op: o, codec: in.codec}
+}
+
+// StartNewChain has the operator run in another task than the one before it.
+func (s *Stream[T]) StartNewChain() *Stream[T] {
+	s.op.chaining = "begin"
+	return s
+}
+
+// DisableChaining has the operator run in a task of its own.
+func (s *Stream[T]) DisableChaining() *Stream[T] {
+	s.op.chaining = "alone"
+	return s
+}
+
+// SlotSharingGroup has the operator's tasks share slots with those of the same group only. Without it the operator is in the
+// group of its inputs, if they agree.
+func (s *Stream[T]) SlotSharingGroup(name string) *Stream[T] {
+	s.op.slotGroup = name
+	return s
+}
+
+// DisableChaining has the sink run in a task of its own.
+func (s *SinkOperator) DisableChaining() *SinkOperator {
+	s.op.chaining = "alone"
+	return s
+}
+
+// SlotSharingGroup is that of Stream, for the sink.
+func (s *SinkOperator) SlotSharingGroup(name string) *SinkOperator {
+	s.op.slotGroup = name
+	return s
+}
+
+func partitionFunction[T any](name string, f func(T, int) int, in codec[T]) *function {
+	return &function{name: name, kind: kindPartition, input: in.name, output: in.name, keyed: func(b *binding) (groupRunner, error) {
+		var groups groupReader
+		var reply replyWriter
+		return func(verb uint32, call callHeader, p []byte) error {
+			if verb != verbPartition {
+				return &fault{statusUnknownVerb, "verb " + strconv.Itoa(int(verb)) + " is not one of a partition function"}
+			}
+			reply.out = reply.out[:0]
+			for groups.begin(p); groups.next(); {
+				r := &groups.records
+				b.chain.record = groups.index
+				r.whole()
+				entry := reply.open(groups.index, 1)
+				at := len(reply.out)
+				reply.action(actionPartition, 0, nil)
+				for i := range r.n {
+					to := f(in.decode(groups.value(r, i)), int(call.parallelism))
+					if to < 0 || to >= int(call.parallelism) {
+						panic("subtask " + strconv.Itoa(to) + " (expected 0 <= subtask < " + strconv.Itoa(int(call.parallelism)) + ")")
+					}
+					reply.out = binary.LittleEndian.AppendUint32(reply.out, uint32(to))
+				}
+				reply.closeAction(at)
+				reply.close(entry)
+			}
+			hostReply(reply.out)
+			b.chain.end()
+			return nil
+		}, nil
+	}}
+}
