@@ -29,7 +29,7 @@ type Config struct {
 	Slots        int // of each TaskManager
 	Checkpoint   time.Duration
 	Barriers     Barriers
-	Guest        []byte // the module of the job
+	Guest        []byte // the module that the job begins with
 	Params       map[string]string
 	Parallelism  int
 	Connectors   *connector.Registry

@@ -172,26 +172,24 @@ func sortedKeys[V any](m map[string]V) []string {
 	return keys
 }
 
-// damage changes a byte of a file that a task would be restored from, cuts it off, removes it, or puts another in its
-// place; false: there was none.
-func (d *disk) damage(root string, seed uint64) bool {
+// damage changes a byte of one of the files, cuts it off, removes it, or puts another in its place; false: nothing has changed.
+func (d *disk) damage(files []string, seed uint64) bool {
 	r := rand.New(rand.NewPCG(seed, 4))
-	var files []string
-	_ = filepath.WalkDir(root, func(path string, e os.DirEntry, err error) error {
-		if err == nil && e.Type().IsRegular() {
-			files = append(files, path)
+	for _, i := range r.Perm(len(files)) {
+		path := files[i]
+		data, err := os.ReadFile(path)
+		if err != nil || len(data) == 0 {
+			continue // collected meanwhile, or lost already
 		}
-		return nil
-	})
-	slices.Sort(files)
-	if len(files) == 0 {
-		return false
+		_ = os.Chmod(path, 0o666)
+		if d.damageOne(r, path, data, files) {
+			return true
+		}
 	}
-	path := files[len(files)-1-r.IntN(min(len(files), 3))]
-	data, err := os.ReadFile(path)
-	if err != nil || len(data) == 0 {
-		return false
-	}
+	return false
+}
+
+func (d *disk) damageOne(r *rand.Rand, path string, data []byte, files []string) bool {
 	switch r.IntN(8) {
 	case 0:
 		data = data[:r.IntN(len(data))]

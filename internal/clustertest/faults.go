@@ -3,6 +3,7 @@ package clustertest
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"os"
@@ -164,9 +165,11 @@ var Faults = []Fault{
 		x.stopAndGoOn(kill, kill)
 	}},
 	{Name: "checkpoint damaged", Do: func(x *Cluster) {
-		if x.disk.damage(x.checkpointDir(), x.random.Uint64()) {
-			x.trace.Effect("checkpoint damaged")
+		x.awaitCheckpoint(1)
+		if !x.disk.damage(x.newestFiles(), x.random.Uint64()) {
+			return
 		}
+		x.trace.Effect("checkpoint damaged")
 		if x.random.IntN(2) == 0 {
 			x.killTaskManager(x.random.IntN(len(x.tms)), 0)
 			return
@@ -178,6 +181,32 @@ var Faults = []Fault{
 		}
 		x.trace.Effect("kill TaskManager")
 	}},
+}
+
+// awaitCheckpoint waits for a checkpoint of at least that number, or not much longer than that should take.
+func (x *Cluster) awaitCheckpoint(id checkpoint.ID) {
+	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); x.Sleep(50 * time.Millisecond) {
+		if j := x.Job(); j != nil && j.Checkpoint != nil && j.Checkpoint.ID >= id {
+			return
+		}
+	}
+}
+
+// newestFiles are those that the newest decided checkpoint needs, its manifest among them.
+func (x *Cluster) newestFiles() (paths []string) {
+	j := x.Job()
+	if j == nil || j.Checkpoint == nil {
+		return nil
+	}
+	dir := filepath.Join(x.checkpointDir(), string(j.ID))
+	paths = []string{filepath.Join(dir, filepath.FromSlash(checkpoint.ManifestName(j.Checkpoint.ID)))}
+	var m checkpoint.Manifest
+	if data, err := os.ReadFile(paths[0]); err == nil && json.Unmarshal(data, &m) == nil {
+		for _, f := range m.AllFiles() {
+			paths = append(paths, filepath.Join(dir, filepath.FromSlash(f.Name)))
+		}
+	}
+	return paths
 }
 
 // Sleep waits in virtual time.

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/wasmill/wasmill/internal/clustertest/workload"
 	"github.com/wasmill/wasmill/internal/connector"
@@ -126,11 +125,7 @@ var copiesDamaged = Fault{Name: "copies damaged", Do: func(x *Cluster) {
 
 // whileDown does something while no TaskManager runs, when there is a third checkpoint.
 func (x *Cluster) whileDown(do func()) {
-	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); x.Sleep(50 * time.Millisecond) {
-		if j := x.Job(); j != nil && j.Checkpoint != nil && j.Checkpoint.ID >= 3 {
-			break
-		}
-	}
+	x.awaitCheckpoint(3)
 	for i := range x.tms {
 		x.KillTaskManager(i)
 	}

@@ -23,7 +23,6 @@ func TestStateThroughVersions(t *testing.T) {
 				t.Error(err)
 			}
 			x.upgradeTo(name, module, nil, func() { meanwhile(x) })
-			x.config.Guest = module
 		}}
 	}
 	nothing := func(*Cluster) {}
