@@ -116,7 +116,7 @@ type Operator struct {
 	Parallelism int          `json:"parallelism,omitempty"` // 0: the job's
 	Key         Codec        `json:"key,omitempty"`         // codec of the key of its output, if it has one
 	Output      Codec        `json:"output,omitempty"`      // codec of the value of its output
-	OnTrap      string       `json:"onTrap,omitempty"`      // fail (default), skip, deadLetter
+	OnTrap      string       `json:"onTrap,omitempty"`      // fail (default), skip, deadLetter; of a source, about input that is no record
 	Chaining    string       `json:"chaining,omitempty"`    // begin: a chain begins with it; alone: it is a chain of its own
 	SlotGroup   string       `json:"slotGroup,omitempty"`   // its tasks share slots only with those of the same group; empty: that of its inputs if they agree, else "default"
 }

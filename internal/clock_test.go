@@ -20,6 +20,7 @@ var wallClock = map[string]string{
 	"internal/connector/file/partition.go": "event time: folders are named by it",
 	"internal/nexmark/timeline.go":         "event time of made-up events",
 	"internal/readable/readable.go":        "times that stand in states, for people",
+	"internal/format/scalar/time.go":       "times that stand in files",
 }
 
 func TestNothingWaitsForTheWallClock(t *testing.T) {

@@ -21,7 +21,7 @@ func enumerate(ctx context.Context, connectors *connector.Registry, g *graph.Job
 	all := map[int]connector.Splits{}
 	for _, i := range g.Sources() {
 		op := &g.Operators[i]
-		source, err := connectors.Source(op.Connector)
+		source, err := connectors.Source(op.Connector, op.Output)
 		if err != nil {
 			return nil, fmt.Errorf("source %q: %w", op.Name, err)
 		}
@@ -123,7 +123,7 @@ func (q *splitQueue) assign(r splitRequest) *wire.SplitAssignment {
 // else none.
 func (j *jobMaster) splitReaders(operator int) (readers []int) {
 	op := &j.record.Graph.Operators[operator]
-	source, err := j.jm.config.Connectors.Source(op.Connector)
+	source, err := j.jm.config.Connectors.Source(op.Connector, op.Output)
 	if err != nil || source.Bounded() { // a source that cannot be made fails in its task
 		return nil
 	}

@@ -180,7 +180,7 @@ func (jm *JobManager) locate(g *graph.JobGraph, dir string) error {
 // connectorOf makes the source or sink of an operator.
 func (jm *JobManager) connectorOf(op *graph.Operator) (any, error) {
 	if op.Kind == abi.OperatorSource {
-		return jm.config.Connectors.Source(op.Connector)
+		return jm.config.Connectors.Source(op.Connector, op.Output)
 	}
 	return jm.config.Connectors.Sink(op.Connector)
 }

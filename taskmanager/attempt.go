@@ -62,7 +62,7 @@ func newAttempt(tm *TaskManager, j *job, d *wire.Deploy) (*attempt, error) {
 func (a *attempt) isBounded() (bool, error) {
 	for _, i := range a.graph.Sources() {
 		op := &a.graph.Operators[i]
-		src, err := a.tm.config.Connectors.Source(op.Connector)
+		src, err := a.tm.config.Connectors.Source(op.Connector, op.Output)
 		if err != nil {
 			return false, inOperator(op.Name, wire.KindInput, err)
 		}

@@ -15,10 +15,11 @@ import (
 // chain is the running form of a plan: its steps, wired. One goroutine, the task's, uses it.
 type chain struct {
 	plan      *plan
-	lanes     int    // channels of the input, 1 for a source
-	entry     outlet // where the task's input goes
-	watermark int64  // of the task's input
-	nodes     []node // every step, those upstream first
+	lanes     int     // channels of the input, 1 for a source
+	entry     outlet  // where the task's input goes
+	badInput  *poison // what becomes of input that is no record, nil: the job fails
+	watermark int64   // of the task's input
+	nodes     []node  // every step, those upstream first
 	guests    []*guest
 	edges     []*edge
 	sinks     []*sinkStep
@@ -64,6 +65,9 @@ func newChain(p *plan, lanes int, parts chainParts, m *taskMetrics) (*chain, err
 	if c.store, err = parts.store(); err != nil {
 		return nil, err
 	}
+	if p.entry >= 0 {
+		c.badInput = c.newPoison(p.entry, parts)
+	}
 	for s := range p.steps {
 		st, err := c.newStep(s, parts)
 		if err != nil {
@@ -95,7 +99,7 @@ func (c *chain) newStep(s int, parts chainParts) (step, error) {
 		if h, err = c.newHandle(s, parts.guest); err != nil {
 			return nil, err
 		}
-		h.poison = c.newPoison(s, parts)
+		h.poison = c.newPoison(c.plan.steps[s].operators[0], parts)
 	}
 	switch {
 	case op.Kind == abi.OperatorSink:
@@ -231,6 +235,9 @@ func (c *chain) wire(edges map[int]*edge) {
 		c.entry = c.outlet(source{c.plan.entry, 0}, edges)
 	} else {
 		c.entry = outlet{steps: []step{c.nodes[0].step}}
+	}
+	if c.badInput != nil && c.badInput.letters != nil {
+		c.badInput.out = c.outlet(source{c.plan.entry, c.plan.graph.Operators[c.plan.entry].DeadSide()}, edges)
 	}
 	for s := range c.plan.steps {
 		head := c.plan.steps[s].operators[0]

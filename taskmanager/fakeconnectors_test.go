@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -23,6 +24,7 @@ type listSource struct {
 	each    int  // lines that a poll gives at most, 0: as many as are taken
 	repeat  bool // every split begins again when it ends
 	poll    func() error
+	bad     string // a line that is no record
 }
 
 func (s *listSource) Bounded() bool { return !s.endless }
@@ -69,8 +71,13 @@ func (r *listReader) Poll(b *abi.Builder, most, _ int, now time.Time) (connector
 	if r.source.each > 0 {
 		most = min(most, r.source.each)
 	}
+	var bad []connector.BadRecord
 	for ; r.at < len(r.lines) && b.Len() < most; r.at++ {
 		line := r.lines[r.at]
+		if r.source.bad != "" && line == r.source.bad {
+			bad = append(bad, connector.BadRecord{Where: fmt.Sprintf("line %d", r.at), Err: errors.New("no record"), Bytes: []byte(line)})
+			continue
+		}
 		b.Append(abi.Record{Timestamp: r.base + 10*int64(r.at), Value: unsafe.Slice(unsafe.StringData(line), len(line))})
 	}
 	if r.source.repeat {
@@ -82,7 +89,7 @@ func (r *listReader) Poll(b *abi.Builder, most, _ int, now time.Time) (connector
 		}
 		return connector.Progress{Wake: now.Add(time.Hour)}, nil
 	}
-	return connector.Progress{Done: r.at == len(r.lines), Read: int64(b.Bytes())}, nil
+	return connector.Progress{Done: r.at == len(r.lines), Read: int64(b.Bytes()), Bad: bad}, nil
 }
 
 func (r *listReader) Close() error { return nil }

@@ -163,18 +163,34 @@ func (in *sourceInput) poll(o *openSplit, now time.Time) error {
 		return inOperator(in.operator.Name, wire.KindIO, fmt.Errorf("read %s: %w", o.from, err))
 	}
 	in.chain.metrics.inputRead.Add(p.Read)
+	if len(p.Bad) > 0 && in.chain.badInput == nil {
+		return inOperator(in.operator.Name, wire.KindInput, unreadable(&p.Bad[0]))
+	}
 	o.wake = time.Time{}
 	if in.builder.Len() > 0 {
 		if err := in.take(o); err != nil {
 			return err
 		}
-	} else if !p.Done {
+	} else if !p.Done && len(p.Bad) == 0 {
 		o.wake = p.Wake
+	}
+	for i := range p.Bad {
+		if err := in.chain.badInput.leaveOut(&p.Bad[i]); err != nil {
+			return err
+		}
 	}
 	if p.Done {
 		return in.finish(o)
 	}
 	return nil
+}
+
+// unreadable is the failure of a job whose input is not what its source was told.
+func unreadable(bad *connector.BadRecord) error {
+	return &connector.Error{
+		Op: bad.Where, Err: fmt.Errorf("%w: %s", bad.Err, excerpt(bad.Bytes)),
+		Hint: "mend the input or the source's schema, or have the source leave out what it cannot read: OnTrap(Skip) or OnTrap(DeadLetter)",
+	}
 }
 
 // finish takes a split that was read to its end out of the account.

@@ -6,13 +6,14 @@ import (
 	"sync/atomic"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
 	"github.com/wasmill/wasmill/taskmanager/operator"
 )
 
-// poison is what becomes of records, timers and results that an operator's function traps on, when that does not fail the
-// job: they are left out, counted and logged, and told of in a dead letter if somebody takes those. The letter leaves with
+// poison is what becomes of records, timers and results that an operator's function traps on, and of input that is no
+// record, when that does not fail the job: they are left out, counted and logged, and told of in a dead letter if somebody takes those. The letter leaves with
 // the output of the batch, so it counts once, like every record.
 type poison struct {
 	operator string
@@ -33,9 +34,8 @@ const maxCauseBytes = 4 << 10
 // maxPoisonLogged is how many of an attempt's poisons are logged in a task: the rest is counted.
 const maxPoisonLogged = 100
 
-// newPoison makes the policy of the operator of step s, nil when its traps fail the job.
-func (c *chain) newPoison(s int, parts chainParts) *poison {
-	i := c.plan.steps[s].operators[0]
+// newPoison makes the policy of operator i, nil when what it traps on, or cannot read, fails the job.
+func (c *chain) newPoison(i int, parts chainParts) *poison {
 	op := &c.plan.graph.Operators[i]
 	if !op.LeavesOut() {
 		return nil
@@ -100,6 +100,11 @@ func (p *poison) take(u *poisoned, why *wire.Failure) error {
 	p.letters.View(&p.batch.Batch)
 	p.batch.builder = p.letters
 	return p.out.emit(&p.batch)
+}
+
+// leaveOut leaves input of a source out that is no record.
+func (p *poison) leaveOut(bad *connector.BadRecord) error {
+	return p.take(&poisoned{kind: "input", data: bad.Bytes}, &wire.Failure{Message: bad.Where + ": " + bad.Err.Error()})
 }
 
 // recordUnit is a record of a batch as a unit.

@@ -88,3 +88,44 @@ func TestLettersAreRecords(t *testing.T) {
 		}
 	}
 }
+
+// Input that is no record fails the job, or is left out and counted as the source says, alone.
+func TestBadInput(t *testing.T) {
+	lines := numbered(3000)
+	lines[0], lines[1233], lines[1234], lines[2999] = "bad", "bad", "bad", "bad"
+	for _, policy := range []string{graph.OnTrapFail, graph.OnTrapSkip, graph.OnTrapDeadLetter} {
+		m := &fakeModule{functions: []fakeFunction{{name: "copy", kind: abi.FunctionMap, each: copyRecord}}}
+		ops := []graph.Operator{{Name: "copy"}, {Name: "out", Kind: abi.OperatorSink}}
+		if policy == graph.OnTrapDeadLetter {
+			ops = append(ops, graph.Operator{Name: "letters", Kind: abi.OperatorSink, Inputs: []graph.Input{{From: 0, Side: 1, Partition: graph.Forward, Exchange: graph.Pipelined}}})
+		}
+		f := newFixture(t, &listSource{splits: [][]string{lines}, bad: "bad", each: 700}, m, ops...)
+		f.graph.Operators[0].OnTrap = policy
+		if policy == graph.OnTrapFail {
+			got := f.failed()
+			if want := `operator "lines": line 0: no record: "bad"`; got.Kind != wire.KindInput || got.Message != want || got.Hint == "" {
+				t.Errorf("failure %+v (expected %s, with a hint)", got, want)
+			}
+			continue
+		}
+		ends := f.run()
+		good := slices.DeleteFunc(slices.Clone(lines), func(l string) bool { return l == "bad" })
+		if !slices.Equal(f.sink.records, good) {
+			t.Errorf("%s: %d records (expected %d)", policy, len(f.sink.records), len(good))
+		}
+		if got := ends[0].Metrics.Skipped; len(got) != 1 || got["lines"] != 4 {
+			t.Errorf("%s: skipped %v (expected four of lines)", policy, got)
+		}
+		if policy == graph.OnTrapDeadLetter {
+			schema, _ := abi.ParseSchema(graph.LetterCodec)
+			var told []string
+			for _, p := range f.sinks["letters"].values {
+				row := schema.Row(p)
+				told = append(told, string(row.Bytes(0))+"|"+string(row.Bytes(2))+"|"+string(row.Bytes(3)))
+			}
+			if want := []string{"input|line 0: no record|bad", "input|line 1233: no record|bad", "input|line 1234: no record|bad", "input|line 2999: no record|bad"}; !slices.Equal(told, want) {
+				t.Errorf("letters %q (expected %q)", told, want)
+			}
+		}
+	}
+}

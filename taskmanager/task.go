@@ -255,7 +255,7 @@ func (t *task) input(c *chain) (input, error) {
 	if t.gate == nil {
 		i := a.exec.Chains[t.id.Chain].Operators[0]
 		op := &a.graph.Operators[i]
-		src, err := a.tm.config.Connectors.Source(op.Connector)
+		src, err := a.tm.config.Connectors.Source(op.Connector, op.Output)
 		if err != nil {
 			return nil, inOperator(op.Name, wire.KindInput, err)
 		}

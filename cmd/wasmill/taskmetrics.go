@@ -60,7 +60,7 @@ var taskFigures = []taskFigure{
 		func(f *taskmanager.Figures) float64 { return float64(f.BytesOut) }),
 	figure("late_total", "Records whose window had fired.", prometheus.CounterValue,
 		func(f *taskmanager.Figures) float64 { return float64(f.Late) }),
-	figure("skipped_total", "Records, timers and results of groups that a guest trapped on and that were left out.", prometheus.CounterValue,
+	figure("skipped_total", "Records, timers and results of groups that a guest trapped on, and input that is no record, that were left out.", prometheus.CounterValue,
 		func(f *taskmanager.Figures) (n float64) {
 			for _, of := range f.Skipped {
 				n += float64(of)

@@ -26,6 +26,7 @@ var guests = map[string]string{
 	"exit":              "",
 	"fail":              "",
 	"flood":             "",
+	"formats":           "",
 	"generate":          "",
 	"grow":              "",
 	"hashchain":         "",

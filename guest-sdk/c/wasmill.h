@@ -233,10 +233,12 @@ typedef struct wasmill_tumbling_window {
 typedef struct wasmill_connector {
 	const char *type, *name;
 	bool timestamps; // a source that gives its records event times
+	int64_t out_of_order_ms;
+	const char *output; // codec of a source's records, NULL: utf8
 	uint32_t count;
 	struct {
 		const char *key, *value;
-	} settings[8];
+	} settings[12];
 } wasmill_connector;
 
 // WASMILL_JOB names the job and begins the function that defines it.
@@ -260,8 +262,10 @@ WASMILL__SMALL void wasmill_refuse_param(wasmill_job *job, const char *name, con
 
 WASMILL__SMALL wasmill_connector wasmill_files(const char *path);                        // lines of files, a path or glob
 WASMILL__SMALL wasmill_connector wasmill_offset_timestamps(wasmill_connector files);     // a line's event time is its offset
+WASMILL__SMALL wasmill_connector wasmill_row_files(const char *path, const char *format, const char *codec); // rows: format json
+WASMILL__SMALL wasmill_connector wasmill_field_timestamps(wasmill_connector files, const char *fields, int64_t out_of_order_ms);
 WASMILL__SMALL wasmill_connector wasmill_generator(void);                                // settings count, rate, seed, size
-WASMILL__SMALL wasmill_connector wasmill_file_sink(const char *directory);               // settings columns, partition, rollSize, rollInterval
+WASMILL__SMALL wasmill_connector wasmill_file_sink(const char *directory);               // settings format, times, columns, partition, rollSize, rollInterval
 WASMILL__SMALL wasmill_connector wasmill_print(void);
 WASMILL__SMALL wasmill_connector wasmill_blackhole(void);                                // setting rate
 WASMILL__SMALL wasmill_connector wasmill_with(wasmill_connector c, const char *key, const char *value);
@@ -306,7 +310,7 @@ WASMILL__SMALL wasmill_stream wasmill_side(wasmill_stream s, uint32_t side); // 
 WASMILL__SMALL wasmill_stream wasmill_late(wasmill_stream windowed);         // records that came too late for their window
 
 // What becomes of a record, timer or result that a function of the operator traps or fails on, again when it is tried anew.
-// Time and memory that run out are never blamed on one: they fail the job.
+// Time and memory that run out are never blamed on one: they fail the job. Of a source, it is about input that is no record.
 typedef enum wasmill_trap_policy {
 	WASMILL_FAIL,        // the job fails, and is restored if it may
 	WASMILL_SKIP,        // it is left out
@@ -918,6 +922,19 @@ WASMILL__SMALL wasmill_connector wasmill_offset_timestamps(wasmill_connector fil
 	return wasmill_with(files, "timestamps", "offset");
 }
 
+// The fields that codec, a row, names are taken from the records of files.
+WASMILL__SMALL wasmill_connector wasmill_row_files(const char *path, const char *format, const char *codec) {
+	wasmill_connector c = {.type = "file", .name = "files", .output = codec};
+	return wasmill_with(wasmill_with(c, "format", format), "path", path);
+}
+
+// The event time of a row is the first of the fields, "bid.at,auction.at", that is not null.
+WASMILL__SMALL wasmill_connector wasmill_field_timestamps(wasmill_connector files, const char *fields, int64_t out_of_order_ms) {
+	files.timestamps = true;
+	files.out_of_order_ms = out_of_order_ms;
+	return wasmill_with(files, "timestamps", fields);
+}
+
 WASMILL__SMALL wasmill_connector wasmill_generator(void) {
 	return (wasmill_connector){.type = "generator", .name = "generator"};
 }
@@ -980,7 +997,8 @@ WASMILL__SMALL wasmill_stream wasmill__call(wasmill_stream in, wasmill__operator
 
 WASMILL__SMALL wasmill_stream wasmill_source(wasmill_job *job, wasmill_connector from) {
 	return wasmill__add(job, (wasmill__operator){.kind = WASMILL__SOURCE, .name = from.name, .connector = from,
-		.watermarks = from.timestamps, .output = WASMILL_UTF8}, NULL, 0);
+		.watermarks = from.timestamps, .out_of_order_ms = from.out_of_order_ms,
+		.output = from.output == NULL ? WASMILL_UTF8 : from.output}, NULL, 0);
 }
 
 WASMILL__SMALL wasmill_stream wasmill_map(wasmill_stream in, const char *name, wasmill_map_fn f, const char *codec) {
@@ -1144,11 +1162,11 @@ WASMILL__SMALL wasmill_stream wasmill_on_trap(wasmill_stream s, wasmill_trap_pol
 }
 
 WASMILL__SMALL wasmill_stream wasmill_dead_letters(wasmill_stream s) {
-	if (s.op->on_trap != WASMILL_DEAD_LETTER || s.op->function == NULL) {
-		wasmill_refuse(s.job, WASMILL__JOINED("operator \"", s.op->name, "\": dead letters (expected a function with WASMILL_DEAD_LETTER)"));
+	if (s.op->on_trap != WASMILL_DEAD_LETTER || (s.op->function == NULL && s.op->kind != WASMILL__SOURCE)) {
+		wasmill_refuse(s.job, WASMILL__JOINED("operator \"", s.op->name, "\": dead letters (expected a source or function with WASMILL_DEAD_LETTER)"));
 		return s;
 	}
-	return wasmill__at_side(s, s.op->function->n_sides + wasmill__late_sides(s.op) + 1);
+	return wasmill__at_side(s, (s.op->function == NULL ? 0 : s.op->function->n_sides) + wasmill__late_sides(s.op) + 1);
 }
 
 WASMILL__SMALL wasmill_keyed wasmill_key_on_trap(wasmill_keyed k, wasmill_trap_policy policy) {

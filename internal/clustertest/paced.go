@@ -23,6 +23,17 @@ func (s paced) At(dir string) (map[string]string, error) {
 	return s.Source.(connector.Located).At(dir)
 }
 
+// For implements connector.Typed, if the source does.
+func (s paced) For(output abi.Codec) (connector.Source, error) {
+	typed, ok := s.Source.(connector.Typed)
+	if !ok {
+		return s, nil
+	}
+	made, err := typed.For(output)
+	s.Source = made
+	return s, err
+}
+
 func (s paced) Open(ctx context.Context, split connector.Split) (connector.Reader, error) {
 	r, err := s.Source.Open(ctx, split)
 	if err != nil {

@@ -83,6 +83,16 @@ type Progress struct {
 	Done bool      // the split has ended; records may have been appended by the same call
 	Wake time.Time // when nothing was appended and the split goes on: call again then
 	Read int64     // bytes of input consumed by this call, for metrics
+
+	Bad []BadRecord // what of it is no record; valid until the next call
+}
+
+// BadRecord is a piece of input that is not what its format or the source's schema asks for. The reader goes on behind it:
+// what becomes of it is not for the reader to say.
+type BadRecord struct {
+	Where string // "/data/events.json, byte 8123"
+	Err   error
+	Bytes []byte
 }
 
 // Committable is what a sink has prepared: the bytes that Commit needs to make it visible, on any TaskManager.
@@ -147,6 +157,12 @@ type Located interface {
 	At(dir string) (map[string]string, error)
 }
 
+// Typed is an optional interface of a source that makes more than one codec of values.
+type Typed interface {
+	// For returns the source of records of that codec, which their operator declares.
+	For(output abi.Codec) (Source, error)
+}
+
 // Exclusive is an optional interface of a sink that must have what it writes to for itself.
 type Exclusive interface {
 	// Exclusive is the directory that it writes to, and whether to those below, too. In a job no other sink of the type may
@@ -160,13 +176,17 @@ type Registry struct {
 	Sinks   map[string]func(config map[string]string) (Sink, error)
 }
 
-// Source makes the source that c names.
-func (r *Registry) Source(c *abi.Connector) (Source, error) {
+// Source makes the source that c names, of values of the codec output.
+func (r *Registry) Source(c *abi.Connector, output abi.Codec) (Source, error) {
 	f, ok := r.Sources[c.Type]
 	if !ok {
 		return nil, fmt.Errorf("source type %q (known: %s)", c.Type, strings.Join(slices.Sorted(maps.Keys(r.Sources)), ", "))
 	}
-	return f(c.Config)
+	s, err := f(c.Config)
+	if typed, ok := s.(Typed); ok && err == nil {
+		return typed.For(output)
+	}
+	return s, err
 }
 
 // Sink makes the sink that c names.

@@ -255,17 +255,19 @@ func (o *Operator) Sides() int {
 	return n
 }
 
-// What becomes of a record, timer or group that a function traps on, again when it is tried anew.
+// What becomes of a record, timer or group that a function traps on, again when it is tried anew; and of input of a source
+// that is no record.
 const (
 	OnTrapFail       = "fail"       // the job fails
 	OnTrapSkip       = "skip"       // it is left out, counted and logged
 	OnTrapDeadLetter = "deadLetter" // the same, and a record of LetterCodec tells of it
 )
 
-// LeavesOut says whether the operator leaves out what it traps on.
+// LeavesOut says whether the operator leaves out what it traps on, or cannot read.
 func (o *Operator) LeavesOut() bool { return o.OnTrap == OnTrapSkip || o.OnTrap == OnTrapDeadLetter }
 
-// LetterCodec is the codec of a dead letter: "record", "timer" or "result"; its key, if it has one; why; the record's value.
+// LetterCodec is the codec of a dead letter: "record", "timer", "result" or "input"; its key, if it has one; why; the record's
+// value, or the input as it stands.
 const LetterCodec abi.Codec = "row(unit: utf8, key: bytes?, cause: utf8, bytes: bytes)"
 
 // DeadSide is the number of the side output of dead letters, the last one; 0 without one.

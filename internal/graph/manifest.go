@@ -247,7 +247,7 @@ func (b *builder) checkOperator(i int) error {
 	switch o.OnTrap {
 	case "", OnTrapFail:
 	case OnTrapSkip, OnTrapDeadLetter:
-		if !kind.function {
+		if !kind.function && o.Kind != abi.OperatorSource {
 			return faultf(path+".onTrap", "%q (a %s is native and has no function that could trap)", o.OnTrap, o.Kind)
 		}
 	default:

@@ -9,13 +9,13 @@ import (
 // connector is a source or sink as the manifest names it. name is what its operator is called unless the user says.
 type connector struct {
 	name, kind string
-	config     []setting // in the order of their keys
-	timestamps bool      // a source that gives its records event times
+	config     []setting   // in the order of their keys
+	watermarks *watermarks // of a source that gives its records event times
 }
 
 type setting struct{ key, value string }
 
-// SourceConnector says where records of type T come from: Files or Generator.
+// SourceConnector says where records of type T come from: Files, JSONFiles or Generator.
 type SourceConnector[T any] interface {
 	source(*Env) (*connector, codec[T])
 }
@@ -39,13 +39,45 @@ func (f *FileSource) OffsetTimestamps() *FileSource {
 }
 
 func (f *FileSource) source(*Env) (*connector, codec[string]) {
-	c := &connector{name: "files", kind: "file", timestamps: f.offsets}
+	c := &connector{name: "files", kind: "file"}
+	if f.offsets {
+		c.watermarks = &watermarks{}
+	}
 	c.set("format", "lines")
 	c.set("path", f.path)
 	if f.offsets {
 		c.set("timestamps", "offset")
 	}
 	return c, utf8
+}
+
+// RowSource reads rows from files.
+type RowSource[T any] struct {
+	path, format, fields string
+	outOfOrder           time.Duration
+}
+
+// JSONFiles reads the files that a path or glob names, plain, gzip or zstd. A line is a JSON object, of which the fields of T
+// are taken. T is a type whose codec is a row.
+func JSONFiles[T any](path string) *RowSource[T] { return &RowSource[T]{path: path, format: "json"} }
+
+// Timestamps makes the event time of a row the first of the fields that is not null, a time or milliseconds since the Unix
+// epoch: Timestamps(4*time.Second, "bid.dateTime", "auction.dateTime"). Records may come up to outOfOrder behind the newest
+// before they count as late.
+func (r *RowSource[T]) Timestamps(outOfOrder time.Duration, fields ...string) *RowSource[T] {
+	r.fields, r.outOfOrder = strings.Join(fields, ","), outOfOrder
+	return r
+}
+
+func (r *RowSource[T]) source(e *Env) (*connector, codec[T]) {
+	c := &connector{name: "files", kind: "file"}
+	c.set("format", r.format)
+	c.set("path", r.path)
+	if r.fields != "" {
+		c.set("timestamps", r.fields)
+		c.watermarks = &watermarks{outOfOrderMs: r.outOfOrder.Milliseconds()}
+	}
+	return c, codecOf[T](e, "files")
 }
 
 // GeneratorSource makes records up: the same for the same seed.
@@ -68,7 +100,7 @@ func (g *GeneratorSource) Seed(n int64) *GeneratorSource { g.seed = n; return g 
 func (g *GeneratorSource) Size(n int64) *GeneratorSource { g.size = n; return g }
 
 func (g *GeneratorSource) source(*Env) (*connector, codec[string]) {
-	c := &connector{name: "generator", kind: "generator", timestamps: true}
+	c := &connector{name: "generator", kind: "generator", watermarks: &watermarks{}}
 	c.number("count", g.count)
 	c.number("rate", g.rate)
 	c.number("seed", g.seed)
@@ -79,6 +111,7 @@ func (g *GeneratorSource) source(*Env) (*connector, codec[string]) {
 // FilesSink writes part files.
 type FilesSink struct {
 	path, partition string
+	format, times   string
 	columns         []string
 	rollSize        int64
 	rollInterval    time.Duration
@@ -87,6 +120,19 @@ type FilesSink struct {
 // FileSink writes a line a record to part files in the directory path; the fields of a row are separated by tabs. A
 // file is visible once it is complete.
 func FileSink(path string) *FilesSink { return &FilesSink{path: path} }
+
+// JSON writes a line of JSON a record: a row as an object of its fields.
+func (f *FilesSink) JSON() *FilesSink {
+	f.format = "json"
+	return f
+}
+
+// Times says how times are written where they are text: "iso" (2026-01-31T23:59:59.050Z, the default), "sql"
+// (2026-01-31 23:59:59.050) or "ms" (1769903999050).
+func (f *FilesSink) Times(style string) *FilesSink {
+	f.times = style
+	return f
+}
 
 // Columns chooses which fields of a row are written, and in what order.
 func (f *FilesSink) Columns(names ...string) *FilesSink {
@@ -120,6 +166,9 @@ func (f *FilesSink) sink() *connector {
 	if f.columns != nil {
 		c.set("columns", strings.Join(f.columns, ","))
 	}
+	if f.format != "" {
+		c.set("format", f.format)
+	}
 	if f.partition != "" {
 		c.set("partition", f.partition)
 	}
@@ -128,6 +177,9 @@ func (f *FilesSink) sink() *connector {
 		c.set("rollInterval", f.rollInterval.String())
 	}
 	c.number("rollSize", f.rollSize)
+	if f.times != "" {
+		c.set("times", f.times)
+	}
 	return c
 }
 

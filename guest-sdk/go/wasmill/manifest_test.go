@@ -114,8 +114,8 @@ func TestDefinitionIsRefusedWithEveryProblem(t *testing.T) {
 		`operator "totals" keeps state and has no uid`,
 		`operator "print": parallelism 0 (expected >= 1)`,
 		`function "word": defined twice`,
-		`operator "sieve": DeadLetters (expected a function with OnTrap(DeadLetter))`,
-		`operator "riddle": DeadLetters (expected a function with OnTrap(DeadLetter))`,
+		`operator "sieve": DeadLetters (expected a source or function with OnTrap(DeadLetter))`,
+		`operator "riddle": DeadLetters (expected a source or function with OnTrap(DeadLetter))`,
 		`sum behind "word": values of codec utf8`,
 		`function "parse": type []int has no codec`,
 		`parameter "window": "soon" (expected a whole number)`,
@@ -162,5 +162,26 @@ func TestMissingParametersReadAsEmptyAtUpload(t *testing.T) {
 	h := newHost(t, countByWord)
 	if h.describe() == "" {
 		t.Errorf("describe without parameters: %+v", h.failures)
+	}
+}
+
+// Rows of files are of the codec of their type, whose event time the host takes from fields.
+func TestRowsOfFiles(t *testing.T) {
+	h := newHost(t, func(job *Env) {
+		rows := Source(job, JSONFiles[KeyValue[string, int64]]("in").Timestamps(4*time.Second, "a.at", "value")).OnTrap(DeadLetter)
+		rows.SinkTo(FileSink("out").JSON().Times("sql"))
+		rows.DeadLetters().SinkTo(Print())
+	})
+	m := h.describe()
+	for _, want := range []string{
+		`{"name":"files","kind":"source","connector":{"type":"file","config":{"format":"json","path":"in","timestamps":"a.at,value"}},` +
+			`"watermarks":{"outOfOrderMs":4000},"output":"row(key: utf8, value: i64)","onTrap":"deadLetter"}`,
+		`"inputs":[{"from":"files"}],"connector":{"type":"file","config":{"format":"json","path":"out","times":"sql"}}`,
+		`"inputs":[{"from":"files","side":1}],"connector":{"type":"print"`,
+		`"features":[1,8]`,
+	} {
+		if !strings.Contains(m, want) {
+			t.Errorf("manifest %s\nlacks %s", m, want)
+		}
 	}
 }

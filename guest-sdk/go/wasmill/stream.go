@@ -34,10 +34,7 @@ func (s *Stream[T]) Parallelism(n int) *Stream[T] {
 // Source adds a source of records, read by the host.
 func Source[T any](job *Env, from SourceConnector[T]) *Stream[T] {
 	c, values := from.source(job)
-	o := job.add(&operator{kind: kindSource, name: c.name, connector: c, output: values.name})
-	if c.timestamps {
-		o.watermarks = &watermarks{}
-	}
+	o := job.add(&operator{kind: kindSource, name: c.name, connector: c, watermarks: c.watermarks, output: values.name})
 	return &Stream[T]{env: job, op: o, codec: values}
 }
 

@@ -6,7 +6,7 @@ import (
 )
 
 // TrapPolicy says what happens to a record, timer or result that a function fails on, again when it is tried anew. Time and
-// memory that run out are never blamed on one: they fail the job.
+// memory that run out are never blamed on one: they fail the job. Of a source, it is about input that is no record.
 type TrapPolicy string
 
 const (
@@ -34,8 +34,8 @@ func (s *KeyedStream[K, V]) OnTrap(p TrapPolicy) *KeyedStream[K, V] {
 func (s *KeyedStream[K, V]) DeadLetters() *Stream[Letter] { return deadLetters(s.env, s.op) }
 
 func deadLetters(e *Env, o *operator) *Stream[Letter] {
-	if o.onTrap != string(DeadLetter) || o.function == nil {
-		e.Fail("operator " + strconv.Quote(o.name) + ": DeadLetters (expected a function with OnTrap(DeadLetter))")
+	if o.onTrap != string(DeadLetter) || o.function == nil && o.kind != kindSource {
+		e.Fail("operator " + strconv.Quote(o.name) + ": DeadLetters (expected a source or function with OnTrap(DeadLetter))")
 	}
 	side := 1 // the last one
 	if o.function != nil {
@@ -49,10 +49,10 @@ func deadLetters(e *Env, o *operator) *Stream[Letter] {
 
 // Letter tells of one record, timer or result that was left out.
 type Letter struct {
-	Unit  string // "record", "timer" or "result"
+	Unit  string // "record", "timer", "result" or "input"
 	Key   []byte // nil: it has none
 	Cause string
-	Bytes []byte // value of the record; key of a timer or result
+	Bytes []byte // value of the record; key of a timer or result; input as it stands
 }
 
 func (Letter) rowCodec(*Env, string) any { return letters }

@@ -152,8 +152,8 @@ func TestSourceRefuses(t *testing.T) {
 	}
 	for config, want := range map[string]string{
 		"":             "file source: path: empty (expected a file or a pattern)",
-		"format=csv":   `file source: format: "csv" (expected lines)`,
-		"timestamps=x": `file source: timestamps: "x" (expected offset, or nothing)`,
+		"format=xml":   `file source: format: "xml" (expected lines or json)`,
+		"timestamps=x": `file source: timestamps: "x" (expected offset, or nothing; of the fields of rows, a format such as json)`,
 		"paht=x":       `file source: unknown option "paht" (known: path, format, timestamps)`,
 	} {
 		m := map[string]string{}

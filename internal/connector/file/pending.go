@@ -20,21 +20,21 @@ type pending struct {
 	id    string // of its partition
 	file  durable.File
 	out   *bufio.Writer // nil when it is ended
+	body  body          // writes to it
 	began time.Time
 	used  uint64 // the turn of the writer that wrote to it last
 }
 
 func (f *pending) path() string { return filepath.Join(f.c.Dir, f.c.Pending) }
 
-// write appends a line.
-func (f *pending) write(line []byte) error {
-	n, err := f.out.Write(line)
+// Write appends bytes.
+func (f *pending) Write(p []byte) (int, error) {
+	n, err := f.out.Write(p)
 	f.c.Bytes += int64(n)
 	if err != nil {
-		return failed("write", f.path(), err)
+		return n, failed("write", f.path(), err)
 	}
-	f.c.Rows++
-	return nil
+	return n, nil
 }
 
 // remove closes and removes a file that nobody will commit.

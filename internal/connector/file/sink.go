@@ -16,6 +16,7 @@ import (
 	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/connector/text"
 	"github.com/wasmill/wasmill/internal/durable"
+	"github.com/wasmill/wasmill/internal/format/scalar"
 )
 
 const opSink = "file sink"
@@ -26,10 +27,12 @@ const (
 	leastRollInterval = 100 * time.Millisecond
 )
 
-// Sink writes one line a record into files of a directory. A file is pending, under a hidden name, until Commit renames
+// Sink writes records into files of a directory. A file is pending, under a hidden name, until Commit renames
 // it; so a reader of part-* sees whole, final files only. Every checkpoint ends the files that are being written. Options:
 //
 //	path          the directory; it is made if it does not exist
+//	format        lines (default): a line a record, fields of a row separated by tabs; json: the same as JSON
+//	times         of json, how times are written: iso (default) 2026-01-31T23:59:59.050Z, sql 2026-01-31 23:59:59.050, ms 1769903999050
 //	columns       which fields of row values are written, and in what order: "start,key,value"; all of them by default
 //	partition     directories below that one, by a record's event time in UTC and its key: "dt={yyyy}-{MM}-{dd}/{HH}/{key}"
 //	rollSize      a file that has so many bytes is ended: "128MiB"
@@ -37,6 +40,8 @@ const (
 type Sink struct {
 	config       map[string]string
 	dir          string
+	format       string
+	times        scalar.TimeStyle
 	columns      []string
 	partitions   *partitioning // nil: none
 	rollSize     int64         // 0: any
@@ -49,11 +54,14 @@ func NewSink(config map[string]string) (connector.Sink, error) { return NewSinkO
 
 // NewSinkOn is NewSink on another file system than the operating system's.
 func NewSinkOn(on durable.FS, config map[string]string) (connector.Sink, error) {
-	s := &Sink{config: config, on: on}
+	s := &Sink{config: config, on: on, format: formatLines}
 	for key, value := range config {
 		if err := s.set(key, value); err != nil {
 			return nil, &connector.Error{Op: opSink, Err: err}
 		}
+	}
+	if s.format == formatLines && config["times"] != "" {
+		return nil, &connector.Error{Op: opSink, Err: errors.New("times: lines have milliseconds (expected format json)")}
 	}
 	if s.dir == "" {
 		return nil, &connector.Error{Op: opSink, Err: errors.New("path: empty (expected a directory)")}
@@ -64,9 +72,9 @@ func NewSinkOn(on durable.FS, config map[string]string) (connector.Sink, error) 
 // set sets an option. An empty value is as none.
 func (s *Sink) set(key, value string) (err error) {
 	switch key {
-	case "path", "columns", "partition", "rollSize", "rollInterval":
+	case "path", "format", "times", "columns", "partition", "rollSize", "rollInterval":
 	default:
-		return fmt.Errorf("unknown option %q (known: path, columns, partition, rollSize, rollInterval)", key)
+		return fmt.Errorf("unknown option %q (known: path, format, times, columns, partition, rollSize, rollInterval)", key)
 	}
 	if value == "" {
 		return nil
@@ -74,6 +82,15 @@ func (s *Sink) set(key, value string) (err error) {
 	switch key {
 	case "path":
 		s.dir = value
+	case "format":
+		if s.format = value; value != formatLines && value != formatJSON {
+			return fmt.Errorf("format: %q (expected lines or json)", value)
+		}
+	case "times":
+		var known bool
+		if s.times, known = scalar.TimeStyles[value]; !known {
+			return fmt.Errorf("times: %q (expected iso, sql or ms)", value)
+		}
 	case "columns":
 		s.columns = strings.Split(value, ",")
 	case "partition":
@@ -103,8 +120,8 @@ func (s *Sink) Columns(key, value abi.Codec) (abi.Columns, error) {
 }
 
 // formats are those of a record's key, nil if it is not looked at, and value.
-func (s *Sink) formats(key, value abi.Codec) (keys, values *text.Format, err error) {
-	if values, err = text.NewFormat(value, s.columns); err != nil {
+func (s *Sink) formats(key, value abi.Codec) (keys *text.Format, values content, err error) {
+	if values, err = s.content(value); err != nil {
 		return nil, nil, &connector.Error{Op: opSink, Err: err}
 	}
 	if s.partitions == nil || !s.partitions.keyed {

@@ -367,7 +367,9 @@ func TestSinkRefuses(t *testing.T) {
 	}
 	for config, want := range map[string]string{
 		"":                                "path: empty (expected a directory)",
-		"paht=x":                          `unknown option "paht" (known: path, columns, partition, rollSize, rollInterval)`,
+		"paht=x":                          `unknown option "paht" (known: path, format, times, columns, partition, rollSize, rollInterval)`,
+		"format=xml":                      `format: "xml" (expected lines or json)`,
+		"times=sql":                       "times: lines have milliseconds (expected format json)",
 		"rollSize=1":                      `rollSize: "1" (expected a size of at least 1KiB, for example 128MiB)`,
 		"rollSize=-5MiB":                  `rollSize: "-5MiB" (expected a size of at least 1KiB, for example 128MiB)`,
 		"rollInterval=1ms":                `rollInterval: "1ms" (expected a duration of at least 100ms, for example 1m)`,
@@ -390,6 +392,9 @@ func TestSinkRefuses(t *testing.T) {
 		if _, err := NewSink(m); err == nil || err.Error() != "file sink: "+want {
 			t.Errorf("%q: got %v, want %s", config, err, want)
 		}
+	}
+	if _, err := NewSink(map[string]string{"path": "x", "format": "json", "times": "us"}); err == nil || err.Error() != `file sink: times: "us" (expected iso, sql or ms)` {
+		t.Errorf("unknown times: got %v", err)
 	}
 	keyed, err := NewSink(map[string]string{"path": "x", "partition": "{key}"})
 	if err != nil {

@@ -47,7 +47,7 @@ func (s *Source) Enumerate(_ context.Context, parallelism int) (connector.Splits
 		total += files[i].Size
 	}
 	step := min(max(total/int64(parallelism*splitsPerSubtask), minSplitBytes), maxSplitBytes)
-	out := connector.Splits{Ordered: s.offsets && len(paths) == 1}
+	out := connector.Splits{Ordered: s.times != "" && len(paths) == 1}
 	for _, f := range files {
 		out.Splits = append(out.Splits, cut(f, step)...)
 	}

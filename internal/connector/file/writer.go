@@ -25,13 +25,14 @@ const (
 	smallBytes  = 32 << 10 // of a buffer when there may be many
 )
 
-// writer appends lines to pending files: one for each partition that it has met lately. A file is ended by a checkpoint,
+// writer appends records to pending files: one for each partition that it has met lately. A file is ended by a checkpoint,
 // when it is large or old enough, or to make room for another; a record that then comes for its partition begins a new one.
 type writer struct {
-	sink         *Sink
-	keys, values *text.Format
-	task         connector.SinkTask
-	dir          string
+	sink   *Sink
+	keys   *text.Format
+	values content
+	task   connector.SinkTask
+	dir    string
 
 	n       int                 // files so far
 	open    map[string]*pending // by partition
@@ -41,18 +42,17 @@ type writer struct {
 	done    []*pending // ended, and not given to be committed
 	syncs   syncs
 	buffers []*bufio.Writer // not in use
-	line    []byte
 	id      []byte
 }
 
-func newWriter(s *Sink, task connector.SinkTask, dir string, keys, values *text.Format) *writer {
+func newWriter(s *Sink, task connector.SinkTask, dir string, keys *text.Format, values content) *writer {
 	return &writer{
 		sink: s, keys: keys, values: values, task: task, dir: dir,
 		open: map[string]*pending{}, syncs: syncs{slots: make(chan struct{}, maxSyncs)},
 	}
 }
 
-// Write appends the batch's records as lines.
+// Write appends the batch's records.
 func (w *writer) Write(b *abi.Batch, now time.Time) (time.Time, error) {
 	if err := w.syncs.failure(); err != nil {
 		return time.Time{}, err
@@ -65,14 +65,10 @@ func (w *writer) Write(b *abi.Batch, now time.Time) (time.Time, error) {
 		if err != nil {
 			return time.Time{}, err
 		}
-		line, err := w.values.Append(w.line[:0], b.Value(i))
-		if err != nil {
-			return time.Time{}, unfit(err)
-		}
-		w.line = append(line, '\n')
-		if err := f.write(w.line); err != nil {
+		if err := f.body.add(b.Value(i)); err != nil {
 			return time.Time{}, err
 		}
+		f.c.Rows++
 		if w.sink.rollSize > 0 && f.c.Bytes >= w.sink.rollSize {
 			if err := w.end(f); err != nil {
 				return time.Time{}, err
@@ -127,6 +123,9 @@ func (w *writer) begin(id string, now time.Time) (*pending, error) {
 	w.n++
 	f.out = w.buffer(f.file)
 	w.open[id] = f
+	if f.body, err = w.values.begin(f); err != nil {
+		return nil, err
+	}
 	if d := w.sink.rollInterval; d > 0 && w.rollAt.IsZero() {
 		w.rollAt = now.Add(d)
 	}
@@ -173,6 +172,9 @@ func (w *writer) inOrder() []*pending {
 
 // end ends a file. It becomes durable meanwhile.
 func (w *writer) end(f *pending) error {
+	if err := f.body.end(); err != nil {
+		return err
+	}
 	if err := f.out.Flush(); err != nil {
 		return failed("write", f.path(), err)
 	}

@@ -1,0 +1,58 @@
+package file
+
+import (
+	"io"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/connector/text"
+	"github.com/wasmill/wasmill/internal/format/jsonrow"
+)
+
+// content is what a sink makes of records of one codec, for one writer.
+type content interface {
+	// begin begins a file, which is written to out.
+	begin(out io.Writer) (body, error)
+}
+
+// body is the content of a file that is being written. An error of out is passed on as it is.
+type body interface {
+	add(value []byte) error
+	end() error // writes what was held back
+}
+
+// content makes that of records of a codec, or says why the sink's format has none.
+func (s *Sink) content(value abi.Codec) (content, error) {
+	if s.format == formatJSON {
+		lines, err := jsonrow.NewEncoder(value, s.columns, s.times)
+		return &linesContent{format: lines}, err
+	}
+	lines, err := text.NewFormat(value, s.columns)
+	return &linesContent{format: lines}, err
+}
+
+// linesContent is a line a record. The writer's files share it.
+type linesContent struct {
+	format interface {
+		Append(dst, value []byte) ([]byte, error)
+	}
+	line []byte
+}
+
+func (c *linesContent) begin(out io.Writer) (body, error) { return &linesBody{c, out}, nil }
+
+type linesBody struct {
+	*linesContent
+	out io.Writer
+}
+
+func (b *linesBody) add(value []byte) error {
+	line, err := b.format.Append(b.line[:0], value)
+	if err != nil {
+		return unfit(err)
+	}
+	b.line = append(line, '\n')
+	_, err = b.out.Write(b.line)
+	return err
+}
+
+func (b *linesBody) end() error { return nil }

@@ -1,0 +1,264 @@
+package file
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/connector"
+)
+
+// reader reads the lines that begin in [span.Start, span.End).
+type reader struct {
+	file    *os.File
+	fileErr error     // of reading file, where a decompressor stands between
+	in      io.Reader // file, or a decompressor over it
+	free    func()    // releases the decompressor
+	span    span
+	at      *position // where an earlier reader stopped, nil: it begins
+
+	size     int64 // of file, when it was looked at last
+	modified time.Time
+
+	buf     []byte // buf[from:to] is read and not yet given out; some of what was stands before it
+	from    int
+	to      int
+	scanned int   // buf[from:from+scanned] has no line end
+	offset  int64 // of buf[from] in the uncompressed file
+	eof     bool
+	read    int64 // input consumed since the last Poll
+
+	decode *decoder              // of rows; nil: values are lines
+	value  []byte                // the last one
+	bad    []connector.BadRecord // of the last Poll
+}
+
+// Position is exact to the byte. A compressed file is read again up to it.
+func (r *reader) Position() json.RawMessage {
+	p, _ := json.Marshal(r.here()) // a struct of numbers and text always marshals
+	return p
+}
+
+// start places the reader at the first line that begins in its span, behind the first line end at or after Start-1; or
+// where an earlier reader has stopped.
+func (r *reader) start() error {
+	switch r.span.Codec {
+	case "gzip":
+		z, err := gzip.NewReader(r.counted())
+		if err != nil {
+			return r.ruined(err)
+		}
+		r.in, r.free = z, func() { z.Close() }
+	case "zstd":
+		z, err := zstd.NewReader(r.counted(), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(128<<20))
+		if err != nil {
+			return r.ruined(err)
+		}
+		r.in, r.free = z, z.Close
+	}
+	if r.at != nil {
+		return r.goOn()
+	}
+	if r.span.Start == 0 {
+		return nil
+	}
+	if _, err := r.file.Seek(r.span.Start-1, io.SeekStart); err != nil {
+		return fmt.Errorf("file source: %w", err)
+	}
+	r.offset = r.span.Start - 1
+	for {
+		if err := r.fill(); err != nil {
+			return err
+		}
+		i := bytes.IndexByte(r.buf[r.from:r.to], '\n')
+		if i >= 0 {
+			r.consume(i + 1)
+		} else {
+			r.consume(r.to - r.from)
+		}
+		if i >= 0 || r.eof {
+			r.read = 0 // what was passed over belongs to the split before
+			return r.checkLength()
+		}
+	}
+}
+
+// Poll appends lines to b.
+func (r *reader) Poll(b *abi.Builder, maxRecords, maxBytes int, _ time.Time) (connector.Progress, error) {
+	bytesOut := 0
+	r.bad = r.bad[:0]
+	for n := 0; n < maxRecords && bytesOut < maxBytes; {
+		if r.span.Codec == "" && r.offset >= r.span.End {
+			return r.progress(true), nil
+		}
+		line, size, ok := r.line()
+		if !ok {
+			if r.eof {
+				return r.progress(true), r.checkLength()
+			}
+			if err := r.fill(); err != nil {
+				return connector.Progress{}, err
+			}
+			continue
+		}
+		if len(line) > abi.MaxRecordBytes {
+			return connector.Progress{}, r.tooLong()
+		}
+		if r.take(b, line) {
+			n++
+			bytesOut += len(line)
+		}
+		r.consume(size)
+	}
+	return r.progress(false), nil
+}
+
+// take makes a record of a line, and says whether there is anything in it.
+func (r *reader) take(b *abi.Builder, line []byte) bool {
+	if r.decode == nil {
+		b.Append(abi.Record{Timestamp: r.offset, Value: line})
+		return true
+	}
+	at := r.offset
+	if at == 0 && bytes.HasPrefix(line, byteOrderMark) {
+		line, at = line[len(byteOrderMark):], int64(len(byteOrderMark))
+	}
+	if blank(line) {
+		return false
+	}
+	value, err := r.decode.line(r.value[:0], line)
+	r.value = value
+	if err != nil {
+		r.bad = append(r.bad, connector.BadRecord{
+			Where: fmt.Sprintf("%s, byte %d", r.span.Path, at+int64(faultAt(err))), Err: err, Bytes: slices.Clone(line),
+		})
+		return true
+	}
+	b.Append(abi.Record{Timestamp: r.decode.time(value), Value: value})
+	return true
+}
+
+func (r *reader) progress(done bool) connector.Progress {
+	p := connector.Progress{Done: done, Read: r.read, Bad: r.bad}
+	r.read = 0
+	return p
+}
+
+// line is the next whole line without its end, and its size with it. The last line of a file may lack its end.
+func (r *reader) line() (line []byte, size int, ok bool) {
+	rest := r.buf[r.from:r.to]
+	i := bytes.IndexByte(rest[r.scanned:], '\n')
+	switch {
+	case i >= 0:
+		i += r.scanned
+		line, size = rest[:i], i+1
+	case r.eof && len(rest) > 0:
+		line, size = rest, len(rest)
+	default:
+		r.scanned = len(rest)
+		return nil, 0, false
+	}
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		line = line[:n-1]
+	}
+	return line, size, true
+}
+
+func (r *reader) consume(n int) {
+	r.from += n
+	r.offset += int64(n)
+	r.scanned = 0
+	if r.span.Codec == "" {
+		r.read += int64(n)
+	}
+}
+
+// checkLength holds a file that has ended against the length that it had when it was cut into splits.
+func (r *reader) checkLength() error {
+	if r.span.Codec != "" || !r.eof || r.offset+int64(r.to-r.from) >= r.span.End {
+		return nil
+	}
+	return &connector.Error{
+		Op: opSource, Err: fmt.Errorf("input %s ended at byte %d, but had %d or more when the job began", r.span.Path, r.offset, r.span.End),
+		Hint: "files must not change while they are read",
+	}
+}
+
+// ruined tells a compressed file that is damaged, which stays so, from one that cannot be read just now.
+func (r *reader) ruined(err error) error {
+	if r.fileErr != nil {
+		return fmt.Errorf("file source: %w", r.fileErr)
+	}
+	problem := "is damaged"
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		problem = "is cut off"
+	}
+	return &connector.Error{
+		Op: opSource, Err: fmt.Errorf("input %s %s behind byte %d of its text: %s: %w", r.span.Path, problem, r.offset+int64(r.to-r.from), r.span.Codec, err),
+		Hint: "make the file again, or rename it if it is not compressed",
+	}
+}
+
+// fill reads more behind what is there, making room first.
+func (r *reader) fill() error {
+	if keep := min(r.from, behindBytes); r.from > keep {
+		n := copy(r.buf, r.buf[r.from-keep:r.to])
+		r.from, r.to = keep, n
+	}
+	if r.to == len(r.buf) {
+		if r.to-r.from >= abi.MaxRecordBytes {
+			return r.tooLong()
+		}
+		r.buf = append(r.buf, make([]byte, len(r.buf))...)
+	}
+	n, err := r.in.Read(r.buf[r.to:])
+	r.to += n
+	if changed := r.checkUnchanged(); changed != nil {
+		return changed
+	}
+	switch {
+	case err == nil:
+		return nil
+	case err == io.EOF:
+		r.eof = true
+		return nil
+	case r.span.Codec != "":
+		return r.ruined(err)
+	}
+	return fmt.Errorf("file source: %w", err)
+}
+
+func (r *reader) tooLong() error {
+	return &connector.Error{Op: opSource, Err: fmt.Errorf("input %s, offset %d: line longer than %d bytes", r.span.Path, r.offset, abi.MaxRecordBytes)}
+}
+
+// counted reads the compressed file and counts it as consumed input.
+func (r *reader) counted() io.Reader { return countingReader{r} }
+
+type countingReader struct{ r *reader }
+
+func (c countingReader) Read(p []byte) (int, error) {
+	n, err := c.r.file.Read(p)
+	c.r.read += int64(n)
+	if err != nil && err != io.EOF {
+		c.r.fileErr = err
+	}
+	return n, err
+}
+
+// Close releases the file.
+func (r *reader) Close() error {
+	if r.free != nil {
+		r.free()
+	}
+	return r.file.Close()
+}
