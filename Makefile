@@ -22,6 +22,7 @@ test: need-gcc bin/wasmill guests ## pass every test
 	@echo '== go test -race ./...' && rm -f bin/simulated.txt && SIMULATED=$(CURDIR)/bin/simulated.txt go test -race -timeout 20m ./...
 	@echo '== what was simulated: seeds, the faults that took effect, verdicts' && cat bin/simulated.txt
 	@echo '== three planted bugs, which the simulation must notice' && go vet -tags failpoint ./... && go test -tags failpoint -timeout 10m -run TestPlanted ./internal/clustertest -bugs forget-position,skip-fsync,no-recommit
+	@echo '== answers of Nexmark, which the race detector would make slow' && go test ./internal/nexmark/reference
 	@echo '== guest SDK' && (cd guest-sdk/go && go test -race ./...) && (cd examples/wordcount/go && go vet . && go test ./...)
 	@echo '== bounds of time and memory, one by one, on bin/wasmill' && go test -tags bounds -p 1 -count 1 -timeout 15m -v ./test/bounds
 

@@ -21,6 +21,7 @@ var wallClock = map[string]string{
 	"internal/nexmark/timeline.go":         "event time of made-up events",
 	"internal/readable/readable.go":        "times that stand in states, for people",
 	"internal/format/scalar/time.go":       "times that stand in files",
+	"internal/nexmark/reference/events.go": "event time of files",
 }
 
 func TestNothingWaitsForTheWallClock(t *testing.T) {

@@ -28,12 +28,10 @@ func (t *Time) UnmarshalJSON(p []byte) error {
 	return nil
 }
 
-// in formats the time, in UTC.
-func (t Time) in(layout string) string { return time.UnixMilli(int64(t)).UTC().Format(layout) }
-
-func (t Time) day() string    { return t.in("2006-01-02") }
-func (t Time) minute() string { return t.in("15:04") }
-func (t Time) hour() int      { return time.UnixMilli(int64(t)).UTC().Hour() }
+func (t Time) utc() time.Time { return time.UnixMilli(int64(t)).UTC() }
+func (t Time) day() string    { return t.utc().Format("2006-01-02") }
+func (t Time) minute() string { return t.utc().Format("15:04") }
+func (t Time) hour() int      { return t.utc().Hour() }
 
 // Person has come to the auctions.
 type Person struct {

@@ -34,7 +34,7 @@ func appendValue(dst []byte, value any) []byte {
 		}
 		return fmt.Appendf(dst, "%d.%03d", v/1000, v%1000)
 	case Time:
-		return appendText(dst, v.in("2006-01-02 15:04:05.000"))
+		return append(v.utc().AppendFormat(append(dst, '"'), "2006-01-02 15:04:05.000"), '"')
 	case string:
 		return appendText(dst, v)
 	}
@@ -51,8 +51,16 @@ func appendName(dst []byte, i int, name string) []byte {
 }
 
 func appendText(dst []byte, s string) []byte {
-	quoted, _ := json.Marshal(s) // a string always marshals
-	return append(dst, quoted...)
+	for _, c := range []byte(s) {
+		if c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
+			var b bytes.Buffer
+			e := json.NewEncoder(&b)
+			e.SetEscapeHTML(false)
+			_ = e.Encode(s) // a string always encodes
+			return append(dst, bytes.TrimSuffix(b.Bytes(), []byte("\n"))...)
+		}
+	}
+	return append(append(append(dst, '"'), s...), '"')
 }
 
 // canonical is a line in one spelling, so that equal rows are equal bytes: its columns in their order, numbers without needless
@@ -66,6 +74,9 @@ func canonical(line []byte, columns []string, folders map[string]string) (string
 	}
 	if object == nil {
 		return "", fmt.Errorf("null (expected an object)")
+	}
+	if rest := bytes.TrimSpace(line[d.InputOffset():]); len(rest) > 0 {
+		return "", fmt.Errorf("%q behind the object", rest)
 	}
 	for name, value := range folders {
 		if _, there := object[name]; !there {
