@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-GUESTS := bin/guests/wordcount-go.wasm bin/guests/wordcount-c.wasm
+GUESTS := bin/guests/wordcount-go.wasm bin/guests/wordcount-c.wasm bin/guests/wordcount-rust.wasm
 # the first clang that has its wasm-ld, or the one that will be installed
 CLANG ?= $(firstword $(foreach v,-19 -22 -16 -14,$(if $(shell command -v clang$(v) && command -v wasm-ld$(v)),clang$(v))) clang-19)
 GO_SOURCES = $(shell find abi cmd host internal jobmanager taskmanager -name "*.go" -not -name "*_test.go") jobmanager/rest/openapi.json go.mod go.sum
@@ -16,7 +16,7 @@ demo: bin/wasmill bin/guests/wordcount-go.wasm ## count the words of Moby-Dick o
 	@examples/wordcount/demo.sh
 
 .PHONY: test
-test: need-gcc bin/wasmill guests ## pass every test
+test: need-gcc need-rust bin/wasmill guests ## pass every test
 	@echo '== go vet' && go vet ./... && go vet -tags faults ./test/faults && (cd guest-sdk/go && go vet ./...) && (cd test/s3server && go vet .)
 	@echo '== gofmt' && test -z "$$(gofmt -l $$(git ls-files '*.go'))"
 	@echo '== go test -race ./...' && rm -f bin/simulated.txt && SIMULATED=$(CURDIR)/bin/simulated.txt go test -race -timeout 20m ./...
@@ -73,6 +73,10 @@ bin/guests/%-c.wasm: examples/%/c/*.c guest-sdk/c/wasmill.h | need-clang
 	@mkdir -p $(@D)
 	$(CLANG) --target=wasm32-unknown-unknown -O2 -ffreestanding -nostdlib -Iguest-sdk/c -Wl,--no-entry,--strip-debug -o $@ examples/$*/c/$*.c
 
+bin/guests/%-rust.wasm: examples/%/rust/Cargo.toml examples/%/rust/src/*.rs guest-sdk/rust/*/src/*.rs | need-rust
+	@mkdir -p $(@D)
+	guest-sdk/rust/build.sh bin/rust/sysroot examples/$*/rust $@
+
 .PHONY: bench
 bench: bin/wasmill guests ## measure each stage and the whole word count, beside a plain Go program
 	@go run ./test/bench
@@ -91,6 +95,15 @@ need-clang:
 	@command -v $(CLANG) >/dev/null || $(MAKE) -s install-clang
 need-gcc:
 	@command -v gcc >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends gcc libc6-dev; }
+# Rust for WebAssembly: Debian has the compiler, and of its standard library the source. cargo asks nobody for anything.
+.PHONY: need-rust
+need-rust: need-clang
+	@test -x /usr/bin/cargo -a -d /usr/lib/rustlib/src/rust/library/vendor -a -f /usr/lib/wasm32-wasi/libc.a || $(MAKE) -s install-rust
+	@guest-sdk/rust/sysroot.sh bin/rust/sysroot wasm32-wasip1 wasm32-unknown-unknown
+.PHONY: install-rust
+install-rust:
+	@echo 'installing rustc-web, cargo-web, rust-web-src and wasi-libc to compile Rust guests'
+	@apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends rustc-web cargo-web rust-web-src wasi-libc >/dev/null
 .PHONY: install-clang
 install-clang:
 	@echo 'installing clang-19 and lld-19 to compile C guests'

@@ -1,11 +1,26 @@
 #!/usr/bin/env bash
-# Builds the C guests, into testdata where they are committed so that the tests need no C compiler; run it after a change
-# to guest-sdk/c. Tests that find a C compiler build them themselves: build.sh DIRECTORY.
+# Builds the guests of C and Rust, into testdata where they are committed so that the tests need neither compiler; run it after
+# a change to guest-sdk/c or guest-sdk/rust. Tests that find a compiler build them themselves: build.sh DIRECTORY GUEST...
 set -euo pipefail
 cd "$(dirname "$0")"
-compile() { # source, target
+directory=${1:-testdata}
+shift || true
+[[ $# -gt 0 ]] || set -- c c-process rust rust-process
+
+c() { # source
 	"${CLANG:-clang-19}" --target=wasm32-unknown-unknown -std=c11 -Wall -Wextra -O2 -ffreestanding -nostdlib \
-		-Wl,--no-entry,--strip-debug -I../../guest-sdk/c -o "$2" "$1"
+		-Wl,--no-entry,--strip-debug -I../../guest-sdk/c -o "$directory/$guest.wasm" "../../guest-sdk/c/conformance/$1"
 }
-compile ../../guest-sdk/c/conformance/conformance.c "${1:-testdata}/c.wasm"
-compile ../../guest-sdk/c/conformance/process.c "${1:-testdata}/c-process.wasm"
+
+rust() { # example, target: each is built for one of the two
+	TARGET=$2 ../../guest-sdk/rust/build.sh ../../bin/rust/sysroot ../../guest-sdk/rust/wasmill "$directory/$guest.wasm" --example "$1"
+}
+
+for guest in "$@"; do
+	case $guest in
+	c) c conformance.c ;;
+	c-process) c process.c ;;
+	rust) rust conformance wasm32-wasip1 ;;
+	rust-process) rust conformance-process wasm32-unknown-unknown ;;
+	esac
+done

@@ -45,7 +45,7 @@ const (
 )
 
 // guests returns the modules of the name given, by SDK. They are built here where their compiler is at hand: Go's always,
-// C's not everywhere, so that the C guests lie in testdata too.
+// those of C and Rust not everywhere, so that their guests lie in testdata too.
 func guests(t *testing.T, name string) map[string][]byte {
 	t.Helper()
 	if *guest != "" {
@@ -56,12 +56,15 @@ func guests(t *testing.T, name string) map[string][]byte {
 		return map[string][]byte{filepath.Base(*guest): wasm}
 	}
 	suffix := strings.TrimPrefix(name, usualGuest)
-	dir := "testdata"
-	if hasTools("clang-19", "wasm-ld-19") {
-		dir = t.TempDir()
-		build(t, exec.Command("./build.sh", dir))
+	all := make(map[string][]byte)
+	for language, built := range map[string]bool{"c": hasTools("clang-19", "wasm-ld-19"), "rust": hasFile(rustSysroot)} {
+		dir := "testdata"
+		if built {
+			dir = t.TempDir()
+			build(t, exec.Command("./build.sh", dir, language+suffix))
+		}
+		all[language] = read(t, filepath.Join(dir, language+suffix+".wasm"))
 	}
-	all := map[string][]byte{"c": read(t, filepath.Join(dir, "c"+suffix+".wasm"))}
 	sdk := filepath.Join("..", "..", "guest-sdk", "go")
 	source := "./conformance/" + strings.TrimPrefix(suffix, "-")
 	if _, err := os.Stat(filepath.Join(sdk, source)); err != nil {
@@ -75,6 +78,14 @@ func guests(t *testing.T, name string) map[string][]byte {
 	build(t, cmd)
 	all["go"] = read(t, golang)
 	return all
+}
+
+// rustSysroot is where `make need-rust` has put Rust's standard library for WebAssembly.
+const rustSysroot = "../../bin/rust/sysroot"
+
+func hasFile(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 func hasTools(names ...string) bool {

@@ -121,7 +121,8 @@ func wordCount(w *tabwriter.Writer, dir string) error {
 		parallelism       int
 		aim               string
 	}{
-		{"c", "native", 1, ">= 4"}, {"go", "native", 1, ">= 2"}, {"c", "guest", 1, ""}, {"go", "guest", 1, ""}, {"c", "native", 2, "Flink: 1.5, wall 4.9 s"},
+		{"c", "native", 1, ">= 4"}, {"rust", "native", 1, ">= 4"}, {"go", "native", 1, ">= 2"},
+		{"c", "guest", 1, ""}, {"rust", "guest", 1, ""}, {"go", "guest", 1, ""}, {"c", "native", 2, "Flink: 1.5, wall 4.9 s"},
 	} {
 		var walls, cpus []time.Duration
 		for i := range runs + 1 { // the first fills the compile cache

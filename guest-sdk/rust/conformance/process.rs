@@ -1,0 +1,176 @@
+//! The guest that abi/conformance runs its scenarios of process functions against, in Rust: state, timers, side outputs, two
+//! inputs, migration. Every SDK has one, with the same functions under the same names.
+
+use wasmill::prelude::*;
+use wasmill::{ListState, MapState, SideOutput, ValueState};
+
+wasmill::job!("conformance-process", define);
+
+fn define(job: &Env) {
+    let texts = job.source(files("texts").unchecked());
+    let by_text = texts.key_by("by-text", |s| s.clone());
+    let lengths = texts.key_value_by("by-text-length", |s| (s.clone(), s.len() as i64));
+
+    let (negative, large) = (job.side("negative"), job.side("large"));
+    let sums = lengths.process("book", (&job.value_state("sum").ttl(mins(1)), &negative, &large), book).uid("book");
+    sums.sink_to(blackhole());
+    negative.stream().sink_to(blackhole());
+    large.stream().map("same", |text: Text| text).sink_to(blackhole());
+
+    let memory = (&job.list_state("all"), &job.map_state("counts"), &job.value_state("last"));
+    by_text.process("remember", memory, remember).uid("remember").sink_to(blackhole());
+
+    lengths.process_timers("alarm", (), alarm, ring).uid("alarm").sink_to(blackhole());
+
+    let late = job.side("unpaired");
+    let uses = (&job.value_state("number"), &job.list_state("waiting"), &late);
+    let pairs = by_text.connect(&lengths).process_timers("pair", uses, pair_text, pair_number, pair_timer).uid("pair");
+    let pairs = pairs.on_trap(TrapPolicy::DeadLetter);
+    pairs.sink_to(blackhole());
+    late.stream().sink_to(blackhole());
+    pairs.dead_letters().sink_to(blackhole());
+
+    let total = job.value_state("total").migrate(2, number_of_text);
+    let names = job.map_state("names").migrate(3, marked);
+    lengths.process("moved", (&total, &names), |_: &Context<Text, i64>, (total, _), v| total.set(v)).uid("moved").sink_to(blackhole());
+
+    let late = job.side("late");
+    let windows = lengths.window(tumbling(secs(1))).late(&late).reduce("sum-by-window", |a, b| a + b).uid("sum-by-window");
+    windows.on_trap(TrapPolicy::Skip).sink_to(blackhole());
+    late.stream().sink_to(blackhole());
+    let late = job.side("late counts");
+    lengths.window(tumbling(secs(1))).late(&late).count().uid("counts").sink_to(blackhole());
+    late.stream().sink_to(blackhole());
+}
+
+fn text<'x>(s: String) -> Text<'x> {
+    s.into()
+}
+
+fn join<'x>(parts: &[&[u8]]) -> Text<'x> {
+    parts.concat().into()
+}
+
+fn equation<'x>(key: &Text, value: i64) -> Text<'x> {
+    join(&[key, b"=", value.to_string().as_bytes()])
+}
+
+/// Keeps a sum and emits it after every number. 0 clears it, -13 fails after a change. Negative numbers go to a side output
+/// too, and numbers above 99, as text, to another.
+fn book<'x>(
+    c: &Context<'x, Text<'x>, i64>,
+    (sum, negative, large): &(ValueState<'x, i64>, SideOutput<'x, i64>, SideOutput<'x, Text<'x>>),
+    v: i64,
+) {
+    if v == 0 {
+        return sum.clear();
+    }
+    let new = sum.get().unwrap_or_default() + v;
+    sum.set(new);
+    c.emit(new);
+    if v < 0 {
+        negative.emit(v);
+    }
+    if v > 99 {
+        large.emit(text(v.to_string()));
+    }
+    if v == -13 {
+        fail("an unlucky number");
+    }
+}
+
+type Memory<'x> = (ListState<'x, Text<'x>>, MapState<'x, Text<'x>, i64>, ValueState<'x, Text<'x>>);
+
+/// Keeps texts in a list, counts each in a map, and has the last as a value. Texts that are commands: "list" and "map" emit
+/// what is there, "?x" the count of x, "-x" forgets the count of x, "last" emits the last and how long it is, "clear" forgets
+/// all, "bad" fails after a change.
+fn remember<'x>(c: &Context<'x, Text<'x>, Text<'x>>, (all, counts, last): &Memory<'x>, v: Text<'x>) {
+    let behind_first = || Text::from(v[1..].to_vec());
+    match v.as_bytes() {
+        b"list" => all.iter().for_each(|s| c.emit(s)),
+        b"map" => counts.iter().for_each(|(key, n)| c.emit(equation(&key, n))),
+        b"last" => c.emit(match last.get() {
+            Some(last) => join(&[&last, b" ", last.len().to_string().as_bytes()]),
+            None => "none".into(),
+        }),
+        b"clear" => {
+            all.clear();
+            counts.clear();
+            last.clear();
+        }
+        [b'?', ..] => c.emit(text(counts.get(behind_first()).unwrap_or_default().to_string())),
+        [b'-', ..] => counts.remove(behind_first()),
+        s => {
+            let (is_bad, empty) = (s == b"bad", s.is_empty());
+            all.add(v.clone());
+            last.set(v.clone());
+            if !empty {
+                counts.put(v.clone(), counts.get(v).unwrap_or_default() + 1);
+            }
+            if is_bad {
+                fail("a bad text");
+            }
+        }
+    }
+}
+
+/// Sets an event-time timer for a number, deletes it for a negative one, and for 0 sets a processing-time timer 10 ms ahead.
+fn alarm<'x>(c: &Context<'x, Text<'x>, i64>, _: &(), v: i64) {
+    match v {
+        0 => c.set_processing_timer(c.now() + 10),
+        1.. => c.set_timer(v),
+        _ => c.delete_timer(-v),
+    }
+}
+
+/// Emits its time, of processing time as a negative number. One at a full thousand sets another 500 before itself and deletes
+/// the one right behind it.
+fn ring<'x>(c: &Context<'x, Text<'x>, i64>, _: &(), t: Timer) {
+    c.emit(if t.processing { -t.time } else { t.time });
+    if !t.processing && t.time % 1000 == 0 {
+        c.set_timer(t.time - 500);
+        c.delete_timer(t.time + 1);
+    }
+}
+
+type Pairing<'x> = (ValueState<'x, i64>, ListState<'x, Text<'x>>, SideOutput<'x, Text<'x>>);
+
+/// Keeps the latest number of the other input and emits texts with it; texts that find none wait for a timer 100 ms behind them
+/// and then go to a side output.
+fn pair_text<'x>(c: &Context<'x, Text<'x>, Text<'x>>, (number, waiting, _): &Pairing<'x>, v: Text<'x>) {
+    match number.get() {
+        Some(n) => c.emit(equation(&v, n)),
+        None => {
+            waiting.add(v);
+            c.set_timer(c.timestamp() + 100);
+        }
+    }
+}
+
+fn pair_number<'x>(c: &Context<'x, Text<'x>, Text<'x>>, (number, waiting, _): &Pairing<'x>, v: i64) {
+    number.set(v);
+    waiting.iter().for_each(|s| c.emit(equation(&s, v)));
+    waiting.clear();
+}
+
+fn pair_timer<'x>(_: &Context<'x, Text<'x>, Text<'x>>, (_, waiting, unpaired): &Pairing<'x>, _: Timer) {
+    waiting.iter().for_each(|s| unpaired.emit(s));
+    waiting.clear();
+}
+
+/// A total that was text, where "gone" is dropped.
+fn number_of_text(_: u32, old: &[u8]) -> Option<i64> {
+    if old == b"gone" {
+        return None;
+    }
+    let number = core::str::from_utf8(old).ok().and_then(|s| s.parse().ok());
+    if number.is_none() {
+        fail("a total that is no number");
+    }
+    number
+}
+
+/// Names that got a mark with every version.
+fn marked<'x>(from: u32, _: Text<'x>, old: &'x [u8]) -> Option<Text<'x>> {
+    Some(join(&[old, if from < 2 { b"!!" } else { b"!" }]))
+}

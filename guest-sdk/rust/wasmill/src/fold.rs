@@ -1,0 +1,209 @@
+//! Reduce and aggregate: values are folded into accumulators, which the host keeps.
+
+use crate::chain::{CallHeader, Fault, HeadRun, Next, Status};
+use crate::fail::{failed, set_record};
+use crate::graph::{Body, Function, Kind, Operator, OperatorId};
+use crate::group::{Group, Groups, ReplyWriter, ACCUMULATE, CREATE, MERGE, PUT, RESULT};
+use crate::host;
+use crate::keyed::KeyedStream;
+use crate::local::Own;
+use crate::output::Scope;
+use crate::record::{codec_of, Record};
+use crate::window::{Tumbling, Window};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::rc::Rc;
+use alloc::vec;
+use core::marker::PhantomData;
+
+/// How values become an accumulator.
+pub(crate) trait Folding<V, A> {
+    /// An accumulator of no values; None when only a first value makes one.
+    fn create(&self) -> Option<A>;
+    fn first(&self, value: V) -> A;
+    fn add(&self, a: A, value: V) -> A;
+    fn merge(&self, a: A, b: A) -> A;
+}
+
+/// The folding whose accumulator is a value.
+pub(crate) struct Reduction<F>(F);
+
+impl<F> Reduction<F> {
+    pub fn new(f: F) -> Self {
+        Reduction(f)
+    }
+}
+
+impl<V, F: Fn(V, V) -> V> Folding<V, V> for Reduction<F> {
+    fn create(&self) -> Option<V> {
+        None
+    }
+
+    #[inline]
+    fn first(&self, value: V) -> V {
+        value
+    }
+
+    #[inline]
+    fn add(&self, a: V, value: V) -> V {
+        self.0(a, value)
+    }
+
+    fn merge(&self, a: V, b: V) -> V {
+        self.0(a, b)
+    }
+}
+
+pub(crate) struct Aggregation<C, D, M> {
+    create: C,
+    add: D,
+    merge: M,
+}
+
+impl<C, D, M> Aggregation<C, D, M> {
+    pub fn new(create: C, add: D, merge: M) -> Self {
+        Aggregation { create, add, merge }
+    }
+}
+
+impl<V, A, C: Fn() -> A, D: Fn(A, V) -> A, M: Fn(A, A) -> A> Folding<V, A> for Aggregation<C, D, M> {
+    fn create(&self) -> Option<A> {
+        Some((self.create)())
+    }
+
+    #[inline]
+    fn first(&self, value: V) -> A {
+        self.add((self.create)(), value)
+    }
+
+    #[inline]
+    fn add(&self, a: A, value: V) -> A {
+        (self.add)(a, value)
+    }
+
+    fn merge(&self, a: A, b: A) -> A {
+        (self.merge)(a, b)
+    }
+}
+
+/// Adds an operator that folds the values of each key, and makes the record to emit of an accumulator.
+pub(crate) fn fold<'x, K, V, A, R>(
+    input: &KeyedStream<'x, K, V>,
+    kind: Kind,
+    name: &str,
+    window: Option<Tumbling>,
+    folding: impl Folding<V, A> + 'x,
+    finish: impl Fn(Window, K, A) -> R + 'x,
+) -> OperatorId
+where
+    K: Record<'x>,
+    V: Record<'x>,
+    A: Record<'x>,
+    R: Record<'x>,
+{
+    let shared = Rc::new((folding, finish));
+    let body = Body::Keyed(Box::new(move |b| {
+        let run = Run { next: b.next::<R>()?, scope: b.scope.clone(), shared: shared.clone(), calls: Own::default(), types: PhantomData };
+        Ok(HeadRun::Groups(Box::new(move |verb, _: &CallHeader, p| run.call(verb, p))))
+    }));
+    let mut f = Function::new(kind, name, vec![codec_of::<V>()], codec_of::<R>(), body);
+    f.key = codec_of::<K>();
+    f.accumulator = codec_of::<A>();
+    let o = Operator { inputs: vec![input.edge()], window, ..Operator::default() };
+    input.env.with(|g| g.call(f, o))
+}
+
+/// A keyed function in an open handle.
+struct Run<'x, K, V, A, R, F, G> {
+    next: Next<'x, R>,
+    scope: Scope,
+    shared: Rc<(F, G)>,
+    calls: Own<Memory<'x>>,
+    types: PhantomData<fn() -> (K, V, A)>,
+}
+
+/// What is kept from call to call so that nothing is allocated.
+#[derive(Default)]
+struct Memory<'x> {
+    group: Group<'x>,
+    reply: ReplyWriter,
+}
+
+impl Default for Own<Memory<'_>> {
+    fn default() -> Self {
+        Own::new(Memory::default())
+    }
+}
+
+impl<'x, K, V, A, R, F, G> Run<'x, K, V, A, R, F, G>
+where
+    K: Record<'x>,
+    V: Record<'x>,
+    A: Record<'x>,
+    R: Record<'x>,
+    F: Folding<V, A>,
+    G: Fn(Window, K, A) -> R,
+{
+    fn call(&self, verb: u32, p: &'static [u8]) -> Result<(), Fault> {
+        if !matches!(verb, CREATE | ACCUMULATE | MERGE | RESULT) || verb == CREATE && self.shared.0.create().is_none() {
+            return Err(Fault(Status::UnknownVerb, format!("verb {verb} is not one of this function")));
+        }
+        self.calls.with(|m| {
+            m.reply.clear();
+            let mut groups = Groups::new(p);
+            while groups.read(&mut m.group) {
+                set_record(m.group.index);
+                self.group(verb, &m.group, &mut m.reply);
+                if failed() {
+                    return;
+                }
+            }
+            if !m.reply.bytes.is_empty() {
+                host::reply(&m.reply.bytes);
+            }
+        });
+        Ok(())
+    }
+
+    fn group(&self, verb: u32, g: &Group<'x>, reply: &mut ReplyWriter) {
+        g.records[0].whole();
+        g.accumulators.whole();
+        let accumulator = match verb {
+            CREATE => self.shared.0.create(),
+            ACCUMULATE => self.accumulate(g),
+            _ => self.merge(g),
+        };
+        let Some(a) = accumulator else { return };
+        if verb == RESULT {
+            self.scope.key.set_bytes(g.key);
+            if let Some(time) = &self.scope.time {
+                time.now.set(g.timestamp());
+            }
+            self.next.push(self.shared.1(g.window, K::decode(g.key), a));
+            return;
+        }
+        reply.begin(g.index);
+        reply.action(PUT, 0, |to| a.append(to));
+        reply.end();
+    }
+
+    /// Folds the group's records into its accumulator, if it has one.
+    fn accumulate(&self, g: &Group<'x>) -> Option<A> {
+        let (fold, records) = (&self.shared.0, &g.records[0]);
+        let (mut a, first) = match (g.accumulators.n, records.n) {
+            (0, 0) => return None,
+            (0, _) => (fold.first(V::decode(records.value(0))), 1),
+            _ => (A::decode(g.accumulators.value(0)), 0),
+        };
+        for i in first..records.n {
+            a = fold.add(a, V::decode(records.value(i)));
+        }
+        Some(a)
+    }
+
+    /// Combines the group's accumulators, in their order.
+    fn merge(&self, g: &Group<'x>) -> Option<A> {
+        let all = (0..g.accumulators.n).map(|i| A::decode(g.accumulators.value(i)));
+        all.reduce(|a, b| self.shared.0.merge(a, b))
+    }
+}

@@ -1,0 +1,241 @@
+//! The graph that a definition grows.
+
+use crate::chain::{Binding, Fault, HeadRun, Linked};
+use crate::connector::Connector;
+use crate::manifest;
+use crate::process::StateSpec;
+use crate::window::Tumbling;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+/// Kinds of operators and functions, as the manifest names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Source,
+    Map,
+    Filter,
+    FlatMap,
+    Key,
+    Timestamp,
+    Union,
+    Count,
+    Sum,
+    Reduce,
+    Aggregate,
+    Process,
+    Sink,
+}
+
+impl Kind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Source => "source",
+            Kind::Map => "map",
+            Kind::Filter => "filter",
+            Kind::FlatMap => "flatMap",
+            Kind::Key => "key",
+            Kind::Timestamp => "timestamp",
+            Kind::Union => "union",
+            Kind::Count => "count",
+            Kind::Sum => "sum",
+            Kind::Reduce => "reduce",
+            Kind::Aggregate => "aggregate",
+            Kind::Process => "process",
+            Kind::Sink => "sink",
+        }
+    }
+
+    fn keeps_state(self) -> bool {
+        matches!(self, Kind::Count | Kind::Sum | Kind::Reduce | Kind::Aggregate | Kind::Process)
+    }
+}
+
+/// The position of an operator in the graph.
+pub(crate) type OperatorId = usize;
+
+/// The output of an operator as the input of another; side 0 is the main output.
+#[derive(Clone, Copy)]
+pub struct Edge {
+    pub(crate) from: OperatorId,
+    pub(crate) side: usize,
+}
+
+/// An operator of the graph under definition.
+#[derive(Default)]
+pub(crate) struct Operator {
+    pub name: String,
+    pub named: bool, // the user chose the name; otherwise it may get a number
+    pub uid: String,
+    pub kind: Option<Kind>,
+    pub function: Option<usize>,
+    pub inputs: Vec<Edge>,
+    pub connector: Option<Connector>,
+    pub window: Option<Tumbling>,
+    pub out_of_order_ms: Option<i64>,
+    pub parallelism: u32,
+    pub key: String,
+    pub output: String,
+    pub on_trap: &'static str,
+}
+
+impl Operator {
+    pub fn new(kind: Kind, name: &str) -> Self {
+        Operator { kind: Some(kind), name: name.to_string(), ..Operator::default() }
+    }
+}
+
+/// An entry of the module's function table: what the manifest says of it, and how it is composed.
+pub(crate) struct Function<'x> {
+    pub name: String,
+    pub kind: Kind,
+    pub inputs: Vec<String>,
+    pub key: String,
+    pub accumulator: String,
+    pub output: String,
+    pub sides: Vec<String>,
+    pub states: Vec<StateSpec<'x>>,
+    pub timers: bool,
+    pub body: Body<'x>,
+}
+
+impl<'x> Function<'x> {
+    pub fn new(kind: Kind, name: &str, inputs: Vec<String>, output: String, body: Body<'x>) -> Self {
+        Function {
+            name: name.to_string(),
+            kind,
+            inputs,
+            key: String::new(),
+            accumulator: String::new(),
+            output,
+            sides: Vec::new(),
+            states: Vec::new(),
+            timers: false,
+            body,
+        }
+    }
+}
+
+/// How a function is composed into a chain.
+pub(crate) enum Body<'x> {
+    /// A function of one record after the other.
+    Step(Box<dyn StepBody<'x> + 'x>),
+    /// A function of groups; it stands first.
+    Keyed(Box<dyn Fn(&Binding<'x>) -> Result<HeadRun<'x>, Fault> + 'x>),
+}
+
+pub(crate) trait StepBody<'x> {
+    /// Makes it the first of a handle: what runs it over a batch.
+    fn head(&self, b: &Binding<'x>) -> Result<HeadRun<'x>, Fault>;
+    /// Makes it one behind another.
+    fn link(&self, b: &Binding<'x>) -> Result<Linked<'x>, Fault>;
+}
+
+/// Functions that follow each other, compiled into one loop.
+pub(crate) struct Fused<'x> {
+    pub functions: Vec<u32>,
+    pub head: Box<dyn Fn(&Binding<'x>) -> Result<HeadRun<'x>, Fault> + 'x>,
+}
+
+/// A parameter that the definition read.
+pub(crate) struct Param {
+    pub name: String,
+    pub default: Option<String>,
+    pub doc: String,
+}
+
+#[derive(Default)]
+pub(crate) struct Graph<'x> {
+    pub name: String,
+    pub given: Vec<(String, String)>,
+    pub params: Vec<Param>,
+    pub functions: Vec<Function<'x>>,
+    pub operators: Vec<Operator>,
+    pub fused: Vec<Fused<'x>>,
+    pub problems: Vec<String>,
+    pub checks: Vec<Box<dyn Fn() -> Option<String> + 'x>>, // what only the whole graph can tell
+}
+
+impl<'x> Graph<'x> {
+    pub fn add(&mut self, o: Operator) -> OperatorId {
+        self.operators.push(o);
+        self.operators.len() - 1
+    }
+
+    /// Adds an operator that runs the function f.
+    pub fn call(&mut self, f: Function<'x>, mut o: Operator) -> OperatorId {
+        o.name = f.name.clone();
+        o.named = true;
+        o.kind = Some(f.kind);
+        o.output = f.output.clone();
+        o.function = Some(self.functions.len());
+        self.functions.push(f);
+        self.add(o)
+    }
+
+    pub fn rename(&mut self, o: OperatorId, name: &str) {
+        self.operators[o].name = name.to_string();
+        self.operators[o].named = true;
+    }
+
+    pub fn set_parallelism(&mut self, o: OperatorId, n: u32) {
+        if n == 0 {
+            self.problems.push(format!("operator {:?}: parallelism 0 (expected >= 1)", self.operators[o].name));
+        }
+        self.operators[o].parallelism = n;
+    }
+
+    /// How many side outputs the function of an operator has.
+    pub fn sides_of(&self, o: OperatorId) -> usize {
+        self.operators[o].function.map_or(0, |f| self.functions[f].sides.len())
+    }
+
+    /// Names what has no name yet and checks what only the whole graph can tell.
+    pub fn finish(&mut self) {
+        self.problems.extend(self.checks.iter().filter_map(|check| check()));
+        self.name_operators();
+        for i in 0..self.operators.len() {
+            let o = &self.operators[i];
+            if o.kind.is_some_and(Kind::keeps_state) && o.uid.is_empty() {
+                self.problems.push(format!(
+                    "operator {:?} keeps state and has no uid; give it one with uid, so that its state is found again when the job changes",
+                    o.name
+                ));
+            }
+            if o.kind == Some(Kind::Key) && o.parallelism == 0 {
+                // a key function runs where its records come from
+                self.operators[i].parallelism = self.operators[o.inputs[0].from].parallelism;
+            }
+        }
+        for (i, f) in self.functions.iter().enumerate() {
+            if self.functions[..i].iter().any(|other| other.name == f.name) {
+                self.problems.push(format!("function {:?}: defined twice", f.name));
+            }
+        }
+    }
+
+    fn name_operators(&mut self) {
+        let mut taken: Vec<String> = Vec::new();
+        for o in self.operators.iter().filter(|o| o.named) {
+            if taken.contains(&o.name) {
+                self.problems.push(format!("operator {:?}: defined twice; give one of them another name with name", o.name));
+            }
+            taken.push(o.name.clone());
+        }
+        for o in self.operators.iter_mut().filter(|o| !o.named) {
+            let base = o.name.clone();
+            for n in 2.. {
+                if !taken.contains(&o.name) {
+                    break;
+                }
+                o.name = format!("{base}-{n}");
+            }
+            taken.push(o.name.clone());
+        }
+    }
+
+    pub fn manifest(&self) -> Vec<u8> {
+        manifest::write(self)
+    }
+}

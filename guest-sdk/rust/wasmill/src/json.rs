@@ -1,0 +1,104 @@
+use alloc::string::{String, ToString};
+
+/// Writes JSON by hand: the host compares the hash of a manifest, so its bytes are fixed by this file and not by a library's
+/// version.
+#[derive(Default)]
+pub(crate) struct JsonWriter {
+    pub out: String,
+    comma: bool, // something stands before in the same object or array
+}
+
+impl JsonWriter {
+    fn separate(&mut self) {
+        if self.comma {
+            self.out.push(',');
+        }
+        self.comma = true;
+    }
+
+    fn key(&mut self, name: &str) {
+        self.separate();
+        self.quote(name);
+        self.out.push(':');
+    }
+
+    /// Writes {...}, as the value of name, or as an element when name is empty.
+    pub fn object(&mut self, name: &str, fields: impl FnOnce(&mut Self)) {
+        self.nest(name, '{', '}', fields);
+    }
+
+    /// Writes [...] of what each writes of an item; without items only if it is wanted always.
+    pub fn array<T>(&mut self, name: &str, items: impl IntoIterator<Item = T>, each: impl Fn(&mut Self, T)) {
+        self.nest(name, '[', ']', |w| items.into_iter().for_each(|i| each(w, i)));
+    }
+
+    fn nest(&mut self, name: &str, open: char, close: char, inside: impl FnOnce(&mut Self)) {
+        if name.is_empty() {
+            self.separate();
+        } else {
+            self.key(name);
+        }
+        self.out.push(open);
+        self.comma = false;
+        inside(self);
+        self.out.push(close);
+        self.comma = true;
+    }
+
+    pub fn text(&mut self, name: &str, value: &str) {
+        self.key(name);
+        self.quote(value);
+    }
+
+    /// Writes the field unless it is empty; `number_or` unless it is zero; `flag_or` unless it is false.
+    pub fn text_or(&mut self, name: &str, value: &str) {
+        if !value.is_empty() {
+            self.text(name, value);
+        }
+    }
+
+    pub fn number(&mut self, name: &str, value: i64) {
+        self.key(name);
+        self.out.push_str(&value.to_string());
+    }
+
+    pub fn number_or(&mut self, name: &str, value: i64) {
+        if value != 0 {
+            self.number(name, value);
+        }
+    }
+
+    pub fn flag_or(&mut self, name: &str, value: bool) {
+        if value {
+            self.key(name);
+            self.out.push_str("true");
+        }
+    }
+
+    /// Writes a string, or a number, of an array.
+    pub fn element(&mut self, text: &str) {
+        self.separate();
+        self.quote(text);
+    }
+
+    pub fn element_number(&mut self, n: i64) {
+        self.separate();
+        self.out.push_str(&n.to_string());
+    }
+
+    fn quote(&mut self, s: &str) {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        self.out.push('"');
+        for c in s.chars() {
+            match c {
+                '"' | '\\' => self.out.extend(['\\', c]),
+                '\0'..='\x1f' => {
+                    let digits = [HEX[c as usize >> 4], HEX[c as usize & 15]].map(char::from);
+                    self.out.extend(['\\', 'u', '0', '0', digits[0], digits[1]]);
+                }
+                _ => self.out.push(c),
+            }
+        }
+        self.out.push('"');
+    }
+}

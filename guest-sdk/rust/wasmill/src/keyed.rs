@@ -1,0 +1,231 @@
+use crate::env::Env;
+use crate::fold::{fold, Aggregation, Reduction};
+use crate::graph::{Edge, Kind, Operator, OperatorId};
+use crate::process::{Context, Processing, Timer, Uses};
+use crate::record::{codec_of, Record};
+use crate::row::{KeyValue, Windowed};
+use crate::step::Start;
+use crate::stream::Stream;
+use crate::trap::{dead_letters, Letter, TrapPolicy};
+use crate::window::{Tumbling, Window, WindowedStream};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use core::marker::PhantomData;
+
+/// A stream whose records have a key: all records of one key meet in one subtask.
+pub struct KeyedStream<'x, K, V> {
+    pub(crate) env: Env<'x>,
+    pub(crate) operator: OperatorId,
+    records: PhantomData<fn() -> (K, V)>,
+}
+
+impl<K, V> Clone for KeyedStream<'_, K, V> {
+    fn clone(&self) -> Self {
+        KeyedStream { env: self.env.clone(), operator: self.operator, records: PhantomData }
+    }
+}
+
+impl<'x, K: Record<'x>, V: Record<'x>> KeyedStream<'x, K, V> {
+    pub(crate) fn new(env: Env<'x>, operator: OperatorId) -> Self {
+        KeyedStream { env, operator, records: PhantomData }
+    }
+
+    pub(crate) fn edge(&self) -> Edge {
+        Edge { from: self.operator, side: 0 }
+    }
+
+    /// Sets what happens to a record that the key function traps on.
+    pub fn on_trap(self, policy: TrapPolicy) -> Self {
+        self.env.with(|g| g.operators[self.operator].on_trap = policy.name());
+        self
+    }
+
+    /// A stream of the records that the key function has left out: once each. Its policy must be `DeadLetter`.
+    pub fn dead_letters(&self) -> Stream<'x, Letter<'x>> {
+        dead_letters(&self.env, self.operator)
+    }
+
+    /// Cuts the records of each key by event time.
+    pub fn window(&self, w: Tumbling) -> WindowedStream<'x, K, V> {
+        WindowedStream::new(self.clone(), w)
+    }
+
+    /// Counts the records of each key: every new count is emitted. The host does it by itself.
+    pub fn count(&self) -> Stream<'x, KeyValue<K, i64>> {
+        self.stream(self.native(Kind::Count, None, codec_of::<KeyValue<K, i64>>()))
+    }
+
+    /// Adds up the values of each key: i64 or f64. The host does it by itself.
+    pub fn sum(&self) -> Stream<'x, KeyValue<K, V>> {
+        self.check_sum();
+        self.stream(self.native(Kind::Sum, None, codec_of::<KeyValue<K, V>>()))
+    }
+
+    /// Combines the values of each key, two at a time. f must be associative.
+    pub fn reduce(&self, name: &str, f: impl Fn(V, V) -> V + 'static) -> Stream<'x, KeyValue<K, V>> {
+        self.reduce_to(name, f, |key, value| KeyValue { key, value })
+    }
+
+    /// The same with a function that makes the record to emit of a key and its combined value.
+    pub fn reduce_to<R: Record<'x>>(
+        &self,
+        name: &str,
+        f: impl Fn(V, V) -> V + 'static,
+        result: impl Fn(K, V) -> R + 'static,
+    ) -> Stream<'x, R> {
+        self.stream(fold(self, Kind::Reduce, name, None, Reduction::new(f), move |_, key, value| result(key, value)))
+    }
+
+    /// Folds the values of each key: `create` makes an accumulator of none, `add` folds a value into it, `merge` makes one of
+    /// two, `result` what is emitted. It must be associative.
+    pub fn aggregate<A: Record<'x>, R: Record<'x>>(
+        &self,
+        name: &str,
+        create: impl Fn() -> A + 'static,
+        add: impl Fn(A, V) -> A + 'static,
+        merge: impl Fn(A, A) -> A + 'static,
+        result: impl Fn(A) -> R + 'static,
+    ) -> Stream<'x, KeyValue<K, R>> {
+        let folding = Aggregation::new(create, add, merge);
+        let finish = move |_, key, a| KeyValue { key, value: result(a) };
+        self.stream(fold(self, Kind::Aggregate, name, None, folding, finish))
+    }
+
+    /// Runs a function over the records of each key: anything, with the states and side outputs that it uses at hand. All
+    /// calls for one key come in the order of its records. What a call does takes effect together, or not at all. The
+    /// operator keeps state: it needs a uid.
+    pub fn process<U: Uses<'x>, R: Record<'x>>(
+        &self,
+        name: &str,
+        uses: U,
+        each: impl Fn(&Context<'x, K, R>, &U::Handles, V) + 'static,
+    ) -> Stream<'x, R> {
+        self.processing(name).add(uses, move |c, u, _, p| each(c, u, V::decode(p)), no_timers())
+    }
+
+    /// The same with a function for the timers that it sets, which come in the order of their times.
+    pub fn process_timers<U: Uses<'x>, R: Record<'x>>(
+        &self,
+        name: &str,
+        uses: U,
+        each: impl Fn(&Context<'x, K, R>, &U::Handles, V) + 'static,
+        timer: impl Fn(&Context<'x, K, R>, &U::Handles, Timer) + 'static,
+    ) -> Stream<'x, R> {
+        self.processing(name).add(uses, move |c, u, _, p| each(c, u, V::decode(p)), Some(timer))
+    }
+
+    fn processing(&self, name: &str) -> Processing<'x> {
+        Processing::new(&self.env, name, codec_of::<K>(), vec![(self.edge(), codec_of::<V>())])
+    }
+
+    /// Two streams with the same key, for one process function.
+    pub fn connect<W: Record<'x>>(&self, other: &KeyedStream<'x, K, W>) -> ConnectedStreams<'x, K, V, W> {
+        ConnectedStreams { first: self.clone(), second: other.clone() }
+    }
+
+    pub(crate) fn check_sum(&self) {
+        let codec = codec_of::<V>();
+        if codec != "i64" && codec != "f64" {
+            let behind = self.env.with(|g| g.operators[self.operator].name.clone());
+            self.env.refuse(&format!("sum behind {behind:?}: values of codec {codec} (expected i64 or f64)"));
+        }
+    }
+
+    /// Adds an operator that the host runs by itself.
+    pub(crate) fn native(&self, kind: Kind, window: Option<Tumbling>, output: String) -> OperatorId {
+        let mut o = Operator::new(kind, kind.name());
+        o.inputs.push(self.edge());
+        o.window = window;
+        o.output = output;
+        self.env.with(|g| g.add(o))
+    }
+
+    fn stream<R: Record<'x>>(&self, o: OperatorId) -> Stream<'x, R> {
+        Stream::new(self.env.clone(), o, 0, Start::default())
+    }
+}
+
+impl<'x, K: Record<'x>, V: Record<'x>> WindowedStream<'x, K, V> {
+    /// Combines the values of each key and window, two at a time. f must be associative.
+    pub fn reduce(&self, name: &str, f: impl Fn(V, V) -> V + 'static) -> Stream<'x, Windowed<K, V>> {
+        self.reduce_to(name, f, |window, key, value| Windowed { window, key, value })
+    }
+
+    /// The same with a function that makes the record to emit of a window, a key and its combined value.
+    pub fn reduce_to<R: Record<'x>>(
+        &self,
+        name: &str,
+        f: impl Fn(V, V) -> V + 'static,
+        result: impl Fn(Window, K, V) -> R + 'static,
+    ) -> Stream<'x, R> {
+        self.stream(fold(&self.keyed, Kind::Reduce, name, Some(self.window), Reduction::new(f), result))
+    }
+
+    /// Folds the values of each key and window, as [`KeyedStream::aggregate`] does.
+    pub fn aggregate<A: Record<'x>, R: Record<'x>>(
+        &self,
+        name: &str,
+        create: impl Fn() -> A + 'static,
+        add: impl Fn(A, V) -> A + 'static,
+        merge: impl Fn(A, A) -> A + 'static,
+        result: impl Fn(A) -> R + 'static,
+    ) -> Stream<'x, Windowed<K, R>> {
+        let folding = Aggregation::new(create, add, merge);
+        let finish = move |window, key, a| Windowed { window, key, value: result(a) };
+        self.stream(fold(&self.keyed, Kind::Aggregate, name, Some(self.window), folding, finish))
+    }
+}
+
+/// Two streams with the same key.
+pub struct ConnectedStreams<'x, K, A, B> {
+    first: KeyedStream<'x, K, A>,
+    second: KeyedStream<'x, K, B>,
+}
+
+impl<'x, K: Record<'x>, A: Record<'x>, B: Record<'x>> ConnectedStreams<'x, K, A, B> {
+    /// Runs functions over the records of each key of both, in no order between them: `first` and `second` have the states at
+    /// hand that both use.
+    pub fn process<U: Uses<'x>, R: Record<'x>>(
+        &self,
+        name: &str,
+        uses: U,
+        first: impl Fn(&Context<'x, K, R>, &U::Handles, A) + 'static,
+        second: impl Fn(&Context<'x, K, R>, &U::Handles, B) + 'static,
+    ) -> Stream<'x, R> {
+        self.processing(name).add(uses, either(first, second), no_timers())
+    }
+
+    /// The same with a function for the timers that they set.
+    pub fn process_timers<U: Uses<'x>, R: Record<'x>>(
+        &self,
+        name: &str,
+        uses: U,
+        first: impl Fn(&Context<'x, K, R>, &U::Handles, A) + 'static,
+        second: impl Fn(&Context<'x, K, R>, &U::Handles, B) + 'static,
+        timer: impl Fn(&Context<'x, K, R>, &U::Handles, Timer) + 'static,
+    ) -> Stream<'x, R> {
+        self.processing(name).add(uses, either(first, second), Some(timer))
+    }
+
+    fn processing(&self, name: &str) -> Processing<'x> {
+        let inputs = vec![(self.first.edge(), codec_of::<A>()), (self.second.edge(), codec_of::<B>())];
+        Processing::new(&self.first.env, name, codec_of::<K>(), inputs)
+    }
+}
+
+/// Functions over the values of two inputs as one over their bytes.
+fn either<'x, C, H, A: Record<'x>, B: Record<'x>>(
+    first: impl Fn(&C, &H, A),
+    second: impl Fn(&C, &H, B),
+) -> impl Fn(&C, &H, usize, &'x [u8]) {
+    move |c, u, input, p| match input {
+        0 => first(c, u, A::decode(p)),
+        _ => second(c, u, B::decode(p)),
+    }
+}
+
+/// No function for timers: none is set.
+fn no_timers<C, H>() -> Option<fn(&C, &H, Timer)> {
+    None
+}

@@ -1,0 +1,127 @@
+//! What describe answers, its keys in the order of the specification.
+
+use crate::connector::Connector;
+use crate::graph::{Body, Function, Graph, Kind, Operator, Param};
+use crate::json::JsonWriter;
+use crate::process::StateSpec;
+use alloc::vec::Vec;
+
+const ABI_VERSION: i64 = 1;
+const SDK_VERSION: &str = concat!("rust ", env!("CARGO_PKG_VERSION"));
+
+/// Features that a module may need, by number.
+const BATCH: i64 = 1;
+const KEYED: i64 = 2;
+const STATE: i64 = 3;
+const TIMERS: i64 = 4;
+const TWO_INPUTS: i64 = 5;
+const ROW: i64 = 8;
+
+pub(crate) fn write(g: &Graph) -> Vec<u8> {
+    let mut w = JsonWriter::default();
+    w.object("", |w| {
+        w.number("abi", ABI_VERSION);
+        w.text("name", &g.name);
+        w.text("sdk", SDK_VERSION);
+        w.array("features", features(g), JsonWriter::element_number);
+        w.array("params", &g.params, |w, p| w.object("", |w| param(w, p)));
+        w.array("functions", g.functions.iter().enumerate(), |w, (id, f)| w.object("", |w| function(w, id, f)));
+        w.array("operators", &g.operators, |w, o| w.object("", |w| operator(w, g, o)));
+    });
+    w.out.into_bytes()
+}
+
+/// What the graph needs of its host, in rising order.
+fn features(g: &Graph) -> Vec<i64> {
+    let any = |is: &dyn Fn(&Function) -> bool| g.functions.iter().any(is);
+    let row = |codec: &str| codec.starts_with("row(");
+    let needs = [
+        (BATCH, true),
+        (KEYED, any(&|f| matches!(f.body, Body::Keyed(_)))),
+        (STATE, any(&|f| !f.states.is_empty())),
+        (TIMERS, any(&|f| f.timers)),
+        (TWO_INPUTS, any(&|f| f.inputs.len() > 1)),
+        (ROW, g.operators.iter().any(|o| row(&o.output) || row(&o.key)) || any(&|f| f.inputs.iter().any(|i| row(i)))),
+    ];
+    needs.iter().filter(|(_, needed)| *needed).map(|(number, _)| *number).collect()
+}
+
+fn param(w: &mut JsonWriter, p: &Param) {
+    w.text("name", &p.name);
+    w.flag_or("required", p.default.is_none());
+    w.text_or("default", p.default.as_deref().unwrap_or_default());
+    w.text_or("doc", &p.doc);
+}
+
+fn function(w: &mut JsonWriter, id: usize, f: &Function) {
+    w.number("id", id as i64);
+    w.text("name", &f.name);
+    w.text("kind", f.kind.name());
+    w.array("inputs", &f.inputs, |w, codec| w.element(codec));
+    w.text_or("key", &f.key);
+    w.text_or("accumulator", &f.accumulator);
+    w.text("output", &f.output);
+    if !f.sides.is_empty() {
+        w.array("sides", &f.sides, |w, codec| w.element(codec));
+    }
+    w.flag_or("result", f.kind == Kind::Reduce);
+    if !f.states.is_empty() {
+        w.array("states", &f.states, |w, s| w.object("", |w| state(w, s)));
+    }
+}
+
+fn state(w: &mut JsonWriter, s: &StateSpec) {
+    w.text("name", &s.name);
+    w.text("scope", "keyed");
+    w.text("kind", s.kind);
+    w.text("codec", &s.codec);
+    w.text_or("key", &s.key);
+    w.number_or("ttlMs", s.ttl_ms);
+    w.number_or("version", s.version.into());
+    w.flag_or("migrates", s.migrate.is_some());
+    w.number_or("oldest", s.oldest.into());
+}
+
+fn operator(w: &mut JsonWriter, g: &Graph, o: &Operator) {
+    w.text("name", &o.name);
+    w.text_or("uid", &o.uid);
+    w.text("kind", o.kind.map_or("", Kind::name));
+    if let Some(f) = o.function {
+        w.text("function", &g.functions[f].name);
+    }
+    if !o.inputs.is_empty() {
+        w.array("inputs", &o.inputs, |w, edge| {
+            w.object("", |w| {
+                w.text("from", &g.operators[edge.from].name);
+                w.number_or("side", edge.side as i64);
+            })
+        });
+    }
+    if let Some(c) = &o.connector {
+        w.object("connector", |w| connector(w, c));
+    }
+    if let Some(window) = &o.window {
+        w.object("window", |w| {
+            w.text("kind", "tumbling");
+            w.number("sizeMs", window.size.as_millis() as i64);
+        });
+    }
+    if let Some(ms) = o.out_of_order_ms {
+        w.object("watermarks", |w| w.number_or("outOfOrderMs", ms));
+    }
+    w.number_or("parallelism", o.parallelism.into());
+    w.text_or("key", &o.key);
+    w.text_or("output", &o.output);
+    w.text_or("onTrap", o.on_trap);
+}
+
+fn connector(w: &mut JsonWriter, c: &Connector) {
+    w.text("type", c.kind);
+    if c.settings.iter().any(|(_, value)| !value.is_empty()) {
+        w.object("config", |w| {
+            let mut settings: Vec<_> = c.settings.iter().collect();
+            settings.sort();
+            settings.iter().for_each(|(key, value)| w.text_or(key, value));
+        });
+    }
+}

@@ -1,0 +1,268 @@
+//! States of a key, which the host keeps.
+
+use crate::ask::{Page, Request, APPEND, DELETE, GET, PUT, SCAN};
+use crate::fail::fail;
+use crate::process::{Binder, Call, Declaration, Migration, StateSpec, Uses, CLEAR_VALUE, PUT_VALUE};
+use crate::record::{codec_of, Record};
+use alloc::rc::Rc;
+use alloc::string::{String, ToString};
+use core::marker::PhantomData;
+use core::time::Duration;
+
+/// Declares a kind of state, and says how it is used.
+macro_rules! descriptor {
+    ($(#[$doc:meta])* $name:ident<$($t:ident),+> $kind:literal $state:ident, $key:expr, $value:ident) => {
+        $(#[$doc])*
+        pub struct $name<'x, $($t),+> {
+            name: String,
+            ttl: Duration,
+            version: u32,
+            oldest: u32,
+            migrate: Option<Migration<'x>>,
+            types: PhantomData<fn() -> ($($t,)+)>,
+        }
+
+        impl<'x, $($t: Record<'x>),+> $name<'x, $($t),+> {
+            pub(crate) fn new(name: &str) -> Self {
+                $name { name: name.to_string(), ttl: Duration::ZERO, version: 0, oldest: 0, migrate: None, types: PhantomData }
+            }
+
+            /// Makes what was set or added vanish so long after its last change.
+            pub fn ttl(mut self, d: Duration) -> Self {
+                self.ttl = d;
+                self
+            }
+
+            /// The oldest version that the function of `migrate` takes: a job whose state may hold older ones is refused.
+            pub fn oldest(mut self, version: u32) -> Self {
+                self.oldest = version;
+                self
+            }
+        }
+
+        impl<'x, $($t: Record<'x>),+> Uses<'x> for &$name<'x, $($t),+> {
+            type Handles = $state<'x, $($t),+>;
+
+            fn declare(&self, to: &mut Declaration<'x>) {
+                to.states.push(StateSpec {
+                    name: self.name.clone(),
+                    kind: $kind,
+                    codec: codec_of::<$value>(),
+                    key: $key,
+                    ttl_ms: self.ttl.as_millis() as i64,
+                    version: self.version,
+                    oldest: self.oldest,
+                    migrate: self.migrate.clone(),
+                });
+            }
+
+            fn bind(to: &mut Binder<'_, 'x>) -> Self::Handles {
+                to.states += 1;
+                $state { call: to.call.clone(), state: to.states - 1, types: PhantomData }
+            }
+        }
+    };
+}
+
+descriptor! {
+    /// Declares a value of each key: see [`Env::value_state`](crate::Env::value_state).
+    ValueStateDescriptor<T> "value" ValueState, String::new(), T
+}
+
+descriptor! {
+    /// Declares a list of each key: see [`Env::list_state`](crate::Env::list_state).
+    ListStateDescriptor<T> "list" ListState, String::new(), T
+}
+
+descriptor! {
+    /// Declares a map of each key: see [`Env::map_state`](crate::Env::map_state).
+    MapStateDescriptor<K, V> "map" MapState, codec_of::<K>(), V
+}
+
+/// Says how elements of older versions become those of the newest.
+macro_rules! migrate {
+    ($name:ident) => {
+        impl<'x, T: Record<'x>> $name<'x, T> {
+            /// Says that elements are of a new schema version, and how one of an older version (0: none was given) becomes
+            /// one; None drops it. What it makes may depend on nothing but its arguments.
+            pub fn migrate(mut self, version: u32, f: impl Fn(u32, &'x [u8]) -> Option<T> + 'static) -> Self {
+                self.version = version;
+                self.migrate = Some(Rc::new(move |from, _, old, to| match f(from, old) {
+                    Some(v) => {
+                        v.append(to);
+                        true
+                    }
+                    None => false,
+                }));
+                self
+            }
+        }
+    };
+}
+
+migrate!(ValueStateDescriptor);
+migrate!(ListStateDescriptor);
+
+impl<'x, K: Record<'x>, V: Record<'x>> MapStateDescriptor<'x, K, V> {
+    /// Says that values are of a new schema version, and how one of an older version (0: none was given) becomes one; None
+    /// drops the entry. What it makes may depend on nothing but its arguments.
+    pub fn migrate(mut self, version: u32, f: impl Fn(u32, K, &'x [u8]) -> Option<V> + 'static) -> Self {
+        self.version = version;
+        self.migrate = Some(Rc::new(move |from, key, old, to| match f(from, K::decode(key), old) {
+            Some(v) => {
+                v.append(to);
+                true
+            }
+            None => false,
+        }));
+        self
+    }
+}
+
+/// One value of the key at hand.
+pub struct ValueState<'x, T> {
+    call: Rc<Call<'x>>,
+    state: u16,
+    types: PhantomData<fn() -> T>,
+}
+
+impl<'x, T: Record<'x>> ValueState<'x, T> {
+    /// The value, if there is one.
+    pub fn get(&self) -> Option<T> {
+        if !self.call.cell(self.state, |c| c.known) {
+            self.know();
+        }
+        // a copy, because the function may set the value while it has it at hand
+        self.call.cell(self.state, |c| c.set.then(|| T::decode(self.call.scratch().copy(&c.bytes))))
+    }
+
+    /// Makes the value of the group known: it came with the call, or it is asked for.
+    fn know(&self) {
+        let value = self.call.fetched(self.state).unwrap_or_else(|| {
+            let page = self.call.ask(|a, arena| a.read(self.call.request(GET, self.state), |_| (), arena));
+            (page.n > 0).then(|| page.value(0))
+        });
+        self.call.cell(self.state, |c| {
+            c.known = true;
+            c.set = value.is_some();
+            c.bytes.clear();
+            c.bytes.extend_from_slice(value.unwrap_or_default());
+        });
+    }
+
+    /// Sets the value.
+    pub fn set(&self, value: T) {
+        self.call.cell(self.state, |c| {
+            c.bytes.clear();
+            value.append(&mut c.bytes);
+            (c.known, c.set, c.action) = (true, true, PUT_VALUE);
+        });
+    }
+
+    /// Removes the value.
+    pub fn clear(&self) {
+        self.call.cell(self.state, |c| {
+            c.bytes.clear();
+            (c.known, c.set, c.action) = (true, false, CLEAR_VALUE);
+        });
+    }
+}
+
+/// A list of the key at hand.
+pub struct ListState<'x, T> {
+    call: Rc<Call<'x>>,
+    state: u16,
+    types: PhantomData<fn() -> T>,
+}
+
+impl<'x, T: Record<'x>> ListState<'x, T> {
+    /// Appends an element.
+    pub fn add(&self, value: T) {
+        self.call.ask(|a, _| a.write(self.call.request(APPEND, self.state), |_| (), |to| value.append(to)));
+    }
+
+    /// The elements in the order in which they were added. The list is not to be changed meanwhile.
+    pub fn iter(&self) -> impl Iterator<Item = T> + use<'x, T> {
+        Scan::new(&self.call, self.state).map(|(_, value)| T::decode(value))
+    }
+
+    /// Removes all elements.
+    pub fn clear(&self) {
+        self.call.ask(|a, _| a.write(self.call.request(DELETE, self.state), |_| (), |_| ()));
+    }
+}
+
+/// A map of the key at hand.
+pub struct MapState<'x, K, V> {
+    call: Rc<Call<'x>>,
+    state: u16,
+    types: PhantomData<fn() -> (K, V)>,
+}
+
+impl<'x, K: Record<'x>, V: Record<'x>> MapState<'x, K, V> {
+    /// The value of a key of the map, if there is one.
+    pub fn get(&self, key: K) -> Option<V> {
+        let page = self.keyed(GET, &key, |q, key| self.call.ask(|a, arena| a.read(q, |to| to.extend_from_slice(key), arena)))?;
+        (page.n > 0).then(|| V::decode(page.value(0)))
+    }
+
+    /// Sets the value of a key of the map.
+    pub fn put(&self, key: K, value: V) {
+        self.keyed(PUT, &key, |q, key| self.call.ask(|a, _| a.write(q, |to| to.extend_from_slice(key), |to| value.append(to))));
+    }
+
+    /// Removes the value of a key of the map.
+    pub fn remove(&self, key: K) {
+        self.keyed(DELETE, &key, |q, key| self.call.ask(|a, _| a.write(q, |to| to.extend_from_slice(key), |_| ())));
+    }
+
+    /// Makes a request about one key, which to the host would mean all of them if it were empty.
+    fn keyed<R>(&self, op: u32, key: &K, f: impl FnOnce(Request, &[u8]) -> R) -> Option<R> {
+        self.call.map_key(key, |key| {
+            if key.is_empty() {
+                fail("an empty key of a map state");
+                return None;
+            }
+            Some(f(self.call.request(op, self.state), key))
+        })
+    }
+
+    /// The entries in the order of their keys' bytes. The map is not to be changed meanwhile.
+    pub fn iter(&self) -> impl Iterator<Item = (K, V)> + use<'x, K, V> {
+        Scan::new(&self.call, self.state).map(|(key, value)| (K::decode(key), V::decode(value)))
+    }
+
+    /// Removes all entries.
+    pub fn clear(&self) {
+        self.call.ask(|a, _| a.write(self.call.request(DELETE, self.state), |_| (), |_| ()));
+    }
+}
+
+/// Walks a list or map, page by page.
+struct Scan<'x> {
+    call: Rc<Call<'x>>,
+    next: Option<Request>,
+    page: Page<'x>,
+    at: usize,
+}
+
+impl<'x> Scan<'x> {
+    fn new(call: &Rc<Call<'x>>, state: u16) -> Self {
+        Scan { call: call.clone(), next: Some(call.request(SCAN, state)), page: Page::default(), at: 0 }
+    }
+}
+
+impl<'x> Iterator for Scan<'x> {
+    type Item = (&'x [u8], &'x [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.at == self.page.n {
+            let q = self.next?;
+            self.page = self.call.ask(|a, arena| a.read(q, |_| (), arena));
+            self.at = 0;
+            self.next = self.page.more.map(|cursor| Request { cursor, ..q });
+        }
+        self.at += 1;
+        Some((self.page.key(self.at - 1), self.page.value(self.at - 1)))
+    }
+}
