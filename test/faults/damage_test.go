@@ -158,7 +158,7 @@ func (x *run) goesOnFrom(d *breach) (end string) {
 		x.t.Errorf("%s: the job is %s: %+v (the scrubber had said: %+v)", d.what, j.State, j.Failure, v.Restart)
 	default:
 		end = "refused"
-		x.isPrefix(d.what)
+		x.isBeginning(d.what)
 	}
 	for _, p := range x.processes() {
 		p.cmd.Process.Kill()
@@ -201,7 +201,7 @@ func swapJobs(x *run) {
 	if j := x.terminal(); j.State != api.JobFailed || j.Failure.Kind != wire.KindState || !strings.Contains(j.Failure.Message, "files/") {
 		x.t.Errorf("the job is %s: %+v (expected FAILED, naming a file)", j.State, j.Failure)
 	}
-	x.isPrefix("swapped")
+	x.isBeginning("swapped")
 	n.finish()
 }
 
@@ -214,6 +214,15 @@ func (x *run) terminal() (j *api.Job) {
 		return err == nil && j.State.Terminal()
 	})
 	return j
+}
+
+// isBeginning holds the output of a job that was refused to go on against its input: what there is of it is right, and there
+// once.
+func (x *run) isBeginning(what string) {
+	x.t.Helper()
+	if err := x.workload.VerifyBeginning(x.path("job"), x.input, string(x.job)); err != nil {
+		x.t.Errorf("%s: the output of the job that was refused: %v", what, err)
+	}
 }
 
 // copyDir makes a directory the same as another one.

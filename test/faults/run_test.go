@@ -65,6 +65,7 @@ type run struct {
 	module  []byte
 	job     graph.JobID
 	before  []string      // jobs that this one has gone on from, the oldest first
+	rewind  bool          // the next job may go on from an older checkpoint
 	last    checkpoint.ID // completed, that was seen
 	effects []string
 	spilled bool
@@ -294,7 +295,7 @@ func (x *run) submitFrom(path string) {
 	sum := sha256.Sum256(x.module)
 	parallelism := or(x.parallelism, 2)
 	s := &api.Submit{Module: graph.ModuleID(hex.EncodeToString(sum[:])), Params: x.params, Parallelism: &parallelism,
-		Directory: x.dir, Request: wire.RequestID(fmt.Sprintf("run-%d-%d", x.seed, len(x.before))), From: path}
+		Directory: x.dir, Request: wire.RequestID(fmt.Sprintf("run-%d-%d", x.seed, len(x.before))), From: path, AllowRewind: x.rewind}
 	x.until(30*time.Second, "the job is submitted", func(ctx context.Context) bool {
 		if !x.jm.runs() {
 			x.revive(x.jm)
