@@ -11,7 +11,7 @@ func scenarios() (all []scenario) {
 	for _, part := range [][]scenario{
 		phases(), stops(), exchanges(), adoptions(), kills(), resumptions(),
 		partitions(), slowLinks(), badLinks(), attacks(),
-		zombies(),
+		zombies(), latecomers(),
 		troubled(), clocks(),
 		disks(),
 		damages(),

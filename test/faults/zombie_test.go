@@ -4,9 +4,14 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -82,12 +87,14 @@ func zombie(x *run, p *process) {
 	}
 	x.effect("SIGSTOP of %s", p.name)
 	stood := time.Since(begun)
+	stored := x.stored()
 	p.signal(syscall.SIGCONT)
 	x.until(30*time.Second, "the TaskManager is back", func(ctx context.Context) bool {
 		o, err := x.client.Overview(ctx)
 		return err == nil && o.TaskManagers == len(x.tms)
 	})
 	x.completes(1)
+	x.untouched(stored)
 	after := x.refused()
 	for name, n := range before {
 		after[name] -= n
@@ -103,6 +110,46 @@ func zombie(x *run, p *process) {
 	x.note = fmt.Sprintf("stood for %.1f s; refused by number: %s", stood.Seconds(), strings.Join(each, ", "))
 	if total == 0 {
 		x.t.Error("nothing of the TaskManager that had stood still was refused")
+	}
+}
+
+// stored is every committed file of output and every object of the job's checkpoints.
+func (x *run) stored() map[string]os.FileInfo {
+	x.t.Helper()
+	all := map[string]os.FileInfo{}
+	for _, root := range []string{x.path("job", "output"), x.path("checkpoints", string(x.job))} {
+		err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) || err == nil && (e.IsDir() || strings.HasPrefix(e.Name(), ".")) {
+				return nil // garbage goes meanwhile; what is hidden is not stored yet
+			}
+			if err == nil {
+				all[path], err = e.Info()
+			}
+			if errors.Is(err, fs.ErrNotExist) {
+				delete(all, path)
+				err = nil
+			}
+			return err
+		})
+		if err != nil {
+			x.t.Fatal(err)
+		}
+	}
+	return all
+}
+
+// untouched wants that nobody has written to what was stored, or put another file in its place. Checkpoints may be garbage now.
+func (x *run) untouched(stored map[string]os.FileInfo) {
+	x.t.Helper()
+	now := x.stored()
+	for path, was := range stored {
+		is := now[path]
+		switch {
+		case is == nil && strings.HasPrefix(path, x.path("job")):
+			x.t.Errorf("%s, which was committed, is gone", path)
+		case is != nil && (!os.SameFile(was, is) || was.Size() != is.Size() || !was.ModTime().Equal(is.ModTime())):
+			x.t.Errorf("%s was stored, and is another file now", path)
+		}
 	}
 }
 
@@ -134,15 +181,10 @@ func (x *run) refused() map[string]int {
 	x.t.Helper()
 	sum := map[string]int{}
 	for _, p := range x.processes() {
-		url := "http://" + jobManagerAddress + "/metrics"
-		if p != x.jm {
-			all := metricsAddress.FindAllStringSubmatch(p.log(), -1)
-			url = all[len(all)-1][1]
-		}
-		if p.stopped() {
+		if p.stopped() || !p.runs() {
 			continue
 		}
-		for _, m := range staleMetric.FindAllStringSubmatch(x.get(url), -1) {
+		for _, m := range staleMetric.FindAllStringSubmatch(x.metrics(p), -1) {
 			n, err := strconv.Atoi(m[2])
 			if err != nil {
 				x.t.Fatal(err)
@@ -156,17 +198,65 @@ func (x *run) refused() map[string]int {
 	return sum
 }
 
-// get is what a URL answers.
-func (x *run) get(url string) string {
+// counter is a metric of a process, without labels.
+func (x *run) counter(p *process, name string) (n float64) {
 	x.t.Helper()
-	answer, err := http.Get(url)
+	for line := range strings.Lines(x.metrics(p)) {
+		if text, ok := strings.CutPrefix(line, name+" "); ok {
+			var err error
+			if n, err = strconv.ParseFloat(strings.TrimSpace(text), 64); err != nil {
+				x.t.Fatal(err)
+			}
+		}
+	}
+	return n
+}
+
+// metrics is what a process tells of itself, nothing if it does not run.
+func (x *run) metrics(p *process) (text string) {
+	x.t.Helper()
+	x.until(10*time.Second, p.name+" tells its metrics", func(ctx context.Context) bool {
+		var err error
+		text, err = p.metrics(ctx)
+		return err == nil || !p.runs() || p.stopped()
+	})
+	return text
+}
+
+// metrics asks the process, on its own host.
+func (p *process) metrics(ctx context.Context) (string, error) {
+	url := "http://" + jobManagerAddress + "/metrics"
+	if p != p.x.jm {
+		all := metricsAddress.FindAllStringSubmatch(p.log(), -1)
+		if len(all) == 0 {
+			return "", errors.New("it has not begun")
+		}
+		url = all[len(all)-1][1]
+	}
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: p.dial}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		x.t.Fatal(err)
+		return "", err
+	}
+	answer, err := transport.RoundTrip(request)
+	if err != nil {
+		return "", err
 	}
 	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		x.t.Fatal(err)
+	return string(text), err
+}
+
+// dial connects to an address as its host sees it.
+func (p *process) dial(ctx context.Context, network, addr string) (conn net.Conn, err error) {
+	dial := func() (err error) {
+		conn, err = new(net.Dialer).DialContext(ctx, network, addr)
+		return err
 	}
-	return string(text)
+	if p.host == nil {
+		err = dial()
+	} else {
+		err = p.host.do(dial)
+	}
+	return conn, err
 }
