@@ -10,7 +10,7 @@ import (
 func scenarios() (all []scenario) {
 	for _, part := range [][]scenario{
 		phases(), stops(), exchanges(), adoptions(), kills(), resumptions(),
-		partitions(), slowLinks(), badLinks(), attacks(),
+		partitions(), uploads(), slowLinks(), badLinks(), attacks(),
 		zombies(), latecomers(),
 		troubled(), clocks(),
 		disks(),

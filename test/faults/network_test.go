@@ -247,6 +247,13 @@ func (n *network) heal(from, to netip.Addr) {
 	l.weather, l.cut = weather{}, false
 }
 
+// reseed has chance begin anew.
+func (n *network) reseed(seed uint64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.random = rand.New(rand.NewPCG(seed, 22))
+}
+
 // counted is what became of the packets of a direction so far.
 func (n *network) counted(from, to netip.Addr) counts {
 	n.mu.Lock()

@@ -18,7 +18,11 @@ import (
 func (x *run) connect() {
 	x.t.Helper()
 	addrs := []netip.Addr{}
-	for i := range 1 + or(x.taskmanagers, 2) {
+	hosts := 1 + or(x.taskmanagers, 2)
+	if x.inS3 {
+		hosts++
+	}
+	for i := range hosts {
 		addrs = append(addrs, hostAddr(i))
 	}
 	var err error
@@ -92,6 +96,10 @@ func (p *partition) heal(x *run, what string) {
 // before the end fails after 5 s, and the next attempt waits for at most a second.
 const resumption = 12 * time.Second
 
+// storeResumption is the same where the store was cut off: a request that was sent just before the end is given up after 30 s,
+// and the next try waits for at most 5 s, and so long for its connection.
+const storeResumption = 40 * time.Second
+
 // parted is a scenario in which a network is parted for a while.
 type parted struct {
 	name         string
@@ -101,6 +109,7 @@ type parted struct {
 	goesOn       bool // output is committed meanwhile
 	restarts     int  // at most
 	taskmanagers int
+	store        bool // checkpoints are in S3, which is cut off
 	fullOnly     bool
 }
 
@@ -111,6 +120,12 @@ func (p parted) scenario(row string) scenario {
 	if p.time > 2*time.Second { // the job is to run all the while
 		s.pace, s.limit = time.Second, 2*time.Minute
 		s.records = int(p.time/time.Second)*2_500 + 60_000
+	}
+	switch s.inS3 = p.store; {
+	case p.store && p.time > 2*time.Second:
+		s.records = int((p.time+storeResumption)/time.Second)*2_500 + 20_000
+	case p.store:
+		s.pace = 300 * time.Millisecond
 	}
 	if s.records > 200_000 {
 		s.workload = workload.Ledger // of which large files may be read in parts
@@ -135,8 +150,12 @@ func (p parted) fault(x *run) {
 		x.fenced(x.tms[p.isolated-1], begun)
 	}
 	took := x.completes(2) // the first may have been on its way
-	if took > resumption {
-		x.t.Errorf("a checkpoint was completed %s after the partition had healed (expected < %s)", took, resumption)
+	limit := resumption
+	if p.store && p.time > 2*time.Second {
+		limit = storeResumption
+	}
+	if took > limit {
+		x.t.Errorf("a checkpoint was completed %s after the partition had healed (expected < %s)", took, limit)
 	}
 	restarts := int(x.attempt() - attempt)
 	if restarts > p.restarts {
@@ -179,8 +198,7 @@ func (x *run) fenced(p *process, since time.Time) {
 	x.t.Errorf("%s did not end its tasks", p.name)
 }
 
-// partitions are rows 5 and 6. The store of checkpoints is a directory, which no network can take away: what a store that
-// does not answer does to a checkpoint is shown by the rows of disks.
+// partitions are rows 5 and 6.
 func partitions() (all []scenario) {
 	apart := func(x *run) []direction { return x.between([]int{1}, []int{2}) }
 	alone := func(x *run) []direction { return x.between([]int{0}, []int{1, 2}) }
@@ -199,6 +217,13 @@ func partitions() (all []scenario) {
 		{name: "TaskManagers apart", time: 5 * time.Minute, cut: apart, restarts: 80, fullOnly: true},
 		{name: "TaskManager and JobManager apart", time: 5 * time.Minute, cut: first, isolated: 1, goesOn: true, restarts: 2, fullOnly: true},
 		{name: "JobManager alone", time: 5 * time.Minute, cut: alone, isolated: 1, restarts: 2, fullOnly: true},
+	}
+	jobManagerStore := func(x *run) []direction { return x.between([]int{0}, []int{x.storeHost()}) }
+	taskManagerStore := func(x *run) []direction { return x.between([]int{1}, []int{x.storeHost()}) }
+	for _, d := range []time.Duration{time.Second, 30 * time.Second, 5 * time.Minute} {
+		symmetric = append(symmetric,
+			parted{name: "JobManager and store apart", time: d, cut: jobManagerStore, store: true, fullOnly: d > time.Second},
+			parted{name: "TaskManager and store apart", time: d, cut: taskManagerStore, store: true, fullOnly: d > time.Second})
 	}
 	partial := []parted{
 		{name: "TaskManager to JobManager lost", time: 8 * time.Second, cut: oneWay(1, 0), isolated: 1, goesOn: true, restarts: 2},

@@ -20,6 +20,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/blob/s3test"
 	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/clustertest/workload"
 	"github.com/wasmill/wasmill/internal/graph"
@@ -36,6 +37,7 @@ type scenario struct {
 	parallelism  int                // 0: 2
 	taskmanagers int                // 0: 2
 	networked    bool               // the processes are on hosts of their own: x.net
+	inS3         bool               // checkpoints are on one more host of the network: x.s3
 	clocks       bool               // the processes have wall clocks that can be set
 	env          []string           // of all processes
 	limit        time.Duration      // for the job to end when the fault is over; 0: a minute
@@ -58,8 +60,9 @@ type run struct {
 	client  *api.Client
 	jm      *process
 	tms     []*process
-	net     *network // nil: all is on loopback
-	always  string   // FAILPOINT of every process besides, with a comma before each
+	net     *network       // nil: all is on loopback
+	s3      *s3test.Server // nil: checkpoints lie in a directory
+	always  string         // FAILPOINT of every process besides, with a comma before each
 	params  map[string]string
 	input   workload.Input
 	module  []byte
@@ -128,6 +131,9 @@ func (x *run) perform() {
 	if x.networked {
 		x.connect()
 	}
+	if x.inS3 {
+		x.serveS3()
+	}
 	x.define()
 	certs(x)
 	x.slow(true)
@@ -192,7 +198,7 @@ const jobManagerAddress = "127.0.0.1:7070" // of REST
 func (x *run) define() {
 	control := x.addrOf(0).String() + ":7070"
 	x.jm = &process{x: x, name: "jobmanager", args: []string{"jobmanager", "--address=" + jobManagerAddress, "--control=" + control,
-		"--liveness=" + x.addrOf(0).String() + ":7072", "--dir=" + x.path("jobmanager"), "--checkpoint-dir=" + x.path("checkpoints"), "--certs=" + x.path("certs")}}
+		"--liveness=" + x.addrOf(0).String() + ":7072", "--dir=" + x.path("jobmanager"), "--checkpoint-dir=" + x.store(), "--certs=" + x.path("certs")}}
 	for i := range or(x.taskmanagers, 2) {
 		name := fmt.Sprintf("taskmanager-%d", i+1)
 		x.tms = append(x.tms, &process{x: x, name: name, host: x.hostOf(i + 1), args: []string{"taskmanager", "--name=" + name,
@@ -424,6 +430,9 @@ func (x *run) tidy() {
 				x.t.Fatal(err)
 			}
 			left = append(left, found...)
+		}
+		if x.s3 != nil {
+			left = append(left, x.inBucket()...)
 		}
 		return len(left) == 0
 	})

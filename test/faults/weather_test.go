@@ -65,7 +65,7 @@ func badLinks() (all []scenario) {
 			x.completes(4)
 			clear()
 			x.note = fmt.Sprintf("%d restarts, 4 checkpoints in %.1f s", x.attempt()-attempt, time.Since(begun).Seconds())
-		}})
+		}, last: func(x *run) { x.compare(b.weather) }})
 	}
 	return all
 }

@@ -34,6 +34,7 @@ type front struct {
 	proxy   *httputil.ReverseProxy
 	dir     string // of the server's objects
 	address string
+	open    func(network, address string) (net.Listener, error)
 	server  *http.Server
 	done    chan struct{}
 
@@ -66,7 +67,7 @@ func (s *Server) Break(f func(*http.Request) Fault) {
 }
 
 func (f *front) listen(address string) error {
-	l, err := net.Listen("tcp", address)
+	l, err := f.open("tcp", address)
 	if err != nil {
 		return err
 	}

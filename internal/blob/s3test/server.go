@@ -26,9 +26,9 @@ const (
 	key    = "TESTKEY"
 )
 
-// Server is an S3 server on loopback, with a bucket.
+// Server is an S3 server with a bucket.
 type Server struct {
-	Endpoint string // http://127.0.0.1:PORT
+	Endpoint string // http://ADDRESS:PORT
 
 	t      testing.TB
 	dir    string // of the objects
@@ -42,6 +42,12 @@ type Server struct {
 // Start starts a server that ends with the test, and puts its credentials into the test's environment, which the
 // processes that the test starts inherit.
 func Start(t testing.TB) *Server {
+	t.Helper()
+	return StartAt(t, "127.0.0.1:0", net.Listen)
+}
+
+// StartAt is Start where the server is at another address, on which listen listens.
+func StartAt(t testing.TB, address string, listen func(network, address string) (net.Listener, error)) *Server {
 	t.Helper()
 	for name, value := range map[string]string{
 		"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": Secret, "AWS_EC2_METADATA_DISABLED": "true",
@@ -59,7 +65,8 @@ func Start(t testing.TB) *Server {
 		t.Fatal(err)
 	}
 	s.front = newFront(s.dir, s.socket)
-	s.run("127.0.0.1:0")
+	s.front.open = listen
+	s.run(address)
 	s.Endpoint = "http://" + s.front.address
 	t.Cleanup(s.Stop)
 	return s
@@ -68,6 +75,16 @@ func Start(t testing.TB) *Server {
 // URL is that of a place in the server's bucket.
 func (s *Server) URL(prefix string) string {
 	return "s3://" + Bucket + "/" + prefix + "?endpoint=" + s.Endpoint
+}
+
+// Uploads are the uploads in parts that were begun, and neither completed nor aborted.
+func (s *Server) Uploads() []string {
+	s.t.Helper()
+	found, err := filepath.Glob(filepath.Join(s.dir, Bucket, ".sgwtmp/multipart/*/*"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return found
 }
 
 // Stop kills the server. Its address refuses connections until Again.
