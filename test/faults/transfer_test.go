@@ -33,7 +33,7 @@ func (x *run) compare(w weather) {
 		}
 		rates = append(rates, float64(n)/limit.Seconds())
 	}
-	x.note += fmt.Sprintf("; a data connection carries %.2f MB/s, TCP %.2f MB/s: %.1f times as much", rates[1]/1e6, rates[0]/1e6, rates[1]/max(rates[0], 1))
+	x.note += fmt.Sprintf("; a data connection carries %.2f MB/s, TCP %.2f MB/s: %.2f times as much", rates[1]/1e6, rates[0]/1e6, rates[1]/max(rates[0], 1))
 	if rates[1] == 0 {
 		x.t.Error("a data connection carries nothing")
 	}
