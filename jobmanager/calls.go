@@ -116,8 +116,22 @@ func (jm *JobManager) Report(ctx context.Context, m *wire.Report) error {
 		j.measure(metrics)
 	}
 	return j.tell(ctx, evTask{
-		attempt: m.Attempt, tm: m.TaskManager, task: m.Task, state: m.State, failure: m.Failure, prepared: m.Prepared, part: m.Part,
+		attempt: m.Attempt, tm: m.TaskManager, task: m.Task, state: m.State, failure: j.withEnds(m.Failure), prepared: m.Prepared, part: m.Part,
 	})
+}
+
+// withEnds names, in the failure of a channel, the TaskManagers that it was between.
+func (j *jobMaster) withEnds(f *wire.Failure) *wire.Failure {
+	j.mu.Lock()
+	a, b := j.fsm.ends(f)
+	j.mu.Unlock()
+	from, to := j.jm.resources.find(a), j.jm.resources.find(b)
+	if a == b || from == nil || to == nil {
+		return f
+	}
+	named := *f
+	named.Message = fmt.Sprintf("%s (from TaskManager %s to %s)", f.Message, from.info.Name, to.info.Name)
+	return &named
 }
 
 // NextSplit gives out work of a source.

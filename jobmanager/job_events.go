@@ -90,8 +90,9 @@ type (
 	actAdopt        struct{}                // copy the savepoint that the job goes on from: evCopied, evUnrestorable
 	actStoreAdopted struct{ first decided } // that the copy is the job's first checkpoint: evAdopted, evStoreFailed
 	actRequestSlots struct{ wanted int }
-	actReleaseSlots struct{} // those it has, or the request that still waits
-	actTimer        struct { // replaces the timer before it
+	actKeepApart    struct{ a, b wire.TaskManagerID } // a channel between them broke: the next slots are rather not on both
+	actReleaseSlots struct{}                          // those it has, or the request that still waits
+	actTimer        struct {                          // replaces the timer before it
 		number int
 		after  time.Duration
 	}
@@ -112,6 +113,7 @@ type (
 func (actAdopt) action()        {}
 func (actStoreAdopted) action() {}
 func (actRequestSlots) action() {}
+func (actKeepApart) action()    {}
 func (actReleaseSlots) action() {}
 func (actTimer) action()        {}
 func (actStoreAttempt) action() {}

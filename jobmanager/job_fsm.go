@@ -501,6 +501,9 @@ func (m *jobFSM) checkStopped() {
 		return
 	}
 	m.do(actReleaseSlots{})
+	if a, b := m.ends(m.failure); m.outcome == restart && a != b {
+		m.do(actKeepApart{a, b})
+	}
 	switch {
 	case m.outcome != restart:
 		m.clean(m.outcome)
@@ -510,6 +513,18 @@ func (m *jobFSM) checkStopped() {
 		m.phase = delaying
 		m.startTimer(m.delay)
 	}
+}
+
+// ends are the TaskManagers at the ends of the channel whose end a failure is; the same if it is about none.
+func (m *jobFSM) ends(f *wire.Failure) (a, b wire.TaskManagerID) {
+	if f == nil || f.Channel == nil {
+		return "", ""
+	}
+	from, to := m.tasks[f.Channel.From], m.tasks[f.Channel.To]
+	if from == nil || to == nil {
+		return "", ""
+	}
+	return from.slot.TaskManager, to.slot.TaskManager
 }
 
 // clean removes pending output before the job is said to have ended, if any attempt can have left some.

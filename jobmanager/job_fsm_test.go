@@ -102,7 +102,14 @@ func (s *jobScript) event(t *testing.T, d *datadriven.TestData) event {
 		if !d.HasArg("kind") {
 			return nil
 		}
-		return &wire.Failure{Kind: wire.Kind(number("kind", 0)), Message: text("cause")}
+		f := &wire.Failure{Kind: wire.Kind(number("kind", 0)), Message: text("cause")}
+		if c := (wire.Channel{}); d.HasArg("channel") {
+			if _, err := fmt.Sscanf(text("channel"), "%d.%d-%d.%d", &c.From.Chain, &c.From.Subtask, &c.To.Chain, &c.To.Subtask); err != nil {
+				d.Fatalf(t, "%s", err)
+			}
+			f.Channel = &c
+		}
+		return f
 	}
 	attempt := graph.Attempt(number("attempt", int(s.m.attempt)))
 	switch d.Cmd {
@@ -196,6 +203,8 @@ func showAction(a action) string {
 		return "store that it is copied"
 	case actRequestSlots:
 		return fmt.Sprintf("request %d slots", a.wanted)
+	case actKeepApart:
+		return fmt.Sprintf("keep %s and %s apart", a.a, a.b)
 	case actReleaseSlots:
 		return "release slots"
 	case actTimer:

@@ -51,7 +51,7 @@ func New(c Config) (*JobManager, error) {
 		return nil, err
 	}
 	jm := &JobManager{
-		config: c, epoch: c.Meta.Epoch(), resources: newResourceManager(),
+		config: c, epoch: c.Meta.Epoch(), resources: newResourceManager(c.Now),
 		uploads: make(chan struct{}, maxUploads), untidy: make(chan struct{}, 1), jobs: map[graph.JobID]*jobMaster{},
 	}
 	jm.ctx, jm.end = context.WithCancel(context.Background())

@@ -232,6 +232,8 @@ func (j *jobMaster) act(a action) event {
 		})
 	case actRequestSlots:
 		j.request = j.jm.resources.request(j.id, a.wanted)
+	case actKeepApart:
+		j.jm.resources.keepApart(a.a, a.b)
 	case actReleaseSlots:
 		j.request = nil
 		j.jm.resources.release(j.id)

@@ -21,7 +21,22 @@ type resourceManager struct {
 	mu       sync.Mutex
 	tms      map[wire.TaskManagerID]*taskManager // guarded by mu
 	requests []*slotRequest                      // guarded by mu; those not granted, oldest first
+	apart    []brokenPair                        // guarded by mu; the newest last
+	now      func() time.Time
 }
+
+// brokenPair is two TaskManagers between which a channel broke.
+type brokenPair struct {
+	schedule.Pair
+	until time.Time // it is avoided
+}
+
+// How long two TaskManagers between which a channel broke are kept apart where other slots are free, and how many pairs are
+// remembered. A partition that lasts longer costs a restart each time that the job is restarted for another reason.
+const (
+	keptApart  = 5 * time.Minute
+	brokenKept = 8
+)
 
 // taskManager is one registered TaskManager. Its fields below ctx are guarded by resourceManager.mu.
 type taskManager struct {
@@ -45,8 +60,33 @@ type slotRequest struct {
 	granted chan []schedule.Slot // of capacity 1: told at most once
 }
 
-func newResourceManager() *resourceManager {
-	return &resourceManager{tms: map[wire.TaskManagerID]*taskManager{}}
+func newResourceManager(now func() time.Time) *resourceManager {
+	return &resourceManager{tms: map[wire.TaskManagerID]*taskManager{}, now: now}
+}
+
+// keepApart has jobs not placed on both of two TaskManagers for a while, if there are other slots.
+func (r *resourceManager) keepApart(a, b wire.TaskManagerID) {
+	if b < a {
+		a, b = b, a
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := schedule.Pair{A: a, B: b}
+	r.apart = slices.DeleteFunc(r.apart, func(q brokenPair) bool { return q.Pair == p })
+	r.apart = append(r.apart, brokenPair{p, r.now().Add(keptApart)})
+	if len(r.apart) > brokenKept {
+		r.apart = r.apart[1:]
+	}
+}
+
+// pairs are those to be kept apart now. The caller holds mu.
+func (r *resourceManager) pairs() (all []schedule.Pair) {
+	now := r.now()
+	r.apart = slices.DeleteFunc(r.apart, func(q brokenPair) bool { return !now.Before(q.until) })
+	for _, q := range r.apart {
+		all = append(all, q.Pair)
+	}
+	return all
 }
 
 // add takes a TaskManager in; its slots count once it is opened. The TaskManager's context ends with ctx.
@@ -152,7 +192,7 @@ func (r *resourceManager) release(job graph.JobID) {
 // grant serves every request that can be served. The caller holds mu.
 func (r *resourceManager) grant() {
 	r.requests = slices.DeleteFunc(r.requests, func(q *slotRequest) bool {
-		slots := schedule.Place(r.view(), q.wanted)
+		slots := schedule.Place(r.view(), q.wanted, r.pairs())
 		if slots == nil {
 			return false
 		}

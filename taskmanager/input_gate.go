@@ -2,6 +2,7 @@ package taskmanager
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -189,8 +190,13 @@ func (in *gateInput) close() error { return nil }
 // channelFailure is the end of a channel that did not end well.
 func channelFailure(err error) error {
 	f := failureOf(err)
-	if f.Kind == wire.KindInternal {
-		f.Kind = wire.KindChannel
+	if f.Kind != wire.KindInternal {
+		return f
+	}
+	f.Kind = wire.KindChannel
+	var broken *exchange.ChannelError
+	if errors.As(err, &broken) {
+		f.Channel = &wire.Channel{From: broken.From, To: broken.To}
 	}
 	return f
 }

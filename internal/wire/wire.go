@@ -263,6 +263,14 @@ type Failure struct {
 	Record   string `json:"record,omitempty"` // "record 81,220 of split moby.txt[0:8388608]"
 	Stack    string `json:"stack,omitempty"`  // the guest's, by function names
 	File     string `json:"file,omitempty"`   // of a checkpoint, that is damaged
+
+	Channel *Channel `json:"channel,omitempty"` // that broke
+}
+
+// Channel names the tasks at the ends of a channel.
+type Channel struct {
+	From graph.TaskID `json:"from"`
+	To   graph.TaskID `json:"to"`
 }
 
 func (f *Failure) Error() string { return f.Message }

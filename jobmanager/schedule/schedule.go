@@ -24,17 +24,16 @@ type Slot struct {
 
 // Place chooses n free slots, spread so that TaskManagers are as equally full as can be: the next slot is always taken
 // where the smallest share is in use, and among equals where this job has least. Filling one TaskManager after the other
-// would save network, and lose it all to one process; a job's subtasks also want the cores of every machine. It returns
-// nil when there are not n.
-func Place(view []TaskManager, n int) []Slot {
-	view = slices.Clone(view)
-	free := 0
-	for _, tm := range view {
-		free += len(tm.Free)
-	}
-	if free < n {
+// would save network, and lose it all to one process; a job's subtasks also want the cores of every machine. No slots are
+// taken on both of a pair that is apart, unless there are not enough others. It returns nil when there are not n.
+func Place(view []TaskManager, n int, apart []Pair) []Slot {
+	if free(view) < n {
 		return nil
 	}
+	if whole := without(view, n, apart); whole != nil {
+		view = whole
+	}
+	view = slices.Clone(view)
 	taken := make([]int, len(view))
 	slots := make([]Slot, 0, n)
 	for range n {
@@ -50,6 +49,43 @@ func Place(view []TaskManager, n int) []Slot {
 		taken[best]++
 	}
 	return slots
+}
+
+// Pair is two TaskManagers that cannot reach each other, or could not lately.
+type Pair struct{ A, B wire.TaskManagerID }
+
+func free(view []TaskManager) (n int) {
+	for _, tm := range view {
+		n += len(tm.Free)
+	}
+	return n
+}
+
+// without leaves out one TaskManager of each pair, such that n slots are free; nil if there are not so many. Of a pair the one
+// with fewer free slots goes first. It looks at up to 2^len(apart) choices: the caller keeps pairs few.
+func without(view []TaskManager, n int, apart []Pair) []TaskManager {
+	if free(view) < n {
+		return nil
+	}
+	at := func(id wire.TaskManagerID) int {
+		return slices.IndexFunc(view, func(tm TaskManager) bool { return tm.ID == id && len(tm.Free) > 0 })
+	}
+	for i, p := range apart {
+		a, b := at(p.A), at(p.B)
+		if a < 0 || b < 0 || a == b {
+			continue
+		}
+		if len(view[a].Free) >= len(view[b].Free) {
+			a, b = b, a
+		}
+		for _, gone := range []int{a, b} {
+			if rest := without(slices.Delete(slices.Clone(view), gone, gone+1), n, apart[i+1:]); rest != nil {
+				return rest
+			}
+		}
+		return nil
+	}
+	return view
 }
 
 // before says whether the next slot is better taken from a than from b.

@@ -51,7 +51,7 @@ func TestPlace(t *testing.T) {
 			fmt.Sscan(words[len(words)-1], &n)
 			words = words[:len(words)-1]
 		}
-		if got := show(Place(view(strings.Join(words, " ")), n)); got != c.want {
+		if got := show(Place(view(strings.Join(words, " ")), n, nil)); got != c.want {
 			t.Errorf("%s: %q (expected %q)", c.view, got, c.want)
 		}
 	}
@@ -74,7 +74,11 @@ func TestPlaceKeepsTheViewAndTheLimits(t *testing.T) {
 		}
 		before := fmt.Sprint(v)
 		n := 1 + r.IntN(8)
-		slots := Place(v, n)
+		var apart []Pair
+		for range r.IntN(4) {
+			apart = append(apart, Pair{wire.TaskManagerID(fmt.Sprint("tm", r.IntN(5))), wire.TaskManagerID(fmt.Sprint("tm", r.IntN(5)))})
+		}
+		slots := Place(v, n, apart)
 		if fmt.Sprint(v) != before {
 			t.Fatalf("the view was changed: %s -> %v", before, v)
 		}
@@ -88,6 +92,34 @@ func TestPlaceKeepsTheViewAndTheLimits(t *testing.T) {
 				t.Fatalf("%s, %d wanted: %v", before, n, slots)
 			}
 			seen[s] = true
+		}
+	}
+}
+
+func TestPlaceKeepsApartWhoCannotReachEachOther(t *testing.T) {
+	for _, c := range []struct {
+		view  string
+		n     int
+		apart string // pairs
+		want  string
+	}{
+		{"a:2/2 b:2/2 c:2/2", 2, "ab", "a0 c0"},
+		{"a:2/2 b:1/2 c:2/2", 4, "ab", "a0 c0 a1 c1"}, // of a pair the one that has less to give goes
+		{"a:2/2 b:2/2", 2, "ab", "a0 a1"},
+		{"a:2/2 b:2/2", 3, "ab", "a0 b0 a1"}, // there are no others
+		{"a:1/2 b:2/2 c:1/2", 2, "bc", "b0 a1"},
+		{"a:2/2 b:2/2 c:2/2", 2, "ab ac bc", "a0 a1"},
+		{"a:2/2 b:2/2 c:2/2", 4, "ab ac", "b0 c0 b1 c1"}, // one that reaches nobody
+		{"a:2/2 b:3/3 c:2/2", 4, "ab bc", "a0 c0 a1 c1"}, // not the first choice
+		{"a:0/2 b:2/2", 2, "ab", "b0 b1"},
+		{"a:2/2 b:2/2", 2, "xy ax aa", "a0 b0"}, // who is not there
+	} {
+		var apart []Pair
+		for _, p := range strings.Fields(c.apart) {
+			apart = append(apart, Pair{wire.TaskManagerID(p[:1]), wire.TaskManagerID(p[1:])})
+		}
+		if got := show(Place(view(c.view), c.n, apart)); got != c.want {
+			t.Errorf("%s, %d, apart %s: %q (expected %q)", c.view, c.n, c.apart, got, c.want)
 		}
 	}
 }

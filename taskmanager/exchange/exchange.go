@@ -96,7 +96,19 @@ func (k channelKey) String() string {
 	return fmt.Sprintf("channel %s -> %s (edge %d, attempt %d of job %s)", k.from, k.to, k.edge, k.Attempt.Attempt, k.Job)
 }
 
-func (k channelKey) error(why error) error { return fmt.Errorf("%s: %w", k, why) }
+func (k channelKey) error(why error) error {
+	return &ChannelError{From: k.from, To: k.to, key: k, why: why}
+}
+
+// ChannelError is the end of a channel before its END.
+type ChannelError struct {
+	From, To graph.TaskID
+	key      channelKey
+	why      error
+}
+
+func (e *ChannelError) Error() string { return fmt.Sprintf("%s: %v", e.key, e.why) }
+func (e *ChannelError) Unwrap() error { return e.why }
 
 // Reasons why a channel ends before its END. ErrStale is the only one that is no failure of the job: it goes on under a
 // newer attempt.

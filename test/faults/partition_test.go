@@ -210,11 +210,11 @@ func partitions() (all []scenario) {
 	symmetric := []parted{
 		{name: "TaskManagers apart", time: time.Second, cut: apart},
 		{name: "TaskManager and JobManager apart", time: time.Second, cut: first},
-		{name: "TaskManagers apart", time: 30 * time.Second, cut: apart, restarts: 9},
+		{name: "TaskManagers apart", time: 30 * time.Second, cut: apart, goesOn: true, restarts: 2},
 		{name: "TaskManager and JobManager apart", time: 30 * time.Second, cut: first, isolated: 1, goesOn: true, restarts: 2},
 		{name: "JobManager alone", time: 30 * time.Second, cut: alone, isolated: 1, restarts: 2, fullOnly: true},
 		{name: "TaskManager alone", time: 30 * time.Second, cut: isolated, isolated: 1, goesOn: true, restarts: 2, fullOnly: true},
-		{name: "TaskManagers apart", time: 5 * time.Minute, cut: apart, restarts: 80, fullOnly: true},
+		{name: "TaskManagers apart", time: 5 * time.Minute, cut: apart, goesOn: true, restarts: 3, fullOnly: true},
 		{name: "TaskManager and JobManager apart", time: 5 * time.Minute, cut: first, isolated: 1, goesOn: true, restarts: 2, fullOnly: true},
 		{name: "JobManager alone", time: 5 * time.Minute, cut: alone, isolated: 1, restarts: 2, fullOnly: true},
 	}
@@ -228,8 +228,8 @@ func partitions() (all []scenario) {
 	partial := []parted{
 		{name: "TaskManager to JobManager lost", time: 8 * time.Second, cut: oneWay(1, 0), isolated: 1, goesOn: true, restarts: 2},
 		{name: "JobManager to TaskManager lost", time: 8 * time.Second, cut: oneWay(0, 1), isolated: 1, goesOn: true, restarts: 2},
-		{name: "TaskManager to TaskManager lost", time: 20 * time.Second, cut: oneWay(1, 2), restarts: 7, fullOnly: true},
-		{name: "two of three TaskManagers apart", time: 20 * time.Second, cut: apart, restarts: 7, taskmanagers: 3},
+		{name: "TaskManager to TaskManager lost", time: 20 * time.Second, cut: oneWay(1, 2), goesOn: true, restarts: 2, fullOnly: true},
+		{name: "two of three TaskManagers apart", time: 20 * time.Second, cut: apart, goesOn: true, restarts: 2, taskmanagers: 3},
 	}
 	for _, p := range symmetric {
 		all = append(all, p.scenario("5"))
