@@ -174,6 +174,7 @@ type poisoned struct {
 	name string
 	data []byte
 	key  []byte // nil: it has none
+	time int64  // event time, or abi.NoTimestamp
 	skip func() error
 }
 

@@ -2,6 +2,7 @@ package taskmanager
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/wasmill/wasmill/abi"
@@ -94,6 +95,7 @@ func (p *plan) need(sinks sinkColumns) error {
 		for side := range 1 + op.Sides() {
 			behind |= p.wanted(source{i, side})
 		}
+		letters, told := p.wantedOfLetters(i)
 		switch op.Kind {
 		case abi.OperatorSource:
 		case abi.OperatorUnion:
@@ -105,12 +107,13 @@ func (p *plan) need(sinks sinkColumns) error {
 		case abi.OperatorKey:
 			p.needs[i] = abi.ColumnValues | behind&carried
 		case abi.OperatorTimestamp:
-			p.needs[i] = abi.ColumnValues | behind&(carried|abi.ColumnKeys)&^abi.ColumnTimestamps
+			p.needs[i] = abi.ColumnValues | behind&(carried|abi.ColumnKeys)&^abi.ColumnTimestamps | letters&abi.ColumnTimestamps
 		case abi.OperatorCount, abi.OperatorSum, abi.OperatorReduce, abi.OperatorAggregate:
 			p.needs[i] = operator.Columns(op.Kind, op.Window)
 			if late := op.LateSide(); late > 0 {
 				p.needs[i] |= p.wanted(source{i, late}) &^ abi.ColumnHashes
 			}
+			p.needs[i] |= letters & abi.ColumnTimestamps
 		case abi.OperatorProcess:
 			p.needs[i] = abi.ColumnKeys | abi.ColumnHashes | abi.ColumnValues | abi.ColumnTimestamps
 		case abi.OperatorSink:
@@ -122,8 +125,23 @@ func (p *plan) need(sinks sinkColumns) error {
 		default:
 			return fmt.Errorf("operator %q is of kind %s, which this version does not run", op.Name, op.Kind)
 		}
+		if told && len(op.Inputs) > 0 && op.Kind != abi.OperatorKey && p.graph.KeyCodec(op.Inputs[0].From, op.Inputs[0].Side) != "" {
+			p.needs[i] |= abi.ColumnKeys // a letter tells the key
+		}
 	}
 	return nil
+}
+
+// wantedOfLetters is the columns that are needed of the dead letters of an operator, and whether anyone takes them.
+func (p *plan) wantedOfLetters(i int) (cols abi.Columns, told bool) {
+	dead := p.graph.Operators[i].DeadSide()
+	if dead == 0 {
+		return 0, false
+	}
+	told = slices.ContainsFunc(p.graph.Operators, func(o graph.Operator) bool {
+		return slices.ContainsFunc(o.Inputs, func(in graph.Input) bool { return in.From == i && in.Side == dead })
+	})
+	return p.wanted(source{i, dead}), told
 }
 
 // wanted is the columns that are needed of an output, by anyone. A key hash is made of the key on the way.

@@ -96,7 +96,7 @@ func (p *poison) take(u *poisoned, why *wire.Failure) error {
 	p.row.SetBytes(3, u.data[:min(len(u.data), 2*half-min(len(u.key), half))])
 	p.scratch = p.row.AppendTo(p.scratch[:0])
 	p.letters.Reset()
-	p.letters.Append(abi.Record{Timestamp: abi.NoTimestamp, Value: p.scratch})
+	p.letters.Append(abi.Record{Timestamp: u.time, Value: p.scratch})
 	p.letters.View(&p.batch.Batch)
 	p.batch.builder = p.letters
 	return p.out.emit(&p.batch)
@@ -104,10 +104,14 @@ func (p *poison) take(u *poisoned, why *wire.Failure) error {
 
 // leaveOut leaves input of a source out that is no record.
 func (p *poison) leaveOut(bad *connector.BadRecord) error {
-	return p.take(&poisoned{kind: "input", data: bad.Bytes}, &wire.Failure{Message: bad.Where + ": " + bad.Err.Error()})
+	return p.take(&poisoned{kind: "input", data: bad.Bytes, time: abi.NoTimestamp}, &wire.Failure{Message: bad.Where + ": " + bad.Err.Error()})
 }
 
 // recordUnit is a record of a batch as a unit.
 func recordUnit(b *batch, u *operator.Unit) poisoned {
-	return poisoned{kind: "record", name: fmt.Sprintf("record %s of %s", grouped(b.first+int64(u.Row)), b.from), data: u.Data, key: u.Key, skip: u.Skip}
+	time := abi.NoTimestamp
+	if b.Timestamps != nil {
+		time = b.Timestamps[u.Row]
+	}
+	return poisoned{kind: "record", name: fmt.Sprintf("record %s of %s", grouped(b.first+int64(u.Row)), b.from), data: u.Data, key: u.Key, time: time, skip: u.Skip}
 }

@@ -129,3 +129,39 @@ func TestBadInput(t *testing.T) {
 		}
 	}
 }
+
+// A letter has the key of what it tells of, and its event time: so letters can be counted by key and window.
+func TestLettersHaveKeyAndTime(t *testing.T) {
+	schema, err := abi.ParseSchema(graph.LetterCodec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, all := stamped(1, 100, 100)
+	byLetter := fakeFunction{name: "letter", kind: abi.FunctionKey, each: func(r abi.Record, emit func(abi.Record)) {
+		p := abi.AlignedBytes(len(r.Value))
+		copy(p, r.Value)
+		r.Key = schema.Row(p).Bytes(1)
+		emit(r)
+	}}
+	for name, operators := range map[string][]graph.Operator{
+		"map":       {{Name: "word", Key: "utf8"}, {Name: "parse", OnTrap: graph.OnTrapDeadLetter}},
+		"aggregate": {{Name: "word", Key: "utf8"}, {Name: "tally", OnTrap: graph.OnTrapDeadLetter}},
+	} {
+		poison := trapOn("w3", host.KindTrap)
+		fold := sumWords
+		fold.kill = poison
+		m := &fakeModule{functions: []fakeFunction{byWord, {name: "parse", kind: abi.FunctionMap, each: copyRecord, kill: poison}, fold, byLetter}}
+		operators = append(operators,
+			graph.Operator{Name: "letter", Key: "utf8", Inputs: []graph.Input{{From: 2, Side: 1, Partition: graph.Forward, Exchange: graph.Pipelined}}},
+			graph.Operator{Name: "counts", Kind: abi.OperatorCount, Window: &abi.Window{Kind: "tumbling", SizeMs: 100}, Output: windowedCounts},
+			graph.Operator{Name: "letters", Kind: abi.OperatorSink},
+			graph.Operator{Name: "out", Kind: abi.OperatorSink, Inputs: []graph.Input{{From: 2, Partition: graph.Forward, Exchange: graph.Pipelined}}})
+		f := newFixture(t, source, m, operators...)
+		f.graph.Operators[0].Watermarks = &abi.Watermarks{}
+		f.run()
+		want := slices.DeleteFunc(slices.Clone(all), func(line string) bool { return !strings.Contains(line, " w3=") })
+		if got := windowRows(t, f.sinks["letters"]); !slices.Equal(got, want) || len(want) < 10 {
+			t.Errorf("%s: letters %q (expected %q)", name, got, want)
+		}
+	}
+}

@@ -116,7 +116,7 @@ func (s *keyedStep) Retry(err error, n int, call func(lo, hi int) error, describ
 	return s.handle.retry(err, n, call, func(i int) poisoned {
 		u := describe(i)
 		if u.Row < 0 {
-			return poisoned{kind: "result", name: u.Name, data: u.Data, key: u.Key}
+			return poisoned{kind: "result", name: u.Name, data: u.Data, key: u.Key, time: u.Time}
 		}
 		return recordUnit(s.input, &u)
 	})

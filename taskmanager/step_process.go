@@ -89,7 +89,7 @@ func (s *processStep) Retry(err error, n int, call func(lo, hi int) error, descr
 	return s.handle.retry(err, n, call, func(i int) poisoned {
 		u := describe(i)
 		if u.Row < 0 {
-			return poisoned{kind: "timer", name: u.Name, data: u.Data, key: u.Key, skip: u.Skip}
+			return poisoned{kind: "timer", name: u.Name, data: u.Data, key: u.Key, time: u.Time, skip: u.Skip}
 		}
 		return recordUnit(s.input, &u)
 	})

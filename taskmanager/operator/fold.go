@@ -298,10 +298,10 @@ func (f *fold) retryResults(err error, lo, hi int) error {
 	return f.guest.Retry(err, hi-lo, again, func(unit int) Unit {
 		g := f.all[lo+unit]
 		key := g.pane.table.Key(g.entry)
-		name := "the result of key"
+		name, time := "the result of key", abi.NoTimestamp
 		if f.window != nil {
-			name = fmt.Sprintf("the result from %d to %d of key", g.pane.start, g.pane.end)
+			name, time = fmt.Sprintf("the result from %d to %d of key", g.pane.start, g.pane.end), g.pane.end-1
 		}
-		return Unit{Row: -1, Name: name, Data: key, Key: key}
+		return Unit{Row: -1, Name: name, Data: key, Key: key, Time: time}
 	})
 }

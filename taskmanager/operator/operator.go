@@ -45,6 +45,7 @@ type Unit struct {
 	Name string // of one of those, for people
 	Data []byte // the record's value, or the group's key
 	Key  []byte
+	Time int64        // of a timer or result: event time, or abi.NoTimestamp
 	Skip func() error // called when it is left out; nil: nothing is to be done
 }
 

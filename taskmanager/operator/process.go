@@ -440,7 +440,11 @@ func (p *Process) Fire(clock int, until int64) (fired bool, err error) {
 		err = p.calls.Retry(err, len(p.all), call, func(unit int) Unit {
 			k := p.all[unit]
 			name := fmt.Sprintf("the %s timer for %d of key", [...]string{"event-time", "processing-time"}[clock], times[unit])
-			return Unit{Row: -1, Name: name, Data: k.key, Key: k.key, Skip: func() error { return p.deleteTimer(clock, times[unit], k.hash, k.key) }}
+			due := abi.NoTimestamp
+			if clock == 0 {
+				due = times[unit]
+			}
+			return Unit{Row: -1, Name: name, Data: k.key, Key: k.key, Time: due, Skip: func() error { return p.deleteTimer(clock, times[unit], k.hash, k.key) }}
 		})
 	}
 	return true, err
