@@ -12,8 +12,7 @@ import (
 	"github.com/wasmill/wasmill/internal/failpoint"
 )
 
-// lateness of what a process has said that the others have done without since: packets stay in the network for so long. A
-// connection outlives it.
+// So long stays in the network what a process has said: the others have done without it since. A connection outlives it.
 const (
 	lateAck    = 4 * time.Second         // the lease is over by then, and another attempt runs
 	lateCommit = 2500 * time.Millisecond // the JobManager is there again
@@ -41,15 +40,24 @@ func (x *run) delay(a, b int, by time.Duration) {
 	x.net.worsen(x.addrOf(a), x.addrOf(b), weather{delay: by})
 }
 
-// refuses waits until something of a kind was refused that had not been before.
+// refuses waits until something of a kind is refused.
 func (x *run) refuses(kind string, before map[string]int) {
 	x.t.Helper()
-	n := 0
-	x.until(20*time.Second, kind+" is refused by number", func(context.Context) bool {
-		n = x.refused()[kind] - before[kind]
-		return n > 0
-	})
-	x.effect("%s that was late, refused by number: %d", kind, n)
+	if !x.waitRefused(kind, before, 20*time.Second) {
+		x.t.Fatalf("no %s was refused by number", kind)
+	}
+}
+
+// waitRefused says whether something of a kind is refused in time.
+func (x *run) waitRefused(kind string, before map[string]int, limit time.Duration) bool {
+	x.t.Helper()
+	for begun := time.Now(); time.Since(begun) < limit; x.pass(20 * time.Millisecond) {
+		if n := x.refused()[kind] - before[kind]; n > 0 {
+			x.effect("%s that was late, refused by number: %d", kind, n)
+			return true
+		}
+	}
+	return false
 }
 
 // lateAcknowledgement has a TaskManager upload its part of a checkpoint, and its acknowledgement come when the next attempt runs.
@@ -68,9 +76,26 @@ func lateAcknowledgement(x *run) {
 	x.mended()
 }
 
-// lateCommits has the order to commit a checkpoint come to TaskManagers when the next JobManager has begun its epoch.
+// lateCommits has the order to commit a checkpoint come to TaskManagers when the next JobManager has begun its epoch: if it is
+// there in time, or else once more.
 func lateCommits(x *run) {
-	before := x.refused()
+	fault, before := x.jm.fault, x.refused()
+	x.withholdCommit()
+	for tries := 1; !x.waitRefused("commit", before, 2*lateCommit); tries++ {
+		if tries == 4 {
+			x.t.Fatal("no order to commit that was late was refused")
+		}
+		x.jm.kill()
+		x.jm.fault = fault
+		x.jm.start()
+		x.withholdCommit()
+	}
+	x.mended()
+}
+
+// withholdCommit lets the JobManager, which stops behind a decision, send the order to commit, and kills it before that comes.
+func (x *run) withholdCommit() {
+	x.t.Helper()
 	x.until(30*time.Second, "a checkpoint is decided", func(context.Context) bool { return x.jm.stopped() })
 	for i := range x.tms {
 		x.delay(0, 1+i, lateCommit)
@@ -85,8 +110,6 @@ func lateCommits(x *run) {
 	}
 	x.jm.kill()
 	x.revive(x.jm)
-	x.refuses("commit", before)
-	x.mended()
 }
 
 // lateRecords has the first records of an attempt come when the next one runs: who has sent them stands still meanwhile.
