@@ -92,6 +92,8 @@ const (
 	FeatureRequests  Feature = 7 // requests to the outside and their responses
 	FeatureRow       Feature = 8 // the row codec
 	FeaturePartition Feature = 9 // partition functions
+
+	FeatureAccumulators Feature = 10 // accumulators that have a schema version
 )
 
 // LogLevel is the first argument of the log import.

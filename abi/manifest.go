@@ -54,7 +54,18 @@ type Function struct {
 	Result      bool         `json:"result,omitempty"`      // a reduce that has a result function: it is called at the end
 	Combine     bool         `json:"combine,omitempty"`     // its accumulators may be merged in any order
 	NoDeletes   bool         `json:"noDeletes,omitempty"`   // refuses change kinds other than insert
-	States      []State      `json:"states,omitempty"`
+	States      []State      `json:"states,omitempty"`      // of a reduce or aggregate: at most its accumulator
+}
+
+// Accumulator is the name under which the accumulators of a reduce or aggregate are kept, and their schema is declared.
+const Accumulator = "accumulator"
+
+// Keeps are the states that the function's operator keeps: those declared, or the accumulator, declared or not.
+func (f *Function) Keeps() []State {
+	if len(f.States) > 0 || f.Kind != FunctionReduce && f.Kind != FunctionAggregate {
+		return f.States
+	}
+	return []State{{Name: Accumulator, Scope: "keyed", Kind: "value", Codec: f.Accumulator}}
 }
 
 // Codec names what the bytes of a key or value are: bytes, utf8, i64, f64, json, a user's own name, or row(schema), as

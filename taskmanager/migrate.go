@@ -53,11 +53,21 @@ func (g *guest) closeAside() {
 	g.discard(box)
 }
 
-// Migrate implements operator.Calls. An element that the guest cannot migrate is a matter of the records that need it: they
-// are tried again, halved, and left out or not, as after any trap.
+// Migrate implements operator.Calls.
 func (s *processStep) Migrate(state int, from uint16, elements *abi.Builder, name func(record uint32) string) (*abi.Batch, error) {
-	function := s.handle.functions.Functions[0].Function // as the guest of now numbers it
-	made, err := s.handle.guest.migrate(function<<16|uint32(state), uint32(from), elements)
+	return s.handle.migrate(state, from, elements, name)
+}
+
+// Migrate implements operator.Guest.
+func (s *keyedStep) Migrate(state int, from uint16, elements *abi.Builder, name func(record uint32) string) (*abi.Batch, error) {
+	return s.handle.migrate(state, from, elements, name)
+}
+
+// migrate has elements of a state of its function migrated. One that the guest cannot migrate is a matter of the records that need
+// it: they are tried again, halved, and left out or not, as after any trap.
+func (h *handle) migrate(state int, from uint16, elements *abi.Builder, name func(record uint32) string) (*abi.Batch, error) {
+	function := h.functions.Functions[0].Function // as the guest of now numbers it
+	made, err := h.guest.migrate(function<<16|uint32(state), uint32(from), elements)
 	if err == nil {
 		return made, nil
 	}

@@ -61,6 +61,9 @@ func (s *keyedStep) advance(watermark int64) (bool, error) {
 
 // begin makes ready for a call of the operator.
 func (s *keyedStep) begin() {
+	if s.handle != nil {
+		s.handle.guest.rest()
+	}
 	s.out.Reset()
 	if s.lates != nil {
 		s.lates.Reset()

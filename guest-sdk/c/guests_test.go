@@ -60,6 +60,7 @@ var guests = map[string]string{
 	"unknown-import":    "teleport",
 	"versioned":         "",
 	"windows":           "",
+	"windows-2":         "",
 	"wordcount-c":       "",
 }
 

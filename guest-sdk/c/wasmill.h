@@ -323,6 +323,11 @@ WASMILL__SMALL wasmill_stream wasmill_key_dead_letters(wasmill_keyed k);
 
 WASMILL__SMALL wasmill_stream wasmill_name(wasmill_stream s, const char *name); // of the operator, unique in the job
 WASMILL__SMALL wasmill_stream wasmill_uid(wasmill_stream s, const char *uid);   // names its state, across versions of the job
+
+// wasmill_accumulators gives what a reduce or aggregate keeps a schema version above 0, and says how an accumulator of an older one
+// (0: none was given) becomes one of it: version, migrate (without a key) and oldest of a state. One that is dropped begins anew.
+WASMILL__SMALL wasmill_stream wasmill_accumulators(wasmill_stream s, wasmill_state schema);
+
 WASMILL__SMALL wasmill_stream wasmill_parallelism(wasmill_stream s, uint32_t n); // without it, the operator has the job's
 WASMILL__SMALL wasmill_stream wasmill_start_new_chain(wasmill_stream s);  // in another task than the operator before it
 WASMILL__SMALL wasmill_stream wasmill_disable_chaining(wasmill_stream s); // in a task of its own
@@ -1184,6 +1189,18 @@ WASMILL__SMALL wasmill_stream wasmill_name(wasmill_stream s, const char *name) {
 	return s;
 }
 
+WASMILL__SMALL wasmill_stream wasmill_accumulators(wasmill_stream s, wasmill_state schema) {
+	wasmill__function *f = s.op->function;
+	if (f == NULL || f->accumulator == NULL) {
+		wasmill_refuse(s.job, WASMILL__JOINED("accumulators of \"", s.op->name, "\": it has none (expected a reduce or aggregate)"));
+		return s;
+	}
+	f->processor.states[0] = (wasmill_state){.name = "accumulator", .codec = f->accumulator,
+		.version = schema.version, .migrate = schema.migrate, .oldest = schema.oldest};
+	f->n_states = 1;
+	return s;
+}
+
 WASMILL__SMALL wasmill_stream wasmill_uid(wasmill_stream s, const char *uid) {
 	s.op->uid = uid;
 	return s;
@@ -1406,15 +1423,16 @@ WASMILL__SMALL bool wasmill__uses_row(const wasmill__function *f) {
 }
 
 // wasmill__json_features lists what the graph needs of its host: batches (1), keyed functions (2), state (3), timers (4),
-// two inputs (5), rows (8), partition functions (9).
+// two inputs (5), rows (8), partition functions (9), accumulators with a schema version (10).
 WASMILL__SMALL void wasmill__json_features(wasmill__json *w, const wasmill_job *job) {
-	bool needs[10] = {[1] = true};
+	bool needs[11] = {[1] = true};
 	for (const wasmill__operator *o = job->operators; o != NULL; o = o->next) {
 		if (wasmill__keyed_kind(o->kind)) needs[2] = true;
 		if (o->kind == WASMILL__PARTITION) needs[9] = true;
 		if (wasmill__is_row(o->output) || wasmill__is_row(o->key)) needs[8] = true;
 		const wasmill__function *f = o->function;
 		if (f == NULL) continue;
+		if (f->accumulator != NULL && f->n_states > 0) needs[10] = true;
 		if (o->kind == WASMILL__PROCESS) needs[3] = true; // declared or not: such a module imports state
 		if (f->processor.timer != NULL) needs[4] = true;
 		if (f->other != NULL) needs[5] = true;

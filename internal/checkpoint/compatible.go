@@ -120,16 +120,14 @@ func (c *comparison) states(name string, before, now *graph.Operator) {
 	if was == nil || is == nil {
 		return
 	}
-	if was.Accumulator != is.Accumulator {
-		c.faultf("%s has accumulators of codec %s (saved with %s)", name, is.Accumulator, was.Accumulator)
-	}
-	for _, a := range was.States {
-		i := slices.IndexFunc(is.States, func(s abi.State) bool { return s.Name == a.Name })
+	declared := is.Keeps()
+	for _, a := range was.Keeps() {
+		i := slices.IndexFunc(declared, func(s abi.State) bool { return s.Name == a.Name })
 		if i < 0 {
 			c.dropped = append(c.dropped, fmt.Sprintf("state %q of %s is saved, and it declares none of that name", a.Name, name))
 			continue
 		}
-		b := is.States[i]
+		b := declared[i]
 		switch {
 		case a.Scope != b.Scope || a.Kind != b.Kind:
 			c.faultf("state %q of %s is a %s %s (saved as a %s %s)", a.Name, name, b.Scope, b.Kind, a.Scope, a.Kind)
@@ -186,13 +184,14 @@ func Inherit(old, now *graph.JobGraph) {
 
 func inheritStates(now *graph.JobGraph, was, is *graph.Operator) {
 	is.Oldest = nil
-	for _, a := range was.Declared.States {
-		i := slices.IndexFunc(is.Declared.States, func(s abi.State) bool { return s.Name == a.Name })
+	declared := is.Declared.Keeps()
+	for _, a := range was.Declared.Keeps() {
+		i := slices.IndexFunc(declared, func(s abi.State) bool { return s.Name == a.Name })
 		if i < 0 {
 			now.LeftBehind = append(now.LeftBehind, graph.StateRef{UID: was.UID, State: a.Name})
 			continue
 		}
-		if from := oldest(was, &a); from < is.Declared.States[i].Version {
+		if from := oldest(was, &a); from < declared[i].Version {
 			if is.Oldest == nil {
 				is.Oldest = map[string]int{}
 			}

@@ -62,6 +62,53 @@ func TestCompatible(t *testing.T) {
 	}
 }
 
+// Accumulators have a schema version like states: 0, unless their function declares one.
+func TestAccumulatorsAreCompatible(t *testing.T) {
+	graphOf := func(codec abi.Codec, schema ...abi.State) *graph.JobGraph {
+		g := job(2)
+		g.Operators[0].Connector = &abi.Connector{Type: "file"}
+		o := &g.Operators[2]
+		o.Kind, o.Declared = abi.OperatorAggregate, &abi.Function{Kind: abi.FunctionAggregate, Accumulator: codec}
+		for _, s := range schema {
+			s.Name, s.Scope, s.Kind, s.Codec = abi.Accumulator, "keyed", "value", codec
+			o.Declared.States = append(o.Declared.States, s)
+		}
+		return g
+	}
+	const named = `state "accumulator" of operator "count" (uid "counts") `
+	now := graphOf(abi.CodecI64)
+	for _, step := range []struct {
+		next  *graph.JobGraph
+		holds int    // the oldest version afterwards, -1: none but that declared
+		want  string // "" it is compatible
+	}{
+		{graphOf(abi.CodecI64), -1, ""},
+		{graphOf(abi.CodecUTF8), 0, named + "has codec utf8 (saved with i64): give it a higher schema version"},
+		{graphOf(abi.CodecUTF8, abi.State{Version: 2}), 0, named + "has schema version 2 (it may hold elements of version 0), and the module does not say how"},
+		{graphOf(abi.CodecUTF8, abi.State{Version: 2, Migrates: true, Oldest: 1}), 0, named + "has schema version 2, and the module migrates from version 1 on"},
+		{graphOf(abi.CodecUTF8, abi.State{Version: 2, Migrates: true}), 0, ""},
+		{graphOf(abi.CodecUTF8), 0, named + "has schema version 0 (saved with 2"},
+		{graphOf(abi.CodecF64, abi.State{Version: 3, Migrates: true, Oldest: 2}), 0, "migrates from version 2 on (it may hold elements of version 0)"},
+		{graphOf(abi.CodecF64, abi.State{Version: 3, Migrates: true}), 0, ""},
+	} {
+		err := checkpoint.Compatible(now, step.next, true)
+		if step.want != "" {
+			if err == nil || !strings.Contains(err.Error(), step.want) {
+				t.Errorf("%v (expected %s)", err, step.want)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkpoint.Inherit(now, step.next)
+		if holds, older := step.next.Operators[2].Oldest[abi.Accumulator]; older != (step.holds >= 0) || older && holds != step.holds {
+			t.Errorf("%+v: holds %v", step.next.Operators[2].Declared, step.next.Operators[2].Oldest)
+		}
+		now = step.next
+	}
+}
+
 // What a state may hold is remembered over any number of versions: elements that nobody touches keep theirs.
 func TestOldVersionsAreRemembered(t *testing.T) {
 	graphOf := func(version, oldest int, migrates bool) *graph.JobGraph {

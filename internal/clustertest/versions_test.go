@@ -60,3 +60,31 @@ func TestStateThroughVersions(t *testing.T) {
 		}
 	}
 }
+
+// TestAccumulatorsThroughVersions upgrades windows whose sums change their form while they are open: each result is of all its
+// lines, whatever they were added to, and whatever is killed.
+func TestAccumulatorsThroughVersions(t *testing.T) {
+	cache := t.TempDir()
+	module, err := os.ReadFile("../../test/guests/windows-2.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	upgrade := Fault{Name: "upgrade to sums of text", Do: func(x *Cluster) {
+		x.upgradeTo("windows-2", module, nil, func() {
+			if x.random.IntN(2) == 0 {
+				x.Sleep(x.someTime(time.Second))
+				x.killTaskManager(x.random.IntN(len(x.tms)), x.someTime(time.Second))
+			}
+		})
+	}}
+	done := 0
+	for n := range uint64(6) {
+		w := []*workload.Workload{workload.Windows, workload.Unending}[n%2]
+		s := scenario(n, w, 1+int(n/2)%2, cache)
+		s.Faults = [][]Fault{{upgrade}, {upgrade, fault("kill TaskManager"), fault("rescale")}, {fault("stop and go on"), upgrade, fault("kill every process")}}[n/2]
+		t.Run(fmt.Sprint(n, " ", w.Name), func(t *testing.T) { done += Run(t, s)["upgrade restart"] })
+	}
+	if done < 3 {
+		t.Errorf("%d upgrades were done (expected 3 at least)", done)
+	}
+}

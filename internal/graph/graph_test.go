@@ -82,6 +82,18 @@ func TestManifestFaultsAreNamedByPath(t *testing.T) {
 		{"oldest is the newest", func(m *abi.Manifest) {
 			m.Functions[0].Kind, m.Functions[0].States = stateful(abi.State{Version: 3, Oldest: 3, Migrates: true})
 		}, `functions[0].states[0].oldest: 3 (expected 0 <= n < version, of a state that migrates)`},
+		{"another state than the accumulator", func(m *abi.Manifest) {
+			_, m.Functions[0].States = stateful(abi.State{Version: 3})
+			m.Functions[0].Kind, m.Functions[0].Accumulator = abi.FunctionAggregate, abi.CodecI64
+		}, `functions[0].states[0]: value "total" of codec i64 (expected nothing but the schema of the accumulator: value "accumulator" of codec i64, without ttlMs)`},
+		{"the accumulator in another codec", func(m *abi.Manifest) {
+			m.Functions[0].Kind, m.Functions[0].Accumulator = abi.FunctionAggregate, abi.CodecI64
+			m.Functions[0].States = []abi.State{{Name: abi.Accumulator, Scope: "keyed", Kind: "value", Codec: abi.CodecUTF8, Version: 3}}
+		}, `functions[0].states[0]: value "accumulator" of codec utf8 (expected nothing but the schema of the accumulator: value "accumulator" of codec i64, without ttlMs)`},
+		{"the oldest accumulator is the newest", func(m *abi.Manifest) {
+			m.Functions[0].Kind, m.Functions[0].Accumulator = abi.FunctionAggregate, abi.CodecI64
+			m.Functions[0].States = []abi.State{{Name: abi.Accumulator, Scope: "keyed", Kind: "value", Codec: abi.CodecI64, Version: 3, Oldest: 3, Migrates: true}}
+		}, `functions[0].states[0].oldest: 3 (expected 0 <= n < version, of a state that migrates)`},
 		{"no uid", func(m *abi.Manifest) { m.Operators[3].UID = "" }, `operators[3].uid: empty (expected one: count "count" keeps state, and the uid is its name across versions of the job)`},
 		{"not keyed", func(m *abi.Manifest) { m.Operators[3].Inputs[0].Partition = "rebalance" }, `operators[3].inputs[0]: count "count" needs keyed input, and key "word" comes by rebalance (expected a key operator before it)`},
 		{"window of nothing", func(m *abi.Manifest) { m.Operators[3].Window = &abi.Window{Kind: "tumbling"} }, "operators[3].window.size: 0s (expected > 0s)"},

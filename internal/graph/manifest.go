@@ -128,8 +128,15 @@ func (b *builder) checkFunctions() error {
 
 // checkStates checks what a function declares of its state.
 func checkStates(path string, f *abi.Function) error {
-	if len(f.States) > 0 && f.Kind != abi.FunctionProcess {
+	folds := f.Kind == abi.FunctionReduce || f.Kind == abi.FunctionAggregate
+	if len(f.States) > 0 && f.Kind != abi.FunctionProcess && !folds {
 		return faultf(path+".states", "%d of a %s (only a process function has state)", len(f.States), f.Kind)
+	}
+	for i, s := range f.States {
+		if folds && (i > 0 || s.Name != abi.Accumulator || s.Kind != "value" || s.Codec != f.Accumulator || s.TTL != 0) {
+			return faultf(fmt.Sprintf("%s.states[%d]", path, i), "%s %q of codec %s (expected nothing but the schema of the accumulator: value %q of codec %s, without ttlMs)",
+				s.Kind, s.Name, s.Codec, abi.Accumulator, f.Accumulator)
+		}
 	}
 	seen := map[string]int{}
 	for i, s := range f.States {

@@ -77,6 +77,10 @@ func (s *summing) Result(g *abi.GroupsWriter) error {
 	return nil
 }
 
+func (s *summing) Migrate(int, uint16, *abi.Builder, func(uint32) string) (*abi.Batch, error) {
+	return nil, errors.New("no schema version is declared")
+}
+
 var errDead = errors.New("the guest died")
 
 // Retry halves at once.

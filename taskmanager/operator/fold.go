@@ -24,6 +24,8 @@ type fold struct {
 	call   []uint32 // the groups of the call that runs, as numbers of all
 	values [][]byte // scratch: of a group, or the accumulators of a reply
 	acc    [1][]byte
+
+	older accumulators // to bring to the version declared
 }
 
 // group is one key of one pane.
@@ -31,6 +33,8 @@ type group struct {
 	pane  *pane
 	entry state.Entry
 	n     uint32
+
+	dropped bool // its accumulator by migrating, and it has no new one
 }
 
 // record is one of the batch: which, and the group that it belongs to.
@@ -102,8 +106,11 @@ func (f *fold) sort() {
 // state before the next one begins.
 func (f *fold) accumulate() error {
 	for lo := 0; lo < len(f.order); {
-		hi := f.fill(lo, len(f.order), callBytes)
-		if err := f.send(); err != nil {
+		hi, err := f.fill(lo, len(f.order), callBytes)
+		if err == nil {
+			err = f.send()
+		}
+		if err != nil {
 			if err = f.retry(err, lo, hi); err != nil {
 				return err
 			}
@@ -116,7 +123,9 @@ func (f *fold) accumulate() error {
 // retry is what comes after the call with order[lo:hi] has died with err.
 func (f *fold) retry(err error, lo, hi int) error {
 	again := func(a, b int) error {
-		f.fill(lo+a, lo+b, math.MaxInt)
+		if _, err := f.fill(lo+a, lo+b, math.MaxInt); err != nil {
+			return err
+		}
 		return f.send()
 	}
 	return f.guest.Retry(err, hi-lo, again, func(unit int) Unit {
@@ -127,14 +136,17 @@ func (f *fold) retry(err error, lo, hi int) error {
 }
 
 // fill makes a call of the records from order[lo] up to hi, or to where it has about limit bytes, and returns the first
-// that is not in it.
-func (f *fold) fill(lo, hi, limit int) int {
+// that is not in it. With an error, that is the one behind the first that the accumulator was needed for.
+func (f *fold) fill(lo, hi, limit int) (int, error) {
 	f.groups.Reset()
 	f.call = f.call[:0]
 	for lo < hi && f.groups.Size() < limit {
+		if err := f.current(f.order[lo].group); err != nil {
+			return lo + 1, err
+		}
 		lo = f.write(lo, hi, limit-f.groups.Size())
 	}
-	return lo
+	return lo, nil
 }
 
 // send makes the call and stores what it answers.
@@ -151,7 +163,7 @@ func (f *fold) send() error {
 func (f *fold) write(lo, hi, limit int) int {
 	number := f.order[lo].group
 	g := &f.all[number]
-	f.begin(g.pane, g.entry)
+	f.begin(g)
 	f.values = f.values[:0]
 	size := 0
 	for lo < hi && f.order[lo].group == number && size < limit {
@@ -167,13 +179,13 @@ func (f *fold) write(lo, hi, limit int) int {
 }
 
 // begin opens a group with its key, window and accumulator.
-func (f *fold) begin(p *pane, e state.Entry) {
-	h := abi.Group{Key: p.table.Key(e)}
+func (f *fold) begin(g *group) {
+	h := abi.Group{Key: g.pane.table.Key(g.entry)}
 	if f.window != nil {
-		h.Flags, h.WindowStart, h.WindowEnd = abi.GroupHasWindow, p.start, p.end
+		h.Flags, h.WindowStart, h.WindowEnd = abi.GroupHasWindow, g.pane.start, g.pane.end
 	}
 	f.groups.Begin(h)
-	if f.acc[0] = p.table.Value(e); f.acc[0] != nil {
+	if f.acc[0] = g.pane.table.Value(g.entry); f.acc[0] != nil && !g.dropped {
 		f.groups.List(abi.ListAccumulators, 0, 1, nil, f.acc[:])
 	}
 }
@@ -206,6 +218,7 @@ func (f *fold) apply(reply []byte) error {
 		if err := g.pane.table.SetValue(g.entry, f.values[i]); err != nil {
 			return err
 		}
+		g.dropped = false
 	}
 	return nil
 }
@@ -258,7 +271,13 @@ func (f *fold) Fire(watermark int64, out *abi.Builder) (bool, error) {
 // results emits those of all: the guest's, or the accumulators as they are.
 func (f *fold) results(out *abi.Builder) error {
 	if !f.emits {
-		for _, g := range f.all {
+		for i := range f.all {
+			if there, err := f.wholeResult(uint32(i)); err != nil {
+				return err
+			} else if !there {
+				continue
+			}
+			g := &f.all[i]
 			timestamp := abi.NoTimestamp
 			if f.window != nil {
 				timestamp = g.pane.end - 1
@@ -268,8 +287,11 @@ func (f *fold) results(out *abi.Builder) error {
 		return nil
 	}
 	for lo := 0; lo < len(f.all); {
-		hi := f.fillResults(lo, len(f.all), callBytes)
-		if err := f.guest.Result(&f.groups); err != nil {
+		hi, err := f.fillResults(lo, len(f.all), callBytes)
+		if err == nil {
+			err = f.sendResults()
+		}
+		if err != nil {
 			if err = f.retryResults(err, lo, hi); err != nil {
 				return err
 			}
@@ -279,29 +301,50 @@ func (f *fold) results(out *abi.Builder) error {
 	return nil
 }
 
-// fillResults makes a call of the accumulators of all[lo:hi], or up to where it has about limit bytes.
-func (f *fold) fillResults(lo, hi, limit int) int {
+// fillResults makes a call of the accumulators of all[lo:hi], or up to where it has about limit bytes. With an error, the last
+// one was not to be had.
+func (f *fold) fillResults(lo, hi, limit int) (int, error) {
 	f.groups.Reset()
+	f.call = f.call[:0]
 	for ; lo < hi && f.groups.Size() < limit; lo++ {
-		f.begin(f.all[lo].pane, f.all[lo].entry)
-		f.groups.EndGroup()
+		if err := f.current(uint32(lo)); err != nil {
+			return lo + 1, err
+		}
+		if g := &f.all[lo]; !g.dropped {
+			f.begin(g)
+			f.groups.EndGroup()
+			f.call = append(f.call, uint32(lo))
+		}
 	}
-	return lo
+	return lo, nil
 }
 
 // retryResults is what comes after the call with all[lo:hi] has died with err.
 func (f *fold) retryResults(err error, lo, hi int) error {
 	again := func(a, b int) error {
-		f.fillResults(lo+a, lo+b, math.MaxInt)
-		return f.guest.Result(&f.groups)
-	}
-	return f.guest.Retry(err, hi-lo, again, func(unit int) Unit {
-		g := f.all[lo+unit]
-		key := g.pane.table.Key(g.entry)
-		name, time := "the result of key", abi.NoTimestamp
-		if f.window != nil {
-			name, time = fmt.Sprintf("the result from %d to %d of key", g.pane.start, g.pane.end), g.pane.end-1
+		if _, err := f.fillResults(lo+a, lo+b, math.MaxInt); err != nil {
+			return err
 		}
-		return Unit{Row: -1, Name: name, Data: key, Key: key, Time: time}
-	})
+		return f.sendResults()
+	}
+	return f.guest.Retry(err, hi-lo, again, func(unit int) Unit { return f.resultUnit(lo + unit) })
+}
+
+// sendResults makes the call, unless nothing is left of what it was to be about.
+func (f *fold) sendResults() error {
+	if len(f.call) == 0 {
+		return nil
+	}
+	return f.guest.Result(&f.groups)
+}
+
+// resultUnit is the result of all[i].
+func (f *fold) resultUnit(i int) Unit {
+	g := f.all[i]
+	key := g.pane.table.Key(g.entry)
+	name, time := "the result of key", abi.NoTimestamp
+	if f.window != nil {
+		name, time = fmt.Sprintf("the result from %d to %d of key", g.pane.start, g.pane.end), g.pane.end-1
+	}
+	return Unit{Row: -1, Name: name, Data: key, Key: key, Time: time}
 }

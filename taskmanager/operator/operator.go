@@ -33,6 +33,8 @@ type Guest interface {
 	Accumulate(groups *abi.GroupsWriter) (reply []byte, err error)
 	// Result has the guest emit what the accumulator of each group amounts to.
 	Result(groups *abi.GroupsWriter) error
+	// Migrate is that of Calls, of the accumulators; their keys name them.
+	Migrate(state int, from uint16, elements *abi.Builder, name func(record uint32) string) (*abi.Batch, error)
 	// Retry is called when one of these has answered an error. It decides whether call is made again, for all units of
 	// the call that died, [0, n), or for parts of them, on which guest, and what the error is in the end. describe says
 	// what a unit is.
@@ -83,7 +85,10 @@ func New(c Config) (Operator, error) {
 		}
 		return t, nil
 	case abi.OperatorReduce, abi.OperatorAggregate:
-		panes.spec.Name, panes.spec.Kind = "accumulator", state.Bytes
+		panes.spec.Name, panes.spec.Kind = abi.Accumulator, state.Bytes
+		if declared := c.Function.States; len(declared) > 0 {
+			panes.spec.Version = uint16(declared[0].Version)
+		}
 		f := newFold(&c, panes)
 		return f, f.restore(c.Groups)
 	}

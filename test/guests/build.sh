@@ -24,6 +24,7 @@ describing() { # target, manifest
 for source in *.c; do
 	if [ "$source" != manifest.c ]; then compile "$source" "${source%.c}.wasm"; fi
 done
+compile windows.c windows-2.wasm -DVERSION=2
 for version in 2 3; do compile moved.c "moved-$version.wasm" "-DVERSION=$version"; done
 compile ../../examples/wordcount/c/wordcount.c wordcount-c.wasm
 compile passthrough.c huge-table.wasm -Wl,--table-base=200000000

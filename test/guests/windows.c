@@ -10,7 +10,13 @@
 // time: the largest time of the lines that the host had taken in batches before it, less `disorder`, less 1. Which lines
 // shared a batch is the host's choice, so a line that is surely late must be at least `disorder` + `window` behind one
 // that is far ahead of it in the file; one that is at most `disorder` behind all others is never late.
+//
+// Built with VERSION 2, sums are kept as text, in schema version 2 of what was a number in version 0.
 #include "work.h"
+
+#ifndef VERSION
+#define VERSION 1
+#endif
 
 static int64_t keys, disorder, late_every;
 
@@ -31,10 +37,29 @@ static wasmill_bytes make(const wasmill_record *r) {
 static int64_t time_of(const wasmill_record *r) { return work_int(r->value, 1); }
 static wasmill_bytes key_of(const wasmill_record *r) { return work_field(r->value, 0); }
 
-static wasmill_bytes nothing(void) { return wasmill_i64(0); }
-static wasmill_bytes include(wasmill_bytes sum, wasmill_bytes line) { return wasmill_i64(wasmill_as_i64(sum) + work_int(line, 2)); }
-static wasmill_bytes both(wasmill_bytes a, wasmill_bytes b) { return wasmill_i64(wasmill_as_i64(a) + wasmill_as_i64(b)); }
-static wasmill_bytes itself(wasmill_bytes sum) { return sum; }
+#if VERSION == 1
+static wasmill_bytes kept(int64_t sum) { return wasmill_i64(sum); }
+static int64_t sum_of(wasmill_bytes kept) { return wasmill_as_i64(kept); }
+#else
+static wasmill_bytes kept(int64_t sum) {
+	work_line l = work_begin(24);
+	work_number(&l, sum);
+	return work_end(l);
+}
+
+static int64_t sum_of(wasmill_bytes kept) { return work_int(kept, 0); }
+
+static wasmill_bytes text_of(uint32_t from, wasmill_bytes key, wasmill_bytes number) {
+	(void)key;
+	if (from != 0 || number.size != 8) wasmill_fail("a sum that is no number of version 0");
+	return kept(wasmill_as_i64(number));
+}
+#endif
+
+static wasmill_bytes nothing(void) { return kept(0); }
+static wasmill_bytes include(wasmill_bytes sum, wasmill_bytes line) { return kept(sum_of(sum) + work_int(line, 2)); }
+static wasmill_bytes both(wasmill_bytes a, wasmill_bytes b) { return kept(sum_of(a) + sum_of(b)); }
+static wasmill_bytes result_of(wasmill_bytes sum) { return wasmill_i64(sum_of(sum)); }
 
 WASMILL_JOB("windows") {
 	keys = wasmill_param_i64_or(job, "keys", 100, "keys of the lines that are made");
@@ -47,8 +72,11 @@ WASMILL_JOB("windows") {
 	if (!count && !wasmill_same(by, "sum")) wasmill_refuse_param(job, "by", by, "sum or count");
 	wasmill_stream timed = wasmill_assign_timestamps(work_source(job, "input", "make", make), "time", time_of, disorder);
 	wasmill_keyed cut = wasmill_window(wasmill_key_by(timed, "key", key_of, WASMILL_UTF8), wasmill_tumbling(size));
-	wasmill_aggregator sum = {nothing, include, both, itself, WASMILL_I64, WASMILL_I64};
+	wasmill_aggregator sum = {nothing, include, both, result_of, VERSION == 1 ? WASMILL_I64 : WASMILL_UTF8, WASMILL_I64};
 	wasmill_stream results = wasmill_uid(count ? wasmill_count(cut) : wasmill_aggregate(cut, "sum", sum), "windows");
+#if VERSION == 2
+	if (!count) wasmill_accumulators(results, (wasmill_state){.version = 2, .migrate = text_of});
+#endif
 	const char *output = wasmill_param(job, "output", "directory to write");
 	wasmill_sink_to(results, wasmill_with(wasmill_file_sink(WASMILL__JOINED(output, "/results")), "columns", "start,key,value"));
 	work_sink(wasmill_late(results), "late");

@@ -13,6 +13,7 @@ type function struct {
 	keyed func(b *binding) (groupRunner, error) // of a keyed function, instead of step and loop
 
 	processing *processing // of a process function
+	schema     *stateSpec  // of a reduce or aggregate whose accumulators have a version above 0
 }
 
 func mapFunction[T, R any](name string, f func(T) R, in codec[T], out codec[R]) *function {

@@ -94,28 +94,63 @@ func counted[K, V, R any](in *KeyedStream[K, V], kind string, w *TumblingWindow,
 	return &Stream[R]{env: in.env, op: o, codec: out}
 }
 
-// Reduce combines the values of each key, two at a time. f must be associative.
-func (s *KeyedStream[K, V]) Reduce(name string, f func(a, b V) V) *Stream[KeyValue[K, V]] {
-	return grouped(s, nil, reduction(f), asKeyValue[K, V], keyedSpec[V]{name, kindReduce, s.value}, keyValueCodec(s.key, s.value))
+// Schema says that accumulators, the values of a reduce or those of an aggregate, are of a schema version above 0, and how one of
+// an older version (0: none was given) becomes one; false has the key begin anew. What Migrate makes may depend on nothing but
+// its arguments. Oldest is the oldest version that it takes: a job that may have older ones is refused.
+type Schema[A any] struct {
+	Version int
+	Migrate func(from int, old []byte) (A, bool)
+	Oldest  int
 }
 
-// Reduce combines the values of each key and window, two at a time. f must be associative.
-func (s *WindowedStream[K, V]) Reduce(name string, f func(a, b V) V) *Stream[Windowed[K, V]] {
+// state is the schema as the manifest has it, nil: there is none.
+func (s Schema[A]) state(accumulator codec[A]) *stateSpec {
+	if s.Version == 0 {
+		return nil
+	}
+	spec := &stateSpec{name: "accumulator", kind: "value", codec: accumulator.name, version: s.Version, oldest: s.Oldest}
+	if s.Migrate != nil {
+		spec.migrate = func(from int, _, value []byte) ([]byte, []byte, bool) {
+			v, keep := s.Migrate(from, value)
+			return nil, accumulator.append(nil, v), keep
+		}
+	}
+	return spec
+}
+
+// schemaOf is the one that was given, if any.
+func schemaOf[A any](given []Schema[A]) (s Schema[A]) {
+	if len(given) > 0 {
+		s = given[0]
+	}
+	return s
+}
+
+// Reduce combines the values of each key, two at a time. f must be associative. A schema gives what is kept a version.
+func (s *KeyedStream[K, V]) Reduce(name string, f func(a, b V) V, schema ...Schema[V]) *Stream[KeyValue[K, V]] {
+	spec := keyedSpec[V]{name, kindReduce, s.value, schemaOf(schema)}
+	return grouped(s, nil, reduction(f), asKeyValue[K, V], spec, keyValueCodec(s.key, s.value))
+}
+
+// Reduce combines the values of each key and window, two at a time. f must be associative. A schema gives what is kept a version.
+func (s *WindowedStream[K, V]) Reduce(name string, f func(a, b V) V, schema ...Schema[V]) *Stream[Windowed[K, V]] {
 	k := s.keyed
-	return lateOf(s, grouped(k, &s.window, reduction(f), asWindowed[K, V], keyedSpec[V]{name, kindReduce, k.value}, windowedCodec(k.key, k.value)))
+	spec := keyedSpec[V]{name, kindReduce, k.value, schemaOf(schema)}
+	return lateOf(s, grouped(k, &s.window, reduction(f), asWindowed[K, V], spec, windowedCodec(k.key, k.value)))
 }
 
 // ReduceTo is Reduce with a result function, which makes the record to emit of a key and its combined value.
-func ReduceTo[K, V, R any](in *KeyedStream[K, V], name string, f func(a, b V) V, result func(key K, value V) R) *Stream[R] {
+func ReduceTo[K, V, R any](in *KeyedStream[K, V], name string, f func(a, b V) V, result func(key K, value V) R, schema ...Schema[V]) *Stream[R] {
 	out := codecOf[R](in.env, name)
 	finish := func(_ Window, k K, v V) R { return result(k, v) }
-	return grouped(in, nil, reduction(f), finish, keyedSpec[V]{name, kindReduce, in.value}, out)
+	return grouped(in, nil, reduction(f), finish, keyedSpec[V]{name, kindReduce, in.value, schemaOf(schema)}, out)
 }
 
 // ReduceWindowTo is a windowed Reduce with a result function.
-func ReduceWindowTo[K, V, R any](in *WindowedStream[K, V], name string, f func(a, b V) V, result func(w Window, key K, value V) R) *Stream[R] {
+func ReduceWindowTo[K, V, R any](in *WindowedStream[K, V], name string, f func(a, b V) V, result func(w Window, key K, value V) R, schema ...Schema[V]) *Stream[R] {
 	k := in.keyed
-	return lateOf(in, grouped(k, &in.window, reduction(f), result, keyedSpec[V]{name, kindReduce, k.value}, codecOf[R](k.env, name)))
+	spec := keyedSpec[V]{name, kindReduce, k.value, schemaOf(schema)}
+	return lateOf(in, grouped(k, &in.window, reduction(f), result, spec, codecOf[R](k.env, name)))
 }
 
 // Aggregator folds the values V of a key into an accumulator A and makes a result R of it.
@@ -124,11 +159,12 @@ type Aggregator[V, A, R any] struct {
 	Add    func(A, V) A
 	Merge  func(A, A) A
 	Result func(A) R
+	Schema Schema[A] // of A; empty: its version is 0
 }
 
 // Aggregate folds the values of each key.
 func Aggregate[K, V, A, R any](in *KeyedStream[K, V], name string, a Aggregator[V, A, R]) *Stream[KeyValue[K, R]] {
-	spec := keyedSpec[A]{name, kindAggregate, codecOf[A](in.env, name)}
+	spec := keyedSpec[A]{name, kindAggregate, codecOf[A](in.env, name), a.Schema}
 	finish := func(_ Window, k K, acc A) KeyValue[K, R] { return KeyValue[K, R]{k, a.Result(acc)} }
 	return grouped(in, nil, a.folding(), finish, spec, keyValueCodec(in.key, codecOf[R](in.env, name)))
 }
@@ -136,7 +172,7 @@ func Aggregate[K, V, A, R any](in *KeyedStream[K, V], name string, a Aggregator[
 // AggregateWindow folds the values of each key and window.
 func AggregateWindow[K, V, A, R any](in *WindowedStream[K, V], name string, a Aggregator[V, A, R]) *Stream[Windowed[K, R]] {
 	k := in.keyed
-	spec := keyedSpec[A]{name, kindAggregate, codecOf[A](k.env, name)}
+	spec := keyedSpec[A]{name, kindAggregate, codecOf[A](k.env, name), a.Schema}
 	finish := func(w Window, key K, acc A) Windowed[K, R] { return Windowed[K, R]{w, key, a.Result(acc)} }
 	return lateOf(in, grouped(k, &in.window, a.folding(), finish, spec, windowedCodec(k.key, codecOf[R](k.env, name))))
 }
@@ -145,6 +181,7 @@ func AggregateWindow[K, V, A, R any](in *WindowedStream[K, V], name string, a Ag
 type keyedSpec[A any] struct {
 	name, kind  string
 	accumulator codec[A]
+	schema      Schema[A]
 }
 
 // grouped adds an operator that runs a keyed function over in.

@@ -15,6 +15,7 @@ const (
 	featureTwo   = 5
 	featureRow   = 8
 	featurePart  = 9
+	featureAccum = 10
 )
 
 const sdkVersion = "go 0.1.0"
@@ -78,6 +79,9 @@ func (e *Env) features() []int64 {
 	if slices.ContainsFunc(e.functions, func(f *function) bool { return f.kind == kindPartition }) {
 		list = append(list, featurePart)
 	}
+	if slices.ContainsFunc(e.functions, func(f *function) bool { return f.schema != nil }) {
+		list = append(list, featureAccum)
+	}
 	return list
 }
 
@@ -112,13 +116,26 @@ func (f *function) write(w *jsonWriter) {
 		})
 	}
 	w.flagOr("result", f.kind == kindReduce)
-	if p := f.processing; p != nil && len(p.states) > 0 {
+	if states := f.states(); len(states) > 0 {
 		w.array("states", func() {
-			for _, s := range p.states {
-				w.object("", func() { s.spec().write(w) })
+			for _, s := range states {
+				w.object("", func() { s.write(w) })
 			}
 		})
 	}
+}
+
+// states are those that the function declares, by their numbers.
+func (f *function) states() (all []*stateSpec) {
+	if f.schema != nil {
+		return []*stateSpec{f.schema}
+	}
+	if f.processing != nil {
+		for _, s := range f.processing.states {
+			all = append(all, s.spec())
+		}
+	}
+	return all
 }
 
 func (s *stateSpec) write(w *jsonWriter) {

@@ -8,10 +8,10 @@ func (g *instance) migrate(state, from uint32, p []byte) (status uint32) {
 	record := uint32(none)
 	defer g.recoveredTo(&status, func() uint32 { return record })
 	id, position := int(state>>16), int(state&0xffff)
-	if id >= len(g.functions) || g.functions[id].processing == nil || position >= len(g.functions[id].processing.states) {
+	if id >= len(g.functions) || position >= len(g.functions[id].states()) {
 		return statusUnknownFunction
 	}
-	s := g.functions[id].processing.states[position].spec()
+	s := g.functions[id].states()[position]
 	var in batch
 	if s.migrate == nil || !in.parse(p) {
 		return statusBadInput

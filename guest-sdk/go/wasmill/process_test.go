@@ -371,3 +371,41 @@ func TestMigrateDropsAndChangesElements(t *testing.T) {
 		t.Errorf("an unknown state: status %d", status)
 	}
 }
+
+func TestAccumulatorsOfAReduceAndAnAggregateAreMigrated(t *testing.T) {
+	parsed := func(from int, old []byte) (int64, bool) {
+		v, err := strconv.ParseInt(string(old), 10, 64)
+		return v * int64(from), err == nil
+	}
+	schema := Schema[int64]{Version: 3, Migrate: parsed, Oldest: 1}
+	h := newHost(t, func(job *Env) {
+		keyed := KeyValueBy(Source(job, Files("x")), "w", ones)
+		keyed.Reduce("plain", func(a, b int64) int64 { return a + b }).UID("p").SinkTo(Print())
+		keyed.Reduce("reduced", func(a, b int64) int64 { return a + b }, schema).UID("r").SinkTo(Print())
+		Aggregate(keyed, "aggregated", Aggregator[int64, int64, int64]{
+			Create: func() int64 { return 0 }, Add: func(a, b int64) int64 { return a + b }, Merge: func(a, b int64) int64 { return a + b },
+			Result: func(a int64) int64 { return a }, Schema: schema,
+		}).UID("a").SinkTo(Print())
+	})
+	m := h.describe()
+	states := `"states":[{"name":"accumulator","scope":"keyed","kind":"value","codec":"i64","version":3,"migrates":true,"oldest":1}]`
+	if n := strings.Count(m, states); n != 2 || !strings.Contains(m, `"features":[1,2,8,10]`) {
+		t.Errorf("%d schemas in manifest %s", n, m)
+	}
+	var in migrated
+	in.add(nil, []byte("5"), true)
+	in.add(nil, []byte("x"), true)
+	for _, function := range []uint32{2, 3} {
+		if status := guest.migrate(function<<16, 2, in.encode(false)); status != statusOK {
+			t.Fatalf("migrate: status %d, %+v", status, h.failures)
+		}
+		reply := h.replies[len(h.replies)-1]
+		var out batch
+		if !out.parse(reply) || out.n != 2 || string(out.value(0)) != n(10) || reply[batchHeaderBytes+16] != 2 {
+			t.Errorf("reply %x", reply)
+		}
+	}
+	if status := guest.migrate(1<<16, 2, in.encode(false)); status != statusUnknownFunction {
+		t.Errorf("accumulators without a schema: status %d", status)
+	}
+}
