@@ -13,6 +13,7 @@ import (
 
 	"github.com/wasmill/wasmill/internal/durable"
 	"github.com/wasmill/wasmill/internal/nexmark"
+	"github.com/wasmill/wasmill/internal/nexmark/eventfile"
 )
 
 func (a *app) nexmarkCommand() *cobra.Command {
@@ -30,15 +31,18 @@ func (a *app) nexmarkCommand() *cobra.Command {
 func (a *app) nexmarkGenerateCommand() *cobra.Command {
 	p := nexmark.Standard()
 	p.Events = 1_000_000
+	var format string
 	cmd := &cobra.Command{
 		Use:   "generate FILE",
 		Short: "Write the events of the Nexmark benchmark to a file: the same parameters give the same bytes",
-		Long: `Write people, auctions and bids as JSON lines to a file, or to the standard output if FILE is "-". The same parameters give
-the same bytes, on any machine. The file appears under its name when it is whole.
+		Long: `Write people, auctions and bids to a file, or to the standard output if FILE is "-". The same parameters give the same bytes, on
+any machine. The file appears under its name when it is whole.
 
-The source "nexmark" makes the same events in a job, without a file; its options have the names of these flags.`,
+The format is json, lines of JSON as every system reads them; or binary, half the size and with checksums, which the source "nexmark"
+reads (path). That source also makes the same events in a job, without a file; its options have the names of these flags.`,
 		Example: `  wasmill nexmark generate events.json --events 300000 --rate 250 --start 2026-01-01T23:50:00Z
   wasmill nexmark generate late.json --events 300000 --rate 250 --out-of-order 4s
+  wasmill nexmark generate events.bin --events 300000 --format binary
   wasmill nexmark generate - --events 5`,
 		Args: exactly("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -49,12 +53,14 @@ The source "nexmark" makes the same events in a job, without a file; its options
 			if err != nil {
 				return usagef("%s", err)
 			}
-			return a.makeFile(cmd.Context(), args[0], "event", p.Events, func(place uint64, e *nexmark.Event, dst []byte) []byte {
-				g.Make(e, g.Number(place), &[nexmark.Kinds]nexmark.Wanted{nexmark.All, nexmark.All, nexmark.All})
-				return nexmark.AppendJSON(dst, e)
-			})
+			write, ok := map[string]func(context.Context, io.Writer, *nexmark.Generator) error{"json": writeLines, "binary": writeBinary}[format]
+			if !ok {
+				return usagef("--format %q (expected json or binary)", format)
+			}
+			return a.makeFile(cmd.Context(), args[0], "event", p.Events, func(ctx context.Context, w io.Writer) error { return write(ctx, w, g) })
 		},
 	}
+	cmd.Flags().StringVar(&format, "format", "json", "json or binary")
 	for i := range nexmark.Options {
 		o := &nexmark.Options[i]
 		cmd.Flags().Var(o.Of(&p), o.Name, o.Doc)
@@ -72,8 +78,13 @@ a key from 0 to %d, and as its value the same number as text. The file appears u
 		Example: `  wasmill nexmark side-input side.json`,
 		Args:    exactly("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.makeFile(cmd.Context(), args[0], "row", nexmark.SideInputKeys, func(key uint64, _ *nexmark.Event, dst []byte) []byte {
-				return nexmark.AppendSideInput(dst, key)
+			return a.makeFile(cmd.Context(), args[0], "row", nexmark.SideInputKeys, func(_ context.Context, w io.Writer) error {
+				var all []byte
+				for key := range uint64(nexmark.SideInputKeys) {
+					all = nexmark.AppendSideInput(all, key)
+				}
+				_, err := w.Write(all)
+				return err
 			})
 		},
 	}
@@ -82,21 +93,21 @@ a key from 0 to %d, and as its value the same number as text. The file appears u
 // madeFile is a file that was written.
 type madeFile struct {
 	File  string `json:"file"`
-	Lines int64  `json:"lines"`
+	Count uint64 `json:"count"` // of events or rows
 	Bytes int64  `json:"bytes"`
 }
 
-// makeFile writes n lines to a file, under its name once all have been, or to the standard output.
-func (a *app) makeFile(ctx context.Context, path, what string, n uint64, line func(i uint64, e *nexmark.Event, dst []byte) []byte) error {
-	made := madeFile{File: path, Lines: int64(n)}
-	write := func(w io.Writer) (err error) {
-		made.Bytes, err = writeLines(ctx, w, n, line)
-		return err
-	}
+// makeFile has a file written, under its name once it is whole, or the standard output.
+func (a *app) makeFile(ctx context.Context, path, what string, n uint64, write func(context.Context, io.Writer) error) error {
 	if path == "-" {
-		return write(a.out)
+		return write(ctx, a.out)
 	}
-	if err := writeWhole(path, write); err != nil {
+	made := madeFile{File: path, Count: n}
+	if err := writeWhole(path, func(w io.Writer) error {
+		counted := &countingWriter{w: w}
+		defer func() { made.Bytes = counted.n }()
+		return write(ctx, counted)
+	}); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return a.answer(made, func(w io.Writer) {
@@ -104,22 +115,64 @@ func (a *app) makeFile(ctx context.Context, path, what string, n uint64, line fu
 	})
 }
 
-// writeLines writes until the context ends.
-func writeLines(ctx context.Context, w io.Writer, n uint64, line func(i uint64, e *nexmark.Event, dst []byte) []byte) (written int64, err error) {
-	out := bufio.NewWriterSize(w, 1<<20)
+// countingWriter counts bytes.
+type countingWriter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *countingWriter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// eachEvent makes all events of a generator in the order in which they come, until the context ends.
+func eachEvent(ctx context.Context, g *nexmark.Generator, do func(place uint64, e *nexmark.Event) error) error {
 	var e nexmark.Event
-	var dst []byte
-	for i := range n {
-		if i%4096 == 0 && ctx.Err() != nil {
-			return written, ctx.Err()
+	for place := range g.Events {
+		if place%4096 == 0 && ctx.Err() != nil {
+			return ctx.Err()
 		}
-		dst = line(i, &e, dst[:0])
-		if _, err := out.Write(dst); err != nil {
-			return written, err
+		g.Make(&e, g.Number(place), &[nexmark.Kinds]nexmark.Wanted{nexmark.All, nexmark.All, nexmark.All})
+		if err := do(place, &e); err != nil {
+			return err
 		}
-		written += int64(len(dst))
 	}
-	return written, out.Flush()
+	return nil
+}
+
+func writeLines(ctx context.Context, w io.Writer, g *nexmark.Generator) error {
+	out := bufio.NewWriterSize(w, 1<<20)
+	var line []byte
+	err := eachEvent(ctx, g, func(_ uint64, e *nexmark.Event) error {
+		line = nexmark.AppendJSON(line[:0], e)
+		_, err := out.Write(line)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+func writeBinary(ctx context.Context, w io.Writer, g *nexmark.Generator) error {
+	out, err := eventfile.NewWriter(w)
+	if err != nil {
+		return err
+	}
+	err = eachEvent(ctx, g, func(place uint64, e *nexmark.Event) error {
+		if place%g.Group() == 0 {
+			if err := out.Boundary(); err != nil {
+				return err
+			}
+		}
+		return out.Append(e)
+	})
+	if err != nil {
+		return err
+	}
+	return out.Close()
 }
 
 // writeWhole makes a file that is under its name only when write has written all of it and it lies on the disk. What another

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -155,6 +156,23 @@ type Located interface {
 	// At returns the options with relative paths resolved against dir, which is absolute. Without a dir, a relative path
 	// is an error: processes have working directories of their own.
 	At(dir string) (map[string]string, error)
+}
+
+// At is how options with a path are located: it resolves the path against dir.
+func At(op string, config map[string]string, dir string) (map[string]string, error) {
+	path := config["path"]
+	if filepath.IsAbs(path) {
+		return config, nil
+	}
+	if dir == "" {
+		return nil, &Error{
+			Op: op, Err: fmt.Errorf("path: %q is relative (expected an absolute one)", path),
+			Hint: "or say in the request's \"directory\" what it is relative to",
+		}
+	}
+	located := maps.Clone(config)
+	located["path"] = filepath.Join(dir, path)
+	return located, nil
 }
 
 // Typed is an optional interface of a source that makes more than one codec of values.

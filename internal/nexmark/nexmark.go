@@ -86,6 +86,11 @@ var fields = [Kinds][]Field{
 // Fields are the fields of events of a kind.
 func (k Kind) Fields() []Field { return fields[k] }
 
+// DateTime is the index of the field that is the event's time.
+func (k Kind) DateTime() int {
+	return [...]int{Person: PersonTime, Auction: AuctionTime, Bid: BidTime}[k]
+}
+
 // Wanted is a set of fields of one kind, a bit an index.
 type Wanted uint16
 

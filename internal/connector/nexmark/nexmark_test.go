@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"strings"
 	"syscall"
@@ -16,14 +17,31 @@ import (
 	"github.com/wasmill/wasmill/internal/nexmark"
 )
 
+// source makes one of a configuration, and of the codec that stands in it as "output", none for all fields.
 func source(t testing.TB, config map[string]string) *Source {
 	t.Helper()
-	s, err := NewSource(config)
+	s, err := open(config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s.(*Source)
 }
+
+func open(config map[string]string) (connector.Source, error) {
+	config = maps.Clone(config)
+	codec := config["output"]
+	delete(config, "output")
+	s, err := NewSource(config)
+	if err != nil {
+		return nil, err
+	}
+	if codec == "" {
+		codec = schemaOf(s.(*Source).kind)
+	}
+	return s.(connector.Typed).For(abi.Codec(codec))
+}
+
+func generatorOf(s *Source) *nexmark.Generator { return s.input.(*madeInput).generator }
 
 // all reads every split of a source one after the other.
 func all(t *testing.T, s *Source) (values []string) {
@@ -41,9 +59,9 @@ func all(t *testing.T, s *Source) (values []string) {
 func TestSource(t *testing.T) {
 	for _, config := range []map[string]string{
 		{"events": "800", "seed": "9"},
-		{"events": "800", "kind": "bid", "schema": "row(price: i64, url: utf8)"},
+		{"events": "800", "kind": "bid", "output": "row(price: i64, url: utf8)"},
 		{"events": "800", "kind": "person", "limit": "1000"},
-		{"events": "801", "out-of-order": "40ms", "rate": "1000", "schema": "row(bid: row(auction: i64)?, event_type: i64)"},
+		{"events": "801", "out-of-order": "40ms", "rate": "1000", "output": "row(bid: row(auction: i64)?, event_type: i64)"},
 	} {
 		s := source(t, config)
 		connectortest.Source(t, s, all(t, s))
@@ -87,7 +105,7 @@ func TestRowsAreTheEvents(t *testing.T) {
 			t.Fatal(err)
 		}
 		row := s.Row([]byte(value))
-		kind, want := object(t, whole.generator, uint64(number))
+		kind, want := object(t, generatorOf(whole), uint64(number))
 		for i, f := range s.Fields[1:] {
 			if row.Null(1+i) != (f.Name != kind) {
 				t.Fatalf("event %d is a %s, and its %s is null: %v", number, kind, f.Name, row.Null(1+i))
@@ -102,11 +120,11 @@ func TestRowsAreTheEvents(t *testing.T) {
 	}
 	for kind := range everyKind {
 		one := source(t, map[string]string{"events": "1000", "kind": kind.String()})
-		part := source(t, map[string]string{"events": "1000", "kind": kind.String(), "schema": "row(extra: utf8, dateTime: ms)"})
+		part := source(t, map[string]string{"events": "1000", "kind": kind.String(), "output": "row(extra: utf8, dateTime: ms)"})
 		rows, parts := all(t, one), all(t, part)
 		at := 0
 		for number := range uint64(1000) {
-			name, want := object(t, one.generator, number)
+			name, want := object(t, generatorOf(one), number)
 			if name != kind.String() {
 				continue
 			}
@@ -173,7 +191,7 @@ func TestSplitsAreInOrder(t *testing.T) {
 
 // Without an end, the splits have every event between them, and each goes on where it stood.
 func TestUnboundedSplits(t *testing.T) {
-	s := source(t, map[string]string{"kind": "bid", "schema": "row(dateTime: ms)", "rate": "1000", "person-proportion": "1", "auction-proportion": "1", "bid-proportion": "98"})
+	s := source(t, map[string]string{"kind": "bid", "output": "row(dateTime: ms)", "rate": "1000", "person-proportion": "1", "auction-proportion": "1", "bid-proportion": "98"})
 	splits, err := s.Enumerate(context.Background(), 3)
 	if err != nil || s.Bounded() || splits.Ordered || len(splits.Splits) != 3 {
 		t.Fatalf("%+v, %v", splits, err)
@@ -190,7 +208,7 @@ func TestUnboundedSplits(t *testing.T) {
 				t.Fatalf("%d records, done: %v, %v", b.Len(), p.Done, err)
 			}
 			for _, at := range connectortest.Parse(t, b).Timestamps {
-				seen[at-s.generator.Start.UnixMilli()]++
+				seen[at-generatorOf(s).Start.UnixMilli()]++
 			}
 			split.Position = r.Position()
 		}
@@ -231,18 +249,23 @@ func TestLimit(t *testing.T) {
 func TestSourceRefuses(t *testing.T) {
 	for _, c := range []struct{ name, value, want string }{
 		{"events", "x", `events: "x" (expected a whole number, 0 <= n <= 1125899906842624)`},
-		{"event", "1", `unknown option "event" (known: kind, schema, limit, ` + nexmark.Options[0].Name},
+		{"event", "1", `unknown option "event" (known: kind, limit, path, ` + nexmark.Options[0].Name},
 		{"kind", "bids", `kind: "bids" (expected person, auction or bid, or none for all events)`},
 		{"limit", "-1", `limit: "-1" (expected events a second, a whole number >= 0)`},
+		{"path", "x", `path beside seed (expected none: the events of a file are what they are)`},
 		{"out-of-order-group", "953", `nexmark: out-of-order-group: 953 (expected no multiple of 953, by which events are mixed up)`},
-		{"schema", "utf8", `schema: codec "utf8": not a row`},
-		{"schema", "row(price: i64)", `schema: events have no field "price" (known: event_type, person, auction, bid)`},
-		{"schema", "row(bid: row(price: i64))", `schema: bid is a row (expected a row that may be null, as in bid: row(auction: i64, bidder: i64,`},
-		{"schema", "row(bid: row(prise: i64)?)", `schema: no field "bid.prise" in bid (known: auction: i64, bidder: i64, price: i64, channel: utf8, url: utf8, dateTime: ms, extra: utf8)`},
-		{"schema", "row(bid: row(price: f64)?)", `schema: bid.price is a f64 (expected i64)`},
-		{"schema", "row(event_type: utf8)", `schema: event_type is a utf8 (expected i64)`},
+		{"output", "utf8", `codec "utf8": not a row (expected some fields of row(event_type: i64, person: row(`},
+		{"output", "row(price: i64)", `events have no field "price" (known: event_type, person, auction, bid)`},
+		{"output", "row(bid: row(price: i64))", `bid is a row (expected a row that may be null, as in bid: row(auction: i64, bidder: i64,`},
+		{"output", "row(bid: row(prise: i64)?)", `no field "bid.prise" in bid (known: auction: i64, bidder: i64, price: i64, channel: utf8, url: utf8, dateTime: ms, extra: utf8)`},
+		{"output", "row(bid: row(price: f64)?)", `bid.price is a f64 (expected i64)`},
+		{"output", "row(event_type: utf8)", `event_type is a utf8 (expected i64)`},
 	} {
-		if _, err := NewSource(map[string]string{c.name: c.value}); err == nil || !strings.HasPrefix(err.Error(), "nexmark source: "+c.want) {
+		config := map[string]string{c.name: c.value}
+		if c.name == "path" {
+			config["seed"] = "1"
+		}
+		if _, err := open(config); err == nil || !strings.HasPrefix(err.Error(), "nexmark source: "+c.want) {
 			t.Errorf("%s=%s: %v\nexpected nexmark source: %s", c.name, c.value, err, c.want)
 		}
 	}
@@ -259,18 +282,19 @@ func cpu(b *testing.B) time.Duration {
 
 func BenchmarkSource(b *testing.B) {
 	for name, config := range map[string]map[string]string{
-		"q0":     {"kind": "bid", "schema": "row(auction: i64, bidder: i64, price: i64, dateTime: ms, extra: utf8)"},
-		"q2":     {"kind": "bid", "schema": "row(auction: i64, price: i64)"},
+		"q0":     {"kind": "bid", "output": "row(auction: i64, bidder: i64, price: i64, dateTime: ms, extra: utf8)"},
+		"q2":     {"kind": "bid", "output": "row(auction: i64, price: i64)"},
 		"events": {},
 	} {
 		b.Run(name, func(b *testing.B) {
 			s := source(b, config)
-			r, err := s.Open(context.Background(), connector.Split{Data: fmt.Appendf(nil, `{"first":0,"end":%d}`, int64(1)<<40)})
+			r, err := s.Open(context.Background(), connector.Split{Data: fmt.Appendf(nil, `{"input":{"first":0,"end":%d}}`, int64(1)<<40)})
 			if err != nil {
 				b.Fatal(err)
 			}
 			batch := abi.NewBuilder(s.Columns())
-			begin, from := cpu(b), r.(*reader).next
+			at := &r.(*reader).feed.(*madeFeed).at
+			begin, from := cpu(b), at.Next
 			b.ReportAllocs()
 			for b.Loop() {
 				batch.Reset()
@@ -278,7 +302,7 @@ func BenchmarkSource(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			events := float64(r.(*reader).next - from)
+			events := float64(at.Next - from)
 			b.ReportMetric(float64((cpu(b)-begin).Nanoseconds())/events, "cpu-ns/event")
 			b.ReportMetric(0, "ns/op")
 		})

@@ -12,46 +12,35 @@ import (
 	"github.com/wasmill/wasmill/internal/nexmark"
 )
 
-// reader makes the events of one split.
+// reader makes rows of the events of one split.
 type reader struct {
-	source *Source
-	span   span
-	next   uint64 // place
+	feed   feed
 	event  nexmark.Event
 	writer *writer
 	pace   pace.Pace
 }
 
-// position is the next place.
-type position struct {
-	Next uint64 `json:"next"`
-}
-
 // Open returns a reader at the split's first event, or at its position.
 func (s *Source) Open(_ context.Context, split connector.Split) (connector.Reader, error) {
-	r := &reader{source: s, writer: newWriter(s.rows)}
-	if err := json.Unmarshal(split.Data, &r.span); err != nil {
+	var p portion
+	if err := json.Unmarshal(split.Data, &p); err != nil {
 		return nil, fmt.Errorf("%s: open split %s: %w", op, split.ID, err)
 	}
-	at := position{Next: r.span.First}
-	if len(split.Position) > 0 {
-		if err := json.Unmarshal(split.Position, &at); err != nil {
-			return nil, fmt.Errorf("%s: position in split %s: %w", op, split.ID, err)
-		}
+	feed, err := s.input.open(p.Input, split.Position)
+	if err != nil {
+		return nil, err
 	}
-	r.next = at.Next
-	r.pace.Rate = s.limit / float64(max(r.span.Of, 1))
-	return r, nil
+	return &reader{feed: feed, writer: newWriter(s.rows), pace: pace.Pace{Rate: s.limit / float64(max(p.Of, 1))}}, nil
 }
 
-// Position is the next place.
+// Position is where the next event comes from.
 func (r *reader) Position() json.RawMessage {
-	p, _ := json.Marshal(position{r.next}) // a struct of a number always marshals
+	p, _ := json.Marshal(r.feed.position()) // a struct of numbers always marshals
 	return p
 }
 
-// Close has nothing to release.
-func (r *reader) Close() error { return nil }
+// Close ends the reader.
+func (r *reader) Close() error { return r.feed.close() }
 
 // searched bounds how many events of other kinds are passed over in one call.
 const searched = 1 << 16
@@ -59,28 +48,21 @@ const searched = 1 << 16
 // Poll appends what the limit allows at now.
 func (r *reader) Poll(b *abi.Builder, most, mostBytes int, now time.Time) (connector.Progress, error) {
 	allowed, wake := r.pace.Allowance(now, most)
-	g, wanted := r.source.generator, &r.source.rows.wanted
 	n, begin := 0, b.Bytes()
-	for tried := 0; n < allowed && tried < searched && b.Bytes()-begin < mostBytes && !r.done(); tried++ {
-		if g.Make(&r.event, g.Number(r.next), wanted) {
+	for tried := 0; n < allowed && tried < searched && b.Bytes()-begin < mostBytes && !r.feed.done(); tried++ {
+		is, err := r.feed.next(&r.event, &r.writer.wanted)
+		if err != nil {
+			return connector.Progress{}, err
+		}
+		if is {
 			b.AppendValue(r.writer.append(b.Values(), &r.event), r.event.Time)
 			n++
 		}
-		r.step()
 	}
 	r.pace.Made(n)
-	if n > 0 || r.done() || allowed > 0 {
-		return connector.Progress{Done: r.done(), Wake: now}, nil
+	p := connector.Progress{Done: r.feed.done(), Read: r.feed.read()}
+	if n == 0 && !p.Done && allowed == 0 {
+		p.Wake = wake
 	}
-	return connector.Progress{Wake: wake}, nil
-}
-
-func (r *reader) done() bool { return r.span.End > 0 && r.next >= r.span.End }
-
-// step goes on to the next place of the span.
-func (r *reader) step() {
-	r.next++
-	if s := &r.span; s.Block > 0 && (r.next-s.First)%s.Step == s.Block {
-		r.next += s.Step - s.Block
-	}
+	return p, nil
 }

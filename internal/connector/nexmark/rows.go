@@ -72,14 +72,11 @@ func typeOf(t nexmark.Type) abi.FieldType {
 	return [...]abi.FieldType{nexmark.Number: abi.TypeI64, nexmark.Time: abi.TypeMs, nexmark.Text: abi.TypeUTF8}[t]
 }
 
-// newRows compiles a schema, "" for all fields. Its errors lead to the field.
-func newRows(kind nexmark.Kind, codec string) (*rows, error) {
-	if codec == "" {
-		codec = schemaOf(kind)
-	}
-	schema, err := abi.ParseSchema(abi.Codec(codec))
+// newRows compiles the codec that is wanted. Its errors lead to the field.
+func newRows(kind nexmark.Kind, codec abi.Codec) (*rows, error) {
+	schema, err := abi.ParseSchema(codec)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w (expected some fields of %s)", err, schemaOf(kind))
 	}
 	r := &rows{kind: kind, schema: schema, typeAt: -1, at: [nexmark.Kinds]int{-1, -1, -1}}
 	if kind != everyKind {
