@@ -221,9 +221,10 @@ func partitions() (all []scenario) {
 	jobManagerStore := func(x *run) []direction { return x.between([]int{0}, []int{x.storeHost()}) }
 	taskManagerStore := func(x *run) []direction { return x.between([]int{1}, []int{x.storeHost()}) }
 	for _, d := range []time.Duration{time.Second, 30 * time.Second, 5 * time.Minute} {
+		restarts := int(d / (5 * time.Minute)) // when checkpoint.tolerated-failures have failed; that one waits for the store
 		symmetric = append(symmetric,
-			parted{name: "JobManager and store apart", time: d, cut: jobManagerStore, store: true, fullOnly: d > time.Second},
-			parted{name: "TaskManager and store apart", time: d, cut: taskManagerStore, store: true, fullOnly: d > time.Second})
+			parted{name: "JobManager and store apart", time: d, cut: jobManagerStore, store: true, restarts: restarts, fullOnly: d > time.Second},
+			parted{name: "TaskManager and store apart", time: d, cut: taskManagerStore, store: true, restarts: restarts, fullOnly: d > time.Second})
 	}
 	partial := []parted{
 		{name: "TaskManager to JobManager lost", time: 8 * time.Second, cut: oneWay(1, 0), isolated: 1, goesOn: true, restarts: 2},
