@@ -40,11 +40,8 @@ func (j *jobMaster) deleteGarbage(ctx context.Context, retained []decided, attem
 		return err
 	}
 	defer store.Close()
-	var names []string
-	if err := store.List(ctx, "", func(i blob.Info) bool {
-		names = append(names, i.Name)
-		return true
-	}); err != nil {
+	names, err := namesIn(ctx, store)
+	if err != nil {
 		return err
 	}
 	garbage := checkpoint.Garbage(names, manifests, attempt)
@@ -106,11 +103,8 @@ func (j *jobMaster) dropCheckpoints(ctx context.Context) error {
 		return err
 	}
 	defer store.Close()
-	var names []string
-	if err := store.List(ctx, "", func(i blob.Info) bool {
-		names = append(names, i.Name)
-		return true
-	}); err != nil {
+	names, err := namesIn(ctx, store)
+	if err != nil {
 		return err
 	}
 	if err := store.Delete(ctx, names...); err != nil {
@@ -120,4 +114,13 @@ func (j *jobMaster) dropCheckpoints(ctx context.Context) error {
 		return s.Sweep(ctx)
 	}
 	return nil
+}
+
+// namesIn lists everything in a store.
+func namesIn(ctx context.Context, store blob.Store) (names []string, err error) {
+	err = store.List(ctx, "", func(i blob.Info) bool {
+		names = append(names, i.Name)
+		return true
+	})
+	return names, err
 }
