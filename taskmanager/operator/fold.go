@@ -92,14 +92,20 @@ func (f *fold) sort() {
 		f.starts = append(f.starts, at)
 		at += g.n
 	}
-	n := len(f.order)
-	f.order = append(f.order, f.order...)
-	sorted, came := f.order[:n], f.order[n:]
+	f.order = together(f.order, f.starts)
+}
+
+// together orders records by group, those of a group as they came. starts is where each group begins; afterwards, where it
+// ends.
+func together(order []record, starts []uint32) []record {
+	n := len(order)
+	order = append(order, order...)
+	sorted, came := order[:n], order[n:]
 	for _, r := range came {
-		sorted[f.starts[r.group]] = r
-		f.starts[r.group]++
+		sorted[starts[r.group]] = r
+		starts[r.group]++
 	}
-	f.order = sorted
+	return sorted
 }
 
 // accumulate hands the records to the guest, in as many calls as their size takes. What a call has answered is in the

@@ -2,12 +2,9 @@ package operator
 
 import (
 	"bytes"
-	"fmt"
 	"math"
-	"time"
 
 	"github.com/wasmill/wasmill/abi"
-	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/taskmanager/state"
 )
 
@@ -167,14 +164,7 @@ func (p *Process) sort() {
 		p.starts = append(p.starts, at)
 		at += g.n
 	}
-	n := len(p.order)
-	p.order = append(p.order, p.order...)
-	sorted, came := p.order[:n], p.order[n:]
-	for _, r := range came {
-		sorted[p.starts[r.group]] = r
-		p.starts[r.group]++
-	}
-	p.order = sorted
+	p.order = together(p.order, p.starts)
 }
 
 func (p *Process) retry(err error, lo, hi int) error {
@@ -279,121 +269,6 @@ func (p *Process) prefetch(i int) {
 	}
 }
 
-// send makes the call, and takes in what it did: all of it or nothing.
-func (p *Process) send(verb abi.Verb) error {
-	reply, err := p.calls.Call(verb, &p.groups, &p.overlay)
-	if err != nil {
-		if failpoint.Planted(failpoint.OverlayLeak) {
-			_ = p.overlay.apply()
-		}
-		if p.overlay.broken != nil {
-			return p.overlay.broken
-		}
-		return err
-	}
-	if err := p.check(reply); err != nil {
-		return err
-	}
-	if err := p.apply(reply); err != nil {
-		return err
-	}
-	return p.calls.Emit()
-}
-
-// check looks at every action before the first takes effect.
-func (p *Process) check(reply []byte) error {
-	return p.walk(reply, func(group uint32, a *abi.Action) error {
-		switch a.Op {
-		case abi.ActionPut, abi.ActionClear:
-			if int(a.Index) >= len(p.states) || p.states[a.Index].table == nil {
-				return &ReplyError{Problem: fmt.Sprintf("the guest answered op %d of state %d for group %d (expected a value state)", a.Op, a.Index, group)}
-			}
-		case abi.ActionSetTimer, abi.ActionDeleteTimer:
-			if int(a.Index) >= len(p.timers) {
-				return &ReplyError{Problem: fmt.Sprintf("the guest answered a timer of clock %d for group %d (expected 0 or 1)", a.Index, group)}
-			}
-		default:
-			return &ReplyError{Problem: fmt.Sprintf("the guest answered op %d for group %d (expected 1 <= op <= 4)", a.Op, group)}
-		}
-		return nil
-	})
-}
-
-func (p *Process) walk(reply []byte, yield func(group uint32, a *abi.Action) error) error {
-	for len(reply) > 0 {
-		entry, rest, err := abi.NextReplyEntry(reply)
-		if err != nil {
-			return &ReplyError{Problem: err.Error()}
-		}
-		if int(entry.Group) >= len(p.keys) {
-			return &ReplyError{Problem: fmt.Sprintf("the guest answered for group %d of %d", entry.Group, len(p.keys))}
-		}
-		actions := entry.Actions
-		for range entry.Count {
-			if p.action, actions, err = abi.NextAction(actions); err != nil {
-				return &ReplyError{Problem: err.Error()}
-			}
-			if err := yield(entry.Group, &p.action); err != nil {
-				return err
-			}
-		}
-		reply = rest
-	}
-	return nil
-}
-
-func (p *Process) apply(reply []byte) error {
-	for _, f := range p.fired { // a timer that fires is no more, unless it is set again
-		if err := p.deleteTimer(p.input, f.time, f.hash, f.key); err != nil {
-			return err
-		}
-	}
-	if err := p.overlay.apply(); err != nil {
-		return err
-	}
-	return p.walk(reply, func(group uint32, a *abi.Action) error {
-		key, hash := p.keys[group], p.hashes[group]
-		switch a.Op {
-		case abi.ActionPut:
-			return p.put(&p.states[a.Index], key, hash, a.Value)
-		case abi.ActionClear:
-			return p.clear(&p.states[a.Index], key, hash)
-		case abi.ActionSetTimer:
-			p.due[a.Index].set(a.Time, hash, key)
-			return p.timers[a.Index].Set(a.Time, hash, key)
-		}
-		return p.deleteTimer(int(a.Index), a.Time, hash, key)
-	})
-}
-
-func (p *Process) deleteTimer(clock int, time int64, hash uint64, key []byte) error {
-	p.due[clock].delete(time, hash, key)
-	return p.timers[clock].Delete(time, hash, key)
-}
-
-func (p *Process) put(s *processState, key []byte, hash uint64, value []byte) error {
-	if err := p.find(s, key, hash, false); err != nil {
-		return err
-	}
-	return s.table.SetValue(p.one.entry[0], value)
-}
-
-// find sets p.one.entry to the value of a key.
-func (p *Process) find(s *processState, key []byte, hash uint64, read bool) error {
-	p.one.key[0], p.one.hash[0] = key, hash
-	return s.table.ResolveKeys(p.one.key[:], p.one.hash[:], read, p.one.entry[:])
-}
-
-func (p *Process) clear(s *processState, key []byte, hash uint64) error {
-	if err := p.find(s, key, hash, true); err != nil {
-		return err
-	}
-	if p.one.entry[0] == state.NoEntry {
-		return nil
-	}
-	return s.table.Delete(p.one.entry[0])
-}
-
 // forget makes ready for the next batch.
 func (p *Process) forget() {
 	clear(p.index)
@@ -407,76 +282,3 @@ const (
 	EventTime      = 0
 	ProcessingTime = 1
 )
-
-// fireTimers is how many timers fire in one call.
-const fireTimers = 1024
-
-// Fire has timers of a clock that are due at until fire, at most one of each key, the earliest first, and answers whether
-// any did: then it is to be called again.
-func (p *Process) Fire(clock int, until int64) (fired bool, err error) {
-	defer p.forget()
-	d := &p.due[clock]
-	if err := d.find(p.timers[clock], until); err != nil {
-		return false, err
-	}
-	next := d.next(until, fireTimers)
-	times := make([]int64, 0, len(next))
-	for _, number := range next {
-		k := &d.keys[number]
-		p.all = append(p.all, keyed{key: k.key, hash: k.hash, n: 1})
-		times = append(times, k.times[0])
-	}
-	if len(p.all) == 0 {
-		return false, nil
-	}
-	p.input = clock
-	call := func(lo, hi int) error {
-		if err := p.fillTimers(lo, hi, clock, times); err != nil {
-			return err
-		}
-		return p.send(abi.VerbTimer)
-	}
-	if err = call(0, len(p.all)); err != nil {
-		err = p.calls.Retry(err, len(p.all), call, func(unit int) Unit {
-			k := p.all[unit]
-			name := fmt.Sprintf("the %s timer for %d of key", [...]string{"event-time", "processing-time"}[clock], times[unit])
-			due := abi.NoTimestamp
-			if clock == 0 {
-				due = times[unit]
-			}
-			return Unit{Row: -1, Name: name, Data: k.key, Key: k.key, Time: due, Skip: func() error { return p.deleteTimer(clock, times[unit], k.hash, k.key) }}
-		})
-	}
-	return true, err
-}
-
-func (p *Process) fillTimers(lo, hi, clock int, times []int64) error {
-	p.call, p.keys, p.hashes, p.fired = p.call[:0], p.keys[:0], p.hashes[:0], p.fired[:0]
-	for i := lo; i < hi; i++ {
-		p.add(uint32(i))
-		p.fired = append(p.fired, firing{times[i], p.all[i].hash, p.all[i].key})
-	}
-	if err := p.resolve(); err != nil {
-		return err
-	}
-	p.groups.Reset()
-	for i := range p.keys {
-		g := abi.Group{Flags: abi.GroupHasTimer, TimerTime: times[lo+i], Key: p.keys[i]}
-		if clock == ProcessingTime {
-			g.Flags |= abi.GroupTimerProcessing
-		}
-		p.groups.Begin(g)
-		p.prefetch(i)
-		p.groups.EndGroup()
-	}
-	return nil
-}
-
-// Next is when the next timer of processing time is due, the zero time for never.
-func (p *Process) Next() time.Time {
-	next, err := p.timers[ProcessingTime].Next()
-	if err != nil || next == abi.MaxTime {
-		return time.Time{}
-	}
-	return time.UnixMilli(next)
-}

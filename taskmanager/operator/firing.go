@@ -1,0 +1,81 @@
+package operator
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/wasmill/wasmill/abi"
+)
+
+// fireTimers is how many timers fire in one call.
+const fireTimers = 1024
+
+// Fire has timers of a clock that are due at until fire, at most one of each key, the earliest first, and answers whether
+// any did: then it is to be called again.
+func (p *Process) Fire(clock int, until int64) (fired bool, err error) {
+	defer p.forget()
+	d := &p.due[clock]
+	if err := d.find(p.timers[clock], until); err != nil {
+		return false, err
+	}
+	next := d.next(until, fireTimers)
+	times := make([]int64, 0, len(next))
+	for _, number := range next {
+		k := &d.keys[number]
+		p.all = append(p.all, keyed{key: k.key, hash: k.hash, n: 1})
+		times = append(times, k.times[0])
+	}
+	if len(p.all) == 0 {
+		return false, nil
+	}
+	p.input = clock
+	call := func(lo, hi int) error {
+		if err := p.fillTimers(lo, hi, clock, times); err != nil {
+			return err
+		}
+		return p.send(abi.VerbTimer)
+	}
+	if err = call(0, len(p.all)); err != nil {
+		err = p.calls.Retry(err, len(p.all), call, func(unit int) Unit {
+			k := p.all[unit]
+			name := fmt.Sprintf("the %s timer for %d of key", [...]string{"event-time", "processing-time"}[clock], times[unit])
+			due := abi.NoTimestamp
+			if clock == 0 {
+				due = times[unit]
+			}
+			return Unit{Row: -1, Name: name, Data: k.key, Key: k.key, Time: due, Skip: func() error { return p.deleteTimer(clock, times[unit], k.hash, k.key) }}
+		})
+	}
+	return true, err
+}
+
+func (p *Process) fillTimers(lo, hi, clock int, times []int64) error {
+	p.call, p.keys, p.hashes, p.fired = p.call[:0], p.keys[:0], p.hashes[:0], p.fired[:0]
+	for i := lo; i < hi; i++ {
+		p.add(uint32(i))
+		p.fired = append(p.fired, firing{times[i], p.all[i].hash, p.all[i].key})
+	}
+	if err := p.resolve(); err != nil {
+		return err
+	}
+	p.groups.Reset()
+	for i := range p.keys {
+		g := abi.Group{Flags: abi.GroupHasTimer, TimerTime: times[lo+i], Key: p.keys[i]}
+		if clock == ProcessingTime {
+			g.Flags |= abi.GroupTimerProcessing
+		}
+		p.groups.Begin(g)
+		p.prefetch(i)
+		p.groups.EndGroup()
+	}
+	return nil
+}
+
+// Next is when the next timer of processing time is due, the zero time for never.
+func (p *Process) Next() time.Time {
+	next, err := p.timers[ProcessingTime].Next()
+	if err != nil || next == abi.MaxTime {
+		return time.Time{}
+	}
+	return time.UnixMilli(next)
+}
