@@ -38,7 +38,7 @@ func (e *Engine) Inspect(ctx context.Context, wasm []byte, params map[string]str
 	if err := m.Check(e.budget()); err != nil {
 		return nil, err
 	}
-	metered, err := meter.RewriteModule(m, meter.Options{StackLimit: e.config.StackLimit})
+	metered, err := meter.Rewrite(m, meter.Options{StackLimit: e.config.StackLimit})
 	if err != nil {
 		return nil, err
 	}

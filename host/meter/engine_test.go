@@ -12,6 +12,8 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+
+	"github.com/wasmill/wasmill/host/module"
 )
 
 // errFuel and errStack are how the host of these tests ends a call.
@@ -129,9 +131,18 @@ func compiled(t testing.TB) wazero.CompilationCache {
 
 func rewrite(t testing.TB, wasm []byte, opt Options) []byte {
 	t.Helper()
-	out, err := Rewrite(wasm, opt)
+	out, err := parseAndRewrite(wasm, opt)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// parseAndRewrite is Rewrite of a module that is not parsed yet.
+func parseAndRewrite(wasm []byte, opt Options) ([]byte, error) {
+	m, err := module.Parse(wasm)
+	if err != nil {
+		return nil, err
+	}
+	return Rewrite(m, opt)
 }

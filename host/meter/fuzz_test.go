@@ -14,7 +14,7 @@ func FuzzRewrite(f *testing.F) {
 	f.Add(randomModule([]byte("\x02\x0f\x03\x01\x02\x03\x04\x05\x06\x07\x08\x0f\x02")))
 	f.Add(unusualModule())
 	f.Fuzz(func(t *testing.T, wasm []byte) {
-		metered, err := Rewrite(wasm, Options{})
+		metered, err := parseAndRewrite(wasm, Options{})
 		if err != nil || len(wasm) > 10_000 {
 			return
 		}

@@ -48,17 +48,8 @@ const (
 	DefaultTableElements = 1 << 20 // 8 MiB of references
 )
 
-// Rewrite returns the metered form of a module. It is deterministic: equal input gives equal bytes.
-func Rewrite(wasm []byte, opt Options) ([]byte, error) {
-	m, err := module.Parse(wasm)
-	if err != nil {
-		return nil, err
-	}
-	return RewriteModule(m, opt)
-}
-
-// RewriteModule is Rewrite of a module already parsed.
-func RewriteModule(m *module.Module, opt Options) ([]byte, error) {
+// Rewrite returns the metered form of a module. It is deterministic: an equal module gives equal bytes.
+func Rewrite(m *module.Module, opt Options) ([]byte, error) {
 	if err := refuse(m); err != nil {
 		return nil, err
 	}

@@ -129,12 +129,12 @@ func TestTablesCannotGrowWithoutEnd(t *testing.T) {
 
 func TestMeteredModulesAreRefused(t *testing.T) {
 	metered := rewrite(t, randomModule(nil), Options{})
-	if _, err := Rewrite(metered, Options{}); err == nil || !strings.Contains(err.Error(), "wasmill_meter") {
+	if _, err := parseAndRewrite(metered, Options{}); err == nil || !strings.Contains(err.Error(), "wasmill_meter") {
 		t.Errorf("metered twice: %v", err)
 	}
 	a := assemble()
 	a.fn("wasmill_meter_fuel", nil, nil, nil)
-	if _, err := Rewrite(a.bytes(), Options{}); err == nil || !strings.Contains(err.Error(), "export wasmill_meter_fuel") {
+	if _, err := parseAndRewrite(a.bytes(), Options{}); err == nil || !strings.Contains(err.Error(), "export wasmill_meter_fuel") {
 		t.Errorf("a function named as the fuel: %v", err)
 	}
 }
@@ -145,7 +145,7 @@ func TestOwnIndicesCannotBeNamed(t *testing.T) {
 		instrs(module.OpRefFunc, 1, drop), instrs(get, 0, drop), instrs(br, 1), instrs(brTable, 1, 0, 1)} {
 		a := assemble()
 		a.fn("f", nil, nil, nil, code)
-		if _, err := Rewrite(a.bytes(), Options{}); err == nil || !strings.Contains(err.Error(), "function 0, byte") {
+		if _, err := parseAndRewrite(a.bytes(), Options{}); err == nil || !strings.Contains(err.Error(), "function 0, byte") {
 			t.Errorf("% x: %v", code, err)
 		}
 	}
@@ -154,7 +154,7 @@ func TestOwnIndicesCannotBeNamed(t *testing.T) {
 func TestUnknownOpcodeNamesFunctionAndOffset(t *testing.T) {
 	a := assemble()
 	a.fn("f", nil, nil, nil, byte(1), byte(0x12), 0)
-	_, err := Rewrite(a.bytes(), Options{})
+	_, err := parseAndRewrite(a.bytes(), Options{})
 	if err == nil || err.Error() != "function 0, byte 0x1f: unknown opcode 0x12" {
 		t.Errorf("%v", err)
 	}

@@ -158,12 +158,6 @@ func (x *Cluster) Await(limit time.Duration) (*api.Job, error) {
 	return j, fmt.Errorf("job is %s after %s: %v", j.State, limit, j.Failure)
 }
 
-// Dir is a directory of the cluster's own, for inputs and outputs.
-func (x *Cluster) Dir() string { return x.dir }
-
-// Trace is what has happened so far.
-func (x *Cluster) Trace() *Trace { return x.trace }
-
 func (x *Cluster) log(process string) *slog.Logger {
 	return slog.New(slog.NewTextHandler(x.trace.writer(process), &slog.HandlerOptions{Level: slog.LevelInfo}))
 }
