@@ -99,6 +99,8 @@ type collector struct {
 	cols  abi.Columns
 	delay time.Duration // before it is ready for more
 
+	settle connector.Settle // of each Prepare
+
 	mu        sync.Mutex
 	wrote     chan struct{} // capacity 1: told after each write, when it is made
 	records   []string
@@ -181,8 +183,8 @@ func (w *collectWriter) Write(b *abi.Batch, now time.Time) (time.Time, error) {
 	return time.Time{}, nil
 }
 
-func (w *collectWriter) Prepare(context.Context) ([]connector.Committable, error) {
-	return []connector.Committable{{Data: json.RawMessage(fmt.Sprint(w.task.Subtask))}}, nil
+func (w *collectWriter) Prepare(context.Context) ([]connector.Committable, connector.Settle, error) {
+	return []connector.Committable{{Data: json.RawMessage(fmt.Sprint(w.task.Subtask))}}, w.c.settle, nil
 }
 
 func (w *collectWriter) Close() error {

@@ -37,6 +37,7 @@ type keeper struct {
 	lanes    []checkpoint.Lane             // the task's channels, without figures
 	from, to graph.KeyGroup
 	ack      func(ctx context.Context, id checkpoint.ID, part *checkpoint.Task, declined *wire.Failure)
+	nudge    func() // has the task look at broken
 	log      *slog.Logger
 
 	more chan struct{} // capacity 1
@@ -44,6 +45,7 @@ type keeper struct {
 
 	mu    sync.Mutex
 	queue []capture // guarded by mu
+	lost  error     // why output of a part is not durable; guarded by mu
 
 	// Owned by the keeper's goroutine.
 	files     []checkpoint.File // of the state, the oldest first
@@ -57,6 +59,7 @@ type keeper struct {
 type capture struct {
 	checkpoint checkpoint.ID
 	part       *checkpoint.Task
+	settle     settles           // of the output that the part is the first to name
 	frozen     state.Frozen      // nil: the task keeps no state
 	now        int64             // milliseconds, of the state
 	inFlight   *exchange.Capture // nil: the barrier has overtaken nothing
@@ -140,6 +143,9 @@ func (k *keeper) keep(ctx context.Context, c capture) {
 		k.ack(ctx, c.checkpoint, c.part, nil)
 	}
 	written, err := k.write(ctx)
+	if lost := k.settle(ctx, &c); lost != nil {
+		err = lost
+	}
 	c.part.Files = slices.Clone(k.files)
 	if err == nil {
 		err = k.writeInFlight(ctx, &c)
@@ -149,7 +155,7 @@ func (k *keeper) keep(ctx context.Context, c capture) {
 	case errors.Is(err, errOvertaken):
 	case c.done != nil:
 		c.done <- err
-	case ctx.Err() != nil:
+	case ctx.Err() != nil || k.broken() != nil:
 	case err != nil:
 		k.log.Warn("checkpoint declined", "checkpoint", c.checkpoint, "error", err)
 		k.ack(ctx, c.checkpoint, nil, &wire.Failure{Kind: wire.KindIO, Message: fmt.Sprintf("checkpoint %d: %v", c.checkpoint, err)})
@@ -164,6 +170,29 @@ func (k *keeper) keep(ctx context.Context, c capture) {
 			k.log.Warn("fold the files of the task's state", "files", len(k.files), "error", err)
 		}
 	}
+}
+
+// settle makes the output that the part names durable. Parts name what those before them have prepared, too: once some of
+// it is lost nothing is acknowledged any more, and the task fails.
+func (k *keeper) settle(ctx context.Context, c *capture) error {
+	if err := k.broken(); err != nil {
+		return err
+	}
+	err := c.settle.run(ctx)
+	if err != nil {
+		k.mu.Lock()
+		k.lost = err
+		k.mu.Unlock()
+		k.nudge()
+	}
+	return err
+}
+
+// broken is why nothing of the task is acknowledged any more.
+func (k *keeper) broken() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.lost
 }
 
 // fold makes one file of several, for the next part. The old ones stay until no retained checkpoint names them.

@@ -96,8 +96,8 @@ func (l *loop) turn(ctx context.Context) (done bool, err error) {
 		return false, stateFailure(err)
 	}
 	if l.woken() {
-		if err := l.chain.broken(); err != nil {
-			return false, channelFailure(err)
+		if err := l.broken(); err != nil {
+			return false, err
 		}
 		l.obey(now)
 	}
@@ -155,8 +155,16 @@ func (l *loop) room(ctx context.Context) error {
 			return err
 		}
 	}
+	return l.broken()
+}
+
+// broken is why nothing that the task does counts any more.
+func (l *loop) broken() error {
 	if err := l.chain.broken(); err != nil {
 		return channelFailure(err)
+	}
+	if l.keeper != nil {
+		return l.keeper.broken()
 	}
 	return nil
 }
@@ -184,10 +192,11 @@ func (l *loop) cause(ctx context.Context, err error) error {
 // end follows the last record and watermark. It returns when the receivers have everything: until then a channel can
 // break, and who reports that it has finished is not asked again.
 func (l *loop) end(ctx context.Context) (*last, error) {
-	if err := l.prepare(ctx, l.taken+1); err != nil {
+	settle, err := l.prepare(ctx, l.taken+1)
+	if err != nil {
 		return nil, l.cause(ctx, err)
 	}
-	part, err := l.lastPart(ctx)
+	part, err := l.lastPart(ctx, settle)
 	if err != nil {
 		return nil, l.cause(ctx, err)
 	}
@@ -197,8 +206,8 @@ func (l *loop) end(ctx context.Context) (*last, error) {
 	l.metrics.watermark.Store(abi.MaxTime)
 	l.account(time.Now())
 	for !l.chain.delivered() {
-		if err := l.chain.broken(); err != nil {
-			return nil, l.cause(ctx, channelFailure(err))
+		if err := l.broken(); err != nil {
+			return nil, l.cause(ctx, err)
 		}
 		l.wait(ctx, time.Time{}, nil)
 		if err := ctx.Err(); err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/checkpoint"
+	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/internal/wire"
 	"github.com/wasmill/wasmill/taskmanager/exchange"
@@ -79,7 +80,8 @@ func (l *loop) checkpoint(ctx context.Context, m *exchange.Mark) error {
 	l.triggered = nil
 	l.chain.flush()
 	l.completed(m.Base)
-	if err := l.prepare(ctx, m.Checkpoint); err != nil {
+	settle, err := l.prepare(ctx, m.Checkpoint)
+	if err != nil {
 		return err
 	}
 	failpoint.Hit(failpoint.SyncSnapshot)
@@ -107,7 +109,7 @@ func (l *loop) checkpoint(ctx context.Context, m *exchange.Mark) error {
 		l.stopped = m.Checkpoint
 		l.input.stop(m.Drain)
 	}
-	c := capture{checkpoint: m.Checkpoint, part: part, frozen: frozen, now: l.chain.time.ms, inFlight: inFlight}
+	c := capture{checkpoint: m.Checkpoint, part: part, settle: settle, frozen: frozen, now: l.chain.time.ms, inFlight: inFlight}
 	if m.Exchange != 0 {
 		if err := l.exchange(m.Exchange, begun); err != nil {
 			c.release()
@@ -129,14 +131,29 @@ func (l *loop) completed(id checkpoint.ID) {
 	}
 }
 
-// prepare ends the output of the sinks, for a checkpoint.
-func (l *loop) prepare(ctx context.Context, id checkpoint.ID) error {
+// prepare ends the output of the sinks, for a checkpoint. It counts when all of it is settled.
+func (l *loop) prepare(ctx context.Context, id checkpoint.ID) (settle settles, err error) {
 	for _, s := range l.chain.sinks {
-		p, err := s.prepare(ctx)
+		prepared, one, err := s.prepare(ctx)
 		if err != nil {
+			return nil, err
+		}
+		l.output.add(id, prepared)
+		if one != nil {
+			settle = append(settle, one)
+		}
+	}
+	return settle, nil
+}
+
+// settles are what makes the output of a task's sinks durable.
+type settles []connector.Settle
+
+func (s settles) run(ctx context.Context) error {
+	for _, settle := range s {
+		if err := settle(ctx); err != nil {
 			return err
 		}
-		l.output.add(id, p)
 	}
 	return nil
 }
@@ -156,10 +173,11 @@ func (l *loop) freeze() (state.Frozen, error) {
 	return l.chain.store.Freeze()
 }
 
-// lastPart is the part of a task whose input has ended, which counts for every checkpoint from now on.
-func (l *loop) lastPart(ctx context.Context) (*checkpoint.Task, error) {
+// lastPart is the part of a task whose input has ended, which counts for every checkpoint from now on. It ends when the
+// task's output is settled.
+func (l *loop) lastPart(ctx context.Context, settle settles) (*checkpoint.Task, error) {
 	if l.keeper == nil {
-		return nil, nil
+		return nil, settle.run(ctx)
 	}
 	frozen, err := l.freeze()
 	if err != nil {
@@ -170,11 +188,14 @@ func (l *loop) lastPart(ctx context.Context) (*checkpoint.Task, error) {
 	if s := l.input.state(); s != nil {
 		part.Sources = []checkpoint.SourceState{*s}
 	}
-	c := capture{part: part, frozen: frozen, now: l.chain.time.ms, done: make(chan error, 1)}
+	c := capture{part: part, settle: settle, frozen: frozen, now: l.chain.time.ms, done: make(chan error, 1)}
 	l.keeper.take(c)
 	for {
 		select {
 		case err := <-c.done:
+			if broken := l.keeper.broken(); broken != nil {
+				return nil, broken
+			}
 			if err != nil {
 				return nil, refuse(wire.KindIO, "keep the last state of task %s: %v", part.Task, err)
 			}

@@ -49,15 +49,23 @@ func (s *sinkStep) process(b *batch) error {
 func (s *sinkStep) advance(int64) (bool, error) { return false, nil }
 
 // prepare ends the output.
-func (s *sinkStep) prepare(ctx context.Context) ([]connector.Committable, error) {
-	prepared, err := s.writer.Prepare(ctx)
+func (s *sinkStep) prepare(ctx context.Context) ([]connector.Committable, connector.Settle, error) {
+	prepared, settle, err := s.writer.Prepare(ctx)
 	if err != nil {
-		return nil, inOperator(s.name, wire.KindIO, err)
+		return nil, nil, inOperator(s.name, wire.KindIO, err)
 	}
 	for i := range prepared {
 		prepared[i].Operator = s.name
 	}
-	return prepared, nil
+	if settle == nil {
+		return prepared, nil, nil
+	}
+	return prepared, func(ctx context.Context) error {
+		if err := settle(ctx); err != nil {
+			return inOperator(s.name, wire.KindIO, err)
+		}
+		return nil
+	}, nil
 }
 
 func (s *sinkStep) close() error {

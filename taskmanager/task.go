@@ -187,7 +187,7 @@ func (t *task) open(ctx context.Context) (*restored, *keeper, error) {
 	if err != nil {
 		return nil, nil, refuse(wire.KindIO, "open checkpoint store %s: %v", a.checkpoints.Store, err)
 	}
-	k := &keeper{store: store, on: a.tm.config.Files, dir: filepath.Join(a.tm.config.StateDir, string(a.key.Job)), ack: t.acknowledge, log: t.log}
+	k := &keeper{store: store, on: a.tm.config.Files, dir: filepath.Join(a.tm.config.StateDir, string(a.key.Job)), ack: t.acknowledge, nudge: t.nudge, log: t.log}
 	k.from, k.to = a.keyGroups(t.id)
 	k.name = func(n int) string { return checkpoint.FileName(a.key.Attempt, t.id, n) }
 	k.inFlight = func(id checkpoint.ID) string { return checkpoint.InFlightName(a.key.Attempt, id, t.id) }

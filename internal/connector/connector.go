@@ -133,13 +133,18 @@ type Writer interface {
 	// Write takes the batch, which is valid only during the call, and says when it is ready for the next one: the zero
 	// time for at once. A task takes no new input before that.
 	Write(b *abi.Batch, now time.Time) (ready time.Time, err error)
-	// Prepare makes the output so far durable and ends it: what is written from now on belongs to the next Prepare.
-	// Nothing is visible yet. What it returns is committed together, with a checkpoint; or with a later one, if that
-	// checkpoint is given up; or never, if the attempt ends before.
-	Prepare(ctx context.Context) ([]Committable, error)
+	// Prepare ends the output so far: what is written from now on belongs to the next Prepare. Nothing is visible yet. What
+	// it returns is committed together, once it is settled, with a checkpoint; or with a later one, if that checkpoint is
+	// given up; or never, if the attempt ends before.
+	Prepare(ctx context.Context) ([]Committable, Settle, error)
 	// Close releases what the writer holds. Output that was not prepared is removed.
 	Close() error
 }
+
+// Settle makes what was prepared durable, or waits until it is. It is called once, beside the task that goes on writing and
+// preparing, unless the attempt ends before; nil: there is nothing to do. After an error the writer is worth nothing: no
+// checkpoint counts on any of its output from there on, and the attempt ends.
+type Settle func(ctx context.Context) error
 
 // Error is a fault in what the user gave (a path, an option): trying again does not help.
 type Error struct {

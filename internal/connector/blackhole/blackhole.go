@@ -64,8 +64,10 @@ func (w *writer) Write(b *abi.Batch, now time.Time) (time.Time, error) {
 	return w.ready, nil
 }
 
-func (w *writer) Prepare(context.Context) ([]connector.Committable, error) { return nil, nil }
-func (w *writer) Close() error                                             { return nil }
+func (w *writer) Prepare(context.Context) ([]connector.Committable, connector.Settle, error) {
+	return nil, nil, nil
+}
+func (w *writer) Close() error { return nil }
 
 // Guarantee is ExactlyOnce: nothing is ever visible.
 func (s *Sink) Guarantee() connector.Guarantee { return connector.ExactlyOnce }

@@ -202,10 +202,7 @@ func Sink(t *testing.T, sink connector.Sink, visible func() []string) {
 	}
 	end := func(w connector.Writer) []connector.Committable {
 		t.Helper()
-		p, err := w.Prepare(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
+		p := Prepared(t, w)
 		if err := w.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -222,14 +219,19 @@ func Sink(t *testing.T, sink connector.Sink, visible func() []string) {
 	expect("before any commit")
 
 	many := open(3, 0, "a")
-	first, err := many.Prepare(ctx)
+	first, settle, err := many.Prepare(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if none, err := many.Prepare(ctx); err != nil || len(none) != 0 {
-		t.Fatalf("prepare of nothing: %v, %v", none, err)
+	if none := Prepared(t, many); len(none) != 0 {
+		t.Fatalf("prepare of nothing: %v", none)
 	}
 	write(many, "b")
+	if settle != nil {
+		if err := settle(ctx); err != nil { // beside what is written behind it
+			t.Fatal(err)
+		}
+	}
 	a, b := slices.Concat(first, end(many)), end(open(3, 1, "c"))
 	empty := end(open(3, 2))
 	expect("prepared")
@@ -281,4 +283,17 @@ func lots() (all []string) {
 		all = append(all, string(v)+strings.Repeat("-", i%5))
 	}
 	return all
+}
+
+// Prepared ends the output of a writer, and settles it.
+func Prepared(t testing.TB, w connector.Writer) []connector.Committable {
+	t.Helper()
+	prepared, settle, err := w.Prepare(context.Background())
+	if err == nil && settle != nil {
+		err = settle(context.Background())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return prepared
 }

@@ -23,6 +23,8 @@ type pending struct {
 	body  body          // writes to it
 	began time.Time
 	used  uint64 // the turn of the writer that wrote to it last
+
+	synced chan struct{} // made when it is ended, closed when it is durable or that has failed
 }
 
 func (f *pending) path() string { return filepath.Join(f.c.Dir, f.c.Pending) }
@@ -62,11 +64,13 @@ type syncs struct {
 const maxSyncs = 8
 
 // add makes a file durable and closes it, when there is a slot.
-func (s *syncs) add(path string, f durable.File) {
+func (s *syncs) add(f *pending) {
+	f.synced = make(chan struct{})
 	s.slots <- struct{}{}
 	s.wg.Go(func() {
+		defer close(f.synced)
 		defer func() { <-s.slots }()
-		if err := end(path, f); err != nil {
+		if err := end(f.path(), f.file); err != nil {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			if s.err == nil {
@@ -96,12 +100,6 @@ func (s *syncs) failure() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.err
-}
-
-// wait waits for all that were added.
-func (s *syncs) wait() error {
-	s.wg.Wait()
-	return s.failure()
 }
 
 // create makes a pending file.

@@ -31,10 +31,7 @@ func TestSinkCommitsAllOrNothing(t *testing.T) {
 		if _, err := w.Write(connectortest.Values(t, "x"), time.Time{}); err != nil {
 			t.Fatal(err)
 		}
-		p, err := w.Prepare(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
+		p := connectortest.Prepared(t, w)
 		prepared = append(prepared, p...)
 		w.Close()
 	}
@@ -139,10 +136,7 @@ func put(t *testing.T, w *writer, timestamp int64, key, value string, now time.T
 // commit prepares and commits what was written, as a checkpoint does.
 func commit(t *testing.T, sink connector.Sink, w *writer, checkpoint uint64) {
 	t.Helper()
-	p, err := w.Prepare(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := connectortest.Prepared(t, w)
 	if err := sink.Commit(context.Background(), "j", checkpoint, p); err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +252,7 @@ func TestSinkTellsWhatStandsInTheWay(t *testing.T) {
 	if err := errors.Join(put(t, w, 0, "free", "x", time.Time{}), put(t, w, 0, "taken", "x", time.Time{})); err != nil {
 		t.Fatal(err)
 	}
-	_, err := w.Prepare(context.Background())
+	_, _, err := w.Prepare(context.Background())
 	var user *connector.Error
 	if !errors.As(err, &user) || err.Error() != "file sink: output directory "+dir+"/taken is not writable: not a directory" {
 		t.Errorf("got %v", err)
@@ -278,10 +272,7 @@ func TestSinkCommitsIntoADirectoryThatIsGone(t *testing.T) {
 	if err := put(t, w, 0, "b", "x", time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	p, err := w.Prepare(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := connectortest.Prepared(t, w)
 	if err := os.RemoveAll(filepath.Join(dir, "a")); err != nil {
 		t.Fatal(err)
 	}
@@ -414,10 +405,7 @@ func TestSinkCommitNamesWhatIsLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Write(connectortest.Values(t, "x"), time.Time{})
-	p, err := w.Prepare(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := connectortest.Prepared(t, w)
 	w.Close()
 	if err := os.Remove(filepath.Join(dir, pendingName("j", 1, 0, 0))); err != nil {
 		t.Fatal(err)

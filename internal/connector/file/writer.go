@@ -185,40 +185,52 @@ func (w *writer) end(f *pending) error {
 	w.buffers = append(w.buffers, f.out)
 	f.out = nil
 	w.done = append(w.done, f)
-	w.syncs.add(f.path(), f.file)
+	w.syncs.add(f)
 	return nil
 }
 
-// Prepare ends all files, and makes them and their directories durable.
-func (w *writer) Prepare(context.Context) ([]connector.Committable, error) {
+// Prepare ends all files. They become durable beside the task.
+func (w *writer) Prepare(context.Context) ([]connector.Committable, connector.Settle, error) {
 	w.rollAt = time.Time{}
 	for _, f := range w.inOrder() {
 		if err := w.end(f); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	if err := w.syncs.wait(); err != nil {
-		return nil, err
+	if err := w.syncs.failure(); err != nil {
+		return nil, nil, err
 	}
 	if len(w.done) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if err := w.makeDirs(); err != nil {
-		return nil, err
-	}
-	if err := w.sink.on.SyncDir(w.dir); err != nil {
-		return nil, failed("sync", w.dir, err)
+		return nil, nil, err
 	}
 	var prepared []connector.Committable
 	for _, f := range w.done {
 		data, err := json.Marshal(f.c)
 		if err != nil {
-			return nil, fmt.Errorf("file sink: prepare %s: %w", f.path(), err)
+			return nil, nil, fmt.Errorf("file sink: prepare %s: %w", f.path(), err)
 		}
 		prepared = append(prepared, connector.Committable{Data: data})
 	}
+	done := w.done
 	w.done = nil
-	return prepared, nil
+	return prepared, func(context.Context) error { return w.settle(done) }, nil
+}
+
+// settle waits until files are durable, and makes their names so. Any goroutine may call it.
+func (w *writer) settle(files []*pending) error {
+	for _, f := range files {
+		<-f.synced
+	}
+	if err := w.syncs.failure(); err != nil {
+		return err
+	}
+	if err := w.sink.on.SyncDir(w.dir); err != nil {
+		return failed("sync", w.dir, err)
+	}
+	return nil
 }
 
 // makeDirs makes the directories of what is ended, before anything is decided: what stands in the way fails the attempt,
@@ -239,7 +251,7 @@ func (w *writer) makeDirs() error {
 
 // Close removes the files that were not prepared.
 func (w *writer) Close() error {
-	_ = w.syncs.wait() // whoever would have prepared them has been told
+	w.syncs.wg.Wait()
 	var errs []error
 	for _, f := range append(w.done, w.inOrder()...) {
 		errs = append(errs, f.remove(w.sink.on))

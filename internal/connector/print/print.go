@@ -67,8 +67,10 @@ func (w *writer) Write(b *abi.Batch, _ time.Time) (time.Time, error) {
 	return time.Time{}, nil
 }
 
-func (w *writer) Prepare(context.Context) ([]connector.Committable, error) { return nil, nil }
-func (w *writer) Close() error                                             { return nil }
+func (w *writer) Prepare(context.Context) ([]connector.Committable, connector.Settle, error) {
+	return nil, nil, nil
+}
+func (w *writer) Close() error { return nil }
 
 // Guarantee is AtLeastOnce: a line that was printed stays.
 func (Sink) Guarantee() connector.Guarantee { return connector.AtLeastOnce }
