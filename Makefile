@@ -32,11 +32,11 @@ planted: ## leave out steps of the checkpoint protocol, one at a time: the simul
 
 .PHONY: faults
 faults: bin/wasmill-failpoint bin/wasmill-clock ## break clusters of real processes in every way once (needs root); ARGS='-run TestRows/14 -seed 7'
-	@set -o pipefail; go test -tags faults -count 1 -timeout 25m -v ./test/faults $(ARGS) | grep -vE '^ *(=== |--- PASS|PASS)'
+	@set -o pipefail; go test -tags faults -count 1 -timeout 25m -v ./test/faults $(ARGS) | grep --line-buffered -vE '^ *(=== |--- PASS|PASS)'
 
 .PHONY: faults-full
 faults-full: bin/wasmill-failpoint bin/wasmill-clock ## the same, the whole tables, three times
-	@set -o pipefail; go test -tags faults -count 1 -timeout 5h -v ./test/faults -full $(ARGS) | grep -vE '^ *(=== |--- PASS|PASS)'
+	@set -o pipefail; go test -tags faults -count 1 -timeout 5h -v ./test/faults -full $(ARGS) | grep --line-buffered -vE '^ *(=== |--- PASS|PASS)'
 
 bin/wasmill-failpoint: $(GO_SOURCES)
 	CGO_ENABLED=0 go build -trimpath -tags failpoint -o $@ ./cmd/wasmill
