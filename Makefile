@@ -24,6 +24,7 @@ test: need-gcc need-rust bin/wasmill guests ## pass every test
 	@echo '== three planted bugs, which the simulation must notice' && go vet -tags failpoint ./... && go test -tags failpoint -timeout 10m -run TestPlanted ./internal/clustertest -bugs forget-position,skip-fsync,no-recommit
 	@echo '== answers of Nexmark, which the race detector would make slow' && go test ./internal/nexmark/reference
 	@echo '== guest SDK' && (cd guest-sdk/go && go test -race ./...) && (cd examples/wordcount/go && go vet . && go test ./...)
+	@for crate in guest-sdk/rust examples/wordcount/rust; do (cd $$crate && PATH=/usr/bin:$$PATH CARGO_TARGET_DIR=$(CURDIR)/bin/rust/target cargo test -q --offline) || exit 1; done
 	@echo '== bounds of time and memory, one by one, on bin/wasmill' && go test -tags bounds -p 1 -count 1 -timeout 15m -v ./test/bounds
 
 .PHONY: planted

@@ -101,3 +101,42 @@ impl<'x> Iterator for Words<'x> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasmill::testing::Job;
+
+    #[test]
+    fn split_makes_longest_runs_of_letters_in_lower_case() {
+        let job = Job::describe("wordcount", define, &[("input", "in"), ("output", "out")]).expect("a job");
+        let split = job.chain(&["split"]);
+        let long = "whale".repeat(50);
+        for (line, want) in [
+            ("", vec![]),
+            (" ... 42 ", vec![]),
+            ("Call me Ishmael.", vec!["call", "me", "ishmael"]),
+            ("it's THE-end", vec!["it", "s", "the", "end"]),
+            ("na\u{ef}ve \u{212a}elvin caf\u{e9}", vec!["na", "ve", "elvin", "caf"]),
+            ("\tx\0y\u{7f}z", vec!["x", "y", "z"]),
+            (&"A".repeat(64), vec![&"a".repeat(64)]),
+            (&format!("{} b", "a".repeat(63)), vec![&"a".repeat(63), "b"]),
+            (&format!("-{long} {long}-"), vec![&long, &long]),
+        ] {
+            let got: Vec<Text> = split.process(&[line]).expect("words");
+            let got: Vec<&str> = got.iter().map(|word| word.to_str().expect("ASCII")).collect();
+            assert_eq!(got, want, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_word_is_a_key_and_a_wrong_counter_is_refused() {
+        let params = [("input", "in"), ("output", "out"), ("counter", "guest")];
+        let job = Job::describe("wordcount", define, &params).expect("a job");
+        let ones = job.chain(&["split", "word"]).keyed::<_, Text, i64>(&["Moby Dick"]).expect("keys");
+        let ones: Vec<_> = ones.iter().map(|out| (out.key.as_bytes(), out.value)).collect();
+        assert_eq!(ones, [(&b"moby"[..], 1), (b"dick", 1)]);
+        let refused = Job::describe("wordcount", define, &[("counter", "nobody")]).err();
+        assert_eq!(refused.as_deref(), Some("parameter \"counter\": \"nobody\" (expected native or guest)"));
+    }
+}

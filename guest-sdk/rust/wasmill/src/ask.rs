@@ -92,12 +92,12 @@ impl Asker {
 }
 
 /// Begins a list of requests: u32 count, u32 zero.
-fn begin(to: &mut Vec<u8>) {
+pub(crate) fn begin(to: &mut Vec<u8>) {
     to.clear();
     to.extend_from_slice(&[0; 8]);
 }
 
-fn append(to: &mut Vec<u8>, q: Request, key: impl FnOnce(&mut Vec<u8>), value: impl FnOnce(&mut Vec<u8>)) {
+pub(crate) fn append(to: &mut Vec<u8>, q: Request, key: impl FnOnce(&mut Vec<u8>), value: impl FnOnce(&mut Vec<u8>)) {
     let at = to.len();
     to.extend_from_slice(&[0; REQUEST_BYTES]);
     let key = part(to, key);
@@ -134,7 +134,7 @@ pub(crate) struct Page<'x> {
 }
 
 impl<'x> Page<'x> {
-    fn parse(p: &'x [u8]) -> Self {
+    pub(crate) fn parse(p: &'x [u8]) -> Self {
         let (flags, n) = (u32_at(p, 4), u32_at(p, 16) as usize);
         let cursor = u64::from(u32_at(p, 8)) | u64::from(u32_at(p, 12)) << 32;
         let mut at = ANSWER_BYTES;

@@ -33,15 +33,15 @@ pub(crate) enum Status {
 pub(crate) struct Fault(pub Status, pub String);
 
 /// One function of a handle as the host gives it.
-struct Spec {
-    function: u32,
-    upstream: u32,
-    input: u32,
-    outputs: Vec<(u32, u32, u32)>, // tag, number, columns
+pub(crate) struct Spec {
+    pub function: u32,
+    pub upstream: u32,
+    pub input: u32,
+    pub outputs: Vec<(u32, u32, u32)>, // tag, number, columns
 }
 
 /// Reads the list of functions of a handle.
-fn parse(p: &[u8]) -> Option<Vec<Spec>> {
+pub(crate) fn parse(p: &[u8]) -> Option<Vec<Spec>> {
     if p.len() < 8 || u32_at(p, 0) as usize != p.len() {
         return None;
     }
@@ -184,6 +184,7 @@ pub(crate) enum HeadRun<'x> {
 pub(crate) struct CallHeader {
     pub watermark: i64,
     pub processing: i64,
+    pub parallelism: u32,
 }
 
 pub(crate) struct Chain<'x> {

@@ -14,13 +14,13 @@ pub struct Connector {
     pub kind: &'static str,
     /// Settings, which are written in the order of their keys; an empty one is as if it were not there.
     pub settings: Vec<(&'static str, String)>,
-    /// A source that gives its records event times.
-    pub timestamps: bool,
+    /// Of a source that gives its records event times: how far they come behind the newest before they count as late.
+    pub out_of_order: Option<Duration>,
 }
 
 impl Connector {
     pub fn new(kind: &'static str) -> Self {
-        Connector { name: kind, kind, settings: Vec::new(), timestamps: false }
+        Connector { name: kind, kind, settings: Vec::new(), out_of_order: None }
     }
 
     pub fn set(mut self, key: &'static str, value: impl ToString) -> Self {
@@ -37,7 +37,7 @@ impl Connector {
     }
 }
 
-/// Where records come from: [`files`], [`generator`].
+/// Where records come from: [`files`], [`json_files`], [`generator`].
 pub trait Source<'x> {
     type Record: Record<'x>;
     fn connector(self) -> Connector;
@@ -82,7 +82,41 @@ impl<'x, T: Record<'x>> Source<'x> for Files<T> {
     fn connector(self) -> Connector {
         let timestamps = if self.offsets { "offset" } else { "" };
         let c = Connector::new("file").set("format", "lines").set("path", self.path).set("timestamps", timestamps);
-        Connector { name: "files", timestamps: self.offsets, ..c }
+        Connector { name: "files", out_of_order: self.offsets.then_some(Duration::ZERO), ..c }
+    }
+}
+
+/// Rows of files.
+pub struct RowFiles<T> {
+    path: String,
+    format: &'static str,
+    fields: String,
+    out_of_order: Duration,
+    rows: PhantomData<fn() -> T>,
+}
+
+/// Reads the files that a path or glob names, plain, gzip or zstd. A line is a JSON object, of which the fields of T are taken;
+/// T is a type whose codec is a row, best its `Ref`.
+pub fn json_files<T>(path: impl Into<String>) -> RowFiles<T> {
+    RowFiles { path: path.into(), format: "json", fields: String::new(), out_of_order: Duration::ZERO, rows: PhantomData }
+}
+
+impl<T> RowFiles<T> {
+    /// Makes the event time of a row the first of the fields that is not null, a time or milliseconds since the Unix epoch:
+    /// `timestamps(secs(4), &["bid.dateTime", "auction.dateTime"])`. Records may come up to `out_of_order` behind the newest
+    /// before they count as late.
+    pub fn timestamps(self, out_of_order: Duration, fields: &[&str]) -> Self {
+        RowFiles { fields: fields.join(","), out_of_order, ..self }
+    }
+}
+
+impl<'x, T: Record<'x>> Source<'x> for RowFiles<T> {
+    type Record = T;
+
+    fn connector(self) -> Connector {
+        let out_of_order = (!self.fields.is_empty()).then_some(self.out_of_order);
+        let c = Connector::new("file").set("format", self.format).set("path", self.path).set("timestamps", self.fields);
+        Connector { name: "files", out_of_order, ..c }
     }
 }
 
@@ -128,7 +162,7 @@ impl<'x> Source<'x> for Generator {
 
     fn connector(self) -> Connector {
         let c = Connector::new("generator").number("count", self.count).number("rate", self.rate);
-        Connector { timestamps: true, ..c.number("seed", self.seed).number("size", self.size) }
+        Connector { out_of_order: Some(Duration::ZERO), ..c.number("seed", self.seed).number("size", self.size) }
     }
 }
 
@@ -137,6 +171,8 @@ impl<'x> Source<'x> for Generator {
 pub struct FileSink {
     path: String,
     columns: Vec<String>,
+    format: &'static str,
+    times: String,
     partition: String,
     roll_size: u64,
     roll_interval: Duration,
@@ -149,6 +185,17 @@ pub fn file_sink(path: impl Into<String>) -> FileSink {
 }
 
 impl FileSink {
+    /// Writes a line of JSON a record: a row as an object of its fields.
+    pub fn json(self) -> Self {
+        FileSink { format: "json", ..self }
+    }
+
+    /// Says how times are written where they are text: "iso" (2026-01-31T23:59:59.050Z, the default), "sql"
+    /// (2026-01-31 23:59:59.050) or "ms" (1769903999050).
+    pub fn times(self, style: &str) -> Self {
+        FileSink { times: style.to_string(), ..self }
+    }
+
     /// Chooses which fields of a row are written, and in what order.
     pub fn columns(self, names: &[&str]) -> Self {
         FileSink { columns: names.iter().map(|n| n.to_string()).collect(), ..self }
@@ -178,8 +225,9 @@ impl Sink for FileSink {
             0 => String::new(),
             ms => format!("{ms}ms"),
         };
-        let c = Connector::new("file").set("columns", self.columns.join(",")).set("partition", self.partition).set("path", self.path);
-        Connector { name: "files", ..c.set("rollInterval", interval).number("rollSize", self.roll_size) }
+        let c = Connector::new("file").set("columns", self.columns.join(",")).set("format", self.format).set("partition", self.partition);
+        let c = c.set("path", self.path).set("rollInterval", interval).number("rollSize", self.roll_size).set("times", self.times);
+        Connector { name: "files", ..c }
     }
 }
 

@@ -89,7 +89,7 @@ impl<'x> Env<'x> {
         let connector = from.connector();
         let mut o = Operator::new(Kind::Source, connector.name);
         o.output = codec_of::<S::Record>();
-        o.out_of_order_ms = connector.timestamps.then_some(0);
+        o.out_of_order_ms = connector.out_of_order.map(|d| d.as_millis() as i64);
         o.connector = Some(connector);
         Stream::new(self.clone(), self.with(|g| g.add(o)), 0, Start::default())
     }

@@ -25,6 +25,7 @@ pub(crate) enum Kind {
     Reduce,
     Aggregate,
     Process,
+    Partition,
     Sink,
 }
 
@@ -43,6 +44,7 @@ impl Kind {
             Kind::Reduce => "reduce",
             Kind::Aggregate => "aggregate",
             Kind::Process => "process",
+            Kind::Partition => "partition",
             Kind::Sink => "sink",
         }
     }
@@ -60,6 +62,7 @@ pub(crate) type OperatorId = usize;
 pub struct Edge {
     pub(crate) from: OperatorId,
     pub(crate) side: usize,
+    pub(crate) partition: &'static str, // empty: the host's choice
 }
 
 /// An operator of the graph under definition.
@@ -78,6 +81,8 @@ pub(crate) struct Operator {
     pub key: String,
     pub output: String,
     pub on_trap: &'static str,
+    pub chaining: &'static str,
+    pub slot_group: String,
 }
 
 impl Operator {

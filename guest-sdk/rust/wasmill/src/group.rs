@@ -13,6 +13,7 @@ pub(crate) const CREATE: u32 = 3;
 pub(crate) const ACCUMULATE: u32 = 4;
 pub(crate) const MERGE: u32 = 5;
 pub(crate) const RESULT: u32 = 6;
+pub(crate) const PARTITION: u32 = 11;
 
 const GROUP_BYTES: usize = 40;
 const LIST_BYTES: usize = 24;
@@ -28,7 +29,7 @@ const STATE: u16 = 4;
 
 impl CallHeader {
     pub fn parse(p: &[u8]) -> CallHeader {
-        CallHeader { watermark: i64_at(p, 8), processing: i64_at(p, 16) }
+        CallHeader { watermark: i64_at(p, 8), processing: i64_at(p, 16), parallelism: u32_at(p, 32) }
     }
 }
 
@@ -162,6 +163,7 @@ pub(crate) const PUT: u16 = 1;
 pub(crate) const CLEAR: u16 = 2;
 pub(crate) const SET_TIMER: u16 = 3;
 pub(crate) const DELETE_TIMER: u16 = 4;
+pub(crate) const RECEIVERS: u16 = 8;
 
 /// Writes the reply to a keyed call: entries of groups, with their actions.
 #[derive(Default)]

@@ -135,6 +135,12 @@ pub(crate) fn migrate_state(state: u32, from: u32, p: &'static [u8]) -> Status {
     }
 }
 
+/// The id of a function.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn function(name: &str) -> Option<u32> {
+    guest(|g| g.graph.as_ref()?.functions.iter().position(|f| f.name == name).map(|id| id as u32))
+}
+
 /// Forgets a handle.
 pub(crate) fn close(handle: u32) -> Status {
     match guest(|g| g.handles.remove(&handle)) {

@@ -32,7 +32,7 @@ impl<'x, K: Record<'x>, V: Record<'x>> KeyedStream<'x, K, V> {
     }
 
     pub(crate) fn edge(&self) -> Edge {
-        Edge { from: self.operator, side: 0 }
+        Edge { from: self.operator, side: 0, partition: "" }
     }
 
     /// Sets what happens to a record that the key function traps on.

@@ -17,8 +17,8 @@
 //!
 //! The crate knows ABI version 1 (the exports and imports of a guest module, the bytes of batches, groups and handles)
 //! and typed streams over it. It knows nothing of windows, state or partitioning: those belong to the host. Built for any
-//! other target it has no host behind it, so that a job's functions are tested with
-//! `cargo test`.
+//! other target it has no host behind it, so that a job is tested with `cargo test`:
+//! see `testing`.
 //!
 //! # Borrowed records
 //!
@@ -38,16 +38,26 @@
 //! A function that cannot go on calls [`fail`], or is a `try_` one and returns an error: the record is named, the instance
 //! stays good. A panic is told of with its message and place, and ends the instance.
 #![no_std]
+#![allow(clippy::type_complexity)] // functions of functions
 
 extern crate alloc;
+extern crate self as wasmill; // what derive(Row) writes names it so
 #[cfg(any(feature = "std", not(target_family = "wasm")))]
 extern crate std;
+
+#[cfg(test)]
+mod chain_test;
+#[cfg(test)]
+mod golden_test;
+#[cfg(test)]
+mod process_test;
 
 mod arena;
 mod ask;
 mod batch;
 mod chain;
 mod connector;
+mod document;
 mod env;
 #[doc(hidden)]
 pub mod exports;
@@ -64,6 +74,7 @@ mod log;
 mod manifest;
 mod migrate;
 mod output;
+mod partition;
 mod process;
 mod record;
 mod row;
@@ -71,37 +82,86 @@ mod side;
 mod state;
 mod step;
 mod stream;
+#[cfg(not(target_family = "wasm"))]
+pub mod testing;
 mod text;
 mod trap;
 mod window;
 
 pub use arena::Scratch;
-pub use connector::{blackhole, file_sink, files, generator, print, Connector, Sink, Source};
+pub use connector::{blackhole, file_sink, files, generator, json_files, print, Connector, Sink, Source};
+pub use document::Json;
 pub use env::Env;
 pub use fail::fail;
 pub use keyed::{ConnectedStreams, KeyedStream};
 pub use log::{counter_add, gauge_set, log, Level};
 pub use process::{Call, Context, Timer, Uses, NO_TIMESTAMP};
 pub use record::{Field, Millis, Record};
-pub use row::{KeyValue, Row, RowWriter, Windowed};
+pub use row::{Decimal, KeyValue, List, ListRef, RowBytes, RowWriter, Windowed};
 pub use side::{Side, SideOutput};
 pub use state::{ListState, ListStateDescriptor, MapState, MapStateDescriptor, ValueState, ValueStateDescriptor};
 pub use stream::{SinkOperator, Stream};
 pub use text::Text;
 pub use trap::{Letter, TrapPolicy};
+
+/// Makes a struct a row, whose fields are read where they lie. The fields are of types that implement [`Field`]; a lifetime, if
+/// there is one, is `'x`.
+///
+/// ```
+/// use wasmill::prelude::*;
+///
+/// #[derive(Clone, Row)]
+/// #[row(rename_all = "camelCase")]
+/// struct Bid<'x> {
+///     auction: i64,
+///     price: i64,
+///     date_time: Millis,      // dateTime in the schema
+///     #[row(name = "where")]
+///     channel: Option<&'x str>,
+/// }
+///
+/// fn auctions(job: &Env) {
+///     let bids = job.source(json_files::<BidRef>("bids.json").timestamps(secs(4), &["dateTime"]));
+///     bids.filter("dear", |b| b.price() > 1000 && b.channel().is_some())
+///         .key_by("auction", |b| b.auction())
+///         .count()
+///         .uid("counts")
+///         .sink_to(print());
+/// }
+/// # wasmill::job!("auctions", auctions);
+/// ```
+///
+/// `Bid` is what functions make and may take apart, all fields at once. `BidRef`, which is derived beside it, is the same record
+/// where it lies: 8 bytes to pass on, a method a field, and nothing is read that nobody asks for. Both are records of one
+/// codec, `row(auction: i64, price: i64, dateTime: ms, where: utf8?)`, so one can be written and the other read; and both are
+/// keys, states and fields of other rows. In a `Ref`, a `String` is read as `&str`, a row as its `Ref`, a [`List`] as [`ListRef`].
+pub use wasmill_derive::Row;
 pub use window::{tumbling, Tumbling, Window, WindowedStream};
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}
+
+/// What derived code names, with and without std.
+#[doc(hidden)]
+pub mod export {
+    pub use alloc::string::String;
+    pub use alloc::vec::Vec;
+}
 
 /// What a definition needs.
 pub mod prelude {
     pub use crate::arena::Scratch;
-    pub use crate::connector::{blackhole, file_sink, files, generator, print};
+    pub use crate::connector::{blackhole, file_sink, files, generator, json_files, print};
+    pub use crate::document::Json;
     pub use crate::env::Env;
     pub use crate::process::{Call, Context, Timer};
     pub use crate::record::{Field, Millis, Record};
-    pub use crate::row::{KeyValue, Windowed};
+    pub use crate::row::{Decimal, KeyValue, List, ListRef, Windowed};
     pub use crate::stream::Stream;
     pub use crate::text::Text;
     pub use crate::trap::{Letter, TrapPolicy};
     pub use crate::window::{days, hours, millis, mins, secs, tumbling, Window};
     pub use crate::{counter_add, fail, gauge_set, log, Level};
+    pub use wasmill_derive::Row;
 }

@@ -16,6 +16,7 @@ const STATE: i64 = 3;
 const TIMERS: i64 = 4;
 const TWO_INPUTS: i64 = 5;
 const ROW: i64 = 8;
+const PARTITION: i64 = 9;
 
 pub(crate) fn write(g: &Graph) -> Vec<u8> {
     let mut w = JsonWriter::default();
@@ -42,6 +43,7 @@ fn features(g: &Graph) -> Vec<i64> {
         (TIMERS, any(&|f| f.timers)),
         (TWO_INPUTS, any(&|f| f.inputs.len() > 1)),
         (ROW, g.operators.iter().any(|o| row(&o.output) || row(&o.key)) || any(&|f| f.inputs.iter().any(|i| row(i)))),
+        (PARTITION, any(&|f| f.kind == Kind::Partition)),
     ];
     needs.iter().filter(|(_, needed)| *needed).map(|(number, _)| *number).collect()
 }
@@ -94,6 +96,7 @@ fn operator(w: &mut JsonWriter, g: &Graph, o: &Operator) {
             w.object("", |w| {
                 w.text("from", &g.operators[edge.from].name);
                 w.number_or("side", edge.side as i64);
+                w.text_or("partition", edge.partition);
             })
         });
     }
@@ -113,6 +116,8 @@ fn operator(w: &mut JsonWriter, g: &Graph, o: &Operator) {
     w.text_or("key", &o.key);
     w.text_or("output", &o.output);
     w.text_or("onTrap", o.on_trap);
+    w.text_or("chaining", o.chaining);
+    w.text_or("slotGroup", &o.slot_group);
 }
 
 fn connector(w: &mut JsonWriter, c: &Connector) {

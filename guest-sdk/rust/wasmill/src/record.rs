@@ -7,6 +7,9 @@ use alloc::vec::Vec;
 /// A type that a field of a row can have: how its values become bytes, and back. `'x` is the lifetime of the bytes that a
 /// value may borrow from.
 pub trait Field<'x>: Clone + 'x {
+    /// What a field of the type is read as where it lies: `&str` for a `String`, itself for most.
+    type Ref: Field<'x>;
+
     /// A value is always 8 bytes, and in place in a row.
     const FIXED: bool = false;
 
@@ -62,6 +65,7 @@ pub(crate) fn codec_of<'x, T: Record<'x>>() -> String {
 macro_rules! fixed {
     ($type:ty, $schema:literal, $to:expr, $key:expr, $from:expr) => {
         impl<'x> Field<'x> for $type {
+            type Ref = Self;
             const FIXED: bool = true;
 
             fn schema(to: &mut String) {
@@ -130,8 +134,10 @@ fn key_float(v: f64) -> u64 {
 
 /// Implements Field and Record for a type that is bytes in memory.
 macro_rules! octets {
-    ($type:ty, $schema:literal, $from:expr) => {
+    ($type:ty, $ref:ty, $schema:literal, $from:expr) => {
         impl<'x> Field<'x> for $type {
+            type Ref = $ref;
+
             fn schema(to: &mut String) {
                 to.push_str($schema);
             }
@@ -156,13 +162,15 @@ macro_rules! octets {
     };
 }
 
-octets!(&'x [u8], "bytes", |bytes| bytes);
-octets!(Vec<u8>, "bytes", <[u8]>::to_vec);
-octets!(Cow<'x, [u8]>, "bytes", Cow::Borrowed);
-octets!(crate::Text<'x>, "utf8", crate::Text::from);
-octets!(&'x str, "utf8", utf8);
+octets!(&'x [u8], Self, "bytes", |bytes| bytes);
+octets!(Vec<u8>, &'x [u8], "bytes", <[u8]>::to_vec);
+octets!(Cow<'x, [u8]>, &'x [u8], "bytes", Cow::Borrowed);
+octets!(crate::Text<'x>, Self, "utf8", crate::Text::from);
+octets!(&'x str, Self, "utf8", utf8);
 
 impl<'x> Field<'x> for String {
+    type Ref = &'x str;
+
     fn schema(to: &mut String) {
         to.push_str("utf8");
     }
@@ -183,6 +191,8 @@ impl<'x> Field<'x> for String {
 impl<'x> Record<'x> for String {}
 
 impl<'x> Field<'x> for Cow<'x, str> {
+    type Ref = &'x str;
+
     fn schema(to: &mut String) {
         to.push_str("utf8");
     }
@@ -219,6 +229,7 @@ fn not_utf8(at: usize) -> &'static str {
 
 /// A value, or null: only inside a row.
 impl<'x, T: Field<'x>> Field<'x> for Option<T> {
+    type Ref = Option<T::Ref>;
     const FIXED: bool = T::FIXED;
 
     fn schema(to: &mut String) {

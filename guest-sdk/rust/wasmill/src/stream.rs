@@ -21,13 +21,21 @@ pub struct Stream<'x, T, P = Start<T>> {
     env: Env<'x>,
     operator: OperatorId,
     side: usize,
+    partition: &'static str, // of the edges to what takes it, empty: the host's choice
     path: P,
     records: PhantomData<fn() -> T>,
 }
 
 impl<T, P: Clone> Clone for Stream<'_, T, P> {
     fn clone(&self) -> Self {
-        Stream { env: self.env.clone(), operator: self.operator, side: self.side, path: self.path.clone(), records: PhantomData }
+        Stream {
+            env: self.env.clone(),
+            operator: self.operator,
+            side: self.side,
+            partition: self.partition,
+            path: self.path.clone(),
+            records: PhantomData,
+        }
     }
 }
 
@@ -36,11 +44,25 @@ pub type After<'x, P, S> = Stream<'x, <S as Step<'x>>::Out, Then<P, S>>;
 
 impl<'x, T: Record<'x>, P: Path<'x, T>> Stream<'x, T, P> {
     pub(crate) fn new(env: Env<'x>, operator: OperatorId, side: usize, path: P) -> Self {
-        Stream { env, operator, side, path, records: PhantomData }
+        Stream { env, operator, side, partition: "", path, records: PhantomData }
+    }
+
+    pub(crate) fn env(&self) -> &Env<'x> {
+        &self.env
+    }
+
+    pub(crate) fn operator(&self) -> OperatorId {
+        self.operator
+    }
+
+    /// The same records by another way: a chain begins behind it.
+    pub(crate) fn by(&self, partition: &'static str) -> Stream<'x, T> {
+        self.end();
+        Stream { partition, ..Stream::new(self.env.clone(), self.operator, self.side, Start::default()) }
     }
 
     pub(crate) fn edge(&self) -> Edge {
-        Edge { from: self.operator, side: self.side }
+        Edge { from: self.operator, side: self.side, partition: self.partition }
     }
 
     /// Gives the operator another name, unique in the job.
@@ -213,8 +235,8 @@ impl<'x, T: Record<'x>, P: Path<'x, T>> Outlet<'x, T> for Stream<'x, T, P> {
 
 /// Where a stream ends.
 pub struct SinkOperator<'x> {
-    env: Env<'x>,
-    operator: OperatorId,
+    pub(crate) env: Env<'x>,
+    pub(crate) operator: OperatorId,
 }
 
 impl SinkOperator<'_> {

@@ -1,0 +1,100 @@
+//! Process functions over groups as the host hands them: what is asked for, what is replied. The whole of it is held by
+//! abi/conformance.
+
+use crate::batch::octets;
+use crate::golden_test::golden;
+use crate::group::{PROCESS, TIMER};
+use crate::host::native::{STATE, TOLD};
+use crate::prelude::*;
+use crate::testing::Job;
+use crate::{batch, guest};
+use std::boxed::Box;
+use std::mem;
+use std::vec::Vec;
+
+/// Has a handle of one keyed function open, and calls it with the golden groups behind a call header.
+fn call(job: &Job, verb: u32) -> u32 {
+    let _ = job;
+    let header = [40u32, 0, 0, 0, 0, 0, 0, 0, 1, 1];
+    let groups = golden("groups");
+    let words: Vec<u64> = octets(&header).iter().chain(groups).copied().collect::<Vec<u8>>().chunks(8).map(eight).collect();
+    let all = Box::leak(words.into_boxed_slice());
+    // SAFETY: numbers are bytes.
+    let p = unsafe { core::slice::from_raw_parts(all.as_ptr().cast(), 40 + groups.len()) };
+    guest::keyed(0, verb, p) as u32
+}
+
+fn eight(p: &[u8]) -> u64 {
+    u64::from_le_bytes(p.try_into().expect("8 bytes"))
+}
+
+fn open(define: guest::Define, function: &str) -> Job {
+    let job = Job::describe("test", define, &[]).unwrap();
+    job.chain(&[function]);
+    job
+}
+
+#[test]
+fn a_value_is_kept_while_it_is_set_anew() {
+    fn latest(job: &Env) {
+        let keyed = job.source(generator()).key_by("k", |s| *s);
+        let (seen, last) = (job.value_state::<i64>("unused"), job.value_state::<&str>("last"));
+        let process = keyed.process("latest", (&seen, &last), |c: &Context<&str, &str>, (_, last), v| {
+            let before = last.get().unwrap_or("none");
+            last.set(v);
+            last.set("x");
+            c.emit(before); // still what it was
+        });
+        process.uid("u").sink_to(print());
+    }
+    let job = open(latest, "latest");
+    STATE.with(|s| *s.borrow_mut() = nothing);
+    assert_eq!(call(&job, PROCESS), 0);
+    let reply = TOLD.with(|t| mem::take(&mut t.borrow_mut().reply));
+    let put = |group| [40u32, group, 1, 0, 24, 1 << 16 | 1, 1, 0, b'x' as u32, 0];
+    assert_eq!(reply, octets(&[put(0), put(1)].concat()));
+    let emits = TOLD.with(|t| mem::take(&mut t.borrow_mut().emits));
+    let b = batch::Batch::parse(aligned(&emits[0].1)).unwrap();
+    let values: Vec<&[u8]> = (0..b.n).map(|i| b.value(i)).collect();
+    assert_eq!(values, [&b"none"[..], b"x", b"seen", b"x"]);
+    let asked = TOLD.with(|t| mem::take(&mut t.borrow_mut().requests));
+    assert_eq!(asked.iter().map(|(op, _)| *op).collect::<Vec<_>>(), [1, 6], "the value that did not come, and the rest of a list");
+}
+
+#[test]
+fn a_timer_sees_its_time_and_the_state_that_came_with_it() {
+    fn alarm(job: &Env) {
+        let keyed = job.source(generator()).key_by("k", |s| *s);
+        let (unused, seen) = (job.value_state::<i64>("unused"), job.value_state::<&str>("seen"));
+        let ringing = keyed.process_timers(
+            "alarm",
+            (&unused, &seen),
+            |_, _, _| (),
+            |c, (_, seen), t| {
+                assert!(!t.processing);
+                c.emit(t.time + c.timestamp() + seen.get().map_or(0, |s| s.len() as i64));
+                c.set_processing_timer(7);
+            },
+        );
+        ringing.uid("u").sink_to(print());
+    }
+    let job = open(alarm, "alarm");
+    TOLD.with(|t| *t.borrow_mut() = Default::default());
+    STATE.with(|s| *s.borrow_mut() = nothing);
+    assert_eq!(call(&job, TIMER), 0);
+    let emits = TOLD.with(|t| mem::take(&mut t.borrow_mut().emits));
+    let b = batch::Batch::parse(aligned(&emits[0].1)).unwrap();
+    let values: Vec<i64> = (0..b.n).map(|i| i64::decode(b.value(i))).collect();
+    assert_eq!(values, [0, 3000 + 3000 + 4], "group 0 has no timer, and its state is asked for");
+}
+
+/// Answers that there is no element.
+fn nothing(_: u32, _: &[u8]) -> Vec<u8> {
+    octets(&[1u32, 0, 40, 0, 0, 0, 0, 0, 0, 0, 0, 0]).to_vec()
+}
+
+fn aligned(p: &[u8]) -> &'static [u8] {
+    let words = Box::leak(p.chunks(8).map(eight).collect::<Vec<_>>().into_boxed_slice());
+    // SAFETY: numbers are bytes.
+    unsafe { core::slice::from_raw_parts(words.as_ptr().cast(), p.len()) }
+}
