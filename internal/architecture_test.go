@@ -55,7 +55,7 @@ var rules = []rule{
 	},
 	owns("github.com/tetratelabs/wazero", "host", "abi/conformance"), // the kit plays a host of its own
 	owns("github.com/quic-go/quic-go", "internal/transport", "internal/clustertest"),
-	owns("github.com/dgraph-io/badger", "taskmanager/state/spill"),
+	owns("github.com/dgraph-io", "taskmanager/state/spill"), // Badger, and what makes its files
 	owns("github.com/aws", "internal/blob"),
 	owns("github.com/labstack/echo", "jobmanager/rest"),
 	owns("github.com/hashicorp/raft", "jobmanager/ha"),

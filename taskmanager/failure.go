@@ -59,12 +59,13 @@ func inOperator(name string, kind wire.Kind, err error) error {
 func stateFailure(err error) error {
 	var file *state.FileError
 	var full *spill.FullError
+	var keys *state.KeysError
 	switch {
 	case errors.As(err, &file) && errors.Is(err, snapshot.ErrDamaged): // it was found when it was read
 		return &wire.Failure{Kind: wire.KindState, Message: err.Error(), File: file.File}
 	case errors.As(err, &file):
 		return &wire.Failure{Kind: wire.KindIO, Message: err.Error()}
-	case errors.As(err, &full): // going on would need the room again
+	case errors.As(err, &full), errors.As(err, &keys): // going on would need the room again
 		return &wire.Failure{Kind: wire.KindInput, Message: err.Error()}
 	}
 	return err

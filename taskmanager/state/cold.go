@@ -44,8 +44,6 @@ func newCold(c *Config) *cold {
 
 func hashOf(key []byte) uint64 { return xxhash.Sum64(key) }
 
-func tooLarge(key, value int) bool { return key > spill.MaxKey || value+16 > spill.MaxValue }
-
 // fileState is a state in a restored file.
 type fileState struct {
 	reader *snapshot.Reader

@@ -5,8 +5,11 @@ import (
 	"cmp"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
+
+	"github.com/dustin/go-humanize"
 
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/taskmanager/state/spill"
@@ -98,7 +101,7 @@ type flushing struct {
 // begin starts a flush. Another must not run.
 func (c *cold) begin(h *hot, tables []flushing) error {
 	if c.disk == nil {
-		files, err := spill.Open(c.config.Dir, c.config.Space)
+		files, err := spill.Open(c.config.Dir, c.config.Space, c.config.Budget)
 		if err != nil {
 			return err
 		}
@@ -260,6 +263,18 @@ func (c *cold) close() error {
 	return err
 }
 
+// KeysError says that the keys which cannot leave the memory take all of it.
+type KeysError struct {
+	Spec   Spec
+	Is     int64 // bytes of them and their values
+	Budget int64
+}
+
+func (e *KeysError) Error() string {
+	return fmt.Sprintf("spill state: the keys above %s of state %q of operator %q take %s of memory, which they cannot leave (the task has %s of state.budget): use shorter keys, raise state.budget, or give the job more slots",
+		humanize.IBytes(spill.MaxKey), e.Spec.Name, e.Spec.Operator, humanize.IBytes(uint64(e.Is)), humanize.IBytes(uint64(e.Budget)))
+}
+
 // Trim implements Store.
 func (h *hot) Trim() error {
 	c := h.cold
@@ -284,6 +299,7 @@ func (h *hot) Trim() error {
 		return err
 	}
 	var out []flushing
+	var stuck int64
 	for _, st := range h.states {
 		for _, t := range st.open {
 			if t.scan != nil && t.scan.pinned {
@@ -294,6 +310,9 @@ func (h *hot) Trim() error {
 			}
 			t.count()
 			t.countRest()
+			if stuck += t.stuck; stuck > c.config.Budget {
+				return &KeysError{Spec: t.spec, Is: stuck, Budget: c.config.Budget}
+			}
 		}
 	}
 	c.trigger = max(c.limit, h.young.Load()+c.limit/2)

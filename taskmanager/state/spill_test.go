@@ -81,9 +81,9 @@ func entry(t *testing.T, tab state.Table, key string) state.Entry {
 	return e[0]
 }
 
-// What is too large for the disk stays in memory, whatever the budget.
-func TestHugeEntriesAreKept(t *testing.T) {
-	s, err := spilling(t, 1)(state.Config{Groups: 4, To: 4})
+// Entries with long keys stay in memory, and large values leave it: both come back as they were.
+func TestLongKeysAndLargeValues(t *testing.T) {
+	s, err := spilling(t, 256<<10)(state.Config{Groups: 4, To: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,16 +95,86 @@ func TestHugeEntriesAreKept(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for range 5 {
-		entry(t, tab, "another")
+	for i := range 20 {
+		if err := tab.SetValue(entry(t, tab, fmt.Sprint("another ", i)), make([]byte, 100<<10)); err != nil {
+			t.Fatal(err)
+		}
 		if err := s.Trim(); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if size := s.Size(); size > 2<<20 {
+		t.Errorf("%d bytes are in memory (expected that the large value is not)", size)
 	}
 	for key, v := range want {
 		if got := tab.Value(entry(t, tab, key)); string(got) != v {
 			t.Errorf("%.20q has %d bytes (expected %d)", key, len(got), len(v))
 		}
+	}
+}
+
+// Large values leave the memory like others, and are right whenever they are read and changed.
+func TestLargeValuesLeaveTheMemory(t *testing.T) {
+	const values, budget, large = 100, 8 << 20, 1 << 20
+	s, err := spilling(t, budget)(state.Config{Groups: 4, To: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	tab := bytesTable(t, s)
+	for round := range 2 {
+		for i := range values {
+			e := entry(t, tab, fmt.Sprint(i))
+			if was := tab.Value(e); round == 0 && was != nil || round == 1 && (len(was) != large+i || was[0] != byte(i) || was[len(was)-1] != 0) {
+				t.Fatalf("value %d of round %d has %d bytes before it is set", i, round, len(was))
+			}
+			v := make([]byte, large+i+round)
+			v[0], v[len(v)-1] = byte(i), byte(round)
+			if err := tab.SetValue(e, v); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Trim(); err != nil {
+				t.Fatal(err)
+			}
+			if size := s.Size(); size > 2*budget {
+				t.Fatalf("%d bytes are in memory after value %d (expected <= %d)", size, i, 2*budget)
+			}
+		}
+	}
+	for i := range values {
+		v := tab.Value(entry(t, tab, fmt.Sprint(i)))
+		if len(v) != large+i+1 || v[0] != byte(i) || v[len(v)-1] != 1 {
+			t.Fatalf("value %d has %d bytes in the end", i, len(v))
+		}
+		if err := s.Trim(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Keys that cannot leave the memory are an error that names their state before they take more than there is.
+func TestLongKeysThatDoNotFit(t *testing.T) {
+	const budget = 1 << 20
+	s, err := spilling(t, budget)(state.Config{Groups: 4, To: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	tab := bytesTable(t, s)
+	for i := range 1000 {
+		if err = tab.SetValue(entry(t, tab, fmt.Sprint(strings.Repeat("k", 40<<10), i)), []byte("v")); err != nil {
+			t.Fatal(err)
+		}
+		if size := s.Size(); size > 16*budget {
+			t.Fatalf("%d bytes are in memory (expected <= %d)", size, 16*budget)
+		}
+		if err = s.Trim(); err != nil {
+			break
+		}
+	}
+	var keys *state.KeysError
+	if !errors.As(err, &keys) || !strings.Contains(err.Error(), `keys above 32 KiB of state "n" of operator "o"`) {
+		t.Errorf("40 MB of long keys in 1 MiB: %v (expected a KeysError that names the state)", err)
 	}
 }
 

@@ -238,7 +238,7 @@ func (h *hot) Drop(s Spec, ns Namespace) error {
 	}
 	if len(st.free) < keptTables && !t.shared && !t.layered() {
 		t.reset()
-		t.scan, t.huge = nil, 0
+		t.scan, t.stuck = nil, 0
 		t.count()
 		st.free = append(st.free, t)
 		return nil

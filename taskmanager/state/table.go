@@ -12,6 +12,7 @@ import (
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
 	"github.com/wasmill/wasmill/internal/failpoint"
+	"github.com/wasmill/wasmill/taskmanager/state/spill"
 )
 
 // table is the hot table: open addressing over entries that are only added. A slot of the index is
@@ -45,6 +46,7 @@ type table struct {
 	deleted []ref // keys that were deleted since
 	removed arena // that these lie in
 	kept    bool  // a snapshot may have entries of it
+	long    bool  // a key is too long for the disk
 	shared  bool  // what was frozen has memory of it
 }
 
@@ -196,6 +198,7 @@ func (t *table) find(hash uint64, key []byte, add bool) Entry {
 func (t *table) insert(slot, tag uint32, key []byte) Entry {
 	e := len(t.keyRefs)
 	t.keyRefs = append(t.keyRefs, t.keys.add(key, len(key)))
+	t.long = t.long || len(key) > spill.MaxKey
 	if e>>pageBits == len(t.pages) {
 		t.pages = append(t.pages, &page{gen: t.store.gen})
 	}
@@ -514,7 +517,7 @@ func (t *table) reset() {
 		clear(p.dirty[:])
 		clear(p.pending[:])
 	}
-	t.garbage, t.sealed, t.changed, t.kept, t.deleted = 0, 0, false, false, nil
+	t.garbage, t.sealed, t.changed, t.kept, t.long, t.deleted = 0, 0, false, false, false, nil
 	t.removed = arena{}
 }
 

@@ -5,6 +5,7 @@ import (
 	"math/bits"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/taskmanager/state/spill"
 )
 
 // tiered is a Table whose entries may lie in four tiers. Entries that are touched are in the table itself, the young one;
@@ -28,7 +29,7 @@ type tiered struct {
 	id       uint32      // of its keys on disk; 0: nothing of it is there
 	flushed  uint32      // 1 + the generation of the store in which something of it was last written there
 	files    []fileState // restored files that may have entries, the newest first
-	huge     int         // at least so many entries are too large for the disk
+	stuck    int64       // bytes of entries whose keys are too long for the disk, as of the last turn
 	scan     *scan       // that runs
 	loaded   []bool      // by key group from the first that the task owns: all that the files have of it is in memory
 	timers   *timers     // what is known of the times, of kind Timer
@@ -194,22 +195,6 @@ func (t *tiered) copyOf(older *table, e Entry, hash uint64, key []byte) Entry {
 	return to
 }
 
-// SetValue implements Table.
-func (t *tiered) SetValue(e Entry, v []byte) error {
-	if tooLarge(len(t.Key(e)), len(v)) {
-		t.huge++
-	}
-	return t.table.SetValue(e, v)
-}
-
-// Migrate implements Table.
-func (t *tiered) Migrate(e Entry, v []byte) error {
-	if tooLarge(len(t.Key(e)), len(v)) {
-		t.huge++
-	}
-	return t.table.Migrate(e, v)
-}
-
 // Delete implements Table. In tiers, an entry without a value stands before what lies deeper.
 func (t *tiered) Delete(e Entry) error {
 	if !t.layered() {
@@ -242,8 +227,9 @@ func (t *tiered) turn() *table {
 	if was == nil {
 		return nil
 	}
-	if t.huge > 0 {
-		t.keepHuge(was)
+	t.stuck = 0
+	if was.long {
+		t.keepLong(was)
 	}
 	if was.isPending(t.id != 0 || t.files != nil) {
 		return was
@@ -259,19 +245,18 @@ func (t *tiered) left(was *table) {
 	}
 }
 
-// keepHuge takes the entries that are too large for the disk back.
-func (t *tiered) keepHuge(old *table) {
-	t.huge = 0
+// keepLong takes the entries back whose keys are too long for the disk.
+func (t *tiered) keepLong(old *table) {
 	for i := range old.keyRefs {
 		e := Entry(i)
 		p := old.pages[i>>pageBits]
 		key := old.Key(e)
-		if !p.pending.has(e) || p.moved.has(e) || old.spec.Kind != Words && p.words[i&pageMask] == gone || !tooLarge(len(key), len(old.stored(e))) {
+		if len(key) <= spill.MaxKey || !p.pending.has(e) || p.moved.has(e) || old.spec.Kind != Words && p.words[i&pageMask] == gone {
 			continue
 		}
 		t.makeRoom(1)
 		t.take(old, e, hashOf(key), key)
-		t.huge++
+		t.stuck += int64(len(key) + len(old.stored(e)))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -20,7 +21,9 @@ type Disk struct {
 	Used    func(dir string) (n int64, e error) // bytes that the files below a directory take; nil: they are asked
 
 	mu   sync.Mutex
-	maps int // that are open
+	maps int      // that are open
+	file *os.File // the ballast, nil if no map is open
+	held int64    // bytes of it
 }
 
 // Space is the part of a disk that one job may have.
@@ -29,11 +32,6 @@ type Space struct {
 	Dir   string // all that the job has on the disk is below it
 	Quota int64  // bytes; 0: no limit
 }
-
-// worst is what one map may write without asking before it frees anything: logs of its memtables, and the tables that its
-// two compactions make. A write past the end of the disk would be a fault that ends the process, because Badger writes by
-// memory maps.
-const worst = 3*2*memTable + 2*11*memTable
 
 // FullError says that there is no room to spill to.
 type FullError struct {
@@ -59,48 +57,56 @@ func (s *Space) open() error {
 	s.Disk.maps++
 	s.Disk.mu.Unlock()
 	if err := s.Check(0); err != nil {
-		s.close()
-		return err
+		return errors.Join(err, s.close())
 	}
 	return nil
 }
 
-func (s *Space) close() {
+func (s *Space) close() error {
 	s.Disk.mu.Lock()
+	defer s.Disk.mu.Unlock()
 	s.Disk.maps--
-	s.Disk.mu.Unlock()
+	return s.Disk.trim()
 }
 
 // Check answers a *FullError when n bytes more might not fit.
 func (s *Space) Check(n int64) error {
-	d := s.Disk
-	free, used := d.Free, d.Used
-	if free == nil {
-		free = freeBytes
+	if err := s.Disk.check(n); err != nil {
+		return s.full(err)
 	}
+	used := s.Disk.Used
 	if used == nil {
 		used = usedBytes
-	}
-	d.mu.Lock()
-	must := d.Reserve + n + int64(d.maps)*worst
-	d.mu.Unlock()
-	is, err := free(d.Dir)
-	if err != nil {
-		return fmt.Errorf("spill state: free space of %s: %w", d.Dir, err)
-	}
-	if is < must {
-		return &FullError{Dir: d.Dir, Option: "state.reserve", Is: is, Must: must}
 	}
 	if s.Quota == 0 {
 		return nil
 	}
-	if is, err = used(s.Dir); err != nil {
+	is, err := used(s.Dir)
+	if err != nil {
 		return fmt.Errorf("spill state: files in %s: %w", s.Dir, err)
 	}
 	if is+n > s.Quota {
 		return &FullError{Dir: s.Dir, Option: "state.quota", Is: is + n, Must: s.Quota}
 	}
 	return nil
+}
+
+// check makes the ballast whole, and wants n bytes to be free besides the reserve.
+func (d *Disk) check(n int64) error {
+	free := d.Free
+	if free == nil {
+		free = freeBytes
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	is, err := free(d.Dir)
+	if err != nil {
+		return fmt.Errorf("free space of %s: %w", d.Dir, err)
+	}
+	if must := d.Reserve + n + max(d.want()-d.held, 0); is < must {
+		return &FullError{Dir: d.Dir, Option: "state.reserve", Is: is, Must: must}
+	}
+	return d.fill()
 }
 
 func freeBytes(dir string) (int64, error) {

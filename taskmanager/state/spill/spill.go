@@ -9,29 +9,56 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
+	"sync/atomic"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
 )
 
-// Sizes of one map, which takes about 25 MB of memory, and an index of about 2 bytes a key.
+// sizes are what a map is made for.
+type sizes struct {
+	memTable int64 // bytes that are written before they are a table: there are up to three such, twice (with their logs)
+	table    int64 // bytes of a table; one that is merged is built in twice as much, up to a dozen at a time
+}
+
+// sizesFor are those of a map that goes with so much memory of entries: it takes about half of that once more, and not
+// less than about 25 MB. Tables double with every level, so that those of a large map are not too many to be open.
+func sizesFor(budget int64) sizes {
+	m := min(max(budget/32, 1<<20), 8<<20)
+	return sizes{memTable: m, table: max(m/4, 1<<20)}
+}
+
+// MaxKey bounds the keys that a map takes. Values above maxInline have a file each.
 const (
-	memTable = 8 << 20
-	// MaxKey and MaxValue bound what a map takes: larger values would go to Badger's value log, which has to be
-	// collected; larger keys it does not take.
-	MaxKey   = 32 << 10
-	MaxValue = 1 << 20
+	MaxKey    = 32 << 10
+	maxInline = 64 << 10
 )
 
 // Map is a sorted map with versions. One goroutine writes; any may read.
 type Map struct {
 	dir   string
 	space *Space
+	size  sizes
 	db    *badger.DB
+	large large                 // of the goroutine that writes
+	fault atomic.Pointer[error] // the first one: nothing can be written any more, and what is read may be incomplete
 }
 
-// Open makes an empty map in a directory, which it owns from then on: what is there is removed.
-func Open(dir string, space *Space) (*Map, error) {
+// fail keeps the first fault.
+func (m *Map) fail(err error) { m.fault.CompareAndSwap(nil, &err) }
+
+func (m *Map) failed() error {
+	if err := m.fault.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// Open makes an empty map in a directory, which it owns from then on: what is there is removed. Budget is the memory that
+// the entries have which are not in the map.
+func Open(dir string, space *Space, budget int64) (*Map, error) {
+	dir = filepath.Clean(dir)
 	if err := os.RemoveAll(dir); err != nil {
 		return nil, fmt.Errorf("open spill: %w", err)
 	}
@@ -41,33 +68,43 @@ func Open(dir string, space *Space) (*Map, error) {
 	if err := space.open(); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
+	size := sizesFor(budget)
 	o := badger.DefaultOptions(dir).WithLogger(nil).WithMetricsEnabled(false).WithDetectConflicts(false).
-		WithMemTableSize(memTable).WithNumMemtables(2).WithNumCompactors(2).WithValueLogFileSize(16 << 20).
-		WithCompression(options.None).WithBlockCacheSize(0).WithIndexCacheSize(0).WithValueThreshold(MaxValue).
-		WithChecksumVerificationMode(options.OnTableRead).WithBaseTableSize(8 << 20).WithBaseLevelSize(32 << 20)
-	db, err := badger.OpenManaged(o)
-	if err != nil {
-		space.close()
-		return nil, errors.Join(fmt.Errorf("open spill %s: %w", dir, err), os.RemoveAll(dir))
+		WithMemTableSize(size.memTable).WithNumMemtables(2).WithNumCompactors(2).WithValueLogFileSize(16 << 20).
+		WithCompression(options.None).WithBlockCacheSize(0).WithIndexCacheSize(0).WithValueThreshold(maxInline).
+		WithChecksumVerificationMode(options.OnTableRead).WithBaseTableSize(size.table).WithBaseLevelSize(32 << 20)
+	m := &Map{dir: dir, space: space, size: size}
+	m.register()
+	var err error
+	if m.db, err = badger.OpenManaged(o); err != nil {
+		m.unregister()
+		return nil, errors.Join(fmt.Errorf("open spill %s: %w", dir, err), space.close(), os.RemoveAll(dir))
 	}
-	return &Map{dir: dir, space: space, db: db}, nil
+	if err := space.Disk.extend(filepath.Join(dir, badger.ManifestFilename)); err != nil {
+		return nil, errors.Join(space.full(err), m.Close())
+	}
+	return m, nil
 }
 
 // Close ends the map and removes its directory. Nobody may read or write any more.
 func (m *Map) Close() error {
 	err := m.db.Close()
-	m.space.close()
-	return errors.Join(err, os.RemoveAll(m.dir))
+	m.unregister()
+	return errors.Join(err, m.space.close(), os.RemoveAll(m.dir))
 }
 
 // Forget lets go of what was overwritten or deleted at or below a version: it cannot be asked for any more.
-func (m *Map) Forget(version uint64) { m.db.SetDiscardTs(version) }
+func (m *Map) Forget(version uint64) {
+	m.db.SetDiscardTs(version)
+	m.large.forgotten.Store(version)
+}
 
 // Batch is writes that are under way. They can be read once Flush has returned.
 type Batch struct {
-	m     *Map
-	b     *badger.WriteBatch
-	bytes int64
+	m        *Map
+	b        *badger.WriteBatch
+	bytes    int64
+	replaced []replacedFile
 }
 
 // Batch begins writes. Keys come best in ascending order.
@@ -78,7 +115,16 @@ func (b *Batch) Put(key, value []byte, version uint64) error {
 	if err := b.take(len(key) + len(value)); err != nil {
 		return err
 	}
-	return b.wrote(b.b.SetEntryAt(badger.NewEntry(key, value), version))
+	b.replace(key, version)
+	e := badger.NewEntry(key, value)
+	if len(value) > maxInline {
+		ref, err := b.putLarge(key, value)
+		if err != nil {
+			return err
+		}
+		e = badger.NewEntry(key, ref).WithMeta(isLarge)
+	}
+	return b.wrote(b.b.SetEntryAt(e, version))
 }
 
 // Delete removes a key from a version on.
@@ -86,15 +132,17 @@ func (b *Batch) Delete(key []byte, version uint64) error {
 	if err := b.take(len(key)); err != nil {
 		return err
 	}
+	b.replace(key, version)
 	return b.wrote(b.b.DeleteAt(key, version))
 }
 
-// checkEvery is how many bytes are written between two looks at the disk: what a memtable holds.
-const checkEvery = memTable / 2
-
 func (b *Batch) take(n int) error {
-	if b.bytes == 0 || b.bytes+int64(n) > checkEvery {
-		if err := b.m.space.Check(checkEvery); err != nil {
+	if err := b.m.failed(); err != nil {
+		return err
+	}
+	// Between two looks at the disk lies half of what a memtable holds.
+	if every := b.m.size.memTable / 2; b.bytes == 0 || b.bytes+int64(n) > every {
+		if err := b.m.space.Check(max(every, int64(n))); err != nil {
 			return err
 		}
 		b.bytes = 0
@@ -111,7 +159,13 @@ func (b *Batch) wrote(err error) error {
 }
 
 // Flush ends the batch, also after an error.
-func (b *Batch) Flush() error { return b.wrote(b.b.Flush()) }
+func (b *Batch) Flush() error {
+	if err := errors.Join(b.wrote(b.b.Flush()), b.m.failed()); err != nil {
+		return err
+	}
+	b.m.large.replaced = append(b.m.large.replaced, b.replaced...)
+	return b.wrote(b.m.sweep())
+}
 
 // Cancel ends a batch of which not everything was written.
 func (b *Batch) Cancel() { b.b.Cancel() }
@@ -130,23 +184,36 @@ func (v View) Close() { v.txn.Discard() }
 
 // Get calls use with the value of a key, which is valid during the call, and answers whether there is one.
 func (v View) Get(key []byte, use func(value []byte) error) (bool, error) {
-	item, err := v.txn.Get(key)
-	if errors.Is(err, badger.ErrKeyNotFound) {
-		return false, nil
+	for was := uint64(0); ; {
+		item, err := v.txn.Get(key)
+		if errors.Is(err, badger.ErrKeyNotFound) {
+			return false, v.m.failed()
+		}
+		if err == nil {
+			err = item.Value(func(stored []byte) error {
+				value, err := v.m.value(item.UserMeta(), stored)
+				if err != nil {
+					return err
+				}
+				return use(value)
+			})
+		}
+		var replaced *replacedError
+		switch {
+		case err == nil:
+			return true, nil
+		case errors.As(err, &replaced) && replaced.number != was: // by what is there now
+			was = replaced.number
+		default:
+			return false, fmt.Errorf("read spill %s: %w", v.m.dir, err)
+		}
 	}
-	if err == nil {
-		err = item.Value(use)
-	}
-	if err != nil {
-		return false, fmt.Errorf("read spill %s: %w", v.m.dir, err)
-	}
-	return true, nil
 }
 
 // Iterator steps through the keys that begin with a prefix, in ascending order. One goroutine uses it, and closes it before
 // the view that it is of.
 type Iterator struct {
-	m     *Map
+	view  View
 	it    *badger.Iterator
 	value []byte
 	// sought is where the last Seek began, if there was no Next since; nothing is between it and where the iterator is. What
@@ -157,7 +224,7 @@ type Iterator struct {
 
 // Iterator makes one, which is nowhere before Seek.
 func (v View) Iterator(prefix []byte) *Iterator {
-	return &Iterator{m: v.m, it: v.txn.NewIterator(badger.IteratorOptions{Prefix: prefix})}
+	return &Iterator{view: v, it: v.txn.NewIterator(badger.IteratorOptions{Prefix: prefix})}
 }
 
 // Close ends the iterator.
@@ -181,13 +248,25 @@ func (i *Iterator) Next() (bool, error) {
 }
 
 func (i *Iterator) read() (bool, error) {
-	if !i.it.Valid() {
-		return false, nil
+	for {
+		if err := i.view.m.failed(); err != nil || !i.it.Valid() {
+			return false, err
+		}
+		item := i.it.Item()
+		err := item.Value(func(v []byte) (err error) { i.value, err = i.view.m.value(item.UserMeta(), v); return err })
+		var replaced *replacedError
+		if !errors.As(err, &replaced) {
+			if err != nil {
+				return false, fmt.Errorf("read spill %s: %w", i.view.m.dir, err)
+			}
+			return true, nil
+		}
+		there, err := i.view.Get(item.Key(), func(v []byte) error { i.value = v; return nil })
+		if err != nil || there {
+			return there, err
+		}
+		i.it.Next() // it was deleted
 	}
-	if err := i.it.Item().Value(func(v []byte) error { i.value = v; return nil }); err != nil {
-		return false, fmt.Errorf("read spill %s: %w", i.m.dir, err)
-	}
-	return true, nil
 }
 
 // Key and Value are where Seek or Next went to, valid until the next one.
@@ -224,14 +303,21 @@ func (m *Map) ScanVersion(version uint64, prefix []byte, yield func(key, value [
 			continue
 		}
 		var fault error
-		if err := item.Value(func(value []byte) error { fault = yield(item.Key(), value, false); return nil }); err != nil {
+		err := item.Value(func(stored []byte) error {
+			value, err := m.value(item.UserMeta(), stored)
+			if err == nil {
+				fault = yield(item.Key(), value, false)
+			}
+			return err
+		})
+		if err != nil {
 			return fmt.Errorf("read spill %s: %w", m.dir, err)
 		}
 		if fault != nil {
 			return fault
 		}
 	}
-	return nil
+	return m.failed()
 }
 
 // DeleteAll removes all keys that begin with prefix, from a version on.

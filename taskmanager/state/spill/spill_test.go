@@ -15,7 +15,7 @@ func open(t *testing.T, disk *spill.Disk, quota int64) (*spill.Map, string) {
 	t.Helper()
 	disk.Dir = t.TempDir()
 	dir := filepath.Join(disk.Dir, "map")
-	m, err := spill.Open(dir, &spill.Space{Disk: disk, Dir: disk.Dir, Quota: quota})
+	m, err := spill.Open(dir, &spill.Space{Disk: disk, Dir: disk.Dir, Quota: quota}, 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestFullDiskIsRefused(t *testing.T) {
 	m, _ := open(t, disk, 0)
 	defer m.Close()
 	write(t, m, 1, map[string]string{"a": "1"})
-	free = 2 << 20
+	free = 1<<20 + 1
 	b := m.Batch()
 	err := b.Put([]byte("a"), []byte("2"), 1)
 	b.Cancel()
@@ -109,7 +109,7 @@ func TestFullDiskIsRefused(t *testing.T) {
 	if !errors.As(err, &full) || full.Option != "state.reserve" {
 		t.Fatalf("a write on a full disk: %v (expected a FullError of state.reserve)", err)
 	}
-	if _, err := spill.Open(filepath.Join(disk.Dir, "other"), &spill.Space{Disk: disk, Dir: disk.Dir}); !errors.As(err, &full) {
+	if _, err := spill.Open(filepath.Join(disk.Dir, "other"), &spill.Space{Disk: disk, Dir: disk.Dir}, 1<<20); !errors.As(err, &full) {
 		t.Errorf("open on a full disk: %v (expected a FullError)", err)
 	}
 	v := m.View()
@@ -124,7 +124,7 @@ func TestQuotaIsHeld(t *testing.T) {
 	m, _ := open(t, &spill.Disk{Used: func(string) (int64, error) { return used, nil }}, 64<<20)
 	defer m.Close()
 	write(t, m, 1, map[string]string{"a": "1"})
-	used = 63 << 20
+	used = 64<<20 - 1
 	b := m.Batch()
 	defer b.Cancel()
 	var full *spill.FullError
@@ -160,5 +160,116 @@ func TestSeek(t *testing.T) {
 		if err != nil || got != c.want {
 			t.Errorf("at %q is %q, %v (expected %q)", c.from, got, err, c.want)
 		}
+	}
+}
+
+// Values that are too large to be merged have a file each, which is there as long as somebody may ask for it.
+func TestLargeValues(t *testing.T) {
+	m, dir := open(t, &spill.Disk{}, 0)
+	defer m.Close()
+	large := func(c string, n int) string { return strings.Repeat(c, n) }
+	short := func(version uint64) string {
+		var all []string
+		err := m.ScanVersion(version, nil, func(key, value []byte, deleted bool) error {
+			switch {
+			case deleted:
+				all = append(all, string(key)+" deleted")
+			default:
+				all = append(all, fmt.Sprintf("%s=%d%c", key, len(value), value[len(value)-1]))
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(all, " ")
+	}
+	files := func() int {
+		names, err := filepath.Glob(filepath.Join(dir, "value-*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(names)
+	}
+	write(t, m, 3, map[string]string{"a": large("a", 2<<20), "b": large("b", 16<<20), "c": "small", "d": large("d", 64<<10+1), "e": large("e", 64<<10)})
+	write(t, m, 3, map[string]string{"a": large("A", 3<<20)})
+	write(t, m, 5, map[string]string{"a": large("x", 1<<20), "c": large("c", 1<<20), "d": "small"}, "b")
+	for version, want := range map[uint64]string{3: "a=3145728A b=16777216b c=5l d=65537d e=65536e", 5: "a=1048576x b deleted c=1048576c d=5l"} {
+		if got := short(version); got != want {
+			t.Errorf("version %d has %q (expected %q)", version, got, want)
+		}
+	}
+	if n := files(); n != 6 {
+		t.Errorf("%d files (expected 6: nothing was forgotten)", n)
+	}
+	m.Forget(5)
+	write(t, m, 7, map[string]string{"f": "small"})
+	if n := files(); n != 2 {
+		t.Errorf("%d files (expected 2: of a and c)", n)
+	}
+	v := m.View()
+	var got []string
+	if err := v.Scan(nil, nil, func(k, val []byte) bool { got = append(got, fmt.Sprintf("%s=%d", k, len(val))); return true }); err != nil {
+		t.Fatal(err)
+	}
+	v.Close()
+	if s := strings.Join(got, " "); s != "a=1048576 c=1048576 d=5 e=65536 f=5" {
+		t.Errorf("the newest are %q", s)
+	}
+	if err := m.DeleteAll(nil, 9); err != nil {
+		t.Fatal(err)
+	}
+	m.Forget(9)
+	write(t, m, 11, map[string]string{"g": "small"})
+	if n := files(); n != 0 {
+		t.Errorf("%d files (expected none: all was deleted)", n)
+	}
+}
+
+// A value may be replaced, and its file removed, while somebody reads it: what is read is one of the values.
+func TestLargeValuesAreReplacedWhileTheyAreRead(t *testing.T) {
+	m, _ := open(t, &spill.Disk{}, 0)
+	defer m.Close()
+	put := func(version uint64) {
+		b := m.Batch()
+		for _, k := range []string{"a", "b"} {
+			if err := b.Put([]byte(k), []byte(strings.Repeat(string(rune('a'+version%26)), 100<<10)), version); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := b.Flush(); err != nil {
+			t.Error(err)
+		}
+		m.Forget(version)
+	}
+	put(1)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for version := uint64(2); version < 300; version++ {
+			put(version)
+		}
+	}()
+	whole := func(v []byte) {
+		if len(v) != 100<<10 || strings.Count(string(v), string(v[:1])) != len(v) {
+			t.Error("a value is not whole")
+		}
+	}
+	for reading := true; reading; {
+		select {
+		case <-done:
+			reading = false
+		default:
+		}
+		v := m.View()
+		there, err := v.Get([]byte("a"), func(value []byte) error { whole(value); return nil })
+		if err != nil || !there {
+			t.Fatalf("a is there: %v, %v", there, err)
+		}
+		n := 0
+		if err := v.Scan(nil, nil, func(_, value []byte) bool { whole(value); n++; return true }); err != nil || n != 2 {
+			t.Fatalf("%d keys, %v (expected 2)", n, err)
+		}
+		v.Close()
 	}
 }
