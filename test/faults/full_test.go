@@ -75,7 +75,7 @@ func fullDisks() (all []scenario) {
 	}
 	return append(all, scenario{row: "14", name: "state directory, of spilled state", workload: workload.WideChain, records: 200_000,
 		prepare: func(x *run) { x.small("state", 600<<20) }, fault: spillFull},
-		scenario{row: "14", name: "state directory, of spilled state, at one blow", workload: workload.WideChain, records: 200_000, fullOnly: true,
+		scenario{row: "14", name: "state directory, of spilled state, at one blow", workload: workload.WideChain, records: 200_000,
 			prepare: func(x *run) { x.small("state", 600<<20) }, fault: spillBlow})
 }
 

@@ -130,7 +130,8 @@ func TestDiskIsTakenAtOneBlow(t *testing.T) {
 			before := 30 + uint32(r.IntN(100))
 			for version := uint32(1); ; version++ {
 				if version == before {
-					taken.Go(func() { time.Sleep(time.Duration(r.IntN(5000)) * time.Microsecond); take(t, dir, stop) })
+					delay := time.Duration(r.IntN(5000)) * time.Microsecond
+					taken.Go(func() { time.Sleep(delay); take(t, dir, stop) })
 				}
 				if err = f.add(r, version); err != nil {
 					var full *spill.FullError
