@@ -5,6 +5,7 @@ import (
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/connector/text"
+	"github.com/wasmill/wasmill/internal/format/csvrow"
 	"github.com/wasmill/wasmill/internal/format/jsonrow"
 )
 
@@ -22,9 +23,17 @@ type body interface {
 
 // content makes that of records of a codec, or says why the sink's format has none.
 func (s *Sink) content(value abi.Codec) (content, error) {
-	if s.format == formatJSON {
+	switch s.format {
+	case formatJSON:
 		lines, err := jsonrow.NewEncoder(value, s.columns, s.times)
 		return &linesContent{format: lines}, err
+	case formatCSV:
+		lines, err := csvrow.NewEncoder(value, s.columns, s.csv.delimiter, s.times)
+		made := &linesContent{format: lines}
+		if err == nil && s.csv.header {
+			made.header = append(lines.Header(), '\n')
+		}
+		return made, err
 	}
 	lines, err := text.NewFormat(value, s.columns)
 	return &linesContent{format: lines}, err
@@ -35,10 +44,14 @@ type linesContent struct {
 	format interface {
 		Append(dst, value []byte) ([]byte, error)
 	}
-	line []byte
+	header []byte // of each file
+	line   []byte
 }
 
-func (c *linesContent) begin(out io.Writer) (body, error) { return &linesBody{c, out}, nil }
+func (c *linesContent) begin(out io.Writer) (body, error) {
+	_, err := out.Write(c.header)
+	return &linesBody{c, out}, err
+}
 
 type linesBody struct {
 	*linesContent

@@ -33,6 +33,8 @@ type reader struct {
 	from    int
 	to      int
 	scanned int   // buf[from:from+scanned] has no line end
+	quotes  bool  // line ends in quotes do not count
+	inside  bool  // buf[from+scanned] is in quotes
 	offset  int64 // of buf[from] in the uncompressed file
 	eof     bool
 	read    int64 // input consumed since the last Poll
@@ -51,25 +53,17 @@ func (r *reader) Position() json.RawMessage {
 // start places the reader at the first line that begins in its span, behind the first line end at or after Start-1; or
 // where an earlier reader has stopped.
 func (r *reader) start() error {
-	switch r.span.Codec {
-	case "gzip":
-		z, err := gzip.NewReader(r.counted())
-		if err != nil {
+	if r.span.Codec != "" {
+		var err error
+		if r.in, r.free, err = unpack(r.span.Codec, r.counted()); err != nil {
 			return r.ruined(err)
 		}
-		r.in, r.free = z, func() { z.Close() }
-	case "zstd":
-		z, err := zstd.NewReader(r.counted(), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(128<<20))
-		if err != nil {
-			return r.ruined(err)
-		}
-		r.in, r.free = z, z.Close
 	}
 	if r.at != nil {
 		return r.goOn()
 	}
 	if r.span.Start == 0 {
-		return nil
+		return r.passHeader()
 	}
 	if _, err := r.file.Seek(r.span.Start-1, io.SeekStart); err != nil {
 		return fmt.Errorf("file source: %w", err)
@@ -92,7 +86,23 @@ func (r *reader) start() error {
 	}
 }
 
-// Poll appends lines to b.
+// passHeader places the reader behind the line that names the columns.
+func (r *reader) passHeader() error {
+	for r.offset < r.span.Header {
+		if r.from == r.to {
+			if err := r.fill(); err != nil {
+				return err
+			}
+			if r.eof && r.from == r.to {
+				return r.checkLength()
+			}
+		}
+		r.consume(min(r.to-r.from, int(r.span.Header-r.offset)))
+	}
+	return nil
+}
+
+// Poll appends records to b.
 func (r *reader) Poll(b *abi.Builder, maxRecords, maxBytes int, _ time.Time) (connector.Progress, error) {
 	bytesOut := 0
 	r.bad = r.bad[:0]
@@ -135,7 +145,7 @@ func (r *reader) take(b *abi.Builder, line []byte) bool {
 	if blank(line) {
 		return false
 	}
-	value, err := r.decode.line(r.value[:0], line)
+	value, err := r.decode.lines.Decode(r.value[:0], line)
 	r.value = value
 	if err != nil {
 		r.bad = append(r.bad, connector.BadRecord{
@@ -156,7 +166,12 @@ func (r *reader) progress(done bool) connector.Progress {
 // line is the next whole line without its end, and its size with it. The last line of a file may lack its end.
 func (r *reader) line() (line []byte, size int, ok bool) {
 	rest := r.buf[r.from:r.to]
-	i := bytes.IndexByte(rest[r.scanned:], '\n')
+	i := -1
+	if r.quotes {
+		i = recordEnd(rest[r.scanned:], &r.inside)
+	} else {
+		i = bytes.IndexByte(rest[r.scanned:], '\n')
+	}
 	switch {
 	case i >= 0:
 		i += r.scanned
@@ -176,7 +191,7 @@ func (r *reader) line() (line []byte, size int, ok bool) {
 func (r *reader) consume(n int) {
 	r.from += n
 	r.offset += int64(n)
-	r.scanned = 0
+	r.scanned, r.inside = 0, false
 	if r.span.Codec == "" {
 		r.read += int64(n)
 	}
@@ -239,6 +254,25 @@ func (r *reader) fill() error {
 
 func (r *reader) tooLong() error {
 	return &connector.Error{Op: opSource, Err: fmt.Errorf("input %s, offset %d: line longer than %d bytes", r.span.Path, r.offset, abi.MaxRecordBytes)}
+}
+
+// unpack reads what is compressed in the codec, none included. free releases what that holds.
+func unpack(codec string, from io.Reader) (in io.Reader, free func(), err error) {
+	switch codec {
+	case "gzip":
+		z, err := gzip.NewReader(from)
+		if err != nil {
+			return nil, nil, err
+		}
+		return z, func() { z.Close() }, nil
+	case "zstd":
+		z, err := zstd.NewReader(from, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(128<<20))
+		if err != nil {
+			return nil, nil, err
+		}
+		return z, z.Close, nil
+	}
+	return from, func() {}, nil
 }
 
 // counted reads the compressed file and counts it as consumed input.

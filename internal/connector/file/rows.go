@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/format/csvrow"
 	"github.com/wasmill/wasmill/internal/format/jsonrow"
 )
 
@@ -19,15 +21,22 @@ func (s *Source) settle() (err error) {
 	rows := strings.HasPrefix(string(s.codec), "row(")
 	switch {
 	case s.format == formatLines && rows:
-		return fmt.Errorf("format: lines, but the source's records are rows (expected json)")
+		return fmt.Errorf("format: lines, but the source's records are rows (expected json or csv)")
 	case s.format == formatLines:
 		return nil
 	case rows:
 		if s.schema, err = abi.ParseSchema(s.codec); err != nil {
 			return err
 		}
-	case s.format != formatJSON || s.codec != abi.CodecJSON:
-		return fmt.Errorf("format: %s, but the source's records are %s (expected a row or json)", s.format, s.codec)
+	case s.format != formatJSON:
+		return fmt.Errorf("format: %s, but the source's records are %s (expected a row)", s.format, s.codec)
+	case s.codec != abi.CodecJSON:
+		return fmt.Errorf("format: json, but the source's records are %s (expected a row or json)", s.codec)
+	}
+	if s.format == formatCSV && !s.csv.header {
+		if _, err = csvrow.NewDecoder(s.schema, s.csv.delimiter, s.columns(nil)); err != nil {
+			return err
+		}
 	}
 	if s.times == "" {
 		return nil
@@ -103,36 +112,45 @@ func (f timePath) of(row []byte) (int64, bool) {
 
 // decoder makes values of lines, for one reader.
 type decoder struct {
-	json  *jsonrow.Decoder
-	any   bool // the values are JSON as it stands
+	lines interface {
+		Decode(dst, line []byte) ([]byte, error)
+	}
 	event []timePath
 }
 
-// decoder returns one, nil: values are lines.
-func (s *Source) decoder() *decoder {
+// decoder returns that of a file, nil: values are lines.
+func (s *Source) decoder(sp *span) (*decoder, error) {
 	switch {
 	case s.format == formatLines:
-		return nil
+		return nil, nil
 	case s.schema == nil:
-		return &decoder{json: &jsonrow.Decoder{}, any: true}
+		return &decoder{lines: &anyJSON{}}, nil
+	case s.format == formatJSON:
+		return &decoder{lines: jsonrow.NewDecoder(s.schema), event: s.event}, nil
 	}
-	return &decoder{json: jsonrow.NewDecoder(s.schema), event: s.event}
+	lines, err := csvrow.NewDecoder(s.schema, s.csv.delimiter, s.columns(sp))
+	if err != nil {
+		return nil, &connector.Error{Op: opSource, Err: fmt.Errorf("input %s: %w", sp.Path, err)}
+	}
+	return &decoder{lines: lines, event: s.event}, nil
 }
 
-// line appends the value of a line to dst.
-func (d *decoder) line(dst, line []byte) ([]byte, error) {
-	if !d.any {
-		return d.json.Decode(dst, line)
-	}
-	if err := d.json.Valid(line); err != nil {
+// anyJSON passes JSON on as it stands.
+type anyJSON struct{ check jsonrow.Decoder }
+
+func (a *anyJSON) Decode(dst, line []byte) ([]byte, error) {
+	if err := a.check.Valid(line); err != nil {
 		return dst, err
 	}
 	return append(dst, line...), nil
 }
 
 // time is the event time of a row.
-func (d *decoder) time(row []byte) int64 {
-	for _, f := range d.event {
+func (d *decoder) time(row []byte) int64 { return firstTime(d.event, row) }
+
+// firstTime is the first time that the row has in one of the fields.
+func firstTime(fields []timePath, row []byte) int64 {
+	for _, f := range fields {
 		if t, ok := f.of(row); ok {
 			return t
 		}
@@ -142,9 +160,13 @@ func (d *decoder) time(row []byte) int64 {
 
 // faultAt is the byte of a line that a decoder stumbles over.
 func faultAt(err error) int {
-	var f *jsonrow.Fault
-	if errors.As(err, &f) {
-		return f.At
+	var j *jsonrow.Fault
+	var c *csvrow.Fault
+	switch {
+	case errors.As(err, &j):
+		return j.At
+	case errors.As(err, &c):
+		return c.At
 	}
 	return 0
 }

@@ -172,3 +172,82 @@ func TestSourcesOfRowsRefuse(t *testing.T) {
 		}
 	}
 }
+
+// Records of CSV are the same however their file is cut, with a header and without; one whose columns may have line ends in them
+// is not cut.
+func TestCSVIsReadOnce(t *testing.T) {
+	var plain, quoted strings.Builder
+	rows := 0
+	for i := range 150 {
+		line := fmt.Sprintf("%d,\"a,\"\"%s\"\"\",unwanted,2026-01-31T23:59:59.050\r\n", i, strings.Repeat("x", i%40))
+		if i%11 == 0 {
+			line = "1,2\n"
+		}
+		plain.WriteString(line)
+		quoted.WriteString(strings.Replace(line, "a,", "a,\n", 1))
+		rows++
+	}
+	dir := t.TempDir()
+	for name, c := range map[string]struct {
+		config map[string]string
+		text   string
+	}{
+		"names":    {map[string]string{"names": "id,name,u,at"}, plain.String()},
+		"header":   {map[string]string{"header": "true"}, "\ufeffid,name,\"u\",at\n" + plain.String()},
+		"newlines": {map[string]string{"header": "true", "quotedNewlines": "true"}, "id,name,u,at\n" + quoted.String()},
+	} {
+		c.config["format"], c.config["timestamps"] = "csv", "at"
+		c.config["path"] = write(t, filepath.Join(dir, name+".csv"), []byte(c.text))
+		s := typed(t, idNameAt, c.config)
+		file, err := s.measure(c.config["path"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := everything(t, s, cut(file, 1<<30), 1<<20)
+		if len(want) != rows {
+			t.Fatalf("%s: %d records and faults (expected %d)", name, len(want), rows)
+		}
+		steps := []int64{5, 100}
+		if name == "newlines" {
+			steps = []int64{1 << 30}
+		}
+		for _, step := range steps {
+			if got := everything(t, s, cut(file, step), 7); !slices.Equal(got, want) {
+				t.Errorf("%s, cut every %d bytes: %d records and faults (expected %d)", name, step, len(got), len(want))
+			}
+		}
+		c.config["path"] = write(t, filepath.Join(dir, name+".csv.zst"), packed(t, "zst", c.text))
+		s = typed(t, idNameAt, c.config)
+		if file, err = s.measure(c.config["path"]); err != nil {
+			t.Fatal(err)
+		}
+		if got := everything(t, s, cut(file, 1), 7); len(got) != rows {
+			t.Errorf("%s, compressed: %d records and faults (expected %d)", name, len(got), rows)
+		}
+	}
+}
+
+func TestQuotedNewlinesAreFound(t *testing.T) {
+	text := `a,"b` + "\n" + `""c",d` + "\n" + `e"f`
+	for cut := range len(text) {
+		inside := false
+		n := recordEnd([]byte(text[:cut]), &inside)
+		if n < 0 {
+			if n = recordEnd([]byte(text[cut:]), &inside); n >= 0 {
+				n += cut
+			}
+		}
+		if want := strings.LastIndexByte(text, '\n'); n != want {
+			t.Errorf("looked at in two parts, %d bytes first: %d (expected %d)", cut, n, want)
+		}
+	}
+}
+
+func TestHeadersMustHaveTheRowsColumns(t *testing.T) {
+	path := write(t, filepath.Join(t.TempDir(), "in.csv"), []byte("id,Name\n1,x\n"))
+	s := typed(t, "row(id: i64, name: utf8)", map[string]string{"path": path, "format": "csv", "header": "true"})
+	_, err := s.Enumerate(context.Background(), 1)
+	if want := `file source: input ` + path + `: no column "name" (the columns are ["id" "Name"])`; err == nil || err.Error() != want {
+		t.Errorf("%v (expected %s)", err, want)
+	}
+}

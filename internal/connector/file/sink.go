@@ -31,8 +31,8 @@ const (
 // it; so a reader of part-* sees whole, final files only. Every checkpoint ends the files that are being written. Options:
 //
 //	path          the directory; it is made if it does not exist
-//	format        lines (default): a line a record, fields of a row separated by tabs; json: the same as JSON
-//	times         of json, how times are written: iso (default) 2026-01-31T23:59:59.050Z, sql 2026-01-31 23:59:59.050, ms 1769903999050
+//	format        lines (default): a line a record, fields of a row separated by tabs; json, csv: the same in those
+//	times         of json and csv, how times are written: iso (default) 2026-01-31T23:59:59.050Z, sql 2026-01-31 23:59:59.050, ms 1769903999050
 //	columns       which fields of row values are written, and in what order: "start,key,value"; all of them by default
 //	partition     directories below that one, by a record's event time in UTC and its key: "dt={yyyy}-{MM}-{dd}/{HH}/{key}"
 //	rollSize      a file that has so many bytes is ended: "128MiB"
@@ -42,6 +42,7 @@ type Sink struct {
 	dir          string
 	format       string
 	times        scalar.TimeStyle
+	csv          csvOptions
 	columns      []string
 	partitions   *partitioning // nil: none
 	rollSize     int64         // 0: any
@@ -61,7 +62,13 @@ func NewSinkOn(on durable.FS, config map[string]string) (connector.Sink, error) 
 		}
 	}
 	if s.format == formatLines && config["times"] != "" {
-		return nil, &connector.Error{Op: opSink, Err: errors.New("times: lines have milliseconds (expected format json)")}
+		return nil, &connector.Error{Op: opSink, Err: errors.New("times: lines have milliseconds (expected format json or csv)")}
+	}
+	if err := s.csv.read(config); err != nil {
+		return nil, &connector.Error{Op: opSink, Err: err}
+	}
+	if s.format != formatCSV && s.csv != (csvOptions{delimiter: ','}) {
+		return nil, &connector.Error{Op: opSink, Err: fmt.Errorf("header, delimiter: given (expected format csv, and not %s)", s.format)}
 	}
 	if s.dir == "" {
 		return nil, &connector.Error{Op: opSink, Err: errors.New("path: empty (expected a directory)")}
@@ -72,9 +79,9 @@ func NewSinkOn(on durable.FS, config map[string]string) (connector.Sink, error) 
 // set sets an option. An empty value is as none.
 func (s *Sink) set(key, value string) (err error) {
 	switch key {
-	case "path", "format", "times", "columns", "partition", "rollSize", "rollInterval":
+	case "path", "format", "times", "header", "delimiter", "columns", "partition", "rollSize", "rollInterval":
 	default:
-		return fmt.Errorf("unknown option %q (known: path, format, times, columns, partition, rollSize, rollInterval)", key)
+		return fmt.Errorf("unknown option %q (known: path, format, times, header, delimiter, columns, partition, rollSize, rollInterval)", key)
 	}
 	if value == "" {
 		return nil
@@ -83,8 +90,8 @@ func (s *Sink) set(key, value string) (err error) {
 	case "path":
 		s.dir = value
 	case "format":
-		if s.format = value; value != formatLines && value != formatJSON {
-			return fmt.Errorf("format: %q (expected lines or json)", value)
+		if s.format = value; value != formatLines && value != formatJSON && value != formatCSV {
+			return fmt.Errorf("format: %q (expected lines, json or csv)", value)
 		}
 	case "times":
 		var known bool

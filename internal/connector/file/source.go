@@ -27,14 +27,18 @@ const readBytes = 256 << 10
 //	path        a file, or a pattern as of path.Match
 //	format      lines (default): a record a line, without its end (\n or \r\n)
 //	            json: a line is an object of which the fields of the operator's row are taken, or with the codec json any value
+//	            csv: a line is a record of RFC 4180, of which the columns are taken that the operator's row has
 //	timestamps  of lines: offset, a record's event time is the offset of its line in the file, in milliseconds;
 //	            of rows: the fields that have it, "bid.dateTime,auction.dateTime", of which the first that is not null counts;
 //	            otherwise records have none
+//
+// Of csv, see csvOptions, too.
 type Source struct {
 	config map[string]string
 	path   string
 	format string
 	times  string // the option timestamps
+	csv    csvOptions
 
 	codec  abi.Codec   // of the values
 	schema *abi.Schema // of rows
@@ -45,11 +49,15 @@ type Source struct {
 const (
 	formatLines = "lines"
 	formatJSON  = "json"
+	formatCSV   = "csv"
 )
 
 // NewSource checks the options.
 func NewSource(config map[string]string) (connector.Source, error) {
 	s := &Source{config: config, format: formatLines, codec: abi.CodecUTF8}
+	if err := s.csv.read(config); err != nil {
+		return nil, &connector.Error{Op: opSource, Err: err}
+	}
 	for key, value := range config {
 		switch key {
 		case "path":
@@ -58,8 +66,9 @@ func NewSource(config map[string]string) (connector.Source, error) {
 			s.format = cmp.Or(value, formatLines)
 		case "timestamps":
 			s.times = value
+		case "header", "delimiter", "names", "quotedNewlines":
 		default:
-			return nil, &connector.Error{Op: opSource, Err: fmt.Errorf("unknown option %q (known: path, format, timestamps)", key)}
+			return nil, &connector.Error{Op: opSource, Err: fmt.Errorf("unknown option %q (known: path, format, timestamps; of csv: header, delimiter, names, quotedNewlines)", key)}
 		}
 	}
 	if err := s.check(); err != nil {
@@ -70,8 +79,10 @@ func NewSource(config map[string]string) (connector.Source, error) {
 
 func (s *Source) check() error {
 	switch {
-	case s.format != formatLines && s.format != formatJSON:
-		return fmt.Errorf("format: %q (expected lines or json)", s.format)
+	case s.format != formatLines && s.format != formatJSON && s.format != formatCSV:
+		return fmt.Errorf("format: %q (expected lines, json or csv)", s.format)
+	case s.format != formatCSV && s.csv != csvOptions{delimiter: ','}:
+		return fmt.Errorf("header, delimiter, names, quotedNewlines: given (expected format csv, and not %s)", s.format)
 	case s.format == formatLines && s.times != "" && s.times != timesOffset:
 		return fmt.Errorf("timestamps: %q (expected offset, or nothing; of the fields of rows, a format such as json)", s.times)
 	case s.path == "":
@@ -114,7 +125,11 @@ func (s *Source) Open(_ context.Context, split connector.Split) (connector.Reade
 	if err != nil {
 		return nil, fmt.Errorf("file source: %w", err)
 	}
-	r := &reader{file: f, in: f, span: sp, buf: make([]byte, readBytes), decode: s.decoder()}
+	r := &reader{file: f, in: f, span: sp, buf: make([]byte, readBytes), quotes: s.csv.quotedNewlines}
+	if r.decode, err = s.decoder(&sp); err != nil {
+		r.Close()
+		return nil, err
+	}
 	if len(split.Position) > 0 {
 		var at position
 		if err := json.Unmarshal(split.Position, &at); err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,6 +31,9 @@ type span struct {
 	Codec string `json:"codec,omitempty"` // gzip, zstd
 	Size  int64  `json:"size,omitempty"`  // of the file when it was cut
 	Sum   string `json:"sum,omitempty"`   // fingerprint of that
+
+	Header int64    `json:"header,omitempty"` // bytes of the line that names the columns
+	Names  []string `json:"names,omitempty"`  // of the columns, as it has them
 }
 
 // Enumerate lists the byte ranges of the files that the pattern names.
@@ -47,6 +51,9 @@ func (s *Source) Enumerate(_ context.Context, parallelism int) (connector.Splits
 		total += files[i].Size
 	}
 	step := min(max(total/int64(parallelism*splitsPerSubtask), minSplitBytes), maxSplitBytes)
+	if s.csv.quotedNewlines {
+		step = math.MaxInt64 // whether a line end is in quotes is only known from the beginning on
+	}
 	out := connector.Splits{Ordered: s.times != "" && len(paths) == 1}
 	for _, f := range files {
 		out.Splits = append(out.Splits, cut(f, step)...)
@@ -78,7 +85,11 @@ func (s *Source) measure(path string) (span, error) {
 	if err != nil {
 		return span{}, fmt.Errorf("file source: read input %s: %w", path, err)
 	}
-	return span{Path: path, End: info.Size(), Codec: codecOf(path), Size: info.Size(), Sum: sum}, nil
+	sp := span{Path: path, End: info.Size(), Codec: codecOf(path), Size: info.Size(), Sum: sum}
+	if s.csv.header {
+		err = s.measureHeader(f, &sp)
+	}
+	return sp, err
 }
 
 // cut divides one file; a compressed one cannot be entered in the middle.
@@ -87,9 +98,9 @@ func cut(file span, step int64) []connector.Split {
 		return []connector.Split{split(file, filepath.Base(file.Path))}
 	}
 	var out []connector.Split
-	for at := int64(0); at < file.Size; at += step {
+	for at := int64(0); at < file.Size; at += min(step, file.Size) {
 		part := file
-		part.Start, part.End = at, min(at+step, file.Size)
+		part.Start, part.End = at, at+min(step, file.Size-at)
 		out = append(out, split(part, fmt.Sprintf("%s[%d:%d]", filepath.Base(file.Path), part.Start, part.End)))
 	}
 	return out
