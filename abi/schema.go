@@ -106,6 +106,22 @@ func (s *Schema) Index(name string) int {
 	return -1
 }
 
+// Choose returns the positions of the fields of these names, in their order; without names, of all fields.
+func (s *Schema) Choose(names []string) ([]int, error) {
+	var chosen []int
+	for _, name := range names {
+		i := s.Index(strings.TrimSpace(name))
+		if i < 0 {
+			return nil, fmt.Errorf("no field %q in %s", name, s.Codec())
+		}
+		chosen = append(chosen, i)
+	}
+	for i := 0; i < len(s.Fields) && len(names) == 0; i++ {
+		chosen = append(chosen, i)
+	}
+	return chosen, nil
+}
+
 func (s *Schema) print(b *strings.Builder) {
 	b.WriteString("row(")
 	for i := range s.Fields {

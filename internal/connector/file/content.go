@@ -1,10 +1,12 @@
 package file
 
 import (
+	"errors"
 	"io"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/connector/text"
+	"github.com/wasmill/wasmill/internal/format/avrorow"
 	"github.com/wasmill/wasmill/internal/format/csvrow"
 	"github.com/wasmill/wasmill/internal/format/jsonrow"
 )
@@ -34,6 +36,10 @@ func (s *Sink) content(value abi.Codec) (content, error) {
 			made.header = append(lines.Header(), '\n')
 		}
 		return made, err
+	}
+	if s.format == formatAvro {
+		rows, err := avrorow.NewEncoder(value, s.columns, s.compression)
+		return avroContent{rows}, err
 	}
 	lines, err := text.NewFormat(value, s.columns)
 	return &linesContent{format: lines}, err
@@ -69,3 +75,23 @@ func (b *linesBody) add(value []byte) error {
 }
 
 func (b *linesBody) end() error { return nil }
+
+// avroContent is object container files.
+type avroContent struct{ rows *avrorow.Encoder }
+
+func (c avroContent) begin(out io.Writer) (body, error) {
+	f, err := c.rows.Begin(out)
+	return avroBody{f}, err
+}
+
+type avroBody struct{ *avrorow.File }
+
+func (b avroBody) add(value []byte) error {
+	err := b.Add(value)
+	if errors.Is(err, avrorow.ErrValue) {
+		return unfit(err)
+	}
+	return err
+}
+
+func (b avroBody) end() error { return b.End() }

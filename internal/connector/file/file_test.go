@@ -152,9 +152,11 @@ func TestSourceRefuses(t *testing.T) {
 	}
 	for config, want := range map[string]string{
 		"":             "file source: path: empty (expected a file or a pattern)",
-		"format=xml":   `file source: format: "xml" (expected lines or json)`,
+		"format=xml":   `file source: format: "xml" (expected lines, json, csv, avro)`,
 		"timestamps=x": `file source: timestamps: "x" (expected offset, or nothing; of the fields of rows, a format such as json)`,
-		"paht=x":       `file source: unknown option "paht" (known: path, format, timestamps)`,
+		"header=true":  "file source: header, delimiter, names, quotedNewlines: given (expected format csv, and not lines)",
+		"delimiter=\"": `file source: delimiter: "\"" (expected a character of ASCII other than a quote, or tab)`,
+		"paht=x":       `file source: unknown option "paht" (known: path, format, timestamps; of csv: header, delimiter, names, quotedNewlines)`,
 	} {
 		m := map[string]string{}
 		if key, value, ok := strings.Cut(config, "="); ok {

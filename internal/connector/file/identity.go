@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"time"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -49,8 +52,33 @@ func changed(format string, args ...any) error {
 	}
 }
 
+// input is the open file of a split.
+type input struct {
+	file     *os.File
+	span     span
+	size     int64 // when it was looked at last
+	modified time.Time
+}
+
+// openInput opens the file of a split, which must be the one that it was.
+func openInput(sp span) (*input, error) {
+	f, err := os.Open(sp.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &connector.Error{Op: opSource, Err: fmt.Errorf("input %s is gone", sp.Path)}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("file source: %w", err)
+	}
+	r := &input{file: f, span: sp}
+	if err := r.checkIdentity(); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
 // checkIdentity holds the file against what it was when it was cut into splits.
-func (r *reader) checkIdentity() error {
+func (r *input) checkIdentity() error {
 	info, err := r.file.Stat()
 	if err != nil {
 		return fmt.Errorf("file source: %w", err)
@@ -74,8 +102,8 @@ func (r *reader) checkIdentity() error {
 }
 
 // checkUnchanged notices that the open file was written to since it was looked at last. If it has grown, it must still begin
-// as it did.
-func (r *reader) checkUnchanged() error {
+// as it did. offset is where it is read.
+func (r *input) checkUnchanged(offset int64) error {
 	info, err := r.file.Stat()
 	if err != nil {
 		return fmt.Errorf("file source: %w", err)
@@ -86,7 +114,7 @@ func (r *reader) checkUnchanged() error {
 	case info.Size() > r.size:
 		return r.checkIdentity()
 	}
-	return changed("input %s was changed while it was read, at byte %d of %d or before: it has %d bytes now", r.span.Path, r.offset, r.size, info.Size())
+	return changed("input %s was changed while it was read, at byte %d of %d or before: it has %d bytes now", r.span.Path, offset, r.size, info.Size())
 }
 
 // behindBytes is how much of what was read stays in memory, so that a position can tell what stood before it.

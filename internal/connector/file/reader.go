@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"time"
 
@@ -19,15 +18,11 @@ import (
 
 // reader reads the lines that begin in [span.Start, span.End).
 type reader struct {
-	file    *os.File
-	fileErr error     // of reading file, where a decompressor stands between
-	in      io.Reader // file, or a decompressor over it
+	*input
+	fileErr error     // of reading the file, where a decompressor stands between
+	in      io.Reader // the file, or a decompressor over it
 	free    func()    // releases the decompressor
-	span    span
 	at      *position // where an earlier reader stopped, nil: it begins
-
-	size     int64 // of file, when it was looked at last
-	modified time.Time
 
 	buf     []byte // buf[from:to] is read and not yet given out; some of what was stands before it
 	from    int
@@ -42,6 +37,28 @@ type reader struct {
 	decode *decoder              // of rows; nil: values are lines
 	value  []byte                // the last one
 	bad    []connector.BadRecord // of the last Poll
+}
+
+// openLines returns a reader of the lines that begin in the split.
+func (s *Source) openLines(in *input, at json.RawMessage) (connector.Reader, error) {
+	r := &reader{input: in, in: in.file, buf: make([]byte, readBytes), quotes: s.csv.quotedNewlines}
+	var err error
+	if r.decode, err = s.decoder(&in.span); err != nil {
+		return nil, err
+	}
+	if len(at) > 0 {
+		r.at = &position{}
+		if err := json.Unmarshal(at, r.at); err != nil {
+			return nil, fmt.Errorf("file source: position in %s: %w", in.span.Path, err)
+		}
+	}
+	if err := r.start(); err != nil {
+		if r.free != nil {
+			r.free()
+		}
+		return nil, err
+	}
+	return r, nil
 }
 
 // Position is exact to the byte. A compressed file is read again up to it.
@@ -237,7 +254,7 @@ func (r *reader) fill() error {
 	}
 	n, err := r.in.Read(r.buf[r.to:])
 	r.to += n
-	if changed := r.checkUnchanged(); changed != nil {
+	if changed := r.checkUnchanged(r.offset); changed != nil {
 		return changed
 	}
 	switch {

@@ -21,7 +21,7 @@ func (s *Source) settle() (err error) {
 	rows := strings.HasPrefix(string(s.codec), "row(")
 	switch {
 	case s.format == formatLines && rows:
-		return fmt.Errorf("format: lines, but the source's records are rows (expected json or csv)")
+		return fmt.Errorf("format: lines, but the source's records are rows (expected %s)", strings.Join(formats[1:], ", "))
 	case s.format == formatLines:
 		return nil
 	case rows:

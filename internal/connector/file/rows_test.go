@@ -153,12 +153,15 @@ func TestSourcesOfRowsRefuse(t *testing.T) {
 		codec  abi.Codec
 		want   string
 	}{
-		{"", idNameAt, "format: lines, but the source's records are rows (expected json)"},
+		{"", idNameAt, "format: lines, but the source's records are rows (expected json, csv, avro)"},
 		{"format=json", "utf8", "format: json, but the source's records are utf8 (expected a row or json)"},
 		{"format=json", "row(a: i65)", `codec "row(a: i65)": byte 7`},
 		{"format=json&timestamps=at", "json", `timestamps: "at" (records of codec json have no fields: expected a row)`},
 		{"format=json&timestamps=name", idNameAt, `timestamps: "name": field "name" is utf8 (expected ms, or i64 of milliseconds)`},
 		{"format=json&timestamps=at,b.at", idNameAt, `timestamps: "b.at": no field "b" in row(id: i64, name: utf8?, at: ms?)`},
+		{"format=avro", "json", "format: avro, but the source's records are json (expected a row)"},
+		{"format=csv", "row(l: list(i64))", `field "l" is a list, which CSV has no form of`},
+		{"format=csv&names=a,b", "row(c: i64)", `no column "c" (the columns are ["a" "b"])`},
 		{"format=json&timestamps=at.x", idNameAt, `timestamps: "at.x": field "at" is ms, which has no fields`},
 	} {
 		config := map[string]string{"path": "x"}

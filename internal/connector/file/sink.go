@@ -16,6 +16,7 @@ import (
 	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/connector/text"
 	"github.com/wasmill/wasmill/internal/durable"
+	"github.com/wasmill/wasmill/internal/format/avrorow"
 	"github.com/wasmill/wasmill/internal/format/scalar"
 )
 
@@ -31,7 +32,9 @@ const (
 // it; so a reader of part-* sees whole, final files only. Every checkpoint ends the files that are being written. Options:
 //
 //	path          the directory; it is made if it does not exist
-//	format        lines (default): a line a record, fields of a row separated by tabs; json, csv: the same in those
+//	format        lines (default): a line a record, fields of a row separated by tabs; json, csv: the same in those;
+//	              avro: object container files
+//	compression   of avro: snappy (default), none, deflate, zstd
 //	times         of json and csv, how times are written: iso (default) 2026-01-31T23:59:59.050Z, sql 2026-01-31 23:59:59.050, ms 1769903999050
 //	columns       which fields of row values are written, and in what order: "start,key,value"; all of them by default
 //	partition     directories below that one, by a record's event time in UTC and its key: "dt={yyyy}-{MM}-{dd}/{HH}/{key}"
@@ -43,6 +46,7 @@ type Sink struct {
 	format       string
 	times        scalar.TimeStyle
 	csv          csvOptions
+	compression  string
 	columns      []string
 	partitions   *partitioning // nil: none
 	rollSize     int64         // 0: any
@@ -55,14 +59,17 @@ func NewSink(config map[string]string) (connector.Sink, error) { return NewSinkO
 
 // NewSinkOn is NewSink on another file system than the operating system's.
 func NewSinkOn(on durable.FS, config map[string]string) (connector.Sink, error) {
-	s := &Sink{config: config, on: on, format: formatLines}
+	s := &Sink{config: config, on: on, format: formatLines, compression: "snappy"}
 	for key, value := range config {
 		if err := s.set(key, value); err != nil {
 			return nil, &connector.Error{Op: opSink, Err: err}
 		}
 	}
-	if s.format == formatLines && config["times"] != "" {
-		return nil, &connector.Error{Op: opSink, Err: errors.New("times: lines have milliseconds (expected format json or csv)")}
+	if s.format != formatJSON && s.format != formatCSV && config["times"] != "" {
+		return nil, &connector.Error{Op: opSink, Err: fmt.Errorf("times: given (expected format json or csv, and not %s)", s.format)}
+	}
+	if s.format != formatAvro && config["compression"] != "" {
+		return nil, &connector.Error{Op: opSink, Err: fmt.Errorf("compression: given (expected format avro, and not %s)", s.format)}
 	}
 	if err := s.csv.read(config); err != nil {
 		return nil, &connector.Error{Op: opSink, Err: err}
@@ -79,9 +86,9 @@ func NewSinkOn(on durable.FS, config map[string]string) (connector.Sink, error) 
 // set sets an option. An empty value is as none.
 func (s *Sink) set(key, value string) (err error) {
 	switch key {
-	case "path", "format", "times", "header", "delimiter", "columns", "partition", "rollSize", "rollInterval":
+	case "path", "format", "times", "header", "delimiter", "compression", "columns", "partition", "rollSize", "rollInterval":
 	default:
-		return fmt.Errorf("unknown option %q (known: path, format, times, header, delimiter, columns, partition, rollSize, rollInterval)", key)
+		return fmt.Errorf("unknown option %q (known: path, format, times, header, delimiter, compression, columns, partition, rollSize, rollInterval)", key)
 	}
 	if value == "" {
 		return nil
@@ -90,13 +97,16 @@ func (s *Sink) set(key, value string) (err error) {
 	case "path":
 		s.dir = value
 	case "format":
-		if s.format = value; value != formatLines && value != formatJSON && value != formatCSV {
-			return fmt.Errorf("format: %q (expected lines, json or csv)", value)
-		}
+		s.format = value
+		return checkFormat(value)
 	case "times":
 		var known bool
 		if s.times, known = scalar.TimeStyles[value]; !known {
 			return fmt.Errorf("times: %q (expected iso, sql or ms)", value)
+		}
+	case "compression":
+		if s.compression = value; avrorow.Compressions[value] == "" {
+			return fmt.Errorf("compression: %q (expected snappy, none, deflate or zstd)", value)
 		}
 	case "columns":
 		s.columns = strings.Split(value, ",")

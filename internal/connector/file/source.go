@@ -10,8 +10,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
+	"slices"
+	"strings"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/connector"
@@ -28,6 +28,7 @@ const readBytes = 256 << 10
 //	format      lines (default): a record a line, without its end (\n or \r\n)
 //	            json: a line is an object of which the fields of the operator's row are taken, or with the codec json any value
 //	            csv: a line is a record of RFC 4180, of which the columns are taken that the operator's row has
+//	            avro: an object container file, of whose records the same fields are taken
 //	timestamps  of lines: offset, a record's event time is the offset of its line in the file, in milliseconds;
 //	            of rows: the fields that have it, "bid.dateTime,auction.dateTime", of which the first that is not null counts;
 //	            otherwise records have none
@@ -50,7 +51,18 @@ const (
 	formatLines = "lines"
 	formatJSON  = "json"
 	formatCSV   = "csv"
+	formatAvro  = "avro"
 )
+
+// formats are those of sources and of sinks.
+var formats = []string{formatLines, formatJSON, formatCSV, formatAvro}
+
+func checkFormat(name string) error {
+	if !slices.Contains(formats, name) {
+		return fmt.Errorf("format: %q (expected %s)", name, strings.Join(formats, ", "))
+	}
+	return nil
+}
 
 // NewSource checks the options.
 func NewSource(config map[string]string) (connector.Source, error) {
@@ -78,9 +90,10 @@ func NewSource(config map[string]string) (connector.Source, error) {
 }
 
 func (s *Source) check() error {
+	if err := checkFormat(s.format); err != nil {
+		return err
+	}
 	switch {
-	case s.format != formatLines && s.format != formatJSON && s.format != formatCSV:
-		return fmt.Errorf("format: %q (expected lines, json or csv)", s.format)
 	case s.format != formatCSV && s.csv != csvOptions{delimiter: ','}:
 		return fmt.Errorf("header, delimiter, names, quotedNewlines: given (expected format csv, and not %s)", s.format)
 	case s.format == formatLines && s.times != "" && s.times != timesOffset:
@@ -112,38 +125,23 @@ func (s *Source) Columns() abi.Columns {
 	return abi.ColumnValues
 }
 
-// Open returns a reader of the lines that begin in the split.
+// Open returns a reader of the records that begin in the split.
 func (s *Source) Open(_ context.Context, split connector.Split) (connector.Reader, error) {
 	var sp span
 	if err := json.Unmarshal(split.Data, &sp); err != nil {
 		return nil, fmt.Errorf("file source: %w", err)
 	}
-	f, err := os.Open(sp.Path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &connector.Error{Op: opSource, Err: fmt.Errorf("input %s is gone", sp.Path)}
-	}
+	in, err := openInput(sp)
 	if err != nil {
-		return nil, fmt.Errorf("file source: %w", err)
-	}
-	r := &reader{file: f, in: f, span: sp, buf: make([]byte, readBytes), quotes: s.csv.quotedNewlines}
-	if r.decode, err = s.decoder(&sp); err != nil {
-		r.Close()
 		return nil, err
 	}
-	if len(split.Position) > 0 {
-		var at position
-		if err := json.Unmarshal(split.Position, &at); err != nil {
-			r.Close()
-			return nil, fmt.Errorf("file source: position in split %s: %w", split.ID, err)
-		}
-		r.at = &at
+	open := s.openLines
+	if s.format == formatAvro {
+		open = s.openAvro
 	}
-	err = r.checkIdentity()
-	if err == nil {
-		err = r.start()
-	}
+	r, err := open(in, split.Position)
 	if err != nil {
-		r.Close()
+		in.file.Close()
 		return nil, err
 	}
 	return r, nil

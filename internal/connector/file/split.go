@@ -86,8 +86,12 @@ func (s *Source) measure(path string) (span, error) {
 		return span{}, fmt.Errorf("file source: read input %s: %w", path, err)
 	}
 	sp := span{Path: path, End: info.Size(), Codec: codecOf(path), Size: info.Size(), Sum: sum}
-	if s.csv.header {
+	switch {
+	case s.csv.header:
 		err = s.measureHeader(f, &sp)
+	case s.format == formatAvro:
+		sp.Codec = "" // compressed or not is for its blocks to say
+		err = s.checkAvro(f, path)
 	}
 	return sp, err
 }

@@ -34,17 +34,8 @@ func NewFormat(codec abi.Codec, columns []string) (*Format, error) {
 		return nil, err
 	}
 	f.schema = schema
-	for _, name := range columns {
-		i := schema.Index(strings.TrimSpace(name))
-		if i < 0 {
-			return nil, fmt.Errorf("columns: no field %q in %s", name, codec)
-		}
-		f.fields = append(f.fields, i)
-	}
-	if len(columns) == 0 {
-		for i := range schema.Fields {
-			f.fields = append(f.fields, i)
-		}
+	if f.fields, err = schema.Choose(columns); err != nil {
+		return nil, fmt.Errorf("columns: %w", err)
 	}
 	for _, i := range f.fields {
 		if t := schema.Fields[i].Type; t >= abi.TypeDecimal {

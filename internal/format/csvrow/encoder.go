@@ -28,17 +28,10 @@ func NewEncoder(codec abi.Codec, columns []string, delimiter byte, style scalar.
 		return nil, err
 	}
 	e := &Encoder{schema: s, delimiter: delimiter, style: style}
+	if e.fields, err = s.Choose(columns); err != nil {
+		return nil, fmt.Errorf("columns: %w", err)
+	}
 	chosen := &abi.Schema{}
-	for _, name := range columns {
-		i := s.Index(strings.TrimSpace(name))
-		if i < 0 {
-			return nil, fmt.Errorf("columns: no field %q in %s", name, codec)
-		}
-		e.fields = append(e.fields, i)
-	}
-	for i := 0; i < len(s.Fields) && len(columns) == 0; i++ {
-		e.fields = append(e.fields, i)
-	}
 	for _, i := range e.fields {
 		chosen.Fields = append(chosen.Fields, s.Fields[i])
 	}

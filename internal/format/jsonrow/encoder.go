@@ -56,16 +56,9 @@ func NewEncoder(codec abi.Codec, columns []string, style scalar.TimeStyle) (*Enc
 	if e.schema, err = abi.ParseSchema(codec); err != nil {
 		return nil, err
 	}
-	chosen := make([]int, 0, len(e.schema.Fields))
-	for _, name := range columns {
-		i := e.schema.Index(strings.TrimSpace(name))
-		if i < 0 {
-			return nil, fmt.Errorf("columns: no field %q in %s", name, codec)
-		}
-		chosen = append(chosen, i)
-	}
-	for i := 0; i < len(e.schema.Fields) && len(columns) == 0; i++ {
-		chosen = append(chosen, i)
+	chosen, err := e.schema.Choose(columns)
+	if err != nil {
+		return nil, fmt.Errorf("columns: %w", err)
 	}
 	e.root = newShape(e.schema, chosen)
 	return e, nil
@@ -84,10 +77,7 @@ func newShape(s *abi.Schema, chosen []int) shape {
 			inner = inner.Elem
 		}
 		if inner.Type == abi.TypeRow {
-			every := make([]int, len(inner.Row.Fields))
-			for i := range every {
-				every[i] = i
-			}
+			every, _ := inner.Row.Choose(nil)
 			nested := newShape(inner.Row, every)
 			m.row = &nested
 		}

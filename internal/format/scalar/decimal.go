@@ -1,6 +1,7 @@
 package scalar
 
 import (
+	"encoding/binary"
 	"math/bits"
 	"strconv"
 )
@@ -180,4 +181,55 @@ func AppendDecimal(dst []byte, hi int64, lo uint64, scale int) []byte {
 		dst = append(append(dst, '.'), digits[point:]...)
 	}
 	return dst
+}
+
+// Rescale moves the point: by so many digits more behind it, or fewer if they are zeros. false: that loses or overflows digits.
+func (d Decimal) Rescale(by int) (Decimal, bool) {
+	for ; by > 0; by-- {
+		if !d.times10(0) {
+			return d, false
+		}
+	}
+	for ; by < 0; by++ {
+		var rem uint64
+		hi, over := d.Hi/10, d.Hi%10
+		d.Lo, rem = bits.Div64(over, d.Lo, 10)
+		if d.Hi = hi; rem != 0 {
+			return d, false
+		}
+	}
+	return d, true
+}
+
+// DecimalOfBytes reads a big-endian two's complement of any length, as Avro and Parquet have it. false: it has no room in 127
+// bits.
+func DecimalOfBytes(p []byte) (Decimal, bool) {
+	if len(p) == 0 {
+		return Decimal{}, true
+	}
+	sign := byte(int8(p[0]) >> 7)
+	for len(p) > 16 && p[0] == sign && p[1]>>7 == sign>>7 {
+		p = p[1:]
+	}
+	if len(p) > 16 {
+		return Decimal{}, false
+	}
+	hi, lo := uint64(int64(int8(sign))), uint64(int64(int8(sign)))
+	for _, b := range p {
+		hi, lo = hi<<8|lo>>56, lo<<8|uint64(b)
+	}
+	d := DecimalOf(int64(hi), lo)
+	return d, d.Hi < 1<<63
+}
+
+// AppendDecimalBytes writes the shortest big-endian two's complement.
+func AppendDecimalBytes(dst []byte, hi int64, lo uint64) []byte {
+	var all [16]byte
+	binary.BigEndian.PutUint64(all[:], uint64(hi))
+	binary.BigEndian.PutUint64(all[8:], lo)
+	p := all[:]
+	for len(p) > 1 && p[0] == byte(int8(p[0])>>7) && p[1]>>7 == p[0]>>7 {
+		p = p[1:]
+	}
+	return append(dst, p...)
 }

@@ -85,6 +85,21 @@ func TestDecimalsAreRead(t *testing.T) {
 	}
 }
 
+func TestDecimalsThatDoNotFit(t *testing.T) {
+	if d, ok := DecimalOfBytes(append([]byte{1}, make([]byte, 16)...)); ok {
+		t.Errorf("17 bytes: %v", unscaled(d))
+	}
+	if d, ok := DecimalOfBytes(append([]byte{0x80}, make([]byte, 15)...)); ok {
+		t.Errorf("-2^127: %v", unscaled(d))
+	}
+	if d, ok := (Decimal{Lo: 125}).Rescale(-1); ok {
+		t.Errorf("12.5 without its fraction: %v", unscaled(d))
+	}
+	if d, ok := (Decimal{Hi: 1 << 62}).Rescale(1); ok {
+		t.Errorf("2^126 times ten: %v", unscaled(d))
+	}
+}
+
 func unscaled(d Decimal) *big.Int {
 	n := new(big.Int).SetUint64(d.Hi)
 	n.Lsh(n, 64).Or(n, new(big.Int).SetUint64(d.Lo))
@@ -110,6 +125,21 @@ func TestDecimalsAreWrittenAsTheyAreRead(t *testing.T) {
 		hi, lo := d.Halves()
 		if DecimalOf(hi, lo) != d {
 			t.Fatalf("%v: halves %d %d", n, hi, lo)
+		}
+		p := AppendDecimalBytes(nil, hi, lo)
+		if len(p) > 1 && p[0] == byte(int8(p[1])>>7) {
+			t.Fatalf("%v: %x is not the shortest", n, p)
+		}
+		for range 3 {
+			if back, ok := DecimalOfBytes(p); !ok || back != d {
+				t.Fatalf("%v: %x is read as %v, %v", n, p, unscaled(back), ok)
+			}
+			p = append([]byte{byte(int8(p[0]) >> 7)}, p...)
+		}
+		if up, ok := d.Rescale(1); ok {
+			if down, ok := up.Rescale(-1); !ok || down != d {
+				t.Fatalf("%v: rescaled to and fro it is %v, %v", n, unscaled(down), ok)
+			}
 		}
 		text := AppendDecimal(nil, hi, lo, scale)
 		if string(text) != want {
