@@ -262,10 +262,10 @@ WASMILL__SMALL void wasmill_refuse_param(wasmill_job *job, const char *name, con
 
 WASMILL__SMALL wasmill_connector wasmill_files(const char *path);                        // lines of files, a path or glob
 WASMILL__SMALL wasmill_connector wasmill_offset_timestamps(wasmill_connector files);     // a line's event time is its offset
-WASMILL__SMALL wasmill_connector wasmill_row_files(const char *path, const char *format, const char *codec); // rows: format json
+WASMILL__SMALL wasmill_connector wasmill_row_files(const char *path, const char *format, const char *codec); // rows; settings header, delimiter, names, quotedNewlines
 WASMILL__SMALL wasmill_connector wasmill_field_timestamps(wasmill_connector files, const char *fields, int64_t out_of_order_ms);
 WASMILL__SMALL wasmill_connector wasmill_generator(void);                                // settings count, rate, seed, size
-WASMILL__SMALL wasmill_connector wasmill_file_sink(const char *directory);               // settings format, times, columns, partition, rollSize, rollInterval
+WASMILL__SMALL wasmill_connector wasmill_file_sink(const char *directory);               // settings format, times, header, delimiter, compression, columns, partition, rollSize, rollInterval
 WASMILL__SMALL wasmill_connector wasmill_print(void);
 WASMILL__SMALL wasmill_connector wasmill_blackhole(void);                                // setting rate
 WASMILL__SMALL wasmill_connector wasmill_with(wasmill_connector c, const char *key, const char *value);
@@ -927,7 +927,7 @@ WASMILL__SMALL wasmill_connector wasmill_offset_timestamps(wasmill_connector fil
 	return wasmill_with(files, "timestamps", "offset");
 }
 
-// The fields that codec, a row, names are taken from the records of files.
+// The fields that codec, a row, names are taken from the records of files, whose format is json, csv or avro.
 WASMILL__SMALL wasmill_connector wasmill_row_files(const char *path, const char *format, const char *codec) {
 	wasmill_connector c = {.type = "file", .name = "files", .output = codec};
 	return wasmill_with(wasmill_with(c, "format", format), "path", path);

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/test/harness"
 )
 
@@ -126,6 +128,48 @@ func killAtCheckpoints(t *testing.T, cluster *harness.Cluster, times int) int {
 		cluster.Restart(fmt.Sprintf("taskmanager-%d", 1+kills%2))
 	}
 	return times
+}
+
+// Rows go from one format to another and back, and are the same, whatever is killed meanwhile.
+func TestFormatsHoldTheSameRows(t *testing.T) {
+	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "200ms")
+	dir := t.TempDir()
+	want := newTable(100_000)
+	input := filepath.Join(dir, "in.json")
+	if err := os.WriteFile(input, want.good, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, format := range []string{"csv", "avro"} {
+		t.Run(format, func(t *testing.T) {
+			want, tags := *want, "yes"
+			if format == "csv" { // it has no lists
+				tags = "no"
+				want.copies = regexp.MustCompile(`,"tags":\["t\d",null]`).ReplaceAllString(want.copies, "")
+			}
+			cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
+			out := t.TempDir()
+			var last graph.JobID
+			for k, job := range [][]string{
+				{"input=" + input, "to=" + format, "output=" + filepath.Join(out, format)},
+				{"input=" + filepath.Join(out, format, "copies", "part-*"), "from=" + format, "output=" + filepath.Join(out, "json")},
+			} {
+				args := []string{"--parallelism", fmt.Sprint(2 - k), "--param", "tags=" + tags}
+				for _, p := range job {
+					args = append(args, "--param", p)
+				}
+				run := cluster.Start(formatsGuest(t), args...)
+				harness.Until(t, time.Minute, "the job begins", func() bool { j := cluster.Job(); return j != nil && j.ID != last })
+				kills := killAtCheckpoints(t, cluster, 1)
+				harness.Until(t, time.Minute, "the job ends", func() bool { return cluster.Job().State.Terminal() })
+				run.Wait()
+				last = cluster.Job().ID
+				if j := cluster.Job(); j.State != api.JobFinished || kills == 0 {
+					t.Fatalf("job is %s after %d kills: %v", j.State, kills, j.Failure)
+				}
+			}
+			want.check(t, filepath.Join(out, "json"))
+		})
+	}
 }
 
 func TestBadRowsAsAUserSeesThem(t *testing.T) {

@@ -15,7 +15,7 @@ type connector struct {
 
 type setting struct{ key, value string }
 
-// SourceConnector says where records of type T come from: Files, JSONFiles or Generator.
+// SourceConnector says where records of type T come from: Files, JSONFiles and others of rows, or Generator.
 type SourceConnector[T any] interface {
 	source(*Env) (*connector, codec[T])
 }
@@ -51,35 +51,6 @@ func (f *FileSource) source(*Env) (*connector, codec[string]) {
 	return c, utf8
 }
 
-// RowSource reads rows from files.
-type RowSource[T any] struct {
-	path, format, fields string
-	outOfOrder           time.Duration
-}
-
-// JSONFiles reads the files that a path or glob names, plain, gzip or zstd. A line is a JSON object, of which the fields of T
-// are taken. T is a type whose codec is a row.
-func JSONFiles[T any](path string) *RowSource[T] { return &RowSource[T]{path: path, format: "json"} }
-
-// Timestamps makes the event time of a row the first of the fields that is not null, a time or milliseconds since the Unix
-// epoch: Timestamps(4*time.Second, "bid.dateTime", "auction.dateTime"). Records may come up to outOfOrder behind the newest
-// before they count as late.
-func (r *RowSource[T]) Timestamps(outOfOrder time.Duration, fields ...string) *RowSource[T] {
-	r.fields, r.outOfOrder = strings.Join(fields, ","), outOfOrder
-	return r
-}
-
-func (r *RowSource[T]) source(e *Env) (*connector, codec[T]) {
-	c := &connector{name: "files", kind: "file"}
-	c.set("format", r.format)
-	c.set("path", r.path)
-	if r.fields != "" {
-		c.set("timestamps", r.fields)
-		c.watermarks = &watermarks{outOfOrderMs: r.outOfOrder.Milliseconds()}
-	}
-	return c, codecOf[T](e, "files")
-}
-
 // GeneratorSource makes records up: the same for the same seed.
 type GeneratorSource struct{ count, rate, seed, size int64 }
 
@@ -110,11 +81,13 @@ func (g *GeneratorSource) source(*Env) (*connector, codec[string]) {
 
 // FilesSink writes part files.
 type FilesSink struct {
-	path, partition string
-	format, times   string
-	columns         []string
-	rollSize        int64
-	rollInterval    time.Duration
+	path, partition        string
+	format, times          string
+	delimiter, compression string
+	header                 bool
+	columns                []string
+	rollSize               int64
+	rollInterval           time.Duration
 }
 
 // FileSink writes a line a record to part files in the directory path; the fields of a row are separated by tabs. A
@@ -124,6 +97,36 @@ func FileSink(path string) *FilesSink { return &FilesSink{path: path} }
 // JSON writes a line of JSON a record: a row as an object of its fields.
 func (f *FilesSink) JSON() *FilesSink {
 	f.format = "json"
+	return f
+}
+
+// CSV writes a record of CSV a record, which must be a row.
+func (f *FilesSink) CSV() *FilesSink {
+	f.format = "csv"
+	return f
+}
+
+// Header begins each file of CSV with the names of its columns.
+func (f *FilesSink) Header() *FilesSink {
+	f.header = true
+	return f
+}
+
+// Delimiter sets what stands between the columns of CSV: a character of ASCII, or "tab".
+func (f *FilesSink) Delimiter(d string) *FilesSink {
+	f.delimiter = d
+	return f
+}
+
+// Avro writes object container files of rows.
+func (f *FilesSink) Avro() *FilesSink {
+	f.format = "avro"
+	return f
+}
+
+// Compression sets that of Avro: "snappy" (the default), "none", "deflate" or "zstd".
+func (f *FilesSink) Compression(name string) *FilesSink {
+	f.compression = name
 	return f
 }
 
@@ -166,20 +169,17 @@ func (f *FilesSink) sink() *connector {
 	if f.columns != nil {
 		c.set("columns", strings.Join(f.columns, ","))
 	}
-	if f.format != "" {
-		c.set("format", f.format)
-	}
-	if f.partition != "" {
-		c.set("partition", f.partition)
-	}
+	c.text("compression", f.compression)
+	c.text("delimiter", f.delimiter)
+	c.text("format", f.format)
+	c.flag("header", f.header)
+	c.text("partition", f.partition)
 	c.set("path", f.path)
 	if f.rollInterval != 0 {
 		c.set("rollInterval", f.rollInterval.String())
 	}
 	c.number("rollSize", f.rollSize)
-	if f.times != "" {
-		c.set("times", f.times)
-	}
+	c.text("times", f.times)
 	return c
 }
 
@@ -210,6 +210,20 @@ func (b *BlackholeSink) sink() *connector {
 }
 
 func (c *connector) set(key, value string) { c.config = append(c.config, setting{key, value}) }
+
+// text sets key unless value is empty, which stands for the connector's default.
+func (c *connector) text(key, value string) {
+	if value != "" {
+		c.set(key, value)
+	}
+}
+
+// flag sets key if it is on.
+func (c *connector) flag(key string, on bool) {
+	if on {
+		c.set(key, "true")
+	}
+}
 
 // number sets key unless n is zero, which stands for the connector's default.
 func (c *connector) number(key string, n int64) {

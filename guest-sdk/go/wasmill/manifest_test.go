@@ -171,6 +171,11 @@ func TestRowsOfFiles(t *testing.T) {
 		rows := Source(job, JSONFiles[KeyValue[string, int64]]("in").Timestamps(4*time.Second, "a.at", "value")).OnTrap(DeadLetter)
 		rows.SinkTo(FileSink("out").JSON().Times("sql"))
 		rows.DeadLetters().SinkTo(Print())
+		all := Union(Source(job, CSVFiles[KeyValue[string, int64]]("in").Header().Delimiter("tab").QuotedNewlines()).Name("csv"),
+			Source(job, CSVFiles[KeyValue[string, int64]]("in").Names("a", "key", "value")).Name("named"),
+			Source(job, AvroFiles[KeyValue[string, int64]]("in")).Name("avro"))
+		all.SinkTo(FileSink("csv").CSV().Header().Delimiter(";"))
+		all.SinkTo(FileSink("avro").Avro().Compression("zstd"))
 	})
 	m := h.describe()
 	for _, want := range []string{
@@ -179,6 +184,11 @@ func TestRowsOfFiles(t *testing.T) {
 		`"inputs":[{"from":"files"}],"connector":{"type":"file","config":{"format":"json","path":"out","times":"sql"}}`,
 		`"inputs":[{"from":"files","side":1}],"connector":{"type":"print"`,
 		`"features":[1,8]`,
+		`"config":{"delimiter":"tab","format":"csv","header":"true","path":"in","quotedNewlines":"true"}}`,
+		`"config":{"format":"csv","names":"a,key,value","path":"in"}}`,
+		`"config":{"format":"avro","path":"in"}}`,
+		`"config":{"delimiter":";","format":"csv","header":"true","path":"csv"}}`,
+		`"config":{"compression":"zstd","format":"avro","path":"avro"}}`,
 	} {
 		if !strings.Contains(m, want) {
 			t.Errorf("manifest %s\nlacks %s", m, want)

@@ -1,4 +1,4 @@
-// Package file reads records from files and writes records to files: lines, JSON lines. The source cuts files into byte ranges that are read in
+// Package file reads records from files and writes records to files: lines, JSON lines, CSV, Avro. The source cuts files into byte ranges that are read in
 // parallel; the sink writes pending files that become visible, whole, when they are committed. It knows paths, lines and
 // compression, and nothing about jobs beyond the names it is given. Paths are resolved by the process that opens them: on
 // a cluster every TaskManager must see the same files.
