@@ -46,11 +46,7 @@ func written(t *testing.T, codec abi.Codec, config map[string]string, lines []st
 	if _, err := w.Write(connectortest.Parse(t, b), time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	prepared, err := w.Prepare(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := sink.Commit(ctx, "j", 1, prepared); err != nil {
+	if err := sink.Commit(ctx, "j", 1, connectortest.Prepared(t, w)); err != nil {
 		t.Fatal(err)
 	}
 	return filepath.Join(config["path"], finalName("j", 1, 0, 0))
