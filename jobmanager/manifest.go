@@ -92,7 +92,7 @@ func (jm *JobManager) storeManifest(ctx context.Context, url string, m *checkpoi
 	if err != nil {
 		return err
 	}
-	d.Sum = sum
+	d.Sum, d.Versions = sum, checkpoint.Oldest(&m.Graph, m.Tasks)
 	return store.Put(ctx, checkpoint.ManifestName(m.Checkpoint), bytes.NewReader(data), int64(len(data)))
 }
 
@@ -120,6 +120,14 @@ func lookAt(ctx context.Context, store blob.Store, files []checkpoint.File) (siz
 	return size, looks.Wait()
 }
 
+// versionsOf is what each of the checkpoints says of older elements.
+func versionsOf(all []decided) (older []checkpoint.Versions) {
+	for i := range all {
+		older = append(older, all[i].Versions)
+	}
+	return older
+}
+
 // decide stores the decision.
 func (c *checkpoints) decide(e evManifest) {
 	j := c.job
@@ -143,6 +151,7 @@ func (c *checkpoints) decide(e evManifest) {
 			before := r.Graph
 			r.Graph, r.Previous = *next, &before
 		}
+		r.Graph = checkpoint.Raise(r.Graph, versionsOf(all))
 		if e.savepoint != nil {
 			e.savepoint.Sum, e.savepoint.Time, e.savepoint.Size = e.decided.Sum, e.decided.Time, e.decided.Size
 			r.Savepoints = append(slices.Clone(r.Savepoints), *e.savepoint)

@@ -102,6 +102,8 @@ type decided struct {
 
 	Unaligned bool  `json:"unaligned,omitempty"` // it overtook records somewhere, or could have
 	InFlight  int64 `json:"inFlight,omitempty"`  // bytes of records that it overtook
+
+	Versions checkpoint.Versions `json:"versions,omitempty"` // of states that may hold elements of older versions: what they do hold, where it is known
 }
 
 // savepoint is one that the job has made. It belongs to the user: nothing here reads or deletes it again.

@@ -48,11 +48,12 @@ type keeper struct {
 	lost  error     // why output of a part is not durable; guarded by mu
 
 	// Owned by the keeper's goroutine.
-	files     []checkpoint.File // of the state, the oldest first
-	unwritten []state.Frozen    // the oldest first
-	last      state.Frozen      // is in a file, and to be written whole; nil: nothing is
-	number    int               // of the last file
-	now       int64             // of the last part: entries that have ended by then are left out when files are folded
+	files     []checkpoint.File              // of the state, the oldest first
+	unwritten []state.Frozen                 // the oldest first
+	last      state.Frozen                   // is in a file, and to be written whole; nil: nothing is
+	number    int                            // of the last file
+	versions  map[string]checkpoint.Versions // of the files that it has written, by name
+	now       int64                          // of the last part: entries that have ended by then are left out when files are folded
 }
 
 // capture is a task's part of a checkpoint at the time of its barrier.
@@ -146,7 +147,7 @@ func (k *keeper) keep(ctx context.Context, c capture) {
 	if lost := k.settle(ctx, &c); lost != nil {
 		err = lost
 	}
-	c.part.Files = slices.Clone(k.files)
+	c.part.Files, c.part.Versions = slices.Clone(k.files), k.survey()
 	if err == nil {
 		err = k.writeInFlight(ctx, &c)
 	}
@@ -324,7 +325,7 @@ func (k *keeper) putAs(ctx context.Context, name string, states []snapshot.State
 	if err := k.store.Put(ctx, name, local, info.Size); err != nil {
 		return checkpoint.File{}, errors.Join(err, k.on.Remove(path))
 	}
-	return k.file(name, info), nil
+	return k.file(name, states, info), nil
 }
 
 // putStraight makes a file in the store while it is written.
@@ -343,10 +344,11 @@ func (k *keeper) putStraight(ctx context.Context, name string, states []snapshot
 	if err != nil {
 		return checkpoint.File{}, err
 	}
-	return k.file(name, info), nil
+	return k.file(name, states, info), nil
 }
 
-func (k *keeper) file(name string, info snapshot.Info) checkpoint.File {
+func (k *keeper) file(name string, states []snapshot.State, info snapshot.Info) checkpoint.File {
+	k.note(name, states, info)
 	return checkpoint.File{Name: name, Size: info.Size, Checksum: info.Checksum, Footer: info.Footer, From: k.from, To: k.to, Entries: info.Entries}
 }
 

@@ -113,3 +113,80 @@ func TestFoldingLeavesOutWhatHasEnded(t *testing.T) {
 	}
 	t.Error("nothing was folded: nothing was tested")
 }
+
+// Which versions a task's state has is told when its own files stand for all of it, and is the oldest until the last element of
+// that is written anew.
+func TestTheVersionsOfAStateAreKnownWhenItIsWrittenWhole(t *testing.T) {
+	store, names := blob.NewMemory(), 0
+	var part *checkpoint.Task
+	at := func(version uint16, files []checkpoint.File) (s state.Store, table state.Table, k *keeper) {
+		k = &keeper{
+			store: store, on: durable.OS, dir: t.TempDir(), to: 4, log: slog.Default(), files: files,
+			name: func(int) string { names++; return fmt.Sprintf("files/%d.snap", names) },
+			ack:  func(_ context.Context, _ checkpoint.ID, p *checkpoint.Task, _ *wire.Failure) { part = p },
+		}
+		r, err := (&origin{log: slog.New(slog.DiscardHandler), store: store, dir: k.dir}).open(t.Context(), 1, files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(r.close)
+		if s, err = state.New(state.Config{Groups: 4, To: 4, Restored: r.readers}); err != nil {
+			t.Fatal(err)
+		}
+		if table, err = s.Table(state.Spec{Operator: "o", Name: "total", Kind: state.Bytes, Version: version}, state.Global); err != nil {
+			t.Fatal(err)
+		}
+		return s, table, k
+	}
+	id := checkpoint.ID(0)
+	set := func(s state.Store, table state.Table, k *keeper, keys ...string) {
+		t.Helper()
+		for _, key := range keys {
+			var e [1]state.Entry
+			if err := table.ResolveKeys([][]byte{[]byte(key)}, []uint64{xxhash.Sum64String(key)}, false, e[:]); err != nil {
+				t.Fatal(err)
+			}
+			if err := table.SetValue(e[0], make([]byte, 1000)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for warming := true; warming; {
+			var err error
+			if warming, err = s.Warm(1000, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f, err := s.Freeze()
+		if err != nil {
+			t.Fatal(err)
+		}
+		id++
+		k.keep(t.Context(), capture{checkpoint: id, part: &checkpoint.Task{}, frozen: f})
+	}
+	told := func(what string, version int) { // -1: nothing
+		t.Helper()
+		got, known := part.Versions["o"]["total"]
+		if !known {
+			got = -1
+		}
+		if got != version || (part.Versions == nil) != (version < 0) {
+			t.Errorf("%s: %v (expected %d)", what, part.Versions, version)
+		}
+	}
+	s, table, k := at(1, nil)
+	set(s, table, k, "a", "b", "c")
+	told("all is of one version", 1)
+	s.Close()
+	s, table, k = at(2, k.files)
+	defer s.Close()
+	set(s, table, k, "a")
+	told("a file is of the attempt before", -1)
+	for range 4 { // what has changed comes to be as much as everything
+		set(s, table, k, "a", "b")
+	}
+	told("one element is as it was", 1)
+	for range 4 {
+		set(s, table, k, "a", "b", "c")
+	}
+	told("all is written anew", 2)
+}

@@ -57,6 +57,8 @@ type Task struct {
 	Figures   Figures                 `json:"figures"`
 
 	Skipped map[string]int64 `json:"skipped,omitempty"` // since its attempt began, see Manifest
+
+	Versions Versions `json:"versions,omitzero"` // of its files' states; nil: they were not all written by its attempt
 }
 
 // File is a reference to a snapshot file. Names are relative to the root of the job's checkpoints, or to the savepoint

@@ -30,6 +30,7 @@ type Writer struct {
 	lastOp  Op
 	any     bool             // an entry was added
 	seen    []map[int64]bool // by state: namespaces with a Put; nil: too many
+	oldest  []uint16         // by state: the oldest schema version of what keys have, at first that of the state
 	scratch []byte
 }
 
@@ -40,6 +41,7 @@ type Info struct {
 	Footer   uint32 // checksum of the footer, which has those of all blocks
 	Entries  int64
 	Stats    []Stat
+	Oldest   []uint16 // by state: the oldest schema version of what keys have of it, that of the state where none is older
 }
 
 // Stat says how much a file has of a state in a key group.
@@ -57,6 +59,7 @@ func NewWriter(w io.Writer, states []State) *Writer {
 	f.footer.order = operatorsOf(states)
 	for i := range f.seen {
 		f.seen[i] = map[int64]bool{}
+		f.oldest = append(f.oldest, states[i].Version)
 	}
 	if f.err = checkStates(states); f.err == nil {
 		f.write(appendHeader(nil))
@@ -155,6 +158,9 @@ func (w *Writer) note(e *Entry, p place, moved bool) {
 		f.deleted = append(f.deleted, p)
 		return // it is looked up in the list
 	case Put:
+		if e.Group != Own {
+			w.oldest[e.State] = min(w.oldest[e.State], e.Version)
+		}
 		if seen := w.seen[e.State]; seen != nil && (moved || w.lastOp != Put) {
 			if seen[e.Namespace] = true; len(seen) > maxNamespaces {
 				w.seen[e.State] = nil
@@ -243,7 +249,7 @@ func (w *Writer) Close() (Info, error) {
 	if w.err != nil {
 		return Info{}, w.err
 	}
-	return Info{Size: w.size, Checksum: hex.EncodeToString(w.hash.Sum(nil)), Footer: sum, Entries: f.entries, Stats: f.stats()}, nil
+	return Info{Size: w.size, Checksum: hex.EncodeToString(w.hash.Sum(nil)), Footer: sum, Entries: f.entries, Stats: f.stats(), Oldest: w.oldest}, nil
 }
 
 func (f *footer) stats() []Stat {
