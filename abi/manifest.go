@@ -1,5 +1,7 @@
 package abi
 
+import "fmt"
+
 // Manifest is what wasmill_describe answers, as JSON: the job graph over the module's functions. An SDK writes the keys
 // in a fixed order, so that the same parameters give the same bytes; the host compares their hash.
 type Manifest struct {
@@ -148,9 +150,30 @@ type Connector struct {
 
 // Window is how a keyed operator cuts time.
 type Window struct {
-	Kind     string `json:"kind"` // tumbling
-	SizeMs   int64  `json:"sizeMs"`
-	OffsetMs int64  `json:"offsetMs,omitempty"`
+	Kind       string `json:"kind"` // tumbling, sliding
+	SizeMs     int64  `json:"sizeMs"`
+	SlideMs    int64  `json:"slideMs,omitempty"` // of a sliding one: how far apart windows begin
+	OffsetMs   int64  `json:"offsetMs,omitempty"`
+	Time       string `json:"time,omitempty"`       // event (default), processing
+	LatenessMs int64  `json:"latenessMs,omitempty"` // how long behind its end a window takes late records, and is emitted again
+}
+
+// String is for people: "sliding windows of 10000 ms, 2000 ms apart".
+func (w *Window) String() string {
+	text := fmt.Sprintf("%s windows of %d ms", w.Kind, w.SizeMs)
+	if w.SlideMs > 0 {
+		text += fmt.Sprintf(", %d ms apart", w.SlideMs)
+	}
+	if w.OffsetMs > 0 {
+		text += fmt.Sprintf(", with offset %d ms", w.OffsetMs)
+	}
+	if w.Time == "processing" {
+		text += ", by processing time"
+	}
+	if w.LatenessMs > 0 {
+		text += fmt.Sprintf(", that take late records for %d ms", w.LatenessMs)
+	}
+	return text
 }
 
 // Watermarks is how the host derives the watermark from the timestamps that the source or a timestamp function gave.

@@ -27,6 +27,7 @@ type chain struct {
 	promises  []*assigner // those of timestamp functions, whose watermarks are kept
 	store     state.Store
 	midway    step // that has done a part of what is due, nil: none
+	ticking   bool // it was ticked, and is to be before anything else
 	time      taskTime
 	metrics   *taskMetrics
 }
@@ -148,6 +149,7 @@ func (c *chain) newHandle(s int, newGuest func(graph.ModuleID) (*guest, error)) 
 func (c *chain) newKeyed(op *graph.Operator, h *handle, parts chainParts) (step, error) {
 	key, value := codecs(c.plan.graph, source{op.Inputs[0].From, op.Inputs[0].Side})
 	st := &keyedStep{name: op.Name, handle: h, header: parts.header(), time: &c.time, received: abi.MinTime, passed: abi.MinTime, metrics: c.metrics}
+	st.clock = op.Window != nil && op.Window.Time == operator.ProcessingWindows
 	if late := op.LateSide(); late > 0 {
 		out := source{c.plan.operatorIndex(op), late}
 		if steps, edges := c.plan.takers(out); len(steps)+len(edges) > 0 {

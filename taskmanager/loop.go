@@ -120,7 +120,7 @@ func (l *loop) turn(ctx context.Context) (done bool, err error) {
 		l.wait(ctx, sooner(ready, l.deadline()), &l.metrics.blockedNs)
 		return false, nil
 	}
-	if l.firing {
+	if l.firing && !l.chain.ticking {
 		l.firing, err = l.chain.advance()
 		return false, err
 	}

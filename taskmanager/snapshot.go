@@ -278,8 +278,10 @@ func (c *chain) tick(now time.Time) (more bool, err error) {
 		}
 		if more, err := s.tick(now); more || err != nil {
 			c.midway = c.nodes[i].step
+			c.ticking = more && !c.divisible()
 			return more, err
 		}
 	}
+	c.midway, c.ticking = nil, false
 	return false, nil
 }

@@ -1,6 +1,8 @@
 package taskmanager
 
 import (
+	"time"
+
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/wire"
 	"github.com/wasmill/wasmill/taskmanager/operator"
@@ -23,6 +25,7 @@ type keyedStep struct {
 	received int64 // watermark of the input
 	passed   int64 // behind the operator
 	late     int64
+	clock    bool         // windows are of processing time
 	lates    *abi.Builder // late records, nil when nobody takes them
 	lateOut  outlet
 	lateSet  batch
@@ -41,23 +44,39 @@ func (s *keyedStep) process(b *batch) error {
 	}
 	s.begin()
 	s.input = b
-	err = s.op.Process(&b.Batch, hashes, s.out)
+	err = s.op.Process(&b.Batch, hashes, s.time.ms, s.out)
 	s.input = nil
 	return s.end(err)
 }
 
-func (s *keyedStep) advance(watermark int64) (bool, error) {
+// At the end of time, windows of processing time fire, too: there is nobody who would wait for them.
+func (s *keyedStep) advance(watermark int64) (more bool, err error) {
 	s.received = watermark
-	s.begin()
-	more, err := s.op.Fire(watermark, s.out)
-	if err = s.end(err); err != nil {
-		return false, err
+	if !s.clock || watermark == abi.MaxTime {
+		more, err = s.fire(watermark)
 	}
-	if !more {
+	if !more && err == nil {
 		s.passed = watermark
 	}
-	return more, nil
+	return more, err
 }
+
+func (s *keyedStep) fire(watermark int64) (bool, error) {
+	s.begin()
+	more, err := s.op.Fire(watermark, s.out)
+	return more, s.end(err)
+}
+
+func (s *keyedStep) wake() time.Time {
+	if s.clock {
+		if at, ok := s.op.Due(); ok {
+			return time.UnixMilli(at + 1)
+		}
+	}
+	return time.Time{}
+}
+
+func (s *keyedStep) tick(now time.Time) (bool, error) { return s.fire(now.UnixMilli() - 1) }
 
 // begin makes ready for a call of the operator.
 func (s *keyedStep) begin() {
@@ -99,6 +118,15 @@ func (s *keyedStep) end(err error) error {
 // Accumulate implements operator.Guest.
 func (s *keyedStep) Accumulate(groups *abi.GroupsWriter) ([]byte, error) {
 	effects, err := s.handle.keyed(abi.VerbAccumulate, &s.header, groups)
+	if err != nil {
+		return nil, err
+	}
+	return effects.Reply, nil
+}
+
+// Merge implements operator.Guest.
+func (s *keyedStep) Merge(groups *abi.GroupsWriter) ([]byte, error) {
+	effects, err := s.handle.keyed(abi.VerbMerge, &s.header, groups)
 	if err != nil {
 		return nil, err
 	}

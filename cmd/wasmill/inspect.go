@@ -170,7 +170,7 @@ func operatorText(o *abi.Operator) string {
 		}
 	}
 	if o.Window != nil {
-		text += fmt.Sprintf(", %s window of %d ms", o.Window.Kind, o.Window.SizeMs)
+		text += ", " + o.Window.String()
 	}
 	if o.Parallelism > 0 {
 		text += fmt.Sprintf(", parallelism %d", o.Parallelism)

@@ -218,16 +218,20 @@ typedef struct wasmill_stream {
 } wasmill_stream;
 
 // wasmill_keyed is a stream whose records have a key: all records of one key meet in one subtask.
-typedef struct wasmill_keyed {
+typedef struct wasmill_keyed wasmill_keyed;
+
+// wasmill_time_window cuts time into pieces of one size that begin at multiples of it, or every slide_ms, and offset_ms behind
+// that. lateness_ms is how long behind its end a window takes late records: each makes its result be emitted again.
+typedef struct wasmill_time_window {
+	int64_t size_ms, slide_ms, offset_ms, lateness_ms;
+	bool processing_time; // by the time at which records are processed, not by their event time
+} wasmill_time_window;
+
+struct wasmill_keyed {
 	wasmill_job *job;
 	wasmill__operator *op;
-	int64_t window_ms; // 0: none
-} wasmill_keyed;
-
-// wasmill_tumbling_window cuts event time into pieces of one size.
-typedef struct wasmill_tumbling_window {
-	int64_t size_ms;
-} wasmill_tumbling_window;
+	wasmill_time_window window; // of size 0: none
+};
 
 // wasmill_connector is a system to read from or write to, with its settings.
 typedef struct wasmill_connector {
@@ -290,8 +294,11 @@ WASMILL__SMALL wasmill_stream wasmill_sink_to(wasmill_stream in, wasmill_connect
 
 WASMILL__SMALL wasmill_keyed wasmill_key_by(wasmill_stream in, const char *name, wasmill_key_fn f, const char *codec);
 WASMILL__SMALL wasmill_keyed wasmill_key_value_by(wasmill_stream in, const char *name, wasmill_key_value_fn f, const char *key_codec, const char *value_codec);
-static inline wasmill_tumbling_window wasmill_tumbling(int64_t size_ms) { return (wasmill_tumbling_window){size_ms}; }
-WASMILL__SMALL wasmill_keyed wasmill_window(wasmill_keyed in, wasmill_tumbling_window w);
+static inline wasmill_time_window wasmill_tumbling(int64_t size_ms) { return (wasmill_time_window){.size_ms = size_ms}; }
+static inline wasmill_time_window wasmill_sliding(int64_t size_ms, int64_t slide_ms) {
+	return (wasmill_time_window){.size_ms = size_ms, .slide_ms = slide_ms};
+}
+WASMILL__SMALL wasmill_keyed wasmill_window(wasmill_keyed in, wasmill_time_window w);
 
 // Results are rows: row(key, value), or row(start: ms, end: ms, key, value) with a window; those of reduce_to are what
 // its result function makes. All four keep state and need a uid.
@@ -809,7 +816,7 @@ struct wasmill__operator {
 	uint32_t n_inputs;
 	wasmill_stream *inputs;
 	wasmill_connector connector;
-	int64_t window_ms;
+	wasmill_time_window window; // of size 0: none
 	bool watermarks;
 	int64_t out_of_order_ms;
 	uint32_t parallelism;
@@ -967,7 +974,7 @@ WASMILL__SMALL wasmill_stream wasmill__add(wasmill_job *job, wasmill__operator o
 }
 
 // wasmill__late_sides is how many side outputs an operator has for what the host leaves out of its windows.
-WASMILL__SMALL uint32_t wasmill__late_sides(const wasmill__operator *o) { return o->window_ms > 0 ? 1 : 0; }
+WASMILL__SMALL uint32_t wasmill__late_sides(const wasmill__operator *o) { return o->window.size_ms > 0 ? 1 : 0; }
 
 // wasmill__codec is that of the values of a stream.
 WASMILL__SMALL const char *wasmill__codec(wasmill_stream s) {
@@ -1053,7 +1060,7 @@ WASMILL__SMALL wasmill_stream wasmill_sink_to(wasmill_stream in, wasmill_connect
 WASMILL__SMALL wasmill_keyed wasmill__keyed(wasmill_stream in, const char *key, wasmill__function f) {
 	f.key = key;
 	wasmill_stream s = wasmill__call(in, (wasmill__operator){.kind = WASMILL__KEY, .key = key, .parallelism = in.op->parallelism}, f);
-	return (wasmill_keyed){s.job, s.op, 0};
+	return (wasmill_keyed){.job = s.job, .op = s.op};
 }
 
 WASMILL__SMALL wasmill_keyed wasmill_key_by(wasmill_stream in, const char *name, wasmill_key_fn f, const char *codec) {
@@ -1064,9 +1071,9 @@ WASMILL__SMALL wasmill_keyed wasmill_key_value_by(wasmill_stream in, const char 
 	return wasmill__keyed(in, key_codec, (wasmill__function){.name = name, .key_value = f, .output = value_codec});
 }
 
-WASMILL__SMALL wasmill_keyed wasmill_window(wasmill_keyed in, wasmill_tumbling_window w) {
+WASMILL__SMALL wasmill_keyed wasmill_window(wasmill_keyed in, wasmill_time_window w) {
 	if (w.size_ms <= 0) wasmill_refuse(in.job, WASMILL__JOINED("window of ", wasmill__number(w.size_ms), " ms (expected > 0)"));
-	in.window_ms = w.size_ms;
+	in.window = w;
 	return in;
 }
 
@@ -1079,13 +1086,13 @@ WASMILL__SMALL const char *wasmill__field(const char *codec) {
 }
 
 WASMILL__SMALL const char *wasmill__result_codec(wasmill_keyed in, const char *value) {
-	return WASMILL__JOINED(in.window_ms > 0 ? "row(start: ms, end: ms, key: " : "row(key: ", wasmill__field(in.op->key),
+	return WASMILL__JOINED(in.window.size_ms > 0 ? "row(start: ms, end: ms, key: " : "row(key: ", wasmill__field(in.op->key),
 		", value: ", wasmill__field(value), ")");
 }
 
 WASMILL__SMALL wasmill_stream wasmill__native(wasmill_keyed in, wasmill__kind kind, const char *value) {
 	wasmill_stream s = {.job = in.job, .op = in.op};
-	return wasmill__add(in.job, (wasmill__operator){.kind = kind, .name = wasmill__kind_names[kind], .window_ms = in.window_ms,
+	return wasmill__add(in.job, (wasmill__operator){.kind = kind, .name = wasmill__kind_names[kind], .window = in.window,
 		.output = wasmill__result_codec(in, value)}, &s, 1);
 }
 
@@ -1101,7 +1108,7 @@ WASMILL__SMALL wasmill_stream wasmill_sum(wasmill_keyed in) {
 
 WASMILL__SMALL wasmill_stream wasmill__grouped(wasmill_keyed in, wasmill__kind kind, wasmill__function f) {
 	f.key = in.op->key;
-	return wasmill__call((wasmill_stream){.job = in.job, .op = in.op}, (wasmill__operator){.kind = kind, .window_ms = in.window_ms}, f);
+	return wasmill__call((wasmill_stream){.job = in.job, .op = in.op}, (wasmill__operator){.kind = kind, .window = in.window}, f);
 }
 
 WASMILL__SMALL wasmill_stream wasmill_reduce(wasmill_keyed in, const char *name, wasmill_reduce_fn f) {
@@ -1128,7 +1135,7 @@ WASMILL__SMALL wasmill_stream wasmill__process_all(const wasmill_keyed *in, uint
 	while (f.n_sides < WASMILL_MAX_SIDES && p.sides[f.n_sides] != NULL) f.n_sides++;
 	while (f.n_states < WASMILL_MAX_STATES && p.states[f.n_states].name != NULL) f.n_states++;
 	for (uint32_t i = 0; i < n; i++) {
-		if (in[i].window_ms > 0) wasmill_refuse(in[0].job, WASMILL__JOINED("process \"", name, "\": behind a window (expected timers instead)"));
+		if (in[i].window.size_ms > 0) wasmill_refuse(in[0].job, WASMILL__JOINED("process \"", name, "\": behind a window (expected timers instead)"));
 	}
 	if (!wasmill_same(in[0].op->key, in[n - 1].op->key)) {
 		wasmill_refuse(in[0].job, WASMILL__JOINED("process \"", name, "\": keys of codecs ", in[0].op->key, " and ", in[n - 1].op->key, " (expected one)"));
@@ -1380,6 +1387,17 @@ WASMILL__SMALL void wasmill__json_inputs(wasmill__json *w, const wasmill__operat
 	wasmill__json_close(w, "]");
 }
 
+WASMILL__SMALL void wasmill__json_window(wasmill__json *w, const wasmill_time_window *t) {
+	wasmill__json_open(w, "window", "{");
+	wasmill__json_string(w, "kind", t->slide_ms > 0 ? "sliding" : "tumbling");
+	wasmill__json_number(w, "sizeMs", t->size_ms);
+	if (t->slide_ms != 0) wasmill__json_number(w, "slideMs", t->slide_ms);
+	if (t->offset_ms != 0) wasmill__json_number(w, "offsetMs", t->offset_ms);
+	if (t->processing_time) wasmill__json_string(w, "time", "processing");
+	if (t->lateness_ms != 0) wasmill__json_number(w, "latenessMs", t->lateness_ms);
+	wasmill__json_close(w, "}");
+}
+
 WASMILL__SMALL void wasmill__json_operator(wasmill__json *w, const wasmill__operator *o) {
 	wasmill__json_open(w, NULL, "{");
 	wasmill__json_string(w, "name", o->name);
@@ -1388,12 +1406,7 @@ WASMILL__SMALL void wasmill__json_operator(wasmill__json *w, const wasmill__oper
 	if (o->function != NULL) wasmill__json_string(w, "function", o->function->name);
 	if (o->n_inputs > 0) wasmill__json_inputs(w, o);
 	if (o->connector.type != NULL) wasmill__json_connector(w, &o->connector);
-	if (o->window_ms > 0) {
-		wasmill__json_open(w, "window", "{");
-		wasmill__json_string(w, "kind", "tumbling");
-		wasmill__json_number(w, "sizeMs", o->window_ms);
-		wasmill__json_close(w, "}");
-	}
+	if (o->window.size_ms > 0) wasmill__json_window(w, &o->window);
 	if (o->watermarks) {
 		wasmill__json_open(w, "watermarks", "{");
 		if (o->out_of_order_ms != 0) wasmill__json_number(w, "outOfOrderMs", o->out_of_order_ms);

@@ -112,7 +112,9 @@ func window(o *graph.Operator) string {
 	if o.Window == nil {
 		return "no window"
 	}
-	return fmt.Sprintf("%s windows of %d ms with offset %d ms", o.Window.Kind, o.Window.SizeMs, o.Window.OffsetMs)
+	w := *o.Window
+	w.LatenessMs = 0 // is no matter of what is saved
+	return w.String()
 }
 
 func (c *comparison) states(name string, before, now *graph.Operator) {

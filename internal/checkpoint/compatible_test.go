@@ -33,7 +33,7 @@ func TestCompatible(t *testing.T) {
 		{"key groups", func(g *graph.JobGraph) { g.MaxParallelism = 16 }, "16 key groups (saved with 8)", false},
 		{"uid", func(g *graph.JobGraph) { g.Operators[2].UID = "other" }, `process "count" (uid "counts") is saved, and no operator has that uid`, true},
 		{"kind", func(g *graph.JobGraph) { g.Operators[2].Kind = abi.OperatorCount }, `operator "count" (uid "counts") is a count (saved by a process)`, false},
-		{"window", func(g *graph.JobGraph) { g.Operators[2].Window = &abi.Window{Kind: "tumbling", SizeMs: 10} }, "has tumbling windows of 10 ms with offset 0 ms (saved with no window)", false},
+		{"window", func(g *graph.JobGraph) { g.Operators[2].Window = &abi.Window{Kind: "tumbling", SizeMs: 10} }, "has tumbling windows of 10 ms (saved with no window)", false},
 		{"key codec", func(g *graph.JobGraph) { g.Operators[1].Key = abi.CodecI64 }, "has keys of codec i64 (saved with utf8)", false},
 		{"connector", func(g *graph.JobGraph) { g.Operators[0].Connector.Type = "generator" }, "reads from generator", false},
 		{"state gone", func(g *graph.JobGraph) { g.Operators[2].Declared.States = nil }, `state "seen"`, true},

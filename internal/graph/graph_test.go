@@ -97,6 +97,22 @@ func TestManifestFaultsAreNamedByPath(t *testing.T) {
 		{"no uid", func(m *abi.Manifest) { m.Operators[3].UID = "" }, `operators[3].uid: empty (expected one: count "count" keeps state, and the uid is its name across versions of the job)`},
 		{"not keyed", func(m *abi.Manifest) { m.Operators[3].Inputs[0].Partition = "rebalance" }, `operators[3].inputs[0]: count "count" needs keyed input, and key "word" comes by rebalance (expected a key operator before it)`},
 		{"window of nothing", func(m *abi.Manifest) { m.Operators[3].Window = &abi.Window{Kind: "tumbling"} }, "operators[3].window.size: 0s (expected > 0s)"},
+		{"window of an unknown kind", func(m *abi.Manifest) { m.Operators[3].Window = &abi.Window{Kind: "hopping", SizeMs: 10} },
+			`operators[3].window.kind: "hopping" (expected tumbling or sliding)`},
+		{"sliding window without slide", func(m *abi.Manifest) { m.Operators[3].Window = &abi.Window{Kind: "sliding", SizeMs: 10} },
+			"operators[3].window.slide: 0s of a sliding window (expected one > 0s of a sliding window, and none of another)"},
+		{"slide over the size", func(m *abi.Manifest) {
+			m.Operators[3].Window = &abi.Window{Kind: "sliding", SizeMs: 10, SlideMs: 11}
+		}, "operators[3].window.slide: 11ms (expected 0s < slide <= 10ms, its size)"},
+		{"lateness", func(m *abi.Manifest) {
+			m.Operators[3].Window = &abi.Window{Kind: "tumbling", SizeMs: 10, LatenessMs: -1}
+		}, "operators[3].window.lateness: -1ms (expected >= 0s)"},
+		{"late by processing time", func(m *abi.Manifest) {
+			m.Operators[3].Window = &abi.Window{Kind: "tumbling", SizeMs: 10, LatenessMs: 1, Time: "processing"}
+		}, "operators[3].window.lateness: 1ms of windows of processing time (expected none: nothing is late there)"},
+		{"time of a window", func(m *abi.Manifest) {
+			m.Operators[3].Window = &abi.Window{Kind: "tumbling", SizeMs: 10, Time: "wall"}
+		}, `operators[3].window.time: "wall" (expected event or processing)`},
 		{"window offset", func(m *abi.Manifest) {
 			m.Operators[3].Window = &abi.Window{Kind: "tumbling", SizeMs: 1000, OffsetMs: 1000}
 		}, "operators[3].window.offset: 1s (expected 0s <= offset < 1s)"},

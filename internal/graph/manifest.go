@@ -287,12 +287,22 @@ func checkWindow(path string, o *abi.Operator, kind kindRules) error {
 		return nil
 	case !kind.window:
 		return faultf(path, "given (a %s has none)", o.Kind)
-	case w.Kind != "tumbling":
-		return faultf(path+".kind", "%q (expected tumbling)", w.Kind)
+	case w.Kind != "tumbling" && w.Kind != "sliding":
+		return faultf(path+".kind", "%q (expected tumbling or sliding)", w.Kind)
 	case w.SizeMs <= 0:
 		return faultf(path+".size", "%s (expected > 0s)", ms(w.SizeMs))
+	case (w.Kind == "sliding") != (w.SlideMs != 0):
+		return faultf(path+".slide", "%s of a %s window (expected one > 0s of a sliding window, and none of another)", ms(w.SlideMs), w.Kind)
+	case w.SlideMs < 0 || w.SlideMs > w.SizeMs:
+		return faultf(path+".slide", "%s (expected 0s < slide <= %s, its size)", ms(w.SlideMs), ms(w.SizeMs))
 	case w.OffsetMs < 0 || w.OffsetMs >= w.SizeMs:
 		return faultf(path+".offset", "%s (expected 0s <= offset < %s)", ms(w.OffsetMs), ms(w.SizeMs))
+	case w.Time != "" && w.Time != "event" && w.Time != "processing":
+		return faultf(path+".time", "%q (expected event or processing)", w.Time)
+	case w.LatenessMs < 0:
+		return faultf(path+".lateness", "%s (expected >= 0s)", ms(w.LatenessMs))
+	case w.LatenessMs > 0 && w.Time == "processing":
+		return faultf(path+".lateness", "%s of windows of processing time (expected none: nothing is late there)", ms(w.LatenessMs))
 	}
 	return nil
 }

@@ -17,11 +17,8 @@ type apart struct {
 	most  int64
 }
 
-// late says whether the window that a record of time t lies in has fired for its key.
-func (a *apart) late(w *abi.Window, t int64, hash uint64) bool {
-	_, end := bounds(w, t)
-	return end-1 <= a.fired[hash%uint64(len(a.fired))]
-}
+// of is the watermark to which windows have fired for a key.
+func (a *apart) of(hash uint64) int64 { return a.fired[hash%uint64(len(a.fired))] }
 
 // A value of the own scope is the watermark of all key groups, or a list of u16 first, u16 last group and i64 watermark.
 const firedRun = 12

@@ -61,7 +61,7 @@ func TestWindowsThatHaveFiredApart(t *testing.T) {
 		var view abi.Batch
 		b.View(&view)
 		before := op.Late()
-		if err := op.Process(&view, []uint64{xxhash.Sum64String(k)}, abi.NewBuilder(abi.ColumnKeys|abi.ColumnValues|abi.ColumnTimestamps)); err != nil {
+		if err := op.Process(&view, []uint64{xxhash.Sum64String(k)}, 0, abi.NewBuilder(abi.ColumnKeys|abi.ColumnValues|abi.ColumnTimestamps)); err != nil {
 			t.Fatal(err)
 		}
 		return op.Late() > before
@@ -92,8 +92,11 @@ func TestWindowsThatHaveFiredApart(t *testing.T) {
 	if op.apart == nil || count(op, near, 150) || !count(op, far, 150) {
 		t.Error("the watermark has passed one of the two, and both count the same")
 	}
-	if _, err := op.Fire(199, abi.NewBuilder(abi.ColumnKeys|abi.ColumnValues|abi.ColumnTimestamps)); err != nil {
-		t.Fatal(err)
+	for more := true; more; {
+		var err error
+		if more, err = op.Fire(199, abi.NewBuilder(abi.ColumnKeys|abi.ColumnValues|abi.ColumnTimestamps)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if op.apart != nil || !count(op, near, 150) || !count(op, far, 150) || count(op, far, 200) {
 		t.Error("the watermark has passed both, and they are still apart")

@@ -44,11 +44,8 @@ func (s *summing) Accumulate(g *abi.GroupsWriter) ([]byte, error) {
 	s.calls++
 	var reply []byte
 	var all []int64
-	each(g.Bytes(), func(i int, _ abi.Group, acc []byte, values [][]byte) {
-		sum := int64(0)
-		if acc != nil {
-			sum = int64(binary.LittleEndian.Uint64(acc))
-		}
+	each(g.Bytes(), func(i int, _ abi.Group, accs, values [][]byte) {
+		sum := int64(binary.LittleEndian.Uint64(total(accs)))
 		for _, v := range values {
 			n := int64(binary.LittleEndian.Uint64(v))
 			all = append(all, n)
@@ -65,10 +62,26 @@ func (s *summing) Accumulate(g *abi.GroupsWriter) ([]byte, error) {
 	return reply, nil
 }
 
+func (s *summing) Merge(g *abi.GroupsWriter) ([]byte, error) {
+	s.calls++
+	var reply []byte
+	each(g.Bytes(), func(i int, _ abi.Group, accs, _ [][]byte) { reply = put(reply, i, total(accs)) })
+	return reply, nil
+}
+
+// total is the sum of accumulators.
+func total(accs [][]byte) []byte {
+	sum := uint64(0)
+	for _, acc := range accs {
+		sum += binary.LittleEndian.Uint64(acc)
+	}
+	return binary.LittleEndian.AppendUint64(nil, sum)
+}
+
 func (s *summing) Result(g *abi.GroupsWriter) error {
 	s.calls++
-	each(g.Bytes(), func(_ int, g abi.Group, acc []byte, _ [][]byte) {
-		line := fmt.Sprintf("%s=%d", g.Key, int64(binary.LittleEndian.Uint64(acc)))
+	each(g.Bytes(), func(_ int, g abi.Group, accs, _ [][]byte) {
+		line := fmt.Sprintf("%s=%d", g.Key, int64(binary.LittleEndian.Uint64(total(accs))))
 		if g.Flags&abi.GroupHasWindow != 0 {
 			line = fmt.Sprintf("[%d,%d) %s", g.WindowStart, g.WindowEnd, line)
 		}
@@ -105,7 +118,7 @@ func (s *summing) Retry(err error, n int, call func(lo, hi int) error, describe 
 }
 
 // each walks the groups of a call as a guest does.
-func each(p []byte, visit func(i int, g abi.Group, acc []byte, values [][]byte)) {
+func each(p []byte, visit func(i int, g abi.Group, accs, values [][]byte)) {
 	le := binary.LittleEndian
 	n := le.Uint32(p[4:])
 	p = p[le.Uint32(p):]
@@ -113,8 +126,7 @@ func each(p []byte, visit func(i int, g abi.Group, acc []byte, values [][]byte))
 		g := abi.Group{Flags: le.Uint32(p[4:]), WindowStart: int64(le.Uint64(p[8:])), WindowEnd: int64(le.Uint64(p[16:]))}
 		g.Key = p[abi.GroupHeaderBytes : abi.GroupHeaderBytes+le.Uint32(p[32:])]
 		at := abi.GroupHeaderBytes + (le.Uint32(p[32:])+7)&^7
-		var acc []byte
-		var values [][]byte
+		var accs, values [][]byte
 		for range le.Uint32(p[36:]) {
 			l := p[at:]
 			count := int(le.Uint32(l[12:]))
@@ -126,14 +138,14 @@ func each(p []byte, visit func(i int, g abi.Group, acc []byte, values [][]byte))
 			for k := range count {
 				v := data[le.Uint32(offs[4*k:]):le.Uint32(offs[4*k+4:])]
 				if abi.ListTag(le.Uint16(l[4:])) == abi.ListAccumulators {
-					acc = v
+					accs = append(accs, v)
 				} else {
 					values = append(values, v)
 				}
 			}
 			at += le.Uint32(l)
 		}
-		visit(int(i), g, acc, values)
+		visit(int(i), g, accs, values)
 		p = p[le.Uint32(p):]
 	}
 }
@@ -175,7 +187,7 @@ func start(t testing.TB, c Config) *running {
 func (r *running) process(recs ...rec) {
 	r.t.Helper()
 	b, hashes := batchOf(recs...)
-	if err := r.op.Process(b, hashes, r.out); err != nil {
+	if err := r.op.Process(b, hashes, 0, r.out); err != nil {
 		r.t.Fatal(err)
 	}
 }

@@ -25,6 +25,9 @@ type fold struct {
 	values [][]byte // scratch: of a group, or the accumulators of a reply
 	acc    [1][]byte
 
+	pair    [2][]byte // scratch of folded.go, as is several
+	several []int
+
 	older accumulators // to bring to the version declared
 }
 
@@ -43,13 +46,17 @@ type record struct{ row, group uint32 }
 // callBytes bounds what one call carries, but for a single group's accumulator.
 const callBytes = 256 << 10
 
-func newFold(c *Config, p panes) *fold {
-	return &fold{panes: p, guest: c.Guest, emits: EmitsItself(c.Function), final: c.Final}
+func newFold(c *Config, p panes) (*fold, error) {
+	f := &fold{panes: p, guest: c.Guest, emits: EmitsItself(c.Function), final: c.Final}
+	if p.window != nil && p.window.sliding() {
+		f.slider = newSlider(&f.panes, f, nil)
+	}
+	return f, f.restore(c.Groups)
 }
 
 // Process implements Operator.
-func (f *fold) Process(b *abi.Batch, hashes []uint64, out *abi.Builder) error {
-	if err := f.cut(b, hashes); err != nil {
+func (f *fold) Process(b *abi.Batch, hashes []uint64, now int64, out *abi.Builder) error {
+	if err := f.cut(b, hashes, now); err != nil {
 		return err
 	}
 	defer f.forget()
@@ -64,10 +71,47 @@ func (f *fold) Process(b *abi.Batch, hashes []uint64, out *abi.Builder) error {
 	if err := f.accumulate(); err != nil {
 		return err
 	}
-	if f.window != nil || f.final {
+	return f.updates(out)
+}
+
+// updates puts out the results of the batch's keys that are due at once: of all time, or of a window that has fired.
+func (f *fold) updates(out *abi.Builder) error {
+	switch {
+	case f.window == nil && f.final:
+		return nil
+	case f.window == nil:
+		return f.results(out)
+	case f.slider != nil:
+		return f.revise(out)
+	case f.window.lateness == 0:
 		return nil
 	}
-	return f.results(out) // of each key of the batch, once
+	late := f.all[:0]
+	for _, g := range f.all {
+		if g.pane.done || !f.fires(g.pane.end, g.pane.table.Hash(g.entry)) {
+			late = append(late, g)
+		} else {
+			g.pane.group[g.entry] = 0 // it is forgotten here
+		}
+	}
+	f.all = late
+	return f.results(out)
+}
+
+// revise tells the slider of the batch's keys, those of one slice together.
+func (f *fold) revise(out *abi.Builder) error {
+	for lo := 0; lo < len(f.all); {
+		p := f.all[lo].pane
+		f.once = f.once[:0]
+		for ; lo < len(f.all) && f.all[lo].pane == p; lo++ {
+			f.once = append(f.once, f.all[lo].entry)
+		}
+		f.slider.changed(p)
+		if err := f.slider.again(p, f.once, out); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // group gives each key of p that the batch has a number, and each record that of its key.
@@ -198,10 +242,25 @@ func (f *fold) begin(g *group) {
 
 // apply stores the accumulators that the guest replied, one for each group of the call: all of them or none.
 func (f *fold) apply(reply []byte) error {
+	if err := f.answers(reply, len(f.call)); err != nil {
+		return err
+	}
+	for i, number := range f.call {
+		g := &f.all[number]
+		if err := g.pane.table.SetValue(g.entry, f.values[i]); err != nil {
+			return err
+		}
+		g.dropped = false
+	}
+	return nil
+}
+
+// answers sets values to the accumulators that the guest replied for n groups.
+func (f *fold) answers(reply []byte, n int) error {
 	f.values = f.values[:0]
-	for i := range f.call {
+	for i := range n {
 		if len(reply) == 0 {
-			return &ReplyError{Problem: fmt.Sprintf("the guest answered for %d of %d groups", i, len(f.call))}
+			return &ReplyError{Problem: fmt.Sprintf("the guest answered for %d of %d groups", i, n)}
 		}
 		entry, rest, err := abi.NextReplyEntry(reply)
 		if err != nil {
@@ -218,13 +277,6 @@ func (f *fold) apply(reply []byte) error {
 			return &ReplyError{Problem: fmt.Sprintf("the guest answered op %d of state %d for group %d (expected one put of its accumulator)", action.Op, action.Index, i)}
 		}
 		f.values = append(f.values, action.Value)
-	}
-	for i, number := range f.call {
-		g := &f.all[number]
-		if err := g.pane.table.SetValue(g.entry, f.values[i]); err != nil {
-			return err
-		}
-		g.dropped = false
 	}
 	return nil
 }
@@ -246,14 +298,19 @@ func (f *fold) forget() {
 
 // Fire implements Operator.
 func (f *fold) Fire(watermark int64, out *abi.Builder) (bool, error) {
-	p := f.due(watermark)
-	if p == nil {
-		return false, nil
+	if f.slider != nil {
+		return f.slider.fire(watermark, out)
+	}
+	p, err := f.due(watermark)
+	if p == nil || err != nil {
+		f.pass(watermark)
+		return false, err
 	}
 	if f.window == nil && !f.final {
 		return true, f.drop()
 	}
-	for size := 0; len(f.all) < fireRecords && size < fireBytes; {
+	scanned := 0
+	for size := 0; scanned < fireRecords && size < fireBytes; {
 		entries, err := f.unfired(p)
 		if err != nil {
 			return false, err
@@ -261,15 +318,16 @@ func (f *fold) Fire(watermark int64, out *abi.Builder) (bool, error) {
 		if len(entries) == 0 {
 			break
 		}
-		for _, e := range entries {
+		scanned += len(entries)
+		for _, e := range f.waiting(p, entries) {
 			f.all = append(f.all, group{pane: p, entry: e})
 			size += len(p.table.Key(e)) + len(p.table.Value(e))
 		}
 	}
-	if len(f.all) == 0 {
-		return true, f.drop()
+	if scanned == 0 {
+		return true, f.close(p, watermark)
 	}
-	err := f.results(out)
+	err = f.results(out)
 	f.all = f.all[:0]
 	return true, err
 }

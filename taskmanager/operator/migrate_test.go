@@ -54,7 +54,7 @@ func (m *migrating) Migrate(state int, from uint16, in *abi.Builder, name func(u
 }
 
 func (m *migrating) Call(_ abi.Verb, g *abi.GroupsWriter, o *Overlay) (_ []byte, err error) {
-	each(g.Bytes(), func(i int, g abi.Group, _ []byte, values [][]byte) {
+	each(g.Bytes(), func(i int, g abi.Group, _, values [][]byte) {
 		value := "" // of the state; the record's is empty, and comes last
 		if len(values) > 1 {
 			value = string(values[0])

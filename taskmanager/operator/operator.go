@@ -1,5 +1,5 @@
 // Package operator has the native keyed operators: count, sum, reduce and aggregate, each over all time or in tumbling
-// windows of event time. An operator groups a batch by key and window, resolves the state of each group once, and calls
+// or sliding windows. An operator groups a batch by key and window, resolves the state of each group once, and calls
 // the user's function, if it has one, once for all of them. It knows batches, state tables and a Guest to call; it knows
 // nothing of channels, tasks, sandboxes or where watermarks come from.
 package operator
@@ -15,7 +15,8 @@ import (
 type Operator interface {
 	// Process takes a batch that has the columns that Columns names and a hash of each key. A record whose window has
 	// fired is dropped. Results that do not wait for time go to out.
-	Process(b *abi.Batch, hashes []uint64, out *abi.Builder) error
+	// now is processing time.
+	Process(b *abi.Batch, hashes []uint64, now int64, out *abi.Builder) error
 	// Fire appends results that are due at the watermark to out, about a batch of them, and answers whether more are
 	// due. Until it has answered no, the watermark has not passed the operator. At abi.MaxTime everything is due.
 	Fire(watermark int64, out *abi.Builder) (more bool, err error)
@@ -23,6 +24,8 @@ type Operator interface {
 	Save() error
 	// Late is how many records have been dropped.
 	Late() int64
+	// Due is the watermark at which the next open window fires; false: none is open.
+	Due() (int64, bool)
 }
 
 // Guest is the user function of a reduce or aggregate. What it emits goes to where the operator's output goes, past the
@@ -31,7 +34,9 @@ type Guest interface {
 	// Accumulate has the records of each group added to its accumulator. The reply (see abi.NextReplyEntry) has been
 	// checked, and is valid until the next call.
 	Accumulate(groups *abi.GroupsWriter) (reply []byte, err error)
-	// Result has the guest emit what the accumulator of each group amounts to.
+	// Merge has the accumulators of each group made one, in their order; otherwise it is Accumulate.
+	Merge(groups *abi.GroupsWriter) (reply []byte, err error)
+	// Result has the guest emit what the accumulators of each group amount to.
 	Result(groups *abi.GroupsWriter) error
 	// Migrate is that of Calls, of the accumulators; their keys name them.
 	Migrate(state int, from uint16, elements *abi.Builder, name func(record uint32) string) (*abi.Batch, error)
@@ -69,28 +74,17 @@ type Config struct {
 
 // New makes the operator that c describes.
 func New(c Config) (Operator, error) {
-	panes := panes{store: c.Store, window: c.Window, lateOut: c.Late, fired: abi.MinTime, spec: state.Spec{Operator: c.UID, Name: "result", Kind: state.Words}}
+	panes := panes{store: c.Store, window: newWindowing(c.Window), lateOut: c.Late, passed: abi.MinTime,
+		spec: state.Spec{Operator: c.UID, Name: "result", Kind: state.Words}}
 	switch c.Kind {
 	case abi.OperatorCount, abi.OperatorSum:
-		rows, err := newRows(&c)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", c.Kind, err)
-		}
-		t := &tally{panes: panes, rows: rows, final: c.Final}
-		if err := t.restore(c.Groups); err != nil {
-			return nil, err
-		}
-		if t.add, err = addition(&c); err != nil {
-			return nil, err
-		}
-		return t, nil
+		return newTally(&c, panes)
 	case abi.OperatorReduce, abi.OperatorAggregate:
 		panes.spec.Name, panes.spec.Kind = abi.Accumulator, state.Bytes
 		if declared := c.Function.States; len(declared) > 0 {
 			panes.spec.Version = uint16(declared[0].Version)
 		}
-		f := newFold(&c, panes)
-		return f, f.restore(c.Groups)
+		return newFold(&c, panes)
 	}
 	return nil, fmt.Errorf("operator of kind %s: not a keyed one", c.Kind)
 }
@@ -101,11 +95,14 @@ func Columns(kind abi.OperatorKind, window *abi.Window) abi.Columns {
 	if kind != abi.OperatorCount {
 		cols |= abi.ColumnValues
 	}
-	if window != nil {
+	if window != nil && window.Time != ProcessingWindows {
 		cols |= abi.ColumnTimestamps
 	}
 	return cols
 }
+
+// ProcessingWindows is the time of windows that are cut by processing time.
+const ProcessingWindows = "processing"
 
 // EmitsItself says whether the results of a keyed function come from the guest, by emit. Without a result function its
 // accumulators are the results.

@@ -82,13 +82,13 @@ func TestWindowBounds(t *testing.T) {
 		{100, 30, -71, -170, -70},
 		{7, 0, math.MaxInt64 - 1, math.MaxInt64 - 7, math.MaxInt64},
 	} {
-		start, end := bounds(&abi.Window{SizeMs: c.size, OffsetMs: c.offset}, c.t)
+		start, end := newWindowing(&abi.Window{SizeMs: c.size, OffsetMs: c.offset}).bounds(c.t)
 		if start != c.start || end != c.end {
 			t.Errorf("window of %d+%d at %d: [%d,%d) (expected [%d,%d))", c.size, c.offset, c.t, start, end, c.start, c.end)
 		}
 	}
 	for _, at := range []int64{math.MinInt64 + 1, math.MaxInt64} {
-		if start, end := bounds(&abi.Window{SizeMs: 1 << 40}, at); start > at || end < at {
+		if start, end := newWindowing(&abi.Window{SizeMs: 1 << 40}).bounds(at); start > at || end < at {
 			t.Errorf("[%d,%d) does not hold %d", start, end, at)
 		}
 	}
@@ -114,7 +114,7 @@ func TestKeysOfNumbersStandInTheRow(t *testing.T) {
 	expect(t, r.rows("row(key: i64, value: i64)"), "5,1")
 
 	b, hashes := batchOf(rec{0, "short", 0})
-	if err := r.op.Process(b, hashes, r.out); err != nil {
+	if err := r.op.Process(b, hashes, 0, r.out); err != nil {
 		t.Fatal(err)
 	}
 	var bad *InputError
@@ -127,11 +127,11 @@ func TestWindowWithoutTimestampsIsRefused(t *testing.T) {
 	r := start(t, Config{Kind: abi.OperatorCount, Window: &abi.Window{SizeMs: 10}})
 	b, hashes := batchOf(rec{abi.NoTimestamp, "a", 0})
 	var bad *InputError
-	if err := r.op.Process(b, hashes, r.out); !errors.As(err, &bad) || bad.Hint == "" {
+	if err := r.op.Process(b, hashes, 0, r.out); !errors.As(err, &bad) || bad.Hint == "" {
 		t.Errorf("%v (expected an input error with a hint)", err)
 	}
 	b.Timestamps = nil
-	if err := r.op.Process(b, hashes, r.out); !errors.As(err, &bad) {
+	if err := r.op.Process(b, hashes, 0, r.out); !errors.As(err, &bad) {
 		t.Errorf("%v (expected an input error)", err)
 	}
 }
@@ -202,7 +202,7 @@ type sized struct {
 
 func (s *sized) Accumulate(g *abi.GroupsWriter) ([]byte, error) {
 	var reply []byte
-	each(g.Bytes(), func(i int, _ abi.Group, _ []byte, _ [][]byte) { reply = put(reply, i, make([]byte, s.size)) })
+	each(g.Bytes(), func(i int, _ abi.Group, _, _ [][]byte) { reply = put(reply, i, make([]byte, s.size)) })
 	return reply, nil
 }
 
@@ -306,7 +306,7 @@ func TestTheRecordThatKillsIsNamed(t *testing.T) {
 	}
 	recs[321].value = 666
 	b, hashes := batchOf(recs...)
-	err := r.op.Process(b, hashes, r.out)
+	err := r.op.Process(b, hashes, 0, r.out)
 	if err == nil || !strings.Contains(err.Error(), "row 321, 9a02") {
 		t.Errorf("%v (expected row 321)", err)
 	}
@@ -325,7 +325,7 @@ func TestLargeBatchesTakeSeveralCalls(t *testing.T) {
 	}
 	var b abi.Batch
 	w.View(&b)
-	if err := r.op.Process(&b, hashes, r.out); err != nil {
+	if err := r.op.Process(&b, hashes, 0, r.out); err != nil {
 		t.Fatal(err)
 	}
 	if g.most > callBytes+64<<10 {
@@ -344,11 +344,8 @@ type lengths struct {
 func (l *lengths) Accumulate(g *abi.GroupsWriter) ([]byte, error) {
 	l.most = max(l.most, g.Size())
 	var reply []byte
-	each(g.Bytes(), func(i int, _ abi.Group, acc []byte, values [][]byte) {
-		n := uint64(0)
-		if acc != nil {
-			n = binary.LittleEndian.Uint64(acc)
-		}
+	each(g.Bytes(), func(i int, _ abi.Group, accs, values [][]byte) {
+		n := binary.LittleEndian.Uint64(total(accs))
 		for _, v := range values {
 			n += uint64(len(v))
 		}
@@ -366,7 +363,7 @@ func TestRepliesThatDoNotAnswerAreRefused(t *testing.T) {
 		r := start(t, Config{Kind: abi.OperatorReduce, Function: reduce(true), Guest: &fixed{reply: reply}, Final: true})
 		b, hashes := batchOf(rec{0, "a", 0}, rec{0, "b", 0})
 		var bad *ReplyError
-		if err := r.op.Process(b, hashes, r.out); !errors.As(err, &bad) {
+		if err := r.op.Process(b, hashes, 0, r.out); !errors.As(err, &bad) {
 			t.Errorf("%s: %v (expected a reply error)", name, err)
 		}
 	}
@@ -452,7 +449,7 @@ func BenchmarkCount(b *testing.B) {
 			records := int64(0)
 			steady(b, func(i int) {
 				records += int64(batches[i%100].N)
-				if err := r.op.Process(batches[i%100], hashes[i%100], r.out); err != nil {
+				if err := r.op.Process(batches[i%100], hashes[i%100], 0, r.out); err != nil {
 					b.Fatal(err)
 				}
 			})
@@ -473,7 +470,7 @@ func BenchmarkReduce(b *testing.B) {
 	r := start(b, Config{Kind: abi.OperatorReduce, Function: reduce(true), Guest: g, Window: &abi.Window{SizeMs: 1 << 40}})
 	batches, hashes := benchmarkInput(1000, 0)
 	steady(b, func(i int) {
-		if err := r.op.Process(batches[i%100], hashes[i%100], r.out); err != nil {
+		if err := r.op.Process(batches[i%100], hashes[i%100], 0, r.out); err != nil {
 			b.Fatal(err)
 		}
 	})

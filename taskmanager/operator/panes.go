@@ -3,21 +3,24 @@ package operator
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/taskmanager/state"
 )
 
-// pane is what an operator remembers of one window, or of all time, with what concerns it of the batch at hand.
+// pane is what an operator remembers of one slice of time, or of all of it, with what concerns it of the batch at hand.
 type pane struct {
-	start, end int64 // end is exclusive
-	table      state.Table
-	rows       []uint32      // records of the batch that belong to it, without all
-	all        bool          // all records of the batch belong to it
-	entries    []state.Entry // of rows, by resolve
-	group      []uint32      // by entry: 1 + the number of its group in the batch, 0 for none; see fold
-	cursor     uint64        // of a scan that fires it
+	span
+	done      bool // a tumbling window that has fired, and takes late records
+	in, front bool // a slice that a slider has taken in; into its front
+	table     state.Table
+	rows      []uint32      // records of the batch that belong to it, without all
+	all       bool          // all records of the batch belong to it
+	entries   []state.Entry // of rows, by resolve
+	group     []uint32      // by entry: 1 + the number of its group in the batch, 0 for none; see fold
+	cursor    uint64        // of a scan that fires it
 }
 
 // resolve finds the entries of the pane's records.
@@ -41,30 +44,39 @@ func (p *pane) row(i int) uint32 {
 	return p.rows[i]
 }
 
-// panes cuts batches by window, and holds those that are open, in ascending order.
+// panes cuts batches by slice, and holds those that are open, in ascending order.
 type panes struct {
 	store    state.Store
 	spec     state.Spec
-	window   *abi.Window // nil: one pane without end
+	window   *windowing // nil: one pane without end
+	slider   *slider    // of windows that have several slices
 	open     []*pane
 	touched  []*pane // by the batch at hand
 	free     []*pane
-	fired    int64 // the watermark to which windows have fired
+	passed   int64 // the watermark to which windows have fired
 	apart    *apart
 	late     int64
 	lateOut  *abi.Builder // takes late records as they came; nil: they are dropped
 	lateRows []uint32
 	scan     [fireEntries]state.Entry
+	once     []state.Entry // scratch
 }
 
 // Late implements Operator.
 func (p *panes) Late() int64 { return p.late }
 
-// cut sets touched to the panes that b's records belong to, and the records of each.
-func (p *panes) cut(b *abi.Batch, hashes []uint64) error {
+// cut sets touched to the panes that b's records belong to, and the records of each. now is processing time.
+func (p *panes) cut(b *abi.Batch, hashes []uint64, now int64) error {
 	p.touched = p.touched[:0]
-	if p.window == nil {
+	switch {
+	case p.window == nil:
 		return p.whole()
+	case p.window.processing:
+		found, err := p.at(max(now, p.passed+1)) // a clock may go back
+		if err == nil {
+			found.all = true
+		}
+		return err
 	}
 	if b.Timestamps == nil {
 		return errNoTimestamp
@@ -72,7 +84,7 @@ func (p *panes) cut(b *abi.Batch, hashes []uint64) error {
 	var last *pane
 	p.lateRows = p.lateRows[:0]
 	for i, t := range b.Timestamps {
-		if p.apart != nil && t != abi.NoTimestamp && p.apart.late(p.window, t, hashes[i]) {
+		if p.apart != nil && t != abi.NoTimestamp && p.window.over(t, p.apart.of(hashes[i])) {
 			p.isLate(i)
 			continue
 		}
@@ -122,16 +134,16 @@ type InputError struct{ Problem, Hint string }
 
 func (e *InputError) Error() string { return e.Problem }
 
-// at returns the pane of the window that t lies in, touched by the batch; nil if the window has fired.
+// at returns the pane of the slice that t lies in, touched by the batch; nil if it is over.
 func (p *panes) at(t int64) (*pane, error) {
 	if t == abi.NoTimestamp {
 		return nil, errNoTimestamp
 	}
-	start, end := bounds(p.window, t)
-	if end-1 <= p.fired {
+	start, end := p.window.bounds(t)
+	if p.window.over(start, p.passed) {
 		return nil, nil
 	}
-	i := len(p.open) // windows are looked up from the newest: that is where most records are
+	i := len(p.open) // slices are looked up from the newest: that is where most records are
 	for i > 0 && p.open[i-1].start > start {
 		i--
 	}
@@ -148,23 +160,6 @@ func (p *panes) at(t int64) (*pane, error) {
 	return found, nil
 }
 
-// bounds is the window that t lies in; what would overflow is cut off.
-func bounds(w *abi.Window, t int64) (start, end int64) {
-	into := (t%w.SizeMs - w.OffsetMs) % w.SizeMs
-	if into < 0 {
-		into += w.SizeMs
-	}
-	start = t - into
-	if start > t {
-		start = abi.MinTime + 1
-	}
-	end = start + w.SizeMs
-	if end < start {
-		end = abi.MaxTime
-	}
-	return start, end
-}
-
 // add opens a pane at open[i].
 func (p *panes) add(i int, start, end int64, ns state.Namespace) error {
 	table, err := p.store.Table(p.spec, ns)
@@ -177,7 +172,8 @@ func (p *panes) add(i int, start, end int64, ns state.Namespace) error {
 	} else {
 		fresh = &pane{}
 	}
-	fresh.start, fresh.end, fresh.table, fresh.cursor = start, end, table, 0
+	fresh.span, fresh.table, fresh.cursor, fresh.in, fresh.front = span{start, end}, table, 0, false, false
+	fresh.done = p.window != nil && !p.window.sliding() && end-1 <= p.passed
 	p.open = append(p.open, nil)
 	copy(p.open[i+1:], p.open[i:])
 	p.open[i] = fresh
@@ -192,17 +188,52 @@ func (p *panes) settle() {
 	p.touched = p.touched[:0]
 }
 
-// due returns the first pane whose end the watermark has reached; nil if there is none. From then on its window is
-// late.
-func (p *panes) due(watermark int64) *pane {
-	p.fired = max(watermark, p.fired)
+// Due implements Operator.
+func (p *panes) Due() (int64, bool) {
+	if p.window == nil {
+		return 0, false
+	}
+	if p.slider != nil && p.slider.phase != idle {
+		return p.passed, true
+	}
+	for _, o := range p.open {
+		if end, ok := p.window.upcoming(o.start, p.passed); ok {
+			return end - 1, true
+		}
+	}
+	return 0, false
+}
+
+// fires says whether the result of a window that ends at end is still to come for a key.
+func (p *panes) fires(end int64, hash uint64) bool {
+	return p.apart == nil || end-1 > p.apart.of(hash)
+}
+
+// pass notes how far the watermark has come. From then on what it has passed is late.
+func (p *panes) pass(watermark int64) {
+	p.passed = max(watermark, p.passed)
 	if p.apart != nil && watermark >= p.apart.most {
 		p.apart = nil
 	}
-	if len(p.open) == 0 || p.window == nil && watermark < abi.MaxTime || p.open[0].end-1 > watermark {
-		return nil
+}
+
+// due returns the first pane that the watermark has reached the end of and that has not fired; nil if there is none. Those
+// before it that are over are dropped.
+func (p *panes) due(watermark int64) (*pane, error) {
+	for len(p.open) > 0 && p.open[0].done && p.window.over(p.open[0].start, watermark) {
+		if err := p.drop(); err != nil {
+			return nil, err
+		}
 	}
-	return p.open[0]
+	for _, o := range p.open {
+		switch {
+		case p.window == nil && watermark < abi.MaxTime || o.end-1 > watermark:
+			return nil, nil
+		case !o.done:
+			return o, nil
+		}
+	}
+	return nil, nil
 }
 
 // unfired returns entries of the pane that have not fired yet, none when all have. What it has returned counts as fired: an
@@ -214,6 +245,47 @@ func (p *panes) unfired(first *pane) ([]state.Entry, error) {
 	}
 	first.cursor = cursor
 	return p.scan[:n], nil
+}
+
+// waiting leaves out of entries those whose result has gone out, before the operator had their key groups.
+func (p *panes) waiting(of *pane, entries []state.Entry) []state.Entry {
+	if p.apart == nil || p.window == nil {
+		return entries
+	}
+	return slices.DeleteFunc(entries, func(e state.Entry) bool { return !p.fires(of.end, of.table.Hash(e)) })
+}
+
+// fired leaves out of entries those whose window is still to fire.
+func (p *panes) fired(of *pane, entries []state.Entry) []state.Entry {
+	if of.done {
+		return entries
+	}
+	return slices.DeleteFunc(entries, func(e state.Entry) bool { return p.fires(of.end, of.table.Hash(e)) })
+}
+
+// distinct is each of the pane's entries once.
+func (p *panes) distinct(of *pane, entries []state.Entry) []state.Entry {
+	of.grow()
+	p.once = p.once[:0]
+	for _, e := range entries {
+		if of.group[e] == 0 {
+			of.group[e] = 1
+			p.once = append(p.once, e)
+		}
+	}
+	for _, e := range p.once {
+		of.group[e] = 0
+	}
+	return p.once
+}
+
+// close follows the last result of a window: it is dropped, unless it takes late records.
+func (p *panes) close(fired *pane, watermark int64) error {
+	fired.done, fired.cursor = true, 0
+	if p.window != nil && !p.window.over(fired.start, watermark) {
+		return nil
+	}
+	return p.drop()
 }
 
 // drop closes the first pane with all it remembers.
@@ -237,12 +309,12 @@ const firedName = "fired"
 
 // Save implements Operator.
 func (p *panes) Save() error {
-	if p.window == nil || p.fired == abi.MinTime && p.apart == nil {
+	if p.window == nil || p.passed == abi.MinTime && p.apart == nil {
 		return nil
 	}
-	value := binary.LittleEndian.AppendUint64(nil, uint64(p.fired))
+	value := binary.LittleEndian.AppendUint64(nil, uint64(p.passed))
 	if p.apart != nil {
-		value = p.apart.encode(p.fired)
+		value = p.apart.encode(p.passed)
 	}
 	return p.store.SetOwn(p.spec.Operator, firedName, value)
 }
@@ -256,7 +328,7 @@ func (p *panes) restore(groups int) error {
 	for _, ns := range namespaces {
 		start, end := abi.MinTime, abi.MaxTime
 		if p.window != nil {
-			start, end = bounds(p.window, int64(ns))
+			start, end = p.window.bounds(int64(ns))
 		}
 		if err := p.add(len(p.open), start, end, ns); err != nil {
 			return err
@@ -269,9 +341,12 @@ func (p *panes) restore(groups int) error {
 	if err != nil || len(all) == 0 {
 		return err
 	}
-	p.fired, p.apart, err = decodeFired(all, groups)
+	p.passed, p.apart, err = decodeFired(all, groups)
 	if err != nil {
 		return fmt.Errorf("restore %s of %s: %w", firedName, p.spec.Operator, err)
+	}
+	for _, o := range p.open {
+		o.done = !p.window.sliding() && o.end-1 <= p.passed
 	}
 	return nil
 }

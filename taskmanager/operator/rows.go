@@ -56,13 +56,13 @@ func resultCodec(c *Config) abi.Codec {
 	return "row(key: " + key + ", value: " + value + ")"
 }
 
-// append adds the result of one key of p to out. The value's word is the bits of an i64 or f64.
-func (r *rows) append(out *abi.Builder, p *pane, key []byte, word uint64) error {
+// append adds the result of one key in a window to out. The value's word is the bits of an i64 or f64.
+func (r *rows) append(out *abi.Builder, w span, key []byte, word uint64) error {
 	timestamp := abi.NoTimestamp
 	if r.windowed {
-		r.writer.SetI64(0, p.start)
-		r.writer.SetI64(1, p.end)
-		timestamp = p.end - 1
+		r.writer.SetI64(0, w.start)
+		r.writer.SetI64(1, w.end)
+		timestamp = w.end - 1
 	}
 	switch {
 	case !r.inPlace:

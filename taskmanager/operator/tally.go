@@ -6,33 +6,52 @@ import (
 	"math"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/taskmanager/state"
 )
 
 // tally is count and sum: a word for each key, to which records add.
 type tally struct {
 	panes
-	rows  *rows
-	add   func(b *abi.Batch, p *pane) error
-	final bool
+	rows   *rows
+	add    func(b *abi.Batch, p *pane) error
+	plus   func(a, b uint64) uint64
+	final  bool
+	acc    [8]byte // scratch, as is merged
+	merged [8]byte
 }
 
-// addition is what the records of a pane do to its words.
-func addition(c *Config) (func(b *abi.Batch, p *pane) error, error) {
+func newTally(c *Config, p panes) (t *tally, err error) {
+	t = &tally{panes: p, final: c.Final}
+	if t.rows, err = newRows(c); err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Kind, err)
+	}
 	switch {
 	case c.Kind == abi.OperatorCount:
-		return countRecords, nil
+		t.add, t.plus = countRecords, plusI64
 	case c.Value == abi.CodecI64:
-		return func(b *abi.Batch, p *pane) error {
-			return sumValues(b, p, func(sum, v uint64) uint64 { return sum + v })
-		}, nil
+		t.add, t.plus = func(b *abi.Batch, p *pane) error { return sumValues(b, p, plusI64) }, plusI64
 	case c.Value == abi.CodecF64:
-		return func(b *abi.Batch, p *pane) error {
-			return sumValues(b, p, func(sum, v uint64) uint64 {
-				return math.Float64bits(math.Float64frombits(sum) + math.Float64frombits(v))
-			})
-		}, nil
+		t.add, t.plus = func(b *abi.Batch, p *pane) error { return sumValues(b, p, plusF64) }, plusF64
+	default:
+		return nil, fmt.Errorf("sum of values of codec %s (expected i64 or f64)", c.Value)
 	}
-	return nil, fmt.Errorf("sum of values of codec %s (expected i64 or f64)", c.Value)
+	if p.window != nil && p.window.sliding() {
+		t.slider = newSlider(&t.panes, t, nil)
+		if c.Kind == abi.OperatorCount || c.Value == abi.CodecI64 { // f64 loses digits
+			t.slider.undo = minusI64
+		}
+	}
+	return t, t.restore(c.Groups)
+}
+
+func plusI64(a, b uint64) uint64 { return a + b }
+
+func minusI64(all, part []byte) {
+	binary.LittleEndian.PutUint64(all, binary.LittleEndian.Uint64(all)-binary.LittleEndian.Uint64(part))
+}
+
+func plusF64(a, b uint64) uint64 {
+	return math.Float64bits(math.Float64frombits(a) + math.Float64frombits(b))
 }
 
 func countRecords(_ *abi.Batch, p *pane) error {
@@ -55,8 +74,8 @@ func sumValues(b *abi.Batch, p *pane, add func(sum, v uint64) uint64) error {
 }
 
 // Process implements Operator.
-func (t *tally) Process(b *abi.Batch, hashes []uint64, out *abi.Builder) error {
-	if err := t.cut(b, hashes); err != nil {
+func (t *tally) Process(b *abi.Batch, hashes []uint64, now int64, out *abi.Builder) error {
+	if err := t.cut(b, hashes, now); err != nil {
 		return err
 	}
 	defer t.settle()
@@ -67,44 +86,52 @@ func (t *tally) Process(b *abi.Batch, hashes []uint64, out *abi.Builder) error {
 		if err := t.add(b, p); err != nil {
 			return err
 		}
-		if t.window == nil && !t.final {
-			if err := t.newest(p, out); err != nil {
-				return err
-			}
+		if err := t.updates(p, out); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// newest appends the value of each key of the batch once.
-func (t *tally) newest(p *pane, out *abi.Builder) error {
-	p.grow()
-	for _, e := range p.entries {
-		if p.group[e] != 0 {
-			continue
-		}
-		p.group[e] = 1
-		if err := t.rows.append(out, p, p.table.Key(e), *p.table.Word(e)); err != nil {
+// updates appends the results of p that are due at once: of all time, or of a window that has fired.
+func (t *tally) updates(p *pane, out *abi.Builder) error {
+	switch {
+	case t.window == nil && !t.final:
+		return t.newest(p, t.distinct(p, p.entries), out)
+	case t.slider != nil:
+		t.slider.changed(p)
+		return t.slider.again(p, t.distinct(p, p.entries), out)
+	case t.window != nil && t.window.lateness > 0:
+		return t.newest(p, t.fired(p, t.distinct(p, p.entries)), out)
+	}
+	return nil
+}
+
+// newest appends the value of each entry.
+func (t *tally) newest(p *pane, entries []state.Entry, out *abi.Builder) error {
+	for _, e := range entries {
+		if err := t.rows.append(out, p.span, p.table.Key(e), *p.table.Word(e)); err != nil {
 			return err
 		}
-	}
-	for _, e := range p.entries {
-		p.group[e] = 0
 	}
 	return nil
 }
 
 // Fire implements Operator.
 func (t *tally) Fire(watermark int64, out *abi.Builder) (bool, error) {
-	p := t.due(watermark)
-	if p == nil {
-		return false, nil
+	if t.slider != nil {
+		return t.slider.fire(watermark, out)
+	}
+	p, err := t.due(watermark)
+	if p == nil || err != nil {
+		t.pass(watermark)
+		return false, err
 	}
 	if t.window == nil && !t.final {
 		return true, t.drop()
 	}
-	fired := 0
-	for limit := out.Bytes() + fireBytes; fired < fireRecords && out.Bytes() < limit; {
+	scanned := 0
+	for limit := out.Bytes() + fireBytes; scanned < fireRecords && out.Bytes() < limit; {
 		entries, err := t.unfired(p)
 		if err != nil {
 			return false, err
@@ -112,15 +139,49 @@ func (t *tally) Fire(watermark int64, out *abi.Builder) (bool, error) {
 		if len(entries) == 0 {
 			break
 		}
-		for _, e := range entries {
-			if err := t.rows.append(out, p, p.table.Key(e), *p.table.Word(e)); err != nil {
-				return false, err
-			}
+		scanned += len(entries)
+		if err := t.newest(p, t.waiting(p, entries), out); err != nil {
+			return false, err
 		}
-		fired += len(entries)
 	}
-	if fired == 0 {
-		return true, t.drop()
+	if scanned == 0 {
+		return true, t.close(p, watermark)
 	}
 	return true, nil
+}
+
+// ready implements merging.
+func (t *tally) ready(*pane, []state.Entry) error { return nil }
+
+// of implements merging.
+func (t *tally) of(table state.Table, e state.Entry) []byte {
+	binary.LittleEndian.PutUint64(t.acc[:], *table.Word(e))
+	return t.acc[:]
+}
+
+// merge implements merging.
+func (t *tally) merge(_ span, n int, pair func(i int) (key, a, b []byte), put func(i int, merged []byte) error) error {
+	for i := range n {
+		_, a, b := pair(i)
+		binary.LittleEndian.PutUint64(t.merged[:], t.plus(binary.LittleEndian.Uint64(a), binary.LittleEndian.Uint64(b)))
+		if err := put(i, t.merged[:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// emit implements merging.
+func (t *tally) emit(w span, n int, of func(i int) (key []byte, accs [][]byte), out *abi.Builder) error {
+	for i := range n {
+		key, accs := of(i)
+		total := binary.LittleEndian.Uint64(accs[0])
+		for _, acc := range accs[1:] {
+			total = t.plus(total, binary.LittleEndian.Uint64(acc))
+		}
+		if err := t.rows.append(out, w, key, total); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -71,7 +71,7 @@ func (h *hot) Freeze() (Frozen, error) {
 	}
 	var parts []part
 	for _, s := range h.states {
-		if s.isChanged() {
+		if s.isChanged() && !s.spec.Derived {
 			parts = append(parts, part{state: stateInfo(s.spec), held: s})
 		}
 	}

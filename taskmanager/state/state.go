@@ -38,6 +38,7 @@ type Spec struct {
 	Key      abi.Codec // of the keys, the sub keys and the values: for people and for compatibility
 	SubKey   abi.Codec
 	Value    abi.Codec
+	Derived  bool // of kind Words or Bytes: in no snapshot, because who goes on from one makes it anew
 }
 
 // Namespace is a part of a state that is dropped as a whole: the start of a window in milliseconds, or Global.

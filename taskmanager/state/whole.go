@@ -19,6 +19,9 @@ func (h *hot) whole() *frozen {
 	}
 	parts := map[stateName]part{}
 	for id, st := range h.states {
+		if st.spec.Derived {
+			continue
+		}
 		parts[id] = part{held: st}
 		f.states = append(f.states, stateInfo(st.spec))
 	}

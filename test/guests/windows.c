@@ -2,7 +2,7 @@
 //
 //	in           key,time,value       time: milliseconds >= 0; value: a whole number
 //	out results  start,key,value      the sum (or with by=count the number) of the lines of a key in the window that
-//	                                  begins at start and is `window` ms long
+//	                                  begins at start and is `window` ms long; with `slide`, one begins every so many ms
 //	out late     key,time,value       the lines that came when their window was over, as they were read
 //
 // A checker must find: each line in a window's result or in late, never in both and never twice; each (start, key) in one
@@ -66,12 +66,17 @@ WASMILL_JOB("windows") {
 	disorder = wasmill_param_i64_or(job, "disorder", 100, "how far a line may be behind, in milliseconds");
 	late_every = wasmill_param_i64_or(job, "lateevery", 1000, "every so many of the lines that are made is far behind; 0: none");
 	int64_t size = wasmill_param_i64_or(job, "window", 1000, "length of a window in milliseconds");
+	int64_t slide = wasmill_param_i64_or(job, "slide", 0, "milliseconds between the beginnings of windows; 0: window");
+	const char *clock = wasmill_param_or(job, "clock", "event", "time that windows cut: event or processing");
 	const char *by = wasmill_param_or(job, "by", "sum", "what a window's result is: sum, by the guest, or count, by the host");
 	if (keys < 1 || disorder < 0) wasmill_refuse(job, "keys: fewer than 1, or disorder: negative");
 	bool count = wasmill_same(by, "count");
 	if (!count && !wasmill_same(by, "sum")) wasmill_refuse_param(job, "by", by, "sum or count");
 	wasmill_stream timed = wasmill_assign_timestamps(work_source(job, "input", "make", make), "time", time_of, disorder);
-	wasmill_keyed cut = wasmill_window(wasmill_key_by(timed, "key", key_of, WASMILL_UTF8), wasmill_tumbling(size));
+	wasmill_time_window window = slide > 0 ? wasmill_sliding(size, slide) : wasmill_tumbling(size);
+	window.lateness_ms = wasmill_param_i64_or(job, "lateness", 0, "how long a window takes late lines, in milliseconds");
+	window.processing_time = wasmill_same(clock, "processing");
+	wasmill_keyed cut = wasmill_window(wasmill_key_by(timed, "key", key_of, WASMILL_UTF8), window);
 	wasmill_aggregator sum = {nothing, include, both, result_of, VERSION == 1 ? WASMILL_I64 : WASMILL_UTF8, WASMILL_I64};
 	wasmill_stream results = wasmill_uid(count ? wasmill_count(cut) : wasmill_aggregate(cut, "sum", sum), "windows");
 #if VERSION == 2

@@ -175,7 +175,7 @@ WASMILL_JOB("conformance") {
 	wasmill_keyed by_length = wasmill_key_by(texts, "by-length", length, WASMILL_I64);
 	wasmill_keyed by_text = wasmill_key_by(words, "by-text", wasmill_value, WASMILL_UTF8);
 	wasmill_keyed by_word = wasmill_key_value_by(words, "word-and-length", word_and_length, WASMILL_UTF8, WASMILL_I64);
-	wasmill_tumbling_window second = wasmill_tumbling(1000);
+	wasmill_time_window second = wasmill_tumbling(1000);
 
 	drop(wasmill_uid(wasmill_count(by_length), "count"));
 	drop(wasmill_uid(wasmill_count(wasmill_window(by_length, second)), "count-by-window"));

@@ -30,23 +30,24 @@ func keyed[T, K, V any](in *Stream[T], f *function, key codec[K], value codec[V]
 	return &KeyedStream[K, V]{env: in.env, op: o, key: key, value: value}
 }
 
-// TumblingWindow cuts event time into pieces of one size.
-type TumblingWindow struct{ size time.Duration }
-
-// Tumbling is a window of the given size, in whole milliseconds; windows begin at multiples of it.
-func Tumbling(size time.Duration) TumblingWindow { return TumblingWindow{size} }
-
-// Window cuts the records of each key by event time.
-func (s *KeyedStream[K, V]) Window(w TumblingWindow) *WindowedStream[K, V] {
+// Window cuts the records of each key by time.
+func (s *KeyedStream[K, V]) Window(w TimeWindow) *WindowedStream[K, V] {
 	return &WindowedStream[K, V]{keyed: s, window: w}
 }
 
-// WindowedStream is a keyed stream cut into windows of event time. A window's result is emitted once, when the
-// watermark has passed its end.
+// WindowedStream is a keyed stream cut into windows. A window's result is emitted once, when the watermark has passed its
+// end, and again for late records that are allowed; its timestamp is the window's last millisecond.
 type WindowedStream[K, V any] struct {
 	keyed  *KeyedStream[K, V]
-	window TumblingWindow
+	window TimeWindow
 	late   *Side[V]
+}
+
+// AllowedLateness has a window take late records for so long behind its end: each makes its result be emitted again.
+func (s *WindowedStream[K, V]) AllowedLateness(d time.Duration) *WindowedStream[K, V] {
+	w := *s
+	w.window.lateness = d
+	return &w
 }
 
 // Late makes the records that come after their window has fired go to a side output; without it they are counted and
@@ -86,7 +87,7 @@ func (s *WindowedStream[K, V]) Sum() *Stream[Windowed[K, V]] {
 }
 
 // counted adds an operator that the host runs by itself over the keyed stream in.
-func counted[K, V, R any](in *KeyedStream[K, V], kind string, w *TumblingWindow, out codec[R]) *Stream[R] {
+func counted[K, V, R any](in *KeyedStream[K, V], kind string, w *TimeWindow, out codec[R]) *Stream[R] {
 	if name := in.value.name; kind == kindSum && name != i64.name && name != f64.name {
 		in.env.Fail("sum behind " + strconv.Quote(in.op.name) + ": values of codec " + name + " (expected i64 or f64)")
 	}
@@ -185,7 +186,7 @@ type keyedSpec[A any] struct {
 }
 
 // grouped adds an operator that runs a keyed function over in.
-func grouped[K, V, A, R any](in *KeyedStream[K, V], w *TumblingWindow, fold folding[V, A], finish func(Window, K, A) R, spec keyedSpec[A], out codec[R]) *Stream[R] {
+func grouped[K, V, A, R any](in *KeyedStream[K, V], w *TimeWindow, fold folding[V, A], finish func(Window, K, A) R, spec keyedSpec[A], out codec[R]) *Stream[R] {
 	f := keyedFunction(spec, fold, finish, in.key, in.value, out)
 	o := in.env.call(f, &operator{inputs: []edge{{from: in.op}}, window: w})
 	return &Stream[R]{env: in.env, op: o, codec: out}

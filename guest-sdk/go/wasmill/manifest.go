@@ -180,10 +180,7 @@ func (o *operator) write(w *jsonWriter) {
 		w.object("connector", func() { o.connector.write(w) })
 	}
 	if o.window != nil {
-		w.object("window", func() {
-			w.text("kind", "tumbling")
-			w.number("sizeMs", o.window.size.Milliseconds())
-		})
+		w.object("window", func() { o.window.write(w) })
 	}
 	if o.watermarks != nil {
 		w.object("watermarks", func() { w.numberOr("outOfOrderMs", o.watermarks.outOfOrderMs) })

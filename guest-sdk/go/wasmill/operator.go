@@ -30,7 +30,7 @@ type operator struct {
 	function    *function
 	inputs      []edge
 	connector   *connector
-	window      *TumblingWindow
+	window      *TimeWindow
 	watermarks  *watermarks
 	parallelism int
 	key, output string // codecs

@@ -1,0 +1,44 @@
+package wasmill
+
+import "time"
+
+// TimeWindow cuts time into pieces, in whole milliseconds.
+type TimeWindow struct {
+	size, slide, offset, lateness time.Duration
+	processing                    bool
+}
+
+// Tumbling is windows of a size, one behind the other. They begin at multiples of it.
+func Tumbling(size time.Duration) TimeWindow { return TimeWindow{size: size} }
+
+// Sliding is windows of a size that begin every slide: a record is in size/slide of them. What they cost does not grow with
+// that number.
+func Sliding(size, slide time.Duration) TimeWindow { return TimeWindow{size: size, slide: slide} }
+
+// Offset has windows begin so long behind the multiples.
+func (w TimeWindow) Offset(d time.Duration) TimeWindow {
+	w.offset = d
+	return w
+}
+
+// ProcessingTime cuts by the time at which records are processed, not by their event time. Windows that are open when a
+// bounded input ends fire then.
+func (w TimeWindow) ProcessingTime() TimeWindow {
+	w.processing = true
+	return w
+}
+
+func (w *TimeWindow) write(out *jsonWriter) {
+	kind := "tumbling"
+	if w.slide != 0 {
+		kind = "sliding"
+	}
+	out.text("kind", kind)
+	out.number("sizeMs", w.size.Milliseconds())
+	out.numberOr("slideMs", w.slide.Milliseconds())
+	out.numberOr("offsetMs", w.offset.Milliseconds())
+	if w.processing {
+		out.text("time", "processing")
+	}
+	out.numberOr("latenessMs", w.lateness.Milliseconds())
+}

@@ -1,0 +1,493 @@
+package operator
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/taskmanager/state"
+)
+
+// merging is what an operator does with accumulators, of which it keeps one a key and slice.
+type merging interface {
+	// ready is called before of, with entries of a slice.
+	ready(p *pane, entries []state.Entry) error
+	// of is the accumulator of an entry of a slice, nil for none, valid until the next call.
+	of(t state.Table, e state.Entry) []byte
+	// merge hands what two accumulators of each of n keys amount to to put.
+	merge(w span, n int, pair func(i int) (key, a, b []byte), put func(i int, merged []byte) error) error
+	// emit puts out the result of each of n keys in a window, of its accumulators in the order of time.
+	emit(w span, n int, of func(i int) (key []byte, accs [][]byte), out *abi.Builder) error
+}
+
+// span is a piece of time; end is exclusive.
+type span struct{ start, end int64 }
+
+// slider fires sliding windows. What a result costs does not grow with how many slices a window has: for each key it keeps
+// what the slices of the window at hand amount to, in two parts.
+//
+//	slices   | a b c | d e |      front: a+b+c    back: d+e
+//
+// A slice that comes is added to the back. Beside each key of a slice in front lies what the slices behind it, up to the
+// back, amount to: when the slice leaves, that is the front. When the front is used up, the back becomes the front, slice
+// by slice from its end: each entry of a slice is merged twice in all, and no accumulator needs an inverse. Where there is one,
+// as of a count, there is no front: a slice that leaves is subtracted. All this is made anew from the slices after a restore,
+// and when a record came too late for a slice that is in.
+type slider struct {
+	panes   *panes
+	acc     merging
+	undo    func(all, part []byte) // takes part out of all, in place; nil: that cannot be done
+	spec    state.Spec             // of running: front and back, by key
+	rests   state.Spec             // by slice that is in front, and key: what lies behind it there
+	running state.Table
+	stale   bool // running is not what the slices amount to
+
+	phase   phase
+	end     int64   // of the window that fires
+	turns   []*pane // that are still to be taken through the phase, the next one last
+	rest    state.Table
+	cursor  uint64 // of the scan of the table that is being taken through
+	entries [chunk]state.Entry
+	places  [chunk]state.Entry // in running, of the keys of entries
+	besides [chunk]state.Entry // the same in rest
+	keys    [chunk][]byte
+	hashes  [chunk]uint64
+	both    []int  // of the chunk those whose two accumulators are to be merged
+	value   []byte // scratch, as is record
+	record  []byte
+	parts   [2][]byte
+}
+
+// chunk is how many entries are taken through a phase at a time.
+const chunk = 512
+
+// phase is what the window that fires is being taken through.
+type phase int
+
+const (
+	idle    phase = iota // no window fires
+	rebuild              // slices are taken into the front, from the newest
+	join                 // slices that have come are added to the back
+	emit                 // results are put out
+	leave                // slices that the next window has not are taken out of the front
+	turn                 // the same as rebuild, for the next window
+)
+
+func newSlider(p *panes, acc merging, undo func(all, part []byte)) *slider {
+	s := &slider{panes: p, acc: acc, undo: undo, stale: true, spec: p.spec, rests: p.spec}
+	s.spec.Name, s.spec.Kind, s.spec.Derived = "$running", state.Bytes, true
+	s.rests.Name, s.rests.Kind, s.rests.Derived = "$rest", state.Bytes, true
+	return s
+}
+
+// fire does a part of what is due at the watermark.
+func (s *slider) fire(watermark int64, out *abi.Builder) (more bool, err error) {
+	if s.phase == idle {
+		end, ok := s.next(watermark)
+		if !ok {
+			s.panes.pass(watermark)
+			return false, s.purge(watermark)
+		}
+		s.end = end
+		if err := s.begin(); err != nil {
+			return false, err
+		}
+	}
+	limit := out.Len() + fireRecords
+	for worked := 0; s.phase != idle && worked < 8*chunk && out.Len() < limit; worked += chunk {
+		if err := s.work(out); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// next is the end of the next window to fire, if the watermark has passed it.
+func (s *slider) next(watermark int64) (end int64, ok bool) {
+	for _, p := range s.panes.open {
+		if end, ok := s.panes.window.upcoming(p.start, s.panes.passed); ok {
+			return end, end-1 <= watermark
+		}
+	}
+	return 0, false
+}
+
+// begin settles what is to be done for the window that ends at s.end.
+func (s *slider) begin() (err error) {
+	if s.running == nil {
+		if s.running, err = s.panes.store.Table(s.spec, state.Global); err != nil {
+			return err
+		}
+	}
+	from := s.end - s.panes.window.size
+	if s.stale {
+		return s.anew(rebuild, from)
+	}
+	s.begun(join, func(p *pane) bool { return !p.in && p.start >= from && p.end <= s.end })
+	return nil
+}
+
+// anew begins to make running of the slices from a time on, and forgets what it was.
+func (s *slider) anew(as phase, from int64) (err error) {
+	if err := s.panes.store.Drop(s.spec, state.Global); err != nil {
+		return err
+	}
+	if s.running, err = s.panes.store.Table(s.spec, state.Global); err != nil {
+		return err
+	}
+	for _, p := range s.panes.open {
+		if err := s.forget(p); err != nil {
+			return err
+		}
+	}
+	s.stale = true // until it is done
+	if s.undo != nil {
+		as = join
+	}
+	s.begun(as, func(p *pane) bool { return p.start >= from && p.end <= s.end })
+	for i, j := 0, len(s.turns)-1; i < j; i, j = i+1, j-1 {
+		s.turns[i], s.turns[j] = s.turns[j], s.turns[i]
+	}
+	return nil
+}
+
+// forget says that a slice is not in running any more.
+func (s *slider) forget(p *pane) error {
+	was := p.front
+	p.in, p.front = false, false
+	if was {
+		return s.panes.store.Drop(s.rests, state.Namespace(p.start))
+	}
+	return nil
+}
+
+// begun begins a phase of the slices for which of says so, the oldest first.
+func (s *slider) begun(as phase, of func(*pane) bool) {
+	s.phase, s.cursor, s.rest, s.turns = as, 0, nil, s.turns[:0]
+	for i := len(s.panes.open) - 1; i >= 0; i-- {
+		if p := s.panes.open[i]; of(p) {
+			s.turns = append(s.turns, p)
+		}
+	}
+}
+
+// work takes a chunk through the phase, or goes on to the next one.
+func (s *slider) work(out *abi.Builder) error {
+	if s.phase == emit {
+		return s.results(out)
+	}
+	if len(s.turns) == 0 {
+		return s.advance()
+	}
+	p := s.turns[len(s.turns)-1]
+	n, err := s.scanSlice(p)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		s.turns = s.turns[:len(s.turns)-1]
+		s.cursor, s.rest = 0, nil
+		if s.phase == leave {
+			return s.forget(p)
+		}
+		p.in, p.front = true, s.phase != join
+		return nil
+	}
+	if s.phase != join && s.undo == nil && s.rest == nil {
+		if s.rest, err = s.panes.store.Table(s.rests, state.Namespace(p.start)); err != nil {
+			return err
+		}
+	}
+	switch s.phase {
+	case join:
+		return s.join(p, n)
+	case leave:
+		if s.undo != nil {
+			return s.subtract(p, n)
+		}
+		return s.leave(n)
+	}
+	return s.front(p, n)
+}
+
+// advance follows a phase that is done.
+func (s *slider) advance() error {
+	switch s.phase {
+	case rebuild, join:
+		s.stale = false
+		s.begun(emit, func(*pane) bool { return false })
+	case leave, turn:
+		s.stale = false
+		s.phase = idle
+	}
+	return nil
+}
+
+// results puts out what a chunk of keys has in the window; behind the last, the slices leave that the next window has not.
+func (s *slider) results(out *abi.Builder) error {
+	n, cursor, err := s.running.Scan(s.cursor, s.entries[:])
+	s.cursor = cursor
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		kept := 0
+		for _, e := range s.entries[:n] {
+			if s.running.Value(e) != nil && (s.panes.apart == nil || s.panes.fires(s.end, s.running.Hash(e))) {
+				s.entries[kept] = e
+				kept++
+			}
+		}
+		return s.acc.emit(s.window(), kept, func(i int) ([]byte, [][]byte) {
+			front, back, _ := split(s.running.Value(s.entries[i]))
+			all := s.parts[:0]
+			for _, acc := range [][]byte{front, back} {
+				if acc != nil {
+					all = append(all, acc)
+				}
+			}
+			return s.running.Key(s.entries[i]), all
+		}, out)
+	}
+	s.panes.passed = max(s.panes.passed, s.end-1)
+	w := s.panes.window
+	from := after(s.end, w.step) - w.size
+	for _, p := range s.panes.open {
+		if s.undo == nil && p.in && !p.front && p.start < from {
+			return s.anew(turn, from) // the front is used up
+		}
+	}
+	s.begun(leave, func(p *pane) bool { return p.in && p.start < from })
+	return nil
+}
+
+func (s *slider) window() span { return span{s.end - s.panes.window.size, s.end} }
+
+// scanSlice takes the next chunk of a slice.
+func (s *slider) scanSlice(p *pane) (n int, err error) {
+	if n, s.cursor, err = p.table.Scan(s.cursor, s.entries[:]); err != nil || n == 0 {
+		return n, err
+	}
+	if err := s.acc.ready(p, s.entries[:n]); err != nil {
+		return 0, err
+	}
+	for i, e := range s.entries[:n] {
+		s.keys[i], s.hashes[i] = p.table.Key(e), p.table.Hash(e)
+	}
+	return n, s.running.ResolveKeys(s.keys[:n], s.hashes[:n], false, s.places[:n])
+}
+
+// join adds a chunk of a slice to the back.
+func (s *slider) join(p *pane, n int) error {
+	return s.combine(n,
+		func(i int) (a, b []byte) {
+			_, back, _ := split(s.running.Value(s.places[i]))
+			return back, s.acc.of(p.table, s.entries[i])
+		},
+		func(i int, merged []byte) error {
+			front, _, slices := split(s.running.Value(s.places[i]))
+			return s.set(s.places[i], front, merged, slices+1)
+		})
+}
+
+// front puts a chunk of a slice before the front, and keeps what the front was beside it.
+func (s *slider) front(p *pane, n int) error {
+	if err := s.rest.ResolveKeys(s.keys[:n], s.hashes[:n], false, s.besides[:n]); err != nil {
+		return err
+	}
+	for i := range n {
+		if was, _, _ := split(s.running.Value(s.places[i])); was != nil {
+			if err := s.rest.SetValue(s.besides[i], was); err != nil {
+				return err
+			}
+		}
+	}
+	return s.combine(n,
+		func(i int) (a, b []byte) {
+			front, _, _ := split(s.running.Value(s.places[i]))
+			return s.acc.of(p.table, s.entries[i]), front
+		},
+		func(i int, merged []byte) error { return s.set(s.places[i], merged, nil, 0) })
+}
+
+// leave takes a chunk of a slice out of the front.
+func (s *slider) leave(n int) error {
+	if err := s.rest.ResolveKeys(s.keys[:n], s.hashes[:n], true, s.besides[:n]); err != nil {
+		return err
+	}
+	for i := range n {
+		_, back, slices := split(s.running.Value(s.places[i]))
+		var rest []byte
+		if e := s.besides[i]; e != state.NoEntry {
+			rest = s.rest.Value(e)
+		}
+		if err := s.set(s.places[i], rest, back, slices); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// subtract takes a chunk of a slice out of the back.
+func (s *slider) subtract(p *pane, n int) error {
+	for i := range n {
+		_, back, slices := split(s.running.Value(s.places[i]))
+		if slices > 1 {
+			s.undo(back, s.acc.of(p.table, s.entries[i]))
+		}
+		if err := s.set(s.places[i], nil, back, slices-1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// combine hands what two accumulators of each of n keys amount to to put, in the order a, b. One of them may be missing.
+func (s *slider) combine(n int, pair func(i int) (a, b []byte), put func(i int, merged []byte) error) error {
+	s.both = s.both[:0]
+	for i := range n {
+		switch a, b := pair(i); {
+		case a != nil && b != nil:
+			s.both = append(s.both, i)
+		case a != nil:
+			s.value = append(s.value[:0], a...)
+			if err := put(i, s.value); err != nil {
+				return err
+			}
+		case b != nil:
+			s.value = append(s.value[:0], b...)
+			if err := put(i, s.value); err != nil {
+				return err
+			}
+		}
+	}
+	if len(s.both) == 0 {
+		return nil
+	}
+	return s.acc.merge(s.window(), len(s.both),
+		func(i int) (key, a, b []byte) {
+			a, b = pair(s.both[i])
+			return s.keys[s.both[i]], a, b
+		},
+		func(i int, merged []byte) error { return put(s.both[i], merged) })
+}
+
+// set stores the two parts of a key in running: u32 1 + length of the front, 0 for none, u32 slices of the back, both. A key
+// that has neither leaves.
+func (s *slider) set(e state.Entry, front, back []byte, slices uint32) error {
+	if front == nil && slices == 0 {
+		return s.running.Delete(e)
+	}
+	v := append(s.record[:0], 0, 0, 0, 0, 0, 0, 0, 0)
+	if front != nil {
+		binary.LittleEndian.PutUint32(v, uint32(1+len(front)))
+	}
+	binary.LittleEndian.PutUint32(v[4:], slices)
+	if v = append(v, front...); slices > 0 {
+		v = append(v, back...)
+	}
+	s.record = v
+	return s.running.SetValue(e, v)
+}
+
+// split is the two parts of a key in running, each nil if there is none, and how many slices the back is of.
+func split(v []byte) (front, back []byte, slices uint32) {
+	if len(v) == 0 {
+		return nil, nil, 0
+	}
+	n := binary.LittleEndian.Uint32(v)
+	slices, v = binary.LittleEndian.Uint32(v[4:]), v[8:]
+	if n > 0 {
+		front, v = v[:n-1:n-1], v[n-1:]
+	}
+	if slices > 0 {
+		back = v
+	}
+	return front, back, slices
+}
+
+// changed says that records have come for a slice.
+func (s *slider) changed(p *pane) { s.stale = s.stale || p.in }
+
+// again puts out what late records have made of windows that have fired and still take them, for entries of a slice, each
+// once.
+func (s *slider) again(p *pane, entries []state.Entry, out *abi.Builder) error {
+	w := s.panes.window
+	if w.lateness == 0 {
+		return nil
+	}
+	for end := w.first(p.start); end <= w.last(p.start); end = w.next(end) {
+		if after(end, w.lateness)-1 <= s.panes.passed {
+			continue
+		}
+		if err := s.repeat(p, entries, span{end - w.size, end}, out); err != nil {
+			return err
+		}
+		if end == abi.MaxTime {
+			break
+		}
+	}
+	return nil
+}
+
+// repeat is again for one window, if it has fired.
+func (s *slider) repeat(p *pane, entries []state.Entry, window span, out *abi.Builder) error {
+	var keys [][]byte
+	var hashes []uint64
+	for _, e := range entries {
+		hash := p.table.Hash(e)
+		if window.end-1 <= s.panes.passed || !s.panes.fires(window.end, hash) {
+			keys, hashes = append(keys, p.table.Key(e)), append(hashes, hash)
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	accs := make([][][]byte, len(keys))
+	found := make([]state.Entry, len(keys))
+	for _, slice := range s.panes.open {
+		if slice.start < window.start || slice.end > window.end {
+			continue
+		}
+		if err := slice.table.ResolveKeys(keys, hashes, true, found); err != nil {
+			return err
+		}
+		there := slices.DeleteFunc(slices.Clone(found), func(e state.Entry) bool { return e == state.NoEntry })
+		if err := s.acc.ready(slice, there); err != nil {
+			return err
+		}
+		for i, e := range found {
+			if e == state.NoEntry {
+				continue
+			}
+			if acc := s.acc.of(slice.table, e); acc != nil {
+				accs[i] = append(accs[i], append([]byte(nil), acc...))
+			}
+		}
+	}
+	some := 0
+	for i := range keys {
+		if accs[i] != nil {
+			keys[some], accs[some] = keys[i], accs[i]
+			some++
+		}
+	}
+	return s.acc.emit(window, some, func(i int) ([]byte, [][]byte) { return keys[i], accs[i] }, out)
+}
+
+// purge drops slices that are over.
+func (s *slider) purge(watermark int64) error {
+	for len(s.panes.open) > 0 && s.panes.window.over(s.panes.open[0].start, watermark) {
+		p := s.panes.open[0]
+		if p.in {
+			s.stale = true
+		}
+		if err := s.forget(p); err != nil {
+			return err
+		}
+		if err := s.panes.drop(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,266 @@
+package operator
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/taskmanager/state"
+)
+
+// model is windows as their definition says: a record lies in each of its windows, and a result is all of them.
+type model struct {
+	window abi.Window
+	held   []held
+	passed int64
+	late   int64
+	result map[string]string // the newest, by window and key
+}
+
+// held is a record with the ends of the windows that it came in time for.
+type held struct {
+	rec
+	ends []int64
+}
+
+// ends of the windows that a time lies in.
+func (m *model) ends(t int64) (ends []int64) {
+	step := m.window.SizeMs
+	if m.window.SlideMs > 0 {
+		step = m.window.SlideMs
+	}
+	for end := m.window.OffsetMs%step - 150*step + m.window.SizeMs; end-m.window.SizeMs <= t; end += step {
+		if t < end {
+			ends = append(ends, end)
+		}
+	}
+	return ends
+}
+
+func (m *model) process(batch []rec) {
+	type id struct {
+		end int64
+		key string
+	}
+	again := map[id]bool{}
+	for _, r := range batch {
+		h := held{rec: r}
+		for _, end := range m.ends(r.time) {
+			if end+m.window.LatenessMs-1 <= m.passed {
+				continue
+			}
+			h.ends = append(h.ends, end)
+			if end-1 <= m.passed {
+				again[id{end, r.key}] = true
+			}
+		}
+		if h.ends == nil {
+			m.late++
+			continue
+		}
+		m.held = append(m.held, h)
+	}
+	for a := range again {
+		m.emit(a.end, a.key)
+	}
+}
+
+func (m *model) emit(end int64, key string) {
+	sum := int64(0)
+	for _, h := range m.held {
+		if h.key == key && slices.Contains(h.ends, end) {
+			sum += h.value
+		}
+	}
+	m.result[fmt.Sprintf("%d,%d,%s", end-m.window.SizeMs, end, key)] = fmt.Sprintf("%d@%d", sum, end-1)
+}
+
+func (m *model) fire(watermark int64) {
+	for _, h := range m.held {
+		for _, end := range h.ends {
+			if end-1 > m.passed && end-1 <= watermark {
+				m.emit(end, h.key)
+			}
+		}
+	}
+	m.passed = watermark
+}
+
+// Random streams with disorder go through windows of every shape; what comes out is what the model says, and late is late.
+func TestWindowsAreWhatTheyAreDefinedAs(t *testing.T) {
+	for seed := range uint64(150) {
+		r := rand.New(rand.NewPCG(seed, 7))
+		w := abi.Window{Kind: "tumbling", SizeMs: 1 + r.Int64N(60)}
+		if r.IntN(4) > 0 {
+			w.Kind, w.SlideMs = "sliding", 1+r.Int64N(w.SizeMs)
+		}
+		if r.IntN(2) == 0 {
+			w.OffsetMs = r.Int64N(w.SizeMs)
+		}
+		if r.IntN(3) == 0 {
+			w.LatenessMs = r.Int64N(80)
+		}
+		for _, kind := range []abi.OperatorKind{abi.OperatorSum, abi.OperatorAggregate, abi.OperatorReduce} {
+			name := fmt.Sprintf("seed %d: %s over %+v", seed, kind, w)
+			if !windowsAgree(t, name, w, kind, rand.New(rand.NewPCG(seed, 8))) {
+				return
+			}
+		}
+	}
+}
+
+func windowsAgree(t *testing.T, name string, w abi.Window, kind abi.OperatorKind, r *rand.Rand) bool {
+	m := &model{window: w, passed: abi.MinTime, result: map[string]string{}}
+	guest := &summing{}
+	c := Config{Kind: kind, Key: "utf8", Value: "i64", Window: &w, Guest: guest, Late: abi.NewBuilder(abi.ColumnKeys), Groups: graph.DefaultMaxParallelism}
+	if kind != abi.OperatorSum {
+		c.Function = &abi.Function{Kind: abi.FunctionKind(kind)}
+	}
+	f := start(t, c)
+	got := map[string]string{}
+	take := func() {
+		var lines []string
+		switch kind {
+		case abi.OperatorSum:
+			lines = f.rows(windowed)
+			for _, line := range lines {
+				i := strings.LastIndex(line, ",")
+				got[line[:i]] = line[i+1:]
+			}
+		case abi.OperatorAggregate:
+			for _, line := range guest.out { // [0,10) k=5
+				var from, to, sum int64
+				var key string
+				fmt.Sscanf(strings.NewReplacer("[", "", ",", " ", ")", "", "=", " ").Replace(line), "%d %d %s %d", &from, &to, &key, &sum)
+				got[fmt.Sprintf("%d,%d,%s", from, to, key)] = fmt.Sprintf("%d@%d", sum, to-1)
+			}
+			guest.out = nil
+		default: // the accumulators, without their window: told by their time
+			var b abi.Batch
+			f.out.View(&b)
+			for i := range b.N {
+				end := b.Timestamp(i) + 1
+				got[fmt.Sprintf("%d,%d,%s", end-w.SizeMs, end, b.Key(i))] = fmt.Sprintf("%d@%d", int64(binary.LittleEndian.Uint64(b.Value(i))), end-1)
+			}
+			f.out.Reset()
+		}
+	}
+	now, watermark, late := int64(0), abi.MinTime, int64(0)
+	for range 1 + r.IntN(30) {
+		var batch []rec
+		for range r.IntN(20) {
+			now += r.Int64N(8)
+			batch = append(batch, rec{now - r.Int64N(50), fmt.Sprint("k", r.IntN(5)), int64(r.IntN(100))})
+		}
+		if len(batch) > 0 {
+			f.process(batch...)
+			m.process(batch)
+			take()
+		}
+		if r.IntN(2) == 0 {
+			watermark = max(watermark, now-r.Int64N(40))
+			f.fire(watermark)
+			m.fire(watermark)
+			take()
+		}
+		if r.IntN(8) == 0 { // it goes on from what it has saved
+			late += f.op.Late()
+			f.again(c)
+		}
+	}
+	f.fire(1 << 40)
+	m.fire(1 << 40)
+	take()
+	if late += f.op.Late(); late != m.late {
+		t.Errorf("%s: %d late (expected %d)", name, late, m.late)
+		return false
+	}
+	if !maps.Equal(got, m.result) {
+		for id, want := range m.result {
+			if got[id] != want {
+				t.Errorf("%s: %s is %q (expected %q)", name, id, got[id], want)
+				return false
+			}
+		}
+		t.Errorf("%s: %d results (expected %d)", name, len(got), len(m.result))
+		return false
+	}
+	for _, state := range []string{"result", "accumulator", "$rest"} {
+		if left := f.namespaces(state); len(left) > 0 {
+			t.Errorf("%s: slices %v of %s are left", name, left, state)
+			return false
+		}
+	}
+	return true
+}
+
+// again has another operator go on from a snapshot of this one.
+func (r *running) again(c Config) {
+	r.t.Helper()
+	if err := r.op.Save(); err != nil {
+		r.t.Fatal(err)
+	}
+	c.Store, c.UID = restored(r.t, r.store), "op"
+	op, err := New(c)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.op, r.store = op, c.Store
+}
+
+// restored is a store that goes on from a snapshot of another one.
+func restored(t testing.TB, store state.Store) state.Store {
+	t.Helper()
+	frozen, err := store.Freeze()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := state.Config{Groups: graph.DefaultMaxParallelism, To: graph.DefaultMaxParallelism}
+	if whole := frozen.Whole(); whole != nil {
+		var b bytes.Buffer
+		w := snapshot.NewWriter(&b, whole.States())
+		if err := whole.Write(w); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		r, err := snapshot.Open(bytes.NewReader(b.Bytes()), int64(b.Len()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Restored = []*snapshot.Reader{r}
+		for _, s := range r.States() {
+			if strings.HasPrefix(s.Name, "$r") {
+				t.Fatalf("state %s is in the snapshot", s.Name)
+			}
+		}
+	}
+	next, err := state.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return next
+}
+
+// namespaces of a state that are not dropped.
+func (r *running) namespaces(name string) []state.Namespace {
+	r.t.Helper()
+	kind := state.Bytes
+	if name == "result" {
+		kind = state.Words
+	}
+	open, err := r.store.Namespaces(state.Spec{Operator: "op", Name: name, Kind: kind})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return open
+}
