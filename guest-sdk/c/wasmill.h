@@ -269,6 +269,7 @@ WASMILL__SMALL wasmill_connector wasmill_offset_timestamps(wasmill_connector fil
 WASMILL__SMALL wasmill_connector wasmill_row_files(const char *path, const char *format, const char *codec); // rows; settings header, delimiter, names, quotedNewlines
 WASMILL__SMALL wasmill_connector wasmill_field_timestamps(wasmill_connector files, const char *fields, int64_t out_of_order_ms);
 WASMILL__SMALL wasmill_connector wasmill_generator(void);                                // settings count, rate, seed, size
+WASMILL__SMALL wasmill_connector wasmill_nexmark(const char *kind, const char *codec, int64_t out_of_order_ms); // events of the benchmark; settings path, limit, events ...
 WASMILL__SMALL wasmill_connector wasmill_file_sink(const char *directory);               // settings format, times, header, delimiter, compression, columns, partition, rollSize, rollInterval
 WASMILL__SMALL wasmill_connector wasmill_print(void);
 WASMILL__SMALL wasmill_connector wasmill_blackhole(void);                                // setting rate
@@ -949,6 +950,12 @@ WASMILL__SMALL wasmill_connector wasmill_field_timestamps(wasmill_connector file
 
 WASMILL__SMALL wasmill_connector wasmill_generator(void) {
 	return (wasmill_connector){.type = "generator", .name = "generator"};
+}
+
+// Events of a kind (person, auction, bid), or with an empty one all of them, as rows of the fields that codec names.
+WASMILL__SMALL wasmill_connector wasmill_nexmark(const char *kind, const char *codec, int64_t out_of_order_ms) {
+	wasmill_connector c = {.type = "nexmark", .name = "nexmark", .output = codec, .timestamps = true, .out_of_order_ms = out_of_order_ms};
+	return wasmill_with(c, "kind", kind);
 }
 
 WASMILL__SMALL wasmill_connector wasmill_file_sink(const char *directory) {

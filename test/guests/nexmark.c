@@ -1,4 +1,4 @@
-// Nexmark writes the bids of the benchmark's source as they come, and how many there are for each auction in each 10 s.
+// Nexmark writes the events of the benchmark's source as they come; of bids also how many there are for each auction in each 10 s.
 #include "wasmill.h"
 
 #define BID "row(auction: i64, bidder: i64, price: i64, dateTime: ms, extra: utf8)"
@@ -13,8 +13,7 @@ static wasmill_connector option(wasmill_job *job, wasmill_connector c, const cha
 
 WASMILL_JOB("nexmark") {
 	const char *codec = wasmill_param_or(job, "codec", BID, "of the source's rows");
-	wasmill_connector source = {.type = "nexmark", .name = "nexmark", .output = codec, .timestamps = true, .out_of_order_ms = 4000};
-	source = option(job, source, "kind", "bid");
+	wasmill_connector source = wasmill_nexmark(wasmill_param_or(job, "kind", "bid", "of the events, empty: all"), codec, 4000);
 	source = option(job, source, "events", "");
 	source = option(job, source, "seed", "");
 	source = option(job, source, "rate", "");

@@ -176,6 +176,7 @@ func TestRowsOfFiles(t *testing.T) {
 			Source(job, AvroFiles[KeyValue[string, int64]]("in")).Name("avro"))
 		all.SinkTo(FileSink("csv").CSV().Header().Delimiter(";"))
 		all.SinkTo(FileSink("avro").Avro().Compression("zstd"))
+		Source(job, Nexmark[KeyValue[string, int64]]("bid", 4*time.Second).With("events", "1000")).SinkTo(Blackhole())
 	})
 	m := h.describe()
 	for _, want := range []string{
@@ -189,6 +190,7 @@ func TestRowsOfFiles(t *testing.T) {
 		`"config":{"format":"avro","path":"in"}}`,
 		`"config":{"delimiter":";","format":"csv","header":"true","path":"csv"}}`,
 		`"config":{"compression":"zstd","format":"avro","path":"avro"}}`,
+		`{"name":"nexmark","kind":"source","connector":{"type":"nexmark","config":{"events":"1000","kind":"bid"}},"watermarks":{"outOfOrderMs":4000},"output":"row(key: utf8, value: i64)"}`,
 	} {
 		if !strings.Contains(m, want) {
 			t.Errorf("manifest %s\nlacks %s", m, want)

@@ -20,7 +20,8 @@ const op = "nexmark source"
 
 // Source makes or reads events, as rows of the fields that its operator's codec names. Options:
 //
-//	kind   person, auction or bid: only those, as their rows; none: all, as rows of event_type, person, auction and bid
+//	kind   person, auction or bid: only those, as their rows; none: rows of event_type, person, auction and bid, of all events
+//	       whose kind the codec names, or of all if it names event_type only
 //	limit  events a second in all, of those that are taken; none or 0: any number
 //	path   an event file; without it, the options of nexmark.Options say which events are made
 //

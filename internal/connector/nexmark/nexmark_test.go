@@ -146,6 +146,34 @@ func TestRowsAreTheEvents(t *testing.T) {
 	}
 }
 
+// Of the kinds that a codec names, or of all if it names none.
+func TestRowsOfSomeKinds(t *testing.T) {
+	for codec, want := range map[string][nexmark.Kinds]int{
+		"row(event_type: i64)":                                               {20, 60, 920},
+		"row(event_type: i64, auction: row(id: i64)?)":                       {0, 60, 0},
+		"row(person: row(id: i64)?, event_type: i64, bid: row(price: i64)?)": {20, 0, 920},
+	} {
+		s := source(t, map[string]string{"events": "1000", "output": codec})
+		var got [nexmark.Kinds]int
+		for _, value := range all(t, s) {
+			if err := abi.Validate(s.rows.schema, []byte(value)); err != nil {
+				t.Fatal(err)
+			}
+			row := s.rows.schema.Row([]byte(value))
+			kind := row.I64(s.rows.typeAt)
+			got[kind]++
+			for k, at := range s.rows.at {
+				if at >= 0 && row.Null(at) != (int64(k) != kind) {
+					t.Errorf("%s: event_type %d, and %s is null: %v", codec, kind, nexmark.Kind(k), row.Null(at))
+				}
+			}
+		}
+		if got != want {
+			t.Errorf("%s: %d people, auctions and bids (expected %d)", codec, got, want)
+		}
+	}
+}
+
 // Splits of a bounded source are in order also when the events are not.
 func TestSplitsAreInOrder(t *testing.T) {
 	for _, parallelism := range []int{1, 2, 5} {

@@ -15,7 +15,8 @@ const eventType = "event_type"
 const everyKind nexmark.Kind = nexmark.Kinds
 
 // rows writes events as rows of a schema: those of one kind, or all of them as
-// row(event_type: i64, person: row(...)?, auction: row(...)?, bid: row(...)?), of which the schema may leave out any fields.
+// row(event_type: i64, person: row(...)?, auction: row(...)?, bid: row(...)?), of which the schema may leave out any fields. Events
+// of a kind that it leaves out are left out, unless it names none.
 type rows struct {
 	kind   nexmark.Kind
 	schema *abi.Schema
@@ -82,9 +83,7 @@ func newRows(kind nexmark.Kind, codec abi.Codec) (*rows, error) {
 	if kind != everyKind {
 		return r, r.compile(kind, schema, "")
 	}
-	for k := range everyKind {
-		r.wanted[k] = nexmark.Bare
-	}
+	named := false
 	for i := range schema.Fields {
 		f := &schema.Fields[i]
 		if f.Name == eventType {
@@ -101,9 +100,14 @@ func newRows(kind nexmark.Kind, codec abi.Codec) (*rows, error) {
 		if f.Type != abi.TypeRow || !f.Nullable {
 			return nil, fmt.Errorf("%s is a %v (expected a row that may be null, as in %s: %s?)", f.Name, f.Type, f.Name, schemaOf(k))
 		}
-		r.at[k] = i
+		r.at[k], named = i, true
 		if err := r.compile(k, f.Row, f.Name+"."); err != nil {
 			return nil, err
+		}
+	}
+	for k := range everyKind {
+		if !named {
+			r.wanted[k] = nexmark.Bare
 		}
 	}
 	return r, nil
