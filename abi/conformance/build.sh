@@ -12,15 +12,15 @@ c() { # source
 		-Wl,--no-entry,--strip-debug -I../../guest-sdk/c -o "$directory/$guest.wasm" "../../guest-sdk/c/conformance/$1"
 }
 
-rust() { # example, target: each is built for one of the two
-	TARGET=$2 ../../guest-sdk/rust/build.sh ../../bin/rust/sysroot ../../guest-sdk/rust/wasmill "$directory/$guest.wasm" --example "$1"
+rust() { # target, cargo argument...: each is built for one of the two
+	TARGET=$1 ../../guest-sdk/rust/build.sh ../../bin/rust/sysroot ../../guest-sdk/rust/wasmill "$directory/$guest.wasm" "${@:2}"
 }
 
 for guest in "$@"; do
 	case $guest in
 	c) c conformance.c ;;
 	c-process) c process.c ;;
-	rust) rust conformance wasm32-wasip1 ;;
-	rust-process) rust conformance-process wasm32-unknown-unknown ;;
+	rust) rust wasm32-wasip1 --example conformance ;;
+	rust-process) rust wasm32-unknown-unknown --example conformance-process --no-default-features ;;
 	esac
 done

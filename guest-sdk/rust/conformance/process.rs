@@ -1,9 +1,15 @@
 //! The guest that abi/conformance runs its scenarios of process functions against, in Rust: state, timers, side outputs, two
-//! inputs, migration. Every SDK has one, with the same functions under the same names.
+//! inputs, migration. Every SDK has one, with the same functions under the same names. This one does without std.
 
+#![no_std]
+
+extern crate alloc;
+
+use alloc::string::{String, ToString};
 use wasmill::prelude::*;
 use wasmill::{ListState, MapState, SideOutput, ValueState};
 
+wasmill::no_std!();
 wasmill::job!("conformance-process", define);
 
 fn define(job: &Env) {

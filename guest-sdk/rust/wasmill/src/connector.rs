@@ -12,7 +12,7 @@ use core::time::Duration;
 pub struct Connector {
     pub name: &'static str,
     pub kind: &'static str,
-    /// Settings, which are written in the order of their keys; an empty one is as if it were not there.
+    /// Settings in the order of their keys; an empty one is as if it were not there.
     pub settings: Vec<(&'static str, String)>,
     /// Of a source that gives its records event times: how far they come behind the newest before they count as late.
     pub out_of_order: Option<Duration>,
@@ -24,7 +24,8 @@ impl Connector {
     }
 
     pub fn set(mut self, key: &'static str, value: impl ToString) -> Self {
-        self.settings.push((key, value.to_string()));
+        let at = self.settings.partition_point(|(other, _)| *other < key);
+        self.settings.insert(at, (key, value.to_string()));
         self
     }
 

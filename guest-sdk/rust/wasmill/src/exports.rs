@@ -54,6 +54,24 @@ macro_rules! job {
     };
 }
 
+/// Makes a module one without std: with an allocator, and panics that the host is told of. The crate is then used with
+/// `default-features = false`.
+#[macro_export]
+macro_rules! no_std {
+    () => {
+        #[cfg(target_family = "wasm")]
+        #[global_allocator]
+        static ALLOCATOR: $crate::Allocator = $crate::Allocator::new();
+
+        #[cfg(target_family = "wasm")]
+        #[panic_handler]
+        fn panic(info: &core::panic::PanicInfo) -> ! {
+            $crate::exports::panicked(info.message().as_str().unwrap_or("panic"), info.location());
+            core::arch::wasm32::unreachable()
+        }
+    };
+}
+
 pub fn buffer(size: usize) -> *mut u8 {
     guest::buffer(size)
 }

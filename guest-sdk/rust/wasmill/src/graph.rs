@@ -106,6 +106,7 @@ pub(crate) struct Function<'x> {
 }
 
 impl<'x> Function<'x> {
+    #[inline(never)]
     pub fn new(kind: Kind, name: &str, inputs: Vec<String>, output: String, body: Body<'x>) -> Self {
         Function {
             name: name.to_string(),
@@ -163,12 +164,14 @@ pub(crate) struct Graph<'x> {
 }
 
 impl<'x> Graph<'x> {
+    #[inline(never)] // as of all that runs once: a module is to be small
     pub fn add(&mut self, o: Operator) -> OperatorId {
         self.operators.push(o);
         self.operators.len() - 1
     }
 
     /// Adds an operator that runs the function f.
+    #[inline(never)]
     pub fn call(&mut self, f: Function<'x>, mut o: Operator) -> OperatorId {
         o.name = f.name.clone();
         o.named = true;
@@ -179,11 +182,13 @@ impl<'x> Graph<'x> {
         self.add(o)
     }
 
+    #[inline(never)]
     pub fn rename(&mut self, o: OperatorId, name: &str) {
         self.operators[o].name = name.to_string();
         self.operators[o].named = true;
     }
 
+    #[inline(never)]
     pub fn set_parallelism(&mut self, o: OperatorId, n: u32) {
         if n == 0 {
             self.problems.push(format!("operator {:?}: parallelism 0 (expected >= 1)", self.operators[o].name));
@@ -197,6 +202,7 @@ impl<'x> Graph<'x> {
     }
 
     /// Names what has no name yet and checks what only the whole graph can tell.
+    #[inline(never)]
     pub fn finish(&mut self) {
         self.problems.extend(self.checks.iter().filter_map(|check| check()));
         self.name_operators();

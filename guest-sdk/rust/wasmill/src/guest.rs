@@ -7,7 +7,6 @@ use crate::fail::{begin, fail, failed};
 use crate::graph::Graph;
 use crate::local::thread_static;
 use crate::migrate::migrate;
-use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -26,12 +25,12 @@ struct Guest {
     input: Option<Aligned>, // where the host writes
     described: Vec<u8>,     // the manifest that the host reads
     graph: Option<Rc<Graph<'static>>>,
-    handles: BTreeMap<u32, Rc<Chain<'static>>>,
+    handles: Vec<(u32, Rc<Chain<'static>>)>, // a few
 }
 
 impl Guest {
     const fn new() -> Self {
-        Guest { input: None, described: Vec::new(), graph: None, handles: BTreeMap::new() }
+        Guest { input: None, described: Vec::new(), graph: None, handles: Vec::new() }
     }
 }
 
@@ -91,7 +90,10 @@ pub(crate) fn open(handle: u32, p: &[u8]) -> Status {
     let Some(graph) = guest(|g| g.graph.clone()) else { return Status::UnknownFunction };
     match Chain::open(&graph, p) {
         Ok(chain) => {
-            guest(|g| g.handles.insert(handle, Rc::new(chain)));
+            guest(|g| {
+                g.handles.retain(|(open, _)| *open != handle);
+                g.handles.push((handle, Rc::new(chain)));
+            });
             Status::Ok
         }
         Err(fault) => refuse(&fault),
@@ -113,7 +115,8 @@ fn call(
     p: &'static [u8],
     run: impl FnOnce(&Chain<'static>, &CallHeader, &'static [u8]) -> Result<(), crate::chain::Fault>,
 ) -> Status {
-    let Some(chain) = guest(|g| g.handles.get(&handle).cloned()) else { return Status::UnknownHandle };
+    let found = guest(|g| g.handles.iter().find(|(open, _)| *open == handle).map(|(_, chain)| chain.clone()));
+    let Some(chain) = found else { return Status::UnknownHandle };
     begin();
     chain.begin();
     if p.len() < CALL_HEADER_BYTES || p.len() < u32_at(p, 0) as usize {
@@ -143,8 +146,10 @@ pub(crate) fn function(name: &str) -> Option<u32> {
 
 /// Forgets a handle.
 pub(crate) fn close(handle: u32) -> Status {
-    match guest(|g| g.handles.remove(&handle)) {
-        Some(_) => Status::Ok,
-        None => Status::UnknownHandle,
+    let before = guest(|g| g.handles.len());
+    guest(|g| g.handles.retain(|(open, _)| *open != handle));
+    match guest(|g| g.handles.len()) {
+        after if after < before => Status::Ok,
+        _ => Status::UnknownHandle,
     }
 }

@@ -16,6 +16,7 @@ impl JsonWriter {
         self.comma = true;
     }
 
+    #[inline(never)]
     fn key(&mut self, name: &str) {
         self.separate();
         self.quote(name);
@@ -45,18 +46,21 @@ impl JsonWriter {
         self.comma = true;
     }
 
+    #[inline(never)]
     pub fn text(&mut self, name: &str, value: &str) {
         self.key(name);
         self.quote(value);
     }
 
     /// Writes the field unless it is empty; `number_or` unless it is zero; `flag_or` unless it is false.
+    #[inline(never)]
     pub fn text_or(&mut self, name: &str, value: &str) {
         if !value.is_empty() {
             self.text(name, value);
         }
     }
 
+    #[inline(never)]
     pub fn number(&mut self, name: &str, value: i64) {
         self.key(name);
         self.out.push_str(&value.to_string());
@@ -86,6 +90,7 @@ impl JsonWriter {
         self.out.push_str(&n.to_string());
     }
 
+    #[inline(never)]
     fn quote(&mut self, s: &str) {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         self.out.push('"');

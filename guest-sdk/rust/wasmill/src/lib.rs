@@ -37,6 +37,11 @@
 //!
 //! A function that cannot go on calls [`fail`], or is a `try_` one and returns an error: the record is named, the instance
 //! stays good. A panic is told of with its message and place, and ends the instance.
+//!
+//! # Without std
+//!
+//! The crate needs `core` and `alloc` only. With `default-features = false`, a module that is `#![no_std]` gets an allocator and a
+//! panic handler from [`no_std!`].
 #![no_std]
 #![allow(clippy::type_complexity)] // functions of functions
 
@@ -52,6 +57,8 @@ mod golden_test;
 #[cfg(test)]
 mod process_test;
 
+#[cfg(any(test, target_family = "wasm"))]
+mod allocator;
 mod arena;
 mod ask;
 mod batch;
@@ -88,6 +95,8 @@ mod text;
 mod trap;
 mod window;
 
+#[cfg(target_family = "wasm")]
+pub use allocator::Allocator;
 pub use arena::Scratch;
 pub use connector::{blackhole, file_sink, files, generator, json_files, print, Connector, Sink, Source};
 pub use document::Json;

@@ -124,9 +124,7 @@ fn connector(w: &mut JsonWriter, c: &Connector) {
     w.text("type", c.kind);
     if c.settings.iter().any(|(_, value)| !value.is_empty()) {
         w.object("config", |w| {
-            let mut settings: Vec<_> = c.settings.iter().collect();
-            settings.sort();
-            settings.iter().for_each(|(key, value)| w.text_or(key, value));
+            c.settings.iter().for_each(|(key, value)| w.text_or(key, value));
         });
     }
 }
