@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"slices"
@@ -135,10 +136,19 @@ func savepointAt(cmd *cobra.Command, do func(ctx context.Context, path string, s
 func openPlace(cmd *cobra.Command, path string) (blob.Store, error) {
 	if !strings.Contains(path, "://") {
 		if _, err := os.Stat(path); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("savepoint %s: %w", path, cause(err))
 		}
 	}
 	return blob.Open(cmd.Context(), path)
+}
+
+// cause leaves out of an error what a message around it says: the path.
+func cause(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
 }
 
 func showSavepoint(w io.Writer, what string, r *savepoint.Report, now time.Time) {
