@@ -92,6 +92,34 @@ func (j *jobMaster) settled() {
 	if e := j.storeOr(nil, func(r *jobRecord) { r.Stored = false }); e != nil { // the next JobManager does it again
 		j.log.Warn("store that checkpoints are deleted or sealed", "err", e.(evStoreFailed).failure.Message)
 	}
+	j.changed()
+}
+
+// Settled waits until nothing is left to be done with the checkpoints of a job that has ended: they are deleted, or sealed.
+func (jm *JobManager) Settled(ctx context.Context, id graph.JobID) error {
+	j, err := jm.findJob(id)
+	if err != nil {
+		return err
+	}
+	again := make(chan struct{}, 1)
+	j.mu.Lock()
+	j.watchers[again] = true
+	j.mu.Unlock()
+	defer func() {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		delete(j.watchers, again)
+	}()
+	for {
+		if j.hasEnded() && !j.stored().Stored {
+			return nil
+		}
+		select {
+		case <-again:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // dropCheckpoints deletes all that the job has saved, and what killed processes were saving: it has ended, and nothing will

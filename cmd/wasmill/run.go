@@ -116,6 +116,9 @@ func (a *app) runJob(cmd *cobra.Command, path string, flags runFlags) error {
 	return errors.Join(r.runEmbedded(cmd.Context(), local, &flags, module, submit), local.Close())
 }
 
+// settleLimit bounds how long the process of a job that has failed waits for its last checkpoint to be made a savepoint.
+const settleLimit = 5 * time.Second
+
 // runEmbedded runs the job in this process.
 func (r *running) runEmbedded(ctx context.Context, local *embedded, flags *runFlags, module []byte, submit *api.Submit) error {
 	r.client, r.embedded, r.work, r.kept, r.progress.where = local.client, true, local.work, flags.stateDir, "in this process"
@@ -128,7 +131,13 @@ func (r *running) runEmbedded(ctx context.Context, local *embedded, flags *runFl
 	}
 	if r.kept != "" {
 		r.progress.where += "; kept in " + r.kept
-		return r.runKept(ctx, module, submit)
+		err := r.runKept(ctx, module, submit)
+		if failed := (*jobFailed)(nil); errors.As(err, &failed) {
+			settle, cancel := context.WithTimeout(ctx, settleLimit)
+			defer cancel()
+			_ = local.jobs.Settled(settle, failed.job.ID) // what it leaves can be gone on from; else the next process sees to it
+		}
+		return err
 	}
 	r.progress.where += "; checkpoints end with it"
 	return r.run(ctx, module, submit)
