@@ -25,8 +25,7 @@ type fold struct {
 	values [][]byte // scratch: of a group, or the accumulators of a reply
 	acc    [1][]byte
 
-	pair    [2][]byte // scratch of folded.go, as is several
-	several []int
+	several []int // scratch of folded.go
 
 	older accumulators // to bring to the version declared
 }

@@ -41,67 +41,55 @@ func (f *fold) of(t state.Table, e state.Entry) []byte {
 }
 
 // emit implements merging: the results are the guest's, or the accumulators as they are.
-func (f *fold) emit(w span, n int, of func(i int) (key []byte, accs [][]byte), out *abi.Builder) error {
+func (f *fold) emit(n int, of func(i int) piece, out *abi.Builder) error {
 	if f.emits {
-		return f.calls(w, n, of, func(lo, hi int) error { return f.guest.Result(&f.groups) })
+		return f.calls(n, of, func(lo, hi int) error { return f.guest.Result(&f.groups) })
 	}
 	f.several = f.several[:0]
 	for i := range n {
-		key, accs := of(i)
-		if len(accs) > 1 {
+		k := of(i)
+		if len(k.accs) > 1 {
 			f.several = append(f.several, i)
 			continue
 		}
-		out.Append(abi.Record{Timestamp: w.end - 1, Key: key, Value: accs[0]})
+		out.Append(abi.Record{Timestamp: k.end - 1, Key: k.key, Value: k.accs[0]})
 	}
 	several := f.several
-	return f.calls(w, len(several), func(i int) ([]byte, [][]byte) { return of(several[i]) }, func(lo, hi int) error {
-		return f.merged(hi-lo, func(i int, acc []byte) error {
-			key, _ := of(several[lo+i])
-			out.Append(abi.Record{Timestamp: w.end - 1, Key: key, Value: acc})
-			return nil
-		})
+	return f.merge(len(several), func(i int) piece { return of(several[i]) }, func(i int, acc []byte) error {
+		k := of(several[i])
+		out.Append(abi.Record{Timestamp: k.end - 1, Key: k.key, Value: acc})
+		return nil
 	})
 }
 
 // merge implements merging.
-func (f *fold) merge(w span, n int, pair func(i int) (key, a, b []byte), put func(i int, merged []byte) error) error {
-	of := func(i int) ([]byte, [][]byte) {
-		key, a, b := pair(i)
-		f.pair[0], f.pair[1] = a, b
-		return key, f.pair[:]
-	}
-	return f.calls(w, n, of, func(lo, hi int) error {
-		return f.merged(hi-lo, func(i int, acc []byte) error { return put(lo+i, acc) })
+func (f *fold) merge(n int, of func(i int) piece, put func(i int, merged []byte) error) error {
+	return f.calls(n, of, func(lo, hi int) error {
+		reply, err := f.guest.Merge(&f.groups)
+		if err != nil {
+			return err
+		}
+		if err := f.answers(reply, hi-lo); err != nil {
+			return err
+		}
+		for i := range hi - lo {
+			if err := put(lo+i, f.values[i]); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
-// merged has the guest merge the accumulators of the n groups of the call.
-func (f *fold) merged(n int, put func(i int, acc []byte) error) error {
-	reply, err := f.guest.Merge(&f.groups)
-	if err != nil {
-		return err
-	}
-	if err := f.answers(reply, n); err != nil {
-		return err
-	}
-	for i := range n {
-		if err := put(i, f.values[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// calls makes calls with the accumulators of n keys in a window, in as many as their size takes. send makes one, with those
-// from lo up to hi.
-func (f *fold) calls(w span, n int, of func(i int) (key []byte, accs [][]byte), send func(lo, hi int) error) error {
+// calls makes calls with the accumulators of n panes, in as many as their size takes. send makes one, with those from lo up
+// to hi.
+func (f *fold) calls(n int, of func(i int) piece, send func(lo, hi int) error) error {
 	fill := func(lo, hi, limit int) int {
 		f.groups.Reset()
 		for ; lo < hi && f.groups.Size() < limit; lo++ {
-			key, accs := of(lo)
-			f.groups.Begin(abi.Group{Flags: abi.GroupHasWindow, WindowStart: w.start, WindowEnd: w.end, Key: key})
-			f.groups.List(abi.ListAccumulators, 0, len(accs), nil, accs)
+			k := of(lo)
+			f.groups.Begin(abi.Group{Flags: abi.GroupHasWindow, WindowStart: k.start, WindowEnd: k.end, Key: k.key})
+			f.groups.List(abi.ListAccumulators, 0, len(k.accs), nil, k.accs)
 			f.groups.EndGroup()
 		}
 		return lo
@@ -113,7 +101,7 @@ func (f *fold) calls(w span, n int, of func(i int) (key []byte, accs [][]byte), 
 				fill(lo+a, lo+b, math.MaxInt)
 				return send(lo+a, lo+b)
 			}
-			if err = f.guest.Retry(err, hi-lo, again, func(unit int) Unit { return resultOf(w, lo+unit, of) }); err != nil {
+			if err = f.guest.Retry(err, hi-lo, again, func(unit int) Unit { return resultOf(of(lo + unit)) }); err != nil {
 				return err
 			}
 		}
@@ -123,7 +111,6 @@ func (f *fold) calls(w span, n int, of func(i int) (key []byte, accs [][]byte), 
 }
 
 // resultOf is a key of a window whose result cannot be made.
-func resultOf(w span, i int, of func(i int) (key []byte, accs [][]byte)) Unit {
-	key, _ := of(i)
-	return Unit{Row: -1, Name: fmt.Sprintf("the result from %d to %d of key", w.start, w.end), Data: key, Key: key, Time: w.end - 1}
+func resultOf(k piece) Unit {
+	return Unit{Row: -1, Name: fmt.Sprintf("the result from %d to %d of key", k.start, k.end), Data: k.key, Key: k.key, Time: k.end - 1}
 }

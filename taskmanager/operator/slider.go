@@ -14,14 +14,21 @@ type merging interface {
 	ready(p *pane, entries []state.Entry) error
 	// of is the accumulator of an entry of a slice, nil for none, valid until the next call.
 	of(t state.Table, e state.Entry) []byte
-	// merge hands what two accumulators of each of n keys amount to to put.
-	merge(w span, n int, pair func(i int) (key, a, b []byte), put func(i int, merged []byte) error) error
-	// emit puts out the result of each of n keys in a window, of its accumulators in the order of time.
-	emit(w span, n int, of func(i int) (key []byte, accs [][]byte), out *abi.Builder) error
+	// merge hands what the accumulators of each of n panes amount to, in their order, to put.
+	merge(n int, of func(i int) piece, put func(i int, merged []byte) error) error
+	// emit puts out the result of each of n panes.
+	emit(n int, of func(i int) piece, out *abi.Builder) error
 }
 
 // span is a piece of time; end is exclusive.
 type span struct{ start, end int64 }
+
+// piece is what there is of one key in one window: accumulators in the order of time, at least one.
+type piece struct {
+	span
+	key  []byte
+	accs [][]byte
+}
 
 // slider fires sliding windows. What a result costs does not grow with how many slices a window has: for each key it keeps
 // what the slices of the window at hand amount to, in two parts.
@@ -238,7 +245,7 @@ func (s *slider) results(out *abi.Builder) error {
 				kept++
 			}
 		}
-		return s.acc.emit(s.window(), kept, func(i int) ([]byte, [][]byte) {
+		return s.acc.emit(kept, func(i int) piece {
 			front, back, _ := split(s.running.Value(s.entries[i]))
 			all := s.parts[:0]
 			for _, acc := range [][]byte{front, back} {
@@ -246,7 +253,7 @@ func (s *slider) results(out *abi.Builder) error {
 					all = append(all, acc)
 				}
 			}
-			return s.running.Key(s.entries[i]), all
+			return piece{s.window(), s.running.Key(s.entries[i]), all}
 		}, out)
 	}
 	s.panes.passed = max(s.panes.passed, s.end-1)
@@ -364,10 +371,10 @@ func (s *slider) combine(n int, pair func(i int) (a, b []byte), put func(i int, 
 	if len(s.both) == 0 {
 		return nil
 	}
-	return s.acc.merge(s.window(), len(s.both),
-		func(i int) (key, a, b []byte) {
-			a, b = pair(s.both[i])
-			return s.keys[s.both[i]], a, b
+	return s.acc.merge(len(s.both),
+		func(i int) piece {
+			s.parts[0], s.parts[1] = pair(s.both[i])
+			return piece{s.window(), s.keys[s.both[i]], s.parts[:]}
 		},
 		func(i int, merged []byte) error { return put(s.both[i], merged) })
 }
@@ -472,7 +479,7 @@ func (s *slider) repeat(p *pane, entries []state.Entry, window span, out *abi.Bu
 			some++
 		}
 	}
-	return s.acc.emit(window, some, func(i int) ([]byte, [][]byte) { return keys[i], accs[i] }, out)
+	return s.acc.emit(some, func(i int) piece { return piece{window, keys[i], accs[i]} }, out)
 }
 
 // purge drops slices that are over.

@@ -160,10 +160,9 @@ func (t *tally) of(table state.Table, e state.Entry) []byte {
 }
 
 // merge implements merging.
-func (t *tally) merge(_ span, n int, pair func(i int) (key, a, b []byte), put func(i int, merged []byte) error) error {
+func (t *tally) merge(n int, of func(i int) piece, put func(i int, merged []byte) error) error {
 	for i := range n {
-		_, a, b := pair(i)
-		binary.LittleEndian.PutUint64(t.merged[:], t.plus(binary.LittleEndian.Uint64(a), binary.LittleEndian.Uint64(b)))
+		binary.LittleEndian.PutUint64(t.merged[:], t.total(of(i).accs))
 		if err := put(i, t.merged[:]); err != nil {
 			return err
 		}
@@ -172,16 +171,21 @@ func (t *tally) merge(_ span, n int, pair func(i int) (key, a, b []byte), put fu
 }
 
 // emit implements merging.
-func (t *tally) emit(w span, n int, of func(i int) (key []byte, accs [][]byte), out *abi.Builder) error {
+func (t *tally) emit(n int, of func(i int) piece, out *abi.Builder) error {
 	for i := range n {
-		key, accs := of(i)
-		total := binary.LittleEndian.Uint64(accs[0])
-		for _, acc := range accs[1:] {
-			total = t.plus(total, binary.LittleEndian.Uint64(acc))
-		}
-		if err := t.rows.append(out, w, key, total); err != nil {
+		k := of(i)
+		if err := t.rows.append(out, k.span, k.key, t.total(k.accs)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// total is what accumulators amount to.
+func (t *tally) total(accs [][]byte) uint64 {
+	total := binary.LittleEndian.Uint64(accs[0])
+	for _, acc := range accs[1:] {
+		total = t.plus(total, binary.LittleEndian.Uint64(acc))
+	}
+	return total
 }
