@@ -58,6 +58,7 @@ var rules = []rule{
 	owns("github.com/dgraph-io", "taskmanager/state/spill"), // Badger, and what makes its files
 	owns("github.com/aws", "internal/blob"),
 	owns("github.com/twmb/avro", "internal/format/avrorow"),
+	owns("github.com/parquet-go/parquet-go", "internal/format/parquetrow"),
 	owns("github.com/labstack/echo", "jobmanager/rest"),
 	owns("github.com/hashicorp/raft", "jobmanager/ha"),
 	owns("github.com/knadh/koanf", "internal/config"),

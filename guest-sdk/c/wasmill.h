@@ -935,7 +935,7 @@ WASMILL__SMALL wasmill_connector wasmill_offset_timestamps(wasmill_connector fil
 	return wasmill_with(files, "timestamps", "offset");
 }
 
-// The fields that codec, a row, names are taken from the records of files, whose format is json, csv or avro.
+// The fields that codec, a row, names are taken from the records of files, whose format is json, csv, avro or parquet.
 WASMILL__SMALL wasmill_connector wasmill_row_files(const char *path, const char *format, const char *codec) {
 	wasmill_connector c = {.type = "file", .name = "files", .output = codec};
 	return wasmill_with(wasmill_with(c, "format", format), "path", path);

@@ -139,7 +139,7 @@ func TestFormatsHoldTheSameRows(t *testing.T) {
 	if err := os.WriteFile(input, want.good, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	for _, format := range []string{"csv", "avro"} {
+	for _, format := range []string{"csv", "avro", "parquet"} {
 		t.Run(format, func(t *testing.T) {
 			want, tags := *want, "yes"
 			if format == "csv" { // it has no lists

@@ -124,7 +124,13 @@ func (f *FilesSink) Avro() *FilesSink {
 	return f
 }
 
-// Compression sets that of Avro: "snappy" (the default), "none", "deflate" or "zstd".
+// Parquet writes Parquet files of rows.
+func (f *FilesSink) Parquet() *FilesSink {
+	f.format = "parquet"
+	return f
+}
+
+// Compression sets that of Avro and Parquet: "snappy" (the default), "none" or "zstd"; for Avro, "deflate", too.
 func (f *FilesSink) Compression(name string) *FilesSink {
 	f.compression = name
 	return f

@@ -173,10 +173,12 @@ func TestRowsOfFiles(t *testing.T) {
 		rows.DeadLetters().SinkTo(Print())
 		all := Union(Source(job, CSVFiles[KeyValue[string, int64]]("in").Header().Delimiter("tab").QuotedNewlines()).Name("csv"),
 			Source(job, CSVFiles[KeyValue[string, int64]]("in").Names("a", "key", "value")).Name("named"),
-			Source(job, AvroFiles[KeyValue[string, int64]]("in")).Name("avro"))
+			Source(job, AvroFiles[KeyValue[string, int64]]("in")).Name("avro"),
+			Source(job, ParquetFiles[KeyValue[string, int64]]("in")).Name("parquet"))
 		all.SinkTo(FileSink("csv").CSV().Header().Delimiter(";"))
 		all.SinkTo(FileSink("avro").Avro().Compression("zstd"))
 		Source(job, Nexmark[KeyValue[string, int64]]("bid", 4*time.Second).With("events", "1000")).SinkTo(Blackhole())
+		all.SinkTo(FileSink("parquet").Parquet())
 	})
 	m := h.describe()
 	for _, want := range []string{
@@ -188,6 +190,8 @@ func TestRowsOfFiles(t *testing.T) {
 		`"config":{"delimiter":"tab","format":"csv","header":"true","path":"in","quotedNewlines":"true"}}`,
 		`"config":{"format":"csv","names":"a,key,value","path":"in"}}`,
 		`"config":{"format":"avro","path":"in"}}`,
+		`"config":{"format":"parquet","path":"in"}}`,
+		`"config":{"format":"parquet","path":"parquet"}}`,
 		`"config":{"delimiter":";","format":"csv","header":"true","path":"csv"}}`,
 		`"config":{"compression":"zstd","format":"avro","path":"avro"}}`,
 		`{"name":"nexmark","kind":"source","connector":{"type":"nexmark","config":{"events":"1000","kind":"bid"}},"watermarks":{"outOfOrderMs":4000},"output":"row(key: utf8, value: i64)"}`,

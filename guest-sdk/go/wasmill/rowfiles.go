@@ -23,6 +23,11 @@ func CSVFiles[T any](path string) *RowSource[T] { return &RowSource[T]{path: pat
 // AvroFiles reads the object container files that a path or glob names.
 func AvroFiles[T any](path string) *RowSource[T] { return &RowSource[T]{path: path, format: "avro"} }
 
+// ParquetFiles reads the Parquet files that a path or glob names.
+func ParquetFiles[T any](path string) *RowSource[T] {
+	return &RowSource[T]{path: path, format: "parquet"}
+}
+
 // Header says that the first line of a file of CSV names its columns.
 func (r *RowSource[T]) Header() *RowSource[T] {
 	r.header = true

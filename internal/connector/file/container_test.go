@@ -1,6 +1,7 @@
 package file
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/connector/connectortest"
 	"github.com/wasmill/wasmill/internal/format/jsonrow"
+	"github.com/wasmill/wasmill/internal/format/parquetrow"
 )
 
 // written is the one file that a sink makes of rows, which are given as JSON.
@@ -96,15 +98,64 @@ func TestContainersAreReadOnce(t *testing.T) {
 	}
 }
 
+// Of a Parquet file each row group is read by itself, from any row on.
+func TestRowGroupsAreReadOnce(t *testing.T) {
+	const rows = 3000
+	schema, err := abi.ParseSchema(wide)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := parquetrow.NewEncoder(wide, nil, "snappy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file bytes.Buffer
+	w, err := e.Begin(&file, 50_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := jsonrow.NewDecoder(schema)
+	for _, line := range numberedRows(rows) {
+		row, err := d.Decode(nil, []byte(line))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Add(row); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.End(); err != nil {
+		t.Fatal(err)
+	}
+	path := write(t, filepath.Join(t.TempDir(), "in.parquet"), file.Bytes())
+	s := typed(t, "row(at: ms, name: utf8, id: i64)", map[string]string{"path": path, "format": "parquet", "timestamps": "at"})
+	splits, err := s.Enumerate(context.Background(), 2)
+	if err != nil || len(splits.Splits) < 3 || !splits.Ordered {
+		t.Fatalf("%d splits, %v", len(splits.Splits), err)
+	}
+	want := everything(t, s, splits.Splits, 1<<20)
+	bad := slices.IndexFunc(want, func(s string) bool {
+		return strings.HasPrefix(s, path+", row 101 of row group 0: name: null (expected a value)")
+	})
+	if n := len(slices.Compact(slices.Clone(want))); n != rows || bad < 0 {
+		t.Fatalf("%d different rows and faults (expected %d), the first fault: %v", n, rows, bad >= 0)
+	}
+	for _, most := range []int{1, 100, 777} {
+		if got := everything(t, s, splits.Splits, most); !slices.Equal(got, want) {
+			t.Errorf("%d at a time: %d rows and faults (expected %d)", most, len(got), len(want))
+		}
+	}
+}
+
 // A file that is damaged fails by name, wherever that is, or is read as it was.
 func TestDamagedContainersAreRefused(t *testing.T) {
-	for _, config := range []map[string]string{{"format": "avro", "compression": "none"}, {"format": "avro"}} {
+	for _, config := range []map[string]string{{"format": "avro", "compression": "none"}, {"format": "avro"}, {"format": "parquet"}} {
 		path := written(t, wide, config, numberedRows(3000))
 		data, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for at := 0; at < len(data); at += len(data) / 97 {
+		for at := 0; at < len(data); at += len(data)/37 + 1 {
 			for _, damage := range []func() []byte{
 				func() []byte { d := slices.Clone(data); d[at] ^= 0x55; return d },
 				func() []byte { return data[:at] },
@@ -145,7 +196,9 @@ func readAll(s *Source) error {
 }
 
 func TestContainersMustHaveTheRowsFields(t *testing.T) {
-	for format, want := range map[string]string{"avro": `field "id": the file has long (expected what makes utf8)`} {
+	for format, want := range map[string]string{
+		"avro": `field "id": the file has long (expected what makes utf8)`, "parquet": `field "id": the file has INT(64,true) (expected what makes utf8)`,
+	} {
 		path := written(t, wide, map[string]string{"format": format}, numberedRows(10))
 		s := typed(t, "row(id: utf8)", map[string]string{"path": path, "format": format})
 		if _, err := s.Enumerate(context.Background(), 1); err == nil || err.Error() != "file source: input "+path+": "+want {

@@ -1,7 +1,6 @@
 package file
 
 import (
-	"errors"
 	"io"
 
 	"github.com/wasmill/wasmill/abi"
@@ -9,6 +8,7 @@ import (
 	"github.com/wasmill/wasmill/internal/format/avrorow"
 	"github.com/wasmill/wasmill/internal/format/csvrow"
 	"github.com/wasmill/wasmill/internal/format/jsonrow"
+	"github.com/wasmill/wasmill/internal/format/parquetrow"
 )
 
 // content is what a sink makes of records of one codec, for one writer.
@@ -36,10 +36,12 @@ func (s *Sink) content(value abi.Codec) (content, error) {
 			made.header = append(lines.Header(), '\n')
 		}
 		return made, err
-	}
-	if s.format == formatAvro {
+	case formatAvro:
 		rows, err := avrorow.NewEncoder(value, s.columns, s.compression)
 		return avroContent{rows}, err
+	case formatParquet:
+		rows, err := parquetrow.NewEncoder(value, s.columns, s.compression)
+		return parquetContent{rows, s.groupBytes()}, err
 	}
 	lines, err := text.NewFormat(value, s.columns)
 	return &linesContent{format: lines}, err
@@ -75,23 +77,3 @@ func (b *linesBody) add(value []byte) error {
 }
 
 func (b *linesBody) end() error { return nil }
-
-// avroContent is object container files.
-type avroContent struct{ rows *avrorow.Encoder }
-
-func (c avroContent) begin(out io.Writer) (body, error) {
-	f, err := c.rows.Begin(out)
-	return avroBody{f}, err
-}
-
-type avroBody struct{ *avrorow.File }
-
-func (b avroBody) add(value []byte) error {
-	err := b.Add(value)
-	if errors.Is(err, avrorow.ErrValue) {
-		return unfit(err)
-	}
-	return err
-}
-
-func (b avroBody) end() error { return b.End() }

@@ -152,7 +152,7 @@ func TestSourceRefuses(t *testing.T) {
 	}
 	for config, want := range map[string]string{
 		"":             "file source: path: empty (expected a file or a pattern)",
-		"format=xml":   `file source: format: "xml" (expected lines, json, csv, avro)`,
+		"format=xml":   `file source: format: "xml" (expected lines, json, csv, avro, parquet)`,
 		"timestamps=x": `file source: timestamps: "x" (expected offset, or nothing; of the fields of rows, a format such as json)`,
 		"header=true":  "file source: header, delimiter, names, quotedNewlines: given (expected format csv, and not lines)",
 		"delimiter=\"": `file source: delimiter: "\"" (expected a character of ASCII other than a quote, or tab)`,

@@ -153,7 +153,7 @@ func TestSourcesOfRowsRefuse(t *testing.T) {
 		codec  abi.Codec
 		want   string
 	}{
-		{"", idNameAt, "format: lines, but the source's records are rows (expected json, csv, avro)"},
+		{"", idNameAt, "format: lines, but the source's records are rows (expected json, csv, avro, parquet)"},
 		{"format=json", "utf8", "format: json, but the source's records are utf8 (expected a row or json)"},
 		{"format=json", "row(a: i65)", `codec "row(a: i65)": byte 7`},
 		{"format=json&timestamps=at", "json", `timestamps: "at" (records of codec json have no fields: expected a row)`},

@@ -33,8 +33,8 @@ const (
 //
 //	path          the directory; it is made if it does not exist
 //	format        lines (default): a line a record, fields of a row separated by tabs; json, csv: the same in those;
-//	              avro: object container files
-//	compression   of avro: snappy (default), none, deflate, zstd
+//	              avro: object container files; parquet
+//	compression   of avro and parquet: snappy (default), none, zstd; of avro deflate, too
 //	times         of json and csv, how times are written: iso (default) 2026-01-31T23:59:59.050Z, sql 2026-01-31 23:59:59.050, ms 1769903999050
 //	columns       which fields of row values are written, and in what order: "start,key,value"; all of them by default
 //	partition     directories below that one, by a record's event time in UTC and its key: "dt={yyyy}-{MM}-{dd}/{HH}/{key}"
@@ -68,8 +68,8 @@ func NewSinkOn(on durable.FS, config map[string]string) (connector.Sink, error) 
 	if s.format != formatJSON && s.format != formatCSV && config["times"] != "" {
 		return nil, &connector.Error{Op: opSink, Err: fmt.Errorf("times: given (expected format json or csv, and not %s)", s.format)}
 	}
-	if s.format != formatAvro && config["compression"] != "" {
-		return nil, &connector.Error{Op: opSink, Err: fmt.Errorf("compression: given (expected format avro, and not %s)", s.format)}
+	if s.format != formatAvro && s.format != formatParquet && config["compression"] != "" {
+		return nil, &connector.Error{Op: opSink, Err: fmt.Errorf("compression: given (expected format avro or parquet, and not %s)", s.format)}
 	}
 	if err := s.csv.read(config); err != nil {
 		return nil, &connector.Error{Op: opSink, Err: err}

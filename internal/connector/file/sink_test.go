@@ -359,11 +359,11 @@ func TestSinkRefuses(t *testing.T) {
 	for config, want := range map[string]string{
 		"":                                "path: empty (expected a directory)",
 		"paht=x":                          `unknown option "paht" (known: path, format, times, header, delimiter, compression, columns, partition, rollSize, rollInterval)`,
-		"format=xml":                      `format: "xml" (expected lines, json, csv, avro)`,
+		"format=xml":                      `format: "xml" (expected lines, json, csv, avro, parquet)`,
 		"header=true":                     "header, delimiter: given (expected format csv, and not lines)",
 		"header=yes":                      `header: "yes" (expected true or false)`,
 		"delimiter=ab":                    `delimiter: "ab" (expected a character of ASCII other than a quote, or tab)`,
-		"compression=zstd":                "compression: given (expected format avro, and not lines)",
+		"compression=zstd":                "compression: given (expected format avro or parquet, and not lines)",
 		"times=sql":                       "times: given (expected format json or csv, and not lines)",
 		"rollSize=1":                      `rollSize: "1" (expected a size of at least 1KiB, for example 128MiB)`,
 		"rollSize=-5MiB":                  `rollSize: "-5MiB" (expected a size of at least 1KiB, for example 128MiB)`,

@@ -1,5 +1,5 @@
-// Package file reads records from files and writes records to files: lines, JSON lines, CSV, Avro. The source cuts files into byte ranges that are read in
-// parallel; the sink writes pending files that become visible, whole, when they are committed. It knows paths, lines and
+// Package file reads records from files and writes records to files: lines, JSON lines, CSV, Avro, Parquet. The
+// source cuts files into byte ranges, or row groups, that are read in parallel; the sink writes pending files that become visible, whole, when they are committed. It knows paths, lines and
 // compression, and nothing about jobs beyond the names it is given. Paths are resolved by the process that opens them: on
 // a cluster every TaskManager must see the same files.
 package file
@@ -28,7 +28,7 @@ const readBytes = 256 << 10
 //	format      lines (default): a record a line, without its end (\n or \r\n)
 //	            json: a line is an object of which the fields of the operator's row are taken, or with the codec json any value
 //	            csv: a line is a record of RFC 4180, of which the columns are taken that the operator's row has
-//	            avro: an object container file, of whose records the same fields are taken
+//	            avro, parquet: of whose records the same fields are taken
 //	timestamps  of lines: offset, a record's event time is the offset of its line in the file, in milliseconds;
 //	            of rows: the fields that have it, "bid.dateTime,auction.dateTime", of which the first that is not null counts;
 //	            otherwise records have none
@@ -48,14 +48,15 @@ type Source struct {
 
 // The formats that files may have.
 const (
-	formatLines = "lines"
-	formatJSON  = "json"
-	formatCSV   = "csv"
-	formatAvro  = "avro"
+	formatLines   = "lines"
+	formatJSON    = "json"
+	formatCSV     = "csv"
+	formatAvro    = "avro"
+	formatParquet = "parquet"
 )
 
 // formats are those of sources and of sinks.
-var formats = []string{formatLines, formatJSON, formatCSV, formatAvro}
+var formats = []string{formatLines, formatJSON, formatCSV, formatAvro, formatParquet}
 
 func checkFormat(name string) error {
 	if !slices.Contains(formats, name) {
@@ -136,8 +137,11 @@ func (s *Source) Open(_ context.Context, split connector.Split) (connector.Reade
 		return nil, err
 	}
 	open := s.openLines
-	if s.format == formatAvro {
+	switch s.format {
+	case formatAvro:
 		open = s.openAvro
+	case formatParquet:
+		open = s.openParquet
 	}
 	r, err := open(in, split.Position)
 	if err != nil {

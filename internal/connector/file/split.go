@@ -34,6 +34,9 @@ type span struct {
 
 	Header int64    `json:"header,omitempty"` // bytes of the line that names the columns
 	Names  []string `json:"names,omitempty"`  // of the columns, as it has them
+
+	Groups []int64 `json:"-"`               // bytes of each row group of a Parquet file
+	Group  int     `json:"group,omitempty"` // the one to read
 }
 
 // Enumerate lists the byte ranges of the files that the pattern names.
@@ -56,7 +59,11 @@ func (s *Source) Enumerate(_ context.Context, parallelism int) (connector.Splits
 	}
 	out := connector.Splits{Ordered: s.times != "" && len(paths) == 1}
 	for _, f := range files {
-		out.Splits = append(out.Splits, cut(f, step)...)
+		if s.format == formatParquet {
+			out.Splits = append(out.Splits, rowGroups(f)...)
+		} else {
+			out.Splits = append(out.Splits, cut(f, step)...)
+		}
 	}
 	return out, nil
 }
@@ -92,6 +99,9 @@ func (s *Source) measure(path string) (span, error) {
 	case s.format == formatAvro:
 		sp.Codec = "" // compressed or not is for its blocks to say
 		err = s.checkAvro(f, path)
+	case s.format == formatParquet:
+		sp.Codec = ""
+		sp.Groups, err = s.measureParquet(f, path, info.Size())
 	}
 	return sp, err
 }

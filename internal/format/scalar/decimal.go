@@ -222,12 +222,15 @@ func DecimalOfBytes(p []byte) (Decimal, bool) {
 	return d, d.Hi < 1<<63
 }
 
+// AppendDecimalFixed writes a big-endian two's complement of 16 bytes.
+func AppendDecimalFixed(dst []byte, hi int64, lo uint64) []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(dst, uint64(hi)), lo)
+}
+
 // AppendDecimalBytes writes the shortest big-endian two's complement.
 func AppendDecimalBytes(dst []byte, hi int64, lo uint64) []byte {
 	var all [16]byte
-	binary.BigEndian.PutUint64(all[:], uint64(hi))
-	binary.BigEndian.PutUint64(all[8:], lo)
-	p := all[:]
+	p := AppendDecimalFixed(all[:0], hi, lo)
 	for len(p) > 1 && p[0] == byte(int8(p[0])>>7) && p[1]>>7 == p[0]>>7 {
 		p = p[1:]
 	}
