@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -53,11 +54,13 @@ reads (path). That source also makes the same events in a job, without a file; i
 			if err != nil {
 				return usagef("%s", err)
 			}
-			write, ok := map[string]func(context.Context, io.Writer, *nexmark.Generator) error{"json": writeLines, "binary": writeBinary}[format]
+			write, ok := map[string]func(io.Writer, *nexmark.Generator, eachEvent) error{"json": writeLines, "binary": writeBinary}[format]
 			if !ok {
 				return usagef("--format %q (expected json or binary)", format)
 			}
-			return a.makeFile(cmd.Context(), args[0], "event", p.Events, func(ctx context.Context, w io.Writer) error { return write(ctx, w, g) })
+			return a.makeFile(args[0], "event", p.Events, func(w io.Writer) error {
+				return write(w, g, func(do func(uint64, *nexmark.Event) error) error { return a.makeEvents(cmd.Context(), g, args[0], do) })
+			})
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "json", "json or binary")
@@ -78,7 +81,7 @@ a key from 0 to %d, and as its value the same number as text. The file appears u
 		Example: `  wasmill nexmark side-input side.json`,
 		Args:    exactly("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.makeFile(cmd.Context(), args[0], "row", nexmark.SideInputKeys, func(_ context.Context, w io.Writer) error {
+			return a.makeFile(args[0], "row", nexmark.SideInputKeys, func(w io.Writer) error {
 				var all []byte
 				for key := range uint64(nexmark.SideInputKeys) {
 					all = nexmark.AppendSideInput(all, key)
@@ -98,15 +101,15 @@ type madeFile struct {
 }
 
 // makeFile has a file written, under its name once it is whole, or the standard output.
-func (a *app) makeFile(ctx context.Context, path, what string, n uint64, write func(context.Context, io.Writer) error) error {
+func (a *app) makeFile(path, what string, n uint64, write func(io.Writer) error) error {
 	if path == "-" {
-		return write(ctx, a.out)
+		return write(a.out)
 	}
 	made := madeFile{File: path, Count: n}
 	if err := writeWhole(path, func(w io.Writer) error {
 		counted := &countingWriter{w: w}
 		defer func() { made.Bytes = counted.n }()
-		return write(ctx, counted)
+		return write(counted)
 	}); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
@@ -127,12 +130,22 @@ func (c *countingWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// eachEvent makes all events of a generator in the order in which they come, until the context ends.
-func eachEvent(ctx context.Context, g *nexmark.Generator, do func(place uint64, e *nexmark.Event) error) error {
+// eachEvent calls do for each event, with its place in the order in which they come.
+type eachEvent func(do func(place uint64, e *nexmark.Event) error) error
+
+// makeEvents makes all events of a generator, until the context ends, and says now and then how far it is.
+func (a *app) makeEvents(ctx context.Context, g *nexmark.Generator, path string, do func(place uint64, e *nexmark.Event) error) error {
 	var e nexmark.Event
+	said := time.Now()
 	for place := range g.Events {
-		if place%4096 == 0 && ctx.Err() != nil {
-			return ctx.Err()
+		if place%4096 == 0 {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if time.Since(said) >= plainInterval {
+				said = time.Now()
+				a.note("%s: %s of %s, %d %%", path, count(int64(place)), plural(int64(g.Events), "event"), 100*place/g.Events)
+			}
 		}
 		g.Make(&e, g.Number(place), &[nexmark.Kinds]nexmark.Wanted{nexmark.All, nexmark.All, nexmark.All})
 		if err := do(place, &e); err != nil {
@@ -142,10 +155,10 @@ func eachEvent(ctx context.Context, g *nexmark.Generator, do func(place uint64, 
 	return nil
 }
 
-func writeLines(ctx context.Context, w io.Writer, g *nexmark.Generator) error {
+func writeLines(w io.Writer, _ *nexmark.Generator, each eachEvent) error {
 	out := bufio.NewWriterSize(w, 1<<20)
 	var line []byte
-	err := eachEvent(ctx, g, func(_ uint64, e *nexmark.Event) error {
+	err := each(func(_ uint64, e *nexmark.Event) error {
 		line = nexmark.AppendJSON(line[:0], e)
 		_, err := out.Write(line)
 		return err
@@ -156,12 +169,12 @@ func writeLines(ctx context.Context, w io.Writer, g *nexmark.Generator) error {
 	return out.Flush()
 }
 
-func writeBinary(ctx context.Context, w io.Writer, g *nexmark.Generator) error {
+func writeBinary(w io.Writer, g *nexmark.Generator, each eachEvent) error {
 	out, err := eventfile.NewWriter(w)
 	if err != nil {
 		return err
 	}
-	err = eachEvent(ctx, g, func(place uint64, e *nexmark.Event) error {
+	err = each(func(place uint64, e *nexmark.Event) error {
 		if place%g.Group() == 0 {
 			if err := out.Boundary(); err != nil {
 				return err

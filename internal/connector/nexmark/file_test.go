@@ -43,7 +43,7 @@ func eventFile(t *testing.T, config map[string]string) string {
 }
 
 func TestFileSource(t *testing.T) {
-	made := map[string]string{"events": "3000", "out-of-order": "40ms", "rate": "1000"}
+	made := map[string]string{"events": "1000", "out-of-order": "40ms", "rate": "1000"}
 	path := eventFile(t, made)
 	for _, kind := range []string{"", "auction"} {
 		read := source(t, map[string]string{"path": path, "kind": kind})
@@ -67,10 +67,10 @@ func TestFileSplits(t *testing.T) {
 		parallelism int
 		ordered     bool
 	}{
-		{"in order", map[string]string{"events": "50000"}, 4, true},
-		{"groups", map[string]string{"events": "50000", "out-of-order": "500ms"}, 4, true},
-		{"one group", map[string]string{"events": "50000", "out-of-order": "5s"}, 4, false},
-		{"one group for one", map[string]string{"events": "50000", "out-of-order": "5s"}, 1, true},
+		{"in order", map[string]string{"events": "20000"}, 4, true},
+		{"groups", map[string]string{"events": "20000", "out-of-order": "200ms"}, 4, true},
+		{"one group", map[string]string{"events": "20000", "out-of-order": "2s"}, 4, false},
+		{"one group for one", map[string]string{"events": "20000", "out-of-order": "2s"}, 1, true},
 		{"one block", map[string]string{"events": "20"}, 4, true},
 	} {
 		s := source(t, map[string]string{"path": eventFile(t, c.config)})
@@ -89,7 +89,7 @@ func TestFileSplits(t *testing.T) {
 				t.Errorf("%s: split %s has no bytes", c.name, split.ID)
 			}
 		}
-		if splits.Ordered != c.ordered || inOrder != c.ordered || seen < 20 || c.config["events"] == "50000" && len(splits.Splits) < c.parallelism {
+		if splits.Ordered != c.ordered || inOrder != c.ordered || seen < 20 || c.config["events"] == "20000" && len(splits.Splits) < c.parallelism {
 			t.Errorf("%s: %d splits said to be in order: %v, in order: %v (expected %v), %d events", c.name, len(splits.Splits), splits.Ordered, inOrder, c.ordered, seen)
 		}
 	}
