@@ -60,7 +60,7 @@ func TestNexmarkSource(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			d, err := nexmark.Compare(q0, events, filepath.Join(out, "bids"))
+			d, err := nexmark.Expect(q0, events).Compare(filepath.Join(out, "bids"))
 			if err != nil || !d.Same() {
 				t.Errorf("%v\n%v", d, err)
 			}

@@ -76,7 +76,7 @@ func compare(w io.Writer, side, query, events, dir string) error {
 	if err != nil {
 		return err
 	}
-	d, err := reference.Compare(q, e, dir)
+	d, err := reference.Expect(q, e).Compare(dir)
 	if err != nil {
 		return err
 	}

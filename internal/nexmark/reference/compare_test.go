@@ -55,7 +55,7 @@ func TestCompare(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, err := Compare(q, e, dir)
+		d, err := Expect(q, e).Compare(dir)
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
@@ -75,7 +75,7 @@ func TestCompare(t *testing.T) {
 	} {
 		dir := written(t, map[string]string{"p": content})
 		q, _ := Find("q2")
-		if _, err := Compare(q, e, dir); err == nil || strings.ReplaceAll(err.Error(), dir, "DIR") != want {
+		if _, err := Expect(q, e).Compare(dir); err == nil || strings.ReplaceAll(err.Error(), dir, "DIR") != want {
 			t.Errorf("%s: %v\nexpected %s", content, err, want)
 		}
 	}
@@ -86,7 +86,7 @@ func TestCompare(t *testing.T) {
 
 // What the reference writes is what it expects, for every query.
 func TestCompareTakesTheAnswer(t *testing.T) {
-	e := events(t, person(1, "Ann \"A\"", "OR", "10:00:00"), auction(1230, 1, 10, "10:00:00", "10:01:00"), bidFrom(1230, 1, 1250000, "10:00:05", "Apple", "https://x/a/b/c/?q=1&channel_id=5"), bid(1230, 2, 250, "10:00:06"))
+	e := events(t, bid(1230, 1, 0, "10:00:07"), person(1, "Ann \"A\"", "OR", "10:00:00"), auction(1230, 1, 10, "10:00:00", "10:01:00"), bidFrom(1230, 1, 1250000, "10:00:05", "Apple", "https://x/a/b/c/?q=1&channel_id=5"), bid(1230, 2, 250, "10:00:06"))
 	for i := range Queries {
 		q := &Queries[i]
 		columns := q.Columns
@@ -94,13 +94,18 @@ func TestCompareTakesTheAnswer(t *testing.T) {
 			columns = append(columns[:2:2], "starttime", "endtime")
 		}
 		var file []byte
+		Expect(q, e).each(func(line []byte) {
+			if again, err := canonical(line, q.Columns, nil); err != nil || again != string(line) {
+				t.Errorf("%s: %s is no canonical line but %s, %v", q.Name, line, again, err)
+			}
+		})
 		q.Answer(e, func(r Row) {
 			if q.Name == "q12" {
 				r = append(r, Time(0), Time(10_000))
 			}
 			file = r.AppendJSON(file, columns)
 		})
-		d, err := Compare(q, e, written(t, map[string]string{"p": string(file)}))
+		d, err := Expect(q, e).Compare(written(t, map[string]string{"p": string(file)}))
 		if err != nil || !d.Same() || d.Got == 0 {
 			t.Errorf("%s: %v, %v", q.Name, d, err)
 		}

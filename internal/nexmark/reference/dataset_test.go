@@ -51,8 +51,8 @@ var inOrder = sync.OnceValue(func() *Events { return dataset(&testing.T{}, 0) })
 
 var seed = maphash.MakeSeed()
 
-// digest is the number of a query's rows and a sum over them that does not depend on their order.
-func digest(q *Query, e *Events) (n int, sum uint64) {
+// summed is the number of a query's rows and a sum over them that does not depend on their order.
+func summed(q *Query, e *Events) (n int, sum uint64) {
 	var line []byte
 	q.Answer(e, func(r Row) {
 		line = r.AppendJSON(line[:0], q.Columns)
@@ -76,12 +76,12 @@ func TestDatasetTellsAnswersApart(t *testing.T) {
 	}
 	for i := range Queries {
 		q := &Queries[i]
-		n, sum := digest(q, e)
+		n, sum := summed(q, e)
 		t.Logf("%s: %d rows", q.Name, n)
 		if n <= 10 && few[q.Name] == "" || n > 10 && few[q.Name] != "" || n == 0 {
 			t.Errorf("%s: %d rows (%s)", q.Name, n, few[q.Name])
 		}
-		if again, other := digest(q, mixed); again != n || other != sum {
+		if again, other := summed(q, mixed); again != n || other != sum {
 			t.Errorf("%s: %d rows, and %d others when the events are out of order", q.Name, n, again)
 		}
 	}

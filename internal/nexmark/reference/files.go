@@ -3,53 +3,44 @@ package reference
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
-// fileRows are the rows of all files below a directory, but for hidden ones and those whose name begins with an underscore. A
-// folder that is called column=value gives its rows that column.
-func fileRows(q *Query, dir string) rows {
-	if q.Name == "q12" {
-		return counted(filesOf(append(slices.Clone(q.Columns), "starttime", "endtime"), dir), q.Columns)
-	}
-	return filesOf(q.Columns, dir)
+// found is a row of a file, valid during a call.
+type found struct {
+	line   []byte // canonical
+	path   string
+	number int // of the line, from 1
 }
 
-func filesOf(columns []string, dir string) rows {
-	return func(each func(row, where string)) error {
-		return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			if path != dir && strings.ContainsAny(entry.Name()[:1], "._") {
-				if entry.IsDir() {
-					return fs.SkipDir
-				}
-				return nil
-			}
+// rowsBelow calls do for every row of the files below a directory. A line that known takes is canonical as it stands.
+func rowsBelow(dir string, columns []string, known func(line []byte) bool, do func(found)) error {
+	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case path != dir && strings.ContainsAny(entry.Name()[:1], "._"):
 			if entry.IsDir() {
-				return nil
+				return fs.SkipDir
 			}
-			folders, err := folderColumns(dir, path)
-			if err != nil {
-				return err
-			}
-			f, err := os.Open(path)
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			return readRows(f, path, columns, folders, each)
-		})
-	}
+			return nil
+		case entry.IsDir():
+			return nil
+		}
+		folders, err := folderColumns(dir, path)
+		if err != nil {
+			return err
+		}
+		if err := rowsOf(path, columns, folders, known, do); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		return nil
+	})
 }
 
 // folderColumns are the columns that the names of the folders between dir and a file give.
@@ -69,45 +60,52 @@ func folderColumns(dir, path string) (map[string]string, error) {
 	return columns, nil
 }
 
-func readRows(r io.Reader, path string, columns []string, folders map[string]string, each func(row, where string)) error {
-	err := eachLine(r, func(n int, line []byte) error {
-		row, err := canonical(line, columns, folders)
-		if err != nil {
-			return err
+// rowsOf calls do for every row of one file.
+func rowsOf(path string, columns []string, folders map[string]string, known func(line []byte) bool, do func(found)) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return eachLine(f, func(n int, line []byte) error {
+		if len(folders) > 0 || !known(line) {
+			spelled, err := canonical(line, columns, folders)
+			if err != nil {
+				return err
+			}
+			line = []byte(spelled)
 		}
-		each(row, fmt.Sprintf("%s:%d", path, n))
+		do(found{line, path, n})
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return nil
 }
 
-// counted adds up the windows of q12, whose times nobody can foresee.
-func counted(windows rows, columns []string) rows {
-	return func(each func(row, where string)) error {
-		count := map[int64]int64{}
-		where := map[int64]string{}
-		var bad error
-		err := windows(func(row, at string) {
-			var w struct {
-				Bidder int64 `json:"bidder"`
-				Count  int64 `json:"bid_count"`
-			}
-			if err := json.Unmarshal([]byte(row), &w); err != nil && bad == nil {
-				bad = fmt.Errorf("%s: %w", at, err)
-			}
-			count[w.Bidder] += w.Count
-			where[w.Bidder] = at
-		})
-		if err := errors.Join(err, bad); err != nil {
-			return fmt.Errorf("add up the windows: %w", err)
+// addedUp calls do for every bidder of q12, with the windows added up.
+func addedUp(dir string, columns []string, do func(found)) error {
+	count := map[int64]int64{}
+	last := map[int64]found{}
+	var bad error
+	err := rowsBelow(dir, append(columns[:2:2], "starttime", "endtime"), func([]byte) bool { return false }, func(r found) {
+		var w struct {
+			Bidder int64 `json:"bidder"`
+			Count  int64 `json:"bid_count"`
 		}
-		for bidder, n := range count {
-			row := Row{bidder, n}.AppendJSON(nil, columns)
-			each(string(bytes.TrimRight(row, "\n")), where[bidder])
+		if err := json.Unmarshal(r.line, &w); err != nil && bad == nil {
+			bad = fmt.Errorf("%s: line %d: %w", r.path, r.number, err)
 		}
-		return nil
+		count[w.Bidder] += w.Count
+		last[w.Bidder] = r
+	})
+	if err == nil {
+		err = bad
 	}
+	if err != nil {
+		return fmt.Errorf("add up the windows: %w", err)
+	}
+	for bidder, n := range count {
+		r := last[bidder]
+		r.line = bytes.TrimRight(Row{bidder, n}.AppendJSON(nil, columns), "\n")
+		do(r)
+	}
+	return nil
 }
