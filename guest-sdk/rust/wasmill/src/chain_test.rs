@@ -175,3 +175,79 @@ fn records_are_cloned_only_where_a_chain_branches() {
     let got: Vec<&[u8]> = job.chain(&["make", "all", "same"]).process(&["a", "b"]).unwrap();
     assert_eq!(got, [b"0", b"0"]);
 }
+
+#[test]
+fn windows_are_in_the_manifest() {
+    fn windows(job: &Env) {
+        let keyed = job.source(files("x")).key_by("key", |s| *s);
+        let all = [
+            tumbling(secs(1)),
+            sliding(secs(10), secs(2)),
+            tumbling(secs(1)).offset(millis(300)),
+            sliding(millis(10), millis(10)).processing_time(),
+        ];
+        for (i, w) in all.into_iter().enumerate() {
+            keyed.window(w).count().uid(&format!("c{i}")).sink_to(print());
+            keyed.window(w).allowed_lateness(mins(1)).count().uid(&format!("d{i}")).sink_to(print());
+        }
+    }
+    let job = Job::describe("windows", windows, &[]).unwrap();
+    for want in [
+        r#"{"kind":"tumbling","sizeMs":1000"#,
+        r#"{"kind":"sliding","sizeMs":10000,"slideMs":2000"#,
+        r#"{"kind":"tumbling","sizeMs":1000,"offsetMs":300"#,
+        r#"{"kind":"sliding","sizeMs":10,"slideMs":10,"time":"processing""#,
+    ] {
+        for end in ["}", ",\"latenessMs\":60000}"] {
+            let want = format!("\"window\":{want}{end}");
+            assert!(job.manifest().contains(&want), "{want} in {}", job.manifest());
+        }
+    }
+}
+
+#[test]
+fn accumulators_have_a_version() {
+    fn versioned(job: &Env) {
+        let keyed = job.source(files("x")).key_value_by("key", |s| (s, s.len() as i64));
+        let sums = keyed.reduce("sum", |a, b| a + b).accumulators(3, 1, |from, old| (from > 1).then(|| old.len() as i64));
+        sums.uid("s").sink_to(print());
+    }
+    let job = Job::describe("versioned", versioned, &[]).unwrap();
+    let state = r#""states":[{"name":"accumulator","scope":"keyed","kind":"value","codec":"i64","version":3,"migrates":true,"oldest":1}]"#;
+    assert!(job.manifest().contains(state) && job.manifest().contains(r#""features":[1,2,8,10]"#), "{}", job.manifest());
+
+    fn wrong(job: &Env) {
+        let texts = job.source(files("x"));
+        let sums = texts.key_value_by("key", |s| (s, 1)).reduce("sum", |a, b| a + b).uid("s");
+        sums.clone().accumulators(0, 0, |_, _| Some(7)).accumulators(1, 0, |_, _| Some(7.5));
+        texts.accumulators(1, 0, |_, _| Some(7));
+    }
+    let problems = Job::describe("wrong", wrong, &[]).err().unwrap();
+    for part in [
+        "operator \"sum\": accumulators of version 0 (expected > 0)",
+        "operator \"sum\": accumulators of codec f64 (expected i64)",
+        "operator \"files\": accumulators (expected a reduce or aggregate)",
+    ] {
+        assert!(problems.contains(part), "{part}\nis not in\n{problems}");
+    }
+}
+
+#[test]
+fn sources_and_sinks_of_rows_say_their_settings() {
+    fn formats(job: &Env) {
+        let csv = csv_files::<(i64,)>("a").header().names(&["f0", "z"]).delimiter("tab").quoted_newlines();
+        job.source(csv).sink_to(file_sink("b").csv().header().delimiter(";"));
+        job.source(avro_files::<(i64,)>("c")).name("avro").sink_to(file_sink("d").avro().compression("zstd"));
+        job.source(nexmark::<(i64,)>("bid", secs(4)).with("events", "9").with("events", "10")).sink_to(print());
+    }
+    let job = Job::describe("formats", formats, &[]).unwrap();
+    for want in [
+        r#"{"delimiter":"tab","format":"csv","header":"true","names":"f0,z","path":"a","quotedNewlines":"true"}"#,
+        r#"{"delimiter":";","format":"csv","header":"true","path":"b"}"#,
+        r#"{"format":"avro","path":"c"}"#,
+        r#"{"compression":"zstd","format":"avro","path":"d"}"#,
+        r#"{"type":"nexmark","config":{"events":"10","kind":"bid"}},"watermarks":{"outOfOrderMs":4000}"#,
+    ] {
+        assert!(job.manifest().contains(want), "{want} in {}", job.manifest());
+    }
+}

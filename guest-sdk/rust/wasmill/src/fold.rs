@@ -9,7 +9,7 @@ use crate::keyed::KeyedStream;
 use crate::local::Own;
 use crate::output::Scope;
 use crate::record::{codec_of, Record};
-use crate::window::{Tumbling, Window};
+use crate::window::{TimeWindow, Window};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::rc::Rc;
@@ -91,7 +91,7 @@ pub(crate) fn fold<'x, K, V, A, R>(
     input: &KeyedStream<'x, K, V>,
     kind: Kind,
     name: &str,
-    window: Option<Tumbling>,
+    window: Option<TimeWindow>,
     folding: impl Folding<V, A> + 'x,
     finish: impl Fn(Window, K, A) -> R + 'x,
 ) -> OperatorId

@@ -4,10 +4,11 @@ use crate::chain::{Binding, Fault, HeadRun, Linked};
 use crate::connector::Connector;
 use crate::manifest;
 use crate::process::StateSpec;
-use crate::window::Tumbling;
+use crate::window::TimeWindow;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec;
 use alloc::vec::Vec;
 
 /// Kinds of operators and functions, as the manifest names them.
@@ -75,7 +76,7 @@ pub(crate) struct Operator {
     pub function: Option<usize>,
     pub inputs: Vec<Edge>,
     pub connector: Option<Connector>,
-    pub window: Option<Tumbling>,
+    pub window: Option<TimeWindow>,
     pub out_of_order_ms: Option<i64>,
     pub parallelism: u32,
     pub key: String,
@@ -194,6 +195,21 @@ impl<'x> Graph<'x> {
             self.problems.push(format!("operator {:?}: parallelism 0 (expected >= 1)", self.operators[o].name));
         }
         self.operators[o].parallelism = n;
+    }
+
+    /// Gives the accumulators of an operator a schema version.
+    pub fn declare_accumulators(&mut self, o: OperatorId, state: StateSpec<'x>) {
+        let o = &self.operators[o];
+        match o.function.map(|f| &mut self.functions[f]) {
+            Some(f) if f.accumulator == state.codec && state.version > 0 => f.states = vec![state],
+            Some(f) if f.accumulator == state.codec => {
+                self.problems.push(format!("operator {:?}: accumulators of version 0 (expected > 0)", o.name))
+            }
+            Some(f) if !f.accumulator.is_empty() => {
+                self.problems.push(format!("operator {:?}: accumulators of codec {} (expected {})", o.name, state.codec, f.accumulator));
+            }
+            _ => self.problems.push(format!("operator {:?}: accumulators (expected a reduce or aggregate)", o.name)),
+        }
     }
 
     /// How many side outputs the function of an operator has.

@@ -7,7 +7,7 @@ use crate::row::{KeyValue, Windowed};
 use crate::step::Start;
 use crate::stream::Stream;
 use crate::trap::{dead_letters, Letter, TrapPolicy};
-use crate::window::{Tumbling, Window, WindowedStream};
+use crate::window::{TimeWindow, Window, WindowedStream};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
@@ -46,8 +46,8 @@ impl<'x, K: Record<'x>, V: Record<'x>> KeyedStream<'x, K, V> {
         dead_letters(&self.env, self.operator)
     }
 
-    /// Cuts the records of each key by event time.
-    pub fn window(&self, w: Tumbling) -> WindowedStream<'x, K, V> {
+    /// Cuts the records of each key by time.
+    pub fn window(&self, w: TimeWindow) -> WindowedStream<'x, K, V> {
         WindowedStream::new(self.clone(), w)
     }
 
@@ -133,7 +133,7 @@ impl<'x, K: Record<'x>, V: Record<'x>> KeyedStream<'x, K, V> {
     }
 
     /// Adds an operator that the host runs by itself.
-    pub(crate) fn native(&self, kind: Kind, window: Option<Tumbling>, output: String) -> OperatorId {
+    pub(crate) fn native(&self, kind: Kind, window: Option<TimeWindow>, output: String) -> OperatorId {
         let mut o = Operator::new(kind, kind.name());
         o.inputs.push(self.edge());
         o.window = window;

@@ -69,6 +69,7 @@ mod env;
 #[doc(hidden)]
 pub mod exports;
 mod fail;
+mod file;
 mod fold;
 mod graph;
 mod group;
@@ -98,10 +99,11 @@ mod window;
 #[cfg(target_family = "wasm")]
 pub use allocator::Allocator;
 pub use arena::Scratch;
-pub use connector::{blackhole, file_sink, files, generator, json_files, print, Connector, Sink, Source};
+pub use connector::{blackhole, generator, nexmark, print, Connector, Sink, Source};
 pub use document::Json;
 pub use env::Env;
 pub use fail::fail;
+pub use file::{avro_files, csv_files, file_sink, files, json_files};
 pub use keyed::{ConnectedStreams, KeyedStream};
 pub use log::{counter_add, gauge_set, log, Level};
 pub use process::{Call, Context, Timer, Uses, NO_TIMESTAMP};
@@ -145,7 +147,7 @@ pub use trap::{Letter, TrapPolicy};
 /// codec, `row(auction: i64, price: i64, dateTime: ms, where: utf8?)`, so one can be written and the other read; and both are
 /// keys, states and fields of other rows. In a `Ref`, a `String` is read as `&str`, a row as its `Ref`, a [`List`] as [`ListRef`].
 pub use wasmill_derive::Row;
-pub use window::{tumbling, Tumbling, Window, WindowedStream};
+pub use window::{sliding, tumbling, TimeWindow, Window, WindowedStream};
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
@@ -161,16 +163,17 @@ pub mod export {
 /// What a definition needs.
 pub mod prelude {
     pub use crate::arena::Scratch;
-    pub use crate::connector::{blackhole, file_sink, files, generator, json_files, print};
+    pub use crate::connector::{blackhole, generator, nexmark, print};
     pub use crate::document::Json;
     pub use crate::env::Env;
+    pub use crate::file::{avro_files, csv_files, file_sink, files, json_files};
     pub use crate::process::{Call, Context, Timer};
     pub use crate::record::{Field, Millis, Record};
     pub use crate::row::{Decimal, KeyValue, List, ListRef, Windowed};
     pub use crate::stream::Stream;
     pub use crate::text::Text;
     pub use crate::trap::{Letter, TrapPolicy};
-    pub use crate::window::{days, hours, millis, mins, secs, tumbling, Window};
+    pub use crate::window::{days, hours, millis, mins, secs, sliding, tumbling, Window};
     pub use crate::{counter_add, fail, gauge_set, log, Level};
     pub use wasmill_derive::Row;
 }

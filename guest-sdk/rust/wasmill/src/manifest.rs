@@ -17,6 +17,7 @@ const TIMERS: i64 = 4;
 const TWO_INPUTS: i64 = 5;
 const ROW: i64 = 8;
 const PARTITION: i64 = 9;
+const ACCUMULATORS: i64 = 10;
 
 pub(crate) fn write(g: &Graph) -> Vec<u8> {
     let mut w = JsonWriter::default();
@@ -39,11 +40,12 @@ fn features(g: &Graph) -> Vec<i64> {
     let needs = [
         (BATCH, true),
         (KEYED, any(&|f| matches!(f.body, Body::Keyed(_)))),
-        (STATE, any(&|f| !f.states.is_empty())),
+        (STATE, any(&|f| f.kind == Kind::Process && !f.states.is_empty())),
         (TIMERS, any(&|f| f.timers)),
         (TWO_INPUTS, any(&|f| f.inputs.len() > 1)),
         (ROW, g.operators.iter().any(|o| row(&o.output) || row(&o.key)) || any(&|f| f.inputs.iter().any(|i| row(i)))),
         (PARTITION, any(&|f| f.kind == Kind::Partition)),
+        (ACCUMULATORS, any(&|f| f.kind != Kind::Process && !f.states.is_empty())),
     ];
     needs.iter().filter(|(_, needed)| *needed).map(|(number, _)| *number).collect()
 }
@@ -104,10 +106,7 @@ fn operator(w: &mut JsonWriter, g: &Graph, o: &Operator) {
         w.object("connector", |w| connector(w, c));
     }
     if let Some(window) = &o.window {
-        w.object("window", |w| {
-            w.text("kind", "tumbling");
-            w.number("sizeMs", window.size.as_millis() as i64);
-        });
+        w.object("window", |w| window.write(w));
     }
     if let Some(ms) = o.out_of_order_ms {
         w.object("watermarks", |w| w.number_or("outOfOrderMs", ms));

@@ -27,6 +27,19 @@ macro_rules! descriptor {
                 $name { name: name.to_string(), ttl: Duration::ZERO, version: 0, oldest: 0, migrate: None, types: PhantomData }
             }
 
+            fn spec(&self) -> StateSpec<'x> {
+                StateSpec {
+                    name: self.name.clone(),
+                    kind: $kind,
+                    codec: codec_of::<$value>(),
+                    key: $key,
+                    ttl_ms: self.ttl.as_millis() as i64,
+                    version: self.version,
+                    oldest: self.oldest,
+                    migrate: self.migrate.clone(),
+                }
+            }
+
             /// Makes what was set or added vanish so long after its last change.
             pub fn ttl(mut self, d: Duration) -> Self {
                 self.ttl = d;
@@ -44,16 +57,7 @@ macro_rules! descriptor {
             type Handles = $state<'x, $($t),+>;
 
             fn declare(&self, to: &mut Declaration<'x>) {
-                to.states.push(StateSpec {
-                    name: self.name.clone(),
-                    kind: $kind,
-                    codec: codec_of::<$value>(),
-                    key: $key,
-                    ttl_ms: self.ttl.as_millis() as i64,
-                    version: self.version,
-                    oldest: self.oldest,
-                    migrate: self.migrate.clone(),
-                });
+                to.states.push(self.spec());
             }
 
             fn bind(to: &mut Binder<'_, 'x>) -> Self::Handles {
@@ -117,6 +121,16 @@ impl<'x, K: Record<'x>, V: Record<'x>> MapStateDescriptor<'x, K, V> {
         }));
         self
     }
+}
+
+/// The state that stands for the accumulators of a function.
+pub(crate) fn accumulators<'x, A: Record<'x>>(
+    version: u32,
+    oldest: u32,
+    f: impl Fn(u32, &'x [u8]) -> Option<A> + 'static,
+) -> StateSpec<'x> {
+    let state = ValueStateDescriptor::new("accumulator").migrate(version, f).oldest(oldest);
+    state.spec()
 }
 
 /// One value of the key at hand.

@@ -4,6 +4,7 @@ use crate::env::Env;
 use crate::graph::{Body, Edge, Function, Kind, Operator, OperatorId};
 use crate::keyed::KeyedStream;
 use crate::record::{codec_of, Record};
+use crate::state::accumulators;
 use crate::step::{
     fuse, EmitStep, FilterStep, FlatMapStep, FlatMapWithStep, KeyStep, KeyValueStep, MapStep, MapWithStep, Path, Start, Step, Stepped,
     Then, TimestampStep, TryMapStep,
@@ -74,6 +75,15 @@ impl<'x, T: Record<'x>, P: Path<'x, T>> Stream<'x, T, P> {
     /// Names the operator's state, so that it is found again when the job changes. Stateful operators need one.
     pub fn uid(self, uid: &str) -> Self {
         self.env.with(|g| g.operators[self.operator].uid = uid.into());
+        self
+    }
+
+    /// Says that the accumulators of a reduce or aggregate (of a reduce, its values) are of a schema version above 0, and how one
+    /// of an older version, back to `oldest` (0: none was given), becomes one; None has the key begin anew. What it makes may
+    /// depend on nothing but its arguments.
+    pub fn accumulators<A: Record<'x>>(self, version: u32, oldest: u32, f: impl Fn(u32, &'x [u8]) -> Option<A> + 'static) -> Self {
+        let state = accumulators(version, oldest, f);
+        self.env.with(|g| g.declare_accumulators(self.operator, state));
         self
     }
 

@@ -1,5 +1,6 @@
 use crate::env::Env;
 use crate::graph::{Kind, OperatorId};
+use crate::json::JsonWriter;
 use crate::keyed::KeyedStream;
 use crate::record::{codec_of, Record};
 use crate::row::Windowed;
@@ -15,15 +16,47 @@ pub struct Window {
     pub end: i64,
 }
 
-/// Windows of one size, the first of which begins at the epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tumbling {
-    pub(crate) size: Duration,
+/// Cuts time into pieces, in whole milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimeWindow {
+    size: Duration,
+    slide: Duration,
+    offset: Duration,
+    lateness: Duration,
+    processing: bool,
 }
 
-/// Cuts event time into pieces of one size, in whole milliseconds.
-pub fn tumbling(size: Duration) -> Tumbling {
-    Tumbling { size }
+/// Windows of a size, one behind the other. They begin at multiples of it.
+pub fn tumbling(size: Duration) -> TimeWindow {
+    TimeWindow { size, ..TimeWindow::default() }
+}
+
+/// Windows of a size that begin every slide: a record is in size/slide of them. What they cost does not grow with that number.
+pub fn sliding(size: Duration, slide: Duration) -> TimeWindow {
+    TimeWindow { size, slide, ..TimeWindow::default() }
+}
+
+impl TimeWindow {
+    /// Has windows begin so long behind the multiples.
+    pub fn offset(self, d: Duration) -> Self {
+        TimeWindow { offset: d, ..self }
+    }
+
+    /// Cuts by the time at which records are processed, not by their event time. Windows that are open when a bounded input
+    /// ends fire then.
+    pub fn processing_time(self) -> Self {
+        TimeWindow { processing: true, ..self }
+    }
+
+    pub(crate) fn write(&self, w: &mut JsonWriter) {
+        let ms = |d: Duration| d.as_millis() as i64;
+        w.text("kind", if self.slide.is_zero() { "tumbling" } else { "sliding" });
+        w.number("sizeMs", ms(self.size));
+        w.number_or("slideMs", ms(self.slide));
+        w.number_or("offsetMs", ms(self.offset));
+        w.text_or("time", if self.processing { "processing" } else { "" });
+        w.number_or("latenessMs", ms(self.lateness));
+    }
 }
 
 pub const fn millis(n: u64) -> Duration {
@@ -46,16 +79,23 @@ pub const fn days(n: u64) -> Duration {
     hours(24 * n)
 }
 
-/// A keyed stream cut into windows of event time. A window's result is emitted once, when the watermark has passed its end.
+/// A keyed stream cut into windows. A window's result is emitted once, when the watermark has passed its end, and again for late
+/// records that are allowed; its timestamp is the window's last millisecond.
 pub struct WindowedStream<'x, K, V> {
     pub(crate) keyed: KeyedStream<'x, K, V>,
-    pub(crate) window: Tumbling,
+    pub(crate) window: TimeWindow,
     late: Option<Side<'x, V>>,
 }
 
 impl<'x, K: Record<'x>, V: Record<'x>> WindowedStream<'x, K, V> {
-    pub(crate) fn new(keyed: KeyedStream<'x, K, V>, window: Tumbling) -> Self {
+    pub(crate) fn new(keyed: KeyedStream<'x, K, V>, window: TimeWindow) -> Self {
         WindowedStream { keyed, window, late: None }
+    }
+
+    /// Has a window take late records for so long behind its end: each makes its result be emitted again.
+    pub fn allowed_lateness(mut self, d: Duration) -> Self {
+        self.window.lateness = d;
+        self
     }
 
     /// Makes the records that come after their window has fired go to a side output; without it they are counted and dropped.
