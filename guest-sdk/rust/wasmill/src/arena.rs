@@ -99,15 +99,19 @@ impl fmt::Write for Into<'_> {
 
 /// Memory that is taken bit by bit and given back at once.
 pub(crate) struct Arena {
-    chunks: Own<Vec<Aligned>>, // the last is in use
-    used: Cell<usize>,         // of the last
+    chunks: Own<Vec<Aligned>>,
+    base: Cell<*mut u8>, // of the last chunk, which is in use
+    size: Cell<usize>,   // of it
+    used: Cell<usize>,   // of it
+    several: Cell<bool>, // there are other chunks
 }
 
 const SMALLEST: usize = 8 << 10;
 
 impl Arena {
     pub fn new() -> Self {
-        Arena { chunks: Own::new(Vec::new()), used: Cell::new(0) }
+        let base = Cell::new(core::ptr::dangling_mut());
+        Arena { chunks: Own::new(Vec::new()), base, size: Cell::new(0), used: Cell::new(0), several: Cell::new(false) }
     }
 
     /// Takes size bytes, on an address that is a multiple of 8.
@@ -116,20 +120,14 @@ impl Arena {
     ///
     /// They are not used behind `reset`.
     #[allow(clippy::mut_from_ref)] // no two of them overlap
+    #[inline]
     pub unsafe fn take<'a>(&self, size: usize) -> &'a mut [u8] {
         let padded = (size + 7) & !7;
-        self.chunks.with(|chunks| {
-            let last = chunks.last().map_or(0, Aligned::len);
-            if self.used.get() + padded > last {
-                let mut chunk = Aligned::default();
-                chunk.grow(padded.max(2 * last).max(SMALLEST));
-                chunks.push(chunk);
-                self.used.set(0);
-            }
-            let at = self.used.replace(self.used.get() + padded);
-            let chunk = chunks.last_mut().expect("a chunk").bytes();
-            core::slice::from_raw_parts_mut(chunk.as_mut_ptr().add(at), size)
-        })
+        if padded > self.size.get() - self.used.get() {
+            self.grow(padded);
+        }
+        let at = self.used.replace(self.used.get() + padded);
+        core::slice::from_raw_parts_mut(self.base.get().add(at), size)
     }
 
     /// Gives back what was taken last but for `kept` of its bytes.
@@ -140,11 +138,35 @@ impl Arena {
     /// Forgets everything; the largest chunk stays, so that in steady state there is one.
     #[inline]
     pub fn reset(&self) {
-        if self.used.replace(0) > 0 {
-            self.chunks.with(|chunks| {
-                let last = chunks.len() - 1;
-                chunks.drain(..last);
-            });
+        self.used.set(0);
+        if self.several.get() {
+            self.shrink();
         }
+    }
+
+    #[cold]
+    fn shrink(&self) {
+        self.several.set(false);
+        self.chunks.with(|chunks| {
+            let last = chunks.len() - 1;
+            chunks.drain(..last);
+        });
+    }
+
+    /// Makes a chunk that has size bytes.
+    #[cold]
+    #[inline(never)]
+    fn grow(&self, size: usize) {
+        let (at, len) = self.chunks.with(|chunks| {
+            let mut chunk = Aligned::default();
+            chunk.grow(size.max(2 * self.size.get()).max(SMALLEST));
+            chunks.push(chunk);
+            self.several.set(chunks.len() > 1);
+            let bytes = chunks.last_mut().expect("the chunk").bytes();
+            (bytes.as_mut_ptr(), bytes.len())
+        });
+        self.base.set(at);
+        self.size.set(len);
+        self.used.set(0);
     }
 }

@@ -209,7 +209,7 @@ fn windows_are_in_the_manifest() {
 fn accumulators_have_a_version() {
     fn versioned(job: &Env) {
         let keyed = job.source(files("x")).key_value_by("key", |s| (s, s.len() as i64));
-        let sums = keyed.reduce("sum", |a, b| a + b).accumulators(3, 1, |from, old| (from > 1).then(|| old.len() as i64));
+        let sums = keyed.reduce("sum", |a, b| a + b).accumulators(3, 1, |from, old| Some(i64::from(from) + old.len() as i64));
         sums.uid("s").sink_to(print());
     }
     let job = Job::describe("versioned", versioned, &[]).unwrap();

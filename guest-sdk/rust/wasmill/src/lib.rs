@@ -64,6 +64,7 @@ mod ask;
 mod batch;
 mod chain;
 mod connector;
+mod copy;
 mod document;
 mod env;
 #[doc(hidden)]

@@ -1,11 +1,13 @@
 //! What leaves a chain.
 
 use crate::batch::{octets, Aligned, Batch, BatchWriter, HEADERS, KEYS, KINDS, TIMESTAMPS, VALUES};
+use crate::copy::push;
 use crate::fail::record;
 use crate::host;
 use crate::local::Own;
 use crate::process::NO_TIMESTAMP;
 use crate::record::Field;
+use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::Cell;
@@ -81,17 +83,18 @@ pub(crate) struct Output {
     columns_made: Own<Columns>,
 }
 
-#[derive(Default)]
 struct Columns {
     n: usize,
-    rows: Vec<u32>, // record of the input that each comes from
-    key_ends: Vec<u32>,
-    value_ends: Vec<u32>,
-    timestamps: Vec<i64>,
+    rows: Ends, // record of the input that each comes from
+    key_ends: Ends,
+    value_ends: Ends,
+    timestamps: Box<[i64; BATCH_RECORDS]>,
     keys: Vec<u8>,
     values: Vec<u8>,
     encoded: Aligned,
 }
+
+type Ends = Box<[u32; BATCH_RECORDS]>;
 
 impl Default for Own<Batch<'static>> {
     fn default() -> Self {
@@ -101,13 +104,17 @@ impl Default for Own<Batch<'static>> {
 
 impl Output {
     pub fn new(number: u32, columns: u32, scope: &Scope, input: &Rc<Input>, input_key: &Rc<KeyCell>) -> Self {
-        let mut made = Columns::default();
-        for (bit, ends, bytes) in [(KEYS, &mut made.key_ends, &mut made.keys), (VALUES, &mut made.value_ends, &mut made.values)] {
-            if columns & bit != 0 {
-                ends.reserve(BATCH_RECORDS);
-                bytes.reserve(BATCH_BYTES / 4);
-            }
-        }
+        let room = |bit| Vec::with_capacity(if columns & bit != 0 { BATCH_BYTES / 4 } else { 0 });
+        let made = Columns {
+            n: 0,
+            rows: Box::new([0; BATCH_RECORDS]),
+            key_ends: Box::new([0; BATCH_RECORDS]),
+            value_ends: Box::new([0; BATCH_RECORDS]),
+            timestamps: Box::new([0; BATCH_RECORDS]),
+            keys: room(KEYS),
+            values: room(VALUES),
+            encoded: Aligned::default(),
+        };
         Output {
             number,
             columns,
@@ -133,21 +140,22 @@ impl Output {
     #[inline]
     pub fn add<'x, R: Field<'x>>(&self, value: &R) {
         let full = self.columns_made.with(|c| {
+            let n = c.n % BATCH_RECORDS; // which it is, and needs no check
             if self.columns & KEYS != 0 {
-                self.scope.key.with(|key| c.keys.extend_from_slice(key));
-                c.key_ends.push(c.keys.len() as u32);
+                self.scope.key.with(|key| push(&mut c.keys, key));
+                c.key_ends[n] = c.keys.len() as u32;
             }
             if self.columns & VALUES != 0 {
                 value.append(&mut c.values);
-                c.value_ends.push(c.values.len() as u32);
+                c.value_ends[n] = c.values.len() as u32;
             }
             if self.columns & TIMESTAMPS != 0 {
                 if let Some(time) = &self.scope.time {
-                    c.timestamps.push(time.now.get());
+                    c.timestamps[n] = time.now.get();
                 }
             }
             if self.copies {
-                c.rows.push(record());
+                c.rows[n] = record();
             }
             c.n += 1;
             c.n == BATCH_RECORDS || c.keys.len() + c.values.len() >= BATCH_BYTES
@@ -184,6 +192,7 @@ impl Output {
             }
         }
         let Columns { n, rows, key_ends, value_ends, timestamps, keys, values, encoded } = c;
+        let (rows, key_ends, value_ends, timestamps) = (&rows[..*n], &key_ends[..*n], &value_ends[..*n], &timestamps[..*n]);
         let headers: usize = if columns & HEADERS == 0 { 0 } else { rows.iter().map(|&i| input.header(i as usize).len()).sum() };
         encoded.grow(BatchWriter::room(*n, keys.len() + values.len() + headers));
         let mut w = BatchWriter::new(encoded.bytes(), columns, *n, keys.len(), values.len(), headers);
@@ -229,10 +238,6 @@ fn write_header_ends(w: &mut BatchWriter, input: &Batch, rows: &[u32]) {
 impl Columns {
     fn reset(&mut self) {
         self.n = 0;
-        self.rows.clear();
-        self.key_ends.clear();
-        self.value_ends.clear();
-        self.timestamps.clear();
         self.keys.clear();
         self.values.clear();
     }

@@ -1,3 +1,4 @@
+use crate::copy::push;
 use crate::fail::fail;
 use alloc::borrow::Cow;
 use alloc::format;
@@ -144,7 +145,7 @@ macro_rules! octets {
 
             #[inline]
             fn append(&self, to: &mut Vec<u8>) {
-                to.extend_from_slice(self.as_ref());
+                push(to, self.as_ref());
             }
 
             #[inline]
@@ -176,7 +177,7 @@ impl<'x> Field<'x> for String {
     }
 
     fn append(&self, to: &mut Vec<u8>) {
-        to.extend_from_slice(self.as_bytes());
+        push(to, self.as_bytes());
     }
 
     fn key_bytes<'a>(&'a self, _: &'a mut Vec<u8>) -> &'a [u8] {
@@ -198,7 +199,7 @@ impl<'x> Field<'x> for Cow<'x, str> {
     }
 
     fn append(&self, to: &mut Vec<u8>) {
-        to.extend_from_slice(self.as_bytes());
+        push(to, self.as_bytes());
     }
 
     fn key_bytes<'a>(&'a self, _: &'a mut Vec<u8>) -> &'a [u8] {
