@@ -238,6 +238,7 @@ fn sources_and_sinks_of_rows_say_their_settings() {
         let csv = csv_files::<(i64,)>("a").header().names(&["f0", "z"]).delimiter("tab").quoted_newlines();
         job.source(csv).sink_to(file_sink("b").csv().header().delimiter(";"));
         job.source(avro_files::<(i64,)>("c")).name("avro").sink_to(file_sink("d").avro().compression("zstd"));
+        job.source(parquet_files::<(i64,)>("e")).name("parquet").sink_to(file_sink("f").parquet());
         job.source(nexmark::<(i64,)>("bid", secs(4)).with("events", "9").with("events", "10")).sink_to(print());
     }
     let job = Job::describe("formats", formats, &[]).unwrap();
@@ -246,6 +247,8 @@ fn sources_and_sinks_of_rows_say_their_settings() {
         r#"{"delimiter":";","format":"csv","header":"true","path":"b"}"#,
         r#"{"format":"avro","path":"c"}"#,
         r#"{"compression":"zstd","format":"avro","path":"d"}"#,
+        r#"{"format":"parquet","path":"e"}"#,
+        r#"{"format":"parquet","path":"f"}"#,
         r#"{"type":"nexmark","config":{"events":"10","kind":"bid"}},"watermarks":{"outOfOrderMs":4000}"#,
     ] {
         assert!(job.manifest().contains(want), "{want} in {}", job.manifest());

@@ -72,6 +72,11 @@ pub fn avro_files<T>(path: impl AsRef<str>) -> RowFiles<T> {
     rows(path.as_ref(), "avro")
 }
 
+/// Reads the Parquet files that a path or glob names.
+pub fn parquet_files<T>(path: impl AsRef<str>) -> RowFiles<T> {
+    rows(path.as_ref(), "parquet")
+}
+
 impl<T> RowFiles<T> {
     settings! {
         /// Says that the first line of a file of CSV names its columns.
@@ -120,6 +125,8 @@ impl FileSink {
         csv() "format" = "csv";
         /// Writes object container files of rows.
         avro() "format" = "avro";
+        /// Writes Parquet files of rows.
+        parquet() "format" = "parquet";
         /// Says how times are written where they are text: "iso" (2026-01-31T23:59:59.050Z, the default), "sql"
         /// (2026-01-31 23:59:59.050) or "ms" (1769903999050).
         times(style: &str) "times" = style;
@@ -127,7 +134,7 @@ impl FileSink {
         header() "header" = true;
         /// Sets what stands between the columns of CSV: a character of ASCII, or "tab".
         delimiter(d: &str) "delimiter" = d;
-        /// Sets that of Avro: "snappy" (the default), "none", "deflate" or "zstd".
+        /// Sets that of Avro and Parquet: "snappy" (the default), "none" or "zstd"; for Avro, "deflate", too.
         compression(name: &str) "compression" = name;
         /// Chooses which fields of a row are written, and in what order.
         columns(names: &[&str]) "columns" = names.join(",");

@@ -104,7 +104,7 @@ pub use connector::{blackhole, generator, nexmark, print, Connector, Sink, Sourc
 pub use document::Json;
 pub use env::Env;
 pub use fail::fail;
-pub use file::{avro_files, csv_files, file_sink, files, json_files};
+pub use file::{avro_files, csv_files, file_sink, files, json_files, parquet_files};
 pub use keyed::{ConnectedStreams, KeyedStream};
 pub use log::{counter_add, gauge_set, log, Level};
 pub use process::{Call, Context, Timer, Uses, NO_TIMESTAMP};
@@ -167,7 +167,7 @@ pub mod prelude {
     pub use crate::connector::{blackhole, generator, nexmark, print};
     pub use crate::document::Json;
     pub use crate::env::Env;
-    pub use crate::file::{avro_files, csv_files, file_sink, files, json_files};
+    pub use crate::file::{avro_files, csv_files, file_sink, files, json_files, parquet_files};
     pub use crate::process::{Call, Context, Timer};
     pub use crate::record::{Field, Millis, Record};
     pub use crate::row::{Decimal, KeyValue, List, ListRef, Windowed};
