@@ -221,16 +221,16 @@ typedef struct wasmill_stream {
 typedef struct wasmill_keyed wasmill_keyed;
 
 // wasmill_time_window cuts time into pieces of one size that begin at multiples of it, or every slide_ms, and offset_ms behind
-// that. lateness_ms is how long behind its end a window takes late records: each makes its result be emitted again.
+// that; or into sessions, with as long a silence between two of a key as gap_ms, or longer. lateness_ms is how long behind its end a window takes late records: each makes its result be emitted again.
 typedef struct wasmill_time_window {
-	int64_t size_ms, slide_ms, offset_ms, lateness_ms;
+	int64_t size_ms, slide_ms, offset_ms, gap_ms, lateness_ms;
 	bool processing_time; // by the time at which records are processed, not by their event time
 } wasmill_time_window;
 
 struct wasmill_keyed {
 	wasmill_job *job;
 	wasmill__operator *op;
-	wasmill_time_window window; // of size 0: none
+	wasmill_time_window window; // of size and gap 0: none
 };
 
 // wasmill_connector is a system to read from or write to, with its settings.
@@ -299,6 +299,7 @@ static inline wasmill_time_window wasmill_tumbling(int64_t size_ms) { return (wa
 static inline wasmill_time_window wasmill_sliding(int64_t size_ms, int64_t slide_ms) {
 	return (wasmill_time_window){.size_ms = size_ms, .slide_ms = slide_ms};
 }
+static inline wasmill_time_window wasmill_session(int64_t gap_ms) { return (wasmill_time_window){.gap_ms = gap_ms}; }
 WASMILL__SMALL wasmill_keyed wasmill_window(wasmill_keyed in, wasmill_time_window w);
 
 // Results are rows: row(key, value), or row(start: ms, end: ms, key, value) with a window; those of reduce_to are what
@@ -980,8 +981,10 @@ WASMILL__SMALL wasmill_stream wasmill__add(wasmill_job *job, wasmill__operator o
 	return (wasmill_stream){.job = job, .op = op};
 }
 
+static inline bool wasmill__windowed(wasmill_time_window w) { return w.size_ms > 0 || w.gap_ms > 0; }
+
 // wasmill__late_sides is how many side outputs an operator has for what the host leaves out of its windows.
-WASMILL__SMALL uint32_t wasmill__late_sides(const wasmill__operator *o) { return o->window.size_ms > 0 ? 1 : 0; }
+WASMILL__SMALL uint32_t wasmill__late_sides(const wasmill__operator *o) { return wasmill__windowed(o->window) ? 1 : 0; }
 
 // wasmill__codec is that of the values of a stream.
 WASMILL__SMALL const char *wasmill__codec(wasmill_stream s) {
@@ -1079,7 +1082,7 @@ WASMILL__SMALL wasmill_keyed wasmill_key_value_by(wasmill_stream in, const char 
 }
 
 WASMILL__SMALL wasmill_keyed wasmill_window(wasmill_keyed in, wasmill_time_window w) {
-	if (w.size_ms <= 0) wasmill_refuse(in.job, WASMILL__JOINED("window of ", wasmill__number(w.size_ms), " ms (expected > 0)"));
+	if (w.size_ms <= 0 && w.gap_ms <= 0) wasmill_refuse(in.job, WASMILL__JOINED("window of ", wasmill__number(w.size_ms), " ms (expected > 0)"));
 	in.window = w;
 	return in;
 }
@@ -1093,7 +1096,7 @@ WASMILL__SMALL const char *wasmill__field(const char *codec) {
 }
 
 WASMILL__SMALL const char *wasmill__result_codec(wasmill_keyed in, const char *value) {
-	return WASMILL__JOINED(in.window.size_ms > 0 ? "row(start: ms, end: ms, key: " : "row(key: ", wasmill__field(in.op->key),
+	return WASMILL__JOINED(wasmill__windowed(in.window) ? "row(start: ms, end: ms, key: " : "row(key: ", wasmill__field(in.op->key),
 		", value: ", wasmill__field(value), ")");
 }
 
@@ -1142,7 +1145,7 @@ WASMILL__SMALL wasmill_stream wasmill__process_all(const wasmill_keyed *in, uint
 	while (f.n_sides < WASMILL_MAX_SIDES && p.sides[f.n_sides] != NULL) f.n_sides++;
 	while (f.n_states < WASMILL_MAX_STATES && p.states[f.n_states].name != NULL) f.n_states++;
 	for (uint32_t i = 0; i < n; i++) {
-		if (in[i].window.size_ms > 0) wasmill_refuse(in[0].job, WASMILL__JOINED("process \"", name, "\": behind a window (expected timers instead)"));
+		if (wasmill__windowed(in[i].window)) wasmill_refuse(in[0].job, WASMILL__JOINED("process \"", name, "\": behind a window (expected timers instead)"));
 	}
 	if (!wasmill_same(in[0].op->key, in[n - 1].op->key)) {
 		wasmill_refuse(in[0].job, WASMILL__JOINED("process \"", name, "\": keys of codecs ", in[0].op->key, " and ", in[n - 1].op->key, " (expected one)"));
@@ -1396,10 +1399,11 @@ WASMILL__SMALL void wasmill__json_inputs(wasmill__json *w, const wasmill__operat
 
 WASMILL__SMALL void wasmill__json_window(wasmill__json *w, const wasmill_time_window *t) {
 	wasmill__json_open(w, "window", "{");
-	wasmill__json_string(w, "kind", t->slide_ms > 0 ? "sliding" : "tumbling");
-	wasmill__json_number(w, "sizeMs", t->size_ms);
+	wasmill__json_string(w, "kind", t->gap_ms > 0 ? "session" : t->slide_ms > 0 ? "sliding" : "tumbling");
+	if (t->size_ms != 0) wasmill__json_number(w, "sizeMs", t->size_ms);
 	if (t->slide_ms != 0) wasmill__json_number(w, "slideMs", t->slide_ms);
 	if (t->offset_ms != 0) wasmill__json_number(w, "offsetMs", t->offset_ms);
+	if (t->gap_ms != 0) wasmill__json_number(w, "gapMs", t->gap_ms);
 	if (t->processing_time) wasmill__json_string(w, "time", "processing");
 	if (t->lateness_ms != 0) wasmill__json_number(w, "latenessMs", t->lateness_ms);
 	wasmill__json_close(w, "}");
@@ -1413,7 +1417,7 @@ WASMILL__SMALL void wasmill__json_operator(wasmill__json *w, const wasmill__oper
 	if (o->function != NULL) wasmill__json_string(w, "function", o->function->name);
 	if (o->n_inputs > 0) wasmill__json_inputs(w, o);
 	if (o->connector.type != NULL) wasmill__json_connector(w, &o->connector);
-	if (o->window.size_ms > 0) wasmill__json_window(w, &o->window);
+	if (wasmill__windowed(o->window)) wasmill__json_window(w, &o->window);
 	if (o->watermarks) {
 		wasmill__json_open(w, "watermarks", "{");
 		if (o->out_of_order_ms != 0) wasmill__json_number(w, "outOfOrderMs", o->out_of_order_ms);

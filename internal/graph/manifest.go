@@ -287,8 +287,16 @@ func checkWindow(path string, o *abi.Operator, kind kindRules) error {
 		return nil
 	case !kind.window:
 		return faultf(path, "given (a %s has none)", o.Kind)
-	case w.Kind != "tumbling" && w.Kind != "sliding":
-		return faultf(path+".kind", "%q (expected tumbling or sliding)", w.Kind)
+	case w.Kind != "tumbling" && w.Kind != "sliding" && w.Kind != "session":
+		return faultf(path+".kind", "%q (expected tumbling, sliding or session)", w.Kind)
+	case w.Kind == "session" && w.GapMs <= 0:
+		return faultf(path+".gap", "%s (expected > 0s)", ms(w.GapMs))
+	case w.Kind == "session" && (w.SizeMs != 0 || w.SlideMs != 0 || w.OffsetMs != 0):
+		return faultf(path, "sessions of a size, slide or offset (expected a gap and nothing of these)")
+	case w.Kind != "session" && w.GapMs != 0:
+		return faultf(path+".gap", "%s of a %s window (expected none: only sessions have one)", ms(w.GapMs), w.Kind)
+	case w.Kind == "session":
+		return checkWindowTime(path, w)
 	case w.SizeMs <= 0:
 		return faultf(path+".size", "%s (expected > 0s)", ms(w.SizeMs))
 	case (w.Kind == "sliding") != (w.SlideMs != 0):
@@ -297,6 +305,12 @@ func checkWindow(path string, o *abi.Operator, kind kindRules) error {
 		return faultf(path+".slide", "%s (expected 0s < slide <= %s, its size)", ms(w.SlideMs), ms(w.SizeMs))
 	case w.OffsetMs < 0 || w.OffsetMs >= w.SizeMs:
 		return faultf(path+".offset", "%s (expected 0s <= offset < %s)", ms(w.OffsetMs), ms(w.SizeMs))
+	}
+	return checkWindowTime(path, w)
+}
+
+func checkWindowTime(path string, w *abi.Window) error {
+	switch {
 	case w.Time != "" && w.Time != "event" && w.Time != "processing":
 		return faultf(path+".time", "%q (expected event or processing)", w.Time)
 	case w.LatenessMs < 0:

@@ -76,7 +76,7 @@ func (s *shape) sample(e *snapshot.Entry) Entry {
 		one.Time = readable.Time(e.Namespace)
 	default:
 		one.Start = readable.Time(e.Namespace)
-		if s.window != nil && s.window.SizeMs > 0 && e.Namespace <= math.MaxInt64-s.window.SizeMs {
+		if s.window != nil && s.window.Kind == "tumbling" && e.Namespace <= math.MaxInt64-s.window.SizeMs {
 			one.End = readable.Time(e.Namespace + s.window.SizeMs)
 		}
 	}

@@ -50,11 +50,20 @@ func newFold(c *Config, p panes) (*fold, error) {
 	if p.window != nil && p.window.sliding() {
 		f.slider = newSlider(&f.panes, f, nil)
 	}
+	if p.window != nil && p.window.gap > 0 {
+		var err error
+		if f.session, err = newSessions(&f.panes, f); err != nil {
+			return nil, err
+		}
+	}
 	return f, f.restore(c.Groups)
 }
 
 // Process implements Operator.
 func (f *fold) Process(b *abi.Batch, hashes []uint64, now int64, out *abi.Builder) error {
+	if f.session != nil {
+		return f.session.process(b, hashes, now, out)
+	}
 	if err := f.cut(b, hashes, now); err != nil {
 		return err
 	}
@@ -297,8 +306,11 @@ func (f *fold) forget() {
 
 // Fire implements Operator.
 func (f *fold) Fire(watermark int64, out *abi.Builder) (bool, error) {
-	if f.slider != nil {
+	switch {
+	case f.slider != nil:
 		return f.slider.fire(watermark, out)
+	case f.session != nil:
+		return f.session.fire(watermark, out)
 	}
 	p, err := f.due(watermark)
 	if p == nil || err != nil {

@@ -114,3 +114,106 @@ func (f *fold) calls(n int, of func(i int) piece, send func(lo, hi int) error) e
 func resultOf(k piece) Unit {
 	return Unit{Row: -1, Name: fmt.Sprintf("the result from %d to %d of key", k.start, k.end), Data: k.key, Key: k.key, Time: k.end - 1}
 }
+
+// absorb implements adding: the guest adds the records, in as many calls as their size takes.
+func (f *fold) absorb(b *abi.Batch, n int, of func(i int) (piece, []uint32), put func(i int, acc []byte) error) error {
+	f.batch = b
+	f.order = f.order[:0]
+	for i := range n {
+		_, rows := of(i)
+		for _, r := range rows {
+			f.order = append(f.order, record{row: r, group: uint32(i)})
+		}
+	}
+	fill := func(lo, hi, limit int) int {
+		f.groups.Reset()
+		f.call = f.call[:0]
+		for lo < hi && f.groups.Size() < limit {
+			number := f.order[lo].group
+			p, _ := of(int(number))
+			f.groups.Begin(abi.Group{Flags: abi.GroupHasWindow, WindowStart: p.start, WindowEnd: p.end, Key: p.key})
+			if len(p.accs) > 0 {
+				f.groups.List(abi.ListAccumulators, 0, 1, nil, p.accs[:1])
+			}
+			f.values = f.values[:0]
+			for size := 0; lo < hi && f.order[lo].group == number && size < limit; lo++ {
+				v := b.Value(int(f.order[lo].row))
+				f.values = append(f.values, v)
+				size += len(v)
+			}
+			f.groups.List(abi.ListInput0, 0, len(f.values), nil, f.values)
+			f.groups.EndGroup()
+			f.call = append(f.call, number)
+		}
+		return lo
+	}
+	send := func() error {
+		reply, err := f.guest.Accumulate(&f.groups)
+		if err != nil {
+			return err
+		}
+		if err := f.answers(reply, len(f.call)); err != nil {
+			return err
+		}
+		for i, number := range f.call {
+			if err := put(int(number), f.values[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for lo := 0; lo < len(f.order); {
+		hi := fill(lo, len(f.order), callBytes)
+		if err := send(); err != nil {
+			again := func(a, b int) error {
+				fill(lo+a, lo+b, math.MaxInt)
+				return send()
+			}
+			if err = f.guest.Retry(err, hi-lo, again, func(unit int) Unit {
+				r := f.order[lo+unit]
+				p, _ := of(int(r.group))
+				return Unit{Row: int(r.row), Data: b.Value(int(r.row)), Key: p.key}
+			}); err != nil {
+				return err
+			}
+		}
+		lo = hi
+	}
+	f.order = f.order[:0]
+	return nil
+}
+
+// renew implements adding: the guest migrates them.
+func (f *fold) renew(key []byte, from uint16, accs [][]byte) error {
+	if f.older.batch == nil {
+		f.older.batch = abi.NewBuilder(abi.ColumnValues)
+	}
+	done := false
+	once := func(int, int) error {
+		f.older.batch.Reset()
+		for _, acc := range accs {
+			f.older.batch.Append(abi.Record{Value: acc})
+		}
+		made, err := f.guest.Migrate(0, from, f.older.batch, func(uint32) string {
+			return fmt.Sprintf("state %q of key %s, version %d", f.spec.Name, quoted(key), from)
+		})
+		if err != nil {
+			return err
+		}
+		for i := range accs {
+			if accs[i] = made.Value(i); made.ValueNulls != nil && made.ValueNulls[i/8]>>(i%8)&1 == 1 {
+				accs[i] = nil
+			}
+		}
+		done = true
+		return nil
+	}
+	err := once(0, 1)
+	if err != nil {
+		err = f.guest.Retry(err, 1, once, func(int) Unit { return Unit{Row: -1, Name: "the sessions of key", Data: key, Key: key} })
+	}
+	if !done {
+		clear(accs) // they are left out
+	}
+	return err
+}

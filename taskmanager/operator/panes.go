@@ -50,6 +50,7 @@ type panes struct {
 	spec     state.Spec
 	window   *windowing // nil: one pane without end
 	slider   *slider    // of windows that have several slices
+	session  *sessions  // of windows that are sessions
 	open     []*pane
 	touched  []*pane // by the batch at hand
 	free     []*pane
@@ -192,6 +193,9 @@ func (p *panes) settle() {
 func (p *panes) Due() (int64, bool) {
 	if p.window == nil {
 		return 0, false
+	}
+	if p.session != nil {
+		return p.session.next()
 	}
 	if p.slider != nil && p.slider.phase != idle {
 		return p.passed, true

@@ -13,6 +13,7 @@ import (
 type tally struct {
 	panes
 	rows   *rows
+	word   func(b *abi.Batch, row int) (uint64, error) // of one record
 	add    func(b *abi.Batch, p *pane) error
 	plus   func(a, b uint64) uint64
 	final  bool
@@ -27,11 +28,11 @@ func newTally(c *Config, p panes) (t *tally, err error) {
 	}
 	switch {
 	case c.Kind == abi.OperatorCount:
-		t.add, t.plus = countRecords, plusI64
+		t.add, t.plus, t.word = countRecords, plusI64, one
 	case c.Value == abi.CodecI64:
-		t.add, t.plus = func(b *abi.Batch, p *pane) error { return sumValues(b, p, plusI64) }, plusI64
+		t.add, t.plus, t.word = func(b *abi.Batch, p *pane) error { return sumValues(b, p, plusI64) }, plusI64, numberOf
 	case c.Value == abi.CodecF64:
-		t.add, t.plus = func(b *abi.Batch, p *pane) error { return sumValues(b, p, plusF64) }, plusF64
+		t.add, t.plus, t.word = func(b *abi.Batch, p *pane) error { return sumValues(b, p, plusF64) }, plusF64, numberOf
 	default:
 		return nil, fmt.Errorf("sum of values of codec %s (expected i64 or f64)", c.Value)
 	}
@@ -41,7 +42,22 @@ func newTally(c *Config, p panes) (t *tally, err error) {
 			t.slider.undo = minusI64
 		}
 	}
+	if p.window != nil && p.window.gap > 0 {
+		if t.session, err = newSessions(&t.panes, t); err != nil {
+			return nil, err
+		}
+	}
 	return t, t.restore(c.Groups)
+}
+
+func one(*abi.Batch, int) (uint64, error) { return 1, nil }
+
+func numberOf(b *abi.Batch, row int) (uint64, error) {
+	v := b.Value(row)
+	if len(v) != 8 {
+		return 0, &InputError{Problem: fmt.Sprintf("a value has %d bytes (expected 8 of a number)", len(v))}
+	}
+	return binary.LittleEndian.Uint64(v), nil
 }
 
 func plusI64(a, b uint64) uint64 { return a + b }
@@ -63,18 +79,21 @@ func countRecords(_ *abi.Batch, p *pane) error {
 
 func sumValues(b *abi.Batch, p *pane, add func(sum, v uint64) uint64) error {
 	for i, e := range p.entries {
-		v := b.Value(int(p.row(i)))
-		if len(v) != 8 {
-			return &InputError{Problem: fmt.Sprintf("a value has %d bytes (expected 8 of a number)", len(v))}
+		v, err := numberOf(b, int(p.row(i)))
+		if err != nil {
+			return err
 		}
 		word := p.table.Word(e)
-		*word = add(*word, binary.LittleEndian.Uint64(v))
+		*word = add(*word, v)
 	}
 	return nil
 }
 
 // Process implements Operator.
 func (t *tally) Process(b *abi.Batch, hashes []uint64, now int64, out *abi.Builder) error {
+	if t.session != nil {
+		return t.session.process(b, hashes, now, out)
+	}
 	if err := t.cut(b, hashes, now); err != nil {
 		return err
 	}
@@ -119,8 +138,11 @@ func (t *tally) newest(p *pane, entries []state.Entry, out *abi.Builder) error {
 
 // Fire implements Operator.
 func (t *tally) Fire(watermark int64, out *abi.Builder) (bool, error) {
-	if t.slider != nil {
+	switch {
+	case t.slider != nil:
 		return t.slider.fire(watermark, out)
+	case t.session != nil:
+		return t.session.fire(watermark, out)
 	}
 	p, err := t.due(watermark)
 	if p == nil || err != nil {
@@ -189,3 +211,29 @@ func (t *tally) total(accs [][]byte) uint64 {
 	}
 	return total
 }
+
+// absorb implements adding.
+func (t *tally) absorb(b *abi.Batch, n int, of func(i int) (piece, []uint32), put func(i int, acc []byte) error) error {
+	for i := range n {
+		p, rows := of(i)
+		total := uint64(0)
+		if len(p.accs) > 0 {
+			total = binary.LittleEndian.Uint64(p.accs[0])
+		}
+		for _, r := range rows {
+			word, err := t.word(b, int(r))
+			if err != nil {
+				return err
+			}
+			total = t.plus(total, word)
+		}
+		binary.LittleEndian.PutUint64(t.merged[:], total)
+		if err := put(i, t.merged[:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// renew implements adding.
+func (t *tally) renew([]byte, uint16, [][]byte) error { return nil }

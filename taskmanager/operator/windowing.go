@@ -10,13 +10,17 @@ type windowing struct {
 	size, step, slice int64 // milliseconds
 	offset            int64 // of the windows that begin nearest to 0
 	lateness          int64
-	processing        bool // by processing time
+	processing        bool  // by processing time
+	gap               int64 // of sessions, 0 otherwise
 }
 
 // newWindowing reads what a graph says; a tumbling window is a sliding one whose windows do not overlap.
 func newWindowing(w *abi.Window) *windowing {
 	if w == nil {
 		return nil
+	}
+	if w.GapMs > 0 {
+		return &windowing{size: w.GapMs, step: w.GapMs, slice: w.GapMs, gap: w.GapMs, lateness: w.LatenessMs, processing: w.Time == ProcessingWindows}
 	}
 	c := &windowing{size: w.SizeMs, step: w.SizeMs, slice: w.SizeMs, offset: w.OffsetMs, lateness: w.LatenessMs, processing: w.Time == ProcessingWindows}
 	if w.SlideMs > 0 {

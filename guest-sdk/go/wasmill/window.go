@@ -4,7 +4,7 @@ import "time"
 
 // TimeWindow cuts time into pieces, in whole milliseconds.
 type TimeWindow struct {
-	size, slide, offset, lateness time.Duration
+	size, slide, offset, gap, lateness time.Duration
 	processing                    bool
 }
 
@@ -14,6 +14,9 @@ func Tumbling(size time.Duration) TimeWindow { return TimeWindow{size: size} }
 // Sliding is windows of a size that begin every slide: a record is in size/slide of them. What they cost does not grow with
 // that number.
 func Sliding(size, slide time.Duration) TimeWindow { return TimeWindow{size: size, slide: slide} }
+
+// Session is windows with as long a silence between two of a key as the gap, or longer.
+func Session(gap time.Duration) TimeWindow { return TimeWindow{gap: gap} }
 
 // Offset has windows begin so long behind the multiples.
 func (w TimeWindow) Offset(d time.Duration) TimeWindow {
@@ -30,13 +33,17 @@ func (w TimeWindow) ProcessingTime() TimeWindow {
 
 func (w *TimeWindow) write(out *jsonWriter) {
 	kind := "tumbling"
-	if w.slide != 0 {
+	switch {
+	case w.gap != 0:
+		kind = "session"
+	case w.slide != 0:
 		kind = "sliding"
 	}
 	out.text("kind", kind)
-	out.number("sizeMs", w.size.Milliseconds())
+	out.numberOr("sizeMs", w.size.Milliseconds())
 	out.numberOr("slideMs", w.slide.Milliseconds())
 	out.numberOr("offsetMs", w.offset.Milliseconds())
+	out.numberOr("gapMs", w.gap.Milliseconds())
 	if w.processing {
 		out.text("time", "processing")
 	}

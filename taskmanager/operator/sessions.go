@@ -1,0 +1,453 @@
+package operator
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/taskmanager/state"
+)
+
+// adding is merging that adds records to accumulators, too.
+type adding interface {
+	merging
+	// absorb hands the accumulator of each of n panes, with its records of the batch added to it, to put; a pane may come
+	// several times, with some of its records. It has one accumulator, or none yet.
+	absorb(b *abi.Batch, n int, of func(i int) (p piece, rows []uint32), put func(i int, acc []byte) error) error
+	// renew brings accumulators of an older version to the one declared, in place; nil: there is none any more.
+	renew(key []byte, from uint16, accs [][]byte) error
+}
+
+// sessions are windows with as long a silence between two of a key as the gap, or longer. A record is a window of its own
+// that long, and windows that touch are one. All those of a key lie in one entry of the state.
+type sessions struct {
+	panes  *panes
+	acc    adding
+	pane   pane // all of the state
+	timers state.Timers
+	batch  *abi.Batch
+
+	all    []session
+	keys   []sessionKey
+	rows   []uint32 // of the batch, those of a session together
+	times  []record // scratch: rows of a key, and their sessions
+	some   []int    // scratch: sessions
+	accs   [][]byte // scratch
+	record []byte   // scratch
+	arena  []byte
+	due    []dueTimer
+}
+
+// session is one of a key that the batch or a timer concerns.
+type session struct {
+	span
+	key   int      // in keys
+	accs  [][]byte // none: it begins with the batch
+	fired bool     // some of it has gone out
+	timed bool     // a timer comes when it ends, or before
+	rows  []uint32
+}
+
+// sessionKey is a key that the batch or a timer concerns; its sessions are all[first:last].
+type sessionKey struct {
+	entry       state.Entry
+	first, last int
+}
+
+type dueTimer struct {
+	time int64
+	hash uint64
+	key  []byte
+}
+
+func newSessions(p *panes, acc adding) (*sessions, error) {
+	s := &sessions{panes: p, acc: acc}
+	spec := p.spec
+	spec.Name, spec.Kind = "sessions", state.Bytes
+	var err error
+	if s.pane.table, err = p.store.Table(spec, state.Global); err != nil {
+		return nil, err
+	}
+	s.pane.all = true
+	s.timers, err = p.store.Timers(state.Spec{Operator: spec.Operator, Name: "$ends", Kind: state.Timer, Key: spec.Key})
+	return s, err
+}
+
+// process adds the records of a batch to their sessions.
+func (s *sessions) process(b *abi.Batch, hashes []uint64, now int64, out *abi.Builder) error {
+	if b.Timestamps == nil && !s.panes.window.processing {
+		return errNoTimestamp
+	}
+	defer s.forget()
+	s.batch = b
+	if err := s.pane.resolve(b, hashes); err != nil {
+		return err
+	}
+	if err := s.deal(now); err != nil {
+		return err
+	}
+	if err := s.combine(); err != nil {
+		return err
+	}
+	if err := s.add(); err != nil {
+		return err
+	}
+	if err := s.emit(out, func(one *session) bool { return one.rows != nil && s.passed(one) }); err != nil {
+		return err
+	}
+	for i := range s.keys {
+		if err := s.store(&s.keys[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deal makes out the sessions that the batch's keys have now, and gives each its records.
+func (s *sessions) deal(now int64) error {
+	p := &s.pane
+	p.grow()
+	counts := make([]int, 0, len(p.entries))
+	for _, e := range p.entries {
+		if p.group[e] == 0 {
+			s.keys = append(s.keys, sessionKey{entry: e})
+			counts = append(counts, 0)
+			p.group[e] = uint32(len(s.keys))
+		}
+		counts[p.group[e]-1]++
+	}
+	starts := make([]uint32, len(counts))
+	for i := 1; i < len(counts); i++ {
+		starts[i] = starts[i-1] + uint32(counts[i-1])
+	}
+	s.times = s.times[:0]
+	for i, e := range p.entries {
+		s.times = append(s.times, record{row: uint32(i), group: p.group[e] - 1})
+	}
+	s.times = together(s.times, starts)
+	for _, k := range s.keys {
+		p.group[k.entry] = 0
+	}
+	s.panes.lateRows = s.panes.lateRows[:0]
+	at := 0
+	for i := range s.keys {
+		if err := s.dealKey(i, s.times[at:at+counts[i]], now); err != nil {
+			return err
+		}
+		at += counts[i]
+	}
+	if len(s.panes.lateRows) > 0 {
+		slices.Sort(s.panes.lateRows)
+		s.panes.lateOut.AppendRows(s.batch, s.panes.lateRows, s.batch.Hashes)
+	}
+	return nil
+}
+
+// dealKey is deal for one key and its records, in the order in which they came.
+func (s *sessions) dealKey(number int, records []record, now int64) error {
+	k := &s.keys[number]
+	k.first = len(s.all)
+	if err := s.load(number); err != nil {
+		return err
+	}
+	for _, r := range records { // each is a session of its own at first
+		t := now
+		if !s.panes.window.processing {
+			if t = s.batch.Timestamps[r.row]; t == abi.NoTimestamp {
+				return errNoTimestamp
+			}
+		}
+		s.all = append(s.all, session{span: span{t, after(t, s.panes.window.gap)}, key: number})
+	}
+	own := slices.Clone(s.all[len(s.all)-len(records):])
+	s.all = append(s.all[:k.first], unite(s.all[k.first:])...)
+	for i, r := range records {
+		at, _ := slices.BinarySearchFunc(s.all[k.first:], own[i].start, func(one session, t int64) int {
+			if t < one.start {
+				return 1
+			}
+			if t >= one.end {
+				return -1
+			}
+			return 0
+		})
+		one := &s.all[k.first+at]
+		if s.isOver(one, s.pane.table.Hash(k.entry)) {
+			s.panes.isLate(int(r.row))
+			continue
+		}
+		one.rows = append(one.rows, r.row)
+	}
+	s.all = append(s.all[:k.first], slices.DeleteFunc(s.all[k.first:], func(one session) bool { return one.accs == nil && one.rows == nil })...)
+	k.last = len(s.all)
+	return nil
+}
+
+// unite makes one of sessions that touch, in place, and orders them.
+func unite(all []session) []session {
+	slices.SortStableFunc(all, func(a, b session) int {
+		switch {
+		case a.start < b.start:
+			return -1
+		case a.start > b.start:
+			return 1
+		}
+		return 0
+	})
+	n := 0
+	for _, next := range all {
+		if n == 0 || next.start > all[n-1].end {
+			all[n] = next
+			n++
+			continue
+		}
+		one := &all[n-1]
+		one.end = max(one.end, next.end)
+		one.accs = append(one.accs, next.accs...)
+		one.fired = one.fired || next.fired
+		one.timed = one.timed || next.timed
+	}
+	return all[:n]
+}
+
+// isOver says whether the watermark has passed a session, and what is allowed behind it.
+func (s *sessions) isOver(one *session, hash uint64) bool {
+	passed := s.panes.passed
+	if s.panes.apart != nil {
+		passed = max(passed, s.panes.apart.of(hash))
+	}
+	return after(one.end, s.panes.window.lateness)-1 <= passed
+}
+
+// passed says whether the watermark has passed a session.
+func (s *sessions) passed(one *session) bool {
+	passed := s.panes.passed
+	if s.panes.apart != nil {
+		passed = max(passed, s.panes.apart.of(s.pane.table.Hash(s.keys[one.key].entry)))
+	}
+	return one.end-1 <= passed
+}
+
+// combine merges the accumulators of sessions that have become one.
+func (s *sessions) combine() error {
+	s.some = s.some[:0]
+	for i := range s.all {
+		if len(s.all[i].accs) > 1 {
+			s.some = append(s.some, i)
+		}
+	}
+	return s.acc.merge(len(s.some), func(i int) piece { return s.piece(s.some[i]) }, func(i int, acc []byte) error {
+		one := &s.all[s.some[i]]
+		one.accs = append(one.accs[:0], s.keep(acc))
+		return nil
+	})
+}
+
+// add adds the batch's records to their sessions.
+func (s *sessions) add() error {
+	s.some = s.some[:0]
+	for i := range s.all {
+		if len(s.all[i].rows) > 0 {
+			s.some = append(s.some, i)
+		}
+	}
+	return s.acc.absorb(s.batch, len(s.some),
+		func(i int) (piece, []uint32) { return s.piece(s.some[i]), s.all[s.some[i]].rows },
+		func(i int, acc []byte) error {
+			one := &s.all[s.some[i]]
+			one.accs = append(one.accs[:0], s.keep(acc))
+			return nil
+		})
+}
+
+func (s *sessions) piece(i int) piece {
+	one := &s.all[i]
+	return piece{one.span, s.pane.table.Key(s.keys[one.key].entry), one.accs}
+}
+
+// keep copies bytes that are valid for a call only.
+func (s *sessions) keep(p []byte) []byte {
+	at := len(s.arena)
+	s.arena = append(s.arena, p...)
+	return s.arena[at:len(s.arena):len(s.arena)]
+}
+
+// emit puts out the sessions for which so says so.
+func (s *sessions) emit(out *abi.Builder, so func(*session) bool) error {
+	s.some = s.some[:0]
+	for i := range s.all {
+		if one := &s.all[i]; len(one.accs) > 0 && so(one) {
+			one.fired = true
+			s.some = append(s.some, i)
+		}
+	}
+	if len(s.some) == 0 {
+		return nil
+	}
+	return s.acc.emit(len(s.some), func(i int) piece { return s.piece(s.some[i]) }, out)
+}
+
+// A session in the state: i64 start, i64 end, u32 length of its accumulator, u32 1 if some of it has gone out, the accumulator.
+const sessionHeader = 24
+
+// load appends the sessions that a key has.
+func (s *sessions) load(number int) error {
+	e := s.keys[number].entry
+	v := s.pane.table.Value(e)
+	if len(v) == 0 {
+		return nil
+	}
+	version, first := s.pane.table.Version(e), len(s.all)
+	v = s.keep(v)
+	for len(v) > 0 {
+		le := binary.LittleEndian
+		if len(v) < sessionHeader || int(le.Uint32(v[16:])) > len(v)-sessionHeader {
+			return fmt.Errorf("sessions of key %q: %d bytes are left of the last", s.pane.table.Key(e), len(v))
+		}
+		n := sessionHeader + int(le.Uint32(v[16:]))
+		s.all = append(s.all, session{
+			span: span{int64(le.Uint64(v)), int64(le.Uint64(v[8:]))}, key: number, accs: [][]byte{v[sessionHeader:n:n]},
+			fired: le.Uint32(v[20:]) != 0, timed: true,
+		})
+		v = v[n:]
+	}
+	if version >= s.panes.spec.Version {
+		return nil
+	}
+	s.accs = s.accs[:0]
+	for _, one := range s.all[first:] {
+		s.accs = append(s.accs, one.accs[0])
+	}
+	if err := s.acc.renew(s.pane.table.Key(e), version, s.accs); err != nil {
+		return err
+	}
+	kept := s.all[:first]
+	for i, one := range s.all[first:] {
+		if s.accs[i] != nil {
+			one.accs[0] = s.keep(s.accs[i])
+			kept = append(kept, one)
+		}
+	}
+	s.all = kept
+	return nil
+}
+
+// store writes what a key has now, and sees to it that a timer comes when something of it ends.
+func (s *sessions) store(k *sessionKey) error {
+	t, v := s.pane.table, s.record[:0]
+	for i := k.first; i < k.last; i++ {
+		one := &s.all[i]
+		if len(one.accs) == 0 || s.isOver(one, t.Hash(k.entry)) {
+			continue
+		}
+		le := binary.LittleEndian
+		v = le.AppendUint64(v, uint64(one.start))
+		v = le.AppendUint64(v, uint64(one.end))
+		v = le.AppendUint32(v, uint32(len(one.accs[0])))
+		fired := uint32(0)
+		if one.fired {
+			fired = 1
+		}
+		v = append(le.AppendUint32(v, fired), one.accs[0]...)
+		if !one.timed || one.fired {
+			at := one.end - 1
+			if one.fired && s.passed(one) {
+				at = after(one.end, s.panes.window.lateness) - 1
+			}
+			if err := s.timers.Set(at, t.Hash(k.entry), t.Key(k.entry)); err != nil {
+				return err
+			}
+		}
+	}
+	s.record = v
+	if len(v) == 0 {
+		return t.Delete(k.entry)
+	}
+	return t.SetValue(k.entry, v)
+}
+
+// fire puts out sessions that the watermark has passed.
+func (s *sessions) fire(watermark int64, out *abi.Builder) (more bool, err error) {
+	defer s.forget()
+	s.due = s.due[:0]
+	err = s.timers.Due(watermark, func(time int64, hash uint64, key []byte) bool {
+		s.due = append(s.due, dueTimer{time, hash, s.keep(key)})
+		return len(s.due) < fireRecords
+	})
+	if err != nil {
+		return false, err
+	}
+	if len(s.due) == 0 {
+		s.panes.pass(watermark)
+		return false, nil
+	}
+	if err := s.find(); err != nil {
+		return false, err
+	}
+	for i := range s.keys {
+		k := &s.keys[i]
+		k.first = len(s.all)
+		if err := s.load(i); err != nil {
+			return false, err
+		}
+		k.last = len(s.all)
+	}
+	if err := s.emit(out, func(one *session) bool { return one.end-1 <= watermark && !(one.fired && s.passed(one)) }); err != nil {
+		return false, err
+	}
+	for _, d := range s.due {
+		if err := s.timers.Delete(d.time, d.hash, d.key); err != nil {
+			return false, err
+		}
+	}
+	for i := range s.keys {
+		if err := s.keepOn(&s.keys[i], watermark); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// find resolves the keys of the due timers, each once.
+func (s *sessions) find() error {
+	seen := map[string]bool{}
+	keys, hashes := make([][]byte, 0, len(s.due)), make([]uint64, 0, len(s.due))
+	for _, d := range s.due {
+		if !seen[string(d.key)] {
+			seen[string(d.key)] = true
+			keys, hashes = append(keys, d.key), append(hashes, d.hash)
+		}
+	}
+	entries := make([]state.Entry, len(keys))
+	if err := s.pane.table.ResolveKeys(keys, hashes, false, entries); err != nil {
+		return err
+	}
+	for _, e := range entries {
+		s.keys = append(s.keys, sessionKey{entry: e})
+	}
+	return nil
+}
+
+// keepOn is store behind timers: what is over at the watermark is forgotten, and the rest has a timer of its own.
+func (s *sessions) keepOn(k *sessionKey, watermark int64) error {
+	was := s.panes.passed
+	s.panes.passed = max(was, watermark)
+	defer func() { s.panes.passed = was }()
+	for i := k.first; i < k.last; i++ {
+		s.all[i].timed = false
+	}
+	return s.store(k)
+}
+
+// next is the earliest time that something may end at.
+func (s *sessions) next() (int64, bool) {
+	at, err := s.timers.Next()
+	return at, err == nil && at < abi.MaxTime
+}
+
+// forget makes ready for the next call.
+func (s *sessions) forget() {
+	s.all, s.keys, s.arena, s.batch = s.all[:0], s.keys[:0], s.arena[:0], nil
+	s.pane.entries = s.pane.entries[:0]
+}
