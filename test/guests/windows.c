@@ -2,7 +2,8 @@
 //
 //	in           key,time,value       time: milliseconds >= 0; value: a whole number
 //	out results  start,key,value      the sum (or with by=count the number) of the lines of a key in the window that
-//	                                  begins at start and is `window` ms long; with `slide`, one begins every so many ms
+//	                                  begins at start and is `window` ms long; with `slide`, one begins every so many ms;
+//	                                  with `gap`, in the session that begins at start
 //	out late     key,time,value       the lines that came when their window was over, as they were read
 //
 // A checker must find: each line in a window's result or in late, never in both and never twice; each (start, key) in one
@@ -73,7 +74,8 @@ WASMILL_JOB("windows") {
 	bool count = wasmill_same(by, "count");
 	if (!count && !wasmill_same(by, "sum")) wasmill_refuse_param(job, "by", by, "sum or count");
 	wasmill_stream timed = wasmill_assign_timestamps(work_source(job, "input", "make", make), "time", time_of, disorder);
-	wasmill_time_window window = slide > 0 ? wasmill_sliding(size, slide) : wasmill_tumbling(size);
+	int64_t gap = wasmill_param_i64_or(job, "gap", 0, "silence in milliseconds between sessions; 0: windows of a size");
+	wasmill_time_window window = gap > 0 ? wasmill_session(gap) : slide > 0 ? wasmill_sliding(size, slide) : wasmill_tumbling(size);
 	window.lateness_ms = wasmill_param_i64_or(job, "lateness", 0, "how long a window takes late lines, in milliseconds");
 	window.processing_time = wasmill_same(clock, "processing");
 	wasmill_keyed cut = wasmill_window(wasmill_key_by(timed, "key", key_of, WASMILL_UTF8), window);

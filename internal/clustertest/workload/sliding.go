@@ -34,28 +34,33 @@ var Sliding = &Workload{
 				}
 			}
 		}
-		if late := linesOf(out["late"]); len(late) > 0 {
-			return fmt.Errorf("late: %q was in time", late[0])
-		}
-		seen := map[windowed]bool{}
-		for _, f := range out["results"] {
-			for _, l := range f.Lines {
-				var w windowed
-				var sum int64
-				if _, err := fmt.Sscanf(strings.NewReplacer("\t", " ", ",", " ").Replace(l), "%d %s %d", &w.start, &w.key, &sum); err != nil {
-					return fmt.Errorf("%s: line %q: %w", f.Name, l, err)
-				}
-				if want, any := sums[w]; !any || sum != want || seen[w] {
-					return fmt.Errorf("%s: window %d of %s: %d (expected %d, once)", f.Name, w.start, w.key, sum, want)
-				}
-				seen[w] = true
-			}
-		}
-		for w, sum := range sums {
-			if !seen[w] {
-				return missing("window %d of %s has no result (expected %d)", w.start, w.key, sum)
-			}
-		}
-		return nil
+		return heldAgainst(sums, out)
 	},
+}
+
+// heldAgainst checks that each window has its sum as its one result, and that nothing came late.
+func heldAgainst(sums map[windowed]int64, out map[string][]File) error {
+	if late := linesOf(out["late"]); len(late) > 0 {
+		return fmt.Errorf("late: %q was in time", late[0])
+	}
+	seen := map[windowed]bool{}
+	for _, f := range out["results"] {
+		for _, l := range f.Lines {
+			var w windowed
+			var sum int64
+			if _, err := fmt.Sscanf(strings.NewReplacer("\t", " ", ",", " ").Replace(l), "%d %s %d", &w.start, &w.key, &sum); err != nil {
+				return fmt.Errorf("%s: line %q: %w", f.Name, l, err)
+			}
+			if want, any := sums[w]; !any || sum != want || seen[w] {
+				return fmt.Errorf("%s: window %d of %s: %d (expected %d, once)", f.Name, w.start, w.key, sum, want)
+			}
+			seen[w] = true
+		}
+	}
+	for w, sum := range sums {
+		if !seen[w] {
+			return missing("window %d of %s has no result (expected %d)", w.start, w.key, sum)
+		}
+	}
+	return nil
 }
