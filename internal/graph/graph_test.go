@@ -271,6 +271,24 @@ func TestDeadLettersOfAKeyFunctionHaveNoKey(t *testing.T) {
 	}
 }
 
+// What a source cannot read goes where it says; a native operator has nothing that it could leave out.
+func TestSourcesHaveDeadLetters(t *testing.T) {
+	m := wordCount()
+	m.Operators[0].OnTrap = OnTrapDeadLetter
+	m.Operators = append(m.Operators, abi.Operator{Name: "letters", Kind: abi.OperatorSink, Connector: &abi.Connector{Type: "print"}, Inputs: []abi.Input{{From: "files", Side: 1}}})
+	g, err := build(m, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g.Codec(0, 1) != LetterCodec || g.KeyCodec(0, 1) != "" || g.Codec(0, 0) != "utf8" || !g.Operators[0].LeavesOut() {
+		t.Errorf("codecs %s, %s (expected utf8, %s)", g.Codec(0, 0), g.Codec(0, 1), LetterCodec)
+	}
+	m.Operators[3].OnTrap = OnTrapSkip
+	if _, err := build(m, 2); err == nil || err.Error() != `operators[3].onTrap: "skip" (a count is native and has no function that could trap)` {
+		t.Errorf("a count: %v", err)
+	}
+}
+
 func TestKeyGroupsPartitionTheKeySpace(t *testing.T) {
 	for _, maxP := range []int{1, 7, 128, 32768} {
 		for _, p := range []int{1, 2, 3, 5, 127, 128} {

@@ -186,7 +186,12 @@ func TestBadRowsAsAUserSeesThem(t *testing.T) {
 		{[]string{"timestamps=when"}, `source "files": file source: timestamps: "when": no field "when" in row(id: i64, name: utf8, price: decimal(12, 2)?, at: ms?, tags: list(utf8?)?)`},
 		{[]string{"from=xml"}, `source "files": file source: format: "xml" (expected `},
 		{[]string{"from=lines"}, `source "files": file source: timestamps: "at" (expected offset, or nothing; of the fields of rows, a format such as json)`},
-		{[]string{"to=lines"}, `sink "files`},
+		{[]string{"to=lines"}, `sink "files-2": file sink: columns: field "tags" is a list, which has no text form`},
+		{[]string{"to=csv"}, `sink "files-2": file sink: field "tags" is a list, which CSV has no form of`},
+		{[]string{"from=csv", "tags=no"}, `source "files": file source: input ` + input + `: header: byte 1: a " in a column that does not begin with one`},
+		{[]string{"from=avro"}, `source "files": file source: input ` + input + `: no Avro object container file`},
+		{[]string{"from=parquet"}, `source "files": file source: input ` + input + `: no Parquet file`},
+		{[]string{"to=avro", "times=sql"}, `file sink: times: given (expected format json or csv, and not avro)`},
 		{[]string{"times=utc"}, `file sink: times: "utc" (expected iso, sql or ms)`},
 	} {
 		args := []string{"run", formatsGuest(t), "--param", "input=" + input, "--param", "output=" + filepath.Join(dir, "out")}

@@ -122,7 +122,7 @@ func Read(t *testing.T, src connector.Source, s connector.Split, most int) []str
 }
 
 // Parse encodes what b holds and parses it.
-func Parse(t *testing.T, b *abi.Builder) *abi.Batch {
+func Parse(t testing.TB, b *abi.Builder) *abi.Batch {
 	t.Helper()
 	var batch abi.Batch
 	if err := batch.Parse(b.Encode(abi.AlignedBytes(b.Size()))); err != nil {

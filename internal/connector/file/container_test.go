@@ -19,21 +19,9 @@ import (
 )
 
 // written is the one file that a sink makes of rows, which are given as JSON.
-func written(t *testing.T, codec abi.Codec, config map[string]string, lines []string) string {
+func written(t testing.TB, codec abi.Codec, config map[string]string, lines []string) string {
 	t.Helper()
-	schema, err := abi.ParseSchema(codec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := jsonrow.NewDecoder(schema)
-	b := abi.NewBuilder(abi.ColumnValues)
-	for _, line := range lines {
-		row, err := d.Decode(nil, []byte(line))
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.Append(abi.Record{Value: row})
-	}
+	b := builderOf(t, codec, lines)
 	config["path"] = t.TempDir()
 	sink, err := NewSink(config)
 	if err != nil {
@@ -52,6 +40,25 @@ func written(t *testing.T, codec abi.Codec, config map[string]string, lines []st
 		t.Fatal(err)
 	}
 	return filepath.Join(config["path"], finalName("j", 1, 0, 0))
+}
+
+// builderOf holds rows, which are given as JSON.
+func builderOf(t testing.TB, codec abi.Codec, lines []string) *abi.Builder {
+	t.Helper()
+	schema, err := abi.ParseSchema(codec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := jsonrow.NewDecoder(schema)
+	b := abi.NewBuilder(abi.ColumnValues)
+	for _, line := range lines {
+		row, err := d.Decode(nil, []byte(line))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Append(abi.Record{Value: row})
+	}
+	return b
 }
 
 // numberedRows are n rows as JSON, of which some have no name.

@@ -165,8 +165,12 @@ func (r *reader) take(b *abi.Builder, line []byte) bool {
 	value, err := r.decode.lines.Decode(r.value[:0], line)
 	r.value = value
 	if err != nil {
+		ofText := ""
+		if r.span.Codec != "" {
+			ofText = " of its text"
+		}
 		r.bad = append(r.bad, connector.BadRecord{
-			Where: fmt.Sprintf("%s, byte %d", r.span.Path, at+int64(faultAt(err))), Err: err, Bytes: slices.Clone(line),
+			Where: fmt.Sprintf("%s, byte %d%s", r.span.Path, at+int64(faultAt(err)), ofText), Err: err, Bytes: slices.Clone(line),
 		})
 		return true
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/format/scalar"
 )
 
 // Format renders values of one codec. It keeps no state between values.
@@ -38,7 +39,7 @@ func NewFormat(codec abi.Codec, columns []string) (*Format, error) {
 		return nil, fmt.Errorf("columns: %w", err)
 	}
 	for _, i := range f.fields {
-		if t := schema.Fields[i].Type; t >= abi.TypeDecimal {
+		if t := schema.Fields[i].Type; t == abi.TypeList || t == abi.TypeRow {
 			return nil, fmt.Errorf("columns: field %q is a %s, which has no text form", schema.Fields[i].Name, t)
 		}
 	}
@@ -85,6 +86,9 @@ func (f *Format) appendRow(dst, value []byte) ([]byte, error) {
 			dst = strconv.AppendFloat(dst, row.F64(i), 'g', -1, 64)
 		case abi.TypeUTF8, abi.TypeBytes, abi.TypeJSON:
 			dst = append(dst, row.Bytes(i)...)
+		case abi.TypeDecimal:
+			hi, lo := row.Decimal(i)
+			dst = scalar.AppendDecimal(dst, hi, lo, f.schema.Fields[i].Scale)
 		default:
 			return dst, errors.New("field without a text form")
 		}

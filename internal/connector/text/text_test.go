@@ -26,6 +26,7 @@ func TestFormat(t *testing.T) {
 		w.SetBytes(1, []byte("whale"))
 		w.SetI64(2, -3)
 	})
+	price := row(t, "row(price: decimal(5, 2))", func(w *abi.RowWriter) { w.SetBytes(0, abi.AppendDecimal(nil, 0, 1250)) })
 	minus := int64(-42)
 	tests := []struct {
 		codec   abi.Codec
@@ -35,6 +36,7 @@ func TestFormat(t *testing.T) {
 	}{
 		{"utf8", nil, []byte("as it is"), "as it is"},
 		{"i64", nil, binary.LittleEndian.AppendUint64(nil, uint64(minus)), "-42"},
+		{"row(price: decimal(5, 2))", nil, price, "12.50"},
 		{counts, nil, count, "1000\twhale\t-3"},
 		{counts, []string{"value", " key"}, count, "-3\twhale"},
 	}
@@ -57,6 +59,7 @@ func TestFormatRefuses(t *testing.T) {
 		want    string
 	}{
 		{"utf8", []string{"key"}, "columns: key (the records are utf8, which has no fields)"},
+		{"row(a: list(i64))", nil, `columns: field "a" is a list, which has no text form`},
 		{"row(a: i64)", []string{"b"}, `columns: no field "b" in row(a: i64)`},
 	} {
 		if _, err := NewFormat(tt.codec, tt.columns); err == nil || err.Error() != tt.want {
