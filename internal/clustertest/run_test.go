@@ -53,6 +53,15 @@ func TestSeedsOfPartitions(t *testing.T) {
 	}
 }
 
+// TestSeedsOfRows runs the workload whose source leaves out what it cannot read.
+func TestSeedsOfRows(t *testing.T) {
+	cache := t.TempDir()
+	for i := range max(min(*seeds, 100)/10, 1) {
+		n := *seed + uint64(i)
+		t.Run(fmt.Sprint(n), func(t *testing.T) { Run(t, scenario(n, workload.Rows, 1+int(n)%2, cache)) })
+	}
+}
+
 // TestSeedsOfUnending runs windows over input that does not end, rescaled once at least.
 func TestSeedsOfUnending(t *testing.T) {
 	cache := t.TempDir()
