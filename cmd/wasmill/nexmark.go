@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -102,7 +103,10 @@ type madeFile struct {
 
 // makeFile has a file written, under its name once it is whole, or the standard output.
 func (a *app) makeFile(path, what string, n uint64, write func(io.Writer) error) error {
-	if path == "-" {
+	switch path {
+	case "":
+		return usagef("FILE is empty")
+	case "-":
 		return write(a.out)
 	}
 	made := madeFile{File: path, Count: n}
@@ -189,9 +193,26 @@ func writeBinary(w io.Writer, g *nexmark.Generator, each eachEvent) error {
 }
 
 // writeWhole makes a file that is under its name only when write has written all of it and it lies on the disk. What another
-// left there is replaced then.
+// left there is replaced then. A device or pipe is written to as it is.
 func writeWhole(path string, write func(io.Writer) error) error {
-	path, err := filepath.Abs(path)
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.IsDir():
+		return errors.New("is a directory (expected a file)")
+	case err == nil && !info.Mode().IsRegular():
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		return errors.Join(write(f), f.Close())
+	case err == nil: // the file that a link leads to is replaced, not the link
+		path, err = filepath.EvalSymlinks(path)
+	case errors.Is(err, fs.ErrNotExist):
+		err = nil
+	}
+	if err == nil {
+		path, err = filepath.Abs(path)
+	}
 	if err != nil {
 		return err
 	}
