@@ -14,21 +14,21 @@ fn define(job: &Env) {
     }
 
     let texts = job.source(files("texts").offset_timestamps().unchecked());
-    texts.map("upper", upper).sink_to(blackhole());
-    texts.map_with("greet", move |s, scratch| Text::from(scratch.concat(&[prefix.as_bytes(), &s, suffix.as_bytes()]))).sink_to(blackhole());
+    texts.map_with("upper", upper).sink_to(blackhole());
+    texts.map_with("greet", move |s, scratch| join(scratch, &[prefix.as_bytes(), &s, suffix.as_bytes()])).sink_to(blackhole());
     texts.try_map("picky", picky).sink_to(blackhole());
     texts.filter("not-empty", |s| !s.is_empty()).sink_to(blackhole());
-    texts.flat_map("repeat", move |s| (0..times).map(move |_| s.clone())).sink_to(blackhole());
+    texts.flat_map("repeat", move |s| (0..times).map(move |_| s)).sink_to(blackhole());
     texts.assign_timestamps("timed", length, millis(5)).sink_to(blackhole());
-    let words = texts.flat_map_emit("words", split);
+    let words = texts.flat_map("words", split);
     let lengths = texts.map("length", |s| length(&s));
     lengths.flat_map("count-to", |n| 1..=n).sink_to(blackhole());
     let halves = lengths.map("half", |n| n as f64 / 2.0);
 
     let by_half = halves.key_by("by-half", |v| *v);
-    let by_length = texts.key_by("by-length", length);
-    let by_text = words.key_by("by-text", |s| s.clone());
-    let by_word = words.key_value_by("word-and-length", |s| (s.clone(), length(&s)));
+    let by_length = texts.key_value_by("by-length", |s| (length(&s), TextBuf::from(s)));
+    let by_text = words.key_value_by("by-text", |s| (s, TextBuf::from(s)));
+    let by_word = words.key_value_by("word-and-length", |s| (s, length(&s)));
     let second = tumbling(secs(1));
 
     by_length.count().uid("count").sink_to(blackhole());
@@ -37,22 +37,25 @@ fn define(job: &Env) {
     by_half.reduce("sum-by-half", |a, b| a + b).uid("sum-by-half").sink_to(blackhole());
     by_length.reduce("concat-by-length", concat).uid("concat-by-length").sink_to(blackhole());
     let sums = by_word.reduce("sum", i64::wrapping_add).uid("sum");
-    sums.map("show", |r| show(&r.key, r.value)).sink_to(blackhole());
+    sums.map_with("show", |r, scratch| show(scratch, &[], &r.key, r.value)).sink_to(blackhole());
     let windowed = by_word.window(second).reduce("sum-by-window", i64::wrapping_add).uid("sum-by-window");
-    windowed.map("show-window", |r| join(&[&interval(r.window), &show(&r.key, r.value)])).sink_to(blackhole());
-    by_text.reduce_to("concat", concat, |key, all| join(&[&key, b"=", &all])).uid("concat").sink_to(blackhole());
+    windowed.map_with("show-window", |r, scratch| show(scratch, interval(r.window).as_bytes(), &r.key, r.value)).sink_to(blackhole());
+    by_text.reduce_to("concat", concat, |key, all| TextBuf::from([&key, &b"="[..], &all].concat())).uid("concat").sink_to(blackhole());
     by_text.window(second).reduce_to("concat-by-window", concat, show_all).uid("concat-by-window").sink_to(blackhole());
     by_word.aggregate("mean", Total::default, add, merge, mean).uid("mean").sink_to(blackhole());
     by_word.window(second).aggregate("mean-by-window", Total::default, add, merge, mean).uid("mean-by-window").sink_to(blackhole());
 }
 
-fn join<'x>(parts: &[&[u8]]) -> Text<'x> {
-    parts.concat().into()
+fn join<'x>(scratch: &'x Scratch, parts: &[&[u8]]) -> Text<'x> {
+    scratch.concat(parts).into()
 }
 
 /// ASCII only: other bytes stay as they are, UTF-8 or not.
-fn upper<'x>(s: Text<'x>) -> Text<'x> {
-    s.to_ascii_uppercase().into()
+fn upper<'x>(s: Text<'x>, scratch: &'x Scratch) -> Text<'x> {
+    let to = scratch.bytes(s.len());
+    to.copy_from_slice(&s);
+    to.make_ascii_uppercase();
+    to.into()
 }
 
 fn picky(s: Text) -> Result<Text, &'static str> {
@@ -68,9 +71,9 @@ fn picky(s: Text) -> Result<Text, &'static str> {
     Ok(s)
 }
 
-/// Emits what stands between spaces.
-fn split<'x>(s: Text<'x>, scratch: &'x Scratch, emit: &dyn Fn(Text<'x>)) {
-    s.split(|&c| c == b' ').filter(|word| !word.is_empty()).for_each(|word| emit(scratch.copy(word).into()));
+/// What stands between spaces.
+fn split<'x>(s: Text<'x>) -> impl Iterator<Item = Text<'x>> {
+    s.as_bytes().split(|&c| c == b' ').filter(|word| !word.is_empty()).map(Text::from)
 }
 
 fn length(s: &Text) -> i64 {
@@ -78,23 +81,23 @@ fn length(s: &Text) -> i64 {
 }
 
 /// Keeps the order, so that a test sees it.
-fn concat<'x>(a: Text<'x>, b: Text<'x>) -> Text<'x> {
+fn concat(a: TextBuf, b: TextBuf) -> TextBuf {
     if *b == *b"bad" {
         fail("a bad value");
     }
-    join(&[&a, b",", &b])
+    [&a, &b","[..], &b].concat().into()
 }
 
-fn show<'x>(key: &Text, value: i64) -> Text<'x> {
-    join(&[key, b"=", value.to_string().as_bytes()])
+fn show<'x>(scratch: &'x Scratch, before: &[u8], key: &Text, value: i64) -> Text<'x> {
+    join(scratch, &[before, key, b"=", value.to_string().as_bytes()])
 }
 
-fn show_all<'x>(w: Window, key: Text<'x>, all: Text<'x>) -> Text<'x> {
-    join(&[&interval(w), &key, b"=", &all])
+fn show_all(w: Window, key: Text, all: TextBuf) -> TextBuf {
+    [interval(w).as_bytes(), &key, b"=", &all].concat().into()
 }
 
-fn interval<'x>(w: Window) -> Text<'x> {
-    format!("{}..{} ", w.start, w.end).into()
+fn interval(w: Window) -> String {
+    format!("{}..{} ", w.start, w.end)
 }
 
 /// The accumulator of mean: a sum and how many values it has.

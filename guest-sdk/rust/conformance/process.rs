@@ -5,7 +5,6 @@
 
 extern crate alloc;
 
-use alloc::string::{String, ToString};
 use wasmill::prelude::*;
 use wasmill::{ListState, MapState, SideOutput, ValueState};
 
@@ -14,8 +13,8 @@ wasmill::job!("conformance-process", define);
 
 fn define(job: &Env) {
     let texts = job.source(files("texts").unchecked());
-    let by_text = texts.key_by("by-text", |s| s.clone());
-    let lengths = texts.key_value_by("by-text-length", |s| (s.clone(), s.len() as i64));
+    let by_text = texts.key_by("by-text", |s| *s);
+    let lengths = texts.key_value_by("by-text-length", |s| (s, s.len() as i64));
 
     let (negative, large) = (job.side("negative"), job.side("large"));
     let sums = lengths.process("book", (&job.value_state("sum").ttl(mins(1)), &negative, &large), book).uid("book");
@@ -37,7 +36,7 @@ fn define(job: &Env) {
     pairs.dead_letters().sink_to(blackhole());
 
     let total = job.value_state("total").migrate(2, number_of_text);
-    let names = job.map_state("names").migrate(3, marked);
+    let names = job.map_state("names").migrate(3, |from, _: Text, old| Some(marked(from, old)));
     lengths.process("moved", (&total, &names), |_: &Context<Text, i64>, (total, _), v| total.set(v)).uid("moved").sink_to(blackhole());
 
     let late = job.side("late");
@@ -49,16 +48,12 @@ fn define(job: &Env) {
     late.stream().sink_to(blackhole());
 }
 
-fn text<'x>(s: String) -> Text<'x> {
-    s.into()
+fn text(scratch: &Scratch, v: i64) -> Text<'_> {
+    scratch.text(format_args!("{v}")).into()
 }
 
-fn join<'x>(parts: &[&[u8]]) -> Text<'x> {
-    parts.concat().into()
-}
-
-fn equation<'x>(key: &Text, value: i64) -> Text<'x> {
-    join(&[key, b"=", value.to_string().as_bytes()])
+fn equation<'x>(scratch: &'x Scratch, key: &Text, value: i64) -> Text<'x> {
+    scratch.concat(&[key, b"=", text(scratch, value).as_bytes()]).into()
 }
 
 /// Keeps a sum and emits it after every number. 0 clears it, -13 fails after a change. Negative numbers go to a side output
@@ -78,7 +73,7 @@ fn book<'x>(
         negative.emit(v);
     }
     if v > 99 {
-        large.emit(text(v.to_string()));
+        large.emit(text(c.scratch(), v));
     }
     if v == -13 {
         fail("an unlucky number");
@@ -91,12 +86,13 @@ type Memory<'x> = (ListState<'x, Text<'x>>, MapState<'x, Text<'x>, i64>, ValueSt
 /// what is there, "?x" the count of x, "-x" forgets the count of x, "last" emits the last and how long it is, "clear" forgets
 /// all, "bad" fails after a change.
 fn remember<'x>(c: &Context<'x, Text<'x>, Text<'x>>, (all, counts, last): &Memory<'x>, v: Text<'x>) {
-    let behind_first = || Text::from(v[1..].to_vec());
+    let behind_first = || Text::from(&v.as_bytes()[1..]);
+    let scratch = c.scratch();
     match v.as_bytes() {
         b"list" => all.iter().for_each(|s| c.emit(s)),
-        b"map" => counts.iter().for_each(|(key, n)| c.emit(equation(&key, n))),
+        b"map" => counts.iter().for_each(|(key, n)| c.emit(equation(scratch, &key, n))),
         b"last" => c.emit(match last.get() {
-            Some(last) => join(&[&last, b" ", last.len().to_string().as_bytes()]),
+            Some(last) => scratch.concat(&[&last, b" ", &text(scratch, last.len() as i64)]).into(),
             None => "none".into(),
         }),
         b"clear" => {
@@ -104,16 +100,15 @@ fn remember<'x>(c: &Context<'x, Text<'x>, Text<'x>>, (all, counts, last): &Memor
             counts.clear();
             last.clear();
         }
-        [b'?', ..] => c.emit(text(counts.get(behind_first()).unwrap_or_default().to_string())),
+        [b'?', ..] => c.emit(text(scratch, counts.get(behind_first()).unwrap_or_default())),
         [b'-', ..] => counts.remove(behind_first()),
         s => {
-            let (is_bad, empty) = (s == b"bad", s.is_empty());
-            all.add(v.clone());
-            last.set(v.clone());
-            if !empty {
-                counts.put(v.clone(), counts.get(v).unwrap_or_default() + 1);
+            all.add(v);
+            last.set(v);
+            if !s.is_empty() {
+                counts.put(v, counts.get(v).unwrap_or_default() + 1);
             }
-            if is_bad {
+            if s == b"bad" {
                 fail("a bad text");
             }
         }
@@ -145,7 +140,7 @@ type Pairing<'x> = (ValueState<'x, i64>, ListState<'x, Text<'x>>, SideOutput<'x,
 /// and then go to a side output.
 fn pair_text<'x>(c: &Context<'x, Text<'x>, Text<'x>>, (number, waiting, _): &Pairing<'x>, v: Text<'x>) {
     match number.get() {
-        Some(n) => c.emit(equation(&v, n)),
+        Some(n) => c.emit(equation(c.scratch(), &v, n)),
         None => {
             waiting.add(v);
             c.set_timer(c.timestamp() + 100);
@@ -155,7 +150,7 @@ fn pair_text<'x>(c: &Context<'x, Text<'x>, Text<'x>>, (number, waiting, _): &Pai
 
 fn pair_number<'x>(c: &Context<'x, Text<'x>, Text<'x>>, (number, waiting, _): &Pairing<'x>, v: i64) {
     number.set(v);
-    waiting.iter().for_each(|s| c.emit(equation(&s, v)));
+    waiting.iter().for_each(|s| c.emit(equation(c.scratch(), &s, v)));
     waiting.clear();
 }
 
@@ -177,6 +172,6 @@ fn number_of_text(_: u32, old: &[u8]) -> Option<i64> {
 }
 
 /// Names that got a mark with every version.
-fn marked<'x>(from: u32, _: Text<'x>, old: &'x [u8]) -> Option<Text<'x>> {
-    Some(join(&[old, if from < 2 { b"!!" } else { b"!" }]))
+fn marked(from: u32, old: &[u8]) -> TextBuf {
+    [old, if from < 2 { b"!!" } else { b"!" }].concat().into()
 }

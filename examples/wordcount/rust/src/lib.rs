@@ -17,7 +17,7 @@ fn define(job: &Env) {
     let words = job.source(lines).flat_map_with("split", |line, scratch| Words::of(&line, scratch));
     match counter.as_str() {
         "native" => {
-            let by_word = words.key_by("word", |word| word.clone());
+            let by_word = words.key_by("word", |word| *word);
             if window == 0 {
                 by_word.count().uid("counts").sink_to(sink);
             } else {
@@ -85,6 +85,7 @@ fn letters(eight: u64) -> u64 {
 impl<'x> Iterator for Words<'x> {
     type Item = Text<'x>;
 
+    #[inline(always)]
     fn next(&mut self) -> Option<Text<'x>> {
         loop {
             while self.edges == 0 {

@@ -7,13 +7,14 @@ use crate::graph::{Body, Function, Fused, Graph, Kind};
 use crate::host;
 use crate::output::{Input, KeyCell, Output, Scope, TimeCell};
 use crate::process::NO_TIMESTAMP;
-use crate::record::Record;
+use crate::record::{codec_of, Record};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::any::{Any, TypeId};
+use core::cell::RefCell;
 use core::marker::PhantomData;
 use core::mem;
 
@@ -112,8 +113,16 @@ pub(crate) struct Next<'x, R> {
 }
 
 impl<'x, R: Record<'x>> Next<'x, R> {
-    #[inline]
+    #[inline(always)]
     pub fn push(&self, v: R) {
+        match (self.outputs.as_slice(), self.children.is_empty()) {
+            ([only], true) => only.add(&v),
+            _ => self.push_all(v),
+        }
+    }
+
+    #[inline(never)]
+    fn push_all(&self, v: R) {
         for o in &self.outputs {
             o.add(&v);
         }
@@ -126,11 +135,13 @@ impl<'x, R: Record<'x>> Next<'x, R> {
     }
 }
 
-/// A function that takes the records of another, of a type that both must agree on.
+/// A function that takes the records of another: of the same type, or of another with the same codec.
 pub(crate) struct Linked<'x> {
     name: String,
     takes: TypeId,
+    codec: String,
     step: Box<dyn Erased + 'x>, // an Rc<dyn Fn(T)> for the T that takes says
+    decode: Rc<dyn Fn(&'x [u8]) + 'x>,
 }
 
 trait Erased {}
@@ -138,16 +149,35 @@ impl<T> Erased for T {}
 
 impl<'x> Linked<'x> {
     pub fn new<T: Record<'x>>(name: &str, step: Rc<dyn Fn(T) + 'x>) -> Self {
-        Linked { name: name.into(), takes: type_of::<T>(), step: Box::new(step) }
+        let decoded = step.clone();
+        Linked {
+            name: name.into(),
+            takes: type_of::<T>(),
+            codec: codec_of::<T>(),
+            step: Box::new(step),
+            decode: Rc::new(move |bytes| decoded(T::decode(bytes))),
+        }
     }
 
     fn take<R: Record<'x>>(&self) -> Result<Rc<dyn Fn(R) + 'x>, Fault> {
-        if self.takes != type_of::<R>() {
+        if self.takes == type_of::<R>() {
+            let step: *const (dyn Erased + 'x) = &*self.step;
+            // SAFETY: the types are the same but for lifetimes, and all of those are 'x.
+            return Ok(unsafe { &*step.cast::<Rc<dyn Fn(R) + 'x>>() }.clone());
+        }
+        if self.codec != codec_of::<R>() {
             return Err(Fault(Status::BadInput, format!("function {:?} takes another type than the one before it makes", self.name)));
         }
-        let step: *const (dyn Erased + 'x) = &*self.step;
-        // SAFETY: the types are the same but for lifetimes, and all of those are 'x.
-        Ok(unsafe { &*step.cast::<Rc<dyn Fn(R) + 'x>>() }.clone())
+        let (decode, bytes, scratch) = (self.decode.clone(), RefCell::new(Vec::new()), Scratch::get());
+        Ok(Rc::new(move |record: R| {
+            let copy = {
+                let mut bytes = bytes.borrow_mut();
+                bytes.clear();
+                record.append(&mut bytes);
+                scratch.copy(&bytes)
+            };
+            decode(copy);
+        }))
     }
 }
 

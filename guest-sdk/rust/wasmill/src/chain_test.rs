@@ -68,6 +68,18 @@ fn functions_that_do_not_fit_are_refused() {
 }
 
 #[test]
+fn types_of_one_codec_fit() {
+    fn texts(job: &Env) {
+        let texts = job.source(generator());
+        texts.map("owned", |s| s.to_uppercase()).sink_to(print());
+        texts.map("length", |s| s.len() as i64).sink_to(print());
+    }
+    let job = Job::describe("texts", texts, &[]).unwrap();
+    let got: Vec<i64> = job.chain(&["owned", "length"]).process(&["a", "\u{df}", ""]).unwrap();
+    assert_eq!(got, [1, 2, 0]);
+}
+
+#[test]
 fn many_records_leave_in_several_batches_and_nothing_is_lost() {
     fn numbers(job: &Env) {
         job.source(generator()).flat_map("count", |s: &str| 0..s.len() as i64).map("double", |n| 2 * n).sink_to(print());

@@ -113,7 +113,7 @@ pub use row::{Decimal, KeyValue, List, ListRef, RowBytes, RowWriter, Windowed};
 pub use side::{Side, SideOutput};
 pub use state::{ListState, ListStateDescriptor, MapState, MapStateDescriptor, ValueState, ValueStateDescriptor};
 pub use stream::{SinkOperator, Stream};
-pub use text::Text;
+pub use text::{Text, TextBuf};
 pub use trap::{Letter, TrapPolicy};
 
 /// Makes a struct a row, whose fields are read where they lie. The fields are of types that implement [`Field`]; a lifetime, if
@@ -172,7 +172,7 @@ pub mod prelude {
     pub use crate::record::{Field, Millis, Record};
     pub use crate::row::{Decimal, KeyValue, List, ListRef, Windowed};
     pub use crate::stream::Stream;
-    pub use crate::text::Text;
+    pub use crate::text::{Text, TextBuf};
     pub use crate::trap::{Letter, TrapPolicy};
     pub use crate::window::{days, hours, millis, mins, secs, sliding, tumbling, Window};
     pub use crate::{counter_add, fail, gauge_set, log, Level};

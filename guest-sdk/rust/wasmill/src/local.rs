@@ -14,7 +14,18 @@ impl<T> Own<T> {
     #[inline(always)]
     pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         // SAFETY: Own is not Sync, and see above.
-        f(unsafe { &mut *self.0.get() })
+        f(unsafe { self.hold() })
+    }
+
+    /// The value itself, for code that is to be compiled into its caller, as closures not always are.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else holds it meanwhile.
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref)]
+    pub unsafe fn hold(&self) -> &mut T {
+        &mut *self.0.get()
     }
 }
 

@@ -40,9 +40,9 @@ impl KeyCell {
     }
 
     #[inline(always)]
-    fn with<R>(&self, f: impl FnOnce(&[u8]) -> R) -> R {
+    fn get(&self) -> &[u8] {
         // SAFETY: whoever set it keeps it for as long as the record runs, and nobody asks for the key outside of that.
-        f(unsafe { &*self.at.get() })
+        unsafe { &*self.at.get() }
     }
 }
 
@@ -137,30 +137,29 @@ impl Output {
     }
 
     /// Adds a record. What the host wants of it is encoded at once.
-    #[inline]
+    #[inline(always)]
     pub fn add<'x, R: Field<'x>>(&self, value: &R) {
-        let full = self.columns_made.with(|c| {
-            let n = c.n % BATCH_RECORDS; // which it is, and needs no check
-            if self.columns & KEYS != 0 {
-                self.scope.key.with(|key| push(&mut c.keys, key));
-                c.key_ends[n] = c.keys.len() as u32;
+        // SAFETY: flush is called when c is done with, and nothing else that is called here knows the output.
+        let c = unsafe { self.columns_made.hold() };
+        let n = c.n % BATCH_RECORDS; // which it is, and needs no check
+        if self.columns & KEYS != 0 {
+            push(&mut c.keys, self.scope.key.get());
+            c.key_ends[n] = c.keys.len() as u32;
+        }
+        if self.columns & VALUES != 0 {
+            value.append(&mut c.values);
+            c.value_ends[n] = c.values.len() as u32;
+        }
+        if self.columns & TIMESTAMPS != 0 {
+            if let Some(time) = &self.scope.time {
+                c.timestamps[n] = time.now.get();
             }
-            if self.columns & VALUES != 0 {
-                value.append(&mut c.values);
-                c.value_ends[n] = c.values.len() as u32;
-            }
-            if self.columns & TIMESTAMPS != 0 {
-                if let Some(time) = &self.scope.time {
-                    c.timestamps[n] = time.now.get();
-                }
-            }
-            if self.copies {
-                c.rows[n] = record();
-            }
-            c.n += 1;
-            c.n == BATCH_RECORDS || c.keys.len() + c.values.len() >= BATCH_BYTES
-        });
-        if full {
+        }
+        if self.copies {
+            c.rows[n] = record();
+        }
+        c.n += 1;
+        if c.n == BATCH_RECORDS || c.keys.len() + c.values.len() >= BATCH_BYTES {
             self.flush();
         }
     }

@@ -1,5 +1,6 @@
 use crate::copy::push;
 use crate::fail::fail;
+use crate::text::{Text, TextBuf};
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
@@ -166,7 +167,8 @@ macro_rules! octets {
 octets!(&'x [u8], Self, "bytes", |bytes| bytes);
 octets!(Vec<u8>, &'x [u8], "bytes", <[u8]>::to_vec);
 octets!(Cow<'x, [u8]>, &'x [u8], "bytes", Cow::Borrowed);
-octets!(crate::Text<'x>, Self, "utf8", crate::Text::from);
+octets!(Text<'x>, Self, "utf8", Text::from);
+octets!(TextBuf, Text<'x>, "utf8", |bytes| TextBuf::from(Text::from(bytes)));
 octets!(&'x str, Self, "utf8", utf8);
 
 impl<'x> Field<'x> for String {
