@@ -150,11 +150,13 @@ type Connector struct {
 
 // Window is how a keyed operator cuts time.
 type Window struct {
-	Kind       string `json:"kind"`              // tumbling, sliding, session
+	Kind       string `json:"kind"`              // tumbling, sliding, session, count
 	SizeMs     int64  `json:"sizeMs,omitempty"`  // of those that are not sessions
 	SlideMs    int64  `json:"slideMs,omitempty"` // of a sliding one: how far apart windows begin
 	OffsetMs   int64  `json:"offsetMs,omitempty"`
 	GapMs      int64  `json:"gapMs,omitempty"`      // of sessions: the silence between two of a key
+	Count      int    `json:"count,omitempty"`      // of windows of so many records of a key
+	CountSlide int    `json:"countSlide,omitempty"` // of these: one ends every so many records; 0: one behind the other
 	Time       string `json:"time,omitempty"`       // event (default), processing
 	LatenessMs int64  `json:"latenessMs,omitempty"` // how long behind its end a window takes late records, and is emitted again
 }
@@ -162,6 +164,12 @@ type Window struct {
 // String is for people: "sliding windows of 10000 ms, 2000 ms apart".
 func (w *Window) String() string {
 	text := fmt.Sprintf("%s windows of %d ms", w.Kind, w.SizeMs)
+	if w.Count > 0 {
+		text = fmt.Sprintf("windows of %d records", w.Count)
+	}
+	if w.CountSlide > 0 {
+		text += fmt.Sprintf(", one every %d", w.CountSlide)
+	}
 	if w.GapMs > 0 {
 		text = fmt.Sprintf("%s windows with a gap of %d ms", w.Kind, w.GapMs)
 	}

@@ -221,9 +221,11 @@ typedef struct wasmill_stream {
 typedef struct wasmill_keyed wasmill_keyed;
 
 // wasmill_time_window cuts time into pieces of one size that begin at multiples of it, or every slide_ms, and offset_ms behind
-// that; or into sessions, with as long a silence between two of a key as gap_ms, or longer. lateness_ms is how long behind its end a window takes late records: each makes its result be emitted again.
+// that; or into sessions, with as long a silence between two of a key as gap_ms, or longer; or into windows of
+// `count` records of a key, one every count_slide records (0: one behind the other). lateness_ms is how long behind its end a window takes late records: each makes its result be emitted again.
 typedef struct wasmill_time_window {
 	int64_t size_ms, slide_ms, offset_ms, gap_ms, lateness_ms;
+	int64_t count, count_slide;
 	bool processing_time; // by the time at which records are processed, not by their event time
 } wasmill_time_window;
 
@@ -300,6 +302,7 @@ static inline wasmill_time_window wasmill_sliding(int64_t size_ms, int64_t slide
 	return (wasmill_time_window){.size_ms = size_ms, .slide_ms = slide_ms};
 }
 static inline wasmill_time_window wasmill_session(int64_t gap_ms) { return (wasmill_time_window){.gap_ms = gap_ms}; }
+static inline wasmill_time_window wasmill_count_window(int64_t count) { return (wasmill_time_window){.count = count}; }
 WASMILL__SMALL wasmill_keyed wasmill_window(wasmill_keyed in, wasmill_time_window w);
 
 // Results are rows: row(key, value), or row(start: ms, end: ms, key, value) with a window; those of reduce_to are what
@@ -981,7 +984,8 @@ WASMILL__SMALL wasmill_stream wasmill__add(wasmill_job *job, wasmill__operator o
 	return (wasmill_stream){.job = job, .op = op};
 }
 
-static inline bool wasmill__windowed(wasmill_time_window w) { return w.size_ms > 0 || w.gap_ms > 0; }
+static inline bool wasmill__timed(wasmill_time_window w) { return w.size_ms > 0 || w.gap_ms > 0; }
+static inline bool wasmill__windowed(wasmill_time_window w) { return wasmill__timed(w) || w.count > 0; }
 
 // wasmill__late_sides is how many side outputs an operator has for what the host leaves out of its windows.
 WASMILL__SMALL uint32_t wasmill__late_sides(const wasmill__operator *o) { return wasmill__windowed(o->window) ? 1 : 0; }
@@ -1082,7 +1086,7 @@ WASMILL__SMALL wasmill_keyed wasmill_key_value_by(wasmill_stream in, const char 
 }
 
 WASMILL__SMALL wasmill_keyed wasmill_window(wasmill_keyed in, wasmill_time_window w) {
-	if (w.size_ms <= 0 && w.gap_ms <= 0) wasmill_refuse(in.job, WASMILL__JOINED("window of ", wasmill__number(w.size_ms), " ms (expected > 0)"));
+	if (!wasmill__windowed(w)) wasmill_refuse(in.job, WASMILL__JOINED("window of ", wasmill__number(w.size_ms), " ms (expected > 0)"));
 	in.window = w;
 	return in;
 }
@@ -1096,7 +1100,7 @@ WASMILL__SMALL const char *wasmill__field(const char *codec) {
 }
 
 WASMILL__SMALL const char *wasmill__result_codec(wasmill_keyed in, const char *value) {
-	return WASMILL__JOINED(wasmill__windowed(in.window) ? "row(start: ms, end: ms, key: " : "row(key: ", wasmill__field(in.op->key),
+	return WASMILL__JOINED(wasmill__timed(in.window) ? "row(start: ms, end: ms, key: " : "row(key: ", wasmill__field(in.op->key),
 		", value: ", wasmill__field(value), ")");
 }
 
@@ -1399,11 +1403,13 @@ WASMILL__SMALL void wasmill__json_inputs(wasmill__json *w, const wasmill__operat
 
 WASMILL__SMALL void wasmill__json_window(wasmill__json *w, const wasmill_time_window *t) {
 	wasmill__json_open(w, "window", "{");
-	wasmill__json_string(w, "kind", t->gap_ms > 0 ? "session" : t->slide_ms > 0 ? "sliding" : "tumbling");
+	wasmill__json_string(w, "kind", t->count > 0 ? "count" : t->gap_ms > 0 ? "session" : t->slide_ms > 0 ? "sliding" : "tumbling");
 	if (t->size_ms != 0) wasmill__json_number(w, "sizeMs", t->size_ms);
 	if (t->slide_ms != 0) wasmill__json_number(w, "slideMs", t->slide_ms);
 	if (t->offset_ms != 0) wasmill__json_number(w, "offsetMs", t->offset_ms);
 	if (t->gap_ms != 0) wasmill__json_number(w, "gapMs", t->gap_ms);
+	if (t->count != 0) wasmill__json_number(w, "count", t->count);
+	if (t->count_slide != 0) wasmill__json_number(w, "countSlide", t->count_slide);
 	if (t->processing_time) wasmill__json_string(w, "time", "processing");
 	if (t->lateness_ms != 0) wasmill__json_number(w, "latenessMs", t->lateness_ms);
 	wasmill__json_close(w, "}");

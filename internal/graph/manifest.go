@@ -287,8 +287,12 @@ func checkWindow(path string, o *abi.Operator, kind kindRules) error {
 		return nil
 	case !kind.window:
 		return faultf(path, "given (a %s has none)", o.Kind)
+	case w.Kind == "count":
+		return checkCountWindow(path, w)
+	case w.Count != 0 || w.CountSlide != 0:
+		return faultf(path+".count", "%d of a %s window (expected none: only windows of records have one)", w.Count, w.Kind)
 	case w.Kind != "tumbling" && w.Kind != "sliding" && w.Kind != "session":
-		return faultf(path+".kind", "%q (expected tumbling, sliding or session)", w.Kind)
+		return faultf(path+".kind", "%q (expected tumbling, sliding, session or count)", w.Kind)
 	case w.Kind == "session" && w.GapMs <= 0:
 		return faultf(path+".gap", "%s (expected > 0s)", ms(w.GapMs))
 	case w.Kind == "session" && (w.SizeMs != 0 || w.SlideMs != 0 || w.OffsetMs != 0):
@@ -307,6 +311,30 @@ func checkWindow(path string, o *abi.Operator, kind kindRules) error {
 		return faultf(path+".offset", "%s (expected 0s <= offset < %s)", ms(w.OffsetMs), ms(w.SizeMs))
 	}
 	return checkWindowTime(path, w)
+}
+
+// maxCountSlices bounds what a key keeps for windows of records.
+const maxCountSlices = 1024
+
+func checkCountWindow(path string, w *abi.Window) error {
+	switch {
+	case w.Count < 1:
+		return faultf(path+".count", "%d (expected >= 1)", w.Count)
+	case w.CountSlide < 0 || w.CountSlide > w.Count:
+		return faultf(path+".countSlide", "%d (expected 1 <= slide <= %d, its count)", w.CountSlide, w.Count)
+	case w.CountSlide > 0 && w.Count/gcd(w.Count, w.CountSlide) > maxCountSlices:
+		return faultf(path+".countSlide", "%d of %d records makes slices of %d (expected at most %d of them in a window)", w.CountSlide, w.Count, gcd(w.Count, w.CountSlide), maxCountSlices)
+	case w.SizeMs != 0 || w.SlideMs != 0 || w.OffsetMs != 0 || w.GapMs != 0 || w.Time != "" || w.LatenessMs != 0:
+		return faultf(path, "windows of records with a time (expected a count and nothing of time)")
+	}
+	return nil
+}
+
+func gcd(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
 }
 
 func checkWindowTime(path string, w *abi.Window) error {

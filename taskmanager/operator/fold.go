@@ -50,6 +50,12 @@ func newFold(c *Config, p panes) (*fold, error) {
 	if p.window != nil && p.window.sliding() {
 		f.slider = newSlider(&f.panes, f, nil)
 	}
+	if c.Window != nil && c.Window.Kind == CountWindows {
+		var err error
+		if f.counted, err = newCounts(&f.panes, f, c.Window); err != nil {
+			return nil, err
+		}
+	}
 	if p.window != nil && p.window.gap > 0 {
 		var err error
 		if f.session, err = newSessions(&f.panes, f); err != nil {
@@ -61,8 +67,11 @@ func newFold(c *Config, p panes) (*fold, error) {
 
 // Process implements Operator.
 func (f *fold) Process(b *abi.Batch, hashes []uint64, now int64, out *abi.Builder) error {
-	if f.session != nil {
+	switch {
+	case f.session != nil:
 		return f.session.process(b, hashes, now, out)
+	case f.counted != nil:
+		return f.counted.process(b, hashes, out)
 	}
 	if err := f.cut(b, hashes, now); err != nil {
 		return err

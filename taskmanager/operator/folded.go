@@ -52,12 +52,12 @@ func (f *fold) emit(n int, of func(i int) piece, out *abi.Builder) error {
 			f.several = append(f.several, i)
 			continue
 		}
-		out.Append(abi.Record{Timestamp: k.end - 1, Key: k.key, Value: k.accs[0]})
+		out.Append(abi.Record{Timestamp: f.timeOf(k), Key: k.key, Value: k.accs[0]})
 	}
 	several := f.several
 	return f.merge(len(several), func(i int) piece { return of(several[i]) }, func(i int, acc []byte) error {
 		k := of(several[i])
-		out.Append(abi.Record{Timestamp: k.end - 1, Key: k.key, Value: acc})
+		out.Append(abi.Record{Timestamp: f.timeOf(k), Key: k.key, Value: acc})
 		return nil
 	})
 }
@@ -88,7 +88,7 @@ func (f *fold) calls(n int, of func(i int) piece, send func(lo, hi int) error) e
 		f.groups.Reset()
 		for ; lo < hi && f.groups.Size() < limit; lo++ {
 			k := of(lo)
-			f.groups.Begin(abi.Group{Flags: abi.GroupHasWindow, WindowStart: k.start, WindowEnd: k.end, Key: k.key})
+			f.groups.Begin(f.groupOf(k))
 			f.groups.List(abi.ListAccumulators, 0, len(k.accs), nil, k.accs)
 			f.groups.EndGroup()
 		}
@@ -101,7 +101,7 @@ func (f *fold) calls(n int, of func(i int) piece, send func(lo, hi int) error) e
 				fill(lo+a, lo+b, math.MaxInt)
 				return send(lo+a, lo+b)
 			}
-			if err = f.guest.Retry(err, hi-lo, again, func(unit int) Unit { return resultOf(of(lo + unit)) }); err != nil {
+			if err = f.guest.Retry(err, hi-lo, again, func(unit int) Unit { return f.resultOf(of(lo + unit)) }); err != nil {
 				return err
 			}
 		}
@@ -110,9 +110,29 @@ func (f *fold) calls(n int, of func(i int) piece, send func(lo, hi int) error) e
 	return nil
 }
 
-// resultOf is a key of a window whose result cannot be made.
-func resultOf(k piece) Unit {
-	return Unit{Row: -1, Name: fmt.Sprintf("the result from %d to %d of key", k.start, k.end), Data: k.key, Key: k.key, Time: k.end - 1}
+// groupOf is how a guest sees a piece.
+func (f *fold) groupOf(p piece) abi.Group {
+	if f.window == nil {
+		return abi.Group{Key: p.key}
+	}
+	return abi.Group{Flags: abi.GroupHasWindow, WindowStart: p.start, WindowEnd: p.end, Key: p.key}
+}
+
+// timeOf is the timestamp of a piece's result: none of a window of records.
+func (f *fold) timeOf(p piece) int64 {
+	if f.window == nil {
+		return abi.NoTimestamp
+	}
+	return p.end - 1
+}
+
+// resultOf is a piece whose result cannot be made.
+func (f *fold) resultOf(p piece) Unit {
+	name := "the result of key"
+	if f.window != nil {
+		name = fmt.Sprintf("the result from %d to %d of key", p.start, p.end)
+	}
+	return Unit{Row: -1, Name: name, Data: p.key, Key: p.key, Time: f.timeOf(p)}
 }
 
 // absorb implements adding: the guest adds the records, in as many calls as their size takes.
@@ -131,7 +151,7 @@ func (f *fold) absorb(b *abi.Batch, n int, of func(i int) (piece, []uint32), put
 		for lo < hi && f.groups.Size() < limit {
 			number := f.order[lo].group
 			p, _ := of(int(number))
-			f.groups.Begin(abi.Group{Flags: abi.GroupHasWindow, WindowStart: p.start, WindowEnd: p.end, Key: p.key})
+			f.groups.Begin(f.groupOf(p))
 			if len(p.accs) > 0 {
 				f.groups.List(abi.ListAccumulators, 0, 1, nil, p.accs[:1])
 			}

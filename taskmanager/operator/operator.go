@@ -95,11 +95,17 @@ func Columns(kind abi.OperatorKind, window *abi.Window) abi.Columns {
 	if kind != abi.OperatorCount {
 		cols |= abi.ColumnValues
 	}
-	if window != nil && window.Time != ProcessingWindows {
+	if timed(window) && window.Time != ProcessingWindows {
 		cols |= abi.ColumnTimestamps
 	}
 	return cols
 }
+
+// CountWindows is the kind of windows of records, which know no time.
+const CountWindows = "count"
+
+// timed says whether a window is a piece of time, which stands in its results.
+func timed(w *abi.Window) bool { return w != nil && w.Kind != CountWindows }
 
 // ProcessingWindows is the time of windows that are cut by processing time.
 const ProcessingWindows = "processing"

@@ -51,6 +51,7 @@ type panes struct {
 	window   *windowing // nil: one pane without end
 	slider   *slider    // of windows that have several slices
 	session  *sessions  // of windows that are sessions
+	counted  *counts    // of windows of records
 	open     []*pane
 	touched  []*pane // by the batch at hand
 	free     []*pane

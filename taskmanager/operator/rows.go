@@ -26,7 +26,7 @@ func newRows(c *Config) (*rows, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &rows{schema: schema, windowed: c.Window != nil}
+	r := &rows{schema: schema, windowed: timed(c.Window)}
 	if r.windowed {
 		r.key = 2
 	}
@@ -50,7 +50,7 @@ func resultCodec(c *Config) abi.Codec {
 	if c.Kind == abi.OperatorSum {
 		value = c.Value
 	}
-	if c.Window != nil {
+	if timed(c.Window) {
 		return "row(start: ms, end: ms, key: " + key + ", value: " + value + ")"
 	}
 	return "row(key: " + key + ", value: " + value + ")"

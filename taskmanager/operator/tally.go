@@ -42,6 +42,11 @@ func newTally(c *Config, p panes) (t *tally, err error) {
 			t.slider.undo = minusI64
 		}
 	}
+	if c.Window != nil && c.Window.Kind == CountWindows {
+		if t.counted, err = newCounts(&t.panes, t, c.Window); err != nil {
+			return nil, err
+		}
+	}
 	if p.window != nil && p.window.gap > 0 {
 		if t.session, err = newSessions(&t.panes, t); err != nil {
 			return nil, err
@@ -91,8 +96,11 @@ func sumValues(b *abi.Batch, p *pane, add func(sum, v uint64) uint64) error {
 
 // Process implements Operator.
 func (t *tally) Process(b *abi.Batch, hashes []uint64, now int64, out *abi.Builder) error {
-	if t.session != nil {
+	switch {
+	case t.session != nil:
 		return t.session.process(b, hashes, now, out)
+	case t.counted != nil:
+		return t.counted.process(b, hashes, out)
 	}
 	if err := t.cut(b, hashes, now); err != nil {
 		return err

@@ -16,7 +16,7 @@ type windowing struct {
 
 // newWindowing reads what a graph says; a tumbling window is a sliding one whose windows do not overlap.
 func newWindowing(w *abi.Window) *windowing {
-	if w == nil {
+	if w == nil || w.Kind == CountWindows {
 		return nil
 	}
 	if w.GapMs > 0 {

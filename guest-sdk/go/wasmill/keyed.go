@@ -7,10 +7,11 @@ import (
 
 // KeyedStream is a stream whose records have a key: all records of one key meet in one subtask.
 type KeyedStream[K, V any] struct {
-	env   *Env
-	op    *operator
-	key   codec[K]
-	value codec[V]
+	env    *Env
+	op     *operator
+	key    codec[K]
+	value  codec[V]
+	window *TimeWindow // of records, nil: none
 }
 
 // KeyBy gives each record a key.
@@ -30,8 +31,30 @@ func keyed[T, K, V any](in *Stream[T], f *function, key codec[K], value codec[V]
 	return &KeyedStream[K, V]{env: in.env, op: o, key: key, value: value}
 }
 
+// CountWindow cuts the records of each key into windows of so many, one behind the other. What is left of one when the input ends
+// has no result.
+func (s *KeyedStream[K, V]) CountWindow(size int) *KeyedStream[K, V] {
+	return s.SlidingCountWindow(size, 0)
+}
+
+// SlidingCountWindow is windows of the newest size records of a key, one every slide records; the first ones have fewer.
+func (s *KeyedStream[K, V]) SlidingCountWindow(size, slide int) *KeyedStream[K, V] {
+	s.unwindowed("window of key", s.op.name)
+	cut := *s
+	cut.window = &TimeWindow{count: size, countSlide: slide}
+	return &cut
+}
+
+// unwindowed refuses an operator behind windows of records that has no use for them.
+func (s *KeyedStream[K, V]) unwindowed(kind, name string) {
+	if s.window != nil {
+		s.env.Fail(kind + " " + strconv.Quote(name) + ": behind a window of records")
+	}
+}
+
 // Window cuts the records of each key by time.
 func (s *KeyedStream[K, V]) Window(w TimeWindow) *WindowedStream[K, V] {
+	s.unwindowed("window of key", s.op.name)
 	return &WindowedStream[K, V]{keyed: s, window: w}
 }
 
@@ -68,7 +91,7 @@ func lateOf[K, V, R any](w *WindowedStream[K, V], out *Stream[R]) *Stream[R] {
 
 // Count counts the records of each key. Over bounded input the result comes once, at the end.
 func (s *KeyedStream[K, V]) Count() *Stream[KeyValue[K, int64]] {
-	return counted(s, kindCount, nil, keyValueCodec(s.key, i64))
+	return counted(s, kindCount, s.window, keyValueCodec(s.key, i64))
 }
 
 // Count counts the records of each key and window.
@@ -78,7 +101,7 @@ func (s *WindowedStream[K, V]) Count() *Stream[Windowed[K, int64]] {
 
 // Sum adds up the values of each key: int64 or float64.
 func (s *KeyedStream[K, V]) Sum() *Stream[KeyValue[K, V]] {
-	return counted(s, kindSum, nil, keyValueCodec(s.key, s.value))
+	return counted(s, kindSum, s.window, keyValueCodec(s.key, s.value))
 }
 
 // Sum adds up the values of each key and window: int64 or float64.
@@ -130,7 +153,7 @@ func schemaOf[A any](given []Schema[A]) (s Schema[A]) {
 // Reduce combines the values of each key, two at a time. f must be associative. A schema gives what is kept a version.
 func (s *KeyedStream[K, V]) Reduce(name string, f func(a, b V) V, schema ...Schema[V]) *Stream[KeyValue[K, V]] {
 	spec := keyedSpec[V]{name, kindReduce, s.value, schemaOf(schema)}
-	return grouped(s, nil, reduction(f), asKeyValue[K, V], spec, keyValueCodec(s.key, s.value))
+	return grouped(s, s.window, reduction(f), asKeyValue[K, V], spec, keyValueCodec(s.key, s.value))
 }
 
 // Reduce combines the values of each key and window, two at a time. f must be associative. A schema gives what is kept a version.
@@ -144,7 +167,7 @@ func (s *WindowedStream[K, V]) Reduce(name string, f func(a, b V) V, schema ...S
 func ReduceTo[K, V, R any](in *KeyedStream[K, V], name string, f func(a, b V) V, result func(key K, value V) R, schema ...Schema[V]) *Stream[R] {
 	out := codecOf[R](in.env, name)
 	finish := func(_ Window, k K, v V) R { return result(k, v) }
-	return grouped(in, nil, reduction(f), finish, keyedSpec[V]{name, kindReduce, in.value, schemaOf(schema)}, out)
+	return grouped(in, in.window, reduction(f), finish, keyedSpec[V]{name, kindReduce, in.value, schemaOf(schema)}, out)
 }
 
 // ReduceWindowTo is a windowed Reduce with a result function.
@@ -167,7 +190,7 @@ type Aggregator[V, A, R any] struct {
 func Aggregate[K, V, A, R any](in *KeyedStream[K, V], name string, a Aggregator[V, A, R]) *Stream[KeyValue[K, R]] {
 	spec := keyedSpec[A]{name, kindAggregate, codecOf[A](in.env, name), a.Schema}
 	finish := func(_ Window, k K, acc A) KeyValue[K, R] { return KeyValue[K, R]{k, a.Result(acc)} }
-	return grouped(in, nil, a.folding(), finish, spec, keyValueCodec(in.key, codecOf[R](in.env, name)))
+	return grouped(in, in.window, a.folding(), finish, spec, keyValueCodec(in.key, codecOf[R](in.env, name)))
 }
 
 // AggregateWindow folds the values of each key and window.

@@ -32,12 +32,15 @@ type Timer struct {
 
 // Process runs f over the records of each key. The operator keeps state: it needs a UID.
 func Process[K, V, R any](in *KeyedStream[K, V], name string, f ProcessFunction[K, V, R]) *Stream[R] {
+	in.unwindowed("process", name)
 	p := &processing{name: name, key: in.key.name, inputs: []string{in.value.name}, states: f.States, sides: f.Sides, timers: f.Timer != nil}
 	return process(in.env, p, in.key, f.Timer, []*operator{in.op}, codecOf[R](in.env, name), eachOf(in.value, f.Process))
 }
 
 // CoProcess runs f over the records of each key of two streams, in no order between them.
 func CoProcess[K, A, B, R any](first *KeyedStream[K, A], second *KeyedStream[K, B], name string, f CoProcessFunction[K, A, B, R]) *Stream[R] {
+	first.unwindowed("process", name)
+	second.unwindowed("process", name)
 	if first.key.name != second.key.name {
 		first.env.Fail("process " + strconv.Quote(name) + ": keys of codec " + first.key.name + " and " + second.key.name + " (expected the same)")
 	}

@@ -5,7 +5,9 @@ import "time"
 // TimeWindow cuts time into pieces, in whole milliseconds.
 type TimeWindow struct {
 	size, slide, offset, gap, lateness time.Duration
-	processing                    bool
+	processing                         bool
+
+	count, countSlide int // of windows of records
 }
 
 // Tumbling is windows of a size, one behind the other. They begin at multiples of it.
@@ -34,6 +36,8 @@ func (w TimeWindow) ProcessingTime() TimeWindow {
 func (w *TimeWindow) write(out *jsonWriter) {
 	kind := "tumbling"
 	switch {
+	case w.count != 0:
+		kind = "count"
 	case w.gap != 0:
 		kind = "session"
 	case w.slide != 0:
@@ -44,6 +48,8 @@ func (w *TimeWindow) write(out *jsonWriter) {
 	out.numberOr("slideMs", w.slide.Milliseconds())
 	out.numberOr("offsetMs", w.offset.Milliseconds())
 	out.numberOr("gapMs", w.gap.Milliseconds())
+	out.numberOr("count", int64(w.count))
+	out.numberOr("countSlide", int64(w.countSlide))
 	if w.processing {
 		out.text("time", "processing")
 	}

@@ -27,3 +27,27 @@ func TestWindowsInTheManifest(t *testing.T) {
 		}
 	}
 }
+
+func TestWindowsOfRecordsInTheManifest(t *testing.T) {
+	h := newHost(t, func(job *Env) {
+		s := KeyBy(Source(job, Files("x")), "key", func(s string) string { return s })
+		s.CountWindow(10).Count().UID("c").SinkTo(Print())
+		s.SlidingCountWindow(10, 4).Reduce("longest", func(a, _ string) string { return a }).UID("d").SinkTo(Print())
+	})
+	got := h.describe()
+	for _, want := range []string{
+		`"window":{"kind":"count","count":10},"output":"row(key: utf8, value: i64)"`,
+		`"window":{"kind":"count","count":10,"countSlide":4},"output":"row(key: utf8, value: utf8)"`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("expected %s in %s", want, got)
+		}
+	}
+	h = newHost(t, func(job *Env) {
+		s := KeyBy(Source(job, Files("x")), "key", func(s string) string { return s })
+		s.CountWindow(10).Window(Tumbling(time.Second)).Count().UID("c").SinkTo(Print())
+	})
+	if got := h.describe(); got != "" || len(h.failures) != 1 || !strings.Contains(h.failures[0].message, "behind a window of records") {
+		t.Errorf("manifest %q, %+v", got, h.failures)
+	}
+}
