@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -90,6 +92,10 @@ func TestRowsOfJSONLinesCountOnce(t *testing.T) {
 			if j.State != api.JobFinished || kills == 0 {
 				t.Fatalf("job is %s after %d kills: %v", j.State, kills, j.Failure)
 			}
+			info := built.wasmill.Run(t, "info", string(j.ID), "--jobmanager", cluster.URL).OK(t)
+			if told := fmt.Sprintf("%d of files, in dead letters", want.bad); !strings.Contains(info.Stdout, told) {
+				t.Errorf("info does not say %q: %s", told, info.Stdout)
+			}
 			if len(j.Skipped) != 1 || j.Skipped[0] != (api.Skipped{Operator: "files", OnTrap: "deadLetter", Count: int64(want.bad)}) {
 				t.Errorf("skipped %+v (expected %d of files)", j.Skipped, want.bad)
 			}
@@ -170,6 +176,31 @@ func TestFormatsHoldTheSameRows(t *testing.T) {
 			want.check(t, filepath.Join(out, "json"))
 		})
 	}
+}
+
+// Structs of a Go guest are rows.
+func TestRowsOfAGoGuest(t *testing.T) {
+	dir := t.TempDir()
+	module := filepath.Join(dir, "rows.wasm")
+	build := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-w", "-o", module, ".")
+	build.Dir, build.Env = "testdata/rows", append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	want := newTable(20_000)
+	input, out := filepath.Join(dir, "in.json"), filepath.Join(dir, "out")
+	if err := os.WriteFile(input, want.input, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	r := built.wasmill.Run(t, "run", module, "--param", "input="+input, "--param", "output="+out, "--parallelism", "2", "--output", "json").OK(t)
+	var job api.Job
+	if err := json.Unmarshal([]byte(r.Stdout), &job); err != nil {
+		t.Fatal(err)
+	}
+	if len(job.Skipped) != 1 || job.Skipped[0] != (api.Skipped{Operator: "files", OnTrap: "skip", Count: int64(want.bad)}) {
+		t.Errorf("skipped %+v (expected %d of files)", job.Skipped, want.bad)
+	}
+	want.check(t, out)
 }
 
 func TestBadRowsAsAUserSeesThem(t *testing.T) {

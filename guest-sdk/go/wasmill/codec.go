@@ -50,8 +50,15 @@ func codecOf[T any](e *Env, user string) codec[T] {
 	if c, ok := any(new(T)).(Coder); ok {
 		return coderCodec[T](c)
 	}
-	e.Fail("function " + strconv.Quote(user) + ": type " + reflect.TypeFor[T]().String() +
-		" has no codec (expected string, []byte, int, int64, float64, KeyValue, Windowed, or one made with RegisterCodec or Coder)")
+	why := "expected string, []byte, int, int64, float64, KeyValue, Windowed, a struct, or one made with RegisterCodec or Coder"
+	if t := reflect.TypeFor[T](); t.Kind() == reflect.Struct {
+		c, problem := structCodec[T]()
+		if problem == "" {
+			return c
+		}
+		why = problem
+	}
+	e.Fail("function " + strconv.Quote(user) + ": type " + reflect.TypeFor[T]().String() + " has no codec (" + why + ")")
 	return codec[T]{}
 }
 
