@@ -49,11 +49,12 @@ const BLOCK: usize = 64;
 
 impl<'x> Words<'x> {
     fn of(line: &[u8], scratch: &'x Scratch) -> Self {
-        let lower = scratch.bytes((line.len() / BLOCK + 1) * BLOCK);
+        let size = (line.len() / BLOCK + 1) * BLOCK;
+        let lower = scratch.bytes(size);
+        lower[size - BLOCK..].copy_from_slice(&[0; BLOCK]);
         for (to, c) in lower.iter_mut().zip(line) {
             *to = c | 0x20; // letters in lower case; nothing else becomes one
         }
-        lower[line.len()..].fill(0);
         Words { lower, next: 0, edges: 0, inside: 0, start: None }
     }
 

@@ -27,6 +27,17 @@
 //! cannot keep any: closures are `'static`, and what they capture cannot hold a record. Who wants to keep something uses
 //! state.
 //!
+//! ```compile_fail
+//! # use {std::cell::RefCell, wasmill::prelude::*};
+//! fn hoard(job: &Env) {
+//!     let kept = RefCell::new(Vec::new());
+//!     job.source(files("x")).map("keep", move |s| {
+//!         kept.borrow_mut().push(s); // error: the record would be there for longer than its bytes
+//!         0
+//!     });
+//! }
+//! ```
+//!
 //! # Fusion
 //!
 //! Functions that follow each other in the graph are compiled into one loop over a batch, and records go from one to the next
@@ -112,7 +123,8 @@ pub use record::{Field, Millis, Record};
 pub use row::{Decimal, KeyValue, List, ListRef, RowBytes, RowWriter, Windowed};
 pub use side::{Side, SideOutput};
 pub use state::{ListState, ListStateDescriptor, MapState, MapStateDescriptor, ValueState, ValueStateDescriptor};
-pub use stream::{SinkOperator, Stream};
+pub use step::{Path, Start, Step, Then};
+pub use stream::{After, Outlet, SinkOperator, Stream};
 pub use text::{Text, TextBuf};
 pub use trap::{Letter, TrapPolicy};
 

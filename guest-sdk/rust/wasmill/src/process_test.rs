@@ -3,7 +3,7 @@
 
 use crate::batch::octets;
 use crate::golden_test::golden;
-use crate::group::{PROCESS, TIMER};
+use crate::group::{PARTITION, PROCESS, TIMER};
 use crate::host::native::{STATE, TOLD};
 use crate::prelude::*;
 use crate::testing::Job;
@@ -86,6 +86,39 @@ fn a_timer_sees_its_time_and_the_state_that_came_with_it() {
     let b = batch::Batch::parse(aligned(&emits[0].1)).unwrap();
     let values: Vec<i64> = (0..b.n).map(|i| i64::decode(b.value(i))).collect();
     assert_eq!(values, [0, 3000 + 3000 + 4], "group 0 has no timer, and its state is asked for");
+}
+
+#[test]
+fn a_partition_function_answers_a_receiver_for_each_record() {
+    fn placed(job: &Env) {
+        let numbers = job.source(generator()).map("length", |s| s.len() as i64);
+        numbers.partition_custom("first", |n, receivers| receivers - *n as u32).sink_to(print());
+        numbers.partition_custom("wrong", |_, receivers| receivers + 4).sink_to(print());
+    }
+    let job = open(placed, "first");
+    assert_eq!(call(&job, PARTITION), 0);
+    let reply = TOLD.with(|t| mem::take(&mut t.borrow_mut().reply));
+    // two records of group 0, which go to subtask 0 of one; group 1 has none
+    assert_eq!(reply, octets(&[40u32, 0, 1, 0, 24, 8, 8, 0, 0, 0, 32, 1, 1, 0, 16, 8, 0, 0]));
+    assert_eq!(call(&job, PROCESS), 4, "another verb");
+
+    let job = open(placed, "wrong");
+    assert_eq!(call(&job, PARTITION), 1);
+    let failure = TOLD.with(|t| mem::take(&mut t.borrow_mut().failure));
+    assert_eq!(failure, crate::fail::encode(0, "subtask 5 (expected 0 <= subtask < 1)", ""));
+}
+
+#[test]
+fn a_panic_is_told_of_with_its_place() {
+    let at = core::panic::Location::caller();
+    crate::fail::begin();
+    crate::fail::set_record(7);
+    crate::exports::panicked("unlucky", Some(at));
+    crate::exports::panicked("while it dies", None);
+    let failure = TOLD.with(|t| mem::take(&mut t.borrow_mut().failure));
+    let place = std::format!("{}:{}", at.file(), at.line());
+    assert!(place.contains("process_test.rs:"), "{place}");
+    assert_eq!(failure, crate::fail::encode(7, "unlucky", &place));
 }
 
 /// Answers that there is no element.

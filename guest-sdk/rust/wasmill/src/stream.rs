@@ -17,7 +17,20 @@ use core::marker::PhantomData;
 use core::time::Duration;
 
 /// The output of an operator: records of the type T. `P` is the path of functions to it from the beginning of its chain, which
-/// are compiled into one loop; a function that is given any stream is generic over it: `impl Path<'x, T>`.
+/// are compiled into one loop. A function that is given any stream is generic over it:
+///
+/// ```
+/// use wasmill::{prelude::*, Path};
+///
+/// fn drop_all<'x, T: Record<'x>>(stream: &Stream<'x, T, impl Path<'x, T>>) {
+///     stream.sink_to(blackhole());
+/// }
+///
+/// fn job(job: &Env) {
+///     drop_all(&job.source(generator()).filter("long", |s| s.len() > 9).map("length", |s| s.len() as i64));
+/// }
+/// # wasmill::job!("job", job);
+/// ```
 pub struct Stream<'x, T, P = Start<T>> {
     env: Env<'x>,
     operator: OperatorId,
