@@ -22,7 +22,7 @@ type counts struct {
 
 	keys    []countKey
 	parts   []countPart
-	order   []record // the batch's records, those of a key together
+	of      byKey
 	results []countResult
 	arena   []byte
 	record  []byte // scratch
@@ -100,36 +100,10 @@ func (c *counts) process(b *abi.Batch, hashes []uint64, out *abi.Builder) error 
 
 // deal cuts the records of each key into slices.
 func (c *counts) deal() error {
-	p := &c.pane
-	p.grow()
-	var sizes []int
-	for _, e := range p.entries {
-		if p.group[e] == 0 {
-			c.keys = append(c.keys, countKey{entry: e})
-			sizes = append(sizes, 0)
-			p.group[e] = uint32(len(c.keys))
-		}
-		sizes[p.group[e]-1]++
-	}
-	starts := make([]uint32, len(sizes))
-	for i := 1; i < len(sizes); i++ {
-		starts[i] = starts[i-1] + uint32(sizes[i-1])
-	}
-	for i, e := range p.entries {
-		c.order = append(c.order, record{row: uint32(i), group: p.group[e] - 1})
-	}
-	c.order = together(c.order, starts)
-	for _, k := range c.keys {
-		p.group[k.entry] = 0
-	}
-	at := 0
-	for i := range c.keys {
-		if err := c.dealKey(i, c.order[at:at+sizes[i]]); err != nil {
-			return err
-		}
-		at += sizes[i]
-	}
-	return nil
+	return c.of.each(&c.pane, func(e state.Entry, records []record) error {
+		c.keys = append(c.keys, countKey{entry: e})
+		return c.dealKey(len(c.keys)-1, records)
+	})
 }
 
 // dealKey is deal for one key.
@@ -259,5 +233,5 @@ func (c *counts) keep(p []byte) []byte {
 
 // forget makes ready for the next batch.
 func (c *counts) forget() {
-	c.keys, c.parts, c.order, c.results, c.arena, c.batch = c.keys[:0], c.parts[:0], c.order[:0], c.results[:0], c.arena[:0], nil
+	c.keys, c.parts, c.results, c.arena, c.batch = c.keys[:0], c.parts[:0], c.results[:0], c.arena[:0], nil
 }

@@ -1,8 +1,6 @@
 package operator
 
 import (
-	"encoding/binary"
-	"fmt"
 	"slices"
 
 	"github.com/wasmill/wasmill/abi"
@@ -31,7 +29,7 @@ type sessions struct {
 	all    []session
 	keys   []sessionKey
 	rows   []uint32 // of the batch, those of a session together
-	times  []record // scratch: rows of a key, and their sessions
+	of     byKey
 	some   []int    // scratch: sessions
 	accs   [][]byte // scratch
 	record []byte   // scratch
@@ -106,36 +104,13 @@ func (s *sessions) process(b *abi.Batch, hashes []uint64, now int64, out *abi.Bu
 
 // deal makes out the sessions that the batch's keys have now, and gives each its records.
 func (s *sessions) deal(now int64) error {
-	p := &s.pane
-	p.grow()
-	counts := make([]int, 0, len(p.entries))
-	for _, e := range p.entries {
-		if p.group[e] == 0 {
-			s.keys = append(s.keys, sessionKey{entry: e})
-			counts = append(counts, 0)
-			p.group[e] = uint32(len(s.keys))
-		}
-		counts[p.group[e]-1]++
-	}
-	starts := make([]uint32, len(counts))
-	for i := 1; i < len(counts); i++ {
-		starts[i] = starts[i-1] + uint32(counts[i-1])
-	}
-	s.times = s.times[:0]
-	for i, e := range p.entries {
-		s.times = append(s.times, record{row: uint32(i), group: p.group[e] - 1})
-	}
-	s.times = together(s.times, starts)
-	for _, k := range s.keys {
-		p.group[k.entry] = 0
-	}
 	s.panes.lateRows = s.panes.lateRows[:0]
-	at := 0
-	for i := range s.keys {
-		if err := s.dealKey(i, s.times[at:at+counts[i]], now); err != nil {
-			return err
-		}
-		at += counts[i]
+	err := s.of.each(&s.pane, func(e state.Entry, records []record) error {
+		s.keys = append(s.keys, sessionKey{entry: e})
+		return s.dealKey(len(s.keys)-1, records, now)
+	})
+	if err != nil {
+		return err
 	}
 	if len(s.panes.lateRows) > 0 {
 		slices.Sort(s.panes.lateRows)
@@ -286,85 +261,6 @@ func (s *sessions) emit(out *abi.Builder, so func(*session) bool) error {
 		return nil
 	}
 	return s.acc.emit(len(s.some), func(i int) piece { return s.piece(s.some[i]) }, out)
-}
-
-// A session in the state: i64 start, i64 end, u32 length of its accumulator, u32 1 if some of it has gone out, the accumulator.
-const sessionHeader = 24
-
-// load appends the sessions that a key has.
-func (s *sessions) load(number int) error {
-	e := s.keys[number].entry
-	v := s.pane.table.Value(e)
-	if len(v) == 0 {
-		return nil
-	}
-	version, first := s.pane.table.Version(e), len(s.all)
-	v = s.keep(v)
-	for len(v) > 0 {
-		le := binary.LittleEndian
-		if len(v) < sessionHeader || int(le.Uint32(v[16:])) > len(v)-sessionHeader {
-			return fmt.Errorf("sessions of key %q: %d bytes are left of the last", s.pane.table.Key(e), len(v))
-		}
-		n := sessionHeader + int(le.Uint32(v[16:]))
-		s.all = append(s.all, session{
-			span: span{int64(le.Uint64(v)), int64(le.Uint64(v[8:]))}, key: number, accs: [][]byte{v[sessionHeader:n:n]},
-			fired: le.Uint32(v[20:]) != 0, timed: true,
-		})
-		v = v[n:]
-	}
-	if version >= s.panes.spec.Version {
-		return nil
-	}
-	s.accs = s.accs[:0]
-	for _, one := range s.all[first:] {
-		s.accs = append(s.accs, one.accs[0])
-	}
-	if err := s.acc.renew(s.pane.table.Key(e), version, s.accs); err != nil {
-		return err
-	}
-	kept := s.all[:first]
-	for i, one := range s.all[first:] {
-		if s.accs[i] != nil {
-			one.accs[0] = s.keep(s.accs[i])
-			kept = append(kept, one)
-		}
-	}
-	s.all = kept
-	return nil
-}
-
-// store writes what a key has now, and sees to it that a timer comes when something of it ends.
-func (s *sessions) store(k *sessionKey) error {
-	t, v := s.pane.table, s.record[:0]
-	for i := k.first; i < k.last; i++ {
-		one := &s.all[i]
-		if len(one.accs) == 0 || s.isOver(one, t.Hash(k.entry)) {
-			continue
-		}
-		le := binary.LittleEndian
-		v = le.AppendUint64(v, uint64(one.start))
-		v = le.AppendUint64(v, uint64(one.end))
-		v = le.AppendUint32(v, uint32(len(one.accs[0])))
-		fired := uint32(0)
-		if one.fired {
-			fired = 1
-		}
-		v = append(le.AppendUint32(v, fired), one.accs[0]...)
-		if !one.timed || one.fired {
-			at := one.end - 1
-			if one.fired && s.passed(one) {
-				at = after(one.end, s.panes.window.lateness) - 1
-			}
-			if err := s.timers.Set(at, t.Hash(k.entry), t.Key(k.entry)); err != nil {
-				return err
-			}
-		}
-	}
-	s.record = v
-	if len(v) == 0 {
-		return t.Delete(k.entry)
-	}
-	return t.SetValue(k.entry, v)
 }
 
 // fire puts out sessions that the watermark has passed.

@@ -1,9 +1,6 @@
 package operator
 
 import (
-	"encoding/binary"
-	"slices"
-
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/taskmanager/state"
 )
@@ -377,109 +374,6 @@ func (s *slider) combine(n int, pair func(i int) (a, b []byte), put func(i int, 
 			return piece{s.window(), s.keys[s.both[i]], s.parts[:]}
 		},
 		func(i int, merged []byte) error { return put(s.both[i], merged) })
-}
-
-// set stores the two parts of a key in running: u32 1 + length of the front, 0 for none, u32 slices of the back, both. A key
-// that has neither leaves.
-func (s *slider) set(e state.Entry, front, back []byte, slices uint32) error {
-	if front == nil && slices == 0 {
-		return s.running.Delete(e)
-	}
-	v := append(s.record[:0], 0, 0, 0, 0, 0, 0, 0, 0)
-	if front != nil {
-		binary.LittleEndian.PutUint32(v, uint32(1+len(front)))
-	}
-	binary.LittleEndian.PutUint32(v[4:], slices)
-	if v = append(v, front...); slices > 0 {
-		v = append(v, back...)
-	}
-	s.record = v
-	return s.running.SetValue(e, v)
-}
-
-// split is the two parts of a key in running, each nil if there is none, and how many slices the back is of.
-func split(v []byte) (front, back []byte, slices uint32) {
-	if len(v) == 0 {
-		return nil, nil, 0
-	}
-	n := binary.LittleEndian.Uint32(v)
-	slices, v = binary.LittleEndian.Uint32(v[4:]), v[8:]
-	if n > 0 {
-		front, v = v[:n-1:n-1], v[n-1:]
-	}
-	if slices > 0 {
-		back = v
-	}
-	return front, back, slices
-}
-
-// changed says that records have come for a slice.
-func (s *slider) changed(p *pane) { s.stale = s.stale || p.in }
-
-// again puts out what late records have made of windows that have fired and still take them, for entries of a slice, each
-// once.
-func (s *slider) again(p *pane, entries []state.Entry, out *abi.Builder) error {
-	w := s.panes.window
-	if w.lateness == 0 {
-		return nil
-	}
-	for end := w.first(p.start); end <= w.last(p.start); end = w.next(end) {
-		if after(end, w.lateness)-1 <= s.panes.passed {
-			continue
-		}
-		if err := s.repeat(p, entries, span{end - w.size, end}, out); err != nil {
-			return err
-		}
-		if end == abi.MaxTime {
-			break
-		}
-	}
-	return nil
-}
-
-// repeat is again for one window, if it has fired.
-func (s *slider) repeat(p *pane, entries []state.Entry, window span, out *abi.Builder) error {
-	var keys [][]byte
-	var hashes []uint64
-	for _, e := range entries {
-		hash := p.table.Hash(e)
-		if window.end-1 <= s.panes.passed || !s.panes.fires(window.end, hash) {
-			keys, hashes = append(keys, p.table.Key(e)), append(hashes, hash)
-		}
-	}
-	if len(keys) == 0 {
-		return nil
-	}
-	accs := make([][][]byte, len(keys))
-	found := make([]state.Entry, len(keys))
-	for _, slice := range s.panes.open {
-		if slice.start < window.start || slice.end > window.end {
-			continue
-		}
-		if err := slice.table.ResolveKeys(keys, hashes, true, found); err != nil {
-			return err
-		}
-		there := slices.DeleteFunc(slices.Clone(found), func(e state.Entry) bool { return e == state.NoEntry })
-		if err := s.acc.ready(slice, there); err != nil {
-			return err
-		}
-		for i, e := range found {
-			if e == state.NoEntry {
-				continue
-			}
-			if acc := s.acc.of(slice.table, e); acc != nil {
-				accs[i] = append(accs[i], append([]byte(nil), acc...))
-			}
-		}
-	}
-	some := 0
-	for i := range keys {
-		if accs[i] != nil {
-			keys[some], accs[some] = keys[i], accs[i]
-			some++
-		}
-	}
-	return s.acc.emit(some, func(i int) piece { return piece{window, keys[i], accs[i]} }, out)
 }
 
 // purge drops slices that are over.
