@@ -302,7 +302,7 @@ func TestDamageIsNoPanic(t *testing.T) {
 	s := schema(t, everything)
 	for _, compression := range []string{"none", "snappy"} {
 		file := written(t, everything, compression, 10_000, rowsOf(t, everything, many...))
-		for range 500 {
+		for range 150 {
 			p := bytes.Clone(file)
 			for range 1 + rand.IntN(3) {
 				p[rand.IntN(len(p))] = byte(rand.Uint32())
