@@ -29,12 +29,19 @@ type sessions struct {
 	all    []session
 	keys   []sessionKey
 	rows   []uint32 // of the batch, those of a session together
+	starts []int64  // scratch: times of a key's records
+	lists  [][]byte // what accs of sessions are parts of
 	of     byKey
 	some   []int    // scratch: sessions
 	accs   [][]byte // scratch
 	record []byte   // scratch
 	arena  []byte
 	due    []dueTimer
+
+	seen    map[string]bool // scratch of find, as is what follows
+	dueKeys [][]byte
+	hashes  []uint64
+	entries []state.Entry
 }
 
 // session is one of a key that the batch or a timer concerns.
@@ -60,7 +67,7 @@ type dueTimer struct {
 }
 
 func newSessions(p *panes, acc adding) (*sessions, error) {
-	s := &sessions{panes: p, acc: acc}
+	s := &sessions{panes: p, acc: acc, seen: map[string]bool{}}
 	spec := p.spec
 	spec.Name, spec.Kind = "sessions", state.Bytes
 	var err error
@@ -91,7 +98,7 @@ func (s *sessions) process(b *abi.Batch, hashes []uint64, now int64, out *abi.Bu
 	if err := s.add(); err != nil {
 		return err
 	}
-	if err := s.emit(out, func(one *session) bool { return one.rows != nil && s.passed(one) }); err != nil {
+	if err := s.emit(out, func(one *session) bool { return len(one.rows) > 0 && s.passed(one) }); err != nil {
 		return err
 	}
 	for i := range s.keys {
@@ -135,26 +142,27 @@ func (s *sessions) dealKey(number int, records []record, now int64) error {
 		}
 		s.all = append(s.all, session{span: span{t, after(t, s.panes.window.gap)}, key: number})
 	}
-	own := slices.Clone(s.all[len(s.all)-len(records):])
-	s.all = append(s.all[:k.first], unite(s.all[k.first:])...)
-	for i, r := range records {
-		at, _ := slices.BinarySearchFunc(s.all[k.first:], own[i].start, func(one session, t int64) int {
-			if t < one.start {
-				return 1
-			}
-			if t >= one.end {
-				return -1
-			}
-			return 0
-		})
-		one := &s.all[k.first+at]
-		if s.isOver(one, s.pane.table.Hash(k.entry)) {
-			s.panes.isLate(int(r.row))
-			continue
-		}
-		one.rows = append(one.rows, r.row)
+	s.starts = s.starts[:0]
+	for _, one := range s.all[len(s.all)-len(records):] {
+		s.starts = append(s.starts, one.start)
 	}
-	s.all = append(s.all[:k.first], slices.DeleteFunc(s.all[k.first:], func(one session) bool { return one.accs == nil && one.rows == nil })...)
+	s.all = append(s.all[:k.first], unite(s.all[k.first:])...)
+	first := len(s.rows)
+	for i := k.first; i < len(s.all); i++ { // in most batches there is one
+		one := &s.all[i]
+		over := s.isOver(one, s.pane.table.Hash(k.entry))
+		for j, r := range records {
+			switch {
+			case s.starts[j] < one.start || s.starts[j] >= one.end:
+			case over:
+				s.panes.isLate(int(r.row))
+			default:
+				s.rows = append(s.rows, r.row)
+			}
+		}
+		one.rows, first = s.rows[first:len(s.rows):len(s.rows)], len(s.rows)
+	}
+	s.all = append(s.all[:k.first], slices.DeleteFunc(s.all[k.first:], func(one session) bool { return len(one.accs) == 0 && len(one.rows) == 0 })...)
 	k.last = len(s.all)
 	return nil
 }
@@ -214,7 +222,7 @@ func (s *sessions) combine() error {
 	}
 	return s.acc.merge(len(s.some), func(i int) piece { return s.piece(s.some[i]) }, func(i int, acc []byte) error {
 		one := &s.all[s.some[i]]
-		one.accs = append(one.accs[:0], s.keep(acc))
+		one.accs = s.list(s.keep(acc))
 		return nil
 	})
 }
@@ -231,9 +239,15 @@ func (s *sessions) add() error {
 		func(i int) (piece, []uint32) { return s.piece(s.some[i]), s.all[s.some[i]].rows },
 		func(i int, acc []byte) error {
 			one := &s.all[s.some[i]]
-			one.accs = append(one.accs[:0], s.keep(acc))
+			one.accs = s.list(s.keep(acc))
 			return nil
 		})
+}
+
+// list is a list of one.
+func (s *sessions) list(acc []byte) [][]byte {
+	s.lists = append(s.lists, acc)
+	return s.lists[len(s.lists)-1 : len(s.lists) : len(s.lists)]
 }
 
 func (s *sessions) piece(i int) piece {
@@ -307,19 +321,19 @@ func (s *sessions) fire(watermark int64, out *abi.Builder) (more bool, err error
 
 // find resolves the keys of the due timers, each once.
 func (s *sessions) find() error {
-	seen := map[string]bool{}
-	keys, hashes := make([][]byte, 0, len(s.due)), make([]uint64, 0, len(s.due))
+	clear(s.seen)
+	s.dueKeys, s.hashes = s.dueKeys[:0], s.hashes[:0]
 	for _, d := range s.due {
-		if !seen[string(d.key)] {
-			seen[string(d.key)] = true
-			keys, hashes = append(keys, d.key), append(hashes, d.hash)
+		if !s.seen[string(d.key)] {
+			s.seen[string(d.key)] = true
+			s.dueKeys, s.hashes = append(s.dueKeys, d.key), append(s.hashes, d.hash)
 		}
 	}
-	entries := make([]state.Entry, len(keys))
-	if err := s.pane.table.ResolveKeys(keys, hashes, false, entries); err != nil {
+	s.entries = append(s.entries[:0], make([]state.Entry, len(s.dueKeys))...)
+	if err := s.pane.table.ResolveKeys(s.dueKeys, s.hashes, false, s.entries); err != nil {
 		return err
 	}
-	for _, e := range entries {
+	for _, e := range s.entries {
 		s.keys = append(s.keys, sessionKey{entry: e})
 	}
 	return nil
@@ -344,6 +358,6 @@ func (s *sessions) next() (int64, bool) {
 
 // forget makes ready for the next call.
 func (s *sessions) forget() {
-	s.all, s.keys, s.arena, s.batch = s.all[:0], s.keys[:0], s.arena[:0], nil
+	s.all, s.keys, s.arena, s.rows, s.lists, s.batch = s.all[:0], s.keys[:0], s.arena[:0], s.rows[:0], s.lists[:0], nil
 	s.pane.entries = s.pane.entries[:0]
 }

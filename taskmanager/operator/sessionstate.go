@@ -24,7 +24,7 @@ func (s *sessions) load(number int) error {
 		}
 		n := sessionHeader + int(le.Uint32(v[16:]))
 		s.all = append(s.all, session{
-			span: span{int64(le.Uint64(v)), int64(le.Uint64(v[8:]))}, key: number, accs: [][]byte{v[sessionHeader:n:n]},
+			span: span{int64(le.Uint64(v)), int64(le.Uint64(v[8:]))}, key: number, accs: s.list(v[sessionHeader:n:n]),
 			fired: le.Uint32(v[20:]) != 0, timed: true,
 		})
 		v = v[n:]
