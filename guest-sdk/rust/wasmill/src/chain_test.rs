@@ -197,6 +197,7 @@ fn windows_are_in_the_manifest() {
             sliding(secs(10), secs(2)),
             tumbling(secs(1)).offset(millis(300)),
             sliding(millis(10), millis(10)).processing_time(),
+            session(secs(3)),
         ];
         for (i, w) in all.into_iter().enumerate() {
             keyed.window(w).count().uid(&format!("c{i}")).sink_to(print());
@@ -209,12 +210,38 @@ fn windows_are_in_the_manifest() {
         r#"{"kind":"sliding","sizeMs":10000,"slideMs":2000"#,
         r#"{"kind":"tumbling","sizeMs":1000,"offsetMs":300"#,
         r#"{"kind":"sliding","sizeMs":10,"slideMs":10,"time":"processing""#,
+        r#"{"kind":"session","gapMs":3000"#,
     ] {
         for end in ["}", ",\"latenessMs\":60000}"] {
             let want = format!("\"window\":{want}{end}");
             assert!(job.manifest().contains(&want), "{want} in {}", job.manifest());
         }
     }
+}
+
+#[test]
+fn windows_of_records_are_in_the_manifest() {
+    fn windows(job: &Env) {
+        let keyed = job.source(files("x")).key_by("key", |s| *s);
+        keyed.count_window(10).count().uid("c").sink_to(print());
+        keyed.sliding_count_window(10, 4).reduce("first", |a, _| a).uid("d").sink_to(print());
+    }
+    let job = Job::describe("windows", windows, &[]).unwrap();
+    for want in [
+        r#""window":{"kind":"count","count":10},"output":"row(key: utf8, value: i64)""#,
+        r#""window":{"kind":"count","count":10,"countSlide":4},"output":"row(key: utf8, value: utf8)""#,
+    ] {
+        assert!(job.manifest().contains(want), "{want} in {}", job.manifest());
+    }
+
+    fn wrong(job: &Env) {
+        let cut = job.source(files("x")).key_by("key", |s| *s).count_window(10);
+        cut.window(tumbling(secs(1))).count().uid("c").sink_to(print());
+        cut.process("p", (), |c, _, v: &str| c.emit(v)).uid("d").sink_to(print());
+    }
+    let problems = Job::describe("wrong", wrong, &[]).err().unwrap();
+    assert!(problems.contains("a window of time of key \"key\": behind a window of records"), "{problems}");
+    assert!(problems.contains("a process function of key \"key\": behind a window of records"), "{problems}");
 }
 
 #[test]

@@ -17,18 +17,19 @@ use core::marker::PhantomData;
 pub struct KeyedStream<'x, K, V> {
     pub(crate) env: Env<'x>,
     pub(crate) operator: OperatorId,
+    window: Option<TimeWindow>, // of records
     records: PhantomData<fn() -> (K, V)>,
 }
 
 impl<K, V> Clone for KeyedStream<'_, K, V> {
     fn clone(&self) -> Self {
-        KeyedStream { env: self.env.clone(), operator: self.operator, records: PhantomData }
+        KeyedStream { env: self.env.clone(), operator: self.operator, window: self.window, records: PhantomData }
     }
 }
 
 impl<'x, K: Record<'x>, V: Record<'x>> KeyedStream<'x, K, V> {
     pub(crate) fn new(env: Env<'x>, operator: OperatorId) -> Self {
-        KeyedStream { env, operator, records: PhantomData }
+        KeyedStream { env, operator, window: None, records: PhantomData }
     }
 
     pub(crate) fn edge(&self) -> Edge {
@@ -48,18 +49,39 @@ impl<'x, K: Record<'x>, V: Record<'x>> KeyedStream<'x, K, V> {
 
     /// Cuts the records of each key by time.
     pub fn window(&self, w: TimeWindow) -> WindowedStream<'x, K, V> {
+        self.unwindowed("a window of time");
         WindowedStream::new(self.clone(), w)
+    }
+
+    /// Cuts the records of each key into windows of so many, one behind the other. What is left of one when the input ends has
+    /// no result.
+    pub fn count_window(&self, size: u32) -> Self {
+        self.sliding_count_window(size, 0)
+    }
+
+    /// Windows of the newest `size` records of a key, one every `slide` records; the first ones have fewer.
+    pub fn sliding_count_window(&self, size: u32, slide: u32) -> Self {
+        self.unwindowed("a window of records");
+        KeyedStream { window: Some(TimeWindow::records(size, slide)), ..self.clone() }
+    }
+
+    /// Refuses what has no use for windows of records.
+    fn unwindowed(&self, what: &str) {
+        if self.window.is_some() {
+            let key = self.env.with(|g| g.operators[self.operator].name.clone());
+            self.env.refuse(&format!("{what} of key {key:?}: behind a window of records"));
+        }
     }
 
     /// Counts the records of each key: every new count is emitted. The host does it by itself.
     pub fn count(&self) -> Stream<'x, KeyValue<K, i64>> {
-        self.stream(self.native(Kind::Count, None, codec_of::<KeyValue<K, i64>>()))
+        self.stream(self.native(Kind::Count, self.window, codec_of::<KeyValue<K, i64>>()))
     }
 
     /// Adds up the values of each key: i64 or f64. The host does it by itself.
     pub fn sum(&self) -> Stream<'x, KeyValue<K, V>> {
         self.check_sum();
-        self.stream(self.native(Kind::Sum, None, codec_of::<KeyValue<K, V>>()))
+        self.stream(self.native(Kind::Sum, self.window, codec_of::<KeyValue<K, V>>()))
     }
 
     /// Combines the values of each key, two at a time. f must be associative.
@@ -74,7 +96,7 @@ impl<'x, K: Record<'x>, V: Record<'x>> KeyedStream<'x, K, V> {
         f: impl Fn(V, V) -> V + 'static,
         result: impl Fn(K, V) -> R + 'static,
     ) -> Stream<'x, R> {
-        self.stream(fold(self, Kind::Reduce, name, None, Reduction::new(f), move |_, key, value| result(key, value)))
+        self.stream(fold(self, Kind::Reduce, name, self.window, Reduction::new(f), move |_, key, value| result(key, value)))
     }
 
     /// Folds the values of each key: `create` makes an accumulator of none, `add` folds a value into it, `merge` makes one of
@@ -89,7 +111,7 @@ impl<'x, K: Record<'x>, V: Record<'x>> KeyedStream<'x, K, V> {
     ) -> Stream<'x, KeyValue<K, R>> {
         let folding = Aggregation::new(create, add, merge);
         let finish = move |_, key, a| KeyValue { key, value: result(a) };
-        self.stream(fold(self, Kind::Aggregate, name, None, folding, finish))
+        self.stream(fold(self, Kind::Aggregate, name, self.window, folding, finish))
     }
 
     /// Runs a function over the records of each key: anything, with the states and side outputs that it uses at hand. All
@@ -116,6 +138,7 @@ impl<'x, K: Record<'x>, V: Record<'x>> KeyedStream<'x, K, V> {
     }
 
     fn processing(&self, name: &str) -> Processing<'x> {
+        self.unwindowed("a process function");
         Processing::new(&self.env, name, codec_of::<K>(), vec![(self.edge(), codec_of::<V>())])
     }
 
@@ -209,6 +232,8 @@ impl<'x, K: Record<'x>, A: Record<'x>, B: Record<'x>> ConnectedStreams<'x, K, A,
     }
 
     fn processing(&self, name: &str) -> Processing<'x> {
+        self.first.unwindowed("a process function");
+        self.second.unwindowed("a process function");
         let inputs = vec![(self.first.edge(), codec_of::<A>()), (self.second.edge(), codec_of::<B>())];
         Processing::new(&self.first.env, name, codec_of::<K>(), inputs)
     }

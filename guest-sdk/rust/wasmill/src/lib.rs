@@ -160,7 +160,7 @@ pub use trap::{Letter, TrapPolicy};
 /// codec, `row(auction: i64, price: i64, dateTime: ms, where: utf8?)`, so one can be written and the other read; and both are
 /// keys, states and fields of other rows. In a `Ref`, a `String` is read as `&str`, a row as its `Ref`, a [`List`] as [`ListRef`].
 pub use wasmill_derive::Row;
-pub use window::{sliding, tumbling, TimeWindow, Window, WindowedStream};
+pub use window::{session, sliding, tumbling, TimeWindow, Window, WindowedStream};
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
@@ -186,7 +186,7 @@ pub mod prelude {
     pub use crate::stream::Stream;
     pub use crate::text::{Text, TextBuf};
     pub use crate::trap::{Letter, TrapPolicy};
-    pub use crate::window::{days, hours, millis, mins, secs, sliding, tumbling, Window};
+    pub use crate::window::{days, hours, millis, mins, secs, session, sliding, tumbling, Window};
     pub use crate::{counter_add, fail, gauge_set, log, Level};
     pub use wasmill_derive::Row;
 }

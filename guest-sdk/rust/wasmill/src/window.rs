@@ -22,8 +22,11 @@ pub struct TimeWindow {
     size: Duration,
     slide: Duration,
     offset: Duration,
+    gap: Duration,
     lateness: Duration,
     processing: bool,
+    count: u32, // of windows of records
+    count_slide: u32,
 }
 
 /// Windows of a size, one behind the other. They begin at multiples of it.
@@ -36,7 +39,17 @@ pub fn sliding(size: Duration, slide: Duration) -> TimeWindow {
     TimeWindow { size, slide, ..TimeWindow::default() }
 }
 
+/// Windows with as long a silence between two of a key as the gap, or longer.
+pub fn session(gap: Duration) -> TimeWindow {
+    TimeWindow { gap, ..TimeWindow::default() }
+}
+
 impl TimeWindow {
+    /// Windows of the newest `count` records, one every `slide` of them; 0: one behind the other.
+    pub(crate) fn records(count: u32, slide: u32) -> Self {
+        TimeWindow { count, count_slide: slide, ..TimeWindow::default() }
+    }
+
     /// Has windows begin so long behind the multiples.
     pub fn offset(self, d: Duration) -> Self {
         TimeWindow { offset: d, ..self }
@@ -50,10 +63,14 @@ impl TimeWindow {
 
     pub(crate) fn write(&self, w: &mut JsonWriter) {
         let ms = |d: Duration| d.as_millis() as i64;
-        w.text("kind", if self.slide.is_zero() { "tumbling" } else { "sliding" });
-        w.number("sizeMs", ms(self.size));
+        let kinds = [(self.count > 0, "count"), (!self.gap.is_zero(), "session"), (!self.slide.is_zero(), "sliding")];
+        w.text("kind", kinds.iter().find(|(is, _)| *is).map_or("tumbling", |(_, kind)| kind));
+        w.number_or("sizeMs", ms(self.size));
         w.number_or("slideMs", ms(self.slide));
         w.number_or("offsetMs", ms(self.offset));
+        w.number_or("gapMs", ms(self.gap));
+        w.number_or("count", self.count.into());
+        w.number_or("countSlide", self.count_slide.into());
         w.text_or("time", if self.processing { "processing" } else { "" });
         w.number_or("latenessMs", ms(self.lateness));
     }
