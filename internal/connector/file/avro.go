@@ -13,6 +13,7 @@ import (
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/format/avrorow"
+	"github.com/wasmill/wasmill/internal/format/cell"
 )
 
 // checkAvro says whether the records of a file make the rows that are wanted.
@@ -168,9 +169,9 @@ func (r *avroReader) blockAt(at int64) (b avrorow.Block, n int, err error) {
 }
 
 // take takes the next value of the block. fault is why it is no row, if it is none.
-func (r *avroReader) take() (value []byte, fault *avrorow.Fault, err error) {
-	row, n, err := r.rows.Decode(r.value[:0], r.rest)
-	if err != nil && !errors.As(err, &fault) {
+func (r *avroReader) take() (value []byte, fault *cell.Fault, err error) {
+	row, n, fault, err := r.rows.Decode(r.value[:0], r.rest)
+	if err != nil {
 		return nil, nil, r.ruined(r.block.Block, fmt.Errorf("value %d of the block: %w", r.block.Taken+1, err))
 	}
 	value, r.value = r.rest[:n], row

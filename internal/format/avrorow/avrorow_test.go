@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/avro/ocf"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/format/cell"
 	"github.com/wasmill/wasmill/internal/format/jsonrow"
 	"github.com/wasmill/wasmill/internal/format/scalar"
 )
@@ -128,8 +129,8 @@ func TestRowsAreReadAsTheyAreWritten(t *testing.T) {
 		n := 0
 		for _, block := range blocks {
 			for ; len(block) > 0; n++ {
-				row, size, err := d.Decode([]byte("12345678"), block)
-				if err != nil || !bytes.Equal(row[8:], all[n]) {
+				row, size, fault, err := d.Decode([]byte("12345678"), block)
+				if err != nil || fault != nil || !bytes.Equal(row[8:], all[n]) {
 					t.Fatalf("%s, row %d: %v\ngot  %x\nwant %x", compression, n, err, row[8:], all[n])
 				}
 				block = block[size:]
@@ -200,8 +201,8 @@ func TestTypesOfOthers(t *testing.T) {
 			t.Errorf("%s: %v", codec, err)
 			continue
 		}
-		row, n, err := d.Decode(nil, datum)
-		if err != nil || n != len(datum) {
+		row, n, fault, err := d.Decode(nil, datum)
+		if err != nil || fault != nil || n != len(datum) {
 			t.Errorf("%s: %d of %d bytes, %v", codec, n, len(datum), err)
 		} else if got := shown(t, s, row); got != want {
 			t.Errorf("%s: %s\nexpected %s", codec, got, want)
@@ -228,7 +229,10 @@ func TestFaultsNameThePlace(t *testing.T) {
 		good[:5] + "\x80\x80\x80\x80\x80\x80\x04": ErrBroken.Error(),
 		"": ErrBroken.Error(),
 	} {
-		_, n, err := d.Decode(nil, []byte(data+"rest"))
+		_, n, fault, err := d.Decode(nil, []byte(data+"rest"))
+		if fault != nil {
+			err = fault
+		}
 		switch {
 		case want == "" && (err != nil || n != len(data)), want != "" && (err == nil || err.Error() != want):
 			t.Errorf("%q: %v (expected %s)", data, err, want)
@@ -262,11 +266,14 @@ func FuzzDecode(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, p []byte) {
-		row, n, err := d.Decode(nil, p)
-		if err != nil || n < 1 || n > len(p) {
-			if err == nil {
-				t.Fatalf("%d of %d bytes", n, len(p))
-			}
+		row, n, fault, err := d.Decode(nil, p)
+		if err != nil {
+			return
+		}
+		if n < 1 || n > len(p) {
+			t.Fatalf("%d of %d bytes", n, len(p))
+		}
+		if fault != nil {
 			return
 		}
 		if err := abi.Validate(s, row); err != nil {
@@ -287,7 +294,7 @@ func TestDamageIsNoPanic(t *testing.T) {
 		for range 1 + rand.IntN(3) {
 			p[rand.IntN(len(p))] = byte(rand.Uint32())
 		}
-		if row, _, err := d.Decode(nil, p); err == nil {
+		if row, _, fault, err := d.Decode(nil, p); err == nil && fault == nil {
 			if err := abi.Validate(s, row); err != nil {
 				t.Fatalf("%x: %v", p, err)
 			}
@@ -306,8 +313,9 @@ func BenchmarkBid(b *testing.B) {
 	b.ReportAllocs()
 	var row []byte
 	for b.Loop() {
-		if row, _, err = d.Decode(row[:0], blocks[0]); err != nil {
-			b.Fatal(err)
+		var fault *cell.Fault
+		if row, _, fault, err = d.Decode(row[:0], blocks[0]); err != nil || fault != nil {
+			b.Fatal(err, fault)
 		}
 	}
 }

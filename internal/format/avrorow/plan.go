@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/format/cell"
 )
 
 // plan is how a value of the writer's schema becomes a field of a row.
@@ -17,21 +18,9 @@ type plan struct {
 	cols []*plan // of a record, by the fields of from; nil: not wanted
 	at   []int   // where those go in the row
 
-	row  abi.RowWriter
-	list elements
-}
-
-// elements are those of a list while it is read.
-type elements struct {
-	cells  []cell
-	writer abi.ListWriter
-}
-
-// cell is a value: null, in place, or a part.
-type cell struct {
-	null bool
-	bits uint64
-	part []byte
+	row   abi.RowWriter
+	list  abi.ListWriter
+	cells []cell.Cell // of a list while it is read
 }
 
 // newPlan says how values of t become f, or why they cannot.

@@ -37,7 +37,7 @@ type typ struct {
 	text    bool   // kindBytes: a string
 	size    int    // of a fixed
 	scale   int    // of a decimal
-	symbols []string
+	symbols [][]byte
 	items   *typ    // of an array or map
 	fields  []field // of a record
 	union   []*typ  // branches
@@ -84,7 +84,10 @@ func (c *compiler) typ(n *avro.SchemaNode, space string, depth int) (*typ, error
 		}
 		return nil, fmt.Errorf("its schema: no type %q", n.Type)
 	}
-	t := &typ{kind: k, name: n.Type, logical: n.LogicalType, text: n.Type == "string", size: n.Size, scale: n.Scale, symbols: n.Symbols}
+	t := &typ{kind: k, name: n.Type, logical: n.LogicalType, text: n.Type == "string", size: n.Size, scale: n.Scale}
+	for _, s := range n.Symbols {
+		t.symbols = append(t.symbols, []byte(s))
+	}
 	if n.Name != "" && (k == kindRecord || k == kindEnum || k == kindFixed) {
 		space = n.Namespace
 		full := n.Name

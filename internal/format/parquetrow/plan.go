@@ -11,6 +11,7 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/format/cell"
 )
 
 // plan is how a node of a file's schema becomes a field of a row. A column has one value a row, or one an element of the lists
@@ -31,14 +32,7 @@ type plan struct {
 
 	row   abi.RowWriter
 	list  abi.ListWriter
-	cells []cell
-}
-
-// cell is a value: null, in place, or a part.
-type cell struct {
-	null bool
-	bits uint64
-	part []byte
+	cells []cell.Cell // of a list while it is read
 }
 
 // scalarKind is what the values of a column are.

@@ -5,27 +5,13 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"unicode/utf8"
 
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/wasmill/wasmill/abi"
-	"github.com/wasmill/wasmill/internal/format/jsonrow"
+	"github.com/wasmill/wasmill/internal/format/cell"
 	"github.com/wasmill/wasmill/internal/format/scalar"
 )
-
-// Fault is a row of a file that is none of the schema.
-type Fault struct {
-	Path    string
-	Problem string
-}
-
-func (f *Fault) Error() string {
-	if f.Path == "" {
-		return f.Problem
-	}
-	return f.Path + ": " + f.Problem
-}
 
 // File is an open one.
 type File struct{ file *parquet.File }
@@ -74,16 +60,7 @@ type Reader struct {
 	next    int               // of them
 	columns [][]parquet.Value // of the row at hand, by the plan's columns: what is not consumed
 	broken  bool
-	fault   *Fault
-	path    []place
-	scratch []byte
-	json    jsonrow.Decoder
-}
-
-// place is a field, or an element of a list.
-type place struct {
-	name  string
-	index int
+	make    cell.Maker
 }
 
 // batchRows is how many rows are taken from the library at a time.
@@ -118,7 +95,7 @@ func (r *Reader) Close() (err error) {
 
 // Next appends the next row to dst. fault is why it is none, if it is none; err is io.EOF at the end, or says that the file is
 // damaged.
-func (r *Reader) Next(dst []byte) (row []byte, fault *Fault, err error) {
+func (r *Reader) Next(dst []byte) (row []byte, fault *cell.Fault, err error) {
 	defer rescue(&err)
 	if r.next == r.have {
 		n, err := r.rows.ReadRows(r.batch)
@@ -134,17 +111,14 @@ func (r *Reader) Next(dst []byte) (row []byte, fault *Fault, err error) {
 		return dst, nil, err
 	}
 	r.next++
-	r.broken, r.fault, r.path, r.scratch = false, nil, r.path[:0], r.scratch[:0]
+	r.broken = false
+	r.make.Reset()
 	c := r.record(r.root)
-	switch {
-	case r.broken:
+	if r.broken {
 		return dst, nil, errors.New("levels of columns that do not go together")
-	case r.fault != nil:
-		return dst, r.fault, nil
-	case len(c.part) > abi.MaxRecordBytes:
-		return dst, &Fault{Problem: fmt.Sprintf("a row of %d bytes (expected <= %d)", len(c.part), abi.MaxRecordBytes)}, nil
 	}
-	return append(dst, c.part...), nil, nil
+	row, fault = r.make.Finish(dst, c)
+	return row, fault, nil
 }
 
 // split divides the values of a row among its columns, which follow each other.
@@ -167,25 +141,6 @@ func (r *Reader) split(row parquet.Row) error {
 	return nil
 }
 
-// misfit notes the first thing that keeps the row from being one.
-func (r *Reader) misfit(format string, args ...any) cell {
-	if r.fault == nil {
-		f := &Fault{Problem: fmt.Sprintf(format, args...)}
-		for _, at := range r.path {
-			switch {
-			case at.name == "":
-				f.Path += fmt.Sprintf("[%d]", at.index)
-			case f.Path != "":
-				f.Path += "." + at.name
-			default:
-				f.Path = at.name
-			}
-		}
-		r.fault = f
-	}
-	return cell{}
-}
-
 // first is the next value of the plan's first column.
 func (r *Reader) first(p *plan) (parquet.Value, bool) {
 	if c := r.columns[p.from]; len(c) > 0 {
@@ -206,18 +161,15 @@ func (r *Reader) pass(p *plan) {
 }
 
 // value reads a value.
-func (r *Reader) value(p *plan) cell {
+func (r *Reader) value(p *plan) cell.Cell {
 	v, ok := r.first(p)
 	switch {
 	case !ok || r.broken:
 		r.broken = true
-		return cell{}
+		return cell.Cell{}
 	case v.DefinitionLevel() < p.def:
 		r.pass(p)
-		if !p.to.Nullable {
-			return r.misfit("null (expected a value)")
-		}
-		return cell{null: true}
+		return r.make.Null(p.to)
 	case p.to.Type == abi.TypeList:
 		return r.elements(p)
 	case p.to.Type == abi.TypeRow:
@@ -228,105 +180,74 @@ func (r *Reader) value(p *plan) cell {
 }
 
 // record reads a row.
-func (r *Reader) record(p *plan) cell {
+func (r *Reader) record(p *plan) cell.Cell {
 	p.row.Reset(p.to.Row)
 	for k, col := range p.cols {
-		r.path = append(r.path, place{name: col.to.Name})
-		c := r.value(col)
-		r.path = r.path[:len(r.path)-1]
+		r.make.Enter(col.to.Name)
+		cell.Set(&p.row, p.at[k], col.to, r.value(col))
+		r.make.Leave()
 		if r.broken {
-			return cell{}
-		}
-		switch i := p.at[k]; {
-		case c.null:
-			p.row.SetNull(i)
-		case col.to.Type.Variable():
-			p.row.SetBytes(i, c.part)
-		default:
-			p.row.SetI64(i, int64(c.bits))
+			return cell.Cell{}
 		}
 	}
-	if r.fault != nil {
-		return cell{}
-	}
-	return r.keep(p.row.AppendTo)
+	return r.make.Row(&p.row)
 }
 
 // elements reads a list.
-func (r *Reader) elements(p *plan) cell {
+func (r *Reader) elements(p *plan) cell.Cell {
 	p.cells = p.cells[:0]
 	v, _ := r.first(p)
 	if v.DefinitionLevel() < p.elemDef {
 		r.pass(p)
 	} else {
 		for more := true; more; {
-			r.path = append(r.path, place{index: len(p.cells)})
-			c := r.value(p.elem)
-			r.path = r.path[:len(r.path)-1]
-			p.cells = append(p.cells, c)
+			r.make.EnterElement(len(p.cells))
+			p.cells = append(p.cells, r.value(p.elem))
+			r.make.Leave()
 			v, ok := r.first(p)
 			more = ok && v.RepetitionLevel() == p.elemRep && !r.broken
 		}
 	}
-	if r.broken || r.fault != nil {
-		return cell{}
+	if r.broken {
+		return cell.Cell{}
 	}
-	p.list.Reset(len(p.cells))
-	for i, c := range p.cells {
-		switch {
-		case c.null:
-			p.list.SetNull(i)
-		case p.elem.to.Type.Variable():
-			p.list.SetBytes(i, c.part)
-		default:
-			p.list.SetI64(i, int64(c.bits))
-		}
-	}
-	return r.keep(p.list.AppendTo)
-}
-
-// maxScratch bounds the nested rows and lists of one row while it is made.
-const maxScratch = 16 * abi.MaxRecordBytes
-
-// keep writes a row or list to scratch. What parts of it were made before stays where it was, if scratch moves.
-func (r *Reader) keep(appendTo func([]byte) []byte) cell {
-	from := len(r.scratch)
-	if from > maxScratch {
-		return r.misfit("larger than a record may be")
-	}
-	r.scratch = appendTo(r.scratch)
-	return cell{part: r.scratch[from:]}
+	return r.make.List(&p.list, p.cells, p.elem.to)
 }
 
 // scalar is a value as one of the field's type.
-func (r *Reader) scalar(p *plan, v parquet.Value) cell {
+func (r *Reader) scalar(p *plan, v parquet.Value) cell.Cell {
 	switch p.scalar {
 	case scalarBool:
 		if v.Boolean() {
-			return cell{bits: 1}
+			return cell.Cell{Bits: 1}
 		}
-		return cell{}
+		return cell.Cell{}
 	case scalarFloat:
 		if v.Kind() == parquet.Float {
-			return cell{bits: math.Float64bits(float64(v.Float()))}
+			return cell.Cell{Bits: math.Float64bits(float64(v.Float()))}
 		}
-		return cell{bits: math.Float64bits(v.Double())}
-	case scalarInt, scalarUint:
-		return r.whole(p, v)
+		return cell.Cell{Bits: math.Float64bits(v.Double())}
+	case scalarInt:
+		return r.make.Whole(p.to, integer(v))
+	case scalarUint:
+		n := integer(v)
+		if v.Kind() == parquet.Int32 {
+			n = int64(v.Uint32())
+		}
+		if n < 0 {
+			return r.make.Misfit("%d (expected < 2^63)", uint64(n))
+		}
+		return r.make.Whole(p.to, n)
 	case scalarText, scalarBytes:
-		return r.bytes(p, v.ByteArray())
+		return r.make.Bytes(p.to, v.ByteArray())
 	case scalarDecimal:
 		if k := v.Kind(); k == parquet.Int32 || k == parquet.Int64 {
 			n := integer(v)
-			return r.decimal(p.to, scalar.DecimalOf(n>>63, uint64(n)), p.scale)
+			return r.make.Decimal(p.to, scalar.DecimalOf(n>>63, uint64(n)), p.scale)
 		}
-		d, ok := scalar.DecimalOfBytes(v.ByteArray())
-		if !ok {
-			return r.misfit("a decimal of %d bytes", len(v.ByteArray()))
-		}
-		return r.decimal(p.to, d, p.scale)
+		return r.make.DecimalBytes(p.to, v.ByteArray(), p.scale)
 	}
-	return cell{bits: uint64(milliseconds(p.scalar, v))}
+	return cell.Cell{Bits: uint64(milliseconds(p.scalar, v))}
 }
 
 func integer(v parquet.Value) int64 {
@@ -336,69 +257,19 @@ func integer(v parquet.Value) int64 {
 	return v.Int64()
 }
 
-// whole is a whole number.
-func (r *Reader) whole(p *plan, v parquet.Value) cell {
-	n := integer(v)
-	if p.scalar == scalarUint {
-		if v.Kind() == parquet.Int32 {
-			n = int64(v.Uint32())
-		}
-		if n < 0 {
-			return r.misfit("%d (expected < 2^63)", uint64(n))
-		}
-	}
-	switch p.to.Type {
-	case abi.TypeF64:
-		return cell{bits: math.Float64bits(float64(n))}
-	case abi.TypeDecimal:
-		return r.decimal(p.to, scalar.DecimalOf(n>>63, uint64(n)), 0)
-	}
-	return cell{bits: uint64(n)}
-}
-
-func (r *Reader) bytes(p *plan, b []byte) cell {
-	switch p.to.Type {
-	case abi.TypeUTF8:
-		if !utf8.Valid(b) {
-			return r.misfit("not UTF-8")
-		}
-	case abi.TypeJSON:
-		if err := r.json.Valid(b); err != nil {
-			return r.misfit("not JSON: %v", err)
-		}
-	}
-	return cell{part: b}
-}
-
-func (r *Reader) decimal(f *abi.Field, v scalar.Decimal, scale int) cell {
-	v, ok := v.Rescale(f.Scale - scale)
-	if !ok || !v.Fits(f.Precision) {
-		return r.misfit("does not fit a number of %d digits, %d of them behind the point", f.Precision, f.Scale)
-	}
-	from := len(r.scratch)
-	hi, lo := v.Halves()
-	r.scratch = abi.AppendDecimal(r.scratch, hi, lo)
-	return cell{part: r.scratch[from:]}
-}
-
 // milliseconds of a time.
 func milliseconds(kind scalarKind, v parquet.Value) int64 {
-	per := int64(1)
 	switch kind {
 	case scalarDate:
-		return integer(v) * 24 * 60 * 60 * 1000
+		return integer(v) * cell.DayMillis
 	case scalarInt96:
 		const epoch = 2440588 // the Julian day of 1970-01-01
 		t := v.Int96()
-		return (int64(t[2])-epoch)*24*60*60*1000 + int64(uint64(t[1])<<32|uint64(t[0]))/1e6
+		return (int64(t[2])-epoch)*cell.DayMillis + int64(uint64(t[1])<<32|uint64(t[0]))/1e6
 	case scalarMicros:
-		per = 1e3
+		return cell.Milliseconds(integer(v), 1e3)
 	case scalarNanos:
-		per = 1e6
+		return cell.Milliseconds(integer(v), 1e6)
 	}
-	n := integer(v)
-	if n%per < 0 {
-		return n/per - 1
-	}
-	return n / per
+	return integer(v)
 }
