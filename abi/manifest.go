@@ -191,4 +191,6 @@ func (w *Window) String() string {
 // Watermarks is how the host derives the watermark from the timestamps that the source or a timestamp function gave.
 type Watermarks struct {
 	OutOfOrderMs int64 `json:"outOfOrderMs,omitempty"` // how far behind the newest a record may be; the watermark is newest - this - 1
+	Guest        bool  `json:"guest,omitempty"`        // the timestamp function reports watermarks itself instead of the newest timestamp
+	IdleMs       int64 `json:"idleMs,omitempty"`       // a split or channel that has nothing for so long holds nothing back; 0: it does for ever
 }

@@ -19,6 +19,7 @@ type chain struct {
 	entry     outlet  // where the task's input goes
 	badInput  *poison // what becomes of input that is no record, nil: the job fails
 	watermark int64   // of the task's input
+	idle      bool    // nothing is to be expected of the input for now
 	nodes     []node  // every step, those upstream first
 	guests    []*guest
 	edges     []*edge
@@ -84,6 +85,7 @@ func newChain(p *plan, lanes int, parts chainParts, m *taskMetrics) (*chain, err
 			return nil, err
 		}
 		edges[i] = made
+		made.source = c.idleMark(source{e.FromOperator, e.Side})
 		c.edges = append(c.edges, made)
 		c.nodes = append(c.nodes, node{step: made, watermark: c.mark(source{e.FromOperator, e.Side}), seen: abi.MinTime})
 	}
@@ -231,6 +233,20 @@ func (c *chain) mark(out source) *int64 {
 	panic(fmt.Sprintf("operator %d has no output", out.operator))
 }
 
+// idleMark says whether an output is idle. Operators are when their input is; a timestamp function is by its own strategy.
+func (c *chain) idleMark(out source) *bool {
+	s := c.plan.stepOf(out.operator)
+	if s < 0 {
+		return &c.idle
+	}
+	if st, ok := c.nodes[s].step.(*guestStep); ok && c.plan.behindTimestamp(s, out.operator) {
+		if slices.Contains(c.assigners, st.assigner) || st.assigner.patience == 0 {
+			return &st.assigner.idle
+		}
+	}
+	return c.idleMark(c.plan.steps[s].upstream)
+}
+
 // wire connects every output with the steps that take it.
 func (c *chain) wire(edges map[int]*edge) {
 	if c.plan.entry >= 0 {
@@ -307,6 +323,9 @@ func (c *chain) advance() (more bool, err error) {
 			return more, err
 		}
 		n.seen = watermark
+	}
+	for _, e := range c.edges {
+		e.idle = *e.source // not before all that the watermarks bring about
 	}
 	c.midway = nil
 	return false, nil

@@ -21,6 +21,7 @@ type listSource struct {
 	stamps  bool // a record's timestamp is its line's number in the split, times 10, plus the split's index times 1000
 	ordered bool
 	endless bool // splits never end, and idle
+	held    bool // with nothing at hand: a bounded one is caught up, one without end waits, and has more
 	each    int  // lines that a poll gives at most, 0: as many as are taken
 	repeat  bool // every split begins again when it ends
 	poll    func() error
@@ -49,11 +50,12 @@ func (s *listSource) Open(_ context.Context, split connector.Split) (connector.R
 	if err := json.Unmarshal(split.Data, &i); err != nil {
 		return nil, err
 	}
-	return &listReader{source: s, lines: s.splits[i], base: int64(i) * 1000}, nil
+	return &listReader{source: s, lines: s.splits[i], split: i, base: int64(i) * 1000}, nil
 }
 
 type listReader struct {
 	source *listSource
+	split  int
 	lines  []string
 	at     int
 	base   int64
@@ -65,6 +67,7 @@ func (r *listReader) Poll(b *abi.Builder, most, _ int, now time.Time) (connector
 			return connector.Progress{}, err
 		}
 	}
+	r.lines = r.source.splits[r.split]
 	if r.source.repeat && r.at == len(r.lines) {
 		r.at = 0
 	}
@@ -87,7 +90,10 @@ func (r *listReader) Poll(b *abi.Builder, most, _ int, now time.Time) (connector
 		if b.Len() > 0 {
 			return connector.Progress{Read: int64(b.Bytes())}, nil
 		}
-		return connector.Progress{Wake: now.Add(time.Hour)}, nil
+		return connector.Progress{Wake: now.Add(time.Hour), CaughtUp: !r.source.held}, nil
+	}
+	if r.source.held && b.Len() == 0 {
+		return connector.Progress{Wake: now.Add(time.Hour), CaughtUp: true}, nil
 	}
 	return connector.Progress{Done: r.at == len(r.lines), Read: int64(b.Bytes()), Bad: bad}, nil
 }

@@ -120,7 +120,7 @@ func TestWhatWasInFlightComesBackOnce(t *testing.T) {
 			}
 			f.send(channel, records...)
 			if n%5 == 0 {
-				f.senders[channel].Watermark(int64(n))
+				f.senders[channel].Watermark(int64(n), false)
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/wasmill/wasmill/abi"
@@ -58,7 +59,8 @@ type gateInput struct {
 	blocked []int          // channels to resume behind it
 	passed  []int          // channels on which it has overtaken what is in flight
 	waited  time.Duration
-	stopped bool // END says nothing about time
+	stopped bool        // END says nothing about time
+	idle    []wire.Idle // channels, in the order in which they became so
 }
 
 // newGateInput takes from a gate whose channels are called names.
@@ -78,14 +80,20 @@ func (in *gateInput) next(_ context.Context, now time.Time) (bool, time.Time, er
 		e.Buffer.Release()
 		return false, time.Time{}, err
 	case exchange.Watermark:
-		in.chain.watermark = in.merger.advance(e.Channel, e.Watermark)
+		in.merger.setIdle(e.Channel, e.Idle)
+		in.chain.watermark, in.chain.idle = in.merger.advance(e.Channel, e.Watermark), in.merger.idle()
+		for _, a := range in.chain.assigners {
+			a.setIdle(e.Channel, e.Idle)
+		}
+		in.note(e.Channel, e.Idle, now)
 	case exchange.End:
 		in.open--
 		in.follow(e.Channel, in.align.end(e.Channel), now)
 		if in.stopped {
 			break
 		}
-		in.chain.watermark = in.merger.end(e.Channel)
+		in.chain.watermark, in.chain.idle = in.merger.end(e.Channel), in.merger.idle()
+		in.note(e.Channel, false, now)
 		for _, a := range in.chain.assigners {
 			a.endLane(e.Channel)
 		}
@@ -98,6 +106,21 @@ func (in *gateInput) next(_ context.Context, now time.Time) (bool, time.Time, er
 		return false, time.Time{}, channelFailure(e.Err)
 	}
 	return false, time.Time{}, nil
+}
+
+// note has a channel shown that is idle now, or is no longer.
+func (in *gateInput) note(channel int, idle bool, now time.Time) {
+	name := in.from[channel]
+	i := slices.IndexFunc(in.idle, func(w wire.Idle) bool { return w.What == name })
+	switch {
+	case i < 0 == !idle:
+		return
+	case idle:
+		in.idle = append(in.idle, wire.Idle{What: name, Since: now})
+	default:
+		in.idle = slices.Delete(in.idle, i, i+1)
+	}
+	in.chain.metrics.setIdle(in.idle)
 }
 
 // follow does what the alignment asks for.

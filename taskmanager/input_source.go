@@ -33,6 +33,7 @@ type sourceInput struct {
 	open      []*openSplit // those at hand
 	turn      int          // in open: whose it is
 	read      []uint32     // splits that were read to their end
+	look      time.Time    // when a split may have become idle, the zero time: none will
 }
 
 // openSplit is a split at hand.
@@ -43,6 +44,7 @@ type openSplit struct {
 	from   string
 	first  int64     // number of its next record, from 1
 	wake   time.Time // it has nothing before that
+	quiet  time.Time // since when it has been caught up; the zero time: it is not
 
 	promised map[string]int64 // what it goes on from, see checkpoint.OpenSplit
 }
@@ -135,6 +137,9 @@ func (in *sourceInput) next(ctx context.Context, now time.Time) (bool, time.Time
 		return false, time.Time{}, in.begin(ctx)
 	}
 	failpoint.Hit(failpoint.Reading)
+	if in.rest(now) {
+		return false, time.Time{}, nil
+	}
 	var again time.Time
 	for range in.open {
 		if in.turn >= len(in.open) {
@@ -152,7 +157,8 @@ func (in *sourceInput) next(ctx context.Context, now time.Time) (bool, time.Time
 		}
 		again = sooner(again, o.wake)
 	}
-	return true, again, nil
+	changed := in.rest(now)
+	return !changed, sooner(again, in.look), nil
 }
 
 // poll takes what a split has at hand.
@@ -167,6 +173,11 @@ func (in *sourceInput) poll(o *openSplit, now time.Time) error {
 		return inOperator(in.operator.Name, wire.KindInput, unreadable(&p.Bad[0]))
 	}
 	o.wake = time.Time{}
+	if in.builder.Len() > 0 || !p.CaughtUp || !in.inTurn {
+		in.rouse(o)
+	} else if o.quiet.IsZero() {
+		o.quiet, in.look = now, now
+	}
 	if in.builder.Len() > 0 {
 		if err := in.take(o); err != nil {
 			return err
@@ -202,7 +213,8 @@ func (in *sourceInput) finish(o *openSplit) error {
 		for a := range in.assigners() {
 			a.endLane(o.lane)
 		}
-		in.chain.watermark = in.assigner.watermark()
+		in.chain.watermark, in.chain.idle = in.assigner.watermark(), in.assigner.idle
+		in.showIdle()
 	}
 	if err := o.reader.Close(); err != nil {
 		return inOperator(in.operator.Name, wire.KindIO, fmt.Errorf("close %s: %w", o.from, err))
@@ -219,7 +231,7 @@ func (in *sourceInput) begin(ctx context.Context) error {
 	in.last = a.Last
 	if a.Split == nil {
 		if in.last = true; len(in.open) == 0 {
-			in.done, in.chain.watermark = true, abi.MaxTime
+			in.done, in.chain.watermark, in.chain.idle = true, abi.MaxTime, false
 		}
 		return nil
 	}
@@ -235,7 +247,7 @@ func (in *sourceInput) begin(ctx context.Context) error {
 	for to := range in.assigners() {
 		in.beginLane(to, a)
 	}
-	in.chain.watermark = in.assigner.watermark()
+	in.chain.watermark, in.chain.idle = in.assigner.watermark(), in.assigner.idle
 	return nil
 }
 

@@ -2,6 +2,7 @@ package taskmanager
 
 import (
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -15,7 +16,8 @@ type taskMetrics struct {
 	recordsIn, recordsOut, bytesIn, bytesOut atomic.Int64
 	inputRead, busyNs, blockedNs             atomic.Int64
 	watermark, fuel, late                    atomic.Int64
-	sinkIn                                   map[int]*atomic.Int64    // by operator; the map does not change
+	sinkIn                                   map[int]*atomic.Int64 // by operator; the map does not change
+	idle                                     atomic.Pointer[[]wire.Idle]
 	skipped                                  map[string]*atomic.Int64 // by the uid of those that may leave something out; the same
 }
 
@@ -45,6 +47,12 @@ func (m *taskMetrics) out(records, bytes int) {
 	m.bytesOut.Add(int64(bytes))
 }
 
+// setIdle takes a copy of what is idle.
+func (m *taskMetrics) setIdle(those []wire.Idle) {
+	all := slices.Clone(those)
+	m.idle.Store(&all)
+}
+
 // left is what each operator has left out, nil when none of them may.
 func (m *taskMetrics) left() map[string]int64 {
 	if len(m.skipped) == 0 {
@@ -63,6 +71,9 @@ func (m *taskMetrics) fill(w *wire.TaskMetrics) {
 	w.BytesIn, w.BytesOut = m.bytesIn.Load(), m.bytesOut.Load()
 	w.InputRead, w.BusyNs, w.BlockedNs = m.inputRead.Load(), m.busyNs.Load(), m.blockedNs.Load()
 	w.Watermark, w.Fuel, w.Skipped = m.watermark.Load(), m.fuel.Load(), m.left()
+	if idle := m.idle.Load(); idle != nil {
+		w.Idle = *idle
+	}
 	if len(m.sinkIn) > 0 {
 		w.SinkIn = make(map[int]int64, len(m.sinkIn))
 	}

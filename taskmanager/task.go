@@ -261,6 +261,7 @@ func (t *task) input(c *chain) (input, error) {
 		}
 		s := &splits{task: t, operator: i}
 		made := newSourceInput(op, src, c, s.next)
+		made.assigner.patience = a.graph.Patience(i)
 		if t.restore != nil {
 			made.restore(t.restore.Watermark)
 		}

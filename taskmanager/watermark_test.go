@@ -1,6 +1,8 @@
 package taskmanager
 
 import (
+	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/wasmill/wasmill/abi"
@@ -145,5 +147,93 @@ func TestSplitsInTurnGoOnFromWhatTheyHavePromised(t *testing.T) {
 	a.observe(1, 7000)
 	if w := a.watermark(); w != 5000 {
 		t.Errorf("%d, where a split that shows nothing had promised more (expected 5000)", w)
+	}
+}
+
+func TestIdleLanesHoldNothingBack(t *testing.T) {
+	m := newMerger(3)
+	m.advance(0, 10)
+	m.advance(1, 20)
+	for _, step := range []struct {
+		lane      int
+		idle      bool
+		watermark int64
+		want      int64
+		all       bool
+	}{
+		{2, true, abi.MinTime, 10, false},
+		{0, true, 10, 20, false},
+		{1, true, 20, 20, true},
+		{1, true, 25, 25, true},            // all are idle: the largest
+		{2, false, abi.MinTime, 25, false}, // it counts at once, and what was answered stays
+		{1, false, 40, 25, false},
+		{2, false, 30, 30, false},
+		{2, false, abi.MaxTime, 40, false}, // ended; lane 0 is idle
+		{1, true, 40, 40, true},
+		{1, true, abi.MaxTime, 40, true}, // only lane 0 is left
+		{0, true, abi.MaxTime, abi.MaxTime, false},
+	} {
+		m.setIdle(step.lane, step.idle)
+		if got := m.advance(step.lane, step.watermark); got != step.want || m.idle() != step.all {
+			t.Errorf("%+v: merged %d, idle %v", step, got, m.idle())
+		}
+	}
+}
+
+// Whatever lanes do, the merged watermark is the one that a naive model gives.
+func TestMergerAgainstTheModel(t *testing.T) {
+	for seed := range uint64(2000) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		n := 1 + r.IntN(5)
+		m := newMerger(n)
+		lanes, idle, out := make([]int64, n), make([]bool, n), abi.MinTime
+		for i := range lanes {
+			lanes[i] = abi.MinTime
+		}
+		for range 60 {
+			i := r.IntN(n)
+			switch r.IntN(8) {
+			case 0:
+				idle[i] = !idle[i]
+				m.setIdle(i, idle[i])
+			case 1:
+				if r.IntN(6) == 0 {
+					lanes[i] = abi.MaxTime
+					m.end(i)
+				}
+			default:
+				w := r.Int64N(1000)
+				lanes[i] = max(lanes[i], w)
+				m.advance(i, w)
+			}
+			var active, quiet []int64
+			for k, w := range lanes {
+				if w != abi.MaxTime && idle[k] {
+					quiet = append(quiet, w)
+				} else if w != abi.MaxTime {
+					active = append(active, w)
+				}
+			}
+			switch {
+			case len(active) > 0:
+				out = max(out, slices.Min(active))
+			case len(quiet) > 0:
+				out = max(out, slices.Max(quiet))
+			default:
+				out = abi.MaxTime
+			}
+			if m.out != out || m.idle() != (len(active) == 0 && len(quiet) > 0) {
+				t.Fatalf("seed %d: lanes %v, idle %v: merged %d, idle %v (expected %d)", seed, lanes, idle, m.out, m.idle(), out)
+			}
+		}
+	}
+}
+
+func TestAGuestsOwnWatermarkIsTakenAsItIs(t *testing.T) {
+	a := newAssigner(1, &abi.Watermarks{Guest: true})
+	a.observe(0, 1000)
+	a.observe(0, 900)
+	if w := a.watermark(); w != 1000 {
+		t.Errorf("%d (expected 1000)", w)
 	}
 }

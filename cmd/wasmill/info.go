@@ -63,6 +63,7 @@ func (a *app) jobInfo(cmd *cobra.Command, client *api.Client, id graph.JobID) er
 		if len(figures.Tasks) > 0 {
 			fmt.Fprintln(w)
 			table(w, taskRows(figures.Tasks)...)
+			idle(w, figures.Tasks, time.Now())
 		}
 	})
 }
@@ -147,6 +148,21 @@ func taskRows(tasks []api.Task) []string {
 			seconds(time.Duration(t.Metrics.BusyNs)), seconds(time.Duration(t.Metrics.BlockedNs))))
 	}
 	return rows
+}
+
+// idle says which inputs hold no watermark back, and why.
+func idle(w io.Writer, tasks []api.Task, now time.Time) {
+	begun := false
+	for _, t := range tasks {
+		for _, i := range t.Metrics.Idle {
+			if !begun {
+				begun = true
+				fmt.Fprintln(w)
+			}
+			fmt.Fprintf(w, "task %s: %s idle since %s (%s), and holds no watermark back\n", t.Task, printable(i.What),
+				i.Since.Local().Format(time.DateTime), humanize.RelTime(i.Since, now, "ago", "from now"))
+		}
+	}
 }
 
 // clusterState is the answer of `wasmill info` without a job.

@@ -73,6 +73,8 @@ var taskFigures = []taskFigure{
 		func(f *taskmanager.Figures) float64 { return float64(f.BusyNs) / nsPerSecond }),
 	figure("blocked_seconds_total", "Time in which a subtask waited for a receiver to take its output.", prometheus.CounterValue,
 		func(f *taskmanager.Figures) float64 { return float64(f.BlockedNs) / nsPerSecond }),
+	figure("idle_inputs", "Splits or channels of a subtask that have nothing for now, and hold its watermark back no longer.", prometheus.GaugeValue,
+		func(f *taskmanager.Figures) float64 { return float64(len(f.Idle)) }),
 	figure("fuel_total", "Fuel that the guests of a subtask have used: about one an instruction.", prometheus.CounterValue,
 		func(f *taskmanager.Figures) float64 { return float64(f.Fuel) }),
 }

@@ -78,6 +78,10 @@ typedef void (*wasmill_flat_map_fn)(const wasmill_record *, wasmill_out *);
 typedef wasmill_bytes (*wasmill_key_fn)(const wasmill_record *);
 typedef wasmill_pair (*wasmill_key_value_fn)(const wasmill_record *);
 typedef int64_t (*wasmill_timestamp_fn)(const wasmill_record *);
+
+// wasmill_watermark_fn returns a record's event time, and may set the watermark behind it: no record before or at it is to
+// come. One below an earlier one says nothing.
+typedef int64_t (*wasmill_watermark_fn)(const wasmill_record *, int64_t *watermark);
 typedef uint32_t (*wasmill_partition_fn)(const wasmill_record *, uint32_t receivers); // below receivers
 typedef wasmill_bytes (*wasmill_reduce_fn)(wasmill_bytes a, wasmill_bytes b); // must be associative
 typedef wasmill_bytes (*wasmill_result_fn)(const wasmill_group *, wasmill_bytes accumulator);
@@ -283,6 +287,14 @@ WASMILL__SMALL wasmill_stream wasmill_map(wasmill_stream in, const char *name, w
 WASMILL__SMALL wasmill_stream wasmill_filter(wasmill_stream in, const char *name, wasmill_filter_fn f);
 WASMILL__SMALL wasmill_stream wasmill_flat_map(wasmill_stream in, const char *name, wasmill_flat_map_fn f, const char *codec);
 WASMILL__SMALL wasmill_stream wasmill_assign_timestamps(wasmill_stream in, const char *name, wasmill_timestamp_fn f, int64_t out_of_order_ms);
+
+// wasmill_assign_watermarks is wasmill_assign_timestamps with watermarks that the function says.
+WASMILL__SMALL wasmill_stream wasmill_assign_watermarks(wasmill_stream in, const char *name, wasmill_watermark_fn f);
+
+// wasmill_idleness says of a source with event times, or of what a timestamp function returns, that a split or channel that has
+// had nothing for so long, though it was asked, holds the watermark back no longer, until it has a record again. Without it, it
+// does for ever. Splits that end are never idle.
+WASMILL__SMALL wasmill_stream wasmill_idleness(wasmill_stream in, int64_t after_ms);
 WASMILL__SMALL wasmill_stream wasmill_union(const wasmill_stream *streams, uint32_t n);
 // How the records of a stream get to the subtasks of the next operator. Without one of them: by key behind a key function,
 // staying in their subtask where both operators have one parallelism, else dealt out in turn.
@@ -800,6 +812,7 @@ typedef struct wasmill__function {
 	wasmill_key_fn key_of;
 	wasmill_key_value_fn key_value;
 	wasmill_timestamp_fn timestamp;
+	wasmill_watermark_fn watermark; // in its place
 	wasmill_partition_fn partition;
 	wasmill_reduce_fn reduce;
 	wasmill_result_fn result; // of a reduce_to; NULL: a row of key and value
@@ -822,8 +835,8 @@ struct wasmill__operator {
 	wasmill_stream *inputs;
 	wasmill_connector connector;
 	wasmill_time_window window; // of size 0: none
-	bool watermarks;
-	int64_t out_of_order_ms;
+	bool watermarks, reports; // reports: the function says what the watermark is
+	int64_t out_of_order_ms, idle_ms;
 	uint32_t parallelism;
 	const char *key, *output; // codecs
 	wasmill_trap_policy on_trap;
@@ -1044,6 +1057,22 @@ WASMILL__SMALL wasmill_stream wasmill_flat_map(wasmill_stream in, const char *na
 WASMILL__SMALL wasmill_stream wasmill_assign_timestamps(wasmill_stream in, const char *name, wasmill_timestamp_fn f, int64_t out_of_order_ms) {
 	return wasmill__call(in, (wasmill__operator){.kind = WASMILL__TIMESTAMP, .watermarks = true, .out_of_order_ms = out_of_order_ms},
 		(wasmill__function){.name = name, .timestamp = f, .output = wasmill__codec(in)});
+}
+
+WASMILL__SMALL wasmill_stream wasmill_assign_watermarks(wasmill_stream in, const char *name, wasmill_watermark_fn f) {
+	return wasmill__call(in, (wasmill__operator){.kind = WASMILL__TIMESTAMP, .watermarks = true, .reports = true},
+		(wasmill__function){.name = name, .watermark = f, .output = wasmill__codec(in)});
+}
+
+WASMILL__SMALL wasmill_stream wasmill_idleness(wasmill_stream in, int64_t after_ms) {
+	if (!in.op->watermarks) {
+		wasmill_refuse(in.job, WASMILL__JOINED("idleness of ", in.op->name, ": it has no watermarks (expected a source with event times, or a timestamp function)"));
+	} else if (after_ms < 1) {
+		wasmill_refuse(in.job, WASMILL__JOINED("idleness of ", in.op->name, ": expected >= 1 ms"));
+	} else {
+		in.op->idle_ms = after_ms;
+	}
+	return in;
 }
 
 WASMILL__SMALL wasmill_stream wasmill_union(const wasmill_stream *streams, uint32_t n) {
@@ -1427,6 +1456,8 @@ WASMILL__SMALL void wasmill__json_operator(wasmill__json *w, const wasmill__oper
 	if (o->watermarks) {
 		wasmill__json_open(w, "watermarks", "{");
 		if (o->out_of_order_ms != 0) wasmill__json_number(w, "outOfOrderMs", o->out_of_order_ms);
+		if (o->reports) wasmill__json_true(w, "guest");
+		if (o->idle_ms != 0) wasmill__json_number(w, "idleMs", o->idle_ms);
 		wasmill__json_close(w, "}");
 	}
 	if (o->parallelism > 0) wasmill__json_number(w, "parallelism", o->parallelism);
@@ -1819,8 +1850,14 @@ static void wasmill__run_key(wasmill__node *n, wasmill_record *r) {
 
 static void wasmill__run_timestamp(wasmill__node *n, wasmill_record *r) {
 	int64_t old = r->timestamp;
-	r->timestamp = n->function->timestamp(r);
-	if (r->timestamp > n->newest) n->newest = r->timestamp;
+	if (n->function->watermark == NULL) {
+		r->timestamp = n->function->timestamp(r);
+		if (r->timestamp > n->newest) n->newest = r->timestamp;
+	} else {
+		int64_t watermark = WASMILL_NO_TIMESTAMP;
+		r->timestamp = n->function->watermark(r, &watermark);
+		if (watermark > n->newest) n->newest = watermark;
+	}
 	wasmill__deliver(&n->out, r);
 	r->timestamp = old;
 }

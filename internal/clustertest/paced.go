@@ -85,7 +85,7 @@ func (r *endlessReader) Poll(b *abi.Builder, most, maxBytes int, now time.Time) 
 		r.silent, p.Done = p.Done, false
 	}
 	if r.silent {
-		p.Wake = now.Add(time.Minute)
+		p.Wake, p.CaughtUp = now.Add(time.Minute), true
 	}
 	return p, err
 }

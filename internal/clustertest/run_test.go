@@ -79,6 +79,16 @@ func TestSeedsOfUnending(t *testing.T) {
 	}
 }
 
+// TestSeedsOfIdle runs windows over files that fall silent one after the other: each holds the watermark back until it is idle.
+func TestSeedsOfIdle(t *testing.T) {
+	cache := t.TempDir()
+	for i := range max(min(*seeds, 100)/5, 3) {
+		s := scenario(*seed+uint64(i), workload.Idle, 1+i%2, cache)
+		s.Prefer = []string{"rescale", "kill", "stop"}[i%3]
+		t.Run(fmt.Sprint(s.Seed), func(t *testing.T) { Run(t, s) })
+	}
+}
+
 // TestSeedsOfLetters runs the workloads whose keys, timers and results are told of in dead letters.
 func TestSeedsOfLetters(t *testing.T) {
 	cache := t.TempDir()

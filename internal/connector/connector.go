@@ -85,6 +85,10 @@ type Progress struct {
 	Wake time.Time // when nothing was appended and the split goes on: call again then
 	Read int64     // bytes of input consumed by this call, for metrics
 
+	// CaughtUp says, with nothing appended, that the split has given all that there is for now: not that the reader waits for
+	// a pace, a permit or a file while more is there. A split that stays so is idle, if its source has idleness.
+	CaughtUp bool
+
 	Bad []BadRecord // what of it is no record; valid until the next call
 }
 

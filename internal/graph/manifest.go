@@ -240,8 +240,8 @@ func (b *builder) checkOperator(i int) error {
 	if err := checkWindow(path+".window", o, kind); err != nil {
 		return err
 	}
-	if o.Watermarks != nil && o.Watermarks.OutOfOrderMs < 0 {
-		return faultf(path+".watermarks.outOfOrder", "%s (expected >= 0s)", ms(o.Watermarks.OutOfOrderMs))
+	if err := checkWatermarks(path+".watermarks", o); err != nil {
+		return err
 	}
 	if o.Chaining != "" && o.Chaining != ChainBegin && o.Chaining != ChainAlone {
 		return faultf(path+".chaining", "%q (expected begin or alone)", o.Chaining)

@@ -79,6 +79,13 @@ type TaskMetrics struct {
 
 	SinkIn  map[int]int64    `json:"sinkIn,omitempty"`  // records that each sink of the chain has taken, by operator
 	Skipped map[string]int64 `json:"skipped,omitempty"` // records, timers and results that were left out, by the operator's uid; of those that may
+	Idle    []Idle           `json:"idle,omitempty"`    // what holds the task's watermark back no longer, because nothing comes from it
+}
+
+// Idle is a split or channel that has nothing for now.
+type Idle struct {
+	What  string    `json:"what"`  // "split generator-7"
+	Since time.Time `json:"since"` // when it was first known to have given all that there was; of a channel, when its sender said so
 }
 
 // Deploy starts tasks of one attempt on one TaskManager. The receiver computes the execution graph from the job graph.

@@ -94,7 +94,7 @@ func TestSteadyStateAllocatesNothingPerBatch(t *testing.T) {
 		b := w.from.NewBuffer(len(encoded))
 		copy(b.Bytes(), encoded)
 		s.Send(b)
-		s.Watermark(1)
+		s.Watermark(1, false)
 		for range 2 {
 			if e, ok := k.gate.Next(); ok && e.Kind == exchange.Batch {
 				e.Buffer.Release()

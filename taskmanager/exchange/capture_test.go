@@ -58,7 +58,7 @@ func TestBarrierOvertakesAFullChannel(t *testing.T) {
 		for idle := false; !idle; {
 			if !s.Full() {
 				s.Send(batch(w.from, fmt.Sprint(sent), 64<<10))
-				s.Watermark(int64(sent))
+				s.Watermark(int64(sent), false)
 				sent++
 				continue
 			}
@@ -110,7 +110,7 @@ func TestCaptureTakesWhatComesBeforeTheBarrierOrEnd(t *testing.T) {
 		s[0].Barrier(unaligned(5))
 		s[0].Send(batch(w.from, "late", 0))
 		s[1].Send(batch(w.from, "b", 0))
-		s[1].Watermark(9)
+		s[1].Watermark(9, false)
 		s[1].End()
 		s[2].Barrier(unaligned(5))
 		lanes := complete(t, c)

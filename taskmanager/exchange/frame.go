@@ -11,8 +11,9 @@ import (
 
 // streamVersion is the version of what follows; a stream of another one is refused.
 //
-// History: 1 first. 2 has barriers. 3 has unaligned ones, and a stream of notices beside the channels.
-const streamVersion = 3
+// History: 1 first. 2 has barriers. 3 has unaligned ones, and a stream of notices beside the channels. 4 says with a watermark
+// whether its sender is idle.
+const streamVersion = 4
 
 // Why one side gave up a stream. The list only grows.
 const (
@@ -46,13 +47,13 @@ func reasonOf(code transport.StreamCode) error {
 
 // A stream begins with a hello that names its channel (integers little-endian), the job's id behind it:
 //
-//	 0 u16 version (3)   2 u16 bytes of the id   4 u32 attempt     8 u64 epoch
+//	 0 u16 version (4)   2 u16 bytes of the id   4 u32 attempt     8 u64 epoch
 //	16 u32 edge         20 u32 from: chain      24 u32 subtask    28 u32 to: chain   32 u32 subtask   36 u32 stream (0 a channel, 1 notices)
 //	40 job id
 //
 // The channel 0.1 -> 2.3 over edge 1 of attempt 2 in epoch 5 of job 7f3a9c19be02:
 //
-//	03 00 0c 00  02 00 00 00  05 00 00 00 00 00 00 00
+//	04 00 0c 00  02 00 00 00  05 00 00 00 00 00 00 00
 //	01 00 00 00  00 00 00 00  01 00 00 00  02 00 00 00  03 00 00 00  00 00 00 00
 //	37 66 33 61 39 63 31 39 62 65 30 32
 const (
@@ -97,17 +98,17 @@ func parseHello(p []byte) (k channelKey, stream, jobBytes int, err error) {
 
 // Frames follow: a header of 16 bytes, and a batch's bytes behind the header of a batch.
 //
-//	0 u32 bytes that follow   4 u8 kind   5 three zeros   8 u64 value
+//	0 u32 bytes that follow   4 u8 kind   5 u8 1: the sender is idle (of a watermark, else 0)   6 two zeros   8 u64 value
 //
 //	kind 1  batch       value: its number, 1, 2, 3 ...   follows: the batch, 32 <= n <= 32 MiB
 //	kind 2  watermark   value: i64 milliseconds          follows: nothing
 //	kind 3  END         value: how many batches came     follows: nothing; the receiver stops the stream with code 1
 //	kind 4  barrier     value: the checkpoint            follows: u64 base, u32 flags (1 stop, 2 drain, 4 unaligned, 8 may overtake), u32 exchange
 //
-// Batch number 7 of 65,600 bytes, the watermark 1,000, the barrier of checkpoint 7 on base 6, and the END of seven batches:
+// Batch number 7 of 65,600 bytes, the watermark 1,000 of an idle sender, the barrier of checkpoint 7 on base 6, and the END of seven batches:
 //
 //	40 00 01 00  01 00 00 00  07 00 00 00 00 00 00 00  (65,600 bytes)
-//	00 00 00 00  02 00 00 00  e8 03 00 00 00 00 00 00
+//	00 00 00 00  02 01 00 00  e8 03 00 00 00 00 00 00
 //	10 00 00 00  04 00 00 00  07 00 00 00 00 00 00 00  06 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00
 //	00 00 00 00  03 00 00 00  07 00 00 00 00 00 00 00
 const (
@@ -159,15 +160,19 @@ func markOf(id, base uint64, flags uint32) (Mark, error) {
 	return m, nil
 }
 
-func putFrame(p *[frameBytes]byte, kind Kind, follows int, value uint64) {
+func putFrame(p *[frameBytes]byte, kind Kind, idle bool, follows int, value uint64) {
 	le := binary.LittleEndian
 	le.PutUint32(p[0:], uint32(follows))
 	le.PutUint32(p[4:], uint32(kind))
+	if idle {
+		p[5] = 1
+	}
 	le.PutUint64(p[8:], value)
 }
 
 type frame struct {
 	kind    Kind
+	idle    bool
 	follows int
 	value   uint64
 }
@@ -175,10 +180,10 @@ type frame struct {
 // parseFrame checks the header against the number of batches that came before.
 func parseFrame(p *[frameBytes]byte, batches uint64) (f frame, err error) {
 	le := binary.LittleEndian
-	f = frame{kind: Kind(p[4]), follows: int(le.Uint32(p[0:])), value: le.Uint64(p[8:])}
+	f = frame{kind: Kind(p[4]), idle: p[5] == 1, follows: int(le.Uint32(p[0:])), value: le.Uint64(p[8:])}
 	least, most := 0, 0
 	switch {
-	case p[5]|p[6]|p[7] != 0 || f.kind < Batch || f.kind > Barrier:
+	case p[5] > 1 || f.idle && f.kind != Watermark || p[6]|p[7] != 0 || f.kind < Batch || f.kind > Barrier:
 		return f, fmt.Errorf("frame.kind: %d (expected 1 <= kind <= 4)", le.Uint32(p[4:]))
 	case f.kind == Batch && f.value != batches+1:
 		return f, fmt.Errorf("frame.number: batch %d (expected %d)", f.value, batches+1)

@@ -39,6 +39,7 @@ type Element struct {
 	Channel   int     // among all channels of the gate: those of input 0 first, each input's in the order of its senders
 	Number    uint64  // of a batch: 1, 2, 3 ... in its channel; 0: it was restored
 	Watermark int64   // of a watermark; one that a newer one followed at once is left out
+	Idle      bool    // with it: nothing is to be expected of the channel for now, and it holds no watermark back
 	Mark      Mark    // of a barrier
 	Buffer    *Buffer // of a batch, now the task's; not checked: Parse does that
 	Err       error   // of Failed
@@ -179,7 +180,7 @@ func (g *Gate) Next() (Element, bool) {
 			g.enqueue(i)
 		}
 		if ok {
-			return Element{Kind: it.kind, Input: c.input, Channel: i, Number: it.number, Watermark: it.value, Mark: it.mark, Buffer: it.buffer}, true
+			return Element{Kind: it.kind, Input: c.input, Channel: i, Number: it.number, Watermark: it.value, Idle: it.idle, Mark: it.mark, Buffer: it.buffer}, true
 		}
 	}
 }

@@ -10,6 +10,7 @@ type item struct {
 	kind   Kind
 	number uint64  // of a batch: 1, 2, 3 ... in its channel
 	value  int64   // of a watermark
+	idle   bool    // with it: the sender expects nothing for now
 	mark   Mark    // of a barrier
 	buffer *Buffer // of a batch
 }
@@ -74,7 +75,7 @@ func (q *queue) push(it item) error {
 		q.lower()
 	}
 	if it.kind == Watermark && q.n > 0 && q.last().kind == Watermark {
-		q.last().value = it.value // the newer one says it all
+		*q.last() = it // the newer one says it all
 		q.mu.Unlock()
 		return nil
 	}

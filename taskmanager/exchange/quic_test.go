@@ -198,7 +198,8 @@ func TestFramesThatMakeNoSenseFailTheirChannel(t *testing.T) {
 		"END of other count":   {"00 00 00 00  03 00 00 00  01 00 00 00 00 00 00 00", "END of 1 batches (0 came)"},
 		"watermark with bytes": {"08 00 00 00  02 00 00 00  01 00 00 00 00 00 00 00", "8 bytes (expected 0"},
 		"unknown kind":         {"00 00 00 00  09 00 00 00  00 00 00 00 00 00 00 00", "frame.kind: 9"},
-		"padding":              {"00 00 00 00  02 01 00 00  00 00 00 00 00 00 00 00", "frame.kind: 258"},
+		"padding":              {"00 00 00 00  02 02 00 00  00 00 00 00 00 00 00 00", "frame.kind: 514"},
+		"idle without time":    {"00 00 00 00  03 01 00 00  00 00 00 00 00 00 00 00", "frame.kind: 259"},
 		"barrier without end":  {"10 00 00 00  04 00 00 00  07 00 00 00 00 00 00 00  07 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00", "checkpoint 7 on base 7"},
 		"exchange overtakes":   {"10 00 00 00  04 00 00 00  07 00 00 00 00 00 00 00  06 00 00 00 00 00 00 00  04 00 00 00  05 00 00 00", "checkpoint 7 overtakes, and exchanges modules (5)"},
 		"barrier too long":     {"18 00 00 00  04 00 00 00  07 00 00 00 00 00 00 00", "24 bytes (expected 16"},
@@ -229,7 +230,7 @@ func TestFramesThatMakeNoSenseFailTheirChannel(t *testing.T) {
 func TestHelloThatMakesNoSenseIsRefused(t *testing.T) {
 	good := hello(attempt1, 3, 0, 0)
 	version := append([]byte{9}, good[1:]...)
-	noJob := append([]byte{2, 0, 0}, good[3:]...)
+	noJob := append([]byte{4, 0, 0}, good[3:]...)
 	for name, p := range map[string][]byte{
 		"other version": version,
 		"no job":        noJob,
@@ -262,9 +263,9 @@ func TestHelloBytes(t *testing.T) {
 	attach(t, a, w.to)
 	k := newTask(t)
 	k.gate = w.to.Gate(a, graph.TaskID{Chain: 2, Subtask: 3}, []exchange.GateInput{{Edge: 1, Senders: 2}}, k.wake)
-	p, err := hex.DecodeString(strings.ReplaceAll("03000c00 02000000 0500000000000000"+
+	p, err := hex.DecodeString(strings.ReplaceAll("04000c00 02000000 0500000000000000"+
 		"01000000 00000000 01000000 02000000 03000000 00000000 376633613963313962653032"+
-		"00000000 02000000 e803000000000000 10000000 04000000 0700000000000000 0600000000000000 03000000 00000000"+
+		"00000000 02010000 e803000000000000 10000000 04000000 0700000000000000 0600000000000000 03000000 00000000"+
 		"00000000 03000000 0000000000000000", " ", ""))
 	if err != nil {
 		t.Fatal(err)
@@ -273,8 +274,8 @@ func TestHelloBytes(t *testing.T) {
 	if _, err := stream.Write(p); err != nil {
 		t.Fatal(err)
 	}
-	if e := k.expect(exchange.Watermark); e.Channel != 1 || e.Watermark != 1000 {
-		t.Errorf("channel %d, watermark %d (expected 1, 1000)", e.Channel, e.Watermark)
+	if e := k.expect(exchange.Watermark); e.Channel != 1 || e.Watermark != 1000 || !e.Idle {
+		t.Errorf("channel %d, watermark %d, idle %v (expected 1, 1000, true)", e.Channel, e.Watermark, e.Idle)
 	}
 	if e := k.expect(exchange.Barrier); e.Mark != (exchange.Mark{Checkpoint: 7, Base: 6, Stop: true, Drain: true}) {
 		t.Errorf("barrier %+v (expected 7 on base 6, stop and drain)", e.Mark)

@@ -141,7 +141,7 @@ func (r *reader) run() error {
 				return err
 			}
 		case Watermark:
-			it.value = int64(f.value)
+			it.value, it.idle = int64(f.value), f.idle
 		case Barrier:
 			var p [barrierBytes]byte
 			if err := readFull(r.stream, p[:]); err != nil {

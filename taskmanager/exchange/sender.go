@@ -85,9 +85,9 @@ func (s *Sender) Send(b *Buffer) {
 	_ = s.queue.push(item{kind: Batch, number: s.number, buffer: b}) // Err tells
 }
 
-// Watermark sends a watermark behind the batches sent so far.
-func (s *Sender) Watermark(value int64) {
-	_ = s.queue.push(item{kind: Watermark, value: value})
+// Watermark sends a watermark behind the batches sent so far, and whether the sender is idle: it expects nothing for now.
+func (s *Sender) Watermark(value int64, idle bool) {
+	_ = s.queue.push(item{kind: Watermark, value: value, idle: idle})
 }
 
 // Barrier sends a barrier behind what was sent so far. Of one that overtakes the receiver hears before it comes.

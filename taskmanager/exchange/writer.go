@@ -132,24 +132,24 @@ func (w *writer) write(it item) error {
 	case Batch:
 		return w.writeBatch(it)
 	case Watermark:
-		return w.writeFrame(Watermark, 0, uint64(it.value))
+		return w.writeFrame(Watermark, it.idle, 0, uint64(it.value))
 	case Barrier:
 		var p [barrierBytes]byte
 		putMark(&p, it.mark)
-		if err := w.writeFrame(Barrier, barrierBytes, uint64(it.mark.Checkpoint)); err != nil {
+		if err := w.writeFrame(Barrier, false, barrierBytes, uint64(it.mark.Checkpoint)); err != nil {
 			return err
 		}
 		_, err := w.stream.Write(p[:])
 		return err
 	default:
-		return w.writeFrame(End, 0, w.sent)
+		return w.writeFrame(End, false, 0, w.sent)
 	}
 }
 
 func (w *writer) writeBatch(it item) error {
 	w.sent = it.number
 	begun := time.Now()
-	if err := w.writeFrame(Batch, it.buffer.n, it.number); err != nil {
+	if err := w.writeFrame(Batch, false, it.buffer.n, it.number); err != nil {
 		return err
 	}
 	if _, err := w.stream.Write(it.buffer.Bytes()); err != nil {
@@ -164,8 +164,8 @@ func (w *writer) writeBatch(it item) error {
 	return nil
 }
 
-func (w *writer) writeFrame(kind Kind, follows int, value uint64) error {
-	putFrame(&w.header, kind, follows, value)
+func (w *writer) writeFrame(kind Kind, idle bool, follows int, value uint64) error {
+	putFrame(&w.header, kind, idle, follows, value)
 	_, err := w.stream.Write(w.header[:])
 	return err
 }

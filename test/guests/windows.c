@@ -36,6 +36,13 @@ static wasmill_bytes make(const wasmill_record *r) {
 }
 
 static int64_t time_of(const wasmill_record *r) { return work_int(r->value, 1); }
+
+static int64_t marked(const wasmill_record *r, int64_t *watermark) {
+	int64_t time = time_of(r);
+	*watermark = time - disorder - 1;
+	return time;
+}
+
 static wasmill_bytes key_of(const wasmill_record *r) { return work_field(r->value, 0); }
 
 #if VERSION == 1
@@ -73,7 +80,11 @@ WASMILL_JOB("windows") {
 	if (keys < 1 || disorder < 0) wasmill_refuse(job, "keys: fewer than 1, or disorder: negative");
 	bool count = wasmill_same(by, "count");
 	if (!count && !wasmill_same(by, "sum")) wasmill_refuse_param(job, "by", by, "sum or count");
-	wasmill_stream timed = wasmill_assign_timestamps(work_source(job, "input", "make", make), "time", time_of, disorder);
+	wasmill_stream lines = work_source(job, "input", "make", make);
+	wasmill_stream timed = wasmill_same(wasmill_param_or(job, "marks", "host", "who says what the watermarks are: host or guest"), "guest")
+		? wasmill_assign_watermarks(lines, "time", marked) : wasmill_assign_timestamps(lines, "time", time_of, disorder);
+	int64_t idle = wasmill_param_i64_or(job, "idle", 0, "milliseconds after which a split that has nothing is idle; 0: never");
+	if (idle != 0) timed = wasmill_idleness(timed, idle);
 	int64_t gap = wasmill_param_i64_or(job, "gap", 0, "silence in milliseconds between sessions; 0: windows of a size");
 	wasmill_time_window window = gap > 0 ? wasmill_session(gap) : slide > 0 ? wasmill_sliding(size, slide) : wasmill_tumbling(size);
 	window.lateness_ms = wasmill_param_i64_or(job, "lateness", 0, "how long a window takes late lines, in milliseconds");

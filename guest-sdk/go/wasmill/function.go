@@ -44,6 +44,21 @@ func flatMapFunction[T, R any](name string, f func(T, func(R)), in codec[T], out
 		}}
 }
 
+// watermarkFunction is a timestampFunction that also says how far event time has come.
+func watermarkFunction[T any](name string, f func(T) (int64, int64), in codec[T]) *function {
+	return &function{name: name, kind: kindTimestamp, input: in.name, output: in.name, loop: loopOf(in),
+		step: func(b *binding) (any, error) {
+			next, err := next(b, in)
+			cell := b.scope.time
+			return func(v T) {
+				var watermark int64
+				cell.now, watermark = f(v)
+				cell.seen = max(cell.seen, watermark)
+				next(v)
+			}, err
+		}}
+}
+
 func timestampFunction[T any](name string, f func(T) int64, in codec[T]) *function {
 	return &function{name: name, kind: kindTimestamp, input: in.name, output: in.name, loop: loopOf(in),
 		step: func(b *binding) (any, error) {

@@ -183,7 +183,11 @@ func (o *operator) write(w *jsonWriter) {
 		w.object("window", func() { o.window.write(w) })
 	}
 	if o.watermarks != nil {
-		w.object("watermarks", func() { w.numberOr("outOfOrderMs", o.watermarks.outOfOrderMs) })
+		w.object("watermarks", func() {
+			w.numberOr("outOfOrderMs", o.watermarks.outOfOrderMs)
+			w.flagOr("guest", o.watermarks.guest)
+			w.numberOr("idleMs", o.watermarks.idleMs)
+		})
 	}
 	w.numberOr("parallelism", int64(o.parallelism))
 	w.textOr("key", o.key)

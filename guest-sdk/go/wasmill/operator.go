@@ -54,7 +54,12 @@ func edgesOf(operators []*operator) []edge {
 	return edges
 }
 
-type watermarks struct{ outOfOrderMs int64 }
+// watermarks is how the host derives watermarks from event times.
+type watermarks struct {
+	outOfOrderMs int64
+	guest        bool // the function reports them
+	idleMs       int64
+}
 
 func (o *operator) stateful() bool {
 	switch o.kind {

@@ -68,6 +68,33 @@ func AssignTimestamps[T any](in *Stream[T], name string, f func(T) int64, outOfO
 	return &Stream[T]{env: in.env, op: o, codec: in.codec}
 }
 
+// AssignWatermarks sets each record's event time, as AssignTimestamps does, and the watermark behind it: f returns both. A
+// watermark says that no record before or at it is to come, and one below an earlier one says nothing; NoWatermark says
+// nothing either.
+func AssignWatermarks[T any](in *Stream[T], name string, f func(T) (time, watermark int64)) *Stream[T] {
+	o := in.env.call(watermarkFunction(name, f, in.codec), &operator{inputs: in.edges(), watermarks: &watermarks{guest: true}})
+	return &Stream[T]{env: in.env, op: o, codec: in.codec}
+}
+
+// NoWatermark is the watermark behind a record of which nothing follows.
+const NoWatermark = noTimestamp
+
+// Idleness says of a source, or a stream whose event times a function assigns, that a split or channel that has had nothing for
+// so long, though it was asked, holds the watermark back no longer, until it has a record again. Without it, it does for ever.
+// Splits that end are never idle.
+func (s *Stream[T]) Idleness(after time.Duration) *Stream[T] {
+	if s.op.watermarks == nil {
+		s.env.Fail("idleness of " + s.op.name + ": it has no watermarks (expected a source with event times, or what AssignTimestamps returns)")
+		return s
+	}
+	if after < time.Millisecond {
+		s.env.Fail("idleness of " + s.op.name + ": " + after.String() + " (expected >= 1ms)")
+		return s
+	}
+	s.op.watermarks.idleMs = after.Milliseconds()
+	return s
+}
+
 // Union merges streams of one type, in no order between them.
 func Union[T any](first *Stream[T], rest ...*Stream[T]) *Stream[T] {
 	o := &operator{kind: kindUnion, name: kindUnion, inputs: first.edges(), output: first.codec.name}

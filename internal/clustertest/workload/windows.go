@@ -52,20 +52,42 @@ var Unending = &Workload{
 		return Input{"input": files}
 	},
 	Check: func(in Input, out map[string][]File) error {
-		passed := int64(math.MaxInt64)
-		for _, lines := range in["input"] {
-			newest := int64(0)
-			for _, l := range lines {
-				_, time, _, err := windowLine(l)
-				if err != nil {
-					return err
-				}
-				newest = max(newest, time)
-			}
-			passed = min(passed, newest-windowDisorder-1)
+		ends, err := watermarks(in)
+		if err != nil {
+			return err
 		}
-		return checkWindows(in, out, passed)
+		return checkWindows(in, out, slices.Min(ends))
 	},
+}
+
+// Idle is Unending with watermarks that the guest reports, whose files are idle when they have been silent for long: in the end
+// all are, and the windows that the furthest of them has passed have a result.
+var Idle = &Workload{
+	Name: "idle windows", Guest: Windows.Guest, Outputs: Windows.Outputs, Endless: true, Make: Unending.Make,
+	Params: map[string]string{"window": fmt.Sprint(windowSize), "disorder": fmt.Sprint(windowDisorder), "marks": "guest", "idle": "3000"},
+	Check: func(in Input, out map[string][]File) error {
+		ends, err := watermarks(in)
+		if err != nil {
+			return err
+		}
+		return checkWindows(in, out, slices.Max(ends))
+	},
+}
+
+// watermarks are those behind the last line of each file.
+func watermarks(in Input) (all []int64, err error) {
+	for _, lines := range in["input"] {
+		newest := int64(0)
+		for _, l := range lines {
+			_, time, _, err := windowLine(l)
+			if err != nil {
+				return nil, err
+			}
+			newest = max(newest, time)
+		}
+		all = append(all, newest-windowDisorder-1)
+	}
+	return all, nil
 }
 
 type windowed struct {

@@ -140,7 +140,7 @@ func (r *reader) Poll(b *abi.Builder, maxRecords, maxBytes int, now time.Time) (
 	if n > 0 || done {
 		return connector.Progress{Done: done}, nil
 	}
-	return connector.Progress{Wake: wake}, nil
+	return connector.Progress{Wake: wake, CaughtUp: true}, nil // the next record is not made yet
 }
 
 // fill makes the value of record number: letters that depend on the seed and the number alone, so that any subtask of

@@ -62,7 +62,7 @@ func (r *reader) Poll(b *abi.Builder, most, mostBytes int, now time.Time) (conne
 	r.pace.Made(n)
 	p := connector.Progress{Done: r.feed.done(), Read: r.feed.read()}
 	if n == 0 && !p.Done && allowed == 0 {
-		p.Wake = wake
+		p.Wake, p.CaughtUp = wake, true
 	}
 	return p, nil
 }

@@ -1,0 +1,68 @@
+package graph
+
+import (
+	"slices"
+	"time"
+
+	"github.com/wasmill/wasmill/abi"
+)
+
+// checkWatermarks checks how the watermarks of a source or timestamp function are derived.
+func checkWatermarks(path string, o *abi.Operator) error {
+	w := o.Watermarks
+	switch {
+	case w == nil:
+	case o.Kind != abi.OperatorSource && o.Kind != abi.OperatorTimestamp:
+		return faultf(path, "present (a %s gives no event times: expected of a source or a timestamp function)", o.Kind)
+	case w.OutOfOrderMs < 0:
+		return faultf(path+".outOfOrder", "%s (expected >= 0s)", ms(w.OutOfOrderMs))
+	case w.IdleMs < 0:
+		return faultf(path+".idle", "%s (expected > 0s, or none: idle inputs hold the watermark back)", ms(w.IdleMs))
+	case w.Guest && o.Kind != abi.OperatorTimestamp:
+		return faultf(path+".guest", "true (a %s has no function that could report watermarks)", o.Kind)
+	case w.Guest && w.OutOfOrderMs > 0:
+		return faultf(path+".outOfOrder", "%s (expected none: the function reports the watermarks itself)", ms(w.OutOfOrderMs))
+	}
+	return nil
+}
+
+// Patience is how long a split of the source operator i has nothing before it is idle; 0: for ever. Where the source says
+// nothing about that, the timestamp functions behind it do, the most impatient of them, if no other use is made of the source's own
+// watermarks.
+func (g *JobGraph) Patience(i int) time.Duration {
+	if w := g.Operators[i].Watermarks; w != nil && w.IdleMs > 0 {
+		return time.Duration(w.IdleMs) * time.Millisecond
+	}
+	least, _ := g.patienceBehind(i)
+	return time.Duration(least) * time.Millisecond
+}
+
+// patienceBehind is the smallest idleness of the timestamp functions behind operator i; only says that watermarks from before
+// them are used nowhere.
+func (g *JobGraph) patienceBehind(i int) (least int64, only bool) {
+	for k := range g.Operators {
+		o := &g.Operators[k]
+		if !slices.ContainsFunc(o.Inputs, func(in Input) bool { return in.From == i }) {
+			continue
+		}
+		var ms int64
+		switch o.Kind {
+		case abi.OperatorTimestamp:
+			if o.Watermarks != nil {
+				ms = o.Watermarks.IdleMs
+			}
+		case abi.OperatorMap, abi.OperatorFilter, abi.OperatorFlatMap, abi.OperatorKey, abi.OperatorPartition, abi.OperatorUnion:
+			var fine bool
+			if ms, fine = g.patienceBehind(k); !fine {
+				return 0, false
+			}
+		case abi.OperatorSink:
+		default:
+			return 0, false
+		}
+		if ms > 0 && (least == 0 || ms < least) {
+			least = ms
+		}
+	}
+	return least, true
+}
