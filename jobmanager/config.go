@@ -35,7 +35,7 @@ type TaskManager interface {
 type Checkpoints struct {
 	Savepoints       string        // where they are made when none is said, empty: a place must be said
 	URL              string        // root of those of all jobs, as OpenStore takes it
-	Interval         time.Duration // from the end of one to the beginning of the next; 0: none are taken
+	Interval         time.Duration // from the beginning of one to the beginning of the next; 0: none are taken
 	Timeout          time.Duration // 10 min
 	MinPause         time.Duration
 	Tolerated        int           // failures in a row

@@ -293,7 +293,7 @@ func (j *jobMaster) decide(prepared []connector.Committable) event {
 			r.Graph = *next
 		}
 		r.Skipped = j.skipped()
-		r.Progress, r.Previous = new(j.progress()), nil
+		r.Progress, r.Previous, r.PreviousParallelism = new(j.progress()), nil, nil
 		r.Decision = &decision{Checkpoint: n, Attempt: j.fsm.attempt, Prepared: prepared, Output: addOutput(r.Written, outputOf(&r.Graph, prepared, j.taken))}
 	})
 	if _, stored := e.(evDecided); stored && next != nil {

@@ -146,10 +146,11 @@ func (c *checkpoints) decide(e evManifest) {
 		for len(all) > keep && all[0].ID <= r.Committed {
 			all = all[1:]
 		}
-		r.Checkpoints, r.Stopped, r.Previous, r.Skipped = all, e.stop, nil, e.skipped
+		r.Checkpoints, r.Stopped, r.Skipped = all, e.stop, e.skipped
+		r.Previous, r.PreviousParallelism = nil, nil
 		if next != nil && !failpoint.Planted(failpoint.ForgetExchange) {
 			before := r.Graph
-			r.Graph, r.Previous = *next, &before
+			r.Graph, r.Previous, r.PreviousParallelism = *next, &before, r.Parallelism
 		}
 		r.Graph = checkpoint.Raise(r.Graph, versionsOf(all))
 		if e.savepoint != nil {

@@ -53,6 +53,8 @@ type jobRecord struct {
 	Former      []formerSink    `json:"former,omitempty"`      // sinks of graphs before, which may have left pending output
 	Parallelism map[string]int  `json:"parallelism,omitempty"` // of operators that were rescaled, by name
 
+	PreviousParallelism map[string]int `json:"previousParallelism,omitempty"` // what it was in the graph before
+
 	Running   *time.Time       `json:"running,omitempty"`
 	Ended     *time.Time       `json:"ended,omitempty"`
 	Attempt   graph.Attempt    `json:"attempt"`          // the newest that may exist anywhere

@@ -1,6 +1,7 @@
 package jobmanager
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,10 +81,12 @@ func (jm *JobManager) UpgradeJob(ctx context.Context, id graph.JobID, u *api.Upg
 		return nil, err
 	}
 	r := j.stored()
-	want := redeployment{module: module.Module.ID, parallelism: r.Graph.Parallelism, operators: r.Parallelism, dropState: u.AllowDroppedState}
-	if want.params, err = jm.inherited(ctx, module, r.Graph.Params, u.Params); err != nil {
+	want := redeployment{module: module.Module.ID, parallelism: r.Graph.Parallelism, dropState: u.AllowDroppedState}
+	var manifest *abi.Manifest
+	if want.params, manifest, err = jm.inherited(ctx, module, r.Graph.Params, u.Params); err != nil {
 		return nil, err
 	}
+	want.operators = carried(&r.Graph, r.Parallelism, manifest)
 	g, err := jm.redefine(ctx, r, &want)
 	if err != nil {
 		return nil, err
@@ -113,14 +116,14 @@ func (jm *JobManager) UpgradeJob(ctx context.Context, id graph.JobID, u *api.Upg
 }
 
 // inherited is what a job's parameters are under another module: those that are given, and of those that it has the ones
-// that the module reads.
-func (jm *JobManager) inherited(ctx context.Context, module *moduleRecord, had, given map[string]string) (map[string]string, error) {
+// that the module reads. The manifest is what the module declares under them.
+func (jm *JobManager) inherited(ctx context.Context, module *moduleRecord, had, given map[string]string) (map[string]string, *abi.Manifest, error) {
 	all := map[string]string{}
 	maps.Copy(all, had)
 	maps.Copy(all, given)
 	described, err := jm.describe(ctx, module, all)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for name := range had {
 		_, again := given[name]
@@ -128,7 +131,25 @@ func (jm *JobManager) inherited(ctx context.Context, module *moduleRecord, had, 
 			delete(all, name)
 		}
 	}
-	return all, nil
+	return all, described.Manifest, nil
+}
+
+// carried is what operators of a job were given as parallelism, by their names in another module: the uid says which is which.
+// What was given to an operator that is gone is gone with it.
+func carried(was *graph.JobGraph, given map[string]int, is *abi.Manifest) map[string]int {
+	all := map[string]int{}
+	for i := range was.Operators {
+		n, ok := given[was.Operators[i].Name]
+		if !ok {
+			continue
+		}
+		for k := range is.Operators {
+			if o := &is.Operators[k]; cmp.Or(o.UID, o.Name) == was.Operators[i].UID {
+				all[o.Name] = n
+			}
+		}
+	}
+	return all
 }
 
 // stored is the job's record as it is now.
@@ -350,7 +371,8 @@ func (j *jobMaster) changeGraph(e evGraph) {
 	before := j.record.Graph
 	if failed := j.storeOr(nil, func(r *jobRecord) {
 		r.Former = left(r.Former, &before, e.graph, j.fsm.attempt)
-		r.Graph, r.Previous, r.Parallelism = *e.graph, &before, e.parallelism
+		r.Graph, r.Previous = *e.graph, &before
+		r.Parallelism, r.PreviousParallelism = e.parallelism, r.Parallelism
 	}); failed != nil {
 		e.answer <- api.Errorf(api.KindInternal, "%s", failed.(evStoreFailed).failure.Message)
 		return
@@ -369,6 +391,7 @@ func (j *jobMaster) revertGraph() {
 	back := func(r *jobRecord) {
 		r.Former = left(r.Former, &r.Graph, r.Previous, j.fsm.attempt)
 		r.Graph, r.Previous = *r.Previous, nil
+		r.Parallelism, r.PreviousParallelism = r.PreviousParallelism, nil
 	}
 	if failed := j.storeOr(nil, back); failed != nil {
 		j.log.Error("store the graph that the job goes back to", "err", failed.(evStoreFailed).failure.Message)
