@@ -146,6 +146,7 @@ func (x *run) perform() {
 	x.assemble()
 	x.submit()
 	x.scenario.fault(x)
+	x.surprise()
 	x.slow(false)
 	if x.end != nil {
 		x.end(x)
@@ -471,6 +472,26 @@ func (x *run) strike() {
 	x.killed = true
 	x.pass(x.someTime(500 * time.Millisecond))
 	x.revive(p)
+}
+
+// surprise kills a process at a random time in every third run that goes on and has had no such kill: places that nobody has
+// thought of are met by chance alone.
+func (x *run) surprise() {
+	met := len(x.effects) > 0
+	for _, p := range x.processes() {
+		met = met || len(p.points()) > 0
+	}
+	if !met || x.killed || x.end != nil || x.random.IntN(3) > 0 { // what has met nothing must not pass by a kill
+		return
+	}
+	x.pass(x.someTime(500 * time.Millisecond))
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	if j := x.look(ctx); j != nil && j.State != api.JobRunning {
+		return // nothing would be met
+	}
+	x.strike()
+	x.up = true
 }
 
 // upload uploads a module.

@@ -35,12 +35,17 @@ var rows = []struct{ row, what, elsewhere string }{
 	{"21", "poison records", ""},
 }
 
-// conclude prints the table of verdicts.
-func conclude(to io.Writer) {
+// leastRandom is the share of all runs, in percent, in which a process must be killed at a random time: else only the places
+// are tested that somebody has thought of.
+const leastRandom = 30
+
+// conclude prints the table of verdicts, and says whether it is what was to be shown: of a run of all rows, that none was left
+// out by itself and enough processes were killed at random times.
+func conclude(to io.Writer, all bool) bool {
 	fmt.Fprintln(to)
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ROW\tFAULT\tRUNS\tVERDICT")
-	random := 0
+	random, whole := 0, true
 	for _, r := range rows {
 		runs, broken := 0, 0
 		for _, v := range verdicts {
@@ -58,7 +63,7 @@ func conclude(to io.Writer) {
 		case broken > 0:
 			word = fmt.Sprintf("BROKEN in %d", broken)
 		case runs == 0:
-			word = "not run"
+			word, whole = "not run", false
 		}
 		fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", r.row, r.what, runs, word)
 	}
@@ -68,8 +73,20 @@ func conclude(to io.Writer) {
 			random++
 		}
 	}
-	if n := len(verdicts); n > 0 {
+	n := len(verdicts)
+	if n > 0 {
 		fmt.Fprintf(to, "%d runs, %d broken, %d (%d %%) with a process killed at a random time\n", n,
 			len(slices.DeleteFunc(slices.Clone(verdicts), func(v verdict) bool { return v.held })), random, 100*random/n)
 	}
+	if !all {
+		return true
+	}
+	enough := 100*random >= leastRandom*n
+	if !whole {
+		fmt.Fprintln(to, "a row was not run: nothing was tested there")
+	}
+	if !enough {
+		fmt.Fprintf(to, "too few runs with a process killed at a random time (expected >= %d %%)\n", leastRandom)
+	}
+	return whole && enough
 }
