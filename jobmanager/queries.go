@@ -135,6 +135,9 @@ func (jm *JobManager) JobCheckpoints(_ context.Context, id graph.JobID) ([]api.C
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.record.State == api.JobFinished || j.record.State == api.JobCanceled {
+		return nil, nil // they are deleted
+	}
 	var all []api.Checkpoint
 	for i := range j.record.Checkpoints {
 		all = append(all, j.record.checkpoint(len(j.record.Checkpoints)-1-i))
