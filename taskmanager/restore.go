@@ -153,7 +153,7 @@ func openSnapshot(object blob.Object, f checkpoint.File) (*snapshot.Reader, erro
 	if failpoint.Planted(failpoint.WrongKeyGroups) && to > f.From {
 		to--
 	}
-	return reader.Cut(f.From, to), nil
+	return reader.Cut(f.From, to).Of(f.Operators), nil
 }
 
 // localFile is a kept copy as an object.

@@ -71,6 +71,10 @@ type File struct {
 	From     graph.KeyGroup `json:"from"`     // the reference counts for From <= group < To, and for the operator's own scope;
 	To       graph.KeyGroup `json:"to"`       // the file may hold more: it may be older than a rescaling
 	Entries  int64          `json:"entries"`
+
+	// Operators are the uids that the reference counts for; none: all that the file has. It was cut when the chain whose
+	// task wrote the file was: each operator's state is with one task only.
+	Operators []string `json:"operators,omitempty"`
 }
 
 // SourceState is where a source subtask stood.

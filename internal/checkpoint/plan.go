@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/graph"
 )
 
@@ -32,7 +33,8 @@ func (p *Plan) BytesInFlight() (n int64) {
 
 // NewPlan spreads a manifest over the tasks of a graph that may differ from the manifest's in parallelism and chains.
 // Operators are found by uid, key groups decide which task gets what: a file is named for each task that owns some of the
-// groups that the reference counts for, and cut to these.
+// groups that the reference counts for, and cut to these; and to the operators that the task takes over, where it does not
+// take all.
 func NewPlan(m *Manifest, g *graph.JobGraph, x *graph.ExecutionGraph) *Plan {
 	p := &Plan{
 		Checkpoint: m.Checkpoint, Files: map[graph.TaskID][]File{}, InFlight: map[graph.TaskID][]InFlight{},
@@ -88,9 +90,11 @@ func uids(g *graph.JobGraph, x *graph.ExecutionGraph, chain int) (all []string) 
 func filesOf(id graph.TaskID, g *graph.JobGraph, old *graph.ExecutionGraph, tasks map[graph.TaskID]*Task, ng *graph.JobGraph, x *graph.ExecutionGraph) (files []File) {
 	chain := x.Chains[id.Chain]
 	from, to := graph.KeyGroupsOf(id.Subtask, chain.Parallelism, ng.MaxParallelism)
-	mine := uids(ng, x, id.Chain)
+	mine := keepers(ng, x, id.Chain)
 	for c := range old.Chains {
-		if !slices.ContainsFunc(uids(g, old, c), func(uid string) bool { return slices.Contains(mine, uid) }) {
+		kept := keepers(g, old, c)
+		taken := intersection(kept, mine)
+		if len(taken) == 0 {
 			continue
 		}
 		for s := range old.Chains[c].Parallelism {
@@ -101,11 +105,36 @@ func filesOf(id graph.TaskID, g *graph.JobGraph, old *graph.ExecutionGraph, task
 			for _, f := range t.Files {
 				f.From, f.To = max(f.From, from), min(f.To, to)
 				f.To = max(f.From, f.To) // of no group: only what the operators themselves have stored counts
+				if len(taken) < max(len(kept), len(mine)) {
+					if f.Operators == nil {
+						f.Operators = kept
+					}
+					if f.Operators = intersection(f.Operators, taken); len(f.Operators) == 0 {
+						continue
+					}
+				}
 				files = append(files, f)
 			}
 		}
 	}
 	return files
+}
+
+// keepers are the uids of those operators of a chain that may have something in its tasks' files.
+func keepers(g *graph.JobGraph, x *graph.ExecutionGraph, chain int) (all []string) {
+	for _, i := range x.Chains[chain].Operators {
+		switch op := &g.Operators[i]; op.Kind {
+		case abi.OperatorSource, abi.OperatorSink, abi.OperatorMap, abi.OperatorFilter, abi.OperatorFlatMap, abi.OperatorKey,
+			abi.OperatorPartition, abi.OperatorUnion:
+		default:
+			all = append(all, op.UID)
+		}
+	}
+	return all
+}
+
+func intersection(a, b []string) []string {
+	return slices.DeleteFunc(slices.Clone(a), func(s string) bool { return !slices.Contains(b, s) })
 }
 
 // AddSkipped adds what tasks have left out since their attempt began to what had been left out in what it was restored from,

@@ -2,7 +2,10 @@ package checkpoint_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/wasmill/wasmill/abi"
@@ -134,5 +137,70 @@ func TestManifestIsHeldAgainstItsChecksum(t *testing.T) {
 	data, sum, _ = other.Encode()
 	if _, err := checkpoint.Decode(data, sum); err == nil {
 		t.Error("a manifest of another version was read")
+	}
+}
+
+// An operator that is given another parallelism leaves its chain, and comes back. Each operator's state is with one task all
+// the time: what the files of the chain before have of it is not read by who has only its neighbours.
+func TestPlanKeepsOperatorsApart(t *testing.T) {
+	graphOf := func(counts, times, out int) *graph.JobGraph {
+		g := job(2)
+		in := func(from int, a, b int) []graph.Input {
+			p := graph.Forward
+			if a != b {
+				p = graph.Rebalance
+			}
+			return []graph.Input{{From: from, Partition: p, Exchange: graph.Pipelined}}
+		}
+		g.Operators[2].Parallelism = counts
+		g.Operators[3] = graph.Operator{Name: "times", UID: "times", Kind: abi.OperatorTimestamp, Declared: &abi.Function{}, Parallelism: times, Inputs: in(2, counts, times)}
+		g.Operators = append(g.Operators, graph.Operator{Name: "out", UID: "out", Kind: abi.OperatorSink, Parallelism: out, Inputs: in(3, times, out)})
+		return g
+	}
+	names := func(files []checkpoint.File) (all []string) {
+		for _, f := range files {
+			name := f.Name
+			if f.Operators != nil {
+				name += " of " + strings.Join(f.Operators, " and ")
+			}
+			all = append(all, name)
+		}
+		return all
+	}
+	g := graphOf(1, 1, 1)
+	m := &checkpoint.Manifest{Graph: *g, Tasks: []checkpoint.Task{{Task: task(1, 0), Files: []checkpoint.File{{Name: "all", To: 8}}}}}
+	for round, step := range []struct {
+		counts, times, out int
+		want               map[graph.TaskID][]string
+	}{
+		{1, 1, 2, map[graph.TaskID][]string{task(1, 0): {"all"}}},
+		{1, 2, 2, map[graph.TaskID][]string{
+			task(1, 0): {"all of counts", "0-1.0 of counts"},
+			task(2, 0): {"all of times", "0-1.0 of times"},
+			task(2, 1): {"all of times", "0-1.0 of times"},
+		}},
+		{1, 1, 1, map[graph.TaskID][]string{
+			task(1, 0): {"all of counts", "0-1.0 of counts", "1-1.0 of counts", "all of times", "0-1.0 of times", "1-2.0 of times", "all of times", "0-1.0 of times", "1-2.1 of times"},
+		}},
+		{2, 1, 1, map[graph.TaskID][]string{
+			task(1, 0): {"all of counts", "0-1.0 of counts", "1-1.0 of counts", "2-1.0 of counts"},
+			task(1, 1): {"all of counts", "0-1.0 of counts", "1-1.0 of counts", "2-1.0 of counts"},
+			task(2, 0): {"all of times", "0-1.0 of times", "1-2.0 of times", "all of times", "0-1.0 of times", "1-2.1 of times", "2-1.0 of times"},
+		}},
+	} {
+		g := graphOf(step.counts, step.times, step.out)
+		x := graph.Expand(g)
+		plan := checkpoint.NewPlan(m, g, x)
+		m = &checkpoint.Manifest{Graph: *g}
+		for _, id := range x.Tasks() {
+			files := plan.Files[id]
+			if got, want := names(files), step.want[id]; !slices.Equal(got, want) {
+				t.Errorf("round %d: %s reads %q (expected %q)", round, id, got, want)
+			}
+			if len(files) > 0 {
+				files = append(files, checkpoint.File{Name: fmt.Sprintf("%d-%s", round, id), To: 8})
+			}
+			m.Tasks = append(m.Tasks, checkpoint.Task{Task: id, Files: files})
+		}
 	}
 }

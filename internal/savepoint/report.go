@@ -134,7 +134,7 @@ type census struct {
 func (c *census) count(ctx context.Context, t *checkpoint.Task, readers map[string]*snapshot.Reader) error {
 	var files []*snapshot.Reader
 	for _, f := range t.Files {
-		files = append(files, readers[f.Name].Cut(f.From, f.To))
+		files = append(files, readers[f.Name].Cut(f.From, f.To).Of(f.Operators))
 	}
 	all := snapshot.Everything
 	all.Own = false

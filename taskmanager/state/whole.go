@@ -53,8 +53,8 @@ func (h *hot) whole() *frozen {
 // isWhole says whether all of the state lies in the tables that take entries, and in the operators' own scope.
 func (h *hot) isWhole() bool {
 	for _, r := range h.config.Restored {
-		for _, s := range r.States() {
-			if h.cold != nil && Kind(s.Kind) != 0 && h.states[stateName{s.Operator, s.Name}] == nil {
+		for i, s := range r.States() {
+			if r.Shows(i) && h.cold != nil && Kind(s.Kind) != 0 && h.states[stateName{s.Operator, s.Name}] == nil {
 				return false // nobody has asked for it yet
 			}
 		}

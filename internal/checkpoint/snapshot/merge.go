@@ -42,8 +42,8 @@ type deletion struct {
 func MergeStates(readers []*Reader) []State {
 	var all []State
 	for _, r := range slices.Backward(readers) {
-		for _, s := range r.States() {
-			if !slices.ContainsFunc(all, func(have State) bool { return compareStates(have, s) == 0 }) {
+		for i, s := range r.States() {
+			if r.Shows(i) && !slices.ContainsFunc(all, func(have State) bool { return compareStates(have, s) == 0 }) {
 				all = append(all, s)
 			}
 		}
@@ -60,6 +60,10 @@ func ScanMerged(readers []*Reader, rg Range) *Merged {
 		s := &source{name: r.Name(), age: age, states: make([]int, len(r.States()))}
 		own := rg
 		for i, st := range r.States() {
+			if !r.Shows(i) {
+				s.states[i] = All // no entry names it
+				continue
+			}
 			s.states[i], _ = slices.BinarySearchFunc(m.states, st, compareStates)
 			if s.states[i] == rg.State {
 				own.State = i

@@ -30,6 +30,7 @@ type file struct {
 type Reader struct {
 	f        *file
 	from, to graph.KeyGroup // from <= group < to, and Own
+	hidden   []bool         // by state: it is another reader's; nil: none is
 	cache    []cachedBlock  // at block number % len
 	get      cursor
 }
@@ -110,14 +111,34 @@ func (f *file) reader(from, to graph.KeyGroup) *Reader {
 // reader holds but its blocks, so that another goroutine may use it.
 func (r *Reader) Cut(from, to graph.KeyGroup) *Reader {
 	from, to = max(from, r.from), min(to, r.to)
-	return r.f.reader(from, max(from, to))
+	c := r.f.reader(from, max(from, to))
+	c.hidden = r.hidden
+	return c
 }
+
+// Of is the part of the reader that is of some operators, by uid; nil: all of it.
+func (r *Reader) Of(operators []string) *Reader {
+	c := r.Cut(r.from, r.to)
+	if operators == nil {
+		return c
+	}
+	c.hidden = make([]bool, len(r.f.states))
+	for i := range c.hidden {
+		c.hidden[i] = !r.Shows(i) || !slices.Contains(operators, r.f.states[i].Operator)
+	}
+	return c
+}
+
+// Shows says whether a state of the file is one of the reader's.
+func (r *Reader) Shows(state int) bool { return r.hidden == nil || !r.hidden[state] }
 
 // Ahead is the reader for one goroutine that scans: it reads n bytes of the file at a time.
 func (r *Reader) Ahead(n int) *Reader {
 	f := &file{footer: r.f.footer, r: &ahead{r: r.f.r, size: r.f.size, buf: make([]byte, 0, n)}, size: r.f.size}
 	f.loaded = make([]atomic.Pointer[[]byte], len(f.filters))
-	return f.reader(r.from, r.to)
+	c := f.reader(r.from, r.to)
+	c.hidden = r.hidden
+	return c
 }
 
 // AllAhead is readers for one goroutine that scans them together: it reads a quarter of a MiB of a file at a time, since
@@ -159,13 +180,13 @@ func (r *Reader) Name() string { return r.f.name }
 // Footer is the checksum of the file's footer: two files that differ anywhere differ in it.
 func (r *Reader) Footer() uint32 { return r.f.sum }
 
-// States are those of the file, in their order. They are not to be changed.
+// States are those of the file, in their order, also what the reader does not show. They are not to be changed.
 func (r *Reader) States() []State { return r.f.states }
 
-// State is the index of a state, -1 when the file has nothing of it.
+// State is the index of a state, -1 when the reader has nothing of it.
 func (r *Reader) State(operator, name string) int {
 	i, found := slices.BinarySearchFunc(r.f.states, State{Operator: operator, Name: name}, compareStates)
-	if !found {
+	if !found || !r.Shows(i) {
 		return -1
 	}
 	return i
@@ -179,7 +200,7 @@ func (r *Reader) Entries() int64 { return r.f.entries }
 
 // Stats says how much there is of each state in each key group of the reader, in the order of the file.
 func (r *Reader) Stats() []Stat {
-	return slices.DeleteFunc(r.f.stats(), func(s Stat) bool { return !r.owns(s.Group) })
+	return slices.DeleteFunc(r.f.stats(), func(s Stat) bool { return !r.owns(s.Group) || !r.Shows(s.State) })
 }
 
 // Namespaces lists, ascending, those in which the file has values of a state, in any key group. It answers false when
@@ -193,7 +214,7 @@ func (r *Reader) owns(g graph.KeyGroup) bool { return g >= r.from && g < r.to ||
 
 // DeletesNamespace says whether the file removes what older files have of a namespace.
 func (r *Reader) DeletesNamespace(state int, group graph.KeyGroup, ns int64) bool {
-	if !r.owns(group) {
+	if !r.owns(group) || !r.Shows(state) {
 		return false
 	}
 	_, found := slices.BinarySearchFunc(r.f.deleted, place{state, group, ns}, r.f.order.compare)
@@ -203,7 +224,7 @@ func (r *Reader) DeletesNamespace(state int, group graph.KeyGroup, ns int64) boo
 // Get finds the entry of a key. When there is none, and the file removes the namespace, it gives that DeleteNamespace: in
 // both cases older files have nothing more to say. Key and Value are valid until the next Get.
 func (r *Reader) Get(state int, group graph.KeyGroup, ns int64, key []byte) (Entry, bool, error) {
-	if !r.owns(group) {
+	if !r.owns(group) || !r.Shows(state) {
 		return Entry{}, false, nil
 	}
 	p := place{state, group, ns}
@@ -390,6 +411,7 @@ var Everything = Range{State: All, To: Own, Own: true, First: math.MinInt64, Las
 // One goroutine uses it. It has a block of its own and nothing to close.
 type Iterator struct {
 	f       *file
+	hidden  []bool // by state, as the reader's
 	rg      Range
 	from    graph.KeyGroup
 	to      graph.KeyGroup
@@ -404,7 +426,7 @@ type Iterator struct {
 
 // Scan begins at the beginning of the range.
 func (r *Reader) Scan(rg Range) *Iterator {
-	it := &Iterator{f: r.f, rg: rg, from: max(rg.From, r.from), to: min(rg.To, r.to), block: -1}
+	it := &Iterator{f: r.f, hidden: r.hidden, rg: rg, from: max(rg.From, r.from), to: min(rg.To, r.to), block: -1}
 	it.section = it.wanted(0)
 	return it
 }
@@ -414,7 +436,7 @@ func (it *Iterator) wanted(i int) int {
 	for ; i < len(it.f.sections); i++ {
 		s := &it.f.sections[i]
 		group := s.group >= it.from && s.group < it.to && s.group != Own || s.group == Own && it.rg.Own
-		if group && (it.rg.State == All || s.state == it.rg.State) {
+		if group && (it.rg.State == All || s.state == it.rg.State) && (it.hidden == nil || !it.hidden[s.state]) {
 			return i
 		}
 	}

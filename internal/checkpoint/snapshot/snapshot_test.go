@@ -244,6 +244,53 @@ func TestMergeIsOneFileThatSaysTheSame(t *testing.T) {
 }
 
 // TestDamageIsDetected alters every byte of a small file, and cuts it at every length.
+// A reader of some operators has nothing of the others, whichever way it is asked.
+func TestReaderOfOperators(t *testing.T) {
+	states := []State{{Operator: "a", Name: "s", Version: 1}, {Operator: "b", Name: "s", Version: 2}, {Operator: "c", Name: "s"}}
+	file := func(value string) *Reader {
+		var b bytes.Buffer
+		w := NewWriter(&b, states)
+		for s := range states {
+			for _, g := range []graph.KeyGroup{1, 2, Own} {
+				key := []byte("k")
+				if g == Own {
+					key = OwnKey(0, 4)
+				}
+				if err := w.Add(&Entry{State: s, Group: g, Key: key, Op: Put, Value: []byte(value + states[s].Operator)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if _, err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return open(t, b.Bytes())
+	}
+	stale, fresh := file("stale "), file("fresh ")
+	part := stale.Of([]string{"a", "c"}).Of([]string{"b", "c"}).Cut(0, 2)
+	if part.State("a", "s") >= 0 || part.State("b", "s") >= 0 || part.State("c", "s") != 2 {
+		t.Error("a or b is there, or c is not")
+	}
+	if _, found, err := part.Get(0, 1, 0, []byte("k")); found || err != nil {
+		t.Errorf("get of what is another's: %v, %v", found, err)
+	}
+	if e, found, err := part.Get(2, 1, 0, []byte("k")); !found || err != nil || string(e.Value) != "stale c" {
+		t.Errorf("get: %q, %v, %v", e.Value, found, err)
+	}
+	var got []string
+	it := ScanMerged(AllAhead([]*Reader{fresh.Of([]string{"a", "b"}), part}), Everything)
+	for it.Next() {
+		got = append(got, string(it.Entry().Value))
+	}
+	want := []string{"fresh a", "fresh a", "fresh a", "fresh b", "fresh b", "fresh b", "stale c", "stale c"}
+	if it.Err() != nil || !slices.Equal(got, want) {
+		t.Errorf("%q, %v (expected %q)", got, it.Err(), want)
+	}
+	if s := MergeStates([]*Reader{fresh.Of([]string{"a"}), stale.Of([]string{"b"})}); len(s) != 2 || s[0].Operator != "a" || s[1].Operator != "b" {
+		t.Errorf("states %v", s)
+	}
+}
+
 func TestDamageIsDetected(t *testing.T) {
 	file, _ := write(t, randomEntries(rand.New(rand.NewPCG(4, 4)), 60))
 	detect := func(b []byte) error {
