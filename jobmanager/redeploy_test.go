@@ -43,6 +43,7 @@ func TestARescalingThatWentBackIsForgotten(t *testing.T) {
 		}()
 		synctest.Wait()
 		a.acknowledge(1)
+		c.after(2 * commitPoll) // its output may have to be committed first
 		c.answered(answer, "")
 		if n := operators()[0].Parallelism; n != 2 {
 			t.Fatalf("%s has parallelism %d (expected 2)", source, n)

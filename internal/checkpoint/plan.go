@@ -124,7 +124,7 @@ func filesOf(id graph.TaskID, g *graph.JobGraph, old *graph.ExecutionGraph, task
 func keepers(g *graph.JobGraph, x *graph.ExecutionGraph, chain int) (all []string) {
 	for _, i := range x.Chains[chain].Operators {
 		switch op := &g.Operators[i]; op.Kind {
-		case abi.OperatorSource, abi.OperatorSink, abi.OperatorMap, abi.OperatorFilter, abi.OperatorFlatMap, abi.OperatorKey,
+		case abi.OperatorSink, abi.OperatorMap, abi.OperatorFilter, abi.OperatorFlatMap, abi.OperatorKey,
 			abi.OperatorPartition, abi.OperatorUnion:
 		default:
 			all = append(all, op.UID)

@@ -97,3 +97,37 @@ func TestRescaleAndUpgrade(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A sink that is given a parallelism of its own leaves the chain of the operator before it, and joins it again: what its tasks
+// go on from is not taken for that operator's state, which has changed since.
+func TestAnOperatorLeavesItsChainAndComesBack(t *testing.T) {
+	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
+	wasmill, atFullPace := paced(t)
+	cluster := wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
+	dir := t.TempDir()
+	params, input, err := workload.Ledger.Prepare(dir, 5, 300_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"--parallelism", "2"}
+	for name, value := range params {
+		args = append(args, "--param", name+"="+value)
+	}
+	run := cluster.Start(filepath.Join(harness.Root(t), "test/guests/ledger.wasm"), args...)
+	follow := follower{t: t, cluster: cluster}
+	follow.completes(2)
+	for _, given := range []string{"files=1", "files=2"} {
+		wasmill.Run(t, "rescale", string(cluster.Job().ID), "--parallelism", given, "--jobmanager", cluster.URL).OK(t)
+		follow.completes(2)
+	}
+	follow.goesOn()
+	atFullPace()
+	harness.Until(t, 2*time.Minute, "the job ends", func() bool { return cluster.Job().State.Terminal() })
+	if j := cluster.Job(); j.State != api.JobFinished || j.Restarts != 2 {
+		t.Errorf("job is %s after %d restarts: %v (expected FINISHED after 2 rescalings)", j.State, j.Restarts, j.Failure)
+	}
+	run.Wait()
+	if err := workload.Ledger.Verify(dir, input); err != nil {
+		t.Error(err)
+	}
+}
