@@ -1,5 +1,6 @@
 //! Functions behind each other, as the host opens them.
 
+use crate::host::native::TOLD;
 use crate::prelude::*;
 use crate::testing::{Job, Out};
 use core::cell::Cell;
@@ -186,6 +187,34 @@ fn records_are_cloned_only_where_a_chain_branches() {
     assert!(job.manifest().contains("\"output\":\"test.counted\""), "{}", job.manifest());
     let got: Vec<&[u8]> = job.chain(&["make", "all", "same"]).process(&["a", "b"]).unwrap();
     assert_eq!(got, [b"0", b"0"]);
+}
+
+#[test]
+fn a_function_says_how_far_event_time_has_come() {
+    fn marked(job: &Env) {
+        let timed = job.source(files("x")).assign_watermarks("mark", |s| (s.len() as i64, s.contains('!').then_some(7)));
+        timed.idleness(secs(2)).key_by("key", |s| *s).count().uid("c").sink_to(print());
+        job.source(generator()).idleness(millis(5)).sink_to(print());
+    }
+    let job = Job::describe("marked", marked, &[]).unwrap();
+    for want in [r#""watermarks":{"guest":true,"idleMs":2000}"#, r#""watermarks":{"idleMs":5}"#] {
+        assert!(job.manifest().contains(want), "{want} in {}", job.manifest());
+    }
+    let told = |lines: &[&str]| {
+        TOLD.with(|t| t.borrow_mut().watermark = None);
+        let out = job.chain(&["mark"]).keyed::<_, &str, &str>(lines).unwrap();
+        assert_eq!(out.iter().map(|o| o.timestamp).collect::<Vec<_>>(), lines.iter().map(|l| l.len() as i64).collect::<Vec<_>>());
+        TOLD.with(|t| t.borrow().watermark)
+    };
+    assert_eq!((told(&["a long line", "b!", "c"]), told(&["a", "bb"])), (Some(7), None));
+
+    fn wrong(job: &Env) {
+        job.source(files("x")).idleness(secs(1)).sink_to(print());
+        job.source(generator()).idleness(millis(0)).sink_to(print());
+    }
+    let problems = Job::describe("wrong", wrong, &[]).err().unwrap();
+    assert!(problems.contains("idleness of \"files\": it has no watermarks"), "{problems}");
+    assert!(problems.contains("idleness of \"generator\": 0ns (expected >= 1ms)"), "{problems}");
 }
 
 #[test]

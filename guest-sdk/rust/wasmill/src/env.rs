@@ -1,5 +1,5 @@
 use crate::connector::Source;
-use crate::graph::{Graph, Kind, Operator, Param};
+use crate::graph::{Graph, Kind, Operator, Param, Watermarks};
 use crate::record::{codec_of, Record};
 use crate::side::Side;
 use crate::state::{ListStateDescriptor, MapStateDescriptor, ValueStateDescriptor};
@@ -89,7 +89,7 @@ impl<'x> Env<'x> {
         let connector = from.connector();
         let mut o = Operator::new(Kind::Source, connector.name);
         o.output = codec_of::<S::Record>();
-        o.out_of_order_ms = connector.out_of_order.map(|d| d.as_millis() as i64);
+        o.watermarks = connector.out_of_order.map(|d| Watermarks { out_of_order_ms: d.as_millis() as i64, ..Watermarks::default() });
         o.connector = Some(connector);
         Stream::new(self.clone(), self.with(|g| g.add(o)), 0, Start::default())
     }

@@ -10,6 +10,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 /// Kinds of operators and functions, as the manifest names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +67,14 @@ pub struct Edge {
     pub(crate) partition: &'static str, // empty: the host's choice
 }
 
+/// How the host derives watermarks from event times.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Watermarks {
+    pub out_of_order_ms: i64,
+    pub guest: bool, // the function reports them
+    pub idle_ms: i64,
+}
+
 /// An operator of the graph under definition.
 #[derive(Default)]
 pub(crate) struct Operator {
@@ -77,7 +86,7 @@ pub(crate) struct Operator {
     pub inputs: Vec<Edge>,
     pub connector: Option<Connector>,
     pub window: Option<TimeWindow>,
-    pub out_of_order_ms: Option<i64>,
+    pub watermarks: Option<Watermarks>,
     pub parallelism: u32,
     pub key: String,
     pub output: String,
@@ -195,6 +204,18 @@ impl<'x> Graph<'x> {
             self.problems.push(format!("operator {:?}: parallelism 0 (expected >= 1)", self.operators[o].name));
         }
         self.operators[o].parallelism = n;
+    }
+
+    pub fn set_idleness(&mut self, o: OperatorId, after: Duration) {
+        let o = &mut self.operators[o];
+        match (&mut o.watermarks, after.as_millis()) {
+            (None, _) => self.problems.push(format!(
+                "idleness of {:?}: it has no watermarks (expected a source with event times, or what assign_timestamps returns)",
+                o.name
+            )),
+            (_, 0) => self.problems.push(format!("idleness of {:?}: {after:?} (expected >= 1ms)", o.name)),
+            (Some(marks), ms) => marks.idle_ms = ms as i64,
+        }
     }
 
     /// Gives the accumulators of an operator a schema version.

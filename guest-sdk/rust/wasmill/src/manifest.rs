@@ -108,8 +108,12 @@ fn operator(w: &mut JsonWriter, g: &Graph, o: &Operator) {
     if let Some(window) = &o.window {
         w.object("window", |w| window.write(w));
     }
-    if let Some(ms) = o.out_of_order_ms {
-        w.object("watermarks", |w| w.number_or("outOfOrderMs", ms));
+    if let Some(marks) = &o.watermarks {
+        w.object("watermarks", |w| {
+            w.number_or("outOfOrderMs", marks.out_of_order_ms);
+            w.flag_or("guest", marks.guest);
+            w.number_or("idleMs", marks.idle_ms);
+        });
     }
     w.number_or("parallelism", o.parallelism.into());
     w.text_or("key", &o.key);

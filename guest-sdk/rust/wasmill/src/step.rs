@@ -221,6 +221,18 @@ step! {
 }
 
 step! {
+    /// Sets the event time and says how far it has come.
+    WatermarkStep<F, T>(F: Fn(&T) -> (i64, Option<i64>)); T; |f, at, v, next| {
+        if let Some(cell) = &at.0.time {
+            let (time, watermark) = f(&v);
+            cell.now.set(time);
+            cell.seen.set(cell.seen.get().max(watermark.unwrap_or(i64::MIN)));
+        }
+        next(v)
+    }
+}
+
+step! {
     /// Sets the key.
     KeyStep<F, T, K>(F: Fn(&T) -> K, K: Field<'x>); T; |f, at, v, next| {
         let key = f(&v);

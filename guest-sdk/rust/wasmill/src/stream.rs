@@ -1,13 +1,13 @@
 use crate::arena::Scratch;
 use crate::connector::Sink;
 use crate::env::Env;
-use crate::graph::{Body, Edge, Function, Kind, Operator, OperatorId};
+use crate::graph::{Body, Edge, Function, Kind, Operator, OperatorId, Watermarks};
 use crate::keyed::KeyedStream;
 use crate::record::{codec_of, Record};
 use crate::state::accumulators;
 use crate::step::{
     fuse, EmitStep, FilterStep, FlatMapStep, FlatMapWithStep, KeyStep, KeyValueStep, MapStep, MapWithStep, Path, Start, Step, Stepped,
-    Then, TimestampStep, TryMapStep,
+    Then, TimestampStep, TryMapStep, WatermarkStep,
 };
 use crate::trap::{dead_letters, Letter, TrapPolicy};
 use alloc::boxed::Box;
@@ -178,9 +178,28 @@ impl<'x, T: Record<'x>, P: Path<'x, T>> Stream<'x, T, P> {
         f: F,
         out_of_order: Duration,
     ) -> After<'x, P, TimestampStep<F, T>> {
-        let s = self.step(Kind::Timestamp, name, TimestampStep::new(f));
-        s.env.with(|g| g.operators[s.operator].out_of_order_ms = Some(out_of_order.as_millis() as i64));
-        s
+        let marks = Watermarks { out_of_order_ms: out_of_order.as_millis() as i64, ..Watermarks::default() };
+        self.step(Kind::Timestamp, name, TimestampStep::new(f)).watermarks(marks)
+    }
+
+    /// Sets each record's event time, as `assign_timestamps` does, and the watermark behind it: f returns both. A watermark says
+    /// that no record before or at it is to come; one below an earlier one, and None, say nothing.
+    pub fn assign_watermarks<F: Fn(&T) -> (i64, Option<i64>) + 'static>(&self, name: &str, f: F) -> After<'x, P, WatermarkStep<F, T>> {
+        let marks = Watermarks { guest: true, ..Watermarks::default() };
+        self.step(Kind::Timestamp, name, WatermarkStep::new(f)).watermarks(marks)
+    }
+
+    fn watermarks(self, marks: Watermarks) -> Self {
+        self.env.with(|g| g.operators[self.operator].watermarks = Some(marks));
+        self
+    }
+
+    /// Says of a source, or a stream whose event times a function assigns, that a split or channel that has had nothing for so
+    /// long, though it was asked, holds the watermark back no longer, until it has a record again. Without it, it does for ever.
+    /// Splits that end are never idle.
+    pub fn idleness(self, after: Duration) -> Self {
+        self.env.with(|g| g.set_idleness(self.operator, after));
+        self
     }
 
     /// Gives each record a key.
