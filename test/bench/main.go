@@ -1,8 +1,8 @@
 // Command bench measures Wasmill on this machine and prints a table: each stage that a record passes through, a state that
 // does not fit in memory, the word count from end to end beside a plain Go program over the same text, how fast a cluster
-// starts, what checkpoints cost, how long a rescaling, an exchange of a module and a recovery take, and how fast Nexmark's events are
-// made and its queries answered in plain Go. Given names of parts (stages, state, wordcount, operations, checkpoints, rescale, upgrade,
-// recovery, nexmark) it measures only these. It fails where a result is wrong: a figure for wrong work is worth nothing.
+// starts, what checkpoints cost, how long a rescaling, an exchange of a module and a recovery take, how fast Nexmark's events are
+// made and its queries answered in plain Go, and by jobs. Given names of parts (stages, state, wordcount, operations, checkpoints,
+// rescale, upgrade, recovery, nexmark, nexmark-jobs) it measures only these. It fails where a result is wrong: a figure for wrong work is worth nothing.
 package main
 
 import (
@@ -36,7 +36,7 @@ func main() {
 	}{
 		{"stages", stages}, {"state", largeState}, {"wordcount", wordCount}, {"operations", operations},
 		{"checkpoints", checkpointing}, {"rescale", redeployments}, {"upgrade", upgrades}, {"recovery", recovery},
-		{"nexmark", nexmarkQueries},
+		{"nexmark", nexmarkQueries}, {"nexmark-jobs", nexmarkJobs},
 	} {
 		if len(os.Args) > 1 && !slices.Contains(os.Args[1:], part.name) {
 			continue

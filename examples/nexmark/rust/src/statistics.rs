@@ -2,6 +2,7 @@
 
 use crate::events::Nexmark;
 use crate::times::{day, minute, window_of, DAY};
+use std::borrow::Cow;
 use wasmill::prelude::*;
 use wasmill::KeyedStream;
 
@@ -167,8 +168,8 @@ macro_rules! statistics_row {
     };
 }
 
-statistics_row!(DayRow { day: Text<'x> });
-statistics_row!(ChannelRow { channel: Text<'x>, day: Text<'x>, minute: Text<'x> });
+statistics_row!(DayRow { day: Cow<'x, str> });
+statistics_row!(ChannelRow { channel: Text<'x>, day: Cow<'x, str>, minute: Cow<'x, str> });
 
 pub fn q15(n: &Nexmark) {
     let days = statistics(n, |_| Text::default());

@@ -102,7 +102,12 @@ pub fn q7(n: &Nexmark) {
 }
 
 /// The candidates at the highest price of each key. Those of the end of a window stay candidates in a part of it.
-fn highest<'x>(n: &Nexmark<'_, 'x>, name: &str, candidates: wasmill::KeyedStream<'x, (i64, i64), Candidate<'x>>, part: bool) -> Stream<'x, Candidate<'x>> {
+fn highest<'x>(
+    n: &Nexmark<'_, 'x>,
+    name: &str,
+    candidates: wasmill::KeyedStream<'x, (i64, i64), Candidate<'x>>,
+    part: bool,
+) -> Stream<'x, Candidate<'x>> {
     let price = n.job.value_state::<i64>("price");
     let bids = n.job.list_state::<BidRef>("bids");
     let at_end = n.job.list_state::<BidRef>("bids at the end");

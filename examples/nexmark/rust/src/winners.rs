@@ -132,12 +132,13 @@ fn prices<'x>(n: &Nexmark<'_, 'x>) -> Stream<'x, Won> {
     let events = n.timed::<ShortEventRef>(&["auction", "bid"]);
     let events = events.filter("auctions and bids", |e| e.auction().is_some() || e.bid().is_some());
     let by_auction = events.key_by("auction", |e| e.auction().map_or_else(|| e.bid().map_or(0, |b| b.auction()), |a| a.id()));
-    winners(n, by_auction, |e| e.auction(), |e| e.bid(), |a: ShortAuctionRef, b: ShortBidRef| Won {
-        category: a.category(),
-        seller: a.seller(),
-        at: b.date_time(),
-        price: b.price(),
-    })
+    winners(
+        n,
+        by_auction,
+        |e| e.auction(),
+        |e| e.bid(),
+        |a: ShortAuctionRef, b: ShortBidRef| Won { category: a.category(), seller: a.seller(), at: b.date_time(), price: b.price() },
+    )
 }
 
 #[derive(Clone, Row)]

@@ -1,0 +1,123 @@
+//go:build nexmark
+
+// Package nexmark holds the queries of examples/nexmark against the answers in plain Go: bin/wasmill and the module that `make
+// guests` compiles. `make test` runs it; the build tag keeps it out of `go test ./...`, which needs no Rust.
+package nexmark
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/wasmill/wasmill/internal/nexmark/reference"
+	"github.com/wasmill/wasmill/test/harness"
+)
+
+var full = flag.Bool("full", false, "300,000 events, 20 minutes of event time, and not 20,000")
+
+// few says why a query has no more than ten rows.
+var few = map[string]string{
+	"q4":  "there are five categories",
+	"q15": "there are two days",
+}
+
+func built(t *testing.T) (wasmill harness.Wasmill, module string) {
+	t.Helper()
+	wasmill = harness.Wasmill(filepath.Join(harness.Root(t), "bin/wasmill"))
+	module = filepath.Join(harness.Root(t), "bin/guests/nexmark-rust.wasm")
+	for _, path := range []string{string(wasmill), module} {
+		if _, err := os.Stat(path); err != nil {
+			t.Fatalf("%v: run make build guests first", err)
+		}
+	}
+	return wasmill, module
+}
+
+// eventFile is a file of events without equal times that are up to 4 s out of order, over a midnight, and what the reference reads
+// in it.
+func eventFile(t *testing.T, wasmill harness.Wasmill) (string, *reference.Events) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "events.json")
+	flags := []string{"--events", "20000", "--rate", "100", "--start", "2026-01-01T23:58:20Z"}
+	if *full {
+		flags = []string{"--events", "300000", "--rate", "250", "--start", "2026-01-01T23:50:00Z"}
+	}
+	wasmill.Run(t, append([]string{"nexmark", "generate", path, "--out-of-order", "4s"}, flags...)...).OK(t)
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	events, err := reference.Read(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path, events
+}
+
+// same fails the test unless the files below dir have the rows of the answer, which are enough to tell it from a wrong one.
+func same(t *testing.T, want *reference.Expected, dir string) {
+	t.Helper()
+	d, err := want.Compare(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !d.Same() || d.Got == 0 || d.Got <= 10 && few[d.Query] == "" {
+		t.Errorf("%v (%s)", d, few[d.Query])
+	}
+}
+
+// Each query has the rows of the reference at any parallelism.
+func TestQueries(t *testing.T) {
+	wasmill, module := built(t)
+	path, events := eventFile(t, wasmill)
+	for i := range reference.Queries {
+		q := &reference.Queries[i]
+		t.Run(q.Name, func(t *testing.T) {
+			want := reference.Expect(q, events)
+			for _, parallelism := range []string{"1", "2", "4"} {
+				out := filepath.Join(t.TempDir(), "out")
+				wasmill.Run(t, "run", module, "--param", "query="+q.Name, "--param", "input="+path, "--param", "output="+out, "--parallelism", parallelism).OK(t)
+				t.Logf("at parallelism %s", parallelism)
+				same(t, want, out)
+			}
+		})
+	}
+}
+
+// q13 joins the table of a file: what is not in it has no row.
+func TestSideInput(t *testing.T) {
+	wasmill, module := built(t)
+	path, events := eventFile(t, wasmill)
+	side := filepath.Join(t.TempDir(), "side.json")
+	var lines strings.Builder
+	events.Side = map[int64]string{}
+	for key := int64(0); key < 10_000; key += 3 {
+		events.Side[key] = fmt.Sprintf("value %d", key)
+		fmt.Fprintf(&lines, "{\"key\":%d,\"value\":%q}\n", key, events.Side[key])
+	}
+	if err := os.WriteFile(side, []byte(lines.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	q13, err := reference.Find("q13")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "out")
+	wasmill.Run(t, "run", module, "--param", "query=q13", "--param", "input="+path, "--param", "side="+side, "--param", "output="+out, "--parallelism", "2").OK(t)
+	same(t, reference.Expect(q13, events), out)
+}
+
+// Events can be made in the job, and results dropped; what is no query is refused by name.
+func TestGeneratorAndRefusal(t *testing.T) {
+	wasmill, module := built(t)
+	args := []string{"run", module, "--param", "input=generator", "--param", "events=50000", "--param", "output=blackhole", "--param"}
+	wasmill.Run(t, append(args, "query=q5")...).OK(t)
+	got := wasmill.Run(t, append(args, "query=q24")...)
+	if text := got.Stdout + got.Stderr; got.Code == 0 || !strings.Contains(text, `parameter "query": "q24" (expected q0 to q23)`) {
+		t.Errorf("exit status %d: %s", got.Code, text)
+	}
+}
