@@ -79,6 +79,15 @@ func TestSeedsOfUnending(t *testing.T) {
 	}
 }
 
+// TestSeedsOfOverlapping runs windows over files of a glob that overlap in time.
+func TestSeedsOfOverlapping(t *testing.T) {
+	cache := t.TempDir()
+	for i := range max(min(*seeds, 100)/5, 3) {
+		n := *seed + uint64(i)
+		t.Run(fmt.Sprint(n), func(t *testing.T) { Run(t, scenario(n, workload.Overlapping, 1+i%2, cache)) })
+	}
+}
+
 // TestSeedsOfIdle runs windows over files that fall silent one after the other: each holds the watermark back until it is idle.
 func TestSeedsOfIdle(t *testing.T) {
 	cache := t.TempDir()

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // stateHost answers the state import from Go maps, as a host does: entries by state, group and key.
@@ -212,6 +213,69 @@ func defineSums(job *Env) {
 		},
 	}).UID("s").SinkTo(Print())
 	odd.Stream().SinkTo(Print())
+}
+
+// What a reducing or aggregating state becomes is what its functions make of all that was added, also when the merged value
+// lies in the bytes of the old one.
+func TestFoldingStates(t *testing.T) {
+	type pair struct{ First, Last string }
+	var longest *ReducingState[string]
+	var ends *ReducingState[pair]
+	type total struct{ Sum, N int64 }
+	var mean *AggregatingState[int64, total, float64]
+	h := newHost(t, func(job *Env) {
+		longest = NewReducingState(job, "longest", func(a, b string) string {
+			if len(b) > len(a) {
+				return b
+			}
+			return a
+		}).TTL(time.Minute)
+		ends = NewReducingState(job, "ends", func(a, b pair) pair { return pair{b.First + a.Last, a.First} })
+		mean = NewAggregatingState(job, "mean", func() total { return total{} },
+			func(a total, v int64) total { return total{a.Sum + v, a.N + 1} },
+			func(a total) float64 { return float64(a.Sum) / float64(a.N) })
+		in := KeyValueBy(Source(job, Files("x")), "word", ones)
+		Process(in, "folds", ProcessFunction[string, int64, string]{
+			States: []State{longest, ends, mean},
+			Process: func(c *Context[string, string], v int64) {
+				if _, ok := mean.Get(); ok != (v != 3) {
+					c.Emit("a value before the first was added, or none behind it")
+				}
+				longest.Add(strings.Repeat("x", int(v)))
+				ends.Add(pair{strconv.FormatInt(v, 10), "-"})
+				mean.Add(v)
+				if v == 4 {
+					l, _ := longest.Get()
+					e, _ := ends.Get()
+					m, _ := mean.Get()
+					c.Emit(l + " " + e.First + " " + e.Last + " " + strconv.FormatFloat(m, 'g', -1, 64))
+				}
+				if v == 9 {
+					longest.Clear()
+					ends.Clear()
+					mean.Clear()
+				}
+			},
+		}).UID("f").SinkTo(Print())
+	})
+	newStateHost()
+	h.open(functionSpec{id: 1, upstream: none, outputs: []outputSpec{{0, 0, columnValues}}})
+	in := callOfGroups(groupOf("whale", 0, 0, appendList(nil, listInput, []string{n(3), n(8), n(4)})),
+		groupOf("me", 0, 0, appendList(nil, listInput, []string{n(3), n(9)})))
+	if status := guest.keyed(1, verbProcess, in); status != statusOK {
+		t.Fatalf("process: status %d, %+v", status, h.failures)
+	}
+	if len(h.emits) != 1 {
+		t.Fatalf("emits %+v (expected one batch)", h.emits)
+	}
+	if got := decodeRecords(t, h.emits[0].bytes).Values; !slices.Equal(got, []string{"xxxxxxxx 43 8- 5"}) {
+		t.Errorf("emitted %q", got)
+	}
+	for _, a := range h.actions()[1] {
+		if a.op != actionClear {
+			t.Errorf("action %+v of a key whose states were cleared", a)
+		}
+	}
 }
 
 func openSums(t *testing.T) (*fakeHost, *stateHost) {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// State is a state of a key: a *ValueState, *ListState or *MapState. It is listed among the States of a process function,
+// State is a state of a key: a *ValueState, *ReducingState, *AggregatingState, *ListState or *MapState. It is listed among the States of a process function,
 // and used only there: it then is that of the key at hand.
 type State interface {
 	spec() *stateSpec
@@ -81,6 +81,7 @@ type valueCell struct {
 	set    bool
 	action uint16 // that the reply has to do: none, put or clear
 	bytes  []byte
+	spare  []byte // for the next ones: what is set may lie in those that are there
 }
 
 // Get returns the value, false when there is none. A string or []byte in it is valid until the value is set.
@@ -103,7 +104,7 @@ func (s *ValueState[T]) GetOr(other T) T {
 // Set sets the value.
 func (s *ValueState[T]) Set(v T) {
 	c := s.run.cellOf(s.index)
-	c.bytes = s.values.append(c.bytes[:0], v)
+	c.bytes, c.spare = s.values.append(c.spare[:0], v), c.bytes
 	c.known, c.set, c.action = true, true, actionPut
 }
 

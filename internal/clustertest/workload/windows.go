@@ -60,6 +60,12 @@ var Unending = &Workload{
 	},
 }
 
+// Overlapping is Unending with files that end, which are read one after the other though they overlap in time: nothing of a
+// file is late because of another.
+var Overlapping = &Workload{
+	Name: "overlapping windows", Guest: Windows.Guest, Outputs: Windows.Outputs, Params: Windows.Params, Make: Unending.Make, Check: Windows.Check,
+}
+
 // Idle is Unending with watermarks that the guest reports, whose files are idle when they have been silent for long: in the end
 // all are, and the windows that the furthest of them has passed have a result.
 var Idle = &Workload{
