@@ -112,11 +112,12 @@ const (
 	OperatorReduce    OperatorKind = "reduce"    // guest, keyed: Function; Window if any
 	OperatorAggregate OperatorKind = "aggregate" // guest, keyed: Function; Window if any
 	OperatorProcess   OperatorKind = "process"   // guest, keyed: Function
+	OperatorJoin      OperatorKind = "join"      // keyed, of two inputs: Interval or Window; Function, or native: row(left, right) of each pair
 	OperatorSink      OperatorKind = "sink"      // native: Connector
 )
 
 // Operator is one operator of the job graph. Name is unique in the job; UID names its state and is required of stateful
-// operators (count, sum, reduce, aggregate, process).
+// operators (count, sum, reduce, aggregate, process, join).
 type Operator struct {
 	Name        string       `json:"name"`
 	UID         string       `json:"uid,omitempty"`
@@ -125,6 +126,8 @@ type Operator struct {
 	Inputs      []Input      `json:"inputs,omitempty"`
 	Connector   *Connector   `json:"connector,omitempty"`
 	Window      *Window      `json:"window,omitempty"`
+	Interval    *Interval    `json:"interval,omitempty"` // of a join
+	Outer       string       `json:"outer,omitempty"`    // of a join in windows: left, right, full: keys that have no records of the other input take part; empty: they do not
 	Watermarks  *Watermarks  `json:"watermarks,omitempty"`
 	Parallelism int          `json:"parallelism,omitempty"` // 0: the job's
 	Key         Codec        `json:"key,omitempty"`         // codec of the key of its output, if it has one
@@ -184,6 +187,40 @@ func (w *Window) String() string {
 	}
 	if w.LatenessMs > 0 {
 		text += fmt.Sprintf(", that take late records for %d ms", w.LatenessMs)
+	}
+	return text
+}
+
+// Interval is how far behind a record of a join's input 0 the event time of one of input 1 may be: both ends belong to it,
+// unless they are exclusive. Either may be negative.
+type Interval struct {
+	LowerMs        int64 `json:"lowerMs"`
+	UpperMs        int64 `json:"upperMs"`
+	LowerExclusive bool  `json:"lowerExclusive,omitempty"`
+	UpperExclusive bool  `json:"upperExclusive,omitempty"`
+}
+
+// Bounds are the first and the last millisecond of it.
+func (i *Interval) Bounds() (lower, upper int64) {
+	lower, upper = i.LowerMs, i.UpperMs
+	if i.LowerExclusive {
+		lower++
+	}
+	if i.UpperExclusive {
+		upper--
+	}
+	return lower, upper
+}
+
+// String is for people: "an interval from -1000 to 5000 ms (exclusive)".
+func (i *Interval) String() string {
+	text := fmt.Sprintf("an interval from %d", i.LowerMs)
+	if i.LowerExclusive {
+		text += " (exclusive)"
+	}
+	text += fmt.Sprintf(" to %d ms", i.UpperMs)
+	if i.UpperExclusive {
+		text += " (exclusive)"
 	}
 	return text
 }

@@ -116,6 +116,8 @@ func (c *chain) newStep(s int, parts chainParts) (step, error) {
 		return st, nil
 	case op.Kind == abi.OperatorProcess:
 		return c.newProcess(op, h, parts)
+	case op.Kind == abi.OperatorJoin:
+		return c.newJoin(op, h, parts)
 	case isKeyed(op.Kind):
 		return c.newKeyed(op, h, parts)
 	case op.Kind == abi.OperatorPartition:
@@ -152,17 +154,48 @@ func (c *chain) newKeyed(op *graph.Operator, h *handle, parts chainParts) (step,
 	key, value := codecs(c.plan.graph, source{op.Inputs[0].From, op.Inputs[0].Side})
 	st := &keyedStep{name: op.Name, handle: h, header: parts.header(), time: &c.time, received: abi.MinTime, passed: abi.MinTime, metrics: c.metrics}
 	st.clock = op.Window != nil && op.Window.Time == operator.ProcessingWindows
-	if late := op.LateSide(); late > 0 {
-		out := source{c.plan.operatorIndex(op), late}
-		if steps, edges := c.plan.takers(out); len(steps)+len(edges) > 0 {
-			st.lates = abi.NewBuilder(c.plan.wanted(out))
-			st.lateSet.split, st.lateSet.from = abi.None, fmt.Sprintf("the late records of %q", op.Name)
-		}
-	}
+	st.lates = c.lates(op, 0, &st.lateSet)
 	made, err := operator.New(operator.Config{
 		UID: op.UID, Kind: op.Kind, Window: op.Window, Key: key, Value: value, Output: op.Output, Function: op.Declared,
 		Final: parts.bounded(), Groups: c.plan.graph.MaxParallelism, Store: c.store, Guest: st, Late: st.lates,
 	})
+	if err != nil {
+		return nil, fmt.Errorf("operator %q: %w", op.Name, err)
+	}
+	st.op = made
+	return st, nil
+}
+
+// lates is what takes the late records of an input of an operator, nil: nobody does. They go on in set.
+func (c *chain) lates(op *graph.Operator, input int, set *batch) *abi.Builder {
+	late := op.LateSide(input)
+	if late == 0 {
+		return nil
+	}
+	out := source{c.plan.operatorIndex(op), late}
+	if steps, edges := c.plan.takers(out); len(steps)+len(edges) == 0 {
+		return nil
+	}
+	set.split, set.from = abi.None, fmt.Sprintf("the late records of %q", op.Name)
+	return abi.NewBuilder(c.plan.wanted(out))
+}
+
+func (c *chain) newJoin(op *graph.Operator, h *handle, parts chainParts) (step, error) {
+	st := &joinStep{name: op.Name, handle: h, header: parts.header(), time: &c.time, received: abi.MinTime, passed: abi.MinTime, metrics: c.metrics}
+	config := operator.JoinConfig{
+		UID: op.UID, Interval: op.Interval, Output: op.Output, Function: op.Declared, Groups: c.plan.graph.MaxParallelism, Store: c.store, Joiner: st,
+	}
+	for i, in := range op.Inputs {
+		config.Key, config.Values[i] = codecs(c.plan.graph, source{in.From, in.Side})
+		st.lates[i].builder = c.lates(op, i, &st.lates[i])
+		config.Late[i] = st.lates[i].builder
+	}
+	if h == nil {
+		st.results.builder = abi.NewBuilder(c.plan.wanted(source{c.plan.operatorIndex(op), 0}))
+		st.results.split, st.results.from = abi.None, fmt.Sprintf("the output of %q", op.Name)
+	}
+	config.Results = st.results.builder
+	made, err := operator.NewJoin(config)
 	if err != nil {
 		return nil, fmt.Errorf("operator %q: %w", op.Name, err)
 	}
@@ -204,7 +237,7 @@ func (c *chain) newAssigner(s int) *assigner {
 			return a
 		}
 		switch c.nodes[at].step.(type) {
-		case *keyedStep, *processStep:
+		case *keyedStep, *processStep, *joinStep:
 			return made(1)
 		}
 		i = c.plan.steps[at].upstream.operator
@@ -221,6 +254,8 @@ func (c *chain) mark(out source) *int64 {
 	case *keyedStep:
 		return &st.passed
 	case *processStep:
+		return &st.passed
+	case *joinStep:
 		return &st.passed
 	case *partitionStep:
 		return &st.received
@@ -268,12 +303,22 @@ func (c *chain) wire(edges map[int]*edge) {
 		case *processStep:
 			st.emitter = c.emitter(s, edges)
 			st.emitter.out.split = abi.None
+		case *joinStep:
+			for i := range st.lateOut {
+				st.lateOut[i] = c.outlet(source{head, c.plan.graph.Operators[head].LateSide(i)}, edges)
+			}
+			if st.handle == nil {
+				st.outlet = c.outlet(source{head, 0}, edges)
+				break
+			}
+			st.emitter = c.emitter(s, edges)
+			st.emitter.out.split = abi.None
 		case *keyedStep:
 			st.outlet = c.outlet(source{head, 0}, edges)
 			st.out = abi.NewBuilder(c.plan.wanted(source{head, 0}))
 			st.results.split, st.results.from = abi.None, fmt.Sprintf("the output of %q", st.name)
 			if st.lates != nil {
-				st.lateOut = c.outlet(source{head, c.plan.graph.Operators[head].LateSide()}, edges)
+				st.lateOut = c.outlet(source{head, c.plan.graph.Operators[head].LateSide(0)}, edges)
 			}
 			if st.handle != nil {
 				st.emitter = c.emitter(s, edges)

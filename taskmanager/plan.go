@@ -79,7 +79,7 @@ func (p *plan) fuses(s, i int, from source) bool {
 
 func isKeyed(kind abi.OperatorKind) bool {
 	switch kind {
-	case abi.OperatorCount, abi.OperatorSum, abi.OperatorReduce, abi.OperatorAggregate, abi.OperatorProcess:
+	case abi.OperatorCount, abi.OperatorSum, abi.OperatorReduce, abi.OperatorAggregate, abi.OperatorProcess, abi.OperatorJoin:
 		return true
 	}
 	return false
@@ -110,11 +110,11 @@ func (p *plan) need(sinks sinkColumns) error {
 			p.needs[i] = abi.ColumnValues | behind&(carried|abi.ColumnKeys)&^abi.ColumnTimestamps | letters&abi.ColumnTimestamps
 		case abi.OperatorCount, abi.OperatorSum, abi.OperatorReduce, abi.OperatorAggregate:
 			p.needs[i] = operator.Columns(op.Kind, op.Window)
-			if late := op.LateSide(); late > 0 {
+			if late := op.LateSide(0); late > 0 {
 				p.needs[i] |= p.wanted(source{i, late}) &^ abi.ColumnHashes
 			}
 			p.needs[i] |= letters & abi.ColumnTimestamps
-		case abi.OperatorProcess:
+		case abi.OperatorProcess, abi.OperatorJoin:
 			p.needs[i] = abi.ColumnKeys | abi.ColumnHashes | abi.ColumnValues | abi.ColumnTimestamps
 		case abi.OperatorSink:
 			cols, err := sinks(i)
@@ -205,7 +205,7 @@ func (p *plan) handle(s int) (abi.Handle, []source) {
 		index[i] = uint32(k)
 		for side := range 1 + op.Sides() {
 			out := source{i, side}
-			if side > 0 && (side == op.LateSide() || side == op.DeadSide()) {
+			if _, late := op.LateInput(side); side > 0 && (late || side == op.DeadSide()) {
 				continue // the host's own
 			}
 			if steps, edges := p.takers(out); len(steps)+len(edges) > 0 {

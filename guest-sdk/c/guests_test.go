@@ -37,6 +37,7 @@ var guests = map[string]string{
 	"moved":             "",
 	"moved-2":           "",
 	"moved-3":           "",
+	"nearby":            "",
 	"nexmark":           "",
 	"newer-abi":         "wasmill_abi_9",
 	"no-describe":       "wasmill_describe",

@@ -82,6 +82,7 @@ typedef int64_t (*wasmill_timestamp_fn)(const wasmill_record *);
 // wasmill_watermark_fn returns a record's event time, and may set the watermark behind it: no record before or at it is to
 // come. One below an earlier one says nothing.
 typedef int64_t (*wasmill_watermark_fn)(const wasmill_record *, int64_t *watermark);
+typedef void (*wasmill_join_fn)(const wasmill_record *left, const wasmill_record *right, wasmill_out *); // any number of records of two
 typedef uint32_t (*wasmill_partition_fn)(const wasmill_record *, uint32_t receivers); // below receivers
 typedef wasmill_bytes (*wasmill_reduce_fn)(wasmill_bytes a, wasmill_bytes b); // must be associative
 typedef wasmill_bytes (*wasmill_result_fn)(const wasmill_group *, wasmill_bytes accumulator);
@@ -330,8 +331,22 @@ WASMILL__SMALL wasmill_stream wasmill_aggregate(wasmill_keyed in, const char *na
 WASMILL__SMALL wasmill_stream wasmill_process(wasmill_keyed in, const char *name, wasmill_processor p);
 WASMILL__SMALL wasmill_stream wasmill_co_process(wasmill_keyed in, wasmill_keyed other, const char *name, wasmill_processor p); // keys of one codec
 
+// wasmill_interval is how far behind a record of the left input the event time of one of the right may be. Both ends belong to
+// it, unless they are exclusive; either may be negative.
+typedef struct wasmill_interval {
+	int64_t lower_ms, upper_ms;
+	bool lower_exclusive, upper_exclusive;
+} wasmill_interval;
+
+// An interval join has records of two inputs meet that have one key and whose times are so near. It keeps state and needs a uid.
+// wasmill_interval_join puts out row(left, right), which the host makes by itself; wasmill_interval_join_to what a function does
+// of each two. What comes out has the later of the two times.
+WASMILL__SMALL wasmill_stream wasmill_interval_join(wasmill_keyed left, wasmill_keyed right, wasmill_interval between);
+WASMILL__SMALL wasmill_stream wasmill_interval_join_to(wasmill_keyed left, wasmill_keyed right, wasmill_interval between, const char *name, wasmill_join_fn f, const char *codec);
+
 WASMILL__SMALL wasmill_stream wasmill_side(wasmill_stream s, uint32_t side); // what the process function emits to it
-WASMILL__SMALL wasmill_stream wasmill_late(wasmill_stream windowed);         // records that came too late for their window
+WASMILL__SMALL wasmill_stream wasmill_late(wasmill_stream windowed);         // records that came too late for their window, or left ones for a join
+WASMILL__SMALL wasmill_stream wasmill_late_right(wasmill_stream joined);     // right ones
 
 // What becomes of a record, timer or result that a function of the operator traps or fails on, again when it is tried anew.
 // Time and memory that run out are never blamed on one: they fail the job. Of a source, it is about input that is no record.
@@ -789,11 +804,11 @@ static inline wasmill_bytes wasmill_row_end(const wasmill_row *row) {
 
 typedef enum wasmill__kind {
 	WASMILL__SOURCE, WASMILL__MAP, WASMILL__FILTER, WASMILL__FLAT_MAP, WASMILL__KEY, WASMILL__TIMESTAMP, WASMILL__UNION,
-	WASMILL__COUNT, WASMILL__SUM, WASMILL__REDUCE, WASMILL__AGGREGATE, WASMILL__PROCESS, WASMILL__PARTITION, WASMILL__SINK,
+	WASMILL__COUNT, WASMILL__SUM, WASMILL__REDUCE, WASMILL__AGGREGATE, WASMILL__PROCESS, WASMILL__JOIN, WASMILL__PARTITION, WASMILL__SINK,
 } wasmill__kind;
 
 static const char *const wasmill__kind_names[] = {
-	"source", "map", "filter", "flatMap", "key", "timestamp", "union", "count", "sum", "reduce", "aggregate", "process", "partition", "sink",
+	"source", "map", "filter", "flatMap", "key", "timestamp", "union", "count", "sum", "reduce", "aggregate", "process", "join", "partition", "sink",
 };
 
 static bool wasmill__keyed_kind(wasmill__kind kind) { return kind >= WASMILL__REDUCE && kind <= WASMILL__PARTITION; }
@@ -814,6 +829,7 @@ typedef struct wasmill__function {
 	wasmill_timestamp_fn timestamp;
 	wasmill_watermark_fn watermark; // in its place
 	wasmill_partition_fn partition;
+	wasmill_join_fn join;
 	wasmill_reduce_fn reduce;
 	wasmill_result_fn result; // of a reduce_to; NULL: a row of key and value
 	wasmill_aggregator aggregator;
@@ -835,6 +851,7 @@ struct wasmill__operator {
 	wasmill_stream *inputs;
 	wasmill_connector connector;
 	wasmill_time_window window; // of size 0: none
+	wasmill_interval interval;  // of a join
 	bool watermarks, reports; // reports: the function says what the watermark is
 	int64_t out_of_order_ms, idle_ms;
 	uint32_t parallelism;
@@ -1001,7 +1018,10 @@ static inline bool wasmill__timed(wasmill_time_window w) { return w.size_ms > 0 
 static inline bool wasmill__windowed(wasmill_time_window w) { return wasmill__timed(w) || w.count > 0; }
 
 // wasmill__late_sides is how many side outputs an operator has for what the host leaves out of its windows.
-WASMILL__SMALL uint32_t wasmill__late_sides(const wasmill__operator *o) { return wasmill__windowed(o->window) ? 1 : 0; }
+WASMILL__SMALL uint32_t wasmill__late_sides(const wasmill__operator *o) {
+	if (o->kind == WASMILL__JOIN) return 2;
+	return wasmill__windowed(o->window) ? 1 : 0;
+}
 
 // wasmill__codec is that of the values of a stream.
 WASMILL__SMALL const char *wasmill__codec(wasmill_stream s) {
@@ -1009,7 +1029,7 @@ WASMILL__SMALL const char *wasmill__codec(wasmill_stream s) {
 	uint32_t declared = o->function == NULL ? 0 : o->function->n_sides;
 	if (s.side == 0) return o->output;
 	if (s.side <= declared) return o->function->processor.sides[s.side - 1];
-	return s.side <= declared + wasmill__late_sides(o) ? wasmill__codec(o->inputs[0]) : WASMILL_LETTER;
+	return s.side <= declared + wasmill__late_sides(o) ? wasmill__codec(o->inputs[s.side - declared - 1]) : WASMILL_LETTER;
 }
 
 // wasmill__call adds an operator that runs the function f over the first of the inputs, or over both.
@@ -1194,6 +1214,22 @@ WASMILL__SMALL wasmill_stream wasmill_co_process(wasmill_keyed in, wasmill_keyed
 	return wasmill__process_all((const wasmill_keyed[]){in, other}, 2, name, p);
 }
 
+WASMILL__SMALL wasmill_stream wasmill_interval_join_to(wasmill_keyed left, wasmill_keyed right, wasmill_interval between, const char *name, wasmill_join_fn f, const char *codec) {
+	wasmill_stream inputs[2] = {{.job = left.job, .op = left.op}, {.job = right.job, .op = right.op}};
+	wasmill__operator o = {.kind = WASMILL__JOIN, .name = wasmill__kind_names[WASMILL__JOIN], .interval = between, .output = codec};
+	if (wasmill__windowed(left.window) || wasmill__windowed(right.window)) wasmill_refuse(left.job, "interval join behind a window (expected keyed streams)");
+	if (!wasmill_same(left.op->key, right.op->key)) {
+		wasmill_refuse(left.job, WASMILL__JOINED("interval join: keys of codecs ", left.op->key, " and ", right.op->key, " (expected one)"));
+	}
+	if (f == NULL) return wasmill__add(left.job, o, inputs, 2);
+	return wasmill__call_all(inputs, 2, o, (wasmill__function){.name = name, .key = left.op->key, .join = f, .output = codec});
+}
+
+WASMILL__SMALL wasmill_stream wasmill_interval_join(wasmill_keyed left, wasmill_keyed right, wasmill_interval between) {
+	const char *codec = WASMILL__JOINED("row(left: ", wasmill__field(left.op->output), ", right: ", wasmill__field(right.op->output), ")");
+	return wasmill_interval_join_to(left, right, between, NULL, NULL, codec);
+}
+
 WASMILL__SMALL wasmill_stream wasmill__at_side(wasmill_stream s, uint32_t side) {
 	return (wasmill_stream){.job = s.job, .op = s.op, .side = side};
 }
@@ -1207,8 +1243,14 @@ WASMILL__SMALL wasmill_stream wasmill_side(wasmill_stream s, uint32_t side) {
 
 WASMILL__SMALL wasmill_stream wasmill_late(wasmill_stream windowed) {
 	if (wasmill__late_sides(windowed.op) > 0) return wasmill__at_side(windowed, 1);
-	wasmill_refuse(windowed.job, WASMILL__JOINED("operator \"", windowed.op->name, "\": late records (expected a window)"));
+	wasmill_refuse(windowed.job, WASMILL__JOINED("operator \"", windowed.op->name, "\": late records (expected a window or join)"));
 	return windowed;
+}
+
+WASMILL__SMALL wasmill_stream wasmill_late_right(wasmill_stream joined) {
+	if (wasmill__late_sides(joined.op) > 1) return wasmill__at_side(joined, 2);
+	wasmill_refuse(joined.job, WASMILL__JOINED("operator \"", joined.op->name, "\": late records of the right input (expected a join)"));
+	return joined;
 }
 
 WASMILL__SMALL wasmill_stream wasmill_on_trap(wasmill_stream s, wasmill_trap_policy policy) {
@@ -1299,7 +1341,7 @@ WASMILL__SMALL void wasmill__finish(wasmill_job *job) {
 			o->name = WASMILL__JOINED(name, "-", wasmill__number(n));
 		}
 		o->named = true;
-		bool stateful = o->kind >= WASMILL__COUNT && o->kind <= WASMILL__PROCESS;
+		bool stateful = o->kind >= WASMILL__COUNT && o->kind <= WASMILL__JOIN;
 		if (stateful && o->uid == NULL) {
 			wasmill_refuse(job, WASMILL__JOINED("operator \"", o->name, "\" keeps state and has no uid; give it one with wasmill_uid, so that its state is found again when the job changes"));
 		}
@@ -1444,6 +1486,15 @@ WASMILL__SMALL void wasmill__json_window(wasmill__json *w, const wasmill_time_wi
 	wasmill__json_close(w, "}");
 }
 
+WASMILL__SMALL void wasmill__json_interval(wasmill__json *w, const wasmill_interval *i) {
+	wasmill__json_open(w, "interval", "{");
+	wasmill__json_number(w, "lowerMs", i->lower_ms);
+	wasmill__json_number(w, "upperMs", i->upper_ms);
+	if (i->lower_exclusive) wasmill__json_true(w, "lowerExclusive");
+	if (i->upper_exclusive) wasmill__json_true(w, "upperExclusive");
+	wasmill__json_close(w, "}");
+}
+
 WASMILL__SMALL void wasmill__json_operator(wasmill__json *w, const wasmill__operator *o) {
 	wasmill__json_open(w, NULL, "{");
 	wasmill__json_string(w, "name", o->name);
@@ -1453,6 +1504,7 @@ WASMILL__SMALL void wasmill__json_operator(wasmill__json *w, const wasmill__oper
 	if (o->n_inputs > 0) wasmill__json_inputs(w, o);
 	if (o->connector.type != NULL) wasmill__json_connector(w, &o->connector);
 	if (wasmill__windowed(o->window)) wasmill__json_window(w, &o->window);
+	if (o->kind == WASMILL__JOIN) wasmill__json_interval(w, &o->interval);
 	if (o->watermarks) {
 		wasmill__json_open(w, "watermarks", "{");
 		if (o->out_of_order_ms != 0) wasmill__json_number(w, "outOfOrderMs", o->out_of_order_ms);
@@ -1488,7 +1540,8 @@ WASMILL__SMALL bool wasmill__uses_row(const wasmill__function *f) {
 WASMILL__SMALL void wasmill__json_features(wasmill__json *w, const wasmill_job *job) {
 	bool needs[11] = {[1] = true};
 	for (const wasmill__operator *o = job->operators; o != NULL; o = o->next) {
-		if (wasmill__keyed_kind(o->kind)) needs[2] = true;
+		if (wasmill__keyed_kind(o->kind) && o->function != NULL) needs[2] = true;
+		if (o->kind == WASMILL__JOIN) needs[5] = true;
 		if (o->kind == WASMILL__PARTITION) needs[9] = true;
 		if (wasmill__is_row(o->output) || wasmill__is_row(o->key)) needs[8] = true;
 		const wasmill__function *f = o->function;
@@ -2118,6 +2171,7 @@ enum { // verbs
 	WASMILL__ACCUMULATE = 4,
 	WASMILL__MERGE = 5,
 	WASMILL__RESULT = 6,
+	WASMILL__JOIN_RECORDS = 7,
 	WASMILL__PARTITION_RECORDS = 11,
 };
 
@@ -2277,6 +2331,25 @@ static void wasmill__emit_result(wasmill__node *n, const wasmill__group *g) {
 	wasmill__deliver(&n->out, &r);
 }
 
+static wasmill_record wasmill__record_of(const wasmill__group *g, const wasmill__list *l, uint32_t i) {
+	wasmill_record r = {.key = g->group.key, .value = wasmill__element(l, i), .timestamp = WASMILL_NO_TIMESTAMP};
+	if (l->timestamps != NULL) r.timestamp = (int64_t)wasmill__load64(l->timestamps + 8 * i);
+	return r;
+}
+
+// wasmill__join runs the function for each two records of a group. What it emits has the later of their times.
+static void wasmill__join(wasmill__node *n, const wasmill__group *g) {
+	for (uint32_t i = 0; i < g->values.n; i++) {
+		wasmill_record left = wasmill__record_of(g, &g->values, i);
+		for (uint32_t k = 0; k < g->other.n && !wasmill__failed; k++) {
+			wasmill__rewind(&wasmill__scratch_arena);
+			wasmill_record right = wasmill__record_of(g, &g->other, k);
+			n->out.in = left.timestamp > right.timestamp ? &left : &right;
+			n->function->join(&left, &right, &n->out);
+		}
+	}
+}
+
 // The reply is an entry a group that something is answered for: u32 size, group, actions, 0; then an action each: u32 size,
 // u16 op, index, then i64 time, or u32 length, u32 0, value, padding.
 static uint32_t wasmill__entry; // where the open one begins
@@ -2349,6 +2422,7 @@ static void wasmill__run_group(wasmill__node *n, uint32_t verb, const wasmill__g
 	if (verb == WASMILL__CREATE) acc = f->aggregator.create(), put = true;
 	if (verb == WASMILL__RESULT) wasmill__emit_result(n, g);
 	if (verb == WASMILL__PARTITION_RECORDS) wasmill__partition(f, g, parallelism);
+	if (verb == WASMILL__JOIN_RECORDS) wasmill__join(n, g);
 	if (put && !wasmill__failed) wasmill__reply_put(wasmill__record, acc);
 }
 
@@ -2357,6 +2431,7 @@ static bool wasmill__knows(const wasmill__function *f, uint32_t verb) {
 	switch (f->kind) {
 	case WASMILL__PROCESS: return verb == WASMILL__PROCESS_RECORDS || (verb == WASMILL__TIMER && f->processor.timer != NULL);
 	case WASMILL__AGGREGATE: return verb >= WASMILL__CREATE && verb <= WASMILL__RESULT;
+	case WASMILL__JOIN: return verb == WASMILL__JOIN_RECORDS;
 	case WASMILL__PARTITION: return verb == WASMILL__PARTITION_RECORDS;
 	default: return verb > WASMILL__CREATE && verb <= WASMILL__RESULT;
 	}
@@ -2375,7 +2450,7 @@ static uint32_t wasmill__keyed_call(uint32_t handle, uint32_t verb, const uint8_
 	if (node == NULL || !wasmill__keyed_kind(node->function->kind)) return WASMILL__UNKNOWN_FUNCTION;
 	if (!wasmill__knows(node->function, verb)) return WASMILL__UNKNOWN_VERB;
 	bool process = node->function->kind == WASMILL__PROCESS;
-	bool timed = process || (n > 0 && (wasmill__load32(at + 4) & WASMILL__GROUP_HAS_WINDOW) != 0);
+	bool timed = process || node->function->kind == WASMILL__JOIN || (n > 0 && (wasmill__load32(at + 4) & WASMILL__GROUP_HAS_WINDOW) != 0);
 	wasmill__begin(h, WASMILL__KEYS | (timed ? WASMILL__TIMESTAMPS : 0));
 	wasmill__reply.size = 0;
 	wasmill__writes.size = 0;

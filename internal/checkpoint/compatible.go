@@ -49,7 +49,7 @@ func (c *comparison) faultf(format string, args ...any) {
 // Saves says whether an operator of that kind has something of its own in a checkpoint.
 func Saves(kind abi.OperatorKind) bool {
 	switch kind {
-	case abi.OperatorSource, abi.OperatorCount, abi.OperatorSum, abi.OperatorReduce, abi.OperatorAggregate, abi.OperatorProcess:
+	case abi.OperatorSource, abi.OperatorCount, abi.OperatorSum, abi.OperatorReduce, abi.OperatorAggregate, abi.OperatorProcess, abi.OperatorJoin:
 		return true
 	}
 	return false
@@ -109,7 +109,10 @@ func (c *comparison) leftBehind() {
 }
 
 func window(o *graph.Operator) string {
-	if o.Window == nil {
+	switch {
+	case o.Interval != nil:
+		return o.Interval.String()
+	case o.Window == nil:
 		return "no window"
 	}
 	w := *o.Window

@@ -95,7 +95,7 @@ func (b *builder) checkEnds() error {
 func (b *builder) operator(i int) Operator {
 	o := b.manifest.Operators[i]
 	op := Operator{
-		Name: o.Name, UID: o.UID, Kind: o.Kind, Connector: o.Connector, Window: o.Window, Watermarks: o.Watermarks,
+		Name: o.Name, UID: o.UID, Kind: o.Kind, Connector: o.Connector, Window: o.Window, Interval: o.Interval, Outer: o.Outer, Watermarks: o.Watermarks,
 		Parallelism: o.Parallelism, Key: o.Key, Output: o.Output, OnTrap: o.OnTrap,
 		Chaining: o.Chaining, SlotGroup: o.SlotGroup,
 	}
@@ -135,6 +135,9 @@ func (b *builder) resolveInputs(g *JobGraph, i int, placed []int) error {
 			return err
 		}
 		op.Inputs = append(op.Inputs, edge)
+	}
+	if err := checkTogether(fmt.Sprintf("operators[%d]", i), g, op); err != nil {
+		return err
 	}
 	switch op.SlotGroup {
 	case "":
@@ -237,95 +240,6 @@ func checkEdge(path string, e Input, from, to *Operator) error {
 		return faultf(path+".side", "%d (%q has %d side outputs)", e.Side, from.Name, from.Sides())
 	}
 	return nil
-}
-
-// Sides is how many side outputs the operator has: those that its function declares, behind them that of a window's late
-// records, and last that of dead letters.
-func (o *Operator) Sides() int {
-	n := 0
-	if o.Declared != nil {
-		n = len(o.Declared.Sides)
-	}
-	if o.Window != nil {
-		n++
-	}
-	if o.OnTrap == OnTrapDeadLetter {
-		n++
-	}
-	return n
-}
-
-// What becomes of a record, timer or group that a function traps on, again when it is tried anew; and of input of a source
-// that is no record.
-const (
-	OnTrapFail       = "fail"       // the job fails
-	OnTrapSkip       = "skip"       // it is left out, counted and logged
-	OnTrapDeadLetter = "deadLetter" // the same, and a record of LetterCodec tells of it
-)
-
-// LeavesOut says whether the operator leaves out what it traps on, or cannot read.
-func (o *Operator) LeavesOut() bool { return o.OnTrap == OnTrapSkip || o.OnTrap == OnTrapDeadLetter }
-
-// LetterCodec is the codec of a dead letter: "record", "timer", "result" or "input"; its key, if it has one; why; the record's
-// value, or the input as it stands.
-const LetterCodec abi.Codec = "row(unit: utf8, key: bytes?, cause: utf8, bytes: bytes)"
-
-// DeadSide is the number of the side output of dead letters, the last one; 0 without one.
-func (o *Operator) DeadSide() int {
-	if o.OnTrap != OnTrapDeadLetter {
-		return 0
-	}
-	return o.Sides()
-}
-
-// LateSide is the number of the side output of a window's late records, 0 without a window.
-func (o *Operator) LateSide() int {
-	if o.Window == nil {
-		return 0
-	}
-	if o.OnTrap == OnTrapDeadLetter {
-		return o.Sides() - 1
-	}
-	return o.Sides()
-}
-
-// Codec is that of the values of output side of operator op, 0 being the main one.
-func (g *JobGraph) Codec(op, side int) abi.Codec {
-	o := &g.Operators[op]
-	switch {
-	case side == 0 && o.Kind == abi.OperatorUnion:
-		return g.Codec(o.Inputs[0].From, o.Inputs[0].Side)
-	case side == 0 && o.Kind == abi.OperatorKey && o.Output == "" && o.Declared != nil:
-		return o.Declared.Output
-	case side == 0:
-		return o.Output
-	case side == o.DeadSide():
-		return LetterCodec
-	case side == o.LateSide(): // as they came
-		return g.Codec(o.Inputs[0].From, o.Inputs[0].Side)
-	}
-	return o.Declared.Sides[side-1]
-}
-
-// KeyCodec is that of the keys of output side of operator op, empty for records without a key. What is made of a keyed
-// record keeps its key.
-func (g *JobGraph) KeyCodec(op, side int) abi.Codec {
-	o := &g.Operators[op]
-	switch {
-	case side > 0 && side == o.DeadSide() || o.Kind == abi.OperatorSource:
-		return ""
-	case o.Kind == abi.OperatorKey && o.Key == "" && o.Declared != nil:
-		return o.Declared.Key
-	case o.Kind == abi.OperatorKey:
-		return o.Key
-	}
-	key := g.KeyCodec(o.Inputs[0].From, o.Inputs[0].Side)
-	for _, in := range o.Inputs[1:] {
-		if g.KeyCodec(in.From, in.Side) != key {
-			return ""
-		}
-	}
-	return key
 }
 
 // checkCodec compares what is sent with what the receiving guest function declares.

@@ -118,6 +118,8 @@ type Operator struct {
 	Inputs      []Input          `json:"inputs,omitempty"`
 	Connector   *abi.Connector   `json:"connector,omitempty"`
 	Window      *abi.Window      `json:"window,omitempty"`
+	Interval    *abi.Interval    `json:"interval,omitempty"`
+	Outer       string           `json:"outer,omitempty"`
 	Watermarks  *abi.Watermarks  `json:"watermarks,omitempty"`
 	Parallelism int              `json:"parallelism"`
 	Key         abi.Codec        `json:"key,omitempty"`

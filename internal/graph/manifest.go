@@ -116,7 +116,7 @@ func (b *builder) checkFunctions() error {
 		case f.ID != uint32(i):
 			return faultf(path+".id", "%d (expected %d, its index)", f.ID, i)
 		case operatorOf[f.Kind] == "":
-			return faultf(path+".kind", "%q (expected map, filter, flatMap, key, timestamp, reduce, aggregate, process or partition)", f.Kind)
+			return faultf(path+".kind", "%q (expected map, filter, flatMap, key, timestamp, reduce, aggregate, process, join or partition)", f.Kind)
 		}
 		if err := checkStates(path, f); err != nil {
 			return err
@@ -182,6 +182,7 @@ var operatorOf = map[abi.FunctionKind]abi.OperatorKind{
 	abi.FunctionReduce:    abi.OperatorReduce,
 	abi.FunctionAggregate: abi.OperatorAggregate,
 	abi.FunctionProcess:   abi.OperatorProcess,
+	abi.FunctionJoin:      abi.OperatorJoin,
 	abi.FunctionPartition: abi.OperatorPartition,
 }
 
@@ -240,6 +241,9 @@ func (b *builder) checkOperator(i int) error {
 	if err := checkWindow(path+".window", o, kind); err != nil {
 		return err
 	}
+	if err := checkJoin(path, o); err != nil {
+		return err
+	}
 	if err := checkWatermarks(path+".watermarks", o); err != nil {
 		return err
 	}
@@ -254,7 +258,7 @@ func (b *builder) checkOperator(i int) error {
 	switch o.OnTrap {
 	case "", OnTrapFail:
 	case OnTrapSkip, OnTrapDeadLetter:
-		if !kind.function && o.Kind != abi.OperatorSource {
+		if o.Function == "" && o.Kind != abi.OperatorSource {
 			return faultf(path+".onTrap", "%q (a %s is native and has no function that could trap)", o.OnTrap, o.Kind)
 		}
 	default:
@@ -268,6 +272,9 @@ func (b *builder) checkFunctionOf(path string, o *abi.Operator, kind kindRules) 
 		if o.Function != "" {
 			return faultf(path+".function", "%q (a %s is native and has none)", o.Function, o.Kind)
 		}
+		return nil
+	}
+	if kind.optional && o.Function == "" {
 		return nil
 	}
 	f := b.functions[o.Function]
@@ -362,6 +369,7 @@ func present(is bool) string {
 type kindRules struct {
 	minInputs, maxInputs int
 	function             bool // names a guest function
+	optional             bool // or none
 	connector            bool // names a system
 	keyed                bool // its input must have a key
 	stateful             bool // must have a uid
@@ -382,7 +390,8 @@ var kinds = map[abi.OperatorKind]kindRules{
 	abi.OperatorReduce:    {minInputs: 1, maxInputs: 1, function: true, keyed: true, stateful: true, window: true},
 	abi.OperatorAggregate: {minInputs: 1, maxInputs: 1, function: true, keyed: true, stateful: true, window: true},
 	abi.OperatorProcess:   {minInputs: 1, maxInputs: 2, function: true, keyed: true, stateful: true},
+	abi.OperatorJoin:      {minInputs: 2, maxInputs: 2, function: true, optional: true, keyed: true, stateful: true, window: true},
 	abi.OperatorSink:      {minInputs: 1, maxInputs: 1, connector: true},
 }
 
-var kindNames = strings.Join([]string{"source", "map", "filter", "flatMap", "key", "timestamp", "partition", "union", "count", "sum", "reduce", "aggregate", "process", "sink"}, ", ")
+var kindNames = strings.Join([]string{"source", "map", "filter", "flatMap", "key", "timestamp", "partition", "union", "count", "sum", "reduce", "aggregate", "process", "join", "sink"}, ", ")

@@ -1,5 +1,5 @@
 // Package operator has the native keyed operators: count, sum, reduce and aggregate, each over all time or in tumbling
-// or sliding windows. An operator groups a batch by key and window, resolves the state of each group once, and calls
+// or sliding windows, the process function, and joins. An operator groups a batch by key and window, resolves the state of each group once, and calls
 // the user's function, if it has one, once for all of them. It knows batches, state tables and a Guest to call; it knows
 // nothing of channels, tasks, sandboxes or where watermarks come from.
 package operator

@@ -32,7 +32,7 @@ func RegisterCodec[T any](name string, append func(dst []byte, v T) []byte, deco
 	guest.codecs[(*T)(nil)] = codec[T]{name: name, field: "bytes", append: append, appendKey: append, decode: decode}
 }
 
-// rowed is a type whose codec is a row made of its parameters: KeyValue and Windowed.
+// rowed is a type whose codec is a row made of its parameters: KeyValue, Windowed and Pair.
 type rowed interface{ rowCodec(e *Env, user string) any }
 
 // codecOf returns the codec of T. A type without one is a fault of the definition, of the function user.
@@ -50,7 +50,7 @@ func codecOf[T any](e *Env, user string) codec[T] {
 	if c, ok := any(new(T)).(Coder); ok {
 		return coderCodec[T](c)
 	}
-	why := "expected string, []byte, int, int64, float64, KeyValue, Windowed, a struct, or one made with RegisterCodec or Coder"
+	why := "expected string, []byte, int, int64, float64, KeyValue, Windowed, Pair, a struct, or one made with RegisterCodec or Coder"
 	if t := reflect.TypeFor[T](); t.Kind() == reflect.Struct {
 		c, problem := structCodec[T]()
 		if problem == "" {

@@ -14,6 +14,7 @@ const (
 	verbAccumulate = 4
 	verbMerge      = 5
 	verbResult     = 6
+	verbJoin       = 7
 	verbPartition  = 11
 )
 

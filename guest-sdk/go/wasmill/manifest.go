@@ -66,7 +66,7 @@ func (e *Env) features() []int64 {
 	if any(func(p *processing) bool { return p.timers }) {
 		list = append(list, featureTimer)
 	}
-	if any(func(p *processing) bool { return len(p.inputs) > 1 }) {
+	if any(func(p *processing) bool { return len(p.inputs) > 1 }) || slices.ContainsFunc(e.operators, func(o *operator) bool { return o.kind == kindJoin }) {
 		list = append(list, featureTwo)
 	}
 	rows := slices.ContainsFunc(e.operators, func(o *operator) bool {
@@ -181,6 +181,9 @@ func (o *operator) write(w *jsonWriter) {
 	}
 	if o.window != nil {
 		w.object("window", func() { o.window.write(w) })
+	}
+	if o.interval != nil {
+		w.object("interval", func() { o.interval.write(w) })
 	}
 	if o.watermarks != nil {
 		w.object("watermarks", func() {

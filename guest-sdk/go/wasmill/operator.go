@@ -16,6 +16,7 @@ const (
 	kindReduce    = "reduce"
 	kindAggregate = "aggregate"
 	kindProcess   = "process"
+	kindJoin      = "join"
 	kindPartition = "partition"
 	kindSink      = "sink"
 )
@@ -31,6 +32,7 @@ type operator struct {
 	inputs      []edge
 	connector   *connector
 	window      *TimeWindow
+	interval    *interval // of a join
 	watermarks  *watermarks
 	parallelism int
 	key, output string // codecs
@@ -63,7 +65,7 @@ type watermarks struct {
 
 func (o *operator) stateful() bool {
 	switch o.kind {
-	case kindCount, kindSum, kindReduce, kindAggregate, kindProcess:
+	case kindCount, kindSum, kindReduce, kindAggregate, kindProcess, kindJoin:
 		return true
 	}
 	return false

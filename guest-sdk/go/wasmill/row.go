@@ -35,6 +35,10 @@ func (Windowed[K, V]) rowCodec(e *Env, user string) any {
 	return windowedCodec(codecOf[K](e, user), codecOf[V](e, user))
 }
 
+func (Pair[A, B]) rowCodec(e *Env, user string) any {
+	return pairCodec(codecOf[A](e, user), codecOf[B](e, user))
+}
+
 // A row of n <= 64 fields: a null bitmap of 8 bytes, a slot of 8 bytes a field (a number in place, anything else as u32
 // offset from the row's start and u32 length), then what the offsets lead to, in order, each padded with zeros to 8.
 const slots = 8
@@ -58,6 +62,29 @@ func keyValueCodec[K, V any](key codec[K], value codec[V]) codec[KeyValue[K, V]]
 		decode: func(p []byte) KeyValue[K, V] {
 			checkRow(p, 2)
 			return KeyValue[K, V]{key.decode(fieldOf(p, 0, key.fixed)), value.decode(fieldOf(p, 1, value.fixed))}
+		},
+	}
+}
+
+func pairCodec[A, B any](left codec[A], right codec[B]) codec[Pair[A, B]] {
+	name := "row(left: " + left.field + ", right: " + right.field + ")"
+	return codec[Pair[A, B]]{
+		name: name, field: name,
+		append: func(dst []byte, v Pair[A, B]) []byte {
+			row := len(dst)
+			dst = beginRow(dst, 2)
+			dst = putField(dst, row, 0, left.fixed, left.append, v.Left)
+			return putField(dst, row, 1, right.fixed, right.append, v.Right)
+		},
+		appendKey: func(dst []byte, v Pair[A, B]) []byte {
+			row := len(dst)
+			dst = beginRow(dst, 2)
+			dst = putField(dst, row, 0, left.fixed, left.appendKey, v.Left)
+			return putField(dst, row, 1, right.fixed, right.appendKey, v.Right)
+		},
+		decode: func(p []byte) Pair[A, B] {
+			checkRow(p, 2)
+			return Pair[A, B]{left.decode(fieldOf(p, 0, left.fixed)), right.decode(fieldOf(p, 1, right.fixed))}
 		},
 	}
 }

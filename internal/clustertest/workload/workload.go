@@ -39,7 +39,7 @@ type File struct {
 }
 
 // All are the workloads that faults are tried on.
-var All = []*Workload{Ledger, HashChain, Windows, Enrich, Poison, Copy, Braid, Sliding, Sessions}
+var All = []*Workload{Ledger, HashChain, Windows, Enrich, Poison, Copy, Braid, Sliding, Sessions, Nearby, NearbyPairs}
 
 // Prepare writes the input files below dir and answers the job's parameters.
 func (w *Workload) Prepare(dir string, seed uint64, records int) (params map[string]string, in Input, err error) {

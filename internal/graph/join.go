@@ -1,0 +1,89 @@
+package graph
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/wasmill/wasmill/abi"
+)
+
+// checkJoin checks what says which records of a join meet.
+func checkJoin(path string, o *abi.Operator) error {
+	switch {
+	case o.Kind != abi.OperatorJoin && o.Interval != nil:
+		return faultf(path+".interval", "given (a %s has none)", o.Kind)
+	case o.Kind != abi.OperatorJoin && o.Outer != "":
+		return faultf(path+".outer", "%q (a %s has none)", o.Outer, o.Kind)
+	case o.Kind != abi.OperatorJoin:
+		return nil
+	case o.Interval != nil && o.Window != nil:
+		return faultf(path+".interval", "given beside a window (expected one of them)")
+	case o.Interval == nil:
+		return faultf(path+".interval", "none of join %q (expected bounds, or it would have to keep every record for ever)", o.Name)
+	case o.Outer != "":
+		return faultf(path+".outer", "%q of a join by an interval (expected none: only what meets comes out)", o.Outer)
+	}
+	if o.Interval.LowerMs < -maxBound || o.Interval.UpperMs > maxBound {
+		return faultf(path+".interval", "%s (expected bounds of at most %d ms)", o.Interval, maxBound)
+	}
+	if lower, upper := o.Interval.Bounds(); lower > upper || o.Interval.LowerMs > o.Interval.UpperMs {
+		return faultf(path+".interval", "%s (expected lower <= upper, and a millisecond that belongs to it)", o.Interval)
+	}
+	return nil
+}
+
+// maxBound bounds the ends of intervals, so that times can be added to them.
+const maxBound = int64(1) << 53
+
+// checkTogether holds the inputs of an operator that has two against each other, and a join's output against both.
+func checkTogether(path string, g *JobGraph, o *Operator) error {
+	if !kinds[o.Kind].keyed || len(o.Inputs) < 2 {
+		return nil
+	}
+	a, b := g.KeyCodec(o.Inputs[0].From, o.Inputs[0].Side), g.KeyCodec(o.Inputs[1].From, o.Inputs[1].Side)
+	if a != b {
+		return faultf(path+".inputs[1]", "%q has keys of codec %s, and %q of %s (expected the same: equal keys are equal bytes)",
+			g.Operators[o.Inputs[1].From].Name, b, g.Operators[o.Inputs[0].From].Name, a)
+	}
+	if o.Kind != abi.OperatorJoin || o.Function != nil {
+		return nil
+	}
+	want := PairCodec(g.Codec(o.Inputs[0].From, o.Inputs[0].Side), g.Codec(o.Inputs[1].From, o.Inputs[1].Side))
+	if o.Output == "" {
+		o.Output = want
+	}
+	if !pairs(o.Output, want) {
+		return faultf(path+".output", "%s (expected %s)", o.Output, want)
+	}
+	return nil
+}
+
+// PairCodec is the codec of what a join without function makes of values of two codecs.
+func PairCodec(left, right abi.Codec) abi.Codec {
+	return abi.Codec(fmt.Sprintf("row(left: %s, right: %s)", fieldOf(left), fieldOf(right)))
+}
+
+// fieldOf is the type of a field that holds a value of a codec: its own, or bytes.
+func fieldOf(c abi.Codec) abi.Codec {
+	switch c {
+	case abi.CodecUTF8, abi.CodecI64, abi.CodecF64, abi.CodecJSON:
+		return c
+	}
+	if _, err := abi.ParseSchema("row(value: " + c + ")"); err != nil || !strings.HasPrefix(string(c), "row(") {
+		return abi.CodecBytes
+	}
+	return c
+}
+
+// pairs says whether a codec is want, whatever the names of its two fields.
+func pairs(is, want abi.Codec) bool {
+	a, err := abi.ParseSchema(is)
+	b, _ := abi.ParseSchema(want) // it was made here
+	if err != nil || len(a.Fields) != 2 {
+		return false
+	}
+	for i := range a.Fields {
+		a.Fields[i].Name = b.Fields[i].Name
+	}
+	return a.Codec() == b.Codec()
+}

@@ -1,0 +1,346 @@
+package operator
+
+import (
+	"math"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/taskmanager/state"
+)
+
+// interval joins records whose times lie near each other: a record meets, when it comes, those of the other input that came
+// before it. Both inputs' records are kept until the watermark says that none can come that they would meet.
+type interval struct {
+	progress
+	numbers
+	uid    string
+	store  state.Store
+	kept   [2]timeline
+	ahead  [2]int64     // by input: how far behind a record of it the last one may be that it meets
+	expiry state.Timers // when records of a key are over; rounded up, so that there are few
+	round  int64
+	calls  Joiner
+	pairs  *pairs // nil: a function makes the results
+	out    *abi.Builder
+	late   int64
+	lates  [2]*abi.Builder
+
+	// of the batch at hand
+	batch   *abi.Batch
+	hashes  []uint64
+	input   int
+	rows    []uint32 // that are not late
+	left    []bool   // by number in rows: the function has trapped on it, and it is left out
+	meets   []meeting
+	groups  abi.GroupsWriter
+	memory  []byte // of what a record meets
+	ends    []int
+	values  [][]byte
+	times   []int64
+	one     [1][]byte
+	oneTime [1]int64
+	due     []firing
+	set     firing // timer that was set last
+}
+
+// meeting is a record and some of what it meets: a group of the call at hand.
+type meeting struct {
+	row   int    // its number in rows
+	after []byte // place of the other input behind which they begin, nil: where it meets the first
+	n     int
+}
+
+// NewJoin makes the join that c describes.
+func NewJoin(c JoinConfig) (Join, error) {
+	lower, upper := c.Interval.Bounds()
+	j := &interval{uid: c.UID, set: firing{time: abi.MaxTime}, store: c.Store, ahead: [2]int64{upper, -lower}, round: max((upper-lower)/4, 1), calls: c.Joiner, out: c.Results, lates: c.Late}
+	var err error
+	for i, name := range []string{"left", "right"} {
+		if j.kept[i], err = newTimeline(c.Store, state.Spec{Operator: c.UID, Name: name, Key: c.Key, Value: c.Values[i]}); err != nil {
+			return nil, err
+		}
+	}
+	if j.expiry, err = c.Store.Timers(state.Spec{Operator: c.UID, Name: "$expiry", Kind: state.Timer, Key: c.Key}); err != nil {
+		return nil, err
+	}
+	if c.Function == nil {
+		if j.pairs, err = newPairs(c.Output); err != nil {
+			return nil, err
+		}
+	}
+	if j.progress, err = restoreProgress(c.Store, c.UID, c.Groups); err != nil {
+		return nil, err
+	}
+	j.numbers, err = restoreNumbers(c.Store, c.UID)
+	return j, err
+}
+
+// Late implements Join.
+func (j *interval) Late() int64 { return j.late }
+
+// Save implements Join.
+func (j *interval) Save() error {
+	if err := j.numbers.save(j.store, j.uid); err != nil {
+		return err
+	}
+	return j.progress.save(j.store, j.uid)
+}
+
+// Process implements Join.
+func (j *interval) Process(b *abi.Batch, hashes []uint64, input int) error {
+	defer j.forget()
+	j.batch, j.hashes, j.input = b, hashes, input
+	if err := j.sift(); err != nil {
+		return err
+	}
+	var after []byte // where the record at hand is gone on with
+	for row := 0; row < len(j.rows); {
+		first := row
+		j.begin()
+		for row < len(j.rows) && j.groups.Size() < callBytes {
+			if j.left[row] {
+				row, after = row+1, nil
+				continue
+			}
+			m := meeting{row: row, after: after}
+			more, err := j.meet(&m, math.MaxInt)
+			if err != nil {
+				return err
+			}
+			if m.n > 0 {
+				j.meets = append(j.meets, m)
+			}
+			if after = more; more == nil {
+				row++
+			}
+		}
+		if err := j.send(); err != nil {
+			return err
+		}
+		if err := j.keep(first, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sift sorts out late records.
+func (j *interval) sift() error {
+	if j.batch.Timestamps == nil {
+		return errJoinTime
+	}
+	var late []uint32
+	for i, t := range j.batch.Timestamps {
+		switch {
+		case t == abi.NoTimestamp:
+			return errJoinTime
+		case t < j.of(j.hashes[i]):
+			late = append(late, uint32(i))
+		default:
+			j.rows = append(j.rows, uint32(i))
+			j.left = append(j.left, false)
+		}
+	}
+	j.late += int64(len(late))
+	if out := j.lates[j.input]; out != nil && len(late) > 0 {
+		out.AppendRows(j.batch, late, j.batch.Hashes)
+	}
+	return nil
+}
+
+var errJoinTime = &InputError{Problem: "a record has no timestamp, and a join by time needs one", Hint: "give the source timestamps, or put a timestamp function before the join"}
+
+func (j *interval) begin() {
+	j.meets = j.meets[:0]
+	j.groups.Reset()
+}
+
+// meet takes in what a record meets, up to most of them, as a group or as results. More is where it is to be gone on, nil if
+// that was all.
+func (j *interval) meet(m *meeting, most int) (more []byte, err error) {
+	row := int(j.rows[m.row])
+	t, key, hash := j.batch.Timestamps[row], j.batch.Key(row), j.hashes[row]
+	other := &j.kept[1-j.input]
+	from := m.after
+	if from == nil {
+		from = other.from(shift(t, -j.ahead[1-j.input]))
+	}
+	j.memory, j.ends, j.times, m.n = j.memory[:0], j.ends[:0], j.times[:0], 0
+	err = other.scan(hash, key, from, shift(t, j.ahead[j.input]), func(place, value []byte) bool {
+		if m.n == most {
+			return false
+		}
+		m.n++
+		j.memory = append(j.memory, value...)
+		j.ends, j.times = append(j.ends, len(j.memory)), append(j.times, timeAt(place))
+		if len(j.memory)+16*m.n >= callBytes {
+			more = append(more, place...)
+			return false
+		}
+		return true
+	})
+	if err != nil || m.n == 0 {
+		return nil, err
+	}
+	if j.pairs != nil {
+		return more, j.pair(row)
+	}
+	j.group(row)
+	return more, nil
+}
+
+// found is value i of what the record at hand meets.
+func (j *interval) found(i int) []byte {
+	start := 0
+	if i > 0 {
+		start = j.ends[i-1]
+	}
+	return j.memory[start:j.ends[i]:j.ends[i]]
+}
+
+// pair puts out the record with each that it meets.
+func (j *interval) pair(row int) error {
+	key, t := j.batch.Key(row), j.batch.Timestamps[row]
+	if err := j.pairs.set(j.input, j.batch.Value(row)); err != nil {
+		return err
+	}
+	for i := range j.ends {
+		if err := j.pairs.set(1-j.input, j.found(i)); err != nil {
+			return err
+		}
+		j.pairs.append(j.out, key, max(t, j.times[i]))
+		if j.out.Len() >= fireRecords || j.out.Size() >= fireBytes {
+			if err := j.calls.Pass(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// group writes the record and what it meets as two lists.
+func (j *interval) group(row int) {
+	j.groups.Begin(abi.Group{Key: j.batch.Key(row)})
+	j.values = j.values[:0]
+	for i := range j.ends {
+		j.values = append(j.values, j.found(i))
+	}
+	j.one[0], j.oneTime[0] = j.batch.Value(row), j.batch.Timestamps[row]
+	if j.input == 0 {
+		j.groups.List(abi.ListInput0, 0, 1, j.oneTime[:], j.one[:])
+		j.groups.List(abi.ListInput1, 0, len(j.values), j.times, j.values)
+	} else {
+		j.groups.List(abi.ListInput0, 0, len(j.values), j.times, j.values)
+		j.groups.List(abi.ListInput1, 0, 1, j.oneTime[:], j.one[:])
+	}
+	j.groups.EndGroup()
+}
+
+// send makes the call, if a function has something to do.
+func (j *interval) send() error {
+	if j.pairs != nil || len(j.meets) == 0 {
+		return nil
+	}
+	err := j.calls.Join(&j.groups)
+	if err == nil {
+		return nil
+	}
+	again := func(lo, hi int) error {
+		j.groups.Reset()
+		for i := lo; i < hi; i++ {
+			if _, err := j.meet(&j.meets[i], j.meets[i].n); err != nil {
+				return err
+			}
+		}
+		return j.calls.Join(&j.groups)
+	}
+	return j.calls.Retry(err, len(j.meets), again, func(unit int) Unit {
+		row := j.meets[unit].row
+		i := int(j.rows[row])
+		return Unit{Row: i, Data: j.batch.Value(i), Key: j.batch.Key(i), Skip: func() error {
+			j.left[row] = true
+			return nil
+		}}
+	})
+}
+
+// keep has the records from lo up to hi meet those to come.
+func (j *interval) keep(lo, hi int) error {
+	for i := lo; i < hi; i++ {
+		row := int(j.rows[i])
+		t, key, hash := j.batch.Timestamps[row], j.batch.Key(row), j.hashes[row]
+		last := shift(t, j.ahead[j.input])
+		if j.left[i] || last < j.passed {
+			continue
+		}
+		if err := j.kept[j.input].add(hash, key, t, j.next(), j.batch.Value(row)); err != nil {
+			return err
+		}
+		if err := j.expire(last, hash, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// expire has a key looked at when the watermark has passed a time.
+func (j *interval) expire(last int64, hash uint64, key []byte) error {
+	at := shift(last-last%j.round, j.round)
+	if at == abi.MaxTime || j.set.time == at && j.set.hash == hash && string(j.set.key) == string(key) {
+		return nil
+	}
+	j.set.time, j.set.hash, j.set.key = at, hash, append(j.set.key[:0], key...)
+	return j.expiry.Set(at, hash, key)
+}
+
+// shift is t and n behind it, cut off at both ends of time.
+func shift(t, n int64) int64 {
+	switch {
+	case n > 0 && t > abi.MaxTime-n:
+		return abi.MaxTime
+	case n < 0 && t < abi.MinTime+1-n:
+		return abi.MinTime + 1
+	}
+	return t + n
+}
+
+// Fire implements Join. At the end of time nothing is removed: the state ends with the task.
+func (j *interval) Fire(watermark int64) (more bool, err error) {
+	j.due, j.memory, j.set.time = j.due[:0], j.memory[:0], abi.MaxTime
+	if watermark < abi.MaxTime {
+		err = j.expiry.Due(watermark, func(time int64, hash uint64, key []byte) bool {
+			if len(j.due) == fireTimers {
+				more = true
+				return false
+			}
+			j.due = append(j.due, firing{time, hash, keep(&j.memory, key)})
+			return true
+		})
+	}
+	for _, d := range j.due {
+		if err == nil {
+			err = j.remove(d)
+		}
+	}
+	if err == nil && !more {
+		j.pass(watermark)
+	}
+	return more, err
+}
+
+// remove forgets the records of a key for which a timer was set.
+func (j *interval) remove(d firing) error {
+	for input := range j.kept {
+		last := shift(d.time, -1-j.ahead[input])
+		if err := j.kept[input].forget(d.hash, d.key, shift(last, -2*j.round), last); err != nil {
+			return err
+		}
+	}
+	return j.expiry.Delete(d.time, d.hash, d.key)
+}
+
+// forget makes ready for the next batch.
+func (j *interval) forget() {
+	clear(j.values[:cap(j.values)])
+	j.batch, j.hashes, j.one[0] = nil, nil, nil
+	j.rows, j.left = j.rows[:0], j.left[:0]
+}
