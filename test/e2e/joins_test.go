@@ -17,13 +17,12 @@ import (
 // TaskManager is killed meanwhile.
 func TestIntervalJoin(t *testing.T) {
 	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
-	t.Setenv("WASMILL_STATE_BUDGET", "1MiB")
 	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
 	for _, w := range []*workload.Workload{workload.Nearby, workload.NearbyPairs} {
 		for i, parallelism := range []int{1, 2, 4} {
 			t.Run(fmt.Sprintf("%s at %d", w.Name, parallelism), func(t *testing.T) {
 				dir := t.TempDir()
-				params, input, err := w.Prepare(dir, uint64(parallelism), 60_000)
+				params, input, err := w.Prepare(dir, uint64(parallelism), 20_000)
 				if err != nil {
 					t.Fatal(err)
 				}
