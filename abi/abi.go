@@ -94,6 +94,7 @@ const (
 	FeaturePartition Feature = 9 // partition functions
 
 	FeatureAccumulators Feature = 10 // accumulators that have a schema version
+	FeatureFields       Feature = 11 // keys, predicates and aggregates over fields, without a function
 )
 
 // LogLevel is the first argument of the log import.

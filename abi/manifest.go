@@ -101,9 +101,9 @@ type OperatorKind string
 const (
 	OperatorSource    OperatorKind = "source"    // native: Connector
 	OperatorMap       OperatorKind = "map"       // guest: Function
-	OperatorFilter    OperatorKind = "filter"    // guest: Function
+	OperatorFilter    OperatorKind = "filter"    // guest: Function; or native: Predicate
 	OperatorFlatMap   OperatorKind = "flatMap"   // guest: Function
-	OperatorKey       OperatorKind = "key"       // guest: Function; the edge out of it is hash-partitioned
+	OperatorKey       OperatorKind = "key"       // guest: Function; or native: Fields; the edge out of it is hash-partitioned
 	OperatorTimestamp OperatorKind = "timestamp" // guest: Function; Watermarks says how the host derives watermarks
 	OperatorPartition OperatorKind = "partition" // guest: Function; the edge out of it is custom-partitioned
 	OperatorUnion     OperatorKind = "union"     // native: all inputs, one after the other in no order
@@ -112,12 +112,14 @@ const (
 	OperatorReduce    OperatorKind = "reduce"    // guest, keyed: Function; Window if any
 	OperatorAggregate OperatorKind = "aggregate" // guest, keyed: Function; Window if any
 	OperatorProcess   OperatorKind = "process"   // guest, keyed: Function
-	OperatorJoin      OperatorKind = "join"      // keyed, of two inputs: Interval or Window; Function, or native: row(left, right) of each pair
-	OperatorSink      OperatorKind = "sink"      // native: Connector
+	// native, keyed: Aggregates over fields of the value; row(key fields, one field an aggregate), with Window behind start and end
+	OperatorAggregates OperatorKind = "aggregates"
+	OperatorJoin       OperatorKind = "join" // keyed, of two inputs: Interval or Window; Function, or native: row(left, right) of each pair
+	OperatorSink       OperatorKind = "sink" // native: Connector
 )
 
 // Operator is one operator of the job graph. Name is unique in the job; UID names its state and is required of stateful
-// operators (count, sum, reduce, aggregate, process, join).
+// operators (count, sum, reduce, aggregate, aggregates, process, join).
 type Operator struct {
 	Name        string       `json:"name"`
 	UID         string       `json:"uid,omitempty"`
@@ -134,6 +136,9 @@ type Operator struct {
 	Output      Codec        `json:"output,omitempty"`      // codec of the value of its output
 	OnTrap      string       `json:"onTrap,omitempty"`      // fail (default), skip, deadLetter; of a source, about input that is no record
 	Chaining    string       `json:"chaining,omitempty"`    // begin: a chain begins with it; alone: it is a chain of its own
+	Fields      []string     `json:"fields,omitempty"`      // of a key without a function: what of the value the key is
+	Predicate   *Predicate   `json:"predicate,omitempty"`   // of a filter without a function: which records it keeps
+	Aggregates  []Aggregate  `json:"aggregates,omitempty"`  // of aggregates
 	SlotGroup   string       `json:"slotGroup,omitempty"`   // its tasks share slots only with those of the same group; empty: that of its inputs if they agree, else "default"
 }
 

@@ -115,9 +115,9 @@ var (
 	featureNames = map[abi.Feature]string{
 		abi.FeatureBatch: "batch", abi.FeatureKeyed: "keyed", abi.FeatureState: "state", abi.FeatureTimers: "timers",
 		abi.FeatureTwoInputs: "two inputs", abi.FeatureTriggers: "triggers", abi.FeatureRequests: "requests", abi.FeatureRow: "row",
-		abi.FeaturePartition: "partition", abi.FeatureAccumulators: "accumulators",
+		abi.FeaturePartition: "partition", abi.FeatureAccumulators: "accumulators", abi.FeatureFields: "fields",
 	}
-	supported = []abi.Feature{abi.FeatureBatch, abi.FeatureKeyed, abi.FeatureState, abi.FeatureTimers, abi.FeatureTwoInputs, abi.FeatureRow, abi.FeaturePartition, abi.FeatureAccumulators}
+	supported = []abi.Feature{abi.FeatureBatch, abi.FeatureKeyed, abi.FeatureState, abi.FeatureTimers, abi.FeatureTwoInputs, abi.FeatureRow, abi.FeaturePartition, abi.FeatureAccumulators, abi.FeatureFields}
 )
 
 // checkManifest decides whether this version can run what the manifest needs. The graph is for others to judge.

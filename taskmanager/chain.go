@@ -125,6 +125,9 @@ func (c *chain) newStep(s int, parts chainParts) (step, error) {
 		st.header.Parallelism = uint32(c.plan.graph.Receivers(c.plan.operatorIndex(op)))
 		return st, nil
 	}
+	if op.Function == nil {
+		return c.newFieldStep(op)
+	}
 	st := &guestStep{handle: h, header: parts.header(), time: &c.time, input: abi.MinTime, passed: abi.MinTime, assigned: abi.MinTime}
 	if c.plan.steps[s].assigns {
 		st.assigner = c.newAssigner(s)
@@ -156,7 +159,7 @@ func (c *chain) newKeyed(op *graph.Operator, h *handle, parts chainParts) (step,
 	st.clock = op.Window != nil && op.Window.Time == operator.ProcessingWindows
 	st.lates = c.lates(op, 0, &st.lateSet)
 	made, err := operator.New(operator.Config{
-		UID: op.UID, Kind: op.Kind, Window: op.Window, Key: key, Value: value, Output: op.Output, Function: op.Declared,
+		UID: op.UID, Kind: op.Kind, Window: op.Window, Key: key, Value: value, Output: op.Output, Function: op.Declared, Aggregates: op.Aggregates,
 		Final: parts.bounded(), Groups: c.plan.graph.MaxParallelism, Store: c.store, Guest: st, Late: st.lates,
 	})
 	if err != nil {
@@ -259,6 +262,8 @@ func (c *chain) mark(out source) *int64 {
 		return &st.passed
 	case *partitionStep:
 		return &st.received
+	case *fieldStep:
+		return &st.received
 	case *guestStep:
 		if c.plan.behindTimestamp(s, out.operator) {
 			return &st.assigned
@@ -300,6 +305,9 @@ func (c *chain) wire(edges map[int]*edge) {
 			st.emitter = c.emitter(s, edges)
 		case *partitionStep:
 			st.outlet = c.outlet(source{head, 0}, edges)
+		case *fieldStep:
+			st.outlet = c.outlet(source{head, 0}, edges)
+			st.columns = c.plan.wanted(source{head, 0})
 		case *processStep:
 			st.emitter = c.emitter(s, edges)
 			st.emitter.out.split = abi.None

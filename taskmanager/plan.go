@@ -79,7 +79,7 @@ func (p *plan) fuses(s, i int, from source) bool {
 
 func isKeyed(kind abi.OperatorKind) bool {
 	switch kind {
-	case abi.OperatorCount, abi.OperatorSum, abi.OperatorReduce, abi.OperatorAggregate, abi.OperatorProcess, abi.OperatorJoin:
+	case abi.OperatorCount, abi.OperatorSum, abi.OperatorAggregates, abi.OperatorReduce, abi.OperatorAggregate, abi.OperatorProcess, abi.OperatorJoin:
 		return true
 	}
 	return false
@@ -108,7 +108,7 @@ func (p *plan) need(sinks sinkColumns) error {
 			p.needs[i] = abi.ColumnValues | behind&carried
 		case abi.OperatorTimestamp:
 			p.needs[i] = abi.ColumnValues | behind&(carried|abi.ColumnKeys)&^abi.ColumnTimestamps | letters&abi.ColumnTimestamps
-		case abi.OperatorCount, abi.OperatorSum, abi.OperatorReduce, abi.OperatorAggregate:
+		case abi.OperatorCount, abi.OperatorSum, abi.OperatorAggregates, abi.OperatorReduce, abi.OperatorAggregate:
 			p.needs[i] = operator.Columns(op.Kind, op.Window)
 			if late := op.LateSide(0); late > 0 {
 				p.needs[i] |= p.wanted(source{i, late}) &^ abi.ColumnHashes

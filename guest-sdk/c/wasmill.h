@@ -327,6 +327,24 @@ WASMILL__SMALL wasmill_stream wasmill_reduce_to(wasmill_keyed in, const char *na
 WASMILL__SMALL wasmill_stream wasmill_aggregate(wasmill_keyed in, const char *name, wasmill_aggregator a);
 
 
+// What follows is over fields of values that are rows, "a.b" being b in the row a: the host computes it, no record enters the
+// guest. Names, operations and constants are string literals; what they may be stands in abi/README.md.
+//
+//	wasmill_stream large = wasmill_where(bids, "large", WASMILL_IS("price", ">=", "10000"));
+//	wasmill_keyed auctions = wasmill_key_by_fields(large, "auction", WASMILL_I64, "\"auction\"");
+//	wasmill_aggregates(auctions, "row(key: i64, bids: i64, most: i64)", WASMILL_AGG("bids", "count", "") "," WASMILL_AGG("most", "max", "price"));
+#define WASMILL_IS(field, op, constant) "{\"op\":\"" op "\",\"field\":\"" field "\",\"values\":[\"" constant "\"]}"
+#define WASMILL_AND(a, b) "{\"op\":\"and\",\"of\":[" a "," b "]}"
+#define WASMILL_OR(a, b) "{\"op\":\"or\",\"of\":[" a "," b "]}"
+#define WASMILL_AGG(name, kind, field) "{\"name\":\"" name "\",\"kind\":\"" kind "\",\"field\":\"" field "\"}"
+#define WASMILL_AGG_IF(name, kind, field, predicate) "{\"name\":\"" name "\",\"kind\":\"" kind "\",\"field\":\"" field "\",\"filter\":" predicate "}"
+#define WASMILL_TOP(name, n, field) "{\"name\":\"" name "\",\"kind\":\"top\",\"field\":\"" field "\",\"n\":" #n "}"
+WASMILL__SMALL wasmill_stream wasmill_where(wasmill_stream in, const char *name, const char *predicate);
+#define wasmill_key_by_fields(in, name, codec, fields) wasmill__key_by_fields(in, name, codec, "[" fields "]")
+#define wasmill_aggregates(in, codec, list) wasmill__aggregates(in, codec, "[" list "]") // keeps state and needs a uid
+WASMILL__SMALL wasmill_keyed wasmill__key_by_fields(wasmill_stream in, const char *name, const char *codec, const char *fields);
+WASMILL__SMALL wasmill_stream wasmill__aggregates(wasmill_keyed in, const char *codec, const char *list);
+
 // Process functions keep state and need a uid, too.
 WASMILL__SMALL wasmill_stream wasmill_process(wasmill_keyed in, const char *name, wasmill_processor p);
 WASMILL__SMALL wasmill_stream wasmill_co_process(wasmill_keyed in, wasmill_keyed other, const char *name, wasmill_processor p); // keys of one codec
@@ -804,11 +822,11 @@ static inline wasmill_bytes wasmill_row_end(const wasmill_row *row) {
 
 typedef enum wasmill__kind {
 	WASMILL__SOURCE, WASMILL__MAP, WASMILL__FILTER, WASMILL__FLAT_MAP, WASMILL__KEY, WASMILL__TIMESTAMP, WASMILL__UNION,
-	WASMILL__COUNT, WASMILL__SUM, WASMILL__REDUCE, WASMILL__AGGREGATE, WASMILL__PROCESS, WASMILL__JOIN, WASMILL__PARTITION, WASMILL__SINK,
+	WASMILL__COUNT, WASMILL__SUM, WASMILL__AGGREGATES, WASMILL__REDUCE, WASMILL__AGGREGATE, WASMILL__PROCESS, WASMILL__JOIN, WASMILL__PARTITION, WASMILL__SINK,
 } wasmill__kind;
 
 static const char *const wasmill__kind_names[] = {
-	"source", "map", "filter", "flatMap", "key", "timestamp", "union", "count", "sum", "reduce", "aggregate", "process", "join", "partition", "sink",
+	"source", "map", "filter", "flatMap", "key", "timestamp", "union", "count", "sum", "aggregates", "reduce", "aggregate", "process", "join", "partition", "sink",
 };
 
 static bool wasmill__keyed_kind(wasmill__kind kind) { return kind >= WASMILL__REDUCE && kind <= WASMILL__PARTITION; }
@@ -858,6 +876,7 @@ struct wasmill__operator {
 	const char *key, *output; // codecs
 	wasmill_trap_policy on_trap;
 	const char *chaining, *slot_group; // NULL: the host's choice
+	const char *fields, *predicate, *aggregates; // JSON; NULL: none
 };
 
 typedef struct wasmill__param {
@@ -1159,6 +1178,23 @@ WASMILL__SMALL wasmill_stream wasmill__native(wasmill_keyed in, wasmill__kind ki
 		.output = wasmill__result_codec(in, value)}, &s, 1);
 }
 
+WASMILL__SMALL wasmill_keyed wasmill__key_by_fields(wasmill_stream in, const char *name, const char *codec, const char *fields) {
+	wasmill_stream s = wasmill__add(in.job, (wasmill__operator){.kind = WASMILL__KEY, .name = name, .named = true, .key = codec,
+		.parallelism = in.op->parallelism, .output = wasmill__codec(in), .fields = fields}, &in, 1);
+	return (wasmill_keyed){.job = s.job, .op = s.op};
+}
+
+WASMILL__SMALL wasmill_stream wasmill_where(wasmill_stream in, const char *name, const char *predicate) {
+	return wasmill__add(in.job, (wasmill__operator){.kind = WASMILL__FILTER, .name = name, .named = true,
+		.output = wasmill__codec(in), .predicate = predicate}, &in, 1);
+}
+
+WASMILL__SMALL wasmill_stream wasmill__aggregates(wasmill_keyed in, const char *codec, const char *list) {
+	wasmill_stream s = {.job = in.job, .op = in.op};
+	return wasmill__add(in.job, (wasmill__operator){.kind = WASMILL__AGGREGATES, .name = "aggregates", .window = in.window,
+		.output = codec, .aggregates = list}, &s, 1);
+}
+
 WASMILL__SMALL wasmill_stream wasmill_count(wasmill_keyed in) { return wasmill__native(in, WASMILL__COUNT, WASMILL_I64); }
 
 WASMILL__SMALL wasmill_stream wasmill_sum(wasmill_keyed in) {
@@ -1408,6 +1444,13 @@ WASMILL__SMALL void wasmill__json_true(wasmill__json *w, const char *key) {
 	wasmill__append_string(&w->out, "true");
 }
 
+// wasmill__json_given writes what is JSON already.
+WASMILL__SMALL void wasmill__json_given(wasmill__json *w, const char *key, const char *json) {
+	if (json == NULL) return;
+	wasmill__json_key(w, key);
+	wasmill__append(&w->out, json, wasmill__length(json));
+}
+
 WASMILL__SMALL void wasmill__json_state(wasmill__json *w, const wasmill_state *s) {
 	static const char *const kinds[] = {"value", "list", "map"};
 	wasmill__json_open(w, NULL, "{");
@@ -1517,6 +1560,9 @@ WASMILL__SMALL void wasmill__json_operator(wasmill__json *w, const wasmill__oper
 	wasmill__json_string_or_none(w, "output", o->output);
 	if (o->on_trap != WASMILL_FAIL) wasmill__json_string(w, "onTrap", o->on_trap == WASMILL_SKIP ? "skip" : "deadLetter");
 	wasmill__json_string_or_none(w, "chaining", o->chaining);
+	wasmill__json_given(w, "fields", o->fields);
+	wasmill__json_given(w, "predicate", o->predicate);
+	wasmill__json_given(w, "aggregates", o->aggregates);
 	wasmill__json_string_or_none(w, "slotGroup", o->slot_group);
 	wasmill__json_close(w, "}");
 }
@@ -1536,13 +1582,14 @@ WASMILL__SMALL bool wasmill__uses_row(const wasmill__function *f) {
 }
 
 // wasmill__json_features lists what the graph needs of its host: batches (1), keyed functions (2), state (3), timers (4),
-// two inputs (5), rows (8), partition functions (9), accumulators with a schema version (10).
+// two inputs (5), rows (8), partition functions (9), accumulators with a schema version (10), fields (11).
 WASMILL__SMALL void wasmill__json_features(wasmill__json *w, const wasmill_job *job) {
-	bool needs[11] = {[1] = true};
+	bool needs[12] = {[1] = true};
 	for (const wasmill__operator *o = job->operators; o != NULL; o = o->next) {
 		if (wasmill__keyed_kind(o->kind) && o->function != NULL) needs[2] = true;
 		if (o->kind == WASMILL__JOIN) needs[5] = true;
 		if (o->kind == WASMILL__PARTITION) needs[9] = true;
+		if (o->fields != NULL || o->predicate != NULL || o->aggregates != NULL) needs[11] = true;
 		if (wasmill__is_row(o->output) || wasmill__is_row(o->key)) needs[8] = true;
 		const wasmill__function *f = o->function;
 		if (f == NULL) continue;

@@ -97,7 +97,7 @@ func (b *builder) operator(i int) Operator {
 	op := Operator{
 		Name: o.Name, UID: o.UID, Kind: o.Kind, Connector: o.Connector, Window: o.Window, Interval: o.Interval, Outer: o.Outer, Watermarks: o.Watermarks,
 		Parallelism: o.Parallelism, Key: o.Key, Output: o.Output, OnTrap: o.OnTrap,
-		Chaining: o.Chaining, SlotGroup: o.SlotGroup,
+		Chaining: o.Chaining, SlotGroup: o.SlotGroup, Fields: o.Fields, Predicate: o.Predicate, Aggregates: o.Aggregates,
 	}
 	if op.Parallelism == 0 {
 		op.Parallelism = b.parallelism
@@ -137,6 +137,9 @@ func (b *builder) resolveInputs(g *JobGraph, i int, placed []int) error {
 		op.Inputs = append(op.Inputs, edge)
 	}
 	if err := checkTogether(fmt.Sprintf("operators[%d]", i), g, op); err != nil {
+		return err
+	}
+	if err := resolveFields(fmt.Sprintf("operators[%d]", i), g, op); err != nil {
 		return err
 	}
 	switch op.SlotGroup {

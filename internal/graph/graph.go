@@ -126,7 +126,10 @@ type Operator struct {
 	Output      abi.Codec        `json:"output,omitempty"`
 	OnTrap      string           `json:"onTrap,omitempty"`
 	Chaining    string           `json:"chaining,omitempty"`
-	SlotGroup   string           `json:"slotGroup,omitempty"` // empty: that of operators that name none
+	Fields      []string         `json:"fields,omitempty"`     // of a key without a function
+	Predicate   *abi.Predicate   `json:"predicate,omitempty"`  // of a filter without a function
+	Aggregates  []abi.Aggregate  `json:"aggregates,omitempty"` // of aggregates
+	SlotGroup   string           `json:"slotGroup,omitempty"`  // empty: that of operators that name none
 
 	// Oldest is the oldest schema version that may lie in what a state has saved, by the state's name, where that is older
 	// than the version declared: elements that nobody has touched since keep theirs.

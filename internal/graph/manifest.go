@@ -268,6 +268,9 @@ func (b *builder) checkOperator(i int) error {
 }
 
 func (b *builder) checkFunctionOf(path string, o *abi.Operator, kind kindRules) error {
+	if err := checkNative(path, o); err != nil || native(o) {
+		return err
+	}
 	if !kind.function {
 		if o.Function != "" {
 			return faultf(path+".function", "%q (a %s is native and has none)", o.Function, o.Kind)
@@ -377,21 +380,22 @@ type kindRules struct {
 }
 
 var kinds = map[abi.OperatorKind]kindRules{
-	abi.OperatorSource:    {connector: true},
-	abi.OperatorMap:       {minInputs: 1, maxInputs: 1, function: true},
-	abi.OperatorFilter:    {minInputs: 1, maxInputs: 1, function: true},
-	abi.OperatorFlatMap:   {minInputs: 1, maxInputs: 1, function: true},
-	abi.OperatorKey:       {minInputs: 1, maxInputs: 1, function: true},
-	abi.OperatorTimestamp: {minInputs: 1, maxInputs: 1, function: true},
-	abi.OperatorPartition: {minInputs: 1, maxInputs: 1, function: true},
-	abi.OperatorUnion:     {minInputs: 2, maxInputs: 256},
-	abi.OperatorCount:     {minInputs: 1, maxInputs: 1, keyed: true, stateful: true, window: true},
-	abi.OperatorSum:       {minInputs: 1, maxInputs: 1, keyed: true, stateful: true, window: true},
-	abi.OperatorReduce:    {minInputs: 1, maxInputs: 1, function: true, keyed: true, stateful: true, window: true},
-	abi.OperatorAggregate: {minInputs: 1, maxInputs: 1, function: true, keyed: true, stateful: true, window: true},
-	abi.OperatorProcess:   {minInputs: 1, maxInputs: 2, function: true, keyed: true, stateful: true},
-	abi.OperatorJoin:      {minInputs: 2, maxInputs: 2, function: true, optional: true, keyed: true, stateful: true, window: true},
-	abi.OperatorSink:      {minInputs: 1, maxInputs: 1, connector: true},
+	abi.OperatorSource:     {connector: true},
+	abi.OperatorMap:        {minInputs: 1, maxInputs: 1, function: true},
+	abi.OperatorFilter:     {minInputs: 1, maxInputs: 1, function: true},
+	abi.OperatorFlatMap:    {minInputs: 1, maxInputs: 1, function: true},
+	abi.OperatorKey:        {minInputs: 1, maxInputs: 1, function: true},
+	abi.OperatorTimestamp:  {minInputs: 1, maxInputs: 1, function: true},
+	abi.OperatorPartition:  {minInputs: 1, maxInputs: 1, function: true},
+	abi.OperatorUnion:      {minInputs: 2, maxInputs: 256},
+	abi.OperatorCount:      {minInputs: 1, maxInputs: 1, keyed: true, stateful: true, window: true},
+	abi.OperatorSum:        {minInputs: 1, maxInputs: 1, keyed: true, stateful: true, window: true},
+	abi.OperatorAggregates: {minInputs: 1, maxInputs: 1, keyed: true, stateful: true, window: true},
+	abi.OperatorReduce:     {minInputs: 1, maxInputs: 1, function: true, keyed: true, stateful: true, window: true},
+	abi.OperatorAggregate:  {minInputs: 1, maxInputs: 1, function: true, keyed: true, stateful: true, window: true},
+	abi.OperatorProcess:    {minInputs: 1, maxInputs: 2, function: true, keyed: true, stateful: true},
+	abi.OperatorJoin:       {minInputs: 2, maxInputs: 2, function: true, optional: true, keyed: true, stateful: true, window: true},
+	abi.OperatorSink:       {minInputs: 1, maxInputs: 1, connector: true},
 }
 
-var kindNames = strings.Join([]string{"source", "map", "filter", "flatMap", "key", "timestamp", "partition", "union", "count", "sum", "reduce", "aggregate", "process", "join", "sink"}, ", ")
+var kindNames = strings.Join([]string{"source", "map", "filter", "flatMap", "key", "timestamp", "partition", "union", "count", "sum", "aggregates", "reduce", "aggregate", "process", "join", "sink"}, ", ")

@@ -1,7 +1,7 @@
-// Package operator has the native keyed operators: count, sum, reduce and aggregate, each over all time or in tumbling
-// or sliding windows, the process function, and joins. An operator groups a batch by key and window, resolves the state of each group once, and calls
-// the user's function, if it has one, once for all of them. It knows batches, state tables and a Guest to call; it knows
-// nothing of channels, tasks, sandboxes or where watermarks come from.
+// Package operator has the native keyed operators: count, sum, aggregates over fields, reduce and aggregate, each over all
+// time or in windows, the process function, and joins. An operator groups a batch by key and window, resolves the state of each group once,
+// and calls the user's function, if it has one, once for all of them. It knows batches, state tables and a Guest to call; it
+// knows nothing of channels, tasks, sandboxes or where watermarks come from.
 package operator
 
 import (
@@ -58,18 +58,19 @@ type Unit struct {
 
 // Config is what an operator is made of.
 type Config struct {
-	UID      string
-	Kind     abi.OperatorKind // count, sum, reduce or aggregate
-	Window   *abi.Window      // nil: over all time
-	Key      abi.Codec        // of the input
-	Value    abi.Codec        // of the input; a sum needs it
-	Output   abi.Codec        // of the results, empty: as Kind says
-	Function *abi.Function    // of a reduce or aggregate
-	Final    bool             // without a window, a result is emitted once, at the end, and not after each batch
-	Groups   int              // key groups of the job
-	Store    state.Store
-	Guest    Guest        // of a reduce or aggregate
-	Late     *abi.Builder // takes the records that come too late; nil: they are dropped
+	UID        string
+	Kind       abi.OperatorKind // count, sum, aggregates, reduce or aggregate
+	Window     *abi.Window      // nil: over all time
+	Key        abi.Codec        // of the input
+	Value      abi.Codec        // of the input; a sum needs it
+	Output     abi.Codec        // of the results, empty: as Kind says
+	Function   *abi.Function    // of a reduce or aggregate
+	Aggregates []abi.Aggregate  // of aggregates
+	Final      bool             // without a window, a result is emitted once, at the end, and not after each batch
+	Groups     int              // key groups of the job
+	Store      state.Store
+	Guest      Guest        // of a reduce or aggregate
+	Late       *abi.Builder // takes the records that come too late; nil: they are dropped
 }
 
 // New makes the operator that c describes.
@@ -79,6 +80,8 @@ func New(c Config) (Operator, error) {
 	switch c.Kind {
 	case abi.OperatorCount, abi.OperatorSum:
 		return newTally(&c, panes)
+	case abi.OperatorAggregates:
+		return newAggregates(&c, panes)
 	case abi.OperatorReduce, abi.OperatorAggregate:
 		panes.spec.Name, panes.spec.Kind = abi.Accumulator, state.Bytes
 		if declared := c.Function.States; len(declared) > 0 {

@@ -117,6 +117,8 @@ type Table interface {
 	// Value returns the value of e in a state of kind Bytes, nil if it has none. It is valid until the next SetValue,
 	// and as long as e is. Its schema version is Version(e).
 	Value(e Entry) []byte
+	// Change is Value of an entry that was resolved by Resolve, to be changed in place until the next SetValue of it.
+	Change(e Entry) []byte
 	// Version is the schema version that the value of e was written with.
 	Version(e Entry) uint16
 	// SetValue copies v into e.

@@ -121,6 +121,9 @@ func (t *table) makeRoom(n int) {
 	if t.dead > minDead && 2*t.dead > len(t.keyRefs) {
 		t.rebuild()
 	}
+	if t.garbage > minGarbage && 2*t.garbage > t.values.size {
+		t.compact() // Change leaves that to be done
+	}
 	used := len(t.keyRefs) - t.dead + n // though most of them are keys that are there already
 	if 4*(used+t.graves) <= 3*len(t.index) {
 		return
@@ -279,6 +282,24 @@ func (t *table) Value(e Entry) []byte {
 	p := t.stored(e)
 	if p == nil || t.expired(e) {
 		return nil
+	}
+	return p[t.headerBytes():]
+}
+
+// Change implements Table. What a freeze may have seen is copied.
+func (t *table) Change(e Entry) []byte {
+	p := t.stored(e)
+	if p == nil || t.expired(e) {
+		return nil
+	}
+	word := &t.page(e).words[e&pageMask]
+	if r := ref(*word); r < t.sealed {
+		room := t.values.capacity(r)
+		t.garbage += stringHeader + room
+		moved := t.values.reserve(len(p), room)
+		copy(t.values.get(moved), p)
+		*word = uint64(moved)
+		p = t.values.get(moved)
 	}
 	return p[t.headerBytes():]
 }

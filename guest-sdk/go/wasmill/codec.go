@@ -5,6 +5,7 @@ import (
 	"math"
 	"reflect"
 	"strconv"
+	"strings"
 	"unsafe"
 )
 
@@ -91,7 +92,11 @@ func coderCodec[T any](scratch Coder) codec[T] {
 		*v = from
 		return scratch.AppendTo(dst)
 	}
-	return codec[T]{name: scratch.CodecName(), field: "bytes", append: add, appendKey: add, decode: func(p []byte) T {
+	field := "bytes"
+	if name := scratch.CodecName(); strings.HasPrefix(name, "row(") {
+		field = name
+	}
+	return codec[T]{name: scratch.CodecName(), field: field, append: add, appendKey: add, decode: func(p []byte) T {
 		var zero T
 		*v = zero
 		scratch.ReadFrom(p)

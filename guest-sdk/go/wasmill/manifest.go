@@ -16,6 +16,7 @@ const (
 	featureRow   = 8
 	featurePart  = 9
 	featureAccum = 10
+	featureField = 11
 )
 
 const sdkVersion = "go 0.1.0"
@@ -81,6 +82,9 @@ func (e *Env) features() []int64 {
 	}
 	if slices.ContainsFunc(e.functions, func(f *function) bool { return f.schema != nil }) {
 		list = append(list, featureAccum)
+	}
+	if slices.ContainsFunc(e.operators, func(o *operator) bool { return o.fields != nil || o.predicate != nil || o.aggregates != nil }) {
+		list = append(list, featureField)
 	}
 	return list
 }
@@ -197,7 +201,29 @@ func (o *operator) write(w *jsonWriter) {
 	w.textOr("output", o.output)
 	w.textOr("onTrap", o.onTrap)
 	w.textOr("chaining", o.chaining)
+	o.writeFields(w)
 	w.textOr("slotGroup", o.slotGroup)
+}
+
+// writeFields writes what the operator does with fields.
+func (o *operator) writeFields(w *jsonWriter) {
+	if len(o.fields) > 0 {
+		w.array("fields", func() {
+			for _, f := range o.fields {
+				w.element(string(f))
+			}
+		})
+	}
+	if o.predicate != nil {
+		w.object("predicate", func() { o.predicate.write(w) })
+	}
+	if len(o.aggregates) > 0 {
+		w.array("aggregates", func() {
+			for i := range o.aggregates {
+				w.object("", func() { o.aggregates[i].write(w) })
+			}
+		})
+	}
 }
 
 func (c *connector) write(w *jsonWriter) {

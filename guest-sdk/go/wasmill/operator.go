@@ -4,21 +4,22 @@ import "strconv"
 
 // Kinds of operators and functions, as the manifest names them.
 const (
-	kindSource    = "source"
-	kindMap       = "map"
-	kindFilter    = "filter"
-	kindFlatMap   = "flatMap"
-	kindKey       = "key"
-	kindTimestamp = "timestamp"
-	kindUnion     = "union"
-	kindCount     = "count"
-	kindSum       = "sum"
-	kindReduce    = "reduce"
-	kindAggregate = "aggregate"
-	kindProcess   = "process"
-	kindJoin      = "join"
-	kindPartition = "partition"
-	kindSink      = "sink"
+	kindSource     = "source"
+	kindMap        = "map"
+	kindFilter     = "filter"
+	kindFlatMap    = "flatMap"
+	kindKey        = "key"
+	kindTimestamp  = "timestamp"
+	kindUnion      = "union"
+	kindCount      = "count"
+	kindSum        = "sum"
+	kindReduce     = "reduce"
+	kindAggregate  = "aggregate"
+	kindProcess    = "process"
+	kindAggregates = "aggregates"
+	kindJoin       = "join"
+	kindPartition  = "partition"
+	kindSink       = "sink"
 )
 
 // operator is one operator of the graph under definition. Edges are pointers, so that an operator may be renamed after
@@ -39,6 +40,9 @@ type operator struct {
 	onTrap      string
 	chaining    string
 	slotGroup   string
+	fields      []Field    // of a key without a function
+	predicate   *Predicate // of a filter without a function
+	aggregates  []Agg
 }
 
 // edge is an output of an operator as the input of another.
@@ -65,7 +69,7 @@ type watermarks struct {
 
 func (o *operator) stateful() bool {
 	switch o.kind {
-	case kindCount, kindSum, kindReduce, kindAggregate, kindProcess, kindJoin:
+	case kindCount, kindSum, kindAggregates, kindReduce, kindAggregate, kindProcess, kindJoin:
 		return true
 	}
 	return false

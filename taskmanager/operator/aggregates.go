@@ -1,0 +1,419 @@
+package operator
+
+import (
+	"encoding/binary"
+	"fmt"
+	"reflect"
+
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/graph/field"
+	"github.com/wasmill/wasmill/taskmanager/state"
+)
+
+// aggregates computes several aggregates at once over fields of the values, which never enter a guest: an accumulator for each
+// key, of the form that layout says.
+type aggregates struct {
+	native
+	layout  *layout
+	rows    *fieldRows
+	filters []field.Predicate // of those that have one
+	masks   [][]bool          // by filter and record of the pane: it counts
+	accs    [][]byte          // by record of the pane: the accumulator of its key
+	total   [2][]byte         // scratch
+}
+
+func newAggregates(c *Config, p panes) (*aggregates, error) {
+	list, err := field.NewAggregates(c.Value, c.Aggregates)
+	if err != nil {
+		return nil, fmt.Errorf("aggregates%w", err)
+	}
+	t := &aggregates{layout: newLayout(list)}
+	p.spec.Name, p.spec.Kind = "aggregates", state.Bytes
+	t.native = native{panes: p, final: c.Final, does: t}
+	if t.rows, err = newFieldRows(c, t.layout); err != nil {
+		return nil, err
+	}
+	for i := range t.layout.kept {
+		if k := &t.layout.kept[i]; k.Filter != nil {
+			k.filter = t.filter(c.Aggregates[i].Filter, c.Aggregates[:i], k.Filter)
+		}
+	}
+	var undo func(all, part []byte)
+	if t.layout.subtractable() {
+		undo = t.layout.subtract
+	}
+	return t, t.begin(c, t, undo)
+}
+
+// filter is the number of a filter: two aggregates that say the same share one.
+func (t *aggregates) filter(p *abi.Predicate, before []abi.Aggregate, made field.Predicate) int {
+	for i := range before {
+		if before[i].Filter != nil && reflect.DeepEqual(before[i].Filter, p) {
+			return t.layout.kept[i].filter
+		}
+	}
+	t.filters = append(t.filters, made)
+	t.masks = append(t.masks, nil)
+	return len(t.filters) - 1
+}
+
+// errNoRow is the error of a value that is not what its codec says.
+var errNoRow = &InputError{Problem: "a value is not what its codec says", Hint: "the function that made it must write rows of the schema that it declares"}
+
+// add implements keeping. Words come first: parts that grow move their accumulator.
+func (t *aggregates) add(b *abi.Batch, p *pane) error {
+	if err := t.judge(b, p); err != nil {
+		return err
+	}
+	for _, e := range p.entries {
+		if p.table.Value(e) == nil {
+			if err := p.table.SetValue(e, t.layout.initial); err != nil {
+				return err
+			}
+		}
+	}
+	t.accs = t.accs[:0]
+	for _, e := range p.entries {
+		t.accs = append(t.accs, p.table.Change(e))
+	}
+	for i := range t.layout.kept {
+		if k := &t.layout.kept[i]; k.part == nil {
+			if err := t.addWords(k, b, p); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range t.layout.kept {
+		if k := &t.layout.kept[i]; k.part != nil {
+			if err := t.addParts(k, b, p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// judge asks the filters about each record of the pane.
+func (t *aggregates) judge(b *abi.Batch, p *pane) error {
+	for f, filter := range t.filters {
+		mask := t.masks[f][:0]
+		for i := range p.entries {
+			truth := filter(b.Value(int(p.row(i))))
+			if truth == field.Unreadable {
+				return errNoRow
+			}
+			mask = append(mask, truth == field.Yes)
+		}
+		t.masks[f] = mask
+	}
+	return nil
+}
+
+// addWords adds records to an aggregate that is words.
+func (t *aggregates) addWords(k *kept, b *abi.Batch, p *pane) error {
+	var mask []bool
+	if k.Filter != nil {
+		mask = t.masks[k.filter]
+	}
+	for i, acc := range t.accs {
+		if mask != nil && !mask[i] {
+			continue
+		}
+		word, s := k.word(b.Value(int(p.row(i))))
+		if s == field.Broken {
+			return errNoRow
+		}
+		if s == field.There {
+			k.words.add(k, acc[k.at:], word)
+		}
+	}
+	return nil
+}
+
+// word is what a value adds to an aggregate that is words.
+func (k *kept) word(value []byte) (uint64, field.State) {
+	if k.Over == nil {
+		return 0, field.There
+	}
+	return k.Over.Word(value)
+}
+
+// addParts adds records to an aggregate that has a part of its own behind the words.
+func (t *aggregates) addParts(k *kept, b *abi.Batch, p *pane) error {
+	for i, e := range p.entries {
+		if k.Filter != nil && !t.masks[k.filter][i] {
+			continue
+		}
+		acc := p.table.Change(e)
+		part, grown, s := k.part.add(t.layout.part(acc, k.at), b.Value(int(p.row(i))))
+		if s == field.Broken {
+			return errNoRow
+		}
+		if !grown {
+			continue
+		}
+		t.total[0] = t.layout.replace(t.total[0], acc, k.at, part)
+		if err := bounded(t.total[0], k); err != nil {
+			return err
+		}
+		if err := p.table.SetValue(e, t.total[0]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bounded is the error of an accumulator that an aggregate has made too large.
+func bounded(acc []byte, k *kept) error {
+	if len(acc) <= maxAccumulator {
+		return nil
+	}
+	return &InputError{
+		Problem: fmt.Sprintf("the accumulator of a key has %d bytes (expected <= %d): %s keeps too much of it", len(acc), maxAccumulator, k.Kind),
+		Hint:    "make windows smaller, or keys finer",
+	}
+}
+
+// maxAccumulator bounds what is kept of a key: it must fit a record.
+const maxAccumulator = abi.MaxRecordBytes - 1<<20
+
+// newest implements keeping.
+func (t *aggregates) newest(p *pane, entries []state.Entry, out *abi.Builder) error {
+	for _, e := range entries {
+		if err := t.rows.append(out, p.span, p.table.Key(e), p.table.Value(e)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// absorb implements adding.
+func (t *aggregates) absorb(b *abi.Batch, n int, of func(i int) (piece, []uint32), put func(i int, acc []byte) error) error {
+	for i := range n {
+		p, rows := of(i)
+		acc := t.layout.initial
+		if len(p.accs) > 0 {
+			acc = p.accs[0]
+		}
+		t.total[0] = append(t.total[0][:0], acc...)
+		for _, r := range rows {
+			if err := t.addOne(b.Value(int(r))); err != nil {
+				return err
+			}
+		}
+		if err := put(i, t.total[0]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addOne adds a value to the accumulator total[0].
+func (t *aggregates) addOne(value []byte) error {
+	for f, filter := range t.filters {
+		truth := filter(value)
+		if truth == field.Unreadable {
+			return errNoRow
+		}
+		t.masks[f] = append(t.masks[f][:0], truth == field.Yes)
+	}
+	for i := range t.layout.kept {
+		k := &t.layout.kept[i]
+		switch {
+		case k.Filter != nil && !t.masks[k.filter][0]:
+		case k.part != nil:
+			part, grown, s := k.part.add(t.layout.part(t.total[0], k.at), value)
+			if s == field.Broken {
+				return errNoRow
+			}
+			if grown {
+				t.total[1] = t.layout.replace(t.total[1], t.total[0], k.at, part)
+				t.total[0], t.total[1] = t.total[1], t.total[0]
+			}
+			if err := bounded(t.total[0], k); err != nil {
+				return err
+			}
+		default:
+			word, s := k.word(value)
+			if s == field.Broken {
+				return errNoRow
+			}
+			if s == field.There {
+				k.words.add(k, t.total[0][k.at:], word)
+			}
+		}
+	}
+	return nil
+}
+
+// renew implements adding: there are no versions.
+func (t *aggregates) renew([]byte, uint16, [][]byte) error { return nil }
+
+// ready implements merging.
+func (t *aggregates) ready(*pane, []state.Entry) error { return nil }
+
+// of implements merging.
+func (t *aggregates) of(table state.Table, e state.Entry) []byte { return table.Value(e) }
+
+// merge implements merging.
+func (t *aggregates) merge(n int, of func(i int) piece, put func(i int, merged []byte) error) error {
+	for i := range n {
+		if err := put(i, t.sum(of(i).accs)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// emit implements merging.
+func (t *aggregates) emit(n int, of func(i int) piece, out *abi.Builder) error {
+	for i := range n {
+		k := of(i)
+		if err := t.rows.append(out, k.span, k.key, t.sum(k.accs)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sum is what accumulators amount to, in their order; valid until the next call.
+func (t *aggregates) sum(accs [][]byte) []byte {
+	if len(accs) == 1 {
+		return accs[0]
+	}
+	a, b := append(t.total[0][:0], accs[0]...), t.total[1]
+	for _, acc := range accs[1:] {
+		a, b = t.layout.merge(a, acc, b)
+	}
+	t.total[0], t.total[1] = a, b
+	return a
+}
+
+// fieldRows writes results: start and end of the window, the fields of the key, and those of the aggregates.
+type fieldRows struct {
+	layout   *layout
+	writer   abi.RowWriter
+	windowed bool
+	key      []*field.Field
+	first    int // field of the first aggregate, or of the rank
+	scratch  []byte
+}
+
+func newFieldRows(c *Config, l *layout) (*fieldRows, error) {
+	r := &fieldRows{layout: l, windowed: timed(c.Window)}
+	var list []field.Aggregate
+	for i := range l.kept {
+		list = append(list, l.kept[i].Aggregate)
+	}
+	schema := field.Results(r.windowed, c.Key, "key", false, list)
+	whole := c.Output != "" && field.CheckResults(c.Output, schema) != nil
+	if whole {
+		schema = field.Results(r.windowed, c.Key, "key", true, list)
+	}
+	if s, err := abi.ParseSchema(c.Key); err == nil && !whole {
+		for i := range s.Fields {
+			f, err := field.Find(c.Key, s.Fields[i].Name)
+			if err != nil {
+				return nil, err
+			}
+			r.key = append(r.key, f)
+		}
+	} else if f, err := field.Find(c.Key, ""); err == nil {
+		r.key = append(r.key, f)
+	} else {
+		r.key = append(r.key, &field.Field{Field: abi.Field{Type: abi.TypeBytes}})
+	}
+	if r.first = len(r.key); r.windowed {
+		r.first += 2
+	}
+	r.writer.Reset(schema)
+	return r, nil
+}
+
+// append adds the results of one key to out.
+func (r *fieldRows) append(out *abi.Builder, w span, key, acc []byte) error {
+	timestamp, at := abi.NoTimestamp, 0
+	if r.windowed {
+		r.writer.SetI64(0, w.start)
+		r.writer.SetI64(1, w.end)
+		timestamp, at = w.end-1, 2
+	}
+	for i, f := range r.key {
+		if err := r.setKey(at+i, f, key); err != nil {
+			return err
+		}
+	}
+	if k := &r.layout.kept[0]; k.Ranks() {
+		for rank, rest := int64(1), best(r.layout.part(acc, k.at)).entries(); len(rest) > 0; rank++ {
+			var value []byte
+			_, value, rest = nextEntry(rest)
+			r.writer.SetI64(r.first, rank)
+			r.setRecord(r.first+1, k, value)
+			r.put(out, key, timestamp)
+		}
+		return nil
+	}
+	for i := range r.layout.kept {
+		r.set(r.first+i, &r.layout.kept[i], acc)
+	}
+	r.put(out, key, timestamp)
+	return nil
+}
+
+func (r *fieldRows) put(out *abi.Builder, key []byte, timestamp int64) {
+	r.scratch = r.writer.AppendTo(r.scratch[:0])
+	out.Append(abi.Record{Timestamp: timestamp, Key: key, Value: r.scratch})
+}
+
+func (r *fieldRows) setKey(i int, f *field.Field, key []byte) error {
+	var s field.State
+	if f.Type.Variable() {
+		var part []byte
+		part, s = f.Bytes(key)
+		r.writer.SetBytes(i, part)
+	} else {
+		var word uint64
+		word, s = f.Word(key)
+		r.writer.SetI64(i, int64(word))
+	}
+	switch s {
+	case field.Null:
+		r.writer.SetNull(i)
+	case field.Broken:
+		return &InputError{Problem: "a key is not what its codec says"}
+	}
+	return nil
+}
+
+// set sets field i to what an aggregate amounts to.
+func (r *fieldRows) set(i int, k *kept, acc []byte) {
+	if k.part == nil {
+		if word, there := k.words.result(k, acc[k.at:]); there {
+			r.writer.SetI64(i, int64(word))
+		} else {
+			r.writer.SetNull(i)
+		}
+		return
+	}
+	part := r.layout.part(acc, k.at)
+	if k.Kind == abi.AggregateDistinct {
+		r.writer.SetI64(i, int64(members(part)))
+		return
+	}
+	entries := best(part).entries()
+	if len(entries) == 0 {
+		r.writer.SetNull(i)
+		return
+	}
+	_, value, _ := nextEntry(entries)
+	r.setRecord(i, k, value)
+}
+
+// setRecord sets field i to a record.
+func (r *fieldRows) setRecord(i int, k *kept, value []byte) {
+	if k.Result.Type.Variable() {
+		r.writer.SetBytes(i, value)
+	} else {
+		r.writer.SetI64(i, int64(binary.LittleEndian.Uint64(value)))
+	}
+}

@@ -1,0 +1,115 @@
+package operator
+
+import (
+	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/taskmanager/state"
+)
+
+// native is what count, sum and aggregates have in common: their results are made here, at once.
+type native struct {
+	panes
+	does  keeping
+	final bool
+}
+
+// keeping is what an operator does with records and results of panes by itself.
+type keeping interface {
+	// add adds the records of a pane, whose entries are resolved, to what is kept of their keys.
+	add(b *abi.Batch, p *pane) error
+	// newest appends the result of each entry.
+	newest(p *pane, entries []state.Entry, out *abi.Builder) error
+}
+
+// begin makes ready for the windows that there are, and finds what a snapshot held. undo takes one accumulator out of another;
+// nil: that cannot be done.
+func (t *native) begin(c *Config, acc adding, undo func(all, part []byte)) (err error) {
+	switch w := t.window; {
+	case c.Window != nil && c.Window.Kind == CountWindows:
+		t.counted, err = newCounts(&t.panes, acc, c.Window)
+	case w != nil && w.sliding():
+		t.slider = newSlider(&t.panes, acc, nil)
+		t.slider.undo = undo
+	case w != nil && w.gap > 0:
+		t.session, err = newSessions(&t.panes, acc)
+	}
+	if err != nil {
+		return err
+	}
+	return t.restore(c.Groups)
+}
+
+// Process implements Operator.
+func (t *native) Process(b *abi.Batch, hashes []uint64, now int64, out *abi.Builder) error {
+	switch {
+	case t.session != nil:
+		return t.session.process(b, hashes, now, out)
+	case t.counted != nil:
+		return t.counted.process(b, hashes, out)
+	}
+	if err := t.cut(b, hashes, now); err != nil {
+		return err
+	}
+	defer t.settle()
+	for _, p := range t.touched {
+		if err := p.resolve(b, hashes); err != nil {
+			return err
+		}
+		if err := t.does.add(b, p); err != nil {
+			return err
+		}
+		if err := t.updates(p, out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// updates appends the results of p that are due at once: of all time, or of a window that has fired.
+func (t *native) updates(p *pane, out *abi.Builder) error {
+	switch {
+	case t.window == nil && !t.final:
+		return t.does.newest(p, t.distinct(p, p.entries), out)
+	case t.slider != nil:
+		t.slider.changed(p)
+		return t.slider.again(p, t.distinct(p, p.entries), out)
+	case t.window != nil && t.window.lateness > 0:
+		return t.does.newest(p, t.fired(p, t.distinct(p, p.entries)), out)
+	}
+	return nil
+}
+
+// Fire implements Operator.
+func (t *native) Fire(watermark int64, out *abi.Builder) (bool, error) {
+	switch {
+	case t.slider != nil:
+		return t.slider.fire(watermark, out)
+	case t.session != nil:
+		return t.session.fire(watermark, out)
+	}
+	p, err := t.due(watermark)
+	if p == nil || err != nil {
+		t.pass(watermark)
+		return false, err
+	}
+	if t.window == nil && !t.final {
+		return true, t.drop()
+	}
+	scanned := 0
+	for limit := out.Bytes() + fireBytes; scanned < fireRecords && out.Bytes() < limit; {
+		entries, err := t.unfired(p)
+		if err != nil {
+			return false, err
+		}
+		if len(entries) == 0 {
+			break
+		}
+		scanned += len(entries)
+		if err := t.does.newest(p, t.waiting(p, entries), out); err != nil {
+			return false, err
+		}
+	}
+	if scanned == 0 {
+		return true, t.close(p, watermark)
+	}
+	return true, nil
+}
