@@ -72,19 +72,25 @@ func (n *node) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint32, s
 // Setattr implements fs.NodeSetattrer: sizes are the disk's business, the rest the loopback's.
 func (n *node) Setattr(ctx context.Context, h fs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
 	if size, ok := in.GetSize(); ok {
-		f, err := os.OpenFile(n.path(), os.O_RDWR, 0)
-		if err != nil {
-			return fs.ToErrno(err)
+		one, open := h.(*handle)
+		if !open {
+			f, err := os.OpenFile(n.path(), os.O_RDWR, 0)
+			if err != nil {
+				return fs.ToErrno(err)
+			}
+			defer f.Close()
+			var errno syscall.Errno
+			if one, errno = n.d.handle(f, n.path()); errno != 0 {
+				return errno
+			}
 		}
-		defer f.Close()
-		one, errno := n.d.handle(f, n.path())
-		if errno == 0 {
-			errno = one.resize(ctx, int64(size))
-		}
-		if errno != 0 {
+		if errno := one.resize(ctx, int64(size)); errno != 0 {
 			return errno
 		}
 		in.Valid &^= fuse.FATTR_SIZE
+		if open { // it may have no name
+			return n.Getattr(ctx, h, out)
+		}
 	}
 	return n.LoopbackNode.Setattr(ctx, nil, in, out)
 }
