@@ -59,17 +59,26 @@ func (x *Cluster) stopWhen(complete func() error) error {
 		}
 		x.Sleep(500 * time.Millisecond)
 	}
-	x.awaitRunning(15 * time.Second)
-	path := filepath.Join(x.dir, "savepoints", "last")
+	for n := 1; ; n++ { // a fault that comes meanwhile has it given up
+		x.awaitRunning(15 * time.Second)
+		path := filepath.Join(x.dir, "savepoints", fmt.Sprint("last-", n))
+		err := x.stopTo(path)
+		switch {
+		case x.hasStopped(path, err == nil):
+			return nil
+		case x.broken != nil:
+			return x.broken
+		case n == 10:
+			return fmt.Errorf("stop the job, whose output is complete: %w", err)
+		}
+	}
+}
+
+func (x *Cluster) stopTo(path string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	if _, err := x.jm.jm.TakeSavepoint(ctx, x.job, &api.TakeSavepoint{Path: path, Stop: true}); err != nil {
-		return fmt.Errorf("stop the job, whose output is complete: %w", err)
-	}
-	if !x.hasStopped(path, true) {
-		return x.broken
-	}
-	return nil
+	_, err := x.jm.jm.TakeSavepoint(ctx, x.job, &api.TakeSavepoint{Path: path, Stop: true})
+	return err
 }
 
 // hasStopped waits until it is clear whether the job has ended with a savepoint there. If that was answered, it must have.
