@@ -52,7 +52,8 @@ func (p Partition) Receivers(sender, senders, n int) (first, count int) {
 	case p == Forward:
 		return sender, 1
 	case p == Rescale && senders <= n:
-		return part(sender, senders, n)
+		from, to := KeyGroupsOf(sender, senders, n) // equal parts, as far as they can be
+		return int(from), int(to - from)
 	case p == Rescale:
 		return sender * n / senders, 1
 	}
@@ -62,12 +63,6 @@ func (p Partition) Receivers(sender, senders, n int) (first, count int) {
 // Senders are the subtasks, out of senders, that have a channel to subtask receiver of n: count of them from first.
 func (p Partition) Senders(receiver, n, senders int) (first, count int) {
 	return p.Receivers(receiver, n, senders) // who has a channel to whom looks the same from both ends
-}
-
-// part is what the i-th of n equal parts of 0 to of is, as far as they can be equal: every k with k*n/of == i.
-func part(i, n, of int) (first, count int) {
-	first = (i*of + n - 1) / n
-	return first, ((i+1)*of+n-1)/n - first
 }
 
 // Exchange says whether the receiver runs while the sender does.

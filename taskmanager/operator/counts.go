@@ -18,11 +18,14 @@ type counts struct {
 	slice  int  // records of one
 	window int  // slices of a window
 	step   int  // slices between the ends of two windows
-	batch  *abi.Batch
 
+	of      byKey
 	keys    []countKey
 	parts   []countPart
-	of      byKey
+	rows    []uint32 // of the batch, those of a slice together
+	some    []int    // scratch: slices that have records of the batch
+	lists   [][]byte // what accs of slices are parts of
+	accs    [][]byte // scratch, of a piece
 	results []countResult
 	arena   []byte
 	record  []byte // scratch
@@ -64,24 +67,22 @@ func newCounts(p *panes, acc adding, w *abi.Window) (*counts, error) {
 // process adds the records of a batch to the windows of their keys, and puts out those that end.
 func (c *counts) process(b *abi.Batch, hashes []uint64, out *abi.Builder) error {
 	defer c.forget()
-	c.batch = b
 	if err := c.pane.resolve(b, hashes); err != nil {
 		return err
 	}
 	if err := c.deal(); err != nil {
 		return err
 	}
-	var some []int
+	c.some = c.some[:0]
 	for i := range c.parts {
 		if len(c.parts[i].rows) > 0 {
-			some = append(some, i)
+			c.some = append(c.some, i)
 		}
 	}
-	err := c.acc.absorb(b, len(some),
-		func(i int) (piece, []uint32) { return c.piece(some[i], some[i]+1), c.parts[some[i]].rows },
+	err := c.acc.absorb(b, len(c.some),
+		func(i int) (piece, []uint32) { return c.piece(c.some[i], c.some[i]+1), c.parts[c.some[i]].rows },
 		func(i int, acc []byte) error {
-			one := &c.parts[some[i]]
-			one.accs = append(one.accs[:0], c.keep(acc))
+			c.parts[c.some[i]].accs = c.list(c.keep(acc))
 			return nil
 		})
 	if err != nil {
@@ -118,7 +119,8 @@ func (c *counts) dealKey(number int, records []record) error {
 			c.parts = append(c.parts, countPart{key: number})
 		}
 		one := &c.parts[len(c.parts)-1]
-		one.rows = append(one.rows, r.row)
+		c.rows = append(c.rows, r.row) // those of a slice lie together
+		one.rows = c.rows[len(c.rows)-len(one.rows)-1:]
 		if one.n++; one.n < c.slice {
 			continue
 		}
@@ -130,16 +132,18 @@ func (c *counts) dealKey(number int, records []record) error {
 	return nil
 }
 
-// piece is what there is of the slices parts[first:last] of one key.
+// piece is what there is of the slices parts[first:last] of one key, valid until the next call.
 func (c *counts) piece(first, last int) piece {
 	p := piece{key: c.pane.table.Key(c.keys[c.parts[first].key].entry)}
 	if last == first+1 {
 		p.accs = c.parts[first].accs
 		return p
 	}
+	c.accs = c.accs[:0]
 	for _, one := range c.parts[first:last] {
-		p.accs = append(p.accs, one.accs...)
+		c.accs = append(c.accs, one.accs...)
 	}
+	p.accs = c.accs
 	return p
 }
 
@@ -176,7 +180,7 @@ func (c *counts) load(number int) error {
 		}
 		one := countPart{key: number, n: int(le.Uint32(v))}
 		if le.Uint32(v[4:]) > 0 {
-			one.accs = [][]byte{v[8 : 8+n : 8+n]}
+			one.accs = c.list(v[8 : 8+n : 8+n])
 		}
 		c.parts, v = append(c.parts, one), v[8+n:]
 	}
@@ -195,7 +199,7 @@ func (c *counts) load(number int) error {
 	}
 	for j, i := range of {
 		if c.parts[i].accs = nil; older[j] != nil {
-			c.parts[i].accs = [][]byte{c.keep(older[j])}
+			c.parts[i].accs = c.list(c.keep(older[j]))
 		}
 	}
 	return nil
@@ -231,7 +235,13 @@ func (c *counts) keep(p []byte) []byte {
 	return c.arena[at:len(c.arena):len(c.arena)]
 }
 
+// list is a list of one.
+func (c *counts) list(acc []byte) [][]byte {
+	c.lists = append(c.lists, acc)
+	return c.lists[len(c.lists)-1 : len(c.lists) : len(c.lists)]
+}
+
 // forget makes ready for the next batch.
 func (c *counts) forget() {
-	c.keys, c.parts, c.results, c.arena, c.batch = c.keys[:0], c.parts[:0], c.results[:0], c.arena[:0], nil
+	c.keys, c.parts, c.rows, c.lists, c.results, c.arena = c.keys[:0], c.parts[:0], c.rows[:0], c.lists[:0], c.results[:0], c.arena[:0]
 }

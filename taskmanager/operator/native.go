@@ -27,8 +27,7 @@ func (t *native) begin(c *Config, acc adding, undo func(all, part []byte)) (err 
 	case c.Window != nil && c.Window.Kind == CountWindows:
 		t.counted, err = newCounts(&t.panes, acc, c.Window)
 	case w != nil && w.sliding():
-		t.slider = newSlider(&t.panes, acc, nil)
-		t.slider.undo = undo
+		t.slider = newSlider(&t.panes, acc, undo)
 	case w != nil && w.gap > 0:
 		t.session, err = newSessions(&t.panes, acc)
 	}

@@ -350,10 +350,13 @@ func (s *sessions) keepOn(k *sessionKey, watermark int64) error {
 	return s.store(k)
 }
 
-// next is the earliest time that something may end at.
+// next is the earliest time that something may end at. If that cannot be read it is now: who fires meets the error, and says so.
 func (s *sessions) next() (int64, bool) {
 	at, err := s.timers.Next()
-	return at, err == nil && at < abi.MaxTime
+	if err != nil {
+		return s.panes.passed, true
+	}
+	return at, at < abi.MaxTime
 }
 
 // forget makes ready for the next call.
