@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/oracle"
 )
 
 func TestMergedWatermarkIsTheSmallest(t *testing.T) {
@@ -182,8 +183,7 @@ func TestIdleLanesHoldNothingBack(t *testing.T) {
 
 // Whatever lanes do, the merged watermark is the one that a naive model gives.
 func TestMergerAgainstTheModel(t *testing.T) {
-	for seed := range uint64(2000) {
-		r := rand.New(rand.NewPCG(seed, 0))
+	oracle.Check(t, 2000, func(t testing.TB, r *rand.Rand) {
 		n := 1 + r.IntN(5)
 		m := newMerger(n)
 		lanes, idle, out := make([]int64, n), make([]bool, n), abi.MinTime
@@ -223,10 +223,10 @@ func TestMergerAgainstTheModel(t *testing.T) {
 				out = abi.MaxTime
 			}
 			if m.out != out || m.idle() != (len(active) == 0 && len(quiet) > 0) {
-				t.Fatalf("seed %d: lanes %v, idle %v: merged %d, idle %v (expected %d)", seed, lanes, idle, m.out, m.idle(), out)
+				t.Fatalf("lanes %v, idle %v: merged %d, idle %v (expected %d)", lanes, idle, m.out, m.idle(), out)
 			}
 		}
-	}
+	})
 }
 
 func TestAGuestsOwnWatermarkIsTakenAsItIs(t *testing.T) {

@@ -8,12 +8,12 @@ import (
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/oracle"
 )
 
 // Windows of records are held against the records themselves, over batches and snapshots.
 func TestWindowsOfRecordsAreTheNewest(t *testing.T) {
-	for seed := range uint64(200) {
-		r := rand.New(rand.NewPCG(seed, 11))
+	oracle.Check(t, 200, func(t testing.TB, r *rand.Rand) {
 		w := abi.Window{Kind: CountWindows, Count: 1 + r.IntN(12)}
 		slide := w.Count
 		if r.IntN(2) == 0 {
@@ -28,7 +28,6 @@ func TestWindowsOfRecordsAreTheNewest(t *testing.T) {
 			}
 			f := start(t, c)
 			all := map[string][]int64{}
-			r := rand.New(rand.NewPCG(seed, 12))
 			var got, want []string
 			for range 1 + r.IntN(20) {
 				var batch []rec
@@ -65,10 +64,10 @@ func TestWindowsOfRecordsAreTheNewest(t *testing.T) {
 			}
 			f.fire(abi.MaxTime)
 			if expect(t, got, want...); t.Failed() {
-				t.Fatalf("seed %d: %s of %s", seed, kind, w.String())
+				t.Fatalf("%s of %s", kind, w.String())
 			}
 		}
-	}
+	})
 }
 
 // accumulators takes what was put out as "key,accumulator".

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"testing"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
 	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/oracle"
 	"github.com/wasmill/wasmill/taskmanager/state"
 )
 
@@ -58,7 +58,7 @@ func (m *joinModel) process(batch []rec, input int) {
 
 // joining is the subtasks of a join under test.
 type joining struct {
-	t      *testing.T
+	t      testing.TB
 	config JoinConfig
 	shards []*joinShard
 	late   int64
@@ -185,7 +185,7 @@ func (j *joining) spread(n int) {
 }
 
 // saved is the file of a snapshot of a store.
-func saved(t *testing.T, save func() error, store state.Store) []byte {
+func saved(t testing.TB, save func() error, store state.Store) []byte {
 	t.Helper()
 	if err := save(); err != nil {
 		t.Fatal(err)
@@ -257,18 +257,13 @@ func (s *joinShard) left(keys int) (n int) {
 // Random streams with disorder, skewed keys and late records are joined by intervals of every shape, by one or several
 // subtasks of different progress that go on from each other's snapshots; what comes out is what the model says.
 func TestIntervalJoinsAreWhatTheyAreDefinedAs(t *testing.T) {
-	for seed := range uint64(600) {
-		if !intervalAgrees(t, seed) {
-			return
-		}
-	}
+	oracle.Check(t, 600, intervalAgrees)
 }
 
-func intervalAgrees(t *testing.T, seed uint64) bool {
-	r := rand.New(rand.NewPCG(seed, 31))
+func intervalAgrees(t testing.TB, r *rand.Rand) {
 	i := abi.Interval{LowerMs: r.Int64N(80) - 50, LowerExclusive: r.IntN(4) == 0, UpperExclusive: r.IntN(4) == 0}
 	i.UpperMs = i.LowerMs + 2 + r.Int64N(60)
-	name := fmt.Sprintf("seed %d: %s", seed, &i)
+	name := i.String()
 	m := &joinModel{pairs: map[string]int{}, spoilt: func(int64) bool { return false }}
 	m.lower, m.upper = i.Bounds()
 	for g := range m.passed {
@@ -311,38 +306,30 @@ func intervalAgrees(t *testing.T, seed uint64) bool {
 			j.spread(1 + r.IntN(4))
 		}
 	}
-	return j.agrees(name, m, now, keys)
+	j.agrees(name, m, now, keys)
 }
 
-func (j *joining) agrees(name string, m *joinModel, now int64, keys int) bool {
+func (j *joining) agrees(name string, m *joinModel, now int64, keys int) {
 	for _, s := range j.shards {
 		s.fire(now + 1000)
 		if n := s.left(keys); n > 0 {
-			j.t.Errorf("%s: %d records are left when none can meet any more", name, n)
-			return false
+			j.t.Fatalf("%s: %d records are left when none can meet any more", name, n)
 		}
 		j.late += s.op.Late()
 	}
 	if n := int64(j.config.Late[0].Len() + j.config.Late[1].Len()); j.late != m.late || n != m.late {
-		j.t.Errorf("%s: %d late, %d of them put out (expected %d)", name, j.late, n, m.late)
-		return false
-	}
-	if maps.Equal(j.got, m.pairs) {
-		return true
+		j.t.Fatalf("%s: %d late, %d of them put out (expected %d)", name, j.late, n, m.late)
 	}
 	for p, n := range j.got {
 		if m.pairs[p] != n {
-			j.t.Errorf("%s: %s came %d times (expected %d)", name, p, n, m.pairs[p])
-			return false
+			j.t.Fatalf("%s: %s came %d times (expected %d)", name, p, n, m.pairs[p])
 		}
 	}
 	for p, n := range m.pairs {
 		if j.got[p] != n {
-			j.t.Errorf("%s: %s came %d times (expected %d)", name, p, j.got[p], n)
-			return false
+			j.t.Fatalf("%s: %s came %d times (expected %d)", name, p, j.got[p], n)
 		}
 	}
-	return false
 }
 
 // What one record meets may be more than a call carries.

@@ -21,7 +21,7 @@ const (
 	windowed = "row(start: ms, end: ms, key: utf8, value: i64)"
 )
 
-func expect(t *testing.T, got []string, want ...string) {
+func expect(t testing.TB, got []string, want ...string) {
 	t.Helper()
 	slices.Sort(got)
 	slices.Sort(want)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/oracle"
 )
 
 // sessionModel is sessions as their definition says, batch by batch: records of a key that are at most a gap apart are in one.
@@ -97,18 +98,17 @@ func (m *sessionModel) fire(watermark int64) {
 func (m *sessionModel) answers() (map[string]string, int64) { return m.result, m.late }
 
 func TestSessionsAreWhatTheyAreDefinedAs(t *testing.T) {
-	for seed := range uint64(300) {
-		r := rand.New(rand.NewPCG(seed, 9))
+	oracle.Check(t, 300, func(t testing.TB, r *rand.Rand) {
 		w := abi.Window{Kind: "session", GapMs: 1 + r.Int64N(40)}
 		if r.IntN(3) == 0 {
 			w.LatenessMs = r.Int64N(80)
 		}
 		for _, kind := range []abi.OperatorKind{abi.OperatorSum, abi.OperatorAggregate} {
-			name := fmt.Sprintf("seed %d: %s over %s", seed, kind, w.String())
+			name := fmt.Sprintf("%s over %s", kind, w.String())
 			m := &sessionModel{window: w, open: map[string][]sessionOf{}, passed: abi.MinTime, result: map[string]string{}}
-			if !windowsAgree(t, name, m, w, kind, rand.New(rand.NewPCG(seed, 10))) {
+			if !windowsAgree(t, name, m, w, kind, r) {
 				return
 			}
 		}
-	}
+	})
 }

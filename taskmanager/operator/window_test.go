@@ -13,6 +13,7 @@ import (
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
 	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/oracle"
 	"github.com/wasmill/wasmill/taskmanager/state"
 )
 
@@ -96,8 +97,7 @@ func (m *model) fire(watermark int64) {
 
 // Random streams with disorder go through windows of every shape; what comes out is what the model says, and late is late.
 func TestWindowsAreWhatTheyAreDefinedAs(t *testing.T) {
-	for seed := range uint64(150) {
-		r := rand.New(rand.NewPCG(seed, 7))
+	oracle.Check(t, 150, func(t testing.TB, r *rand.Rand) {
 		w := abi.Window{Kind: "tumbling", SizeMs: 1 + r.Int64N(60)}
 		if r.IntN(4) > 0 {
 			w.Kind, w.SlideMs = "sliding", 1+r.Int64N(w.SizeMs)
@@ -109,17 +109,17 @@ func TestWindowsAreWhatTheyAreDefinedAs(t *testing.T) {
 			w.LatenessMs = r.Int64N(80)
 		}
 		for _, kind := range []abi.OperatorKind{abi.OperatorSum, abi.OperatorAggregate, abi.OperatorReduce} {
-			name := fmt.Sprintf("seed %d: %s over %+v", seed, kind, w)
+			name := fmt.Sprintf("%s over %s", kind, w.String())
 			m := &model{window: w, passed: abi.MinTime, result: map[string]string{}}
-			if !windowsAgree(t, name, m, w, kind, rand.New(rand.NewPCG(seed, 8))) {
+			if !windowsAgree(t, name, m, w, kind, r) {
 				return
 			}
 		}
-	}
+	})
 }
 
-// oracle says what windows are.
-type oracle interface {
+// definition says what windows are.
+type definition interface {
 	process(batch []rec)
 	fire(watermark int64)
 	answers() (results map[string]string, late int64)
@@ -127,7 +127,7 @@ type oracle interface {
 
 func (m *model) answers() (map[string]string, int64) { return m.result, m.late }
 
-func windowsAgree(t *testing.T, name string, m oracle, w abi.Window, kind abi.OperatorKind, r *rand.Rand) bool {
+func windowsAgree(t testing.TB, name string, m definition, w abi.Window, kind abi.OperatorKind, r *rand.Rand) bool {
 	guest := &summing{}
 	c := Config{Kind: kind, Key: "utf8", Value: "i64", Window: &w, Guest: guest, Late: abi.NewBuilder(abi.ColumnKeys), Groups: graph.DefaultMaxParallelism}
 	if kind != abi.OperatorSum {
