@@ -314,6 +314,8 @@ func TestSubmissionIsChecked(t *testing.T) {
 				`parameter "input" is missing (given: output)`, `--param input=VALUE`},
 			{"describe fails", api.Submit{Module: id, Params: map[string]string{"input": "1", "output": "trap"}},
 				"describe: the guest trapped", ""},
+			{"describe fails, given what it did not read at upload", api.Submit{Module: id, Params: map[string]string{"input": "1", "more": "2", "output": "trap"}},
+				"describe: the guest trapped", ""},
 			{"name of two lines", api.Submit{Module: id, Params: map[string]string{"input": "1"}, Name: "a\nb"},
 				`name: "a\nb" (expected printable characters, not '\n')`, ""},
 			{"long name", api.Submit{Module: id, Params: map[string]string{"input": "1"}, Name: strings.Repeat("n", 129)},

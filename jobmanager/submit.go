@@ -205,7 +205,8 @@ func checkGiven(s *api.Submit) error {
 	return nil
 }
 
-// describe runs the module's definition. If it fails, a parameter that is missing is the likelier thing to say.
+// describe runs the module's definition. If it fails, a parameter that is missing is the likelier thing to say; one that was not
+// declared at upload is not: a definition may read it because of what another one is.
 func (jm *JobManager) describe(ctx context.Context, module *moduleRecord, params map[string]string) (*Description, error) {
 	r, err := jm.config.Blobs.Open(module.Metered)
 	if err != nil {
@@ -221,7 +222,7 @@ func (jm *JobManager) describe(ctx context.Context, module *moduleRecord, params
 		return described, nil
 	}
 	if known := module.Module.Params; len(known) > 0 && ctx.Err() == nil {
-		if missing := checkParams(known, params); missing != nil {
+		if missing := checkMissing(known, params); missing != nil {
 			return nil, missing
 		}
 	}
@@ -244,6 +245,10 @@ func checkParams(declared []abi.Param, given map[string]string) error {
 		}
 		return err
 	}
+	return checkMissing(declared, given)
+}
+
+func checkMissing(declared []abi.Param, given map[string]string) error {
 	for _, p := range declared {
 		if _, ok := given[p.Name]; !ok && p.Required {
 			return api.Errorf(api.KindInvalid, "parameter %q is missing (given: %s)", p.Name, listed(slices.Sorted(maps.Keys(given)))).
