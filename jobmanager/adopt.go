@@ -98,7 +98,7 @@ var errOther = errors.New("another savepoint lies there now")
 
 // copyOrigin makes the copy, and answers what it is as a checkpoint.
 func (j *jobMaster) copyOrigin(ctx context.Context, o *origin, before graph.Attempt) (*decided, error) {
-	from, err := j.jm.config.OpenStore(ctx, o.Path)
+	from, err := j.jm.openThere(ctx, o.Path)
 	if err != nil {
 		return nil, fmt.Errorf("open it: %w", err)
 	}

@@ -86,6 +86,7 @@ type Config struct {
 
 	Checkpoints Checkpoints
 	OpenStore   func(ctx context.Context, url string) (blob.Store, error) // of checkpoints; nil: jobs take none
+	StoreThere  func(url string) error                                    // before OpenStore makes what is only read (see blob.There); nil: all are
 	Ephemeral   bool                                                      // all that is kept ends with the process
 
 	Now func() time.Time // time.Now

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/blob"
 	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/graph"
@@ -30,9 +31,9 @@ func (jm *JobManager) beginAt(ctx context.Context, s *api.Submit, g *graph.JobGr
 	if !jm.takesCheckpoints() {
 		return nil, api.Errorf(api.KindInvalid, "from: jobs take no checkpoints here")
 	}
-	store, err := jm.config.OpenStore(ctx, s.From)
+	store, err := jm.openThere(ctx, s.From)
 	if err != nil {
-		return nil, placeError("from", err)
+		return nil, placeError("from: savepoint "+s.From, err)
 	}
 	defer store.Close()
 	b := &beginning{path: s.From}
@@ -55,6 +56,16 @@ func (jm *JobManager) beginAt(ctx context.Context, s *api.Submit, g *graph.JobGr
 	}
 	checkpoint.Inherit(&b.manifest.Graph, g)
 	return b, nil
+}
+
+// openThere opens a store that is only read, and so is not made.
+func (jm *JobManager) openThere(ctx context.Context, url string) (blob.Store, error) {
+	if jm.config.StoreThere != nil {
+		if err := jm.config.StoreThere(url); err != nil {
+			return nil, err
+		}
+	}
+	return jm.config.OpenStore(ctx, url)
 }
 
 func asIncompatible(path string, err error) error {

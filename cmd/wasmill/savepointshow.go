@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -95,13 +94,23 @@ func checkSample(n int) error {
 }
 
 func (a *app) savepointDisposeCommand() *cobra.Command {
-	return savepointAt(&cobra.Command{
-		Use:     "dispose PATH",
-		Short:   "Delete a savepoint",
+	incomplete := false
+	cmd := &cobra.Command{
+		Use:   "dispose PATH",
+		Short: "Delete a savepoint",
+		Long: `Delete a savepoint. One that was not completed is only deleted with --incomplete: its job may be about to complete it
+(savepoint list says so).`,
 		Example: `  wasmill savepoint dispose /backup/hot-items`,
-	}, func(ctx context.Context, path string, store blob.Store) error {
+	}
+	cmd.Flags().BoolVar(&incomplete, "incomplete", false, "delete what is there of a savepoint that was not completed")
+	return savepointAt(cmd, func(ctx context.Context, path string, store blob.Store) error {
+		if incomplete {
+			return a.disposeIncomplete(ctx, path, store)
+		}
 		m, err := savepoint.Dispose(ctx, store)
-		if err != nil {
+		if errors.Is(err, savepoint.ErrIncomplete) {
+			return withHint(err, "if its job is not about to complete it, --incomplete deletes what is there")
+		} else if err != nil {
 			return err
 		}
 		gone := api.Savepoint{Path: path, Job: m.Job, Checkpoint: m.Checkpoint, Time: m.Time}
@@ -111,6 +120,18 @@ func (a *app) savepointDisposeCommand() *cobra.Command {
 		return a.answer(gone, func(w io.Writer) {
 			fmt.Fprintf(w, "deleted savepoint #%d of job %s: %s\n", m.Checkpoint, m.Job, size(gone.Size))
 		})
+	})
+}
+
+func (a *app) disposeIncomplete(ctx context.Context, path string, store blob.Store) error {
+	gone, err := savepoint.DisposeIncomplete(ctx, store)
+	if errors.Is(err, savepoint.ErrComplete) {
+		return withHint(err, "without --incomplete it is deleted")
+	} else if err != nil {
+		return err
+	}
+	return a.answer(api.Savepoint{Path: path, Size: gone.Size}, func(w io.Writer) {
+		fmt.Fprintf(w, "deleted what there was of %s: %s, %s\n", path, plural(int64(gone.Files), "file"), size(gone.Size))
 	})
 }
 
@@ -134,10 +155,8 @@ func savepointAt(cmd *cobra.Command, do func(ctx context.Context, path string, s
 
 // openPlace opens where a savepoint is said to be, without making it.
 func openPlace(cmd *cobra.Command, path string) (blob.Store, error) {
-	if !strings.Contains(path, "://") {
-		if _, err := os.Stat(path); err != nil {
-			return nil, fmt.Errorf("savepoint %s: %w", path, cause(err))
-		}
+	if err := blob.There(path); err != nil {
+		return nil, fmt.Errorf("savepoint %s: %w", path, err)
 	}
 	return blob.Open(cmd.Context(), path)
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
+	"syscall"
 )
 
 // Open opens the store that a URL names: a directory as PATH or file://PATH, or s3://BUCKET/PREFIX?region=NAME&endpoint=URL.
@@ -20,6 +23,27 @@ func Open(ctx context.Context, url string) (Store, error) {
 		return OpenS3(ctx, url)
 	}
 	return nil, fmt.Errorf("open object store %s://...: scheme %q (expected a directory, or s3://BUCKET/PREFIX)", scheme, scheme)
+}
+
+// There sees that the directory that a URL names is one, for who would only read it and does not want Open to make it. Of a
+// bucket nothing is asked. The error does not name the directory.
+func There(url string) error {
+	scheme, rest, ok := strings.Cut(url, "://")
+	switch {
+	case !ok:
+		rest = url
+	case scheme != "file":
+		return nil
+	}
+	info, err := os.Stat(rest)
+	var path *fs.PathError
+	switch {
+	case errors.As(err, &path):
+		return path.Err
+	case err == nil && !info.IsDir():
+		return syscall.ENOTDIR
+	}
+	return err
 }
 
 // Join is the URL of what lies below a store's, or is the name of a part of it.

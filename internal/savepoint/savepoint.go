@@ -121,30 +121,3 @@ func unseal(ctx context.Context, store blob.Store, seal *checkpoint.Seal, c chec
 	}
 	return m, nil
 }
-
-// Dispose deletes a savepoint: the seal first, so that what an interruption leaves is none. What is no savepoint is refused.
-// Of a failed job all that it has left is deleted.
-func Dispose(ctx context.Context, store blob.Store) (*checkpoint.Manifest, error) {
-	seal, err := readSeal(ctx, store)
-	if err != nil {
-		return nil, err
-	}
-	var last *checkpoint.Manifest
-	var names []string
-	for _, c := range seal.All() {
-		m, err := unseal(ctx, store, seal, c)
-		if err != nil {
-			return nil, err
-		}
-		for _, f := range m.AllFiles() {
-			names = append(names, f.Name)
-		}
-		names = append(names, seal.ManifestName(c))
-		last = m
-	}
-	if err := store.Delete(ctx, checkpoint.SealName); err != nil {
-		return nil, err
-	}
-	slices.Sort(names)
-	return last, store.Delete(ctx, slices.Compact(names)...)
-}

@@ -100,6 +100,41 @@ func TestDispose(t *testing.T) {
 	}
 }
 
+// What is left of a savepoint that was not completed is deleted where nothing else lies, and never a complete one.
+func TestDisposeIncomplete(t *testing.T) {
+	for name, c := range map[string]struct {
+		objects []string
+		want    string // "" all is deleted
+	}{
+		"some files":           {[]string{"files/1-0.0-1.snap", "files/2-1.3-7.snap"}, ""},
+		"a manifest, too":      {[]string{"files/1-0.0-1.snap", "MANIFEST"}, ""},
+		"nothing":              {nil, "it is no savepoint"},
+		"complete":             {[]string{"files/1-0.0-1.snap", "MANIFEST", "SEALED"}, "it is complete"},
+		"a job's checkpoints":  {[]string{"files/1-0.0-1.snap", "checkpoints/3/MANIFEST"}, "there is checkpoints/3/MANIFEST: it is no savepoint"},
+		"somebody's own files": {[]string{"files/1-0.0-1.snap", "files/letter"}, "there is files/letter: it is no savepoint"},
+	} {
+		dir := t.TempDir()
+		s, err := blob.OpenDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, object := range c.objects {
+			put(t, s, object, (&checkpoint.Seal{Job: "j", Sum: "0"}).Encode())
+		}
+		gone, err := savepoint.DisposeIncomplete(t.Context(), s)
+		var left []string
+		if err := s.List(t.Context(), "", func(i blob.Info) bool { left = append(left, i.Name); return true }); err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case c.want == "" && (err != nil || gone.Files != len(c.objects) || gone.Size == 0 || len(left) > 0):
+			t.Errorf("%s: %+v, %v, %q is left", name, gone, err, left)
+		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || len(left) != len(c.objects)):
+			t.Errorf("%s: %v, %q is left (expected %q, and everything)", name, err, left, c.want)
+		}
+	}
+}
+
 // Of what a failed job has left the newest is opened, or the newest that is whole.
 func TestOpenWhatAFailedJobHasLeft(t *testing.T) {
 	for name, c := range map[string]struct {
