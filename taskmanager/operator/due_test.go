@@ -2,10 +2,12 @@ package operator
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -83,6 +85,34 @@ func (c counted) Due(until int64, yield func(time int64, hash uint64, key []byte
 		*c.walked++
 		return yield(time, hash, key)
 	})
+}
+
+// unreadable are timers that lie on a disk that is broken.
+type unreadable struct{ state.Timers }
+
+var errUnreadable = errors.New("the disk is broken")
+
+func (unreadable) Next() (int64, error) { return 0, errUnreadable }
+
+func (unreadable) Due(int64, func(int64, uint64, []byte) bool) error { return errUnreadable }
+
+// That timers of processing time cannot be read is no reason to wait for ever: they are due, and who fires them is told.
+func TestTimersThatCannotBeReadAreToldOf(t *testing.T) {
+	p, err := NewProcess("p", "utf8", &abi.Function{}, state.NewMemory(), &alarms{t: t})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if next := p.Next(); !next.IsZero() {
+		t.Fatalf("without timers the next is at %s (expected never)", next)
+	}
+	p.timers[ProcessingTime] = unreadable{p.timers[ProcessingTime]}
+	now := time.UnixMilli(1)
+	if next := p.Next(); next.IsZero() || next.After(now) {
+		t.Errorf("the next is at %s (expected before %s)", next, now)
+	}
+	if fired, err := p.Fire(ProcessingTime, now.UnixMilli()); fired || !errors.Is(err, errUnreadable) {
+		t.Errorf("fired %v, %v (expected %v)", fired, err, errUnreadable)
+	}
 }
 
 // newAlarms starts a process function with timers of some keys in store.

@@ -71,10 +71,14 @@ func (p *Process) fillTimers(lo, hi, clock int, times []int64) error {
 	return nil
 }
 
-// Next is when the next timer of processing time is due, the zero time for never.
+// Next is when the next timer of processing time is due, the zero time for never. If that cannot be read it is long ago: who
+// fires meets the error, and says so.
 func (p *Process) Next() time.Time {
 	next, err := p.timers[ProcessingTime].Next()
-	if err != nil || next == abi.MaxTime {
+	switch {
+	case err != nil:
+		return time.UnixMilli(0)
+	case next == abi.MaxTime:
 		return time.Time{}
 	}
 	return time.UnixMilli(next)
