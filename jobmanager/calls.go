@@ -97,11 +97,17 @@ func (jm *JobManager) Heartbeat(_ context.Context, m *wire.Heartbeat) (*wire.Not
 	}
 	noted := &wire.Noted{}
 	for _, job := range m.Kept {
-		if j := jm.jobOf(job); j == nil || j.hasEnded() {
+		if jm.Over(job) {
 			noted.Over = append(noted.Over, job)
 		}
 	}
 	return noted, nil
+}
+
+// Over says whether no task will ever run of a job: it has ended, or is forgotten.
+func (jm *JobManager) Over(id graph.JobID) bool {
+	j := jm.jobOf(id)
+	return j == nil || j.hasEnded()
 }
 
 // Report takes in that a task has changed its state. When it has answered, what follows from it is stored.

@@ -77,6 +77,17 @@ func (r *removal) begin(ctx context.Context, over []graph.JobID) {
 	})
 }
 
+// RemoveKept removes what is kept of jobs that are over. It is for a process whose end is that of its jobs: nothing runs here
+// any more, and no heartbeat tells.
+func (tm *TaskManager) RemoveKept(ctx context.Context, over func(graph.JobID) bool) (err error) {
+	for _, id := range tm.kept() {
+		if over(id) {
+			err = errors.Join(err, tm.removeKept(ctx, id))
+		}
+	}
+	return err
+}
+
 // removeKept removes the directory of a job.
 func (tm *TaskManager) removeKept(ctx context.Context, id graph.JobID) error {
 	var paths []string // directories before what is in them

@@ -93,7 +93,6 @@ func startEmbedded(ctx context.Context, c *config.Config, dir string, out, lines
 	tm := taskmanager.New(tasks)
 	w := &worker{tm: tm}
 	w.ctx, w.stop = context.WithCancel(ctx)
-	e.parts.add("TaskManager", w)
 
 	jobs := jobManagerConfig(c, engine, log)
 	jobs.Meta, jobs.Blobs, jobs.Checkpoints.URL = meta, blobs, checkpoints
@@ -107,6 +106,8 @@ func startEmbedded(ctx context.Context, c *config.Config, dir string, out, lines
 	if err := jm.Start(ctx); err != nil {
 		return nil, err
 	}
+	e.parts.add("copies of snapshot files", closeError(func() error { return tm.RemoveKept(ctx, jm.Over) }))
+	e.parts.add("TaskManager", w)
 	e.parts.add("JobManager", jm)
 	e.work = func() { w.start(jm) }
 	e.jobs, e.rest = jm, rest.Config{JobManager: jm, UploadLimit: int64(c.Upload.Limit), Log: log}

@@ -34,3 +34,8 @@ func (c *closers) close() error {
 type closeFunc func()
 
 func (f closeFunc) Close() error { f(); return nil }
+
+// closeError is a part whose closing may go wrong.
+type closeError func() error
+
+func (f closeError) Close() error { return f() }
