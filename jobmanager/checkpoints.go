@@ -50,6 +50,7 @@ type (
 		decided   decided
 		savepoint *savepoint // nil: it is none
 		skipped   map[string]int64
+		counts    checkpoint.Counts
 		err       error
 	}
 	evOutput struct { // the output of checkpoints was committed, as far as that one
@@ -112,7 +113,7 @@ func (j *jobMaster) withRestore(tasks []wire.TaskDeploy) []wire.TaskDeploy {
 	}
 	out := make([]wire.TaskDeploy, len(tasks))
 	for i, t := range tasks {
-		r := &wire.TaskRestore{Files: j.restored.Files[t.Task], InFlight: j.restored.InFlight[t.Task]}
+		r := &wire.TaskRestore{Files: j.restored.Files[t.Task], InFlight: j.restored.InFlight[t.Task], Promised: j.restored.Promised}
 		if head := j.head(t.Task.Chain); len(head.Inputs) == 0 {
 			r.Watermark = j.restored.Sources[head.UID].Watermark
 		}
@@ -148,6 +149,8 @@ func (c *checkpoints) take(e event) bool {
 		c.ask(e)
 	case evGraph:
 		c.job.changeGraph(e)
+	case evParallelism:
+		c.job.changeParallelism(e)
 	case evExchange:
 		c.exchange(e)
 	case evPrepared:

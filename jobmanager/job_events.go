@@ -99,6 +99,7 @@ type (
 	actStoreAttempt struct{}                                   // answered by evStoreFailed, or nothing
 	actStoreCancel  struct{}                                   // never answered: the end is stored in any case
 	actRevert       struct{}                                   // store that the job has the graph before again; never answered
+	actExplain      struct{}                                   // store why the job went back, a better cause was told; never answered
 	actDecide       struct{ prepared []connector.Committable } // take a checkpoint id, store the decision: evDecided, evStoreFailed
 	actDeploy       struct {                                   // evDeployed
 		tm    wire.TaskManagerID
@@ -119,6 +120,7 @@ func (actTimer) action()        {}
 func (actStoreAttempt) action() {}
 func (actStoreCancel) action()  {}
 func (actRevert) action()       {}
+func (actExplain) action()      {}
 func (actDecide) action()       {}
 func (actDeploy) action()       {}
 func (actCancelTasks) action()  {}

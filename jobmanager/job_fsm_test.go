@@ -215,6 +215,8 @@ func showAction(a action) string {
 		return "store cancellation"
 	case actRevert:
 		return "store that the graph is the one before"
+	case actExplain:
+		return "store why"
 	case actDecide:
 		var all []string
 		for _, c := range a.prepared {

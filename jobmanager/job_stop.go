@@ -111,6 +111,7 @@ func (m *jobFSM) betterCause(cause *wire.Failure) {
 	switch {
 	case m.wentBack:
 		m.goBack(cause)
+		m.do(actExplain{})
 	case m.reverts(cause):
 		m.revert(cause)
 	default:
@@ -126,6 +127,9 @@ func (m *jobFSM) checkStopped() {
 		return
 	}
 	if m.outcome == finished {
+		for _, t := range m.tasks { // with the checkpoint; what became of it afterwards is of no account
+			t.state = wire.TaskFinished
+		}
 		m.failure = nil
 		m.finish(nil)
 		return

@@ -8,6 +8,7 @@ import (
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
@@ -33,6 +34,7 @@ func (j *jobMaster) job() *api.Job {
 		out.Output = r.Decision.Output
 	}
 	out.Origin, out.GivenUp, out.Uncommitted = j.origin(), j.givenUp, j.hindered
+	out.Operators, out.Change = r.Parallelism, r.Change
 	if m.phase == ended {
 		out.GivenUp, out.Uncommitted = nil, ""
 	}
@@ -144,23 +146,39 @@ func (j *jobMaster) subtasks() api.Subtasks {
 	return c
 }
 
-// progress is what was stored with the end, or the sum of what the tasks have told. The caller holds mu.
+// progress is what was stored with the end, or the sum of what has passed. The caller holds mu.
 func (j *jobMaster) progress() api.Progress {
 	if j.record.Progress != nil {
 		return *j.record.Progress
 	}
-	p := api.Progress{InputTotal: inputBytes(j.sources)}
-	for task, m := range j.metrics {
-		p.RecordsOut += m.RecordsOut
-		p.InputRead += m.InputRead
-		if j.head(task.Chain).Kind == abi.OperatorSource {
-			p.SourceOut += m.RecordsIn
-		}
-	}
-	for _, sink := range j.record.Graph.Sinks() {
-		p.SinkIn += j.taken(sink)
+	c := j.counts()
+	p := api.Progress{InputTotal: inputBytes(j.sources), InputRead: c.InputRead, SourceOut: c.SourceOut, RecordsOut: c.RecordsOut}
+	for _, n := range c.SinkIn {
+		p.SinkIn += n
 	}
 	return p
+}
+
+// counts is what was stored with the last checkpoint while nothing runs, or else what the attempt was restored with and what its
+// tasks have told since. The caller holds mu.
+func (j *jobMaster) counts() (sum checkpoint.Counts) {
+	if len(j.metrics) == 0 {
+		return j.record.Counts
+	}
+	if j.restored != nil {
+		sum = j.restored.Counts
+	}
+	for task, m := range j.metrics {
+		c := checkpoint.Counts{InputRead: m.InputRead, RecordsOut: m.RecordsOut, SinkIn: make(map[string]int64, len(m.SinkIn))}
+		if j.head(task.Chain).Kind == abi.OperatorSource {
+			c.SourceOut = m.RecordsIn
+		}
+		for sink, n := range m.SinkIn {
+			c.SinkIn[j.record.Graph.Operators[sink].UID] = n
+		}
+		sum.Add(&c)
+	}
+	return sum
 }
 
 func (j *jobMaster) head(chain int) *graph.Operator {
@@ -168,11 +186,8 @@ func (j *jobMaster) head(chain int) *graph.Operator {
 }
 
 // taken is how many records the tasks of a sink have taken. The caller holds mu.
-func (j *jobMaster) taken(sink int) (n int64) {
-	for _, m := range j.metrics {
-		n += m.SinkIn[sink]
-	}
-	return n
+func (j *jobMaster) taken(sink int) int64 {
+	return j.counts().SinkIn[j.record.Graph.Operators[sink].UID]
 }
 
 // measure notes what tasks of an attempt have told of themselves.
@@ -199,6 +214,9 @@ func (j *jobMaster) plan() *api.Plan {
 			if t.state != "" {
 				task.State = string(t.state)
 			}
+		}
+		if j.fsm.phase == ended && (j.fsm.outcome == finished || j.fsm.tasks[id] == nil) { // another JobManager may have ended it
+			task.State = string(j.fsm.state())
 		}
 		p.Tasks = append(p.Tasks, task)
 	}

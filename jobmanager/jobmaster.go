@@ -248,6 +248,8 @@ func (j *jobMaster) act(a action) event {
 		}
 	case actRevert:
 		j.revertGraph()
+	case actExplain:
+		j.explain()
 	case actDecide:
 		return j.decide(a.prepared)
 	case actEnd:
@@ -290,10 +292,12 @@ func (j *jobMaster) decide(prepared []connector.Committable) event {
 	next := j.checkpoints.tried()
 	e := j.storeOr(evDecided{n}, func(r *jobRecord) {
 		if next != nil {
+			r.Change = j.change(&r.Graph, next)
 			r.Graph = *next
 		}
 		r.Skipped = j.skipped()
-		r.Progress, r.Previous, r.PreviousParallelism = new(j.progress()), nil, nil
+		r.Progress = new(j.progress())
+		r.prove()
 		r.Decision = &decision{Checkpoint: n, Attempt: j.fsm.attempt, Prepared: prepared, Output: addOutput(r.Written, outputOf(&r.Graph, prepared, j.taken))}
 	})
 	if _, stored := e.(evDecided); stored && next != nil {

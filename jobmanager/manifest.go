@@ -51,7 +51,8 @@ func (c *checkpoints) writeManifest(id checkpoint.ID, ask ckRequest) {
 	}
 	j.mu.Unlock()
 	m.Sources, m.Skipped = checkpoint.MergeSources(begin, m.Tasks), checkpoint.AddSkipped(j.restored, m.Tasks)
-	e := evManifest{skipped: m.Skipped, attempt: j.fsm.attempt, stop: ask.stop, exchange: ask.exchange, decided: decided{ID: id, Attempt: j.fsm.attempt, Time: c.begun, Prepared: prepared, Output: len(prepared) > 0}}
+	m.Counts = checkpoint.AddCounts(j.restored, m.Tasks)
+	e := evManifest{skipped: m.Skipped, counts: m.Counts, attempt: j.fsm.attempt, stop: ask.stop, exchange: ask.exchange, decided: decided{ID: id, Attempt: j.fsm.attempt, Time: c.begun, Prepared: prepared, Output: len(prepared) > 0}}
 	if failpoint.Planted(failpoint.CommitBeforeDecide) {
 		if tms := j.jm.resources.live(); len(tms) > 0 {
 			m := &wire.Commit{Header: j.header(), Graph: j.record.Graph, Checkpoint: uint64(id), Prepared: prepared}
@@ -146,10 +147,11 @@ func (c *checkpoints) decide(e evManifest) {
 		for len(all) > keep && all[0].ID <= r.Committed {
 			all = all[1:]
 		}
-		r.Checkpoints, r.Stopped, r.Skipped = all, e.stop, e.skipped
-		r.Previous, r.PreviousParallelism = nil, nil
+		r.Checkpoints, r.Stopped, r.Skipped, r.Counts = all, e.stop, e.skipped, e.counts
+		r.prove()
 		if next != nil && !failpoint.Planted(failpoint.ForgetExchange) {
 			before := r.Graph
+			r.Change = j.change(&before, next)
 			r.Graph, r.Previous, r.PreviousParallelism = *next, &before, r.Parallelism
 		}
 		r.Graph = checkpoint.Raise(r.Graph, versionsOf(all))

@@ -55,6 +55,9 @@ type jobRecord struct {
 
 	PreviousParallelism map[string]int `json:"previousParallelism,omitempty"` // what it was in the graph before
 
+	Change *api.Change       `json:"change,omitempty"` // the last rescaling or upgrade
+	Counts checkpoint.Counts `json:"counts,omitzero"`  // what had passed through the tasks in the last checkpoint
+
 	Running   *time.Time       `json:"running,omitempty"`
 	Ended     *time.Time       `json:"ended,omitempty"`
 	Attempt   graph.Attempt    `json:"attempt"`          // the newest that may exist anywhere

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -16,7 +15,6 @@ import (
 	"github.com/wasmill/wasmill/internal/config"
 	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/internal/graph"
-	"github.com/wasmill/wasmill/internal/wire"
 	"github.com/wasmill/wasmill/jobmanager/ha"
 )
 
@@ -31,7 +29,15 @@ type evGraph struct {
 	answer      chan<- error
 }
 
-func (evGraph) event() {}
+// evParallelism changes which operators have a parallelism of their own, while every operator keeps the one that it has; answer
+// has room.
+type evParallelism struct {
+	was, is map[string]int
+	answer  chan<- error
+}
+
+func (evGraph) event()       {}
+func (evParallelism) event() {}
 
 // errUncommitted is why a job keeps its graph a moment longer: output that its sinks have prepared is still to be committed.
 var errUncommitted = errors.New("output is being committed")
@@ -63,10 +69,21 @@ func (jm *JobManager) RescaleJob(ctx context.Context, id graph.JobID, s *api.Res
 	if err != nil {
 		return nil, err
 	}
-	if sameParallelism(&r.Graph, g) {
+	maps.DeleteFunc(want.operators, func(_ string, n int) bool { return n == 0 })
+	switch {
+	case !sameParallelism(&r.Graph, g):
+		return jm.redeploy(ctx, j, r, g, &want)
+	case maps.Equal(want.operators, r.Parallelism):
 		return nil, api.Errorf(api.KindConflict, "job %s has these parallelisms", j.id)
 	}
-	return jm.redeploy(ctx, j, r, g, &want)
+	answers := make(chan error, 1) // only what a later rescaling does is another
+	if err := j.tell(ctx, evParallelism{r.Parallelism, want.operators, answers}); err != nil {
+		return nil, err
+	}
+	if err := <-answers; err != nil {
+		return nil, err
+	}
+	return j.job(), nil
 }
 
 // UpgradeJob gives a job another module: in place if the graph stays what it is, else by a restart from a checkpoint. With
@@ -197,12 +214,12 @@ func (jm *JobManager) redefine(ctx context.Context, r *jobRecord, want *redeploy
 	return g, nil
 }
 
-// setParallelism sets what operators were given by name.
+// setParallelism sets what operators were given by name; 0 leaves one as the module and the job have it.
 func setParallelism(m *abi.Manifest, operators map[string]int) error {
 	var names []string
 	for i := range m.Operators {
 		names = append(names, m.Operators[i].Name)
-		if n, ok := operators[m.Operators[i].Name]; ok {
+		if n := operators[m.Operators[i].Name]; n != 0 {
 			m.Operators[i].Parallelism = n
 		}
 	}
@@ -214,8 +231,8 @@ func setParallelism(m *abi.Manifest, operators map[string]int) error {
 			}
 			return err
 		}
-		if n := operators[name]; n < 1 || n > graph.MaxParallelism {
-			return api.Errorf(api.KindInvalid, "parallelism: %d of operator %q (expected 1 <= n <= %d)", n, name, graph.MaxParallelism)
+		if n := operators[name]; n < 0 || n > graph.MaxParallelism {
+			return api.Errorf(api.KindInvalid, "parallelism: %d of operator %q (expected 1 <= n <= %d, or 0: what it was given is taken back)", n, name, graph.MaxParallelism)
 		}
 	}
 	return nil
@@ -223,59 +240,6 @@ func setParallelism(m *abi.Manifest, operators map[string]int) error {
 
 func sameParallelism(a, b *graph.JobGraph) bool {
 	return a.Parallelism == b.Parallelism && slices.EqualFunc(a.Operators, b.Operators, func(x, y graph.Operator) bool { return x.Parallelism == y.Parallelism })
-}
-
-// changes says what is different about a job's graph, for people.
-func changes(was, is *graph.JobGraph) (all []string) {
-	if a, b := was.Modules[0], is.Modules[0]; a.ID != b.ID {
-		all = append(all, fmt.Sprintf("module %s instead of %s", short(b.ID), short(a.ID)))
-	}
-	for _, name := range slices.Sorted(maps.Keys(is.Params)) {
-		if have, ok := was.Params[name]; !ok || have != is.Params[name] {
-			all = append(all, fmt.Sprintf("parameter %q is other", name))
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(was.Params)) {
-		if _, ok := is.Params[name]; !ok {
-			all = append(all, fmt.Sprintf("parameter %q is not read any more", name))
-		}
-	}
-	of := func(g *graph.JobGraph, uid string) *graph.Operator {
-		i := slices.IndexFunc(g.Operators, func(o graph.Operator) bool { return o.UID == uid })
-		if i < 0 {
-			return nil
-		}
-		return &g.Operators[i]
-	}
-	for i := range is.Operators {
-		if of(was, is.Operators[i].UID) == nil {
-			all = append(all, fmt.Sprintf("%s %q is new", is.Operators[i].Kind, is.Operators[i].Name))
-		}
-	}
-	for i := range was.Operators {
-		now := of(is, was.Operators[i].UID)
-		if now == nil {
-			all = append(all, fmt.Sprintf("%s %q is gone", was.Operators[i].Kind, was.Operators[i].Name))
-			continue
-		}
-		all = append(all, migrations(&was.Operators[i], now)...)
-	}
-	return all
-}
-
-// migrations says which states of an operator have another schema version.
-func migrations(was, is *graph.Operator) (all []string) {
-	if was.Declared == nil || is.Declared == nil {
-		return nil
-	}
-	for _, a := range was.Declared.States {
-		for _, b := range is.Declared.States {
-			if a.Name == b.Name && a.Version != b.Version {
-				all = append(all, fmt.Sprintf("state %q of operator %q has schema version %d instead of %d: what it holds is migrated when it is touched", b.Name, is.Name, b.Version, a.Version))
-			}
-		}
-	}
-	return all
 }
 
 // enoughSlots refuses what would leave the job waiting.
@@ -371,6 +335,7 @@ func (j *jobMaster) changeGraph(e evGraph) {
 	before := j.record.Graph
 	if failed := j.storeOr(nil, func(r *jobRecord) {
 		r.Former = left(r.Former, &before, e.graph, j.fsm.attempt)
+		r.Change = j.change(&before, e.graph)
 		r.Graph, r.Previous = *e.graph, &before
 		r.Parallelism, r.PreviousParallelism = e.parallelism, r.Parallelism
 	}); failed != nil {
@@ -378,10 +343,23 @@ func (j *jobMaster) changeGraph(e evGraph) {
 		return
 	}
 	failpoint.Hit(failpoint.Rescaling)
-	j.log.Info("the job is given another graph", "changes", strings.Join(changes(&before, e.graph), ", "), "parallelism", e.graph.Parallelism)
+	j.log.Info("the job is given another graph", "changes", strings.Join(j.record.Change.Changes, ", "), "parallelism", e.graph.Parallelism)
 	exec := graph.Expand(e.graph)
 	j.regraph(exec)
 	j.take(evRedeploy{exec})
+	e.answer <- nil
+}
+
+// changeParallelism stores which operators have a parallelism of their own.
+func (j *jobMaster) changeParallelism(e evParallelism) {
+	if !maps.Equal(j.record.Parallelism, e.was) {
+		e.answer <- api.Errorf(api.KindConflict, "job %s was rescaled meanwhile", j.id)
+		return
+	}
+	if failed := j.storeOr(nil, func(r *jobRecord) { r.Parallelism = e.is }); failed != nil {
+		e.answer <- api.Errorf(api.KindInternal, "%s", failed.(evStoreFailed).failure.Message)
+		return
+	}
 	e.answer <- nil
 }
 
@@ -392,6 +370,7 @@ func (j *jobMaster) revertGraph() {
 		r.Former = left(r.Former, &r.Graph, r.Previous, j.fsm.attempt)
 		r.Graph, r.Previous = *r.Previous, nil
 		r.Parallelism, r.PreviousParallelism = r.PreviousParallelism, nil
+		r.Change = wentBack(r.Change, j.fsm.attempt, j.fsm.failure)
 	}
 	if failed := j.storeOr(nil, back); failed != nil {
 		j.log.Error("store the graph that the job goes back to", "err", failed.(evStoreFailed).failure.Message)
@@ -432,31 +411,4 @@ func (j *jobMaster) watchNoMore(look chan struct{}) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	delete(j.watchers, look)
-}
-
-// revert is the pure side of it: the attempt on the new graph has failed.
-func (m *jobFSM) revert(cause *wire.Failure) {
-	m.exec, m.before = m.before, nil
-	m.goBack(cause)
-	m.do(actRevert{})
-}
-
-// reverts says whether a failure takes the job back to the graph before. What happens to a job whose modules were exchanged
-// is theirs only if they failed: they were decided for.
-func (m *jobFSM) reverts(cause *wire.Failure) bool {
-	if m.before == nil || !m.exchanged {
-		return m.before != nil
-	}
-	switch cause.Kind {
-	case wire.KindGuest, wire.KindGuestLimit, wire.KindModule:
-		return true
-	}
-	return false
-}
-
-// goBack says that the attempt was one of what the job is not.
-func (m *jobFSM) goBack(cause *wire.Failure) {
-	f := *cause
-	f.Message = "the job went back to what it was before: " + f.Message
-	m.failure, m.wentBack, m.delay = &f, true, 0
 }

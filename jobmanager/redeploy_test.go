@@ -1,12 +1,16 @@
 package jobmanager
 
 import (
+	"fmt"
 	"maps"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/graph"
 )
 
@@ -48,6 +52,9 @@ func TestARescalingThatWentBackIsForgotten(t *testing.T) {
 		if n := operators()[0].Parallelism; n != 2 {
 			t.Fatalf("%s has parallelism %d (expected 2)", source, n)
 		}
+		if j := c.job(job.ID); j.Change == nil || j.Change.Kind != api.ChangeRescale || j.Change.Outcome != api.ChangePending || j.Operators[source] != 2 {
+			t.Fatalf("%+v, %v (expected a rescaling that is pending)", j.Change, j.Operators)
+		}
 		c.after(stopLimit)
 		a.kill()
 		c.jm.Lost("a", "killed")
@@ -60,6 +67,80 @@ func TestARescalingThatWentBackIsForgotten(t *testing.T) {
 		done, err := c.jm.UpgradeJob(t.Context(), job.ID, &api.Upgrade{Module: c.upload(), Params: map[string]string{"window": "7"}, DryRun: true})
 		if err != nil || done.Way != api.UpgradeInPlace {
 			t.Errorf("upgrade: %+v, %v (expected in place: the graph is what it was)", done, err)
+		}
+
+		// What comes later, another failure or another JobManager, does not hide what became of it.
+		want := []string{fmt.Sprintf("parallelism of operator %q 2 instead of 1", source)}
+		told := func(when string) {
+			t.Helper()
+			j := c.job(job.ID)
+			if ch := j.Change; ch == nil || ch.Outcome != api.ChangeWentBack || !strings.Contains(ch.Reason, "killed") || strings.HasPrefix(ch.Reason, wentBackText) ||
+				ch.Attempt != 2 || !slices.Equal(ch.Changes, want) || len(j.Operators) != 0 {
+				t.Errorf("%s: %+v, %v (expected that it went back, which changes %q)", when, ch, j.Operators, want)
+			}
+		}
+		told("after it went back")
+		c.jm.Lost("b", "cut off")
+		c.add("d", 2)
+		c.after(stopLimit)
+		c.expect(job.ID, api.JobRunning, "cut off")
+		told("after another failure")
+		c.stop()
+		c.start()
+		told("with another JobManager")
+	})
+}
+
+// What an operator was given is taken back, also where that changes nothing for now.
+func TestParallelismOfAnOperatorIsTakenBack(t *testing.T) {
+	onFakeTime(t, func(t *testing.T, c *cluster) {
+		c.withCheckpoints(t)
+		a := c.add("a", 2)
+		job := c.submit(1)
+		j, err := c.jm.findJob(job.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source := j.stored().Graph.Operators[0].Name
+		taken := checkpoint.ID(0)
+		rescale := func(to api.Rescale, restarts bool) {
+			t.Helper()
+			answer := make(chan error, 1)
+			go func() {
+				_, err := c.jm.RescaleJob(t.Context(), job.ID, &to)
+				answer <- err
+			}()
+			if restarts {
+				synctest.Wait()
+				taken++
+				a.acknowledge(taken)
+				c.after(2 * commitPoll)
+			}
+			c.answered(answer, "")
+			c.after(stopLimit)
+		}
+		stands := func(parallelism int, own map[string]int) {
+			t.Helper()
+			if is := j.stored(); is.Graph.Operators[0].Parallelism != parallelism || !maps.Equal(is.Parallelism, own) {
+				t.Errorf("%s has parallelism %d, own %v (expected %d, %v)", source, is.Graph.Operators[0].Parallelism, is.Parallelism, parallelism, own)
+			}
+		}
+		rescale(api.Rescale{Operators: map[string]int{source: 2}}, true)
+		stands(2, map[string]int{source: 2})
+		rescale(api.Rescale{Operators: map[string]int{source: 0}}, true)
+		stands(1, nil)
+		rescale(api.Rescale{Operators: map[string]int{source: 1}}, false) // as it is, whatever the job is given
+		stands(1, map[string]int{source: 1})
+		rescale(api.Rescale{Operators: map[string]int{source: 0}}, false)
+		stands(1, nil)
+		for to, want := range map[*api.Rescale]string{
+			{Operators: map[string]int{source: 0}}:   "has these parallelisms",
+			{Operators: map[string]int{"nobody": 0}}: "there is no operator",
+			{Operators: map[string]int{source: -1}}:  "or 0: what it was given is taken back",
+		} {
+			if _, err := c.jm.RescaleJob(t.Context(), job.ID, to); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%v: %v (expected %q)", to.Operators, err, want)
+			}
 		}
 	})
 }

@@ -90,7 +90,7 @@ func newChain(p *plan, lanes int, parts chainParts, m *taskMetrics) (*chain, err
 		c.nodes = append(c.nodes, node{step: made, watermark: c.mark(source{e.FromOperator, e.Side}), seen: abi.MinTime})
 	}
 	c.wire(edges)
-	return c, c.restoreWatermarks()
+	return c, nil
 }
 
 // newStep makes step s, not yet wired to those behind it.

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
 )
@@ -17,17 +18,18 @@ type taskMetrics struct {
 	inputRead, busyNs, blockedNs             atomic.Int64
 	watermark, fuel, late                    atomic.Int64
 	sinkIn                                   map[int]*atomic.Int64 // by operator; the map does not change
+	sinks                                    map[int]string        // the uids of these; the same
 	idle                                     atomic.Pointer[[]wire.Idle]
 	skipped                                  map[string]*atomic.Int64 // by the uid of those that may leave something out; the same
 }
 
 // newTaskMetrics returns the metrics of a task whose chain has these operators.
 func newTaskMetrics(g *graph.JobGraph, operators ...int) *taskMetrics {
-	m := &taskMetrics{sinkIn: map[int]*atomic.Int64{}, skipped: map[string]*atomic.Int64{}}
+	m := &taskMetrics{sinkIn: map[int]*atomic.Int64{}, sinks: map[int]string{}, skipped: map[string]*atomic.Int64{}}
 	for _, i := range operators {
 		op := &g.Operators[i]
 		if op.Kind == abi.OperatorSink {
-			m.sinkIn[i] = new(atomic.Int64)
+			m.sinkIn[i], m.sinks[i] = new(atomic.Int64), op.UID
 		}
 		if op.LeavesOut() {
 			m.skipped[op.UID] = new(atomic.Int64)
@@ -63,6 +65,21 @@ func (m *taskMetrics) left() map[string]int64 {
 		all[uid] = n.Load()
 	}
 	return all
+}
+
+// passed is what a checkpoint keeps of the figures of a task, which may be a source's.
+func (m *taskMetrics) passed(source bool) checkpoint.Counts {
+	c := checkpoint.Counts{InputRead: m.inputRead.Load(), RecordsOut: m.recordsOut.Load()}
+	if source {
+		c.SourceOut = m.recordsIn.Load()
+	}
+	if len(m.sinkIn) > 0 {
+		c.SinkIn = make(map[string]int64, len(m.sinkIn))
+	}
+	for op, n := range m.sinkIn {
+		c.SinkIn[m.sinks[op]] = n.Load()
+	}
+	return c
 }
 
 // fill sets the figures of w.

@@ -2,7 +2,6 @@ package taskmanager
 
 import (
 	"context"
-	"encoding/binary"
 	"time"
 
 	"github.com/wasmill/wasmill/abi"
@@ -90,8 +89,9 @@ func (l *loop) checkpoint(ctx context.Context, m *exchange.Mark) error {
 		return err
 	}
 	part := l.part()
-	part.Prepared, part.Skipped = l.output.all(), l.metrics.left()
 	source := l.input.state()
+	part.Prepared, part.Promised = l.output.all(), l.chain.promised(l.input.ended())
+	part.Skipped, part.Counts = l.metrics.left(), l.metrics.passed(source != nil)
 	if source != nil {
 		part.Sources = []checkpoint.SourceState{*source}
 	}
@@ -167,9 +167,6 @@ func (l *loop) freeze() (state.Frozen, error) {
 			}
 		}
 	}
-	if err := l.chain.saveWatermarks(l.input.ended()); err != nil {
-		return nil, err
-	}
 	return l.chain.store.Freeze()
 }
 
@@ -184,9 +181,11 @@ func (l *loop) lastPart(ctx context.Context, settle settles) (*checkpoint.Task, 
 		return nil, err
 	}
 	part := l.part()
-	part.Finished, part.Skipped = true, l.metrics.left()
-	if s := l.input.state(); s != nil {
-		part.Sources = []checkpoint.SourceState{*s}
+	source := l.input.state()
+	part.Finished, part.Promised = true, l.chain.promised(l.input.ended())
+	part.Skipped, part.Counts = l.metrics.left(), l.metrics.passed(source != nil)
+	if source != nil {
+		part.Sources = []checkpoint.SourceState{*source}
 	}
 	c := capture{part: part, settle: settle, frozen: frozen, now: l.chain.time.ms, done: make(chan error, 1)}
 	l.keeper.take(c)
@@ -206,46 +205,30 @@ func (l *loop) lastPart(ctx context.Context, settle settles) (*checkpoint.Task, 
 	}
 }
 
-// saveWatermarks stores what the chain's timestamp functions have promised, also that they have promised nothing: who goes
-// on takes the smallest of all subtasks. Without input left they hold nobody back.
-func (c *chain) saveWatermarks(ended bool) error {
-	for _, a := range c.promises {
-		out := a.out
-		if ended {
-			out = abi.MaxTime
-		}
-		if err := c.store.SetOwn(a.operator, promiseName, binary.LittleEndian.AppendUint64(nil, uint64(out))); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// promiseName is the name in an operator's own scope under which its watermark is stored.
-const promiseName = "$promised"
-
-// restoreWatermarks has the timestamp functions go on from what was promised before: the smallest, where there were
-// several.
-func (c *chain) restoreWatermarks() error {
-	if failpoint.Planted(failpoint.FiredAgain) {
+// promised is what the chain's timestamp functions have promised, by uid, also that they have promised nothing. Without input
+// left they hold nobody back.
+func (c *chain) promised(ended bool) map[string]int64 {
+	if len(c.promises) == 0 {
 		return nil
 	}
+	all := make(map[string]int64, len(c.promises))
 	for _, a := range c.promises {
-		all, err := c.store.Own(a.operator, promiseName)
-		if err != nil {
-			return err
-		}
-		for i, o := range all {
-			if len(o.Value) != 8 {
-				return refuse(wire.KindState, "restore the watermark of operator %s: %d bytes (expected 8)", a.operator, len(o.Value))
-			}
-			w := int64(binary.LittleEndian.Uint64(o.Value))
-			if i == 0 || w < a.out {
-				a.out = w
-			}
+		all[a.operator] = a.out
+		if ended {
+			all[a.operator] = abi.MaxTime
 		}
 	}
-	return nil
+	return all
+}
+
+// goOn has the timestamp functions go on from what all subtasks had promised: which of them has read what comes next does not
+// tell who will.
+func (c *chain) goOn(promised map[string]int64) {
+	for _, a := range c.promises {
+		if w, told := promised[a.operator]; told && !failpoint.Planted(failpoint.FiredAgain) {
+			a.out = w
+		}
+	}
 }
 
 // sooner is the earlier of two times, of which the zero time is never.

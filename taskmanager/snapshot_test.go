@@ -2,7 +2,6 @@ package taskmanager
 
 import (
 	"context"
-	"encoding/binary"
 	"testing"
 	"time"
 
@@ -76,29 +75,17 @@ func TestTimersRestBehindTheBarrierThatStops(t *testing.T) {
 	}
 }
 
-// ownStore keeps what is set in the operators' own scope.
-type ownStore struct {
-	state.Store
-	own map[string][]byte
-}
-
-func (s *ownStore) SetOwn(operator, name string, value []byte) error {
-	s.own[operator+" "+name] = value
-	return nil
-}
-
 // A subtask whose splits hold its watermark back holds it back for whoever goes on, also where others had promised more. One whose
 // input has ended holds back nobody.
 func TestASubtaskThatHasPromisedNothingSaysSo(t *testing.T) {
-	store := &ownStore{own: map[string][]byte{}}
-	c := &chain{store: store, promises: []*assigner{{operator: "times", out: abi.MinTime}}}
-	for _, ended := range []bool{false, true} {
-		if err := c.saveWatermarks(ended); err != nil {
-			t.Fatal(err)
+	c := &chain{promises: []*assigner{{operator: "times", out: abi.MinTime}}}
+	for ended, want := range map[bool]int64{false: abi.MinTime, true: abi.MaxTime} {
+		if got := c.promised(ended); len(got) != 1 || got["times"] != want {
+			t.Errorf("%v is stored, input ended: %v (expected %d)", got, ended, want)
 		}
-		want := map[bool]int64{false: abi.MinTime, true: abi.MaxTime}[ended]
-		if saved := store.own["times "+promiseName]; len(saved) != 8 || int64(binary.LittleEndian.Uint64(saved)) != want {
-			t.Errorf("%x is stored, input ended: %v (expected %x)", saved, ended, want)
-		}
+	}
+	c.goOn(map[string]int64{"times": 7, "others": 9})
+	if out := c.promises[0].out; out != 7 {
+		t.Errorf("it goes on from %d (expected 7)", out)
 	}
 }

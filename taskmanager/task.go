@@ -243,6 +243,9 @@ func (t *task) buildLoop() (*loop, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t.restore != nil {
+		c.goOn(t.restore.Promised)
+	}
 	in, err := t.input(c)
 	if err != nil {
 		return nil, err

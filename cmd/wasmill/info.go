@@ -5,6 +5,8 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -76,7 +78,7 @@ func jobRows(j *api.Job, now time.Time) []string {
 		fmt.Sprintf("created\t%s, %s", j.Created.Local().Format(time.DateTime), humanize.RelTime(j.Created, now, "ago", "from now")),
 		"up\t" + age(lifetime(j, now)),
 		"module\t" + string(j.Module),
-		fmt.Sprintf("parallelism\t%d", j.Parallelism),
+		"parallelism\t" + printable(parallelism(j)),
 		fmt.Sprintf("subtasks\t%d running, %d finished, of %d", j.Subtasks.Running, j.Subtasks.Finished, j.Subtasks.Total),
 		fmt.Sprintf("restarts\t%d", j.Restarts),
 	}
@@ -109,6 +111,9 @@ func jobRows(j *api.Job, now time.Time) []string {
 	if g := j.GivenUp; g != nil {
 		rows = append(rows, fmt.Sprintf("given up\t#%d: %s", g.Checkpoint, oneParagraph(g.Cause)))
 	}
+	if j.Change != nil {
+		rows = append(rows, "last change\t"+oneParagraph(changeText(j.Change, now)))
+	}
 	if j.Uncommitted != "" {
 		rows = append(rows, "output\tnot committed yet: "+oneParagraph(j.Uncommitted))
 	}
@@ -125,6 +130,27 @@ func jobRows(j *api.Job, now time.Time) []string {
 		}
 	}
 	return rows
+}
+
+// parallelism is that of a job, and of the operators that were given one of their own since it began.
+func parallelism(j *api.Job) string {
+	text := strconv.Itoa(j.Parallelism)
+	for _, name := range slices.Sorted(maps.Keys(j.Operators)) {
+		text += fmt.Sprintf(", %d of %s", j.Operators[name], name)
+	}
+	return text
+}
+
+// changeText says what a job was asked to be, and what became of it.
+func changeText(c *api.Change, now time.Time) string {
+	text := fmt.Sprintf("%s, %s (%s): ", c.Kind, humanize.RelTime(c.Time, now, "ago", "from now"), strings.Join(c.Changes, ", "))
+	switch c.Outcome {
+	case api.ChangePending:
+		return text + "to be settled by the next checkpoint; a failure before takes it back"
+	case api.ChangeWentBack:
+		return text + "the job went back to what it was before: " + c.Reason
+	}
+	return text + string(c.Outcome)
 }
 
 // originText is the savepoint that a job goes on from, and while that is copied how far this is.

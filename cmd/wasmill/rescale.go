@@ -20,14 +20,16 @@ func (a *app) rescaleCommand() *cobra.Command {
 		Use:   "rescale JOB --parallelism N",
 		Short: "Give a job, or operators of it, another parallelism, and wait until it runs",
 		Long: `Give a job another parallelism: a checkpoint is taken, and the job goes on from it. N is of the operators that set none
-themselves, OPERATOR=N of one; repeat it for more. A failure before the next checkpoint takes the job back to what it was.`,
+themselves, OPERATOR=N of one; repeat it for more. OPERATOR=job takes back what was given to one: it is as the module and the
+job have it again. A failure before the next checkpoint takes the job back to what it was; info says what became of it.`,
 		Example: `  wasmill rescale 7f3a9c --parallelism 4
-  wasmill rescale 7f3a9c --parallelism counts=8`,
+  wasmill rescale 7f3a9c --parallelism counts=8
+  wasmill rescale 7f3a9c --parallelism counts=job`,
 		Args:              exactly("JOB"),
 		RunE:              func(cmd *cobra.Command, args []string) error { return a.rescaleJob(cmd, graph.JobID(args[0]), given) },
 		ValidArgsFunction: a.completeJobs,
 	}
-	cmd.Flags().StringArrayVar(&given, "parallelism", nil, "`N`, or OPERATOR=N; repeat it for more")
+	cmd.Flags().StringArrayVar(&given, "parallelism", nil, "`N`, OPERATOR=N or OPERATOR=job; repeat it for more")
 	optionFlag(cmd, "jobmanager", "jobmanager.url")
 	return cmd
 }
@@ -39,9 +41,13 @@ func (a *app) rescaleJob(cmd *cobra.Command, id graph.JobID, given []string) err
 		if !named {
 			name, number = "", g
 		}
+		if named && number == "job" {
+			rescale.Operators[name] = 0
+			continue
+		}
 		n, err := strconv.Atoi(number)
 		if err != nil || n < 1 || n > graph.MaxParallelism {
-			return usagef("--parallelism %s (expected N or OPERATOR=N, 1 <= N <= %d)", strconv.Quote(g), graph.MaxParallelism)
+			return usagef("--parallelism %s (expected N, OPERATOR=N or OPERATOR=job, 1 <= N <= %d)", strconv.Quote(g), graph.MaxParallelism)
 		}
 		if !named {
 			rescale.Parallelism = &n
@@ -50,16 +56,25 @@ func (a *app) rescaleJob(cmd *cobra.Command, id graph.JobID, given []string) err
 		rescale.Operators[name] = n
 	}
 	if len(given) == 0 {
-		return usagef("--parallelism is missing (expected N or OPERATOR=N)")
+		return usagef("--parallelism is missing (expected N, OPERATOR=N or OPERATOR=job)")
 	}
 	client, err := a.client(cmd)
 	if err != nil {
 		return err
 	}
 	begun := time.Now()
-	job, err := client.RescaleJob(cmd.Context(), id, rescale)
+	was, err := client.GetJob(cmd.Context(), id)
 	if err != nil {
 		return err
+	}
+	job, err := client.RescaleJob(cmd.Context(), was.ID, rescale)
+	if err != nil {
+		return err
+	}
+	if sameChange(was.Change, job.Change) { // every operator has the parallelism that it had: no task is touched
+		return a.answer(job, func(w io.Writer) {
+			fmt.Fprintf(w, "%s  %s  nothing is restarted: parallelism %s\n", printable(job.Name), job.ID, parallelism(job))
+		})
 	}
 	now, err := redeployed(cmd.Context(), client, job, "rescaled")
 	if err != nil {
@@ -90,6 +105,9 @@ func redeployed(ctx context.Context, client *api.Client, job *api.Job, what stri
 	if err != nil && (now == nil || until.Err() == nil || ctx.Err() != nil) {
 		return nil, fmt.Errorf("job %s was %s; follow it: %w", job.ID, what, err)
 	}
+	if c := now.Change; sameChange(c, job.Change) && c != nil && c.Outcome == api.ChangeWentBack {
+		return nil, fmt.Errorf("job %s was not %s: it went back to what it was before: %s", job.ID, what, c.Reason)
+	}
 	if f := now.Failure; f != nil {
 		return nil, fmt.Errorf("job %s was not %s: %s", job.ID, what, f.Message)
 	}
@@ -100,5 +118,14 @@ func redeployed(ctx context.Context, client *api.Client, job *api.Job, what stri
 }
 
 func sayRedeployed(w io.Writer, j *api.Job, what string, begun time.Time) {
-	fmt.Fprintf(w, "%s  %s  %s after %s: %d subtasks\n", printable(j.Name), j.ID, what, seconds(time.Since(begun)), j.Subtasks.Total)
+	until := ""
+	if c := j.Change; c != nil && c.Outcome == api.ChangePending {
+		until = "; a failure before its next checkpoint takes it back (`wasmill info` says)"
+	}
+	fmt.Fprintf(w, "%s  %s  %s after %s: %d subtasks%s\n", printable(j.Name), j.ID, what, seconds(time.Since(begun)), j.Subtasks.Total, until)
+}
+
+// sameChange says whether two looks at a job have shown the same change of it.
+func sameChange(a, b *api.Change) bool {
+	return a == b || a != nil && b != nil && a.Time.Equal(b.Time)
 }

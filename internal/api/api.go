@@ -58,7 +58,36 @@ type Job struct {
 	Skipped     []Skipped         `json:"skipped,omitempty"`     // of operators that leave out what they trap on
 	Ephemeral   bool              `json:"ephemeral,omitempty"`   // the job and its checkpoints end with the JobManager's process
 	Origin      *Origin           `json:"origin,omitempty"`      // what it goes on from, if not from the beginning
+	Operators   map[string]int    `json:"operators,omitempty"`   // parallelism of those that were given one of their own since it began, by name
+	Change      *Change           `json:"change,omitempty"`      // the last rescaling or upgrade
 }
+
+// Change is a rescaling or upgrade of a job, and what became of it. It is shown until there is another.
+type Change struct {
+	Kind    ChangeKind    `json:"kind"`
+	Time    time.Time     `json:"time"`    // when it was stored
+	Changes []string      `json:"changes"` // what is other than before, for people
+	Outcome ChangeOutcome `json:"outcome"`
+	Reason  string        `json:"reason,omitempty"`  // why the job went back
+	Attempt graph.Attempt `json:"attempt,omitempty"` // the last one before it went back
+}
+
+// ChangeKind is what a job was asked to change.
+type ChangeKind string
+
+const (
+	ChangeRescale ChangeKind = "rescale"
+	ChangeUpgrade ChangeKind = "upgrade"
+)
+
+// ChangeOutcome is how far a change has come.
+type ChangeOutcome string
+
+const (
+	ChangePending  ChangeOutcome = "pending"  // the job is what it was asked to be, and no checkpoint of it is decided: a failure may take it back
+	ChangeDone     ChangeOutcome = "done"     // a checkpoint is decided
+	ChangeWentBack ChangeOutcome = "wentBack" // the job is what it was before
+)
 
 // Skipped says how many records, timers and results an operator has left out since the job began, what restarts have undone
 // not among them.
@@ -84,7 +113,8 @@ type Subtasks struct {
 	Finished int `json:"finished"`
 }
 
-// Progress sums the job's tasks over the current attempt.
+// Progress is what has passed through the job's tasks since it began, or the job whose savepoint it goes on from. What a restart
+// undoes is not among it, and what it repeats is there once.
 type Progress struct {
 	InputRead  int64 `json:"inputRead"`            // bytes of input consumed by the sources
 	InputTotal int64 `json:"inputTotal,omitempty"` // bytes of bounded input, when the sources know it

@@ -81,7 +81,7 @@ type SavepointPage struct {
 // Rescale asks for other parallelisms.
 type Rescale struct {
 	Parallelism *int           `json:"parallelism,omitempty"` // of operators that set none themselves
-	Operators   map[string]int `json:"operators,omitempty"`   // of these, by name
+	Operators   map[string]int `json:"operators,omitempty"`   // of these, by name; 0: what was given to that one is taken back
 }
 
 // Upgrade asks for another module.

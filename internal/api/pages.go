@@ -27,7 +27,7 @@ type LogPage struct {
 	Lines []wire.LogLine `json:"lines"`
 }
 
-// JobMetrics is what a job's tasks have done in the current attempt.
+// JobMetrics is what a job's tasks have done: each task in the current attempt, all of them together since the job began.
 type JobMetrics struct {
 	Job      graph.JobID   `json:"job"`
 	State    JobState      `json:"state"`

@@ -43,6 +43,7 @@ type Manifest struct {
 	Sources    []SourceSplits `json:"sources,omitempty"` // one a source operator
 
 	Skipped map[string]int64 `json:"skipped,omitempty"` // records, timers and results that operators have left out, by uid
+	Counts  Counts           `json:"counts,omitzero"`
 }
 
 // Task is what one subtask of one chain gave.
@@ -54,9 +55,11 @@ type Task struct {
 	InFlight  *InFlight               `json:"inFlight,omitempty"`  // what the barrier has overtaken, if anything
 	Sources   []SourceState           `json:"sources,omitempty"`   // of the source operator it begins with: at most one
 	Prepared  []connector.Committable `json:"prepared,omitempty"`  // output to commit when the checkpoint is decided
+	Promised  map[string]int64        `json:"promised,omitempty"`  // watermarks of its timestamp functions, by uid; abi.MaxTime: they have no input left
 	Figures   Figures                 `json:"figures"`
 
 	Skipped map[string]int64 `json:"skipped,omitempty"` // since its attempt began, see Manifest
+	Counts  Counts           `json:"counts,omitzero"`   // the same
 
 	Versions Versions `json:"versions,omitzero"` // of its files' states; nil: they were not all written by its attempt
 }

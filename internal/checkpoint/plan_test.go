@@ -3,6 +3,7 @@ package checkpoint_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -113,6 +114,21 @@ func TestMergedWatermarkIsOfThoseThatRead(t *testing.T) {
 		}
 		if got := checkpoint.MergeSources(begin, tasks)[0].Watermark; got != c.want {
 			t.Errorf("%d: %d (expected %d)", c.subtasks, got, c.want)
+		}
+	}
+}
+
+// What comes next may come to any subtask, so each goes on from the smallest watermark of all, at any parallelism; those without
+// input left do not count, unless all are.
+func TestPlanTakesTheSmallestWatermark(t *testing.T) {
+	m := &checkpoint.Manifest{Graph: *job(2)}
+	for s, w := range []int64{abi.MaxTime, 900, 400} {
+		m.Tasks = append(m.Tasks, checkpoint.Task{Task: task(0, s), Promised: map[string]int64{"times": w, "ended": abi.MaxTime}})
+	}
+	for _, parallelism := range []int{1, 2, 3} {
+		g := job(parallelism)
+		if got, want := checkpoint.NewPlan(m, g, graph.Expand(g)).Promised, (map[string]int64{"times": 400, "ended": abi.MaxTime}); !maps.Equal(got, want) {
+			t.Errorf("parallelism %d: %v (expected %v)", parallelism, got, want)
 		}
 	}
 }

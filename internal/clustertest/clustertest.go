@@ -142,6 +142,8 @@ func (x *Cluster) Job() *api.Job {
 	return j
 }
 
+var errNoJobManager = errors.New("there is no JobManager")
+
 // Await waits, in virtual time, until the job has ended.
 func (x *Cluster) Await(limit time.Duration) (*api.Job, error) {
 	end := time.Now().Add(limit)
@@ -153,7 +155,7 @@ func (x *Cluster) Await(limit time.Duration) (*api.Job, error) {
 	}
 	j := x.Job()
 	if j == nil {
-		return nil, errors.New("there is no JobManager")
+		return nil, errNoJobManager
 	}
 	return j, fmt.Errorf("job is %s after %s: %v", j.State, limit, j.Failure)
 }

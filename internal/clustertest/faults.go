@@ -126,6 +126,13 @@ var Faults = []Fault{
 	{Name: "rescale, the JobManager killed", Do: func(x *Cluster) {
 		x.rescale(func() { x.killJobManager(x.someTime(time.Second)) })
 	}},
+	{Name: "out of the chain and back", Do: func(x *Cluster) { x.leaveChain(func() {}) }},
+	{Name: "out of the chain and back, a TaskManager killed", Do: func(x *Cluster) {
+		x.leaveChain(func() { x.killTaskManager(x.random.IntN(len(x.tms)), x.someTime(time.Second)) })
+	}},
+	{Name: "out of the chain and back, the JobManager killed", Do: func(x *Cluster) {
+		x.leaveChain(func() { x.killJobManager(x.someTime(time.Second)) })
+	}},
 	{Name: "upgrade", Do: func(x *Cluster) { x.upgrade(func() {}) }},
 	{Name: "upgrade, a TaskManager killed", Do: func(x *Cluster) {
 		x.upgrade(func() {
@@ -190,6 +197,14 @@ func (x *Cluster) awaitCheckpoint(id checkpoint.ID) {
 			return
 		}
 	}
+}
+
+// newest is the number of the last checkpoint that is known to be decided.
+func (x *Cluster) newest() checkpoint.ID {
+	if j := x.Job(); j != nil && j.Checkpoint != nil {
+		return j.Checkpoint.ID
+	}
+	return 0
 }
 
 // newestFiles are those that the newest decided checkpoint needs, its manifest among them.
@@ -268,41 +283,11 @@ func (x *Cluster) unequalChannels() {
 	x.net.worsen(a.addr, b.addr, late)
 	x.net.worsen(b.addr, a.addr, late)
 	x.trace.Add("%s and %s are %s apart", a.name, b.name, late.delay)
-	newest := func() (id checkpoint.ID) {
-		if j := x.Job(); j != nil && j.Checkpoint != nil {
-			id = j.Checkpoint.ID
-		}
-		return id
-	}
-	for end, first := time.Now().Add(10*time.Second), newest(); newest() < first+2 && time.Now().Before(end); x.Sleep(20 * time.Millisecond) {
+	for end, first := time.Now().Add(10*time.Second), x.newest(); x.newest() < first+2 && time.Now().Before(end); x.Sleep(20 * time.Millisecond) {
 	}
 	x.killTaskManager(x.random.IntN(len(x.tms)), x.someTime(500*time.Millisecond))
 	x.net.heal(a.addr, b.addr)
 	x.net.heal(b.addr, a.addr)
-}
-
-// rescale gives the job another parallelism, while something else happens.
-func (x *Cluster) rescale(meanwhile func()) {
-	x.awaitRunning(15 * time.Second)
-	if x.jm == nil {
-		return
-	}
-	n := 1 + x.random.IntN(2*x.config.Slots)
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	done := make(chan error, 1)
-	jm := x.jm.jm
-	go func() {
-		_, err := jm.RescaleJob(ctx, x.job, &api.Rescale{Parallelism: &n})
-		done <- err
-	}()
-	x.Sleep(x.someTime(2 * time.Second))
-	meanwhile()
-	err := <-done
-	x.trace.Add("rescale to %d: %v", n, err)
-	if err == nil {
-		x.trace.Effect("rescale")
-	}
 }
 
 // variants bounds the modules that a job may be upgraded to: each is compiled once.

@@ -1,6 +1,7 @@
 package clustertest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/clustertest/workload"
 	"github.com/wasmill/wasmill/internal/connector"
@@ -84,6 +86,9 @@ func Try(t *testing.T, s Scenario) (effects map[string]int, failed error) {
 				err, refused = fmt.Errorf("the damage was found, and the output is wrong: %w", wrong), false
 			}
 		}
+		if err == nil && !s.Workload.Endless {
+			err = x.countRecords(in)
+		}
 		if err == nil && slices.Contains(s.Workload.Outputs, letters) {
 			err = x.countLetters(filepath.Join(dir, "output", letters))
 		}
@@ -155,6 +160,35 @@ func (x *Cluster) countLetters(dir string) error {
 	}
 	if len(j.Skipped) != 1 || j.Skipped[0].Count != told {
 		return fmt.Errorf("the job says that it left out %+v (expected %d)", j.Skipped, told)
+	}
+	return nil
+}
+
+// countRecords holds how many records the job says that it has read, over all restarts, against those that there are.
+func (x *Cluster) countRecords(in workload.Input) error {
+	j := x.Job()
+	if j == nil {
+		return errors.New("the job is not known any more")
+	}
+	lines := int64(0)
+	for _, files := range in {
+		for _, f := range files {
+			lines += int64(len(f))
+		}
+	}
+	p, err := x.jm.jm.JobPlan(context.Background(), x.job)
+	if err != nil {
+		return err
+	}
+	for _, s := range j.Skipped {
+		for i := range p.Graph.Operators {
+			if op := &p.Graph.Operators[i]; op.Name == s.Operator && op.Kind == abi.OperatorSource {
+				lines -= s.Count // they are no records
+			}
+		}
+	}
+	if j.Progress.SourceOut != lines {
+		return fmt.Errorf("the job says that it has read %d records (expected %d)", j.Progress.SourceOut, lines)
 	}
 	return nil
 }

@@ -96,6 +96,7 @@ const (
 	ForgetExchange      Bug = "forget-exchange"       // the decision of an exchange leaves the job its old module
 	FiredAgain          Bug = "fired-again"           // what is restored forgets watermarks and which windows have fired
 	ForgetPromised      Bug = "forget-promised"       // a split goes on without what was promised of it
+	UncutChain          Bug = "uncut-chain"           // every part of a chain that is cut goes on from all of its files
 )
 
 // Bugs are all of them.
@@ -103,5 +104,5 @@ var Bugs = []Bug{
 	SkipFsync, UnsyncedOutput, AckBeforeUpload, CommitBeforeDecide, NoFencing, LoseTimer, ForgetInFlight, WrongKeyGroups, SkipAlignment,
 	ForgetPosition, ReplayDoneSplit, ForgetAborted, DropPreparedAborted, NoRecommit, AbortBeforeCommit, TrustDamaged, TrustLocal,
 	RestoreOldest, DeleteNamed, ReuseID, ForgetTombstone, MutateFrozen, OverlayLeak, RepeatPassed, ForgetFinished, ForgetExchange, FiredAgain,
-	ForgetPromised,
+	ForgetPromised, UncutChain,
 }

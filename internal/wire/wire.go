@@ -122,6 +122,7 @@ type TaskRestore struct {
 	Files     []checkpoint.File     `json:"files,omitempty"`    // the oldest first
 	InFlight  []checkpoint.InFlight `json:"inFlight,omitempty"` // batches in flight to the task, to be processed before any other input
 	Watermark int64                 `json:"watermark"`          // of a source subtask: what the source had promised
+	Promised  map[string]int64      `json:"promised,omitempty"` // what timestamp functions had, by uid
 }
 
 // Cancel stops the tasks of an attempt and of all earlier ones. The answer comes at once; each task reports its end.

@@ -41,10 +41,10 @@ var (
 	jobLabels      = []string{"job", "name"}
 	descRestarts   = prometheus.NewDesc("wasmill_job_restarts_total", "Restarts of a job.", jobLabels, nil)
 	descAttempt    = prometheus.NewDesc("wasmill_job_attempt", "Attempt that a job is in.", jobLabels, nil)
-	descSourceOut  = prometheus.NewDesc("wasmill_job_source_records", "Records that the sources of a job have read in its current attempt.", jobLabels, nil)
-	descRecordsOut = prometheus.NewDesc("wasmill_job_sent_records", "Records that all subtasks of a job have sent in its current attempt.", jobLabels, nil)
-	descSinkIn     = prometheus.NewDesc("wasmill_job_sink_records", "Records that the sinks of a job have taken in its current attempt.", jobLabels, nil)
-	descInputRead  = prometheus.NewDesc("wasmill_job_input_read_bytes", "Bytes of input that a job has consumed in its current attempt.", jobLabels, nil)
+	descSourceOut  = prometheus.NewDesc("wasmill_job_source_records", "Records that the sources of a job have read since it began; what restarts have undone is not among them.", jobLabels, nil)
+	descRecordsOut = prometheus.NewDesc("wasmill_job_sent_records", "Records that all subtasks of a job have sent since it began; what restarts have undone is not among them.", jobLabels, nil)
+	descSinkIn     = prometheus.NewDesc("wasmill_job_sink_records", "Records that the sinks of a job have taken since it began; what restarts have undone is not among them.", jobLabels, nil)
+	descInputRead  = prometheus.NewDesc("wasmill_job_input_read_bytes", "Bytes of input that a job has consumed since it began; what restarts have undone is not among them.", jobLabels, nil)
 	descSubtasks   = prometheus.NewDesc("wasmill_job_subtasks", "Subtasks of a job by state.", append(jobLabels, "state"), nil)
 )
 

@@ -106,7 +106,7 @@ func (h held) RoundTrip(req *http.Request) (*http.Response, error) {
 func TestSchemasHaveEveryField(t *testing.T) {
 	doc, _ := document(t)
 	for _, v := range []any{
-		api.Job{}, api.Subtasks{}, api.Progress{}, api.Output{}, api.Submit{}, api.Module{}, api.Plan{}, api.Task{}, api.TaskManager{},
+		api.Job{}, api.Change{}, api.Subtasks{}, api.Progress{}, api.Output{}, api.Submit{}, api.Module{}, api.Plan{}, api.Task{}, api.TaskManager{},
 		api.Overview{}, api.Error{}, api.JobPage{}, api.ModulePage{}, api.TaskManagerPage{}, api.LogPage{}, api.JobMetrics{}, api.Checkpoint{}, api.CheckpointPage{}, api.Guarantee{}, api.Skipped{},
 		abi.Param{}, wire.Failure{}, wire.LogLine{}, wire.TaskMetrics{}, wire.Idle{}, graph.TaskID{}, graph.JobGraph{},
 	} {

@@ -1,0 +1,156 @@
+package jobmanager
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/wire"
+)
+
+// What a rescaling or an upgrade changes about a job, and what becomes of it: it is done with the first checkpoint behind it,
+// or a failure before takes the job back. Either stays in the record.
+
+// wentBackText begins the failure of an attempt of what the job is not any more.
+const wentBackText = "the job went back to what it was before: "
+
+// change is one that is stored now.
+func (j *jobMaster) change(was, is *graph.JobGraph) *api.Change {
+	c := &api.Change{Kind: api.ChangeUpgrade, Time: j.jm.config.Now(), Outcome: api.ChangePending}
+	if was.Modules[0].ID == is.Modules[0].ID {
+		c.Kind = api.ChangeRescale
+	}
+	c.Changes = append(changes(was, is), parallelisms(was, is)...)
+	return c
+}
+
+// prove forgets the graph before: a checkpoint of this one is decided, or the job's end.
+func (r *jobRecord) prove() {
+	r.Previous, r.PreviousParallelism = nil, nil
+	if r.Change != nil && r.Change.Outcome == api.ChangePending {
+		c := *r.Change
+		c.Outcome = api.ChangeDone
+		r.Change = &c
+	}
+}
+
+// wentBack is a change that a failure has undone.
+func wentBack(c *api.Change, attempt graph.Attempt, cause *wire.Failure) *api.Change {
+	back := api.Change{}
+	if c != nil { // it may have been stored before changes were
+		back = *c
+	}
+	back.Outcome, back.Attempt, back.Reason = api.ChangeWentBack, attempt, strings.TrimPrefix(cause.Message, wentBackText)
+	return &back
+}
+
+// explain stores a better cause for what the current attempt was taken back for.
+func (j *jobMaster) explain() {
+	if c := j.record.Change; c == nil || c.Outcome != api.ChangeWentBack || c.Attempt != j.fsm.attempt {
+		return // nothing was stored that could have been undone
+	}
+	if e := j.storeOr(nil, func(r *jobRecord) { r.Change = wentBack(r.Change, j.fsm.attempt, j.fsm.failure) }); e != nil {
+		j.log.Error("store why the job went back", "err", e.(evStoreFailed).failure.Message)
+	}
+}
+
+// changes says what is different about a job's graph, for people.
+func changes(was, is *graph.JobGraph) (all []string) {
+	if a, b := was.Modules[0], is.Modules[0]; a.ID != b.ID {
+		all = append(all, fmt.Sprintf("module %s instead of %s", short(b.ID), short(a.ID)))
+	}
+	for _, name := range slices.Sorted(maps.Keys(is.Params)) {
+		if have, ok := was.Params[name]; !ok || have != is.Params[name] {
+			all = append(all, fmt.Sprintf("parameter %q is other", name))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(was.Params)) {
+		if _, ok := is.Params[name]; !ok {
+			all = append(all, fmt.Sprintf("parameter %q is not read any more", name))
+		}
+	}
+	of := func(g *graph.JobGraph, uid string) *graph.Operator {
+		i := slices.IndexFunc(g.Operators, func(o graph.Operator) bool { return o.UID == uid })
+		if i < 0 {
+			return nil
+		}
+		return &g.Operators[i]
+	}
+	for i := range is.Operators {
+		if of(was, is.Operators[i].UID) == nil {
+			all = append(all, fmt.Sprintf("%s %q is new", is.Operators[i].Kind, is.Operators[i].Name))
+		}
+	}
+	for i := range was.Operators {
+		now := of(is, was.Operators[i].UID)
+		if now == nil {
+			all = append(all, fmt.Sprintf("%s %q is gone", was.Operators[i].Kind, was.Operators[i].Name))
+			continue
+		}
+		all = append(all, migrations(&was.Operators[i], now)...)
+	}
+	return all
+}
+
+// migrations says which states of an operator have another schema version.
+func migrations(was, is *graph.Operator) (all []string) {
+	if was.Declared == nil || is.Declared == nil {
+		return nil
+	}
+	for _, a := range was.Declared.States {
+		for _, b := range is.Declared.States {
+			if a.Name == b.Name && a.Version != b.Version {
+				all = append(all, fmt.Sprintf("state %q of operator %q has schema version %d instead of %d: what it holds is migrated when it is touched", b.Name, is.Name, b.Version, a.Version))
+			}
+		}
+	}
+	return all
+}
+
+// parallelisms says which are different, for people.
+func parallelisms(was, is *graph.JobGraph) (all []string) {
+	tell := func(of string, a, b int) { all = append(all, fmt.Sprintf("parallelism%s %d instead of %d", of, b, a)) }
+	jobs := was.Parallelism != is.Parallelism
+	if jobs {
+		tell("", was.Parallelism, is.Parallelism)
+	}
+	for i := range is.Operators {
+		now := &is.Operators[i]
+		k := slices.IndexFunc(was.Operators, func(o graph.Operator) bool { return o.UID == now.UID })
+		if k < 0 || was.Operators[k].Parallelism == now.Parallelism || jobs && now.Parallelism == is.Parallelism {
+			continue
+		}
+		tell(fmt.Sprintf(" of operator %q", now.Name), was.Operators[k].Parallelism, now.Parallelism)
+	}
+	return all
+}
+
+// revert is the pure side of it: the attempt on the new graph has failed.
+func (m *jobFSM) revert(cause *wire.Failure) {
+	m.exec, m.before = m.before, nil
+	m.goBack(cause)
+	m.do(actRevert{})
+}
+
+// reverts says whether a failure takes the job back to the graph before. What happens to a job whose modules were exchanged
+// is theirs only if they failed: they were decided for.
+func (m *jobFSM) reverts(cause *wire.Failure) bool {
+	if m.before == nil || !m.exchanged {
+		return m.before != nil
+	}
+	switch cause.Kind {
+	case wire.KindGuest, wire.KindGuestLimit, wire.KindModule:
+		return true
+	}
+	return false
+}
+
+// goBack says that the attempt was one of what the job is not.
+func (m *jobFSM) goBack(cause *wire.Failure) {
+	f := *cause
+	f.Message = wentBackText + f.Message
+	m.failure, m.wentBack, m.delay = &f, true, 0
+}
