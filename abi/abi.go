@@ -95,6 +95,7 @@ const (
 
 	FeatureAccumulators Feature = 10 // accumulators that have a schema version
 	FeatureFields       Feature = 11 // keys, predicates and aggregates over fields, without a function
+	FeatureTies         Feature = 18 // aggregates with further fields that decide among equal records
 )
 
 // LogLevel is the first argument of the log import.

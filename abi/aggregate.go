@@ -12,6 +12,7 @@ type Aggregate struct {
 	Kind   string     `json:"kind"`             // see the constants
 	Field  string     `json:"field,omitempty"`  // of the value, "a.b" in a row inside of it; empty: the value itself
 	N      int        `json:"n,omitempty"`      // of top and bottom: how many records
+	Then   []string   `json:"then,omitempty"`   // of those that keep records: fields that decide among equals, the smallest first
 	Filter *Predicate `json:"filter,omitempty"` // records that it leaves out do not count
 }
 
@@ -51,6 +52,9 @@ func (a *Aggregate) String() string {
 		text += " by " + a.Field
 	default:
 		text += " of " + a.Field
+	}
+	if len(a.Then) > 0 {
+		text += " then " + strings.Join(a.Then, ", ")
 	}
 	text += " as " + a.Name
 	if a.Filter != nil {

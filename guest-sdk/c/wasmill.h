@@ -338,6 +338,7 @@ WASMILL__SMALL wasmill_stream wasmill_aggregate(wasmill_keyed in, const char *na
 #define WASMILL_OR(a, b) "{\"op\":\"or\",\"of\":[" a "," b "]}"
 #define WASMILL_AGG(name, kind, field) "{\"name\":\"" name "\",\"kind\":\"" kind "\",\"field\":\"" field "\"}"
 #define WASMILL_AGG_IF(name, kind, field, predicate) "{\"name\":\"" name "\",\"kind\":\"" kind "\",\"field\":\"" field "\",\"filter\":" predicate "}"
+#define WASMILL_TOP_THEN(name, n, field, then) "{\"name\":\"" name "\",\"kind\":\"top\",\"field\":\"" field "\",\"n\":" #n ",\"then\":[\"" then "\"]}" // of equal ones that whose field then is smaller
 #define WASMILL_TOP(name, n, field) "{\"name\":\"" name "\",\"kind\":\"top\",\"field\":\"" field "\",\"n\":" #n "}"
 WASMILL__SMALL wasmill_stream wasmill_where(wasmill_stream in, const char *name, const char *predicate);
 #define wasmill_key_by_fields(in, name, codec, fields) wasmill__key_by_fields(in, name, codec, "[" fields "]")
@@ -1581,15 +1582,25 @@ WASMILL__SMALL bool wasmill__uses_row(const wasmill__function *f) {
 	return rows;
 }
 
+static bool wasmill__contains(const char *text, const char *part) {
+	for (; *text != 0; text++) {
+		uint32_t i = 0;
+		while (part[i] != 0 && text[i] == part[i]) i++;
+		if (part[i] == 0) return true;
+	}
+	return false;
+}
+
 // wasmill__json_features lists what the graph needs of its host: batches (1), keyed functions (2), state (3), timers (4),
-// two inputs (5), rows (8), partition functions (9), accumulators with a schema version (10), fields (11).
+// two inputs (5), rows (8), partition functions (9), accumulators with a schema version (10), fields (11), fields that decide among equals (18).
 WASMILL__SMALL void wasmill__json_features(wasmill__json *w, const wasmill_job *job) {
-	bool needs[12] = {[1] = true};
+	bool needs[19] = {[1] = true};
 	for (const wasmill__operator *o = job->operators; o != NULL; o = o->next) {
 		if (wasmill__keyed_kind(o->kind) && o->function != NULL) needs[2] = true;
 		if (o->kind == WASMILL__JOIN) needs[5] = true;
 		if (o->kind == WASMILL__PARTITION) needs[9] = true;
 		if (o->fields != NULL || o->predicate != NULL || o->aggregates != NULL) needs[11] = true;
+		if (o->aggregates != NULL && wasmill__contains(o->aggregates, "\"then\":[")) needs[18] = true;
 		if (wasmill__is_row(o->output) || wasmill__is_row(o->key)) needs[8] = true;
 		const wasmill__function *f = o->function;
 		if (f == NULL) continue;

@@ -346,7 +346,7 @@ func (r *fieldRows) append(out *abi.Builder, w span, key, acc []byte) error {
 	if k := &r.layout.kept[0]; k.Ranks() {
 		for rank, rest := int64(1), best(r.layout.part(acc, k.at)).entries(); len(rest) > 0; rank++ {
 			var value []byte
-			_, value, rest = nextEntry(rest)
+			_, value, rest = nextEntry(rest, k.orderBytes())
 			r.writer.SetI64(r.first, rank)
 			r.setRecord(r.first+1, k, value)
 			r.put(out, key, timestamp)
@@ -405,7 +405,7 @@ func (r *fieldRows) set(i int, k *kept, acc []byte) {
 		r.writer.SetNull(i)
 		return
 	}
-	_, value, _ := nextEntry(entries)
+	_, value, _ := nextEntry(entries, k.orderBytes())
 	r.setRecord(i, k, value)
 }
 

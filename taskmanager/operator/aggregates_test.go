@@ -110,6 +110,9 @@ var known = []naive{
 	{abi.Aggregate{Kind: "first"}, func(l []order) string { return ids(1, l) }},
 	{abi.Aggregate{Kind: "last"}, func(l []order) string { return ids(1, reversed(l)) }},
 	{abi.Aggregate{Kind: "last", Field: "price"}, func(l []order) string { return ids(1, ranked(reversed(l), true)) }},
+	{abi.Aggregate{Kind: "maxBy", Field: "price", Then: byKindAndWeight}, func(l []order) string { return ids(1, ranked(settled(l), true)) }},
+	{abi.Aggregate{Kind: "first", Field: "price", Then: byKindAndWeight}, func(l []order) string { return ids(1, ranked(settled(l), false)) }},
+	{abi.Aggregate{Kind: "last", Field: "price", Then: byKindAndWeight}, func(l []order) string { return ids(1, ranked(settled(reversed(l)), true)) }},
 }
 
 func idOf(o order) *int64       { return &o.id }
@@ -177,6 +180,29 @@ func ranked(list []order, descending bool) []order {
 		return cmp.Compare(*a.price, *b.price)
 	})
 	return list
+}
+
+// byKindAndWeight decide among records of one price; settled orders records so.
+var byKindAndWeight = []string{"item.kind", "weight"}
+
+func settled(list []order) []order {
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b order) int {
+		return cmp.Or(nullLast(a.kind, b.kind), nullLast(a.weight, b.weight))
+	})
+	return list
+}
+
+func nullLast[T cmp.Ordered](a, b *T) int {
+	switch {
+	case a != nil && b != nil:
+		return cmp.Compare(*a, *b)
+	case a != nil:
+		return -1
+	case b != nil:
+		return 1
+	}
+	return 0
 }
 
 func reversed(list []order) []order {
@@ -254,8 +280,12 @@ func newAggregation(r *rand.Rand, w *abi.Window) *aggregation {
 		if r.IntN(2) == 0 {
 			kind, descending = "bottom", false
 		}
-		a.list = []naive{{abi.Aggregate{Kind: kind, Field: "price", N: n}, func(l []order) string {
-			return strings.TrimPrefix(ids(n, ranked(l, descending)), "null") // of nothing there is no result
+		top, among := abi.Aggregate{Kind: kind, Field: "price", N: n}, func(l []order) []order { return l }
+		if r.IntN(2) == 0 {
+			top.Then, among = byKindAndWeight, settled
+		}
+		a.list = []naive{{top, func(l []order) string {
+			return strings.TrimPrefix(ids(n, ranked(among(l), descending)), "null") // of nothing there is no result
 		}}}
 	} else if r.IntN(4) == 0 { // such as can be subtracted
 		a.list = append(a.list, known[0], known[3])

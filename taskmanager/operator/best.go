@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
 
@@ -10,21 +11,21 @@ import (
 
 // bestPart keeps the n records that come first by a field, in order: minBy, maxBy, first, last, top and bottom.
 type bestPart struct {
-	over       *field.Field // nil: they are equal
+	over       *field.Field   // nil: they are equal
+	then       []*field.Field // decide among equals, the smallest first
 	n          int
 	descending bool // the largest come first
 	newer      bool // of equals the newest comes first
 	bytes      int  // that a value has, 0: any number
+	order      []byte
 	scratch    [2][]byte
 }
 
-// best is a part: u32 entries, u32 offset of the last one, then each as u64 order, u32 length, u32 zero, value padded to 8.
+// best is a part: u32 entries, u32 offset of the last one, then each as its order, u32 length, u32 zero, value padded to 8. The
+// order is a u64 of each field that counts, big-endian: it is compared as bytes.
 type best []byte
 
-const (
-	bestHeader  = 8
-	entryHeader = 16
-)
+const bestHeader = 8
 
 func (p best) entries() []byte {
 	if len(p) == 0 {
@@ -33,14 +34,18 @@ func (p best) entries() []byte {
 	return p[bestHeader:]
 }
 
-func nextEntry(p []byte) (order uint64, value, rest []byte) {
-	n := binary.LittleEndian.Uint32(p[8:])
-	end := entryHeader + (n+7)&^7
-	return binary.LittleEndian.Uint64(p), p[entryHeader : entryHeader+n], p[end:]
+// nextEntry is the first of entries whose order has so many bytes.
+func nextEntry(p []byte, order int) (at, value, rest []byte) {
+	n := int(binary.LittleEndian.Uint32(p[order:]))
+	begin := order + 8
+	return p[:order:order], p[begin : begin+n], p[begin+(n+7)&^7:]
 }
 
+// orderBytes is how long the order of an entry is.
+func (k *kept) orderBytes() int { return 8 * (1 + len(k.Then)) }
+
 func newBest(k *kept) *bestPart {
-	p := &bestPart{over: k.Over, n: k.N, newer: k.Kind == abi.AggregateLast}
+	p := &bestPart{over: k.Over, then: k.Then, n: k.N, newer: k.Kind == abi.AggregateLast, order: make([]byte, k.orderBytes())}
 	p.descending = k.Kind == abi.AggregateMaxBy || k.Kind == abi.AggregateLast || k.Kind == abi.AggregateTop
 	if !k.Result.Type.Variable() {
 		p.bytes = 8
@@ -53,49 +58,70 @@ func (p *bestPart) add(of, value []byte) ([]byte, bool, field.State) {
 	if p.bytes > 0 && len(value) != p.bytes {
 		return nil, false, field.Broken
 	}
-	order := uint64(0)
-	if p.over != nil {
-		word, s := p.over.Word(value)
-		if s != field.There {
-			return nil, false, s
-		}
-		if order = p.over.Order(word); p.descending {
-			order = math.MaxUint64 - order
-		}
+	if s := p.rank(value); s != field.There {
+		return nil, false, s
 	}
-	if p.refuses(of, order) {
+	if p.refuses(of, p.order) {
 		return nil, false, field.There
 	}
-	p.scratch[0] = p.insert(p.scratch[0], of, order, value)
+	p.scratch[0] = p.insert(p.scratch[0], of, p.order, value)
 	return p.scratch[0], true, field.There
 }
 
+// rank sets order to that of a value. What decides among equals may be null, and then comes last.
+func (p *bestPart) rank(value []byte) field.State {
+	be := binary.BigEndian
+	if p.over != nil {
+		word, s := p.over.Word(value)
+		if s != field.There {
+			return s
+		}
+		order := p.over.Order(word)
+		if p.descending {
+			order = ^order
+		}
+		be.PutUint64(p.order, order)
+	}
+	for i, f := range p.then {
+		word, s := f.Word(value)
+		order := uint64(math.MaxUint64)
+		switch s {
+		case field.Broken:
+			return s
+		case field.There:
+			order = f.Order(word)
+		}
+		be.PutUint64(p.order[8*(i+1):], order)
+	}
+	return field.There
+}
+
 // refuses says that a record of that order is behind all that are kept, and there is no room.
-func (p *bestPart) refuses(of []byte, order uint64) bool {
+func (p *bestPart) refuses(of, order []byte) bool {
 	if len(of) == 0 || int(binary.LittleEndian.Uint32(of)) < p.n {
 		return false
 	}
-	last := binary.LittleEndian.Uint64(of[binary.LittleEndian.Uint32(of[4:]):])
-	return order > last || order == last && !p.newer
+	last := of[binary.LittleEndian.Uint32(of[4:]):]
+	c := bytes.Compare(order, last[:len(order)])
+	return c > 0 || c == 0 && !p.newer
 }
 
 // insert writes a part with one record more to dst, and without the last if that is one too many.
-func (p *bestPart) insert(dst, of []byte, order uint64, value []byte) []byte {
+func (p *bestPart) insert(dst, of, order, value []byte) []byte {
 	dst = append(dst[:0], 0, 0, 0, 0, 0, 0, 0, 0)
 	n, last, put := 0, 0, false
-	add := func(order uint64, value []byte) {
+	add := func(order, value []byte) {
 		if n < p.n {
 			n, last = n+1, len(dst)
-			dst = binary.LittleEndian.AppendUint64(dst, order)
+			dst = append(dst, order...)
 			dst = binary.LittleEndian.AppendUint64(dst, uint64(len(value)))
 			dst = append(append(dst, value...), padding[:-len(value)&7]...)
 		}
 	}
 	for rest := best(of).entries(); len(rest) > 0; {
-		var have uint64
-		var kept []byte
-		have, kept, rest = nextEntry(rest)
-		if !put && (order < have || order == have && p.newer) {
+		var have, kept []byte
+		have, kept, rest = nextEntry(rest, len(order))
+		if c := bytes.Compare(order, have); !put && (c < 0 || c == 0 && p.newer) {
 			add(order, value)
 			put = true
 		}
@@ -115,9 +141,8 @@ var padding [7]byte
 func (p *bestPart) merge(a, b []byte) []byte {
 	merged, next := append(p.scratch[0][:0], a...), p.scratch[1]
 	for rest := best(b).entries(); len(rest) > 0; {
-		var order uint64
-		var value []byte
-		order, value, rest = nextEntry(rest)
+		var order, value []byte
+		order, value, rest = nextEntry(rest, len(p.order))
 		if !p.refuses(merged, order) {
 			next = p.insert(next, merged, order, value)
 			merged, next = next, merged

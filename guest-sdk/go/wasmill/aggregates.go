@@ -1,10 +1,13 @@
 package wasmill
 
+import "slices"
+
 // Agg is an aggregate that the host computes over the records of a key: no record enters the guest. Where nothing counts, it is
 // null, and a count is 0.
 type Agg struct {
 	name, kind, field string
 	n                 int
+	then              []Field
 	filter            *Predicate
 }
 
@@ -63,6 +66,13 @@ func (a Agg) As(name string) Agg {
 	return a
 }
 
+// Then names fields, i64, f64 or times, that decide among records whose field is equal: the smallest comes first. It is for MinBy,
+// MaxBy, First, Last, Top and Bottom.
+func (a Agg) Then(fields ...Field) Agg {
+	a.then = append(slices.Clip(a.then), fields...)
+	return a
+}
+
 // Filter has only the records count for which a condition holds, as SQL's FILTER.
 func (a Agg) Filter(p Predicate) Agg {
 	a.filter = &p
@@ -74,6 +84,13 @@ func (a *Agg) write(w *jsonWriter) {
 	w.text("kind", a.kind)
 	w.textOr("field", a.field)
 	w.numberOr("n", int64(a.n))
+	if len(a.then) > 0 {
+		w.array("then", func() {
+			for _, f := range a.then {
+				w.element(string(f))
+			}
+		})
+	}
 	if a.filter != nil {
 		w.object("filter", func() { a.filter.write(w) })
 	}

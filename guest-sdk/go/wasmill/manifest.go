@@ -17,6 +17,7 @@ const (
 	featurePart  = 9
 	featureAccum = 10
 	featureField = 11
+	featureTies  = 18
 )
 
 const sdkVersion = "go 0.1.0"
@@ -85,6 +86,11 @@ func (e *Env) features() []int64 {
 	}
 	if slices.ContainsFunc(e.operators, func(o *operator) bool { return o.fields != nil || o.predicate != nil || o.aggregates != nil }) {
 		list = append(list, featureField)
+	}
+	if slices.ContainsFunc(e.operators, func(o *operator) bool {
+		return slices.ContainsFunc(o.aggregates, func(a Agg) bool { return len(a.then) > 0 })
+	}) {
+		list = append(list, featureTies)
 	}
 	return list
 }

@@ -12,6 +12,7 @@ type Aggregate struct {
 	Kind   string
 	Over   *Field    // nil: all of the record, or none of it
 	N      int       // of top and bottom
+	Then   []*Field  // decide among records that are equal
 	Filter Predicate // nil: every record counts
 	Result abi.Field // its field in the results
 }
@@ -89,6 +90,11 @@ func newAggregate(c abi.Codec, a *abi.Aggregate) (*Aggregate, error) {
 		}
 		made.Over = f
 	}
+	then, err := decisive(c, a)
+	if err != nil {
+		return nil, err
+	}
+	made.Then = then
 	if a.Filter != nil {
 		p, err := NewPredicate(c, a.Filter)
 		if err != nil {
@@ -99,8 +105,31 @@ func newAggregate(c abi.Codec, a *abi.Aggregate) (*Aggregate, error) {
 	return made, made.settle(c, a.Name)
 }
 
+// decisive finds the fields that decide among records that are equal.
+func decisive(c abi.Codec, a *abi.Aggregate) (then []*Field, err error) {
+	for i, name := range a.Then {
+		path := fmt.Sprintf("then[%d]", i)
+		f, err := Find(c, name)
+		switch {
+		case err != nil:
+			return nil, faultf(path, "%s", err)
+		case !among(recordKinds, a.Kind):
+			return nil, faultf(path, "%q of %s (expected none)", name, a.Kind)
+		case a.Field == "":
+			return nil, faultf(path, "%q without a field before it (expected one: the order of records is all that counts)", name)
+		case !f.Ordered():
+			return nil, faultf(path, "%q is %s (expected %s)", name, f.Type, names(ordered))
+		}
+		then = append(then, f)
+	}
+	return then, nil
+}
+
+// recordKinds are those that keep records.
+var recordKinds = []string{abi.AggregateMinBy, abi.AggregateMaxBy, abi.AggregateFirst, abi.AggregateLast, abi.AggregateTop, abi.AggregateBottom}
+
 // among says whether a type is one of those; without any, every type is.
-func among(types []abi.FieldType, t abi.FieldType) bool {
+func among[T comparable](types []T, t T) bool {
 	for _, one := range types {
 		if one == t {
 			return true
