@@ -29,6 +29,10 @@ fn generate(s: &Struct) -> String {
     });
     let puts = each(&|_, f| format!(".put(&self.{})", f.name));
     let gets = each(&|i, f| format!("{}: row.get({i}),", f.name));
+    let constants = each(&|_, f| {
+        let (field, kind) = (f.row_name(), &f.kind);
+        format!("{} {} const {}: ::wasmill::FieldOf<Self, {kind}> = ::wasmill::FieldOf::named(\"{field}\");", f.docs, s.visibility, f.constant())
+    });
     let accessors = each(&|i, f| {
         format!("{} {} fn {}(&self) -> <{} as ::wasmill::Field<'x>>::Ref {{ self.0.get({i}) }}", f.docs, s.visibility, f.name, f.kind)
     });
@@ -61,6 +65,15 @@ fn generate(s: &Struct) -> String {
         }}
 
         impl<'x> ::wasmill::Record<'x> for {name}{generics} {{}}
+
+        impl{generics} ::wasmill::Rows for {name}{generics} {{
+            type Row = Self;
+        }}
+
+        #[allow(dead_code)]
+        impl{generics} {name}{generics} {{
+            {constants}
+        }}
 
         /// A row of [`{name}`], whose fields are read where they lie.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +112,10 @@ fn generate(s: &Struct) -> String {
         }}
 
         impl<'x> ::wasmill::Record<'x> for {view}<'x> {{}}
+
+        impl<'x> ::wasmill::Rows for {view}<'x> {{
+            type Row = {name}{generics};
+        }}
         ",
         visibility = s.visibility,
     )

@@ -44,6 +44,16 @@ impl Struct {
 }
 
 impl Field {
+    /// What the schema calls it, as a string of Rust has it between its quotes.
+    pub fn row_name(&self) -> &str {
+        &self.row_name
+    }
+
+    /// The name of the constant that names the field.
+    pub fn constant(&self) -> String {
+        self.name.trim_start_matches("r#").to_uppercase()
+    }
+
     /// The name as a schema spells it: quoted when it is no plain one.
     pub fn schema_name(&self) -> String {
         let plain = |(i, c): (usize, char)| c == '_' || c.is_ascii_alphabetic() || i > 0 && c.is_ascii_digit();

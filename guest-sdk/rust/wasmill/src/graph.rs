@@ -1,7 +1,10 @@
 //! The graph that a definition grows.
 
+use crate::aggregates;
 use crate::chain::{Binding, Fault, HeadRun, Linked};
 use crate::connector::Connector;
+use crate::field::Condition;
+use crate::join::Interval;
 use crate::manifest;
 use crate::process::StateSpec;
 use crate::window::TimeWindow;
@@ -27,6 +30,8 @@ pub(crate) enum Kind {
     Reduce,
     Aggregate,
     Process,
+    Aggregates,
+    Join,
     Partition,
     Sink,
 }
@@ -46,13 +51,18 @@ impl Kind {
             Kind::Reduce => "reduce",
             Kind::Aggregate => "aggregate",
             Kind::Process => "process",
+            Kind::Aggregates => "aggregates",
+            Kind::Join => "join",
             Kind::Partition => "partition",
             Kind::Sink => "sink",
         }
     }
 
     fn keeps_state(self) -> bool {
-        matches!(self, Kind::Count | Kind::Sum | Kind::Reduce | Kind::Aggregate | Kind::Process)
+        matches!(
+            self,
+            Kind::Count | Kind::Sum | Kind::Aggregates | Kind::Reduce | Kind::Aggregate | Kind::Process | Kind::Join
+        )
     }
 }
 
@@ -86,6 +96,7 @@ pub(crate) struct Operator {
     pub inputs: Vec<Edge>,
     pub connector: Option<Connector>,
     pub window: Option<TimeWindow>,
+    pub interval: Option<Interval>, // of a join
     pub watermarks: Option<Watermarks>,
     pub parallelism: u32,
     pub key: String,
@@ -93,6 +104,9 @@ pub(crate) struct Operator {
     pub on_trap: &'static str,
     pub chaining: &'static str,
     pub slot_group: String,
+    pub fields: Vec<String>,          // of a key without a function
+    pub predicate: Option<Condition>, // of a filter without a function
+    pub aggregates: Vec<aggregates::Spec>,
 }
 
 impl Operator {

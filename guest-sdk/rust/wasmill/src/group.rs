@@ -13,6 +13,7 @@ pub(crate) const CREATE: u32 = 3;
 pub(crate) const ACCUMULATE: u32 = 4;
 pub(crate) const MERGE: u32 = 5;
 pub(crate) const RESULT: u32 = 6;
+pub(crate) const JOIN: u32 = 7;
 pub(crate) const PARTITION: u32 = 11;
 
 const GROUP_BYTES: usize = 40;

@@ -17,7 +17,7 @@ use core::marker::PhantomData;
 pub struct KeyedStream<'x, K, V> {
     pub(crate) env: Env<'x>,
     pub(crate) operator: OperatorId,
-    window: Option<TimeWindow>, // of records
+    pub(crate) window: Option<TimeWindow>, // of records
     records: PhantomData<fn() -> (K, V)>,
 }
 
@@ -66,7 +66,7 @@ impl<'x, K: Record<'x>, V: Record<'x>> KeyedStream<'x, K, V> {
     }
 
     /// Refuses what has no use for windows of records.
-    fn unwindowed(&self, what: &str) {
+    pub(crate) fn unwindowed(&self, what: &str) {
         if self.window.is_some() {
             let key = self.env.with(|g| g.operators[self.operator].name.clone());
             self.env.refuse(&format!("{what} of key {key:?}: behind a window of records"));

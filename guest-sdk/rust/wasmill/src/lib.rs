@@ -64,10 +64,13 @@ extern crate std;
 #[cfg(test)]
 mod chain_test;
 #[cfg(test)]
+mod field_test;
+#[cfg(test)]
 mod golden_test;
 #[cfg(test)]
 mod process_test;
 
+mod aggregates;
 #[cfg(any(test, target_family = "wasm"))]
 mod allocator;
 mod arena;
@@ -81,12 +84,14 @@ mod env;
 #[doc(hidden)]
 pub mod exports;
 mod fail;
+mod field;
 mod file;
 mod fold;
 mod graph;
 mod group;
 mod guest;
 mod host;
+mod join;
 mod json;
 mod keyed;
 mod local;
@@ -110,18 +115,21 @@ mod window;
 
 #[cfg(target_family = "wasm")]
 pub use allocator::Allocator;
+pub use aggregates::{Aggregate, Number, Ordered};
 pub use arena::Scratch;
 pub use connector::{blackhole, generator, nexmark, print, Connector, Sink, Source};
 pub use document::Json;
 pub use env::Env;
 pub use fail::fail;
+pub use field::{value, Constant, FieldOf, KeyField, Predicate, Rows, Several};
 pub use file::{avro_files, csv_files, file_sink, files, json_files, parquet_files};
+pub use join::{IntervalJoin, IntervalJoined, JoinContext};
 pub use keyed::{ConnectedStreams, KeyedStream};
 pub use log::{counter_add, gauge_set, log, Level};
 pub use process::{Call, Context, Timer, Uses, NO_TIMESTAMP};
 pub use record::{Field, Millis, Record};
-pub use row::{Decimal, KeyValue, List, ListRef, RowBytes, RowWriter, Windowed};
-pub use side::{Side, SideOutput};
+pub use row::{Decimal, KeyValue, List, ListRef, Pair, RowBytes, RowWriter, Windowed};
+pub use side::{Side, SideOutput, Sides};
 pub use state::{ListState, ListStateDescriptor, MapState, MapStateDescriptor, ValueState, ValueStateDescriptor};
 pub use step::{Path, Start, Step, Then};
 pub use stream::{After, Outlet, SinkOperator, Stream};
@@ -158,7 +166,8 @@ pub use trap::{Letter, TrapPolicy};
 /// `Bid` is what functions make and may take apart, all fields at once. `BidRef`, which is derived beside it, is the same record
 /// where it lies: 8 bytes to pass on, a method a field, and nothing is read that nobody asks for. Both are records of one
 /// codec, `row(auction: i64, price: i64, dateTime: ms, where: utf8?)`, so one can be written and the other read; and both are
-/// keys, states and fields of other rows. In a `Ref`, a `String` is read as `&str`, a row as its `Ref`, a [`List`] as [`ListRef`].
+/// keys, states and fields of other rows. Conditions, keys and aggregates that the host decides name its fields as `Bid::PRICE`
+/// ([`FieldOf`]). In a `Ref`, a `String` is read as `&str`, a row as its `Ref`, a [`List`] as [`ListRef`].
 pub use wasmill_derive::Row;
 pub use window::{session, sliding, tumbling, TimeWindow, Window, WindowedStream};
 
@@ -175,14 +184,16 @@ pub mod export {
 
 /// What a definition needs.
 pub mod prelude {
+    pub use crate::aggregates::Aggregate;
     pub use crate::arena::Scratch;
     pub use crate::connector::{blackhole, generator, nexmark, print};
     pub use crate::document::Json;
     pub use crate::env::Env;
+    pub use crate::field::value;
     pub use crate::file::{avro_files, csv_files, file_sink, files, json_files, parquet_files};
     pub use crate::process::{Call, Context, Timer};
     pub use crate::record::{Field, Millis, Record};
-    pub use crate::row::{Decimal, KeyValue, List, ListRef, Windowed};
+    pub use crate::row::{Decimal, KeyValue, List, ListRef, Pair, Windowed};
     pub use crate::stream::Stream;
     pub use crate::text::{Text, TextBuf};
     pub use crate::trap::{Letter, TrapPolicy};

@@ -18,6 +18,8 @@ const TWO_INPUTS: i64 = 5;
 const ROW: i64 = 8;
 const PARTITION: i64 = 9;
 const ACCUMULATORS: i64 = 10;
+const FIELDS: i64 = 11;
+const TIES: i64 = 18;
 
 pub(crate) fn write(g: &Graph) -> Vec<u8> {
     let mut w = JsonWriter::default();
@@ -42,10 +44,12 @@ fn features(g: &Graph) -> Vec<i64> {
         (KEYED, any(&|f| matches!(f.body, Body::Keyed(_)))),
         (STATE, any(&|f| f.kind == Kind::Process && !f.states.is_empty())),
         (TIMERS, any(&|f| f.timers)),
-        (TWO_INPUTS, any(&|f| f.inputs.len() > 1)),
+        (TWO_INPUTS, any(&|f| f.inputs.len() > 1) || g.operators.iter().any(|o| o.kind == Some(Kind::Join))),
         (ROW, g.operators.iter().any(|o| row(&o.output) || row(&o.key)) || any(&|f| f.inputs.iter().any(|i| row(i)))),
         (PARTITION, any(&|f| f.kind == Kind::Partition)),
         (ACCUMULATORS, any(&|f| f.kind != Kind::Process && !f.states.is_empty())),
+        (FIELDS, g.operators.iter().any(|o| !o.fields.is_empty() || o.predicate.is_some() || !o.aggregates.is_empty())),
+        (TIES, g.operators.iter().any(|o| o.aggregates.iter().any(|a| a.decides()))),
     ];
     needs.iter().filter(|(_, needed)| *needed).map(|(number, _)| *number).collect()
 }
@@ -108,6 +112,9 @@ fn operator(w: &mut JsonWriter, g: &Graph, o: &Operator) {
     if let Some(window) = &o.window {
         w.object("window", |w| window.write(w));
     }
+    if let Some(interval) = &o.interval {
+        w.object("interval", |w| interval.write(w));
+    }
     if let Some(marks) = &o.watermarks {
         w.object("watermarks", |w| {
             w.number_or("outOfOrderMs", marks.out_of_order_ms);
@@ -120,7 +127,21 @@ fn operator(w: &mut JsonWriter, g: &Graph, o: &Operator) {
     w.text_or("output", &o.output);
     w.text_or("onTrap", o.on_trap);
     w.text_or("chaining", o.chaining);
+    fields(w, o);
     w.text_or("slotGroup", &o.slot_group);
+}
+
+/// What the operator does with fields.
+fn fields(w: &mut JsonWriter, o: &Operator) {
+    if !o.fields.is_empty() {
+        w.array("fields", &o.fields, |w, name| w.element(name));
+    }
+    if let Some(predicate) = &o.predicate {
+        w.object("predicate", |w| predicate.write(w));
+    }
+    if !o.aggregates.is_empty() {
+        w.array("aggregates", &o.aggregates, |w, a| w.object("", |w| a.write(w)));
+    }
 }
 
 fn connector(w: &mut JsonWriter, c: &Connector) {

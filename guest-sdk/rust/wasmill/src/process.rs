@@ -197,7 +197,7 @@ pub(crate) struct ValueCell {
 }
 
 impl<'x> Call<'x> {
-    fn new(scope: Scope, states: usize) -> Self {
+    pub(crate) fn new(scope: Scope, states: usize) -> Self {
         Call {
             scope,
             header: Cell::new(CallHeader::default()),
@@ -212,7 +212,12 @@ impl<'x> Call<'x> {
         }
     }
 
-    fn time(&self) -> &Cell<i64> {
+    /// Where the records that the function puts out have their key and time from.
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    pub(crate) fn time(&self) -> &Cell<i64> {
         &self.scope.time.as_ref().expect("a keyed function has a time").now
     }
 
@@ -332,8 +337,9 @@ impl<'x> Call<'x> {
         }
     }
 
+    /// Runs f for a record of that event time.
     #[inline]
-    fn record(&self, timestamp: i64, f: impl FnOnce()) {
+    pub(crate) fn record(&self, timestamp: i64, f: impl FnOnce()) {
         self.time().set(timestamp);
         f();
         self.scratch.reset();

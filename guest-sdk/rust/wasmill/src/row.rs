@@ -264,6 +264,10 @@ macro_rules! row {
         }
 
         impl<'x, $($generic: Field<'x>),*> Record<'x> for $type {}
+
+        impl<'x, $($generic: Field<'x>),*> crate::Rows for $type {
+            type Row = Self;
+        }
     };
 }
 pub(crate) use row;
@@ -288,6 +292,15 @@ pub struct Windowed<K, V> {
 row!(4, Windowed<K, V>, [K, V], Windowed<K::Ref, V::Ref>, this,
     0 "start" Millis = Millis(this.window.start), 1 "end" Millis = Millis(this.window.end), 2 "key" K = this.key, 3 "value" V = this.value;
     |start, end, key, value| Windowed { window: Window { start: start.0, end: end.0 }, key, value });
+
+/// Two records that have met in a join.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pair<A, B> {
+    pub left: A,
+    pub right: B,
+}
+
+row!(2, Pair<A, B>, [A, B], Pair<A::Ref, B::Ref>, this, 0 "left" A = this.left, 1 "right" B = this.right; |left, right| Pair { left, right });
 
 row!(1, (A,), [A], (A::Ref,), this, 0 "f0" A = this.0; |a| (a,));
 row!(2, (A, B), [A, B], (A::Ref, B::Ref), this, 0 "f0" A = this.0, 1 "f1" B = this.1; |a, b| (a, b));

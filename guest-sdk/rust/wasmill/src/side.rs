@@ -71,6 +71,23 @@ impl<'x, T: Record<'x>> Uses<'x> for &Side<'x, T> {
     }
 }
 
+/// Side outputs that a function uses, as a tuple of references to them; `()` uses none.
+pub trait Sides<'x>: Uses<'x> {}
+
+impl Sides<'_> for () {}
+impl<'x, T: Record<'x>> Sides<'x> for &Side<'x, T> {}
+
+macro_rules! sides {
+    ($($t:ident),+) => {
+        impl<'x, $($t: Sides<'x>),+> Sides<'x> for ($($t,)+) {}
+    };
+}
+
+sides!(A);
+sides!(A, B);
+sides!(A, B, C);
+sides!(A, B, C, D);
+
 /// A side output in a function.
 pub struct SideOutput<'x, T> {
     next: Next<'x, T>,

@@ -235,7 +235,7 @@ impl<'x, T: Record<'x>, P: Path<'x, T>> Stream<'x, T, P> {
     }
 
     /// Ends a chain here: the functions on the path become one loop.
-    fn end(&self) {
+    pub(crate) fn end(&self) {
         if let Some(fused) = fuse::<T, P>(&self.path) {
             self.env.with(|g| g.fused.push(fused));
         }

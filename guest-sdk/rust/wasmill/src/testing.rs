@@ -124,7 +124,7 @@ fn failure() -> String {
 }
 
 /// Bytes that stay: tests are short.
-fn leak(p: &[u8]) -> &'static [u8] {
+pub(crate) fn leak(p: &[u8]) -> &'static [u8] {
     let mut a = Aligned::default();
     a.grow(p.len());
     let all = Box::leak(Box::new(a)).bytes();
