@@ -23,12 +23,19 @@ pub struct Nexmark<'a, 'x> {
     input: String,
     output: String,
     made: Vec<(&'static str, String)>,
+    /// Results are put out each time that they change, and not once, when they can change no more.
+    pub updates: bool,
 }
 
 impl<'a, 'x> Nexmark<'a, 'x> {
     pub fn new(job: &'a Env<'x>) -> Self {
+        let updates = job.param_or("updates", "final", "of results that change: final, or all for each change");
+        if updates != "final" && updates != "all" {
+            job.refuse(&format!("parameter \"updates\": {updates:?} (expected final or all)"));
+        }
         Nexmark {
             job,
+            updates: updates == "all",
             input: job.param("input", "file or pattern of events, JSON lines; or generator"),
             output: job.param("output", "directory to write; or blackhole"),
             made: MADE.iter().map(|(name, doc)| (*name, job.param_or(name, "", doc))).collect(),
@@ -62,10 +69,11 @@ impl<'a, 'x> Nexmark<'a, 'x> {
 
     /// The same, in directories by time.
     pub fn results_in(&self, partition: &str) -> Results {
-        Results(match self.output.as_str() {
+        let connector = match self.output.as_str() {
             "blackhole" => blackhole().connector(),
             path => file_sink(path).json().times("sql").partition(partition).connector(),
-        })
+        };
+        Results(connector.set("updates", if self.updates { "all" } else { "" }))
     }
 }
 

@@ -174,8 +174,14 @@ struct AuctionOfBid<'x> {
     auction_extra: Text<'x>,
 }
 
+/// The auctions of an id. There is hardly more than one: as a value, they come along with each bid.
+#[derive(Clone, Row)]
+struct Auctions<'x> {
+    list: List<AuctionRef<'x>>,
+}
+
 pub fn q20(n: &Nexmark) {
-    let auctions = n.job.list_state::<AuctionRef>("auctions");
+    let auctions = n.job.value_state::<Auctions>("auctions");
     let bids = n.job.list_state::<BidRef>("bids");
     let wanted = n.events::<AuctionEventRef>().filter("bids and category", |e| match e.auction() {
         Some(a) => a.category() == 10,
@@ -186,9 +192,11 @@ pub fn q20(n: &Nexmark) {
         .process("join", (&auctions, &bids), |c, (auctions, bids), e| {
             if let Some(a) = e.auction() {
                 bids.iter().for_each(|b| c.emit(auction_of_bid(a, b)));
-                auctions.add(a);
+                let mut list = auctions.get().map_or_else(Vec::new, |known| known.list.0);
+                list.push(a);
+                auctions.set(Auctions { list: List(list) });
             } else if let Some(b) = e.bid() {
-                auctions.iter().for_each(|a| c.emit(auction_of_bid(a, b)));
+                auctions.get().into_iter().flat_map(|known| known.list.0).for_each(|a| c.emit(auction_of_bid(a, b)));
                 bids.add(b);
             }
         })

@@ -4,16 +4,7 @@ use crate::events::Nexmark;
 use crate::times::{day, minute, window_of, DAY};
 use std::borrow::Cow;
 use wasmill::prelude::*;
-use wasmill::KeyedStream;
-
-/// 1 to 3 by price.
-fn rank(price: i64) -> usize {
-    match price {
-        ..10_000 => 1,
-        ..1_000_000 => 2,
-        _ => 3,
-    }
-}
+use wasmill::{FieldOf, KeyedStream, Predicate};
 
 #[derive(Clone, Row)]
 #[row(rename_all = "camelCase")]
@@ -30,106 +21,45 @@ struct Event<'x> {
     bid: Option<Bid<'x>>,
 }
 
-/// A bid of a group, and of which sets its bidder and its auction are seen for the first time: bit 0 of all bids of the day, bits
-/// 1 to 3 of those of a rank.
-#[derive(Clone, Row)]
-struct Seen<'x> {
-    group: Text<'x>,
-    bidder: i64,
-    auction: i64,
-    rank: i64,
-    at: Millis,
-    bidders: i64,
-    auctions: i64,
-}
-
-/// What a day's bids of a group come to; of each four, the first is of all and the others of a rank.
-#[derive(Clone, Row)]
-struct Totals {
-    latest: Millis,
-    bids: List<i64>,
-    bidders: List<i64>,
-    auctions: List<i64>,
-}
-
-impl Totals {
-    fn none() -> Totals {
-        let zero = || List(vec![0; 4]);
-        Totals { latest: Millis(i64::MIN), bids: zero(), bidders: zero(), auctions: zero() }
-    }
-
-    fn add(mut self, seen: Seen) -> Totals {
-        self.latest = self.latest.max(seen.at);
-        let sets = 1 | 1 << seen.rank;
-        for (of, sets) in [(&mut self.bids, sets), (&mut self.bidders, seen.bidders), (&mut self.auctions, seen.auctions)] {
-            (0..4).for_each(|i| of.0[i] += sets >> i & 1);
-        }
-        self
-    }
-
-    fn merge(mut self, other: Totals) -> Totals {
-        self.latest = self.latest.max(other.latest);
-        for (of, more) in [(&mut self.bids, other.bids), (&mut self.bidders, other.bidders), (&mut self.auctions, other.auctions)] {
-            (0..4).for_each(|i| of.0[i] += more.0[i]);
-        }
-        self
+/// 1 to 3 by price.
+fn rank(price: i64) -> i64 {
+    match price {
+        ..10_000 => 1,
+        ..1_000_000 => 2,
+        _ => 3,
     }
 }
 
-/// The statistics of each group and day. Who is there for the first time is found by bidder and by auction, which any number of
-/// subtasks share; what is left to do for a group is to add.
-fn statistics<'x>(n: &Nexmark<'_, 'x>, group: impl Fn(&BidRef<'x>) -> Text<'x> + 'static) -> Stream<'x, Windowed<Text<'x>, Totals>> {
-    let bids = n.timed::<EventRef>(&["bid"]).flat_map("bids", |e| e.bid());
-    let bids = bids.map("group", move |b| Seen {
-        group: group(&b),
-        bidder: b.bidder(),
-        auction: b.auction(),
-        rank: rank(b.price()) as i64,
-        at: b.date_time(),
-        bidders: 0,
-        auctions: 0,
-    });
-    let by_bidder = bids.key_by("bidder", |b| (b.group.clone(), window_of(b.at, DAY), b.bidder));
-    let bids = first_seen(n, "bidders", by_bidder, |b, sets| b.bidders = sets);
-    let by_auction = bids.key_by("auction of day", |b| (b.group.clone(), window_of(b.at, DAY), b.auction));
-    let bids = first_seen(n, "auctions", by_auction, |b, sets| b.auctions = sets);
-    let days = bids.key_value_by("by group", |b| (b.group.clone(), b)).window(tumbling(days(1)));
-    days.aggregate("add up", Totals::none, Totals::add, Totals::merge, |t| t).uid("totals")
+/// Holds for the bids of a rank.
+fn ranked<R>(price: &FieldOf<R, i64>, rank: i64) -> Predicate<R> {
+    match rank {
+        1 => price.lt(10_000),
+        2 => price.ge(10_000).and(price.lt(1_000_000)),
+        _ => price.ge(1_000_000),
+    }
 }
 
-/// Marks the sets in which a key is for the first time.
-fn first_seen<'x>(
-    n: &Nexmark<'_, 'x>,
-    name: &str,
-    bids: KeyedStream<'x, (Text<'x>, i64, i64), Seen<'x>>,
-    mark: impl Fn(&mut Seen<'x>, i64) + 'static,
-) -> Stream<'x, Seen<'x>> {
-    let seen = n.job.value_state::<i64>("seen");
-    bids.process_timers(
-        name,
-        (&seen,),
-        move |c, (seen,), mut b| {
-            let (before, sets) = (seen.get(), 1 | 1 << b.rank);
-            let new = sets & !before.unwrap_or(0);
-            if before.is_none() {
-                c.set_timer(window_of(b.at, DAY) + DAY);
-            }
-            if new != 0 {
-                seen.set(before.unwrap_or(0) | sets);
-            }
-            mark(&mut b, new);
-            c.emit(b);
-        },
-        |_, (seen,), _| seen.clear(),
-    )
-    .uid(name)
+/// The four columns of something: of all bids, and of those of each rank.
+fn columns<R>(what: &str, all: Aggregate<R>, of: impl Fn(i64) -> Aggregate<R>) -> Vec<Aggregate<R>> {
+    let ranks = (1..=3).map(|rank| of(rank).named(&format!("rank{rank}_{what}")));
+    [all.named(&format!("total_{what}"))].into_iter().chain(ranks).collect()
 }
 
-/// A struct of columns that ends in the twelve of the statistics, and how it is made.
+/// The columns of bids, by their price.
+fn bids_of<R>(price: &FieldOf<R, i64>) -> Vec<Aggregate<R>> {
+    columns("bids", Aggregate::count(), |rank| Aggregate::count().filter(ranked(price, rank)))
+}
+
+/// The columns of the values of a field that differ.
+fn distinct<R>(what: &str, field: &FieldOf<R, i64>, price: &FieldOf<R, i64>) -> Vec<Aggregate<R>> {
+    columns(what, field.count_distinct(), |rank| field.count_distinct().filter(ranked(price, rank)))
+}
+
+/// A struct of columns that ends in the twelve of the statistics.
 macro_rules! statistics_row {
-    ($row:ident { $($column:ident: $type:ty),+ }) => {
+    ($row:ident [$($generics:tt)*] { $($column:ident: $type:ty),+ }) => {
         #[derive(Clone, Row)]
-        struct $row<'x> {
+        struct $row $($generics)* {
             $($column: $type,)+
             total_bids: i64,
             rank1_bids: i64,
@@ -144,42 +74,193 @@ macro_rules! statistics_row {
             rank2_auctions: i64,
             rank3_auctions: i64,
         }
+    };
+}
 
-        impl<'x> $row<'x> {
-            fn of($($column: $type,)+ t: &Totals) -> Self {
-                let (bids, bidders, auctions) = (&t.bids.0, &t.bidders.0, &t.auctions.0);
-                $row {
-                    $($column,)+
-                    total_bids: bids[0],
-                    rank1_bids: bids[1],
-                    rank2_bids: bids[2],
-                    rank3_bids: bids[3],
-                    total_bidders: bidders[0],
-                    rank1_bidders: bidders[1],
-                    rank2_bidders: bidders[2],
-                    rank3_bidders: bidders[3],
-                    total_auctions: auctions[0],
-                    rank1_auctions: auctions[1],
-                    rank2_auctions: auctions[2],
-                    rank3_auctions: auctions[3],
-                }
-            }
+/// Makes such a struct of columns and the twelve of another.
+macro_rules! with_statistics {
+    ($row:ident { $($column:ident: $value:expr),+ }, $of:expr) => {
+        $row {
+            $($column: $value,)+
+            total_bids: $of.total_bids,
+            rank1_bids: $of.rank1_bids,
+            rank2_bids: $of.rank2_bids,
+            rank3_bids: $of.rank3_bids,
+            total_bidders: $of.total_bidders,
+            rank1_bidders: $of.rank1_bidders,
+            rank2_bidders: $of.rank2_bidders,
+            rank3_bidders: $of.rank3_bidders,
+            total_auctions: $of.total_auctions,
+            rank1_auctions: $of.rank1_auctions,
+            rank2_auctions: $of.rank2_auctions,
+            rank3_auctions: $of.rank3_auctions,
         }
     };
 }
 
-statistics_row!(DayRow { day: Cow<'x, str> });
-statistics_row!(ChannelRow { channel: Text<'x>, day: Cow<'x, str>, minute: Cow<'x, str> });
-
-pub fn q15(n: &Nexmark) {
-    let days = statistics(n, |_| Text::default());
-    days.map("columns", |w| DayRow::of(day(Millis(w.window.start)).into(), &w.value)).sink_to(n.results());
+/// A bid of a day, and whether its bidder and its auction are there for the first time: among all bids of the day, and among
+/// those of its rank.
+#[derive(Clone, Row)]
+struct Seen {
+    day: i64,
+    bidder: i64,
+    auction: i64,
+    price: i64,
+    bidder_of_day: bool,
+    bidder_of_rank: bool,
+    auction_of_day: bool,
+    auction_of_rank: bool,
 }
 
-pub fn q16(n: &Nexmark) {
-    let days = statistics(n, |b| b.channel());
-    days.map("columns", |w| ChannelRow::of(w.key, day(Millis(w.window.start)).into(), minute(w.value.latest).into(), &w.value))
+statistics_row!(DayTotals [] { day: i64 });
+statistics_row!(DayRow [<'x>] { day: Cow<'x, str> });
+
+/// Who is there for the first time is found by bidder and by auction, which any number of subtasks share; what is left to do for
+/// a day is to count.
+pub fn q15(n: &Nexmark) {
+    let bids = n.timed::<EventRef>(&["bid"]).flat_map("bids", |e| e.bid());
+    let bids = bids.map("day", |b| Seen {
+        day: window_of(b.date_time(), DAY),
+        bidder: b.bidder(),
+        auction: b.auction(),
+        price: b.price(),
+        bidder_of_day: false,
+        bidder_of_rank: false,
+        auction_of_day: false,
+        auction_of_rank: false,
+    });
+    let by_bidder = bids.key_by("bidder", |b| (b.day, b.bidder));
+    let bids = first_seen(n, "bidders", by_bidder, |b, day, rank| (b.bidder_of_day, b.bidder_of_rank) = (day, rank));
+    let by_auction = bids.key_by("auction of day", |b| (b.day, b.auction));
+    let bids = first_seen(n, "auctions", by_auction, |b, day, rank| (b.auction_of_day, b.auction_of_rank) = (day, rank));
+
+    let count = |p: Predicate<Seen>| Aggregate::count().filter(p);
+    let of_rank = |rank| ranked(&Seen::PRICE, rank);
+    let statistics = bids_of(&Seen::PRICE)
+        .into_iter()
+        .chain(columns("bidders", count(Seen::BIDDER_OF_DAY.eq(true)), |rank| count(Seen::BIDDER_OF_RANK.eq(true).and(of_rank(rank)))))
+        .chain(columns("auctions", count(Seen::AUCTION_OF_DAY.eq(true)), |rank| count(Seen::AUCTION_OF_RANK.eq(true).and(of_rank(rank)))));
+    bids.key_by_field("by day", Seen::DAY)
+        .aggregates(statistics)
+        .uid("totals")
+        .map("columns", |t: DayTotals| with_statistics!(DayRow { day: day(Millis(t.day)).into() }, t))
         .sink_to(n.results());
+}
+
+/// Marks the bids in which a key is for the first time on its day, and among those of its rank.
+fn first_seen<'x>(
+    n: &Nexmark<'_, 'x>,
+    name: &str,
+    bids: KeyedStream<'x, (i64, i64), Seen>,
+    mark: impl Fn(&mut Seen, bool, bool) + 'static,
+) -> Stream<'x, Seen> {
+    let seen = n.job.value_state::<i64>("ranks");
+    bids.process_timers(
+        name,
+        (&seen,),
+        move |c, (seen,), mut b| {
+            let (before, rank) = (seen.get(), 1 << rank(b.price));
+            if before.is_none() {
+                c.set_timer(b.day + DAY);
+            }
+            let ranks = before.unwrap_or(0);
+            if ranks & rank == 0 {
+                seen.set(ranks | rank);
+            }
+            mark(&mut b, ranks == 0, ranks & rank == 0);
+            c.emit(b);
+        },
+        |_, (seen,), _| seen.clear(),
+    )
+    .uid(name)
+}
+
+/// A bid of a channel and a day.
+#[derive(Clone, Row)]
+struct ChannelBid<'x> {
+    channel: Text<'x>,
+    day: i64,
+    at: Millis,
+    auction: i64,
+    bidder: i64,
+    price: i64,
+}
+
+#[derive(Clone, Row)]
+struct ChannelDay<'x> {
+    channel: Text<'x>,
+    day: i64,
+}
+
+statistics_row!(ChannelTotals [<'x>] { channel: Text<'x>, day: i64, latest: Millis });
+statistics_row!(ChannelRow [<'x>] { channel: Text<'x>, day: Cow<'x, str>, minute: Cow<'x, str> });
+
+pub fn q16(n: &Nexmark) {
+    let bids = n.timed::<EventRef>(&["bid"]).flat_map("bids", |e| e.bid());
+    let bids = bids.map("channel and day", |b| ChannelBid {
+        channel: b.channel(),
+        day: window_of(b.date_time(), DAY),
+        at: b.date_time(),
+        auction: b.auction(),
+        bidder: b.bidder(),
+        price: b.price(),
+    });
+    let price = ChannelBid::PRICE;
+    let statistics = [ChannelBid::AT.max().named("latest")]
+        .into_iter()
+        .chain(bids_of(&price))
+        .chain(distinct("bidders", &ChannelBid::BIDDER, &price))
+        .chain(distinct("auctions", &ChannelBid::AUCTION, &price));
+    bids.key_by_fields::<ChannelDay>("by channel and day", (ChannelBid::CHANNEL, ChannelBid::DAY))
+        .aggregates(statistics)
+        .uid("totals")
+        .map("columns", |t: ChannelTotals| {
+            with_statistics!(ChannelRow { channel: t.channel, day: day(Millis(t.day)).into(), minute: minute(t.latest).into() }, t)
+        })
+        .sink_to(n.results());
+}
+
+/// A price that was bid for an auction on a day.
+#[derive(Clone, Row)]
+struct Offer {
+    auction: i64,
+    day: i64,
+    price: i64,
+}
+
+#[derive(Clone, Row)]
+struct AuctionDay {
+    auction: i64,
+    day: i64,
+}
+
+/// What the prices of an auction on a day come to.
+#[derive(Clone, Row)]
+struct Prices {
+    auction: i64,
+    day: i64,
+    total_bids: i64,
+    rank1_bids: i64,
+    rank2_bids: i64,
+    rank3_bids: i64,
+    min_price: i64,
+    max_price: i64,
+    avg_price: i64,
+    sum_price: i64,
+}
+
+#[derive(Clone, Row)]
+struct PricesRow {
+    auction: i64,
+    day: String,
+    total_bids: i64,
+    rank1_bids: i64,
+    rank2_bids: i64,
+    rank3_bids: i64,
+    min_price: i64,
+    max_price: i64,
+    avg_price: i64,
+    sum_price: i64,
 }
 
 #[derive(Clone, Row)]
@@ -195,77 +276,28 @@ struct PricedEvent {
     bid: Option<PricedBid>,
 }
 
-/// What the prices of an auction on a day come to.
-#[derive(Clone, Row)]
-struct Prices {
-    bids: i64,
-    rank1: i64,
-    rank2: i64,
-    rank3: i64,
-    min: i64,
-    max: i64,
-    sum: i64,
-}
-
-impl Prices {
-    fn none() -> Prices {
-        Prices { bids: 0, rank1: 0, rank2: 0, rank3: 0, min: i64::MAX, max: i64::MIN, sum: 0 }
-    }
-
-    fn of(price: i64) -> Prices {
-        let is = |r| i64::from(rank(price) == r);
-        Prices { bids: 1, rank1: is(1), rank2: is(2), rank3: is(3), min: price, max: price, sum: price }
-    }
-
-    fn merge(self, b: Prices) -> Prices {
-        Prices {
-            bids: self.bids + b.bids,
-            rank1: self.rank1 + b.rank1,
-            rank2: self.rank2 + b.rank2,
-            rank3: self.rank3 + b.rank3,
-            min: self.min.min(b.min),
-            max: self.max.max(b.max),
-            sum: self.sum + b.sum,
-        }
-    }
-}
-
-#[derive(Clone, Row)]
-struct AuctionDay {
-    auction: i64,
-    day: String,
-    total_bids: i64,
-    rank1_bids: i64,
-    rank2_bids: i64,
-    rank3_bids: i64,
-    min_price: i64,
-    max_price: i64,
-    avg_price: i64,
-    sum_price: i64,
-}
-
 pub fn q17(n: &Nexmark) {
     let bids = n.timed::<PricedEventRef>(&["bid"]).flat_map("bids", |e| e.bid());
-    let prices = bids.key_value_by("auction", |b| (b.auction(), b.price())).window(tumbling(days(1))).aggregate(
-        "prices",
-        Prices::none,
-        |all, price| all.merge(Prices::of(price)),
-        Prices::merge,
-        |all| all,
-    );
-    prices
+    let offers = bids.map("day", |b| Offer { auction: b.auction(), day: window_of(b.date_time(), DAY), price: b.price() });
+    let price = Offer::PRICE;
+    let statistics = bids_of(&price)
+        .into_iter()
+        .chain([price.min(), price.max(), price.avg(), price.sum()]);
+    offers
+        .key_by_fields::<AuctionDay>("auction and day", (Offer::AUCTION, Offer::DAY))
+        .aggregates(statistics)
         .uid("prices")
-        .map("columns", |w| AuctionDay {
-            auction: w.key,
-            day: day(Millis(w.window.start)),
-            total_bids: w.value.bids,
-            rank1_bids: w.value.rank1,
-            rank2_bids: w.value.rank2,
-            rank3_bids: w.value.rank3,
-            min_price: w.value.min,
-            max_price: w.value.max,
-            avg_price: w.value.sum / w.value.bids,
-            sum_price: w.value.sum,
+        .map("columns", |p: Prices| PricesRow {
+            auction: p.auction,
+            day: day(Millis(p.day)),
+            total_bids: p.total_bids,
+            rank1_bids: p.rank1_bids,
+            rank2_bids: p.rank2_bids,
+            rank3_bids: p.rank3_bids,
+            min_price: p.min_price,
+            max_price: p.max_price,
+            avg_price: p.avg_price,
+            sum_price: p.sum_price,
         })
         .sink_to(n.results());
 }

@@ -10,11 +10,6 @@ pub const DAY: i64 = 24 * HOUR;
 /// When all time has passed: a bounded input has ended.
 pub const END: i64 = 1 << 62;
 
-/// One window that ends then: its results are final ones of everything.
-pub fn whole() -> wasmill::TimeWindow {
-    tumbling(millis(END as u64))
-}
-
 /// The start of the window of a size that a time is in.
 pub fn window_of(t: Millis, size: i64) -> i64 {
     t.0 - t.0.rem_euclid(size)

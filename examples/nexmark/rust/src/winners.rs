@@ -1,7 +1,7 @@
 //! The queries about winning bids: of an auction the highest in its time, of equal ones the earliest.
 
 use crate::events::Nexmark;
-use crate::times::{whole, END};
+use crate::times::END;
 use std::cmp::Reverse;
 use wasmill::prelude::*;
 use wasmill::KeyedStream;
@@ -19,27 +19,34 @@ trait Offered<'x>: Record<'x> {
     fn beats(&self, other: &Self) -> bool;
 }
 
-/// Puts out the winning bid of each auction once it has ended. Bids may come before their auction; those of which none has come
-/// when their time has passed are dropped.
+/// Puts out the winning bid of each auction: once it has ended, or, if it is told, each bid that leads, with the one that led
+/// before. Bids may come before their auction; those of which none has come when their time has passed are dropped.
 fn winners<'x, E: Record<'x>, A: Opened<'x>, B: Offered<'x>, R: Record<'x>>(
     n: &Nexmark<'_, 'x>,
     events: KeyedStream<'x, i64, E>,
+    told: bool,
     auction: impl Fn(&E) -> Option<A> + 'static,
     bid: impl Fn(&E) -> Option<B> + 'static,
-    won: impl Fn(A, B) -> R + 'static,
+    won: impl Fn(A, B, Option<B>) -> R + Clone + 'static,
 ) -> Stream<'x, R> {
     let opened = n.job.value_state::<A>("auction");
     let best = n.job.value_state::<B>("best bid");
     let early = n.job.list_state::<B>("early bids");
+    let leads = won.clone();
     events
         .process_timers(
             "winners",
             (&opened, &best, &early),
             move |c, (opened, best, early), e| {
                 let offer = |a: &A, b: B| {
-                    if (a.begins()..=a.ends()).contains(&b.at()) && best.get().is_none_or(|other| b.beats(&other)) {
-                        best.set(b);
+                    let leader = best.get();
+                    if !(a.begins()..=a.ends()).contains(&b.at()) || leader.as_ref().is_some_and(|leader| !b.beats(leader)) {
+                        return;
                     }
+                    if told {
+                        c.emit(leads(a.clone(), b.clone(), leader));
+                    }
+                    best.set(b);
                 };
                 match (auction(&e), bid(&e), opened.get()) {
                     (Some(a), _, None) => {
@@ -59,8 +66,8 @@ fn winners<'x, E: Record<'x>, A: Opened<'x>, B: Offered<'x>, R: Record<'x>>(
             move |c, (opened, best, early), timer| match opened.get() {
                 Some(a) if a.ends().0 >= timer.time => {}
                 Some(a) => {
-                    if let Some(b) = best.get() {
-                        c.emit(won(a, b));
+                    if let (Some(b), false) = (best.get(), told) {
+                        c.emit(won(a, b, None));
                     }
                     opened.clear();
                     best.clear();
@@ -119,26 +126,34 @@ impl<'x> Offered<'x> for ShortBidRef<'x> {
     }
 }
 
+/// A winning price, and one more winner; or what a new leader adds to the price before, and none.
 #[derive(Clone, Row)]
 struct Won {
     category: i64,
     seller: i64,
     at: Millis,
     price: i64,
+    winners: i64,
 }
 
-/// The winning prices.
-fn prices<'x>(n: &Nexmark<'_, 'x>) -> Stream<'x, Won> {
+fn prices<'x>(n: &Nexmark<'_, 'x>, told: bool) -> Stream<'x, Won> {
     let events = n.timed::<ShortEventRef>(&["auction", "bid"]);
     let events = events.filter("auctions and bids", |e| e.auction().is_some() || e.bid().is_some());
     let by_auction = events.key_by("auction", |e| e.auction().map_or_else(|| e.bid().map_or(0, |b| b.auction()), |a| a.id()));
-    winners(
-        n,
-        by_auction,
-        |e| e.auction(),
-        |e| e.bid(),
-        |a: ShortAuctionRef, b: ShortBidRef| Won { category: a.category(), seller: a.seller(), at: b.date_time(), price: b.price() },
-    )
+    winners(n, by_auction, told, |e| e.auction(), |e| e.bid(), |a: ShortAuctionRef, b: ShortBidRef, before: Option<ShortBidRef>| Won {
+        category: a.category(),
+        seller: a.seller(),
+        at: b.date_time(),
+        price: b.price() - before.map_or(0, |before| before.price()),
+        winners: i64::from(before.is_none()),
+    })
+}
+
+#[derive(Clone, Row)]
+struct Sums {
+    category: i64,
+    price: i64,
+    winners: i64,
 }
 
 #[derive(Clone, Row)]
@@ -149,14 +164,12 @@ struct CategoryMean {
 }
 
 pub fn q4(n: &Nexmark) {
-    let means = prices(n).key_value_by("category", |w| (w.category, w.price)).window(whole()).aggregate(
-        "mean",
-        || (0, 0),
-        |(sum, n): (i64, i64), price| (sum + price, n + 1),
-        |a, b| (a.0 + b.0, a.1 + b.1),
-        |(sum, n)| sum / n,
-    );
-    means.uid("means").map("columns", |w| CategoryMean { id: w.key, mean: w.value }).sink_to(n.results());
+    prices(n, n.updates)
+        .key_by_field("category", Won::CATEGORY)
+        .aggregates([Won::PRICE.sum().named("price"), Won::WINNERS.sum().named("winners")])
+        .uid("means")
+        .map("columns", |s: Sums| CategoryMean { id: s.category, mean: s.price / s.winners })
+        .sink_to(n.results());
 }
 
 #[derive(Clone, Row)]
@@ -168,7 +181,7 @@ struct SellerMean {
 /// The mean of each winning price of a seller and the ten before it.
 pub fn q6(n: &Nexmark) {
     let won = n.job.list_state::<(Millis, i64)>("won");
-    prices(n)
+    prices(n, false)
         .key_value_by("seller", |w| (w.seller, (w.at, w.price)))
         .process_timers(
             "means",
@@ -269,7 +282,7 @@ pub fn q9(n: &Nexmark) {
     let events = n.timed::<EventRef>(&["auction", "bid"]);
     let events = events.filter("auctions and bids", |e| e.auction().is_some() || e.bid().is_some());
     let by_auction = events.key_by("auction", |e| e.auction().map_or_else(|| e.bid().map_or(0, |b| b.auction()), |a| a.id()));
-    winners(n, by_auction, |e| e.auction(), |e| e.bid(), |a, b| winning_bid(a, b)).sink_to(n.results());
+    winners(n, by_auction, n.updates, |e| e.auction(), |e| e.bid(), |a, b, _| winning_bid(a, b)).sink_to(n.results());
 }
 
 fn winning_bid<'x>(a: AuctionRef<'x>, b: BidRef<'x>) -> WinningBid<'x> {
