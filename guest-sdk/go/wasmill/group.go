@@ -132,19 +132,20 @@ func (r *groupReader) list(at uint32) uint32 {
 		r.accums = l
 	case listState:
 		for len(r.states) <= int(h.index) {
-			r.states = append(r.states, list{})
+			r.states = append(r.states, list{total: 1}) // until it comes, it is to be asked for
 		}
 		r.states[h.index] = l
 	}
 	return h.size
 }
 
-// state is the list of a value state, an empty one when it did not come with the group.
+// state is the list of a value state: without an element it is not set, and of one that did not come with the group there is
+// more than came.
 func (r *groupReader) state(index int) list {
 	if index < len(r.states) {
 		return r.states[index]
 	}
-	return list{}
+	return list{total: 1}
 }
 
 // whole panics when a part of the list did not come with the call: that happens to process functions only.

@@ -13,7 +13,10 @@ func (g *instance) migrate(state, from uint32, p []byte) (status uint32) {
 	}
 	s := g.functions[id].states()[position]
 	var in batch
-	if s.migrate == nil || !in.parse(p) {
+	if s.migrate == nil {
+		panic("a state of an older version, and no function that migrates it")
+	}
+	if !in.parse(p) {
 		return statusBadInput
 	}
 	var out migrated

@@ -98,8 +98,8 @@ type Context[K, R any] struct {
 // Key is the key at hand.
 func (c *Context[K, R]) Key() K { return c.codec.decode(c.run.groups.key()) }
 
-// Timestamp is the event time of the record, or the time of the timer; NoTimestamp when the record has none. What is
-// emitted has the same, unless EmitAt says another.
+// Timestamp is the event time of the record, or of the timer; NoTimestamp when the record has none, and in a timer of processing
+// time. What is emitted has the same, unless EmitAt says another.
 func (c *Context[K, R]) Timestamp() int64 { return c.run.scope.time.now }
 
 // Watermark is the event time that has been reached: no record before it is expected any more.
@@ -187,9 +187,11 @@ func (r *processRun) call(verb uint32, h callHeader, p []byte) error {
 		r.chain.record = r.groups.index
 		r.enter()
 		if verb == verbTimer {
-			flags := r.groups.header.flags
-			r.scope.time.now = r.groups.header.timer
-			r.timer(Timer{Time: r.groups.header.timer, Processing: flags&groupTimerProcessing != 0})
+			t := Timer{Time: r.groups.header.timer, Processing: r.groups.header.flags&groupTimerProcessing != 0}
+			if !t.Processing {
+				r.scope.time.now = t.Time
+			}
+			r.timer(t)
 		} else {
 			r.each(0, listInput, &r.groups.records)
 			r.each(1, listInput1, &r.groups.right)
