@@ -251,7 +251,8 @@ func (p *Process) value(s *processState, i int) []byte {
 	return nil
 }
 
-// prefetch writes the value states of group i of the call.
+// prefetch writes the value states of group i of the call: one without an element is not set, and one that is not written must be
+// asked for.
 func (p *Process) prefetch(i int) {
 	for k := range p.states {
 		s := &p.states[k]
@@ -260,6 +261,7 @@ func (p *Process) prefetch(i int) {
 		}
 		switch v := p.value(s, i); {
 		case v == nil:
+			p.groups.List(abi.ListState, uint16(k), 0, nil, nil)
 		case len(v) > prefetchBytes:
 			p.groups.List(abi.ListState, uint16(k), 1, nil, nil)
 		default:
