@@ -36,16 +36,23 @@ func built(t *testing.T) (wasmill harness.Wasmill, module string) {
 	return wasmill, module
 }
 
-// eventFile is a file of events without equal times that are up to 4 s out of order, over a midnight, and what the reference reads
-// in it.
-func eventFile(t *testing.T, wasmill harness.Wasmill) (string, *reference.Events) {
+// made are events without equal times that are up to 4 s out of order, over a midnight.
+func made() [][2]string {
+	if *full {
+		return [][2]string{{"events", "300000"}, {"rate", "250"}, {"start", "2026-01-01T23:50:00Z"}, {"out-of-order", "4s"}}
+	}
+	return [][2]string{{"events", "20000"}, {"rate", "100"}, {"start", "2026-01-01T23:58:20Z"}, {"out-of-order", "4s"}}
+}
+
+// eventFile is a file of such events, and what the reference reads in it.
+func eventFile(t *testing.T, wasmill harness.Wasmill, made [][2]string) (string, *reference.Events) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "events.json")
-	flags := []string{"--events", "20000", "--rate", "100", "--start", "2026-01-01T23:58:20Z"}
-	if *full {
-		flags = []string{"--events", "300000", "--rate", "250", "--start", "2026-01-01T23:50:00Z"}
+	args := []string{"nexmark", "generate", path}
+	for _, option := range made {
+		args = append(args, "--"+option[0], option[1])
 	}
-	wasmill.Run(t, append([]string{"nexmark", "generate", path, "--out-of-order", "4s"}, flags...)...).OK(t)
+	wasmill.Run(t, args...).OK(t)
 	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
@@ -73,7 +80,7 @@ func same(t *testing.T, want *reference.Expected, dir string) {
 // Each query has the rows of the reference at any parallelism.
 func TestQueries(t *testing.T) {
 	wasmill, module := built(t)
-	path, events := eventFile(t, wasmill)
+	path, events := eventFile(t, wasmill, made())
 	for i := range reference.Queries {
 		q := &reference.Queries[i]
 		t.Run(q.Name, func(t *testing.T) {
@@ -91,7 +98,7 @@ func TestQueries(t *testing.T) {
 // q13 joins the table of a file: what is not in it has no row.
 func TestSideInput(t *testing.T) {
 	wasmill, module := built(t)
-	path, events := eventFile(t, wasmill)
+	path, events := eventFile(t, wasmill, made())
 	side := filepath.Join(t.TempDir(), "side.json")
 	var lines strings.Builder
 	events.Side = map[int64]string{}
