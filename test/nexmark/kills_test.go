@@ -37,7 +37,7 @@ func TestQueriesUnderKills(t *testing.T) {
 	options := [][2]string{{"events", "60000"}, {"rate", "100"}, {"start", "2026-01-01T23:55:00Z"}, {"out-of-order", "4s"}}
 	_, events := eventFile(t, wasmill, options)
 	cluster := wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "1") // a subtask each, so that every kill hits
-	var before graph.JobID // the query before
+	var before graph.JobID                                               // the query before
 	for i := range reference.Queries {
 		q := &reference.Queries[i]
 		if !*full && !slices.Contains(killed, q.Name) {
