@@ -35,6 +35,7 @@ const (
 	FunctionAggregate FunctionKind = "aggregate" // verbs accumulate, merge, result
 	FunctionProcess   FunctionKind = "process"   // verbs process, timer
 	FunctionJoin      FunctionKind = "join"      // verb join, of two inputs
+	FunctionCoGroup   FunctionKind = "coGroup"   // verb join, of all that two inputs have in a window
 	FunctionTrigger   FunctionKind = "trigger"   // verb trigger: when a window fires
 	FunctionEvict     FunctionKind = "evict"     // verb evict: what of a window is left out of its result
 	FunctionGap       FunctionKind = "gap"       // verb gap: the session gap of each record
@@ -195,6 +196,13 @@ func (w *Window) String() string {
 	}
 	return text
 }
+
+// Whose records take part in a join in windows without one of the other input.
+const (
+	OuterLeft  = "left"
+	OuterRight = "right"
+	OuterFull  = "full"
+)
 
 // Interval is how far behind a record of a join's input 0 the event time of one of input 1 may be: both ends belong to it,
 // unless they are exclusive. Either may be negative.

@@ -116,9 +116,10 @@ var (
 		abi.FeatureBatch: "batch", abi.FeatureKeyed: "keyed", abi.FeatureState: "state", abi.FeatureTimers: "timers",
 		abi.FeatureTwoInputs: "two inputs", abi.FeatureTriggers: "triggers", abi.FeatureRequests: "requests", abi.FeatureRow: "row",
 		abi.FeaturePartition: "partition", abi.FeatureAccumulators: "accumulators", abi.FeatureFields: "fields",
-		abi.FeatureTies: "ties",
+		abi.FeatureMeeting: "meeting", abi.FeatureTies: "ties",
 	}
-	supported = []abi.Feature{abi.FeatureBatch, abi.FeatureKeyed, abi.FeatureState, abi.FeatureTimers, abi.FeatureTwoInputs, abi.FeatureRow, abi.FeaturePartition, abi.FeatureAccumulators, abi.FeatureFields, abi.FeatureTies}
+	supported = []abi.Feature{abi.FeatureBatch, abi.FeatureKeyed, abi.FeatureState, abi.FeatureTimers, abi.FeatureTwoInputs, abi.FeatureRow, abi.FeaturePartition, abi.FeatureAccumulators, abi.FeatureFields, abi.FeatureTies,
+		abi.FeatureMeeting}
 )
 
 // checkManifest decides whether this version can run what the manifest needs. The graph is for others to judge.

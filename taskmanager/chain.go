@@ -27,8 +27,9 @@ type chain struct {
 	assigners []*assigner // those whose lanes are the input's
 	promises  []*assigner // those of timestamp functions, whose watermarks are kept
 	store     state.Store
-	midway    step // that has done a part of what is due, nil: none
-	ticking   bool // it was ticked, and is to be before anything else
+	room      func() error // waits until the outputs take more; see loop.room
+	midway    step         // that has done a part of what is due, nil: none
+	ticking   bool         // it was ticked, and is to be before anything else
 	time      taskTime
 	metrics   *taskMetrics
 }
@@ -185,8 +186,11 @@ func (c *chain) lates(op *graph.Operator, input int, set *batch) *abi.Builder {
 
 func (c *chain) newJoin(op *graph.Operator, h *handle, parts chainParts) (step, error) {
 	st := &joinStep{name: op.Name, handle: h, header: parts.header(), time: &c.time, received: abi.MinTime, passed: abi.MinTime, metrics: c.metrics}
+	st.room = func() error { return c.room() }
+	st.windowed = op.Window != nil
+	st.clock = st.windowed && op.Window.Time == operator.ProcessingWindows
 	config := operator.JoinConfig{
-		UID: op.UID, Interval: op.Interval, Output: op.Output, Function: op.Declared, Groups: c.plan.graph.MaxParallelism, Store: c.store, Joiner: st,
+		UID: op.UID, Interval: op.Interval, Window: op.Window, Outer: op.Outer, Output: op.Output, Function: op.Declared, Groups: c.plan.graph.MaxParallelism, Store: c.store, Joiner: st,
 	}
 	for i, in := range op.Inputs {
 		config.Key, config.Values[i] = codecs(c.plan.graph, source{in.From, in.Side})
@@ -387,8 +391,13 @@ func (c *chain) advance() (more bool, err error) {
 // divisible says that a snapshot may lie between two calls of advance: a timer that has fired is gone from the state, but
 // which results of a window have gone out stands nowhere.
 func (c *chain) divisible() bool {
-	_, windows := c.midway.(*keyedStep)
-	return !windows
+	switch s := c.midway.(type) {
+	case *keyedStep:
+		return false
+	case *joinStep:
+		return !s.windowed
+	}
+	return true
 }
 
 // passed is the watermark behind the whole chain: the smallest of its outputs.

@@ -64,8 +64,9 @@ func (l *loop) run(ctx context.Context) (*last, error) {
 	defer l.timer.Stop()
 	l.mark = time.Now()
 	l.flushed = l.mark
+	l.chain.room = func() error { return l.room(ctx) }
 	for _, g := range l.chain.guests {
-		g.room = func() error { return l.room(ctx) }
+		g.room = l.chain.room
 	}
 	for {
 		if err := ctx.Err(); err != nil {

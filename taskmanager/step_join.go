@@ -1,6 +1,8 @@
 package taskmanager
 
 import (
+	"time"
+
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/wire"
 	"github.com/wasmill/wasmill/taskmanager/operator"
@@ -22,7 +24,10 @@ type joinStep struct {
 	received int64 // watermark of the input
 	passed   int64 // behind the operator
 	late     int64
-	lates    [2]batch // late records by input, collected in the builder; without one nobody takes them
+	windowed bool         // records meet in windows
+	clock    bool         // these are of processing time
+	room     func() error // waits until the outputs of the task take more
+	lates    [2]batch     // late records by input, collected in the builder; without one nobody takes them
 	lateOut  [2]outlet
 	metrics  *taskMetrics
 }
@@ -39,23 +44,39 @@ func (s *joinStep) process(b *batch) error {
 	}
 	s.begin(b.input)
 	s.input = b
-	err = s.op.Process(&b.Batch, hashes, b.input)
+	err = s.op.Process(&b.Batch, hashes, s.time.ms, b.input)
 	s.input = nil
 	return s.end(err)
 }
 
-func (s *joinStep) advance(watermark int64) (bool, error) {
+// At the end of time, windows of processing time fire, too: there is nobody who would wait for them.
+func (s *joinStep) advance(watermark int64) (more bool, err error) {
 	s.received = watermark
-	s.begin(0)
-	more, err := s.op.Fire(watermark)
-	if err = s.end(err); err != nil {
-		return false, err
+	if !s.clock || watermark == abi.MaxTime {
+		more, err = s.fire(watermark)
 	}
-	if !more {
+	if !more && err == nil {
 		s.passed = watermark
 	}
-	return more, nil
+	return more, err
 }
+
+func (s *joinStep) fire(watermark int64) (bool, error) {
+	s.begin(0)
+	more, err := s.op.Fire(watermark)
+	return more, s.end(err)
+}
+
+func (s *joinStep) wake() time.Time {
+	if s.clock {
+		if at, ok := s.op.Due(); ok {
+			return time.UnixMilli(at + 1)
+		}
+	}
+	return time.Time{}
+}
+
+func (s *joinStep) tick(now time.Time) (bool, error) { return s.fire(now.UnixMilli() - 1) }
 
 // begin makes ready for a call of the operator.
 func (s *joinStep) begin(input int) {
@@ -68,7 +89,7 @@ func (s *joinStep) begin(input int) {
 // end passes on what is left.
 func (s *joinStep) end(err error) error {
 	if err == nil {
-		err = s.Pass()
+		err = s.pass()
 	}
 	if err != nil {
 		return inOperator(s.name, wire.KindInternal, err)
@@ -95,8 +116,7 @@ func drain(b *batch, to *outlet) error {
 	return to.emit(b)
 }
 
-// Pass implements operator.Joiner.
-func (s *joinStep) Pass() error {
+func (s *joinStep) pass() error {
 	if s.results.builder == nil {
 		return nil
 	}
@@ -105,13 +125,36 @@ func (s *joinStep) Pass() error {
 	return drain(&s.results, &s.outlet)
 }
 
+// Pass implements operator.Joiner.
+func (s *joinStep) Pass() error {
+	if err := s.pass(); err != nil {
+		return err
+	}
+	return s.room()
+}
+
 // Join implements operator.Joiner.
 func (s *joinStep) Join(groups *abi.GroupsWriter) error {
 	effects, err := s.handle.keyed(abi.VerbJoin, &s.header, groups)
 	if err != nil {
 		return err
 	}
-	return s.emitter.emit(effects)
+	if err := s.emitter.emit(effects); err != nil {
+		return err
+	}
+	return s.room()
+}
+
+// CoGroup implements operator.Joiner.
+func (s *joinStep) CoGroup(groups *abi.GroupsWriter, rest *operator.Rest) error {
+	effects, err := s.handle.keyedWith(abi.VerbJoin, &s.header, groups, rest)
+	if err != nil {
+		return err
+	}
+	if err := s.emitter.emit(effects); err != nil {
+		return err
+	}
+	return s.room()
 }
 
 // Retry implements operator.Joiner.

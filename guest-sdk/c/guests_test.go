@@ -55,6 +55,7 @@ var guests = map[string]string{
 	"sleepy-state":      "",
 	"spin":              "",
 	"spin-in-describe":  "describe",
+	"together":          "",
 	"trap":              "",
 	"trap-in-describe":  "describe",
 	"unkeyed-count":     "key",

@@ -82,7 +82,29 @@ typedef int64_t (*wasmill_timestamp_fn)(const wasmill_record *);
 // wasmill_watermark_fn returns a record's event time, and may set the watermark behind it: no record before or at it is to
 // come. One below an earlier one says nothing.
 typedef int64_t (*wasmill_watermark_fn)(const wasmill_record *, int64_t *watermark);
-typedef void (*wasmill_join_fn)(const wasmill_record *left, const wasmill_record *right, wasmill_out *); // any number of records of two
+typedef void (*wasmill_join_fn)(const wasmill_record *left, const wasmill_record *right, wasmill_out *); // any number of records of two; of an outer join one may be NULL
+
+// wasmill_co_group is what two inputs have of a key in a window. wasmill_next_record walks the records of one of them, in the
+// order of their times: as often as you like, with a cursor each time.
+//
+//	wasmill_records left = wasmill_records_of(g, 0);
+//	while (wasmill_next_record(&left)) sum += wasmill_as_i64(left.record.value);
+typedef struct wasmill_co_group {
+	wasmill_bytes key;
+	int64_t start, end; // of the window, end exclusive
+	const struct wasmill__group *group; // for wasmill.h
+} wasmill_co_group;
+
+typedef struct wasmill_records {
+	wasmill_record record;
+	const wasmill_co_group *of; // for wasmill.h, as is the rest
+	uint32_t input, at, done;
+	struct wasmill__page *page; // NULL: what came with the call
+} wasmill_records;
+
+static wasmill_records wasmill_records_of(const wasmill_co_group *g, uint32_t input);
+static bool wasmill_next_record(wasmill_records *r); // false: there is none. The record is valid until the function returns
+typedef void (*wasmill_co_group_fn)(const wasmill_co_group *, wasmill_out *); // any number of records of a group
 typedef uint32_t (*wasmill_partition_fn)(const wasmill_record *, uint32_t receivers); // below receivers
 typedef wasmill_bytes (*wasmill_reduce_fn)(wasmill_bytes a, wasmill_bytes b); // must be associative
 typedef wasmill_bytes (*wasmill_result_fn)(const wasmill_group *, wasmill_bytes accumulator);
@@ -362,6 +384,15 @@ typedef struct wasmill_interval {
 // of each two. What comes out has the later of the two times.
 WASMILL__SMALL wasmill_stream wasmill_interval_join(wasmill_keyed left, wasmill_keyed right, wasmill_interval between);
 WASMILL__SMALL wasmill_stream wasmill_interval_join_to(wasmill_keyed left, wasmill_keyed right, wasmill_interval between, const char *name, wasmill_join_fn f, const char *codec);
+
+// A join in windows has records of two inputs meet that have one key and lie in the same window, which is over when the watermark
+// has passed it; of an outer one, records of the left input, the right, or both come out, too, that meet none. It keeps state and
+// needs a uid. wasmill_window_join puts out row(left, right), which the host makes by itself, wasmill_window_join_to what a function
+// does of each two, and wasmill_co_group_to what one does of all. What comes out has the last time of the window.
+typedef enum wasmill_outer { WASMILL_INNER, WASMILL_LEFT_OUTER, WASMILL_RIGHT_OUTER, WASMILL_FULL_OUTER } wasmill_outer;
+WASMILL__SMALL wasmill_stream wasmill_window_join(wasmill_keyed left, wasmill_keyed right, wasmill_time_window w, wasmill_outer outer);
+WASMILL__SMALL wasmill_stream wasmill_window_join_to(wasmill_keyed left, wasmill_keyed right, wasmill_time_window w, wasmill_outer outer, const char *name, wasmill_join_fn f, const char *codec);
+static wasmill_stream wasmill_co_group_to(wasmill_keyed left, wasmill_keyed right, wasmill_time_window w, const char *name, wasmill_co_group_fn f, const char *codec);
 
 WASMILL__SMALL wasmill_stream wasmill_side(wasmill_stream s, uint32_t side); // what the process function emits to it
 WASMILL__SMALL wasmill_stream wasmill_late(wasmill_stream windowed);         // records that came too late for their window, or left ones for a join
@@ -849,12 +880,13 @@ typedef struct wasmill__function {
 	wasmill_watermark_fn watermark; // in its place
 	wasmill_partition_fn partition;
 	wasmill_join_fn join;
+	wasmill_co_group_fn co_group;
 	wasmill_reduce_fn reduce;
 	wasmill_result_fn result; // of a reduce_to; NULL: a row of key and value
 	wasmill_aggregator aggregator;
 	wasmill_processor processor;
 	uint32_t n_sides, n_states;
-	// What only process functions need is reached from here, so that a module without them does not import state.
+	// What only process functions and co-groups need is reached from here, so that a module without them does not import state.
 	void (*run_process)(struct wasmill__node *, uint32_t verb, const struct wasmill__group *);
 	void (*end_process)(void);
 } wasmill__function;
@@ -870,7 +902,8 @@ struct wasmill__operator {
 	wasmill_stream *inputs;
 	wasmill_connector connector;
 	wasmill_time_window window; // of size 0: none
-	wasmill_interval interval;  // of a join
+	wasmill_interval interval;  // of a join without window
+	wasmill_outer outer;        // of one with
 	bool watermarks, reports; // reports: the function says what the watermark is
 	int64_t out_of_order_ms, idle_ms;
 	uint32_t parallelism;
@@ -1267,6 +1300,36 @@ WASMILL__SMALL wasmill_stream wasmill_interval_join(wasmill_keyed left, wasmill_
 	return wasmill_interval_join_to(left, right, between, NULL, NULL, codec);
 }
 
+// wasmill__window_join adds a join in windows. f has the name, the codec of what comes out, and the function, if there is one.
+WASMILL__SMALL wasmill_stream wasmill__window_join(wasmill_keyed left, wasmill_keyed right, wasmill_time_window w, wasmill_outer outer, wasmill__function f) {
+	wasmill_stream inputs[2] = {{.job = left.job, .op = left.op}, {.job = right.job, .op = right.op}};
+	wasmill__operator o = {.kind = WASMILL__JOIN, .name = wasmill__kind_names[WASMILL__JOIN], .window = w, .outer = outer, .output = f.output};
+	if (wasmill__windowed(left.window) || wasmill__windowed(right.window)) wasmill_refuse(left.job, "join behind a window (expected keyed streams)");
+	if (!wasmill__windowed(w)) wasmill_refuse(left.job, "join without a window (expected one: every record would be kept for ever)");
+	if (!wasmill_same(left.op->key, right.op->key)) {
+		wasmill_refuse(left.job, WASMILL__JOINED("join: keys of codecs ", left.op->key, " and ", right.op->key, " (expected one)"));
+	}
+	f.key = left.op->key;
+	return f.name == NULL ? wasmill__add(left.job, o, inputs, 2) : wasmill__call_all(inputs, 2, o, f);
+}
+
+WASMILL__SMALL wasmill_stream wasmill_window_join_to(wasmill_keyed left, wasmill_keyed right, wasmill_time_window w, wasmill_outer outer, const char *name, wasmill_join_fn f, const char *codec) {
+	return wasmill__window_join(left, right, w, outer, (wasmill__function){.name = name, .join = f, .output = codec});
+}
+
+WASMILL__SMALL wasmill_stream wasmill_window_join(wasmill_keyed left, wasmill_keyed right, wasmill_time_window w, wasmill_outer outer) {
+	const char *l = outer == WASMILL_RIGHT_OUTER || outer == WASMILL_FULL_OUTER ? "?" : "", *r = outer == WASMILL_LEFT_OUTER || outer == WASMILL_FULL_OUTER ? "?" : "";
+	const char *codec = WASMILL__JOINED("row(left: ", wasmill__field(left.op->output), l, ", right: ", wasmill__field(right.op->output), r, ")");
+	return wasmill__window_join(left, right, w, outer, (wasmill__function){.output = codec});
+}
+
+static void wasmill__run_co_group(struct wasmill__node *n, uint32_t verb, const struct wasmill__group *g);
+
+__attribute__((unused)) static wasmill_stream wasmill_co_group_to(wasmill_keyed left, wasmill_keyed right, wasmill_time_window w, const char *name, wasmill_co_group_fn f, const char *codec) {
+	return wasmill__window_join(left, right, w, WASMILL_INNER,
+		(wasmill__function){.name = name, .co_group = f, .run_process = wasmill__run_co_group, .output = codec});
+}
+
 WASMILL__SMALL wasmill_stream wasmill__at_side(wasmill_stream s, uint32_t side) {
 	return (wasmill_stream){.job = s.job, .op = s.op, .side = side};
 }
@@ -1471,7 +1534,7 @@ WASMILL__SMALL void wasmill__json_function(wasmill__json *w, const wasmill__func
 	wasmill__json_open(w, NULL, "{");
 	wasmill__json_number(w, "id", f->id);
 	wasmill__json_string(w, "name", f->name);
-	wasmill__json_string(w, "kind", wasmill__kind_names[f->kind]);
+	wasmill__json_string(w, "kind", f->co_group != NULL ? "coGroup" : wasmill__kind_names[f->kind]);
 	wasmill__json_open(w, "inputs", "[");
 	wasmill__json_string(w, NULL, f->input);
 	if (f->other != NULL) wasmill__json_string(w, NULL, f->other);
@@ -1548,7 +1611,9 @@ WASMILL__SMALL void wasmill__json_operator(wasmill__json *w, const wasmill__oper
 	if (o->n_inputs > 0) wasmill__json_inputs(w, o);
 	if (o->connector.type != NULL) wasmill__json_connector(w, &o->connector);
 	if (wasmill__windowed(o->window)) wasmill__json_window(w, &o->window);
-	if (o->kind == WASMILL__JOIN) wasmill__json_interval(w, &o->interval);
+	if (o->kind == WASMILL__JOIN && !wasmill__windowed(o->window)) wasmill__json_interval(w, &o->interval);
+	static const char *const outers[] = {NULL, "left", "right", "full"};
+	wasmill__json_string_or_none(w, "outer", outers[o->outer]);
 	if (o->watermarks) {
 		wasmill__json_open(w, "watermarks", "{");
 		if (o->out_of_order_ms != 0) wasmill__json_number(w, "outOfOrderMs", o->out_of_order_ms);
@@ -1592,12 +1657,14 @@ static bool wasmill__contains(const char *text, const char *part) {
 }
 
 // wasmill__json_features lists what the graph needs of its host: batches (1), keyed functions (2), state (3), timers (4),
-// two inputs (5), rows (8), partition functions (9), accumulators with a schema version (10), fields (11), fields that decide among equals (18).
+// two inputs (5), rows (8), partition functions (9), accumulators with a schema version (10), fields (11), joins in windows (14),
+// fields that decide among equals (18).
 WASMILL__SMALL void wasmill__json_features(wasmill__json *w, const wasmill_job *job) {
 	bool needs[19] = {[1] = true};
 	for (const wasmill__operator *o = job->operators; o != NULL; o = o->next) {
 		if (wasmill__keyed_kind(o->kind) && o->function != NULL) needs[2] = true;
 		if (o->kind == WASMILL__JOIN) needs[5] = true;
+		if (o->kind == WASMILL__JOIN && wasmill__windowed(o->window)) needs[14] = true;
 		if (o->kind == WASMILL__PARTITION) needs[9] = true;
 		if (o->fields != NULL || o->predicate != NULL || o->aggregates != NULL) needs[11] = true;
 		if (o->aggregates != NULL && wasmill__contains(o->aggregates, "\"then\":[")) needs[18] = true;
@@ -1605,7 +1672,7 @@ WASMILL__SMALL void wasmill__json_features(wasmill__json *w, const wasmill_job *
 		const wasmill__function *f = o->function;
 		if (f == NULL) continue;
 		if (f->accumulator != NULL && f->n_states > 0) needs[10] = true;
-		if (o->kind == WASMILL__PROCESS) needs[3] = true; // declared or not: such a module imports state
+		if (f->run_process != NULL) needs[3] = true; // declared or not: such a module imports state
 		if (f->processor.timer != NULL) needs[4] = true;
 		if (f->other != NULL) needs[5] = true;
 		if (wasmill__uses_row(f)) needs[8] = true;
@@ -2395,15 +2462,18 @@ static wasmill_record wasmill__record_of(const wasmill__group *g, const wasmill_
 	return r;
 }
 
-// wasmill__join runs the function for each two records of a group. What it emits has the later of their times.
+// wasmill__join runs the function for each two records of a group, or those that are alone. What it emits has the later of their
+// times, or the last of their window.
 static void wasmill__join(wasmill__node *n, const wasmill__group *g) {
-	for (uint32_t i = 0; i < g->values.n; i++) {
-		wasmill_record left = wasmill__record_of(g, &g->values, i);
-		for (uint32_t k = 0; k < g->other.n && !wasmill__failed; k++) {
+	wasmill_record window = {.key = g->group.key, .value.data = (const uint8_t *)"", .timestamp = g->group.end - 1}, left = window, right = window;
+	bool lefts = g->values.n > 0, rights = g->other.n > 0;
+	for (uint32_t i = 0; i < (lefts ? g->values.n : 1); i++) {
+		if (lefts) left = wasmill__record_of(g, &g->values, i);
+		for (uint32_t k = 0; k < (rights ? g->other.n : 1) && !wasmill__failed; k++) {
 			wasmill__rewind(&wasmill__scratch_arena);
-			wasmill_record right = wasmill__record_of(g, &g->other, k);
-			n->out.in = left.timestamp > right.timestamp ? &left : &right;
-			n->function->join(&left, &right, &n->out);
+			if (rights) right = wasmill__record_of(g, &g->other, k);
+			n->out.in = g->windowed ? &window : left.timestamp > right.timestamp ? &left : &right;
+			n->function->join(lefts ? &left : NULL, rights ? &right : NULL, &n->out);
 		}
 	}
 }
@@ -2523,7 +2593,7 @@ static uint32_t wasmill__keyed_call(uint32_t handle, uint32_t verb, const uint8_
 		wasmill__run_group(node, verb, &g, wasmill__load32(p + 32));
 		at += wasmill__load32(at);
 	}
-	if (process && !wasmill__failed) node->function->end_process();
+	if (node->function->end_process != NULL && !wasmill__failed) node->function->end_process();
 	if (wasmill__reply.size > 0 && !wasmill__failed) wasmill_host_reply(wasmill__reply.data, wasmill__reply.size);
 	return wasmill__end(h);
 }
@@ -2745,8 +2815,8 @@ __attribute__((unused)) static void wasmill_map_get_all(wasmill_context *c, uint
 
 // wasmill__page is as much of a state as the host answers at once. It lies in scratch memory.
 typedef struct wasmill__page {
-	wasmill_context *context;
-	uint32_t state, at; // at: the next element
+	uint32_t op, group; // to ask for it
+	uint32_t state, at; // at: the next element; state: or the tag of a list of records
 	wasmill__answer answer;
 	uint8_t *data;
 	uint32_t capacity;
@@ -2757,9 +2827,9 @@ typedef struct wasmill__page {
 // wasmill__turn reads the page that begins at the cursor.
 static void wasmill__turn(wasmill__page *p, uint64_t cursor) {
 	wasmill__send_writes();
-	wasmill__request(&wasmill__asked, p->context->group, p->state, cursor, (wasmill_bytes){0}, (wasmill_bytes){0});
+	wasmill__request(&wasmill__asked, p->group, p->state, cursor, (wasmill_bytes){0}, (wasmill_bytes){0});
 	uint32_t needed;
-	while ((needed = wasmill_host_state(WASMILL__STATE_SCAN, wasmill__asked.data, wasmill__asked.size, p->data, p->capacity)) > p->capacity) {
+	while ((needed = wasmill_host_state(p->op, wasmill__asked.data, wasmill__asked.size, p->data, p->capacity)) > p->capacity) {
 		p->capacity = 1u << wasmill__class_of(needed);
 		p->data = wasmill_scratch(p->capacity);
 	}
@@ -2768,9 +2838,14 @@ static void wasmill__turn(wasmill__page *p, uint64_t cursor) {
 	p->at = 0;
 }
 
-__attribute__((unused)) static wasmill_scan wasmill_scan_state(wasmill_context *c, uint32_t state) {
+static wasmill__page *wasmill__new_page(uint32_t op, uint32_t group, uint32_t state) {
 	wasmill__page *p = wasmill_scratch(sizeof *p);
-	*p = (wasmill__page){.context = c, .state = state, .data = wasmill_scratch(WASMILL__PAGE_BYTES), .capacity = WASMILL__PAGE_BYTES};
+	*p = (wasmill__page){.op = op, .group = group, .state = state, .data = wasmill_scratch(WASMILL__PAGE_BYTES), .capacity = WASMILL__PAGE_BYTES};
+	return p;
+}
+
+__attribute__((unused)) static wasmill_scan wasmill_scan_state(wasmill_context *c, uint32_t state) {
+	wasmill__page *p = wasmill__new_page(WASMILL__STATE_SCAN, c->group, state);
 	bool list = state < c->function->n_states && c->function->processor.states[state].kind == WASMILL_LIST_STATE;
 	if (list || wasmill__is_state(c, state, WASMILL_MAP_STATE)) wasmill__turn(p, 0);
 	return (wasmill_scan){.page = p};
@@ -2852,6 +2927,46 @@ static void wasmill__run_process(wasmill__node *n, uint32_t verb, const wasmill_
 		if (s->changed) wasmill__action(s->value.data == NULL ? WASMILL__ACTION_CLEAR : WASMILL__ACTION_PUT, i, s->value.size, s->value);
 	}
 	wasmill__end_entry();
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Co-groups
+
+__attribute__((unused)) static wasmill_records wasmill_records_of(const wasmill_co_group *g, uint32_t input) {
+	return (wasmill_records){.of = g, .input = input};
+}
+
+__attribute__((unused)) static bool wasmill_next_record(wasmill_records *r) {
+	const wasmill__group *g = r->of->group;
+	const wasmill__list *l = r->input == 0 ? &g->values : &g->other;
+	if (r->done == l->total || wasmill__failed) return false;
+	if (r->done >= l->n) { // it did not come with the call
+		uint32_t tag = r->input == 0 ? WASMILL__LIST_INPUT : WASMILL__LIST_OTHER;
+		if (r->page == NULL) {
+			r->page = wasmill__new_page(WASMILL__STATE_RECORDS, wasmill__record, tag);
+			wasmill__turn(r->page, r->done);
+			r->at = 0;
+		} else if (r->at == r->page->answer.n) {
+			wasmill__turn(r->page, r->done);
+			r->at = 0;
+		}
+		l = &r->page->answer.values;
+		if (l->n == 0) {
+			wasmill_fail("a group of which elements are missing");
+			return false;
+		}
+	}
+	r->record = wasmill__record_of(g, l, r->at++);
+	r->done++;
+	return true;
+}
+
+static void wasmill__run_co_group(wasmill__node *n, uint32_t verb, const wasmill__group *g) {
+	(void)verb;
+	wasmill_co_group both = {.key = g->group.key, .start = g->group.start, .end = g->group.end, .group = g};
+	wasmill_record window = {.key = g->group.key, .value.data = (const uint8_t *)"", .timestamp = g->group.end - 1};
+	n->out.in = &window;
+	n->function->co_group(&both, &n->out);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ func (c *comparison) operator(was *graph.Operator) {
 		if a != b {
 			c.faultf("%s has keys of codec %s (saved with %s)", name, b, a)
 		}
-		if a, b := c.old.Codec(was.Inputs[k].From, was.Inputs[k].Side), c.now.Codec(is.Inputs[k].From, is.Inputs[k].Side); (is.Kind == abi.OperatorSum || is.Kind == abi.OperatorAggregates) && a != b {
+		if a, b := c.old.Codec(was.Inputs[k].From, was.Inputs[k].Side), c.now.Codec(is.Inputs[k].From, is.Inputs[k].Side); (is.Kind == abi.OperatorSum || is.Kind == abi.OperatorAggregates || is.Kind == abi.OperatorJoin) && a != b {
 			c.faultf("%s takes values of codec %s (saved with %s)", name, b, a)
 		}
 	}

@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -123,9 +124,32 @@ func filesOf(id graph.TaskID, g *graph.JobGraph, old *graph.ExecutionGraph, task
 						continue
 					}
 				}
-				files = append(files, f)
+				files = named(files, f)
 			}
 		}
+	}
+	slices.SortStableFunc(files, func(a, b File) int {
+		older, _, _, _ := ParseFileName(a.Name)
+		newer, _, _, _ := ParseFileName(b.Name)
+		return cmp.Compare(older, newer)
+	})
+	return files
+}
+
+// named adds a file. One that several tasks name, because all of them went on from it, is named once, where it was first: of what
+// operators have stored themselves, what it says would else replace what a task has said since. For the same reason files of an
+// older attempt come first, see filesOf.
+func named(files []File, f File) []File {
+	i := slices.IndexFunc(files, func(have File) bool { return have.Name == f.Name && slices.Equal(have.Operators, f.Operators) })
+	if i < 0 {
+		return append(files, f)
+	}
+	switch have := &files[i]; {
+	case f.From == f.To:
+	case have.From == have.To:
+		have.From, have.To = f.From, f.To
+	default:
+		have.From, have.To = min(have.From, f.From), max(have.To, f.To) // what lies between is of tasks that name it, too
 	}
 	return files
 }

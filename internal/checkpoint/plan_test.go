@@ -48,13 +48,13 @@ func TestPlanFollowsKeyGroups(t *testing.T) {
 			task(1, 1): {file("base", 4, 8), file("b", 4, 8)},
 		}},
 		{"one", 1, map[graph.TaskID][]checkpoint.File{
-			task(1, 0): {file("base", 0, 4), file("a", 0, 4), file("base", 4, 8), file("b", 4, 8)},
+			task(1, 0): {file("base", 0, 8), file("a", 0, 4), file("b", 4, 8)},
 		}},
 		{"four", 4, map[graph.TaskID][]checkpoint.File{
-			task(1, 0): {file("base", 0, 2), file("a", 0, 2), file("base", 4, 4), file("b", 4, 4)},
-			task(1, 1): {file("base", 2, 4), file("a", 2, 4), file("base", 4, 4), file("b", 4, 4)},
-			task(1, 2): {file("base", 4, 4), file("a", 4, 4), file("base", 4, 6), file("b", 4, 6)},
-			task(1, 3): {file("base", 6, 6), file("a", 6, 6), file("base", 6, 8), file("b", 6, 8)},
+			task(1, 0): {file("base", 0, 2), file("a", 0, 2), file("b", 4, 4)},
+			task(1, 1): {file("base", 2, 4), file("a", 2, 4), file("b", 4, 4)},
+			task(1, 2): {file("base", 4, 6), file("a", 4, 4), file("b", 4, 6)},
+			task(1, 3): {file("base", 6, 8), file("a", 6, 6), file("b", 6, 8)},
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -63,6 +63,23 @@ func TestPlanFollowsKeyGroups(t *testing.T) {
 				t.Errorf("got  %v\nwant %v", got.Files, c.want)
 			}
 		})
+	}
+}
+
+// What an operator has stored itself is replaced by what it has stored since, whichever task did: one has written all of its state
+// anew in attempt 3, another only what has changed, so that it still has what was written when there was one task, in attempt 2.
+func TestPlanNamesOlderFilesFirst(t *testing.T) {
+	file := func(name string, from, to graph.KeyGroup) checkpoint.File {
+		return checkpoint.File{Name: "files/" + name + ".snap", From: from, To: to}
+	}
+	m := &checkpoint.Manifest{Checkpoint: 4, Graph: *job(2), Tasks: []checkpoint.Task{
+		{Task: task(1, 0), Files: []checkpoint.File{file("3-1.0-9", 0, 4)}},
+		{Task: task(1, 1), Files: []checkpoint.File{file("1-1.0-5", 4, 4), file("1-1.1-5", 4, 8), file("2-1.0-1", 4, 8), file("3-1.1-1", 4, 8)}},
+	}}
+	want := []checkpoint.File{file("1-1.0-5", 4, 4), file("1-1.1-5", 4, 8), file("2-1.0-1", 4, 8), file("3-1.0-9", 0, 4), file("3-1.1-1", 4, 8)}
+	g := job(1)
+	if got := checkpoint.NewPlan(m, g, graph.Expand(g)).Files[task(1, 0)]; !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %v\nwant %v", got, want)
 	}
 }
 
@@ -196,12 +213,12 @@ func TestPlanKeepsOperatorsApart(t *testing.T) {
 			task(2, 1): {"all of times", "0-1.0 of times"},
 		}},
 		{1, 1, 1, map[graph.TaskID][]string{
-			task(1, 0): {"all of counts", "0-1.0 of counts", "1-1.0 of counts", "all of times", "0-1.0 of times", "1-2.0 of times", "all of times", "0-1.0 of times", "1-2.1 of times"},
+			task(1, 0): {"all of counts", "0-1.0 of counts", "1-1.0 of counts", "all of times", "0-1.0 of times", "1-2.0 of times", "1-2.1 of times"},
 		}},
 		{2, 1, 1, map[graph.TaskID][]string{
 			task(1, 0): {"all of counts", "0-1.0 of counts", "1-1.0 of counts", "2-1.0 of counts"},
 			task(1, 1): {"all of counts", "0-1.0 of counts", "1-1.0 of counts", "2-1.0 of counts"},
-			task(2, 0): {"all of times", "0-1.0 of times", "1-2.0 of times", "all of times", "0-1.0 of times", "1-2.1 of times", "2-1.0 of times"},
+			task(2, 0): {"all of times", "0-1.0 of times", "1-2.0 of times", "1-2.1 of times", "2-1.0 of times"},
 		}},
 	} {
 		g := graphOf(step.counts, step.times, step.out)

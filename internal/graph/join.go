@@ -1,7 +1,6 @@
 package graph
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/wasmill/wasmill/abi"
@@ -18,8 +17,10 @@ func checkJoin(path string, o *abi.Operator) error {
 		return nil
 	case o.Interval != nil && o.Window != nil:
 		return faultf(path+".interval", "given beside a window (expected one of them)")
+	case o.Window != nil:
+		return checkWindowJoin(path, o)
 	case o.Interval == nil:
-		return faultf(path+".interval", "none of join %q (expected bounds, or it would have to keep every record for ever)", o.Name)
+		return faultf(path+".interval", "none of join %q, and no window (expected one of them, or it would have to keep every record for ever)", o.Name)
 	case o.Outer != "":
 		return faultf(path+".outer", "%q of a join by an interval (expected none: only what meets comes out)", o.Outer)
 	}
@@ -28,6 +29,33 @@ func checkJoin(path string, o *abi.Operator) error {
 	}
 	if lower, upper := o.Interval.Bounds(); lower > upper || o.Interval.LowerMs > o.Interval.UpperMs {
 		return faultf(path+".interval", "%s (expected lower <= upper, and a millisecond that belongs to it)", o.Interval)
+	}
+	return nil
+}
+
+// checkWindowJoin checks a join in windows, whose window is one that others may have, too.
+func checkWindowJoin(path string, o *abi.Operator) error {
+	switch o.Window.Kind {
+	case "tumbling", "sliding", "session":
+	default:
+		return faultf(path+".window.kind", "%q of a join (expected tumbling, sliding or session: it is over when time has passed it)", o.Window.Kind)
+	}
+	switch o.Outer {
+	case "", abi.OuterLeft, abi.OuterRight, abi.OuterFull:
+		return nil
+	}
+	return faultf(path+".outer", "%q (expected left, right, full or none)", o.Outer)
+}
+
+// checkCoGroup checks what only the function of a join can say: a co-group has all that lies in a window.
+func checkCoGroup(path string, o *abi.Operator, f *abi.Function) error {
+	switch {
+	case f == nil || f.Kind != abi.FunctionCoGroup:
+		return nil
+	case o.Interval != nil:
+		return faultf(path+".interval", "given to a co-group (expected a window)")
+	case o.Outer != "":
+		return faultf(path+".outer", "%q of a co-group (expected none: its function is called with what either input has)", o.Outer)
 	}
 	return nil
 }
@@ -48,7 +76,7 @@ func checkTogether(path string, g *JobGraph, o *Operator) error {
 	if o.Kind != abi.OperatorJoin || o.Function != nil {
 		return nil
 	}
-	want := PairCodec(g.Codec(o.Inputs[0].From, o.Inputs[0].Side), g.Codec(o.Inputs[1].From, o.Inputs[1].Side))
+	want := PairCodec(g.Codec(o.Inputs[0].From, o.Inputs[0].Side), g.Codec(o.Inputs[1].From, o.Inputs[1].Side), o.Outer)
 	if o.Output == "" {
 		o.Output = want
 	}
@@ -58,9 +86,16 @@ func checkTogether(path string, g *JobGraph, o *Operator) error {
 	return nil
 }
 
-// PairCodec is the codec of what a join without function makes of values of two codecs.
-func PairCodec(left, right abi.Codec) abi.Codec {
-	return abi.Codec(fmt.Sprintf("row(left: %s, right: %s)", fieldOf(left), fieldOf(right)))
+// PairCodec is the codec of what a join without function makes of values of two codecs. A side that may be missing is null then.
+func PairCodec(left, right abi.Codec, outer string) abi.Codec {
+	l, r := fieldOf(left), fieldOf(right)
+	if outer == abi.OuterRight || outer == abi.OuterFull {
+		l += "?"
+	}
+	if outer == abi.OuterLeft || outer == abi.OuterFull {
+		r += "?"
+	}
+	return "row(left: " + l + ", right: " + r + ")"
 }
 
 // fieldOf is the type of a field that holds a value of a codec: its own, or bytes.

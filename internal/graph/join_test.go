@@ -23,7 +23,7 @@ func TestFaultsOfJoins(t *testing.T) {
 		name, want string
 		spoil      func(m *abi.Manifest, o *abi.Operator)
 	}{
-		{"no bounds", `operators[4].interval: none of join "pairs" (expected bounds, or it would have to keep every record for ever)`, func(_ *abi.Manifest, o *abi.Operator) { o.Interval = nil }},
+		{"no bounds", `operators[4].interval: none of join "pairs", and no window (expected one of them, or it would have to keep every record for ever)`, func(_ *abi.Manifest, o *abi.Operator) { o.Interval = nil }},
 		{"bounds that cross", "operators[4].interval: an interval from 6 to 5 ms (expected lower <= upper, and a millisecond that belongs to it)", func(_ *abi.Manifest, o *abi.Operator) { o.Interval.LowerMs = 6 }},
 		{"empty bounds", "operators[4].interval: an interval from 4 (exclusive) to 5 ms (exclusive) (expected lower <= upper, and a millisecond that belongs to it)", func(_ *abi.Manifest, o *abi.Operator) {
 			o.Interval = &abi.Interval{LowerMs: 4, UpperMs: 5, LowerExclusive: true, UpperExclusive: true}
@@ -41,6 +41,24 @@ func TestFaultsOfJoins(t *testing.T) {
 			o.Function, o.Inputs = "meet", []abi.Input{{From: "other"}, {From: "word"}}
 		}},
 		{"trap policy", `operators[4].onTrap: "skip" (a join is native and has no function that could trap)`, func(_ *abi.Manifest, o *abi.Operator) { o.OnTrap = "skip" }},
+		{"outer of no kind", `operators[4].outer: "inner" (expected left, right, full or none)`, func(_ *abi.Manifest, o *abi.Operator) {
+			o.Interval, o.Window, o.Outer = nil, &abi.Window{Kind: "tumbling", SizeMs: 1}, "inner"
+		}},
+		{"window of records", `operators[4].window.kind: "count" of a join (expected tumbling, sliding or session: it is over when time has passed it)`, func(_ *abi.Manifest, o *abi.Operator) {
+			o.Interval, o.Window = nil, &abi.Window{Kind: "count", Count: 3}
+		}},
+		{"negative window", `operators[4].window.size: -1ms (expected > 0s)`, func(_ *abi.Manifest, o *abi.Operator) {
+			o.Interval, o.Window = nil, &abi.Window{Kind: "tumbling", SizeMs: -1}
+		}},
+		{"co-group with bounds", `operators[4].interval: given to a co-group (expected a window)`, func(m *abi.Manifest, o *abi.Operator) {
+			m.Functions[4].Kind, o.Function = abi.FunctionCoGroup, "meet"
+		}},
+		{"outer co-group", `operators[4].outer: "full" of a co-group (expected none: its function is called with what either input has)`, func(m *abi.Manifest, o *abi.Operator) {
+			m.Functions[4].Kind, o.Function, o.Interval, o.Window, o.Outer = abi.FunctionCoGroup, "meet", nil, &abi.Window{Kind: "tumbling", SizeMs: 1}, "full"
+		}},
+		{"output of an outer join", "operators[4].output: row(left: utf8, right: i64) (expected row(left: utf8, right: i64?))", func(_ *abi.Manifest, o *abi.Operator) {
+			o.Interval, o.Window, o.Outer, o.Output = nil, &abi.Window{Kind: "tumbling", SizeMs: 1}, "left", "row(left: utf8, right: i64)"
+		}},
 		{"bounds of another", "operators[3].interval: given (a key has none)", func(m *abi.Manifest, _ *abi.Operator) { m.Operators[3].Interval = &abi.Interval{} }},
 	} {
 		m := joinOf()
@@ -74,7 +92,7 @@ func TestOutputsOfJoins(t *testing.T) {
 		t.Errorf("late %d, %d, %d, dead %d", o.LateSide(0), o.LateSide(1), o.LateSide(2), o.DeadSide())
 	}
 	for c, want := range map[abi.Codec]abi.Codec{"utf8": "utf8", "i64": "i64", "bytes": "bytes", "me/own": "bytes", "row(a: i64)": "row(a: i64)"} {
-		if got := PairCodec(c, "f64"); got != "row(left: "+want+", right: f64)" {
+		if got := PairCodec(c, "f64", ""); got != "row(left: "+want+", right: f64)" {
 			t.Errorf("pairs of %s are %s", c, got)
 		}
 	}

@@ -116,7 +116,7 @@ func (b *builder) checkFunctions() error {
 		case f.ID != uint32(i):
 			return faultf(path+".id", "%d (expected %d, its index)", f.ID, i)
 		case operatorOf[f.Kind] == "":
-			return faultf(path+".kind", "%q (expected map, filter, flatMap, key, timestamp, reduce, aggregate, process, join or partition)", f.Kind)
+			return faultf(path+".kind", "%q (expected map, filter, flatMap, key, timestamp, reduce, aggregate, process, join, coGroup or partition)", f.Kind)
 		}
 		if err := checkStates(path, f); err != nil {
 			return err
@@ -183,6 +183,7 @@ var operatorOf = map[abi.FunctionKind]abi.OperatorKind{
 	abi.FunctionAggregate: abi.OperatorAggregate,
 	abi.FunctionProcess:   abi.OperatorProcess,
 	abi.FunctionJoin:      abi.OperatorJoin,
+	abi.FunctionCoGroup:   abi.OperatorJoin,
 	abi.FunctionPartition: abi.OperatorPartition,
 }
 
@@ -242,6 +243,9 @@ func (b *builder) checkOperator(i int) error {
 		return err
 	}
 	if err := checkJoin(path, o); err != nil {
+		return err
+	}
+	if err := checkCoGroup(path, o, b.functions[o.Function]); err != nil {
 		return err
 	}
 	if err := checkWatermarks(path+".watermarks", o); err != nil {

@@ -32,10 +32,8 @@ type interval struct {
 	left    []bool   // by number in rows: the function has trapped on it, and it is left out
 	meets   []meeting
 	groups  abi.GroupsWriter
-	memory  []byte // of what a record meets
-	ends    []int
-	values  [][]byte
-	times   []int64
+	found   stretch // what a record meets
+	memory  []byte  // of keys of due
 	one     [1][]byte
 	oneTime [1]int64
 	due     []firing
@@ -49,16 +47,10 @@ type meeting struct {
 	n     int
 }
 
-// NewJoin makes the join that c describes.
-func NewJoin(c JoinConfig) (Join, error) {
+func newInterval(c *JoinConfig, kept [2]timeline) (*interval, error) {
 	lower, upper := c.Interval.Bounds()
-	j := &interval{uid: c.UID, set: firing{time: abi.MaxTime}, store: c.Store, ahead: [2]int64{upper, -lower}, round: max((upper-lower)/4, 1), calls: c.Joiner, out: c.Results, lates: c.Late}
+	j := &interval{uid: c.UID, set: firing{time: abi.MaxTime}, store: c.Store, kept: kept, ahead: [2]int64{upper, -lower}, round: max((upper-lower)/4, 1), calls: c.Joiner, out: c.Results, lates: c.Late}
 	var err error
-	for i, name := range []string{"left", "right"} {
-		if j.kept[i], err = newTimeline(c.Store, state.Spec{Operator: c.UID, Name: name, Key: c.Key, Value: c.Values[i]}); err != nil {
-			return nil, err
-		}
-	}
 	if j.expiry, err = c.Store.Timers(state.Spec{Operator: c.UID, Name: "$expiry", Kind: state.Timer, Key: c.Key}); err != nil {
 		return nil, err
 	}
@@ -77,6 +69,9 @@ func NewJoin(c JoinConfig) (Join, error) {
 // Late implements Join.
 func (j *interval) Late() int64 { return j.late }
 
+// Due implements Join.
+func (j *interval) Due() (int64, bool) { return 0, false }
+
 // Save implements Join.
 func (j *interval) Save() error {
 	if err := j.numbers.save(j.store, j.uid); err != nil {
@@ -86,7 +81,7 @@ func (j *interval) Save() error {
 }
 
 // Process implements Join.
-func (j *interval) Process(b *abi.Batch, hashes []uint64, input int) error {
+func (j *interval) Process(b *abi.Batch, hashes []uint64, _ int64, input int) error {
 	defer j.forget()
 	j.batch, j.hashes, j.input = b, hashes, input
 	if err := j.sift(); err != nil {
@@ -164,21 +159,8 @@ func (j *interval) meet(m *meeting, most int) (more []byte, err error) {
 	if from == nil {
 		from = other.from(shift(t, -j.ahead[1-j.input]))
 	}
-	j.memory, j.ends, j.times, m.n = j.memory[:0], j.ends[:0], j.times[:0], 0
-	err = other.scan(hash, key, from, shift(t, j.ahead[j.input]), func(place, value []byte) bool {
-		if m.n == most {
-			return false
-		}
-		m.n++
-		j.memory = append(j.memory, value...)
-		j.ends, j.times = append(j.ends, len(j.memory)), append(j.times, timeAt(place))
-		if len(j.memory)+16*m.n >= callBytes {
-			more = append(more, place...)
-			return false
-		}
-		return true
-	})
-	if err != nil || m.n == 0 {
+	more, err = j.found.read(other, hash, key, from, shift(t, j.ahead[j.input]), most, callBytes)
+	if m.n = j.found.len(); err != nil || m.n == 0 {
 		return nil, err
 	}
 	if j.pairs != nil {
@@ -188,26 +170,17 @@ func (j *interval) meet(m *meeting, most int) (more []byte, err error) {
 	return more, nil
 }
 
-// found is value i of what the record at hand meets.
-func (j *interval) found(i int) []byte {
-	start := 0
-	if i > 0 {
-		start = j.ends[i-1]
-	}
-	return j.memory[start:j.ends[i]:j.ends[i]]
-}
-
 // pair puts out the record with each that it meets.
 func (j *interval) pair(row int) error {
 	key, t := j.batch.Key(row), j.batch.Timestamps[row]
 	if err := j.pairs.set(j.input, j.batch.Value(row)); err != nil {
 		return err
 	}
-	for i := range j.ends {
-		if err := j.pairs.set(1-j.input, j.found(i)); err != nil {
+	for i, at := range j.found.times {
+		if err := j.pairs.set(1-j.input, j.found.value(i)); err != nil {
 			return err
 		}
-		j.pairs.append(j.out, key, max(t, j.times[i]))
+		j.pairs.append(j.out, key, max(t, at))
 		if j.out.Len() >= fireRecords || j.out.Size() >= fireBytes {
 			if err := j.calls.Pass(); err != nil {
 				return err
@@ -220,16 +193,13 @@ func (j *interval) pair(row int) error {
 // group writes the record and what it meets as two lists.
 func (j *interval) group(row int) {
 	j.groups.Begin(abi.Group{Key: j.batch.Key(row)})
-	j.values = j.values[:0]
-	for i := range j.ends {
-		j.values = append(j.values, j.found(i))
-	}
+	n, times, values := j.found.len(), j.found.times, j.found.all()
 	j.one[0], j.oneTime[0] = j.batch.Value(row), j.batch.Timestamps[row]
 	if j.input == 0 {
 		j.groups.List(abi.ListInput0, 0, 1, j.oneTime[:], j.one[:])
-		j.groups.List(abi.ListInput1, 0, len(j.values), j.times, j.values)
+		j.groups.List(abi.ListInput1, 0, n, times, values)
 	} else {
-		j.groups.List(abi.ListInput0, 0, len(j.values), j.times, j.values)
+		j.groups.List(abi.ListInput0, 0, n, times, values)
 		j.groups.List(abi.ListInput1, 0, 1, j.oneTime[:], j.one[:])
 	}
 	j.groups.EndGroup()
@@ -340,7 +310,6 @@ func (j *interval) remove(d firing) error {
 
 // forget makes ready for the next batch.
 func (j *interval) forget() {
-	clear(j.values[:cap(j.values)])
 	j.batch, j.hashes, j.one[0] = nil, nil, nil
 	j.rows, j.left = j.rows[:0], j.left[:0]
 }

@@ -10,8 +10,8 @@ import (
 
 // Join is an operator over the records of two inputs that have the same key. One goroutine, the task's, calls it.
 type Join interface {
-	// Process takes a batch of one input that has keys, values and timestamps.
-	Process(b *abi.Batch, hashes []uint64, input int) error
+	// Process takes a batch of one input that has keys, values and timestamps. now is processing time.
+	Process(b *abi.Batch, hashes []uint64, now int64, input int) error
 	// Fire does a part of what is due at the watermark, and answers whether there is more. Until it has answered no, the
 	// watermark has not passed the operator. A snapshot may lie between two calls.
 	Fire(watermark int64) (more bool, err error)
@@ -19,13 +19,17 @@ type Join interface {
 	Save() error
 	// Late is how many records came too late.
 	Late() int64
+	// Due is the watermark at which the next window fires; false: none is open, or nothing waits for a window.
+	Due() (int64, bool)
 }
 
 // Joiner is the user's join function, and where results go that are made without one.
 type Joiner interface {
 	// Join has the guest emit what it makes of each group, and passes it on.
 	Join(groups *abi.GroupsWriter) error
-	// Pass passes on what is in Results, and empties it.
+	// CoGroup is Join with lists of which a part may be missing: rest has it.
+	CoGroup(groups *abi.GroupsWriter, rest *Rest) error
+	// Pass passes on what is in Results, and empties it. It may wait until there is room for it.
 	Pass() error
 	// Retry is that of Guest.
 	Retry(err error, n int, call func(lo, hi int) error, describe func(unit int) Unit) error
@@ -34,7 +38,9 @@ type Joiner interface {
 // JoinConfig is what a join is made of.
 type JoinConfig struct {
 	UID      string
-	Interval *abi.Interval
+	Interval *abi.Interval // or Window
+	Window   *abi.Window
+	Outer    string
 	Key      abi.Codec
 	Values   [2]abi.Codec // of the inputs
 	Output   abi.Codec    // of a join without function: a row of two fields
@@ -44,6 +50,21 @@ type JoinConfig struct {
 	Joiner   Joiner
 	Results  *abi.Builder    // takes what a join without function makes
 	Late     [2]*abi.Builder // take what comes too late, by input; nil: it is dropped
+}
+
+// NewJoin makes the join that c describes.
+func NewJoin(c JoinConfig) (Join, error) {
+	var kept [2]timeline
+	for i, name := range []string{"left", "right"} {
+		var err error
+		if kept[i], err = newTimeline(c.Store, state.Spec{Operator: c.UID, Name: name, Key: c.Key, Value: c.Values[i]}); err != nil {
+			return nil, err
+		}
+	}
+	if c.Window != nil {
+		return newWindowJoin(&c, kept)
+	}
+	return newInterval(&c, kept)
 }
 
 // progress is how far the watermark has come: what it has passed is late. It outlives a restore.
@@ -152,6 +173,9 @@ func (p *pairs) set(field int, value []byte) error {
 	p.writer.SetI64(field, int64(binary.LittleEndian.Uint64(value)))
 	return nil
 }
+
+// none makes a value of the rows that are appended from now on null.
+func (p *pairs) none(field int) { p.writer.SetNull(field) }
 
 func (p *pairs) append(out *abi.Builder, key []byte, time int64) {
 	p.row = p.writer.AppendTo(p.row[:0])

@@ -324,7 +324,7 @@ func (p *panes) Save() error {
 	return p.store.SetOwn(p.spec.Operator, firedName, value)
 }
 
-// restore finds the panes that a snapshot held, and how far each subtask had fired.
+// restore finds the panes that a snapshot held, and how far they had fired.
 func (p *panes) restore(groups int) error {
 	namespaces, err := p.store.Namespaces(p.spec)
 	if err != nil {
@@ -339,6 +339,17 @@ func (p *panes) restore(groups int) error {
 			return err
 		}
 	}
+	if err := p.restoreFired(groups); err != nil {
+		return err
+	}
+	for _, o := range p.open {
+		o.done = p.window != nil && !p.window.sliding() && o.end-1 <= p.passed
+	}
+	return nil
+}
+
+// restoreFired finds how far each subtask had fired.
+func (p *panes) restoreFired(groups int) error {
 	if p.window == nil || failpoint.Planted(failpoint.FiredAgain) {
 		return nil
 	}
@@ -349,9 +360,6 @@ func (p *panes) restore(groups int) error {
 	p.passed, p.apart, err = decodeFired(all, groups)
 	if err != nil {
 		return fmt.Errorf("restore %s of %s: %w", firedName, p.spec.Operator, err)
-	}
-	for _, o := range p.open {
-		o.done = !p.window.sliding() && o.end-1 <= p.passed
 	}
 	return nil
 }

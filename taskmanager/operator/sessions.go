@@ -24,6 +24,7 @@ type sessions struct {
 	acc    adding
 	pane   pane // all of the state
 	timers state.Timers
+	gone   func(key []byte, s span) error // is told of sessions that are forgotten; nil: nobody is
 	batch  *abi.Batch
 
 	all    []session

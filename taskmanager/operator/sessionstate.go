@@ -55,7 +55,15 @@ func (s *sessions) store(k *sessionKey) error {
 	t, v := s.pane.table, s.record[:0]
 	for i := k.first; i < k.last; i++ {
 		one := &s.all[i]
-		if len(one.accs) == 0 || s.isOver(one, t.Hash(k.entry)) {
+		if len(one.accs) == 0 {
+			continue
+		}
+		if s.isOver(one, t.Hash(k.entry)) {
+			if s.gone != nil {
+				if err := s.gone(t.Key(k.entry), one.span); err != nil {
+					return err
+				}
+			}
 			continue
 		}
 		le := binary.LittleEndian

@@ -479,7 +479,8 @@ func (f *frozen) items(state int) (items []item) {
 	}
 	if own.set {
 		for _, o := range own.gone {
-			if o.From != f.from || o.To != f.to {
+			same := o.From == f.from && o.To == f.to
+			if !same && o.From < f.to && f.from < o.To { // others may be those of a task that there is now
 				items = append(items, item{key: snapshot.OwnKey(o.From, o.To), op: snapshot.Delete})
 			}
 		}

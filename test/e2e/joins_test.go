@@ -13,12 +13,12 @@ import (
 	"github.com/wasmill/wasmill/test/harness"
 )
 
-// Two inputs are joined by key and time, with a function and without, at every parallelism; each pair comes out once. A
-// TaskManager is killed meanwhile.
-func TestIntervalJoin(t *testing.T) {
+// Two inputs are joined by key and time, by intervals and in windows, with a function and without, at every parallelism; each
+// result comes out once. A TaskManager is killed meanwhile.
+func TestJoins(t *testing.T) {
 	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
 	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
-	for _, w := range []*workload.Workload{workload.Nearby, workload.NearbyPairs} {
+	for _, w := range []*workload.Workload{workload.Nearby, workload.NearbyPairs, workload.Together, workload.TogetherPairs} {
 		for i, parallelism := range []int{1, 2, 4} {
 			t.Run(fmt.Sprintf("%s at %d", w.Name, parallelism), func(t *testing.T) {
 				dir := t.TempDir()
@@ -52,9 +52,21 @@ func TestBadJoinsAreRefused(t *testing.T) {
 	if err := os.WriteFile(lines, []byte("k,1,2\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	r := built.wasmill.Run(t, "run", filepath.Join(harness.Root(t), "test/guests/nearby.wasm"), "--param", "left="+lines, "--param", "right="+lines,
-		"--param", "output="+filepath.Join(dir, "out"), "--param", "lower=10", "--param", "upper=5")
-	if want := "interval: an interval from 10 to 5 ms (exclusive) (expected lower <= upper"; r.Code == 0 || !strings.Contains(r.Stderr, want) {
-		t.Errorf("code %d, %s\nexpected %s", r.Code, r.Stderr, want)
+	for _, c := range []struct {
+		guest, want string
+		params      []string
+	}{
+		{"nearby", "interval: an interval from 10 to 5 ms (exclusive) (expected lower <= upper", []string{"lower=10", "upper=5"}},
+		{"together", "join without a window (expected one: every record would be kept for ever)", []string{"window=0"}},
+		{"together", "window.slide: 400ms (expected 0s < slide <= 300ms, its size)", []string{"slide=400"}},
+		{"together", `outer: "full" of a co-group (expected none`, []string{"outer=full"}},
+	} {
+		args := []string{"run", filepath.Join(harness.Root(t), "test/guests", c.guest+".wasm")}
+		for _, p := range append(c.params, "left="+lines, "right="+lines, "output="+filepath.Join(dir, "out")) {
+			args = append(args, "--param", p)
+		}
+		if r := built.wasmill.Run(t, args...); r.Code == 0 || !strings.Contains(r.Stderr, c.want) {
+			t.Errorf("%s %q: code %d, %s\nexpected %s", c.guest, c.params, r.Code, r.Stderr, c.want)
+		}
 	}
 }

@@ -76,7 +76,7 @@ type Pair[A, B any] struct {
 func (j *IntervalJoined[K, A, B]) Pairs() *Stream[Pair[A, B]] {
 	out := pairCodec(j.left.value, j.right.value)
 	o := j.check("join").add(&operator{kind: kindJoin, name: kindJoin, inputs: j.edges(), interval: j.interval, output: out.name})
-	j.lateOf(o, 0)
+	lateOfJoin(o, 0, j.lateLeft, j.lateRight)
 	return &Stream[Pair[A, B]]{env: j.left.env, op: o, codec: out}
 }
 
@@ -103,19 +103,19 @@ func ProcessJoined[K, A, B, R any](j *IntervalJoined[K, A, B], name string, f fu
 	for k, s := range sides {
 		s.declare(o, k+1)
 	}
-	j.lateOf(o, len(sides))
+	lateOfJoin(o, len(sides), j.lateLeft, j.lateRight)
 	return &Stream[R]{env: e, op: o, codec: out}
 }
 
 func (j *IntervalJoined[K, A, B]) edges() []edge { return edgesOf([]*operator{j.left.op, j.right.op}) }
 
-// lateOf lets an operator with some side outputs have those for late records.
-func (j *IntervalJoined[K, A, B]) lateOf(o *operator, sides int) {
-	if j.lateLeft != nil {
-		j.lateLeft.declare(o, sides+1)
+// lateOfJoin lets a join with some side outputs have those for late records; nil: nobody takes them.
+func lateOfJoin[A, B any](o *operator, sides int, left *Side[A], right *Side[B]) {
+	if left != nil {
+		left.declare(o, sides+1)
 	}
-	if j.lateRight != nil {
-		j.lateRight.declare(o, sides+2)
+	if right != nil {
+		right.declare(o, sides+2)
 	}
 }
 

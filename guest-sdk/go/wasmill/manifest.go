@@ -17,6 +17,7 @@ const (
 	featurePart  = 9
 	featureAccum = 10
 	featureField = 11
+	featureMeet  = 14
 	featureTies  = 18
 )
 
@@ -86,6 +87,9 @@ func (e *Env) features() []int64 {
 	}
 	if slices.ContainsFunc(e.operators, func(o *operator) bool { return o.fields != nil || o.predicate != nil || o.aggregates != nil }) {
 		list = append(list, featureField)
+	}
+	if slices.ContainsFunc(e.operators, func(o *operator) bool { return o.kind == kindJoin && o.window != nil }) {
+		list = append(list, featureMeet)
 	}
 	if slices.ContainsFunc(e.operators, func(o *operator) bool {
 		return slices.ContainsFunc(o.aggregates, func(a Agg) bool { return len(a.then) > 0 })
@@ -195,6 +199,7 @@ func (o *operator) write(w *jsonWriter) {
 	if o.interval != nil {
 		w.object("interval", func() { o.interval.write(w) })
 	}
+	w.textOr("outer", o.outer)
 	if o.watermarks != nil {
 		w.object("watermarks", func() {
 			w.numberOr("outOfOrderMs", o.watermarks.outOfOrderMs)

@@ -18,6 +18,7 @@ const (
 	kindProcess    = "process"
 	kindAggregates = "aggregates"
 	kindJoin       = "join"
+	kindCoGroup    = "coGroup" // of functions; their operators are joins
 	kindPartition  = "partition"
 	kindSink       = "sink"
 )
@@ -34,6 +35,7 @@ type operator struct {
 	connector   *connector
 	window      *TimeWindow
 	interval    *interval // of a join
+	outer       string    // of a join in windows
 	watermarks  *watermarks
 	parallelism int
 	key, output string // codecs

@@ -89,6 +89,50 @@ func pairCodec[A, B any](left codec[A], right codec[B]) codec[Pair[A, B]] {
 	}
 }
 
+// outerPairCodec is pairCodec with null for what an outer join may lack.
+func outerPairCodec[A, B any](left codec[A], right codec[B], outer string) codec[OuterPair[A, B]] {
+	name := "row(left: " + left.field + nullable(outer == "right" || outer == "full") +
+		", right: " + right.field + nullable(outer == "left" || outer == "full") + ")"
+	with := func(dst []byte, v OuterPair[A, B], l func([]byte, A) []byte, r func([]byte, B) []byte) []byte {
+		row := len(dst)
+		dst = beginRow(dst, 2)
+		if v.Left == nil {
+			dst[row] |= 1
+		} else {
+			dst = putField(dst, row, 0, left.fixed, l, *v.Left)
+		}
+		if v.Right == nil {
+			dst[row] |= 2
+			return dst
+		}
+		return putField(dst, row, 1, right.fixed, r, *v.Right)
+	}
+	return codec[OuterPair[A, B]]{
+		name: name, field: name,
+		append:    func(dst []byte, v OuterPair[A, B]) []byte { return with(dst, v, left.append, right.append) },
+		appendKey: func(dst []byte, v OuterPair[A, B]) []byte { return with(dst, v, left.appendKey, right.appendKey) },
+		decode: func(p []byte) (v OuterPair[A, B]) {
+			checkRow(p, 2)
+			if p[0]&1 == 0 {
+				l := left.decode(fieldOf(p, 0, left.fixed))
+				v.Left = &l
+			}
+			if p[0]&2 == 0 {
+				r := right.decode(fieldOf(p, 1, right.fixed))
+				v.Right = &r
+			}
+			return v
+		},
+	}
+}
+
+func nullable(is bool) string {
+	if is {
+		return "?"
+	}
+	return ""
+}
+
 func windowedCodec[K, V any](key codec[K], value codec[V]) codec[Windowed[K, V]] {
 	name := "row(start: ms, end: ms, key: " + key.field + ", value: " + value.field + ")"
 	begin := func(dst []byte, w Window) []byte {
