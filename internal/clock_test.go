@@ -17,6 +17,7 @@ var wallClock = map[string]string{
 	"taskmanager/chain.go":                 "processing time, which is the wall clock's",
 	"taskmanager/step_process.go":          "processing time",
 	"taskmanager/step_keyed.go":            "windows of processing time",
+	"taskmanager/step_join.go":             "joins in windows of processing time",
 	"taskmanager/operator/firing.go":       "processing time",
 	"internal/connector/file/partition.go": "event time: folders are named by it",
 	"internal/nexmark/timeline.go":         "event time of made-up events",

@@ -211,11 +211,11 @@ func windowOf(r *rand.Rand) abi.Window {
 // by a function and as co-groups, by one or several subtasks of different progress that go on from each other's snapshots, with
 // their state in memory or mostly on disk.
 func TestWindowJoinsAreWhatTheyAreDefinedAs(t *testing.T) {
-	oracle.Check(t, 600, func(t testing.TB, r *rand.Rand) { windowJoinAgrees(t, r, 0) })
+	oracle.Check(t, 400, func(t testing.TB, r *rand.Rand) { windowJoinAgrees(t, r, 0) })
 }
 
 func TestWindowJoinsThatSpill(t *testing.T) {
-	oracle.Check(t, 12, func(t testing.TB, r *rand.Rand) { windowJoinAgrees(t, r, 1+r.Int64N(3)*(64<<10)) })
+	oracle.Check(t, 6, func(t testing.TB, r *rand.Rand) { windowJoinAgrees(t, r, 1+r.Int64N(3)*(64<<10)) })
 }
 
 func windowJoinAgrees(t testing.TB, r *rand.Rand, budget int64) {
