@@ -54,26 +54,41 @@ func newCounts(t *testing.T, budget int64) *counts {
 
 // add counts the keys that next answers, 1,024 at a time.
 func (c *counts) add(n int, next func() int) {
-	for done := 0; done < n; {
-		b := abi.NewBuilder(abi.ColumnKeys)
-		c.hashes = c.hashes[:0]
-		for ; done < n && len(c.hashes) < 1024; done++ {
-			key := binary.BigEndian.AppendUint64([]byte("key-"), uint64(next()))
-			b.Append(abi.Record{Key: key})
-			c.hashes = append(c.hashes, xxhash.Sum64(key))
-		}
-		var batch abi.Batch
-		b.View(&batch)
-		c.entries = make([]state.Entry, len(c.hashes))
-		if err := c.tab.Resolve(&batch, nil, c.hashes, c.entries); err != nil {
-			c.t.Fatal(err)
-		}
+	for ; n > 0; n -= 1024 {
+		c.resolve(min(n, 1024), next)
 		for _, e := range c.entries {
 			*c.tab.Word(e)++
 		}
-		if err := c.s.Trim(); err != nil {
-			c.t.Fatal(err)
-		}
+		c.trim()
+	}
+}
+
+// value is what was counted of a key.
+func (c *counts) value(key int) uint64 {
+	c.resolve(1, func() int { return key })
+	defer c.trim()
+	return *c.tab.Word(c.entries[0]) // as long as nothing is trimmed
+}
+
+func (c *counts) resolve(n int, next func() int) {
+	b := abi.NewBuilder(abi.ColumnKeys)
+	c.hashes = c.hashes[:0]
+	for range n {
+		key := binary.BigEndian.AppendUint64([]byte("key-"), uint64(next()))
+		b.Append(abi.Record{Key: key})
+		c.hashes = append(c.hashes, xxhash.Sum64(key))
+	}
+	var batch abi.Batch
+	b.View(&batch)
+	c.entries = make([]state.Entry, n)
+	if err := c.tab.Resolve(&batch, nil, c.hashes, c.entries); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *counts) trim() {
+	if err := c.s.Trim(); err != nil {
+		c.t.Fatal(err)
 	}
 }
 
@@ -104,10 +119,8 @@ func TestLargeState(t *testing.T) {
 		t.Errorf("%d bytes of memory (expected <= %d)", size, *largeBudget)
 	}
 	for i := 0; i < *largeKeys; i += max(*largeKeys/10_000, 1) {
-		before := uint64(1 + want[i])
-		c.add(1, func() int { return i })
-		if got := *c.tab.Word(c.entries[0]); got != before+1 {
-			t.Fatalf("key %d has %d (expected %d)", i, got, before+1)
+		if got, want := c.value(i), 1+uint64(want[i]); got != want {
+			t.Fatalf("key %d has %d (expected %d)", i, got, want)
 		}
 	}
 	c.close()
