@@ -76,6 +76,7 @@ const (
 	VerbGap        Verb = 10
 	VerbPartition  Verb = 11
 	VerbRequest    Verb = 12
+	VerbBegin      Verb = 16 // a subtask begins or goes on: one group with an empty key
 	VerbResponse   Verb = 13
 )
 
@@ -93,10 +94,11 @@ const (
 	FeatureRow       Feature = 8 // the row codec
 	FeaturePartition Feature = 9 // partition functions
 
-	FeatureAccumulators Feature = 10 // accumulators that have a schema version
-	FeatureFields       Feature = 11 // keys, predicates and aggregates over fields, without a function
-	FeatureMeeting      Feature = 14 // joins in windows and co-groups
-	FeatureTies         Feature = 18 // aggregates with further fields that decide among equal records
+	FeatureAccumulators   Feature = 10 // accumulators that have a schema version
+	FeatureFields         Feature = 11 // keys, predicates and aggregates over fields, without a function
+	FeatureMeeting        Feature = 14 // joins in windows and co-groups
+	FeatureOperatorStates Feature = 16 // states of the operator's own scope, process functions without a key
+	FeatureTies           Feature = 18 // aggregates with further fields that decide among equal records
 )
 
 // LogLevel is the first argument of the log import.

@@ -57,6 +57,8 @@ type Function struct {
 	Result      bool         `json:"result,omitempty"`      // a reduce that has a result function: it is called at the end
 	Combine     bool         `json:"combine,omitempty"`     // its accumulators may be merged in any order
 	NoDeletes   bool         `json:"noDeletes,omitempty"`   // refuses change kinds other than insert
+	Timers      bool         `json:"timers,omitempty"`      // of a process: it sets timers, so it needs a key; false: nothing is said
+	Begins      bool         `json:"begins,omitempty"`      // of a process: verb begin is called before a subtask's first record
 	States      []State      `json:"states,omitempty"`      // of a reduce or aggregate: at most its accumulator
 }
 
@@ -83,11 +85,17 @@ const (
 	CodecJSON  Codec = "json"
 )
 
+// Scopes of a state: of a key, or of the operator, which deals it out among its subtasks.
+const (
+	ScopeKeyed    = "keyed"
+	ScopeOperator = "operator"
+)
+
 // State is a state that a function declares.
 type State struct {
 	Name     string `json:"name"`
 	Scope    string `json:"scope"` // keyed, operator, broadcast
-	Kind     string `json:"kind"`  // value, list, map
+	Kind     string `json:"kind"`  // value, list, map; of scope operator: list, union
 	Codec    Codec  `json:"codec"`
 	Key      Codec  `json:"key,omitempty"`      // of a map
 	TTL      int64  `json:"ttlMs,omitempty"`    // milliseconds, 0: kept

@@ -116,10 +116,12 @@ var (
 		abi.FeatureBatch: "batch", abi.FeatureKeyed: "keyed", abi.FeatureState: "state", abi.FeatureTimers: "timers",
 		abi.FeatureTwoInputs: "two inputs", abi.FeatureTriggers: "triggers", abi.FeatureRequests: "requests", abi.FeatureRow: "row",
 		abi.FeaturePartition: "partition", abi.FeatureAccumulators: "accumulators", abi.FeatureFields: "fields",
-		abi.FeatureMeeting: "meeting", abi.FeatureTies: "ties",
+		abi.FeatureMeeting: "meeting", abi.FeatureOperatorStates: "operator states", abi.FeatureTies: "ties",
 	}
-	supported = []abi.Feature{abi.FeatureBatch, abi.FeatureKeyed, abi.FeatureState, abi.FeatureTimers, abi.FeatureTwoInputs, abi.FeatureRow, abi.FeaturePartition, abi.FeatureAccumulators, abi.FeatureFields, abi.FeatureTies,
-		abi.FeatureMeeting}
+	supported = []abi.Feature{
+		abi.FeatureBatch, abi.FeatureKeyed, abi.FeatureState, abi.FeatureTimers, abi.FeatureTwoInputs, abi.FeatureRow, abi.FeaturePartition,
+		abi.FeatureAccumulators, abi.FeatureFields, abi.FeatureMeeting, abi.FeatureOperatorStates, abi.FeatureTies,
+	}
 )
 
 // checkManifest decides whether this version can run what the manifest needs. The graph is for others to judge.

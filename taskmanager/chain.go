@@ -212,8 +212,11 @@ func (c *chain) newJoin(op *graph.Operator, h *handle, parts chainParts) (step, 
 
 func (c *chain) newProcess(op *graph.Operator, h *handle, parts chainParts) (step, error) {
 	key, _ := codecs(c.plan.graph, source{op.Inputs[0].From, op.Inputs[0].Side})
-	st := &processStep{name: op.Name, handle: h, header: parts.header(), time: &c.time, received: abi.MinTime, passed: abi.MinTime}
-	made, err := operator.NewProcess(op.UID, key, op.Declared, c.store, st)
+	st := &processStep{name: op.Name, unkeyed: op.Unkeyed(), handle: h, header: parts.header(), time: &c.time, received: abi.MinTime, passed: abi.MinTime}
+	made, err := operator.NewProcess(operator.ProcessConfig{
+		UID: op.UID, Key: key, Unkeyed: st.unkeyed, Function: op.Declared, Store: c.store, Calls: st,
+		Share: operator.Share{Subtask: int(st.header.Subtask), Parallelism: int(st.header.Parallelism), Groups: c.plan.graph.MaxParallelism},
+	})
 	if err != nil {
 		return nil, fmt.Errorf("operator %q: %w", op.Name, err)
 	}
@@ -362,6 +365,18 @@ func (c *chain) emitter(s int, edges map[int]*edge) emitter {
 	m.made = make([]int64, len(outputs))
 	m.copied = c.plan.callsAgain(s)
 	return m
+}
+
+// start has the steps that want to begin, before the first batch.
+func (c *chain) start() error {
+	for i := range c.nodes {
+		if s, ok := c.nodes[i].step.(starter); ok {
+			if err := s.start(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // process takes a batch of the task's input through all steps.

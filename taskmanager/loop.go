@@ -68,6 +68,11 @@ func (l *loop) run(ctx context.Context) (*last, error) {
 	for _, g := range l.chain.guests {
 		g.room = l.chain.room
 	}
+	l.chain.time.set(l.mark)
+	l.chain.store.SetTime(l.chain.time.ms)
+	if err := l.chain.start(); err != nil {
+		return nil, l.cause(ctx, err)
+	}
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err

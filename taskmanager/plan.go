@@ -115,6 +115,10 @@ func (p *plan) need(sinks sinkColumns) error {
 			}
 			p.needs[i] |= letters & abi.ColumnTimestamps
 		case abi.OperatorProcess, abi.OperatorJoin:
+			if op.Unkeyed() {
+				p.needs[i] = abi.ColumnValues | abi.ColumnTimestamps
+				break
+			}
 			p.needs[i] = abi.ColumnKeys | abi.ColumnHashes | abi.ColumnValues | abi.ColumnTimestamps
 		case abi.OperatorSink:
 			cols, err := sinks(i)

@@ -153,7 +153,11 @@ func openSnapshot(object blob.Object, f checkpoint.File) (*snapshot.Reader, erro
 	if failpoint.Planted(failpoint.WrongKeyGroups) && to > f.From {
 		to--
 	}
-	return reader.Cut(f.From, to).Of(f.Operators), nil
+	reader = reader.Cut(f.From, to).Of(f.Operators)
+	if f.OwnTo > f.OwnFrom {
+		reader = reader.OfOwner(f.OwnFrom, f.OwnTo)
+	}
+	return reader, nil
 }
 
 // localFile is a kept copy as an object.

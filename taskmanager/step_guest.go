@@ -20,6 +20,9 @@ type step interface {
 // saver is a step that has something to store before a snapshot.
 type saver interface{ save() error }
 
+// starter is a step that does something before the first batch.
+type starter interface{ start() error }
+
 // clocked is a step with timers of processing time.
 type clocked interface {
 	// wake is when tick is to be called, the zero time for never.

@@ -12,6 +12,7 @@ import (
 // processStep runs a process function. It makes the operator's calls, and passes on what the guest emits.
 type processStep struct {
 	name     string
+	unkeyed  bool // the input has no keys
 	op       *operator.Process
 	handle   *handle
 	header   abi.CallHeader
@@ -23,13 +24,22 @@ type processStep struct {
 	passed   int64         // behind the operator
 }
 
-func (s *processStep) process(b *batch) error {
+func (s *processStep) start() error {
+	s.begin(0)
+	return s.failure(s.op.Begin())
+}
+
+func (s *processStep) save() error { return s.failure(s.op.Save()) }
+
+func (s *processStep) process(b *batch) (err error) {
 	if b.N == 0 {
 		return nil
 	}
-	hashes, err := b.hashes()
-	if err != nil {
-		return inOperator(s.name, wire.KindInternal, err)
+	var hashes []uint64
+	if !s.unkeyed {
+		if hashes, err = b.hashes(); err != nil {
+			return inOperator(s.name, wire.KindInternal, err)
+		}
 	}
 	s.begin(b.input)
 	s.input = b

@@ -16,6 +16,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/blob"
 	"github.com/wasmill/wasmill/internal/checkpoint"
@@ -191,7 +192,11 @@ func showSavepoint(w io.Writer, what string, r *savepoint.Report, now time.Time)
 				rows = append(rows, row)
 				row = "\t\t\t"
 			}
-			row += fmt.Sprintf("\t%s\t%s\t%s\t%s\t%d", printable(s.Name), versions(s.Versions), humanize.Comma(s.Entries), size(s.Bytes), s.Groups)
+			groups := strconv.Itoa(s.Groups)
+			if s.Scope == abi.ScopeOperator {
+				groups = "of the operator"
+			}
+			row += fmt.Sprintf("\t%s\t%s\t%s\t%s\t%s", printable(s.Name), versions(s.Versions), humanize.Comma(s.Entries), size(s.Bytes), groups)
 		}
 		rows = append(rows, row)
 	}
@@ -226,6 +231,9 @@ func codecsText(s *savepoint.State) string {
 // entryText is an entry in a line: group 12, from T to U: "whale" = 15
 func entryText(e *savepoint.Entry) string {
 	var b strings.Builder
+	if e.Subtask != nil {
+		return fmt.Sprintf("subtask %d: %s", *e.Subtask, shown(e.Value))
+	}
 	fmt.Fprintf(&b, "group %d", e.Group)
 	for _, part := range []struct {
 		name string

@@ -48,6 +48,7 @@ var guests = map[string]string{
 	"not-json":          "describe: manifest: byte 2: invalid",
 	"numbers":           "",
 	"partitions":        "",
+	"roster":            "",
 	"passthrough":       "",
 	"poison":            "",
 	"recurse":           "",

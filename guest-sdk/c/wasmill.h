@@ -145,9 +145,14 @@ WASMILL__SMALL void wasmill_gauge_set(const char *name, int64_t value);
 // ---------------------------------------------------------------------------------------------------------------------
 // Process functions: anything, with state and timers
 
-typedef enum wasmill_state_kind { WASMILL_VALUE_STATE, WASMILL_LIST_STATE, WASMILL_MAP_STATE } wasmill_state_kind;
+// The last two are lists of the operator, not of a key: each subtask has a part, which only it sees. Another parallelism deals the
+// elements of an operator list out anew, as many to each subtask; of a union list every subtask begins with all, whenever the job
+// begins or goes on. They lie in memory, and are for what does not grow with the input.
+typedef enum wasmill_state_kind {
+	WASMILL_VALUE_STATE, WASMILL_LIST_STATE, WASMILL_MAP_STATE, WASMILL_OPERATOR_LIST, WASMILL_UNION_LIST
+} wasmill_state_kind;
 
-// wasmill_state declares a state, of which every key has one of its own. The host keeps it.
+// wasmill_state declares a state, of which every key has one of its own, but for lists of the operator. The host keeps it.
 typedef struct wasmill_state {
 	const char *name;
 	wasmill_state_kind kind;
@@ -165,9 +170,10 @@ typedef enum wasmill_clock { WASMILL_EVENT_TIME, WASMILL_PROCESSING_TIME } wasmi
 // wasmill_context is what a process function works with. It is valid during the call.
 typedef struct wasmill_context {
 	wasmill_out *out;  // where to emit to: records have the key; the timestamp is the record's or the event-time timer's
-	wasmill_bytes key; // whose state and timers these are
+	wasmill_bytes key; // whose state and timers these are; empty behind a stream without key
 	int64_t watermark; // as far as event time has come, WASMILL_NO_TIMESTAMP before the first
 	int64_t now;       // processing time, one for the whole call
+	uint32_t subtask, parallelism; // which of the operator's subtasks this is, from 0, and how many there are
 	uint32_t group;    // for wasmill.h
 	const struct wasmill__function *function;
 } wasmill_context;
@@ -186,6 +192,7 @@ typedef struct wasmill_processor {
 	void (*process)(wasmill_context *, const wasmill_record *);       // a record of the first input
 	void (*process_other)(wasmill_context *, const wasmill_record *); // one of the other input, of wasmill_co_process
 	void (*timer)(wasmill_context *, wasmill_clock, int64_t time);    // a timer is due; NULL: none are set
+	void (*begin)(wasmill_context *);                                 // before a subtask's first record, whenever the job begins or goes on: of no key
 	const char *codec;                                                // of what is emitted
 	const char *sides[WASMILL_MAX_SIDES];                             // of what is emitted to side output 1, 2 ...
 	wasmill_state states[WASMILL_MAX_STATES];
@@ -371,6 +378,9 @@ WASMILL__SMALL wasmill_stream wasmill__aggregates(wasmill_keyed in, const char *
 // Process functions keep state and need a uid, too.
 WASMILL__SMALL wasmill_stream wasmill_process(wasmill_keyed in, const char *name, wasmill_processor p);
 WASMILL__SMALL wasmill_stream wasmill_co_process(wasmill_keyed in, wasmill_keyed other, const char *name, wasmill_processor p); // keys of one codec
+// Without key they have neither timers nor state of a key, only lists of the operator; with none of these they need no uid.
+WASMILL__SMALL wasmill_stream wasmill_process_stream(wasmill_stream in, const char *name, wasmill_processor p);
+WASMILL__SMALL wasmill_stream wasmill_co_process_streams(wasmill_stream in, wasmill_stream other, const char *name, wasmill_processor p);
 
 // wasmill_interval is how far behind a record of the left input the event time of one of the right may be. Both ends belong to
 // it, unless they are exclusive; either may be negative.
@@ -1261,12 +1271,38 @@ WASMILL__SMALL wasmill_stream wasmill_aggregate(wasmill_keyed in, const char *na
 static void wasmill__run_process(struct wasmill__node *n, uint32_t verb, const struct wasmill__group *g);
 static void wasmill__end_process(void);
 
-WASMILL__SMALL wasmill_stream wasmill__process_all(const wasmill_keyed *in, uint32_t n, const char *name, wasmill_processor p) {
-	wasmill_stream inputs[2] = {{.job = in[0].job, .op = in[0].op}, {.job = in[n - 1].job, .op = in[n - 1].op}};
-	wasmill__function f = {.name = name, .key = in[0].op->key, .output = p.codec, .processor = p,
+// wasmill__is_own says whether a state is the operator's own, and not a key's.
+WASMILL__SMALL bool wasmill__is_own(const wasmill_state *s) { return s->kind >= WASMILL_OPERATOR_LIST; }
+
+WASMILL__SMALL wasmill__function wasmill__process_function(const char *name, const char *key, wasmill_processor p) {
+	wasmill__function f = {.name = name, .key = key, .output = p.codec, .processor = p,
 		.run_process = wasmill__run_process, .end_process = wasmill__end_process};
 	while (f.n_sides < WASMILL_MAX_SIDES && p.sides[f.n_sides] != NULL) f.n_sides++;
 	while (f.n_states < WASMILL_MAX_STATES && p.states[f.n_states].name != NULL) f.n_states++;
+	return f;
+}
+
+WASMILL__SMALL wasmill_stream wasmill__process_streams(const wasmill_stream *in, uint32_t n, const char *name, wasmill_processor p) {
+	wasmill__function f = wasmill__process_function(name, NULL, p);
+	if (p.timer != NULL) wasmill_refuse(in[0].job, WASMILL__JOINED("process \"", name, "\": timers on a stream without key (expected wasmill_key_by before it: a timer is a key's)"));
+	for (uint32_t i = 0; i < f.n_states; i++) {
+		if (wasmill__is_own(&p.states[i])) continue;
+		wasmill_refuse(in[0].job, WASMILL__JOINED("process \"", name, "\": state \"", p.states[i].name, "\" of a key on a stream without key (expected a list of the operator, or wasmill_key_by before it)"));
+	}
+	return wasmill__call_all(in, n, (wasmill__operator){.kind = WASMILL__PROCESS}, f);
+}
+
+WASMILL__SMALL wasmill_stream wasmill_process_stream(wasmill_stream in, const char *name, wasmill_processor p) {
+	return wasmill__process_streams(&in, 1, name, p);
+}
+
+WASMILL__SMALL wasmill_stream wasmill_co_process_streams(wasmill_stream in, wasmill_stream other, const char *name, wasmill_processor p) {
+	return wasmill__process_streams((const wasmill_stream[]){in, other}, 2, name, p);
+}
+
+WASMILL__SMALL wasmill_stream wasmill__process_all(const wasmill_keyed *in, uint32_t n, const char *name, wasmill_processor p) {
+	wasmill_stream inputs[2] = {{.job = in[0].job, .op = in[0].op}, {.job = in[n - 1].job, .op = in[n - 1].op}};
+	wasmill__function f = wasmill__process_function(name, in[0].op->key, p);
 	for (uint32_t i = 0; i < n; i++) {
 		if (wasmill__windowed(in[i].window)) wasmill_refuse(in[0].job, WASMILL__JOINED("process \"", name, "\": behind a window (expected timers instead)"));
 	}
@@ -1442,6 +1478,7 @@ WASMILL__SMALL void wasmill__finish(wasmill_job *job) {
 		}
 		o->named = true;
 		bool stateful = o->kind >= WASMILL__COUNT && o->kind <= WASMILL__JOIN;
+		if (o->kind == WASMILL__PROCESS) stateful = o->function->key != NULL || o->function->n_states > 0;
 		if (stateful && o->uid == NULL) {
 			wasmill_refuse(job, WASMILL__JOINED("operator \"", o->name, "\" keeps state and has no uid; give it one with wasmill_uid, so that its state is found again when the job changes"));
 		}
@@ -1516,10 +1553,10 @@ WASMILL__SMALL void wasmill__json_given(wasmill__json *w, const char *key, const
 }
 
 WASMILL__SMALL void wasmill__json_state(wasmill__json *w, const wasmill_state *s) {
-	static const char *const kinds[] = {"value", "list", "map"};
+	static const char *const kinds[] = {"value", "list", "map", "list", "union"};
 	wasmill__json_open(w, NULL, "{");
 	wasmill__json_string(w, "name", s->name);
-	wasmill__json_string(w, "scope", "keyed");
+	wasmill__json_string(w, "scope", wasmill__is_own(s) ? "operator" : "keyed");
 	wasmill__json_string(w, "kind", kinds[s->kind]);
 	wasmill__json_string(w, "codec", s->codec);
 	wasmill__json_string_or_none(w, "key", s->key_codec);
@@ -1548,6 +1585,7 @@ WASMILL__SMALL void wasmill__json_function(wasmill__json *w, const wasmill__func
 		wasmill__json_close(w, "]");
 	}
 	if (f->kind == WASMILL__REDUCE) wasmill__json_true(w, "result");
+	if (f->processor.begin != NULL) wasmill__json_true(w, "begins");
 	if (f->n_states > 0) {
 		wasmill__json_open(w, "states", "[");
 		for (uint32_t i = 0; i < f->n_states; i++) wasmill__json_state(w, &f->processor.states[i]);
@@ -1658,7 +1696,7 @@ static bool wasmill__contains(const char *text, const char *part) {
 
 // wasmill__json_features lists what the graph needs of its host: batches (1), keyed functions (2), state (3), timers (4),
 // two inputs (5), rows (8), partition functions (9), accumulators with a schema version (10), fields (11), joins in windows (14),
-// fields that decide among equals (18).
+// states of operators and process functions without key (16), fields that decide among equals (18).
 WASMILL__SMALL void wasmill__json_features(wasmill__json *w, const wasmill_job *job) {
 	bool needs[19] = {[1] = true};
 	for (const wasmill__operator *o = job->operators; o != NULL; o = o->next) {
@@ -1674,6 +1712,8 @@ WASMILL__SMALL void wasmill__json_features(wasmill__json *w, const wasmill_job *
 		if (f->accumulator != NULL && f->n_states > 0) needs[10] = true;
 		if (f->run_process != NULL) needs[3] = true; // declared or not: such a module imports state
 		if (f->processor.timer != NULL) needs[4] = true;
+		if (o->kind == WASMILL__PROCESS && (f->key == NULL || f->processor.begin != NULL)) needs[16] = true;
+		for (uint32_t i = 0; i < f->n_states; i++) needs[16] = needs[16] || wasmill__is_own(&f->processor.states[i]);
 		if (f->other != NULL) needs[5] = true;
 		if (wasmill__uses_row(f)) needs[8] = true;
 	}
@@ -2298,6 +2338,7 @@ enum { // verbs
 	WASMILL__RESULT = 6,
 	WASMILL__JOIN_RECORDS = 7,
 	WASMILL__PARTITION_RECORDS = 11,
+	WASMILL__BEGIN = 16,
 };
 
 enum {
@@ -2557,7 +2598,7 @@ static void wasmill__run_group(wasmill__node *n, uint32_t verb, const wasmill__g
 // wasmill__knows says whether a verb is one of the function's.
 static bool wasmill__knows(const wasmill__function *f, uint32_t verb) {
 	switch (f->kind) {
-	case WASMILL__PROCESS: return verb == WASMILL__PROCESS_RECORDS || (verb == WASMILL__TIMER && f->processor.timer != NULL);
+	case WASMILL__PROCESS: return verb == WASMILL__PROCESS_RECORDS || (verb == WASMILL__TIMER && f->processor.timer != NULL) || (verb == WASMILL__BEGIN && f->processor.begin != NULL);
 	case WASMILL__AGGREGATE: return verb >= WASMILL__CREATE && verb <= WASMILL__RESULT;
 	case WASMILL__JOIN: return verb == WASMILL__JOIN_RECORDS;
 	case WASMILL__PARTITION: return verb == WASMILL__PARTITION_RECORDS;
@@ -2584,6 +2625,8 @@ static uint32_t wasmill__keyed_call(uint32_t handle, uint32_t verb, const uint8_
 	wasmill__writes.size = 0;
 	wasmill__context.watermark = (int64_t)wasmill__load64(p + 8);
 	wasmill__context.now = (int64_t)wasmill__load64(p + 16);
+	wasmill__context.subtask = wasmill__load32(p + 28);
+	wasmill__context.parallelism = wasmill__load32(p + 32);
 	for (uint32_t i = 0; i < n && !wasmill__failed; i++) {
 		if ((uint32_t)(end - at) < WASMILL__GROUP_HEADER || wasmill__load32(at) > (uint32_t)(end - at)) return WASMILL__BAD_INPUT;
 		wasmill__record = i;
@@ -2658,12 +2701,6 @@ static void wasmill__send_writes(void) {
 
 static void wasmill__end_process(void) { wasmill__send_writes(); }
 
-static void wasmill__write(uint32_t op, const wasmill_context *c, uint32_t state, wasmill_bytes key, wasmill_bytes value) {
-	if (op != wasmill__writes_op || wasmill__writes.size >= WASMILL__COLUMN_BYTES) wasmill__send_writes();
-	wasmill__writes_op = op;
-	wasmill__request(&wasmill__writes, c->group, state, 0, key, value);
-}
-
 // wasmill__ask sends what waits and then what is asked, which is forgotten, and returns the first answer.
 static const uint8_t *wasmill__ask(uint32_t op, wasmill__buffer *answers) {
 	wasmill__send_writes();
@@ -2702,6 +2739,23 @@ static const uint8_t *wasmill__read_answer(wasmill__answer *a, const uint8_t *p)
 	a->keys.values = at + offsets;
 	a->values.values = a->keys.values + wasmill__pad8(wasmill__load32(p + 20));
 	return p + wasmill__load32(p);
+}
+
+// wasmill__whose is the group that a state is asked of.
+static uint32_t wasmill__whose(const wasmill_context *c, uint32_t state) {
+	return state < c->function->n_states && wasmill__is_own(&c->function->processor.states[state]) ? WASMILL__NONE : c->group;
+}
+
+static void wasmill__write(uint32_t op, const wasmill_context *c, uint32_t state, wasmill_bytes key, wasmill_bytes value) {
+	if (op != wasmill__writes_op || wasmill__writes.size >= WASMILL__COLUMN_BYTES) wasmill__send_writes();
+	wasmill__writes_op = op;
+	wasmill__request(&wasmill__writes, wasmill__whose(c, state), state, 0, key, value);
+}
+
+// wasmill__is_list says whether a state is a list, of a key or of the operator.
+static bool wasmill__is_list(const wasmill_context *c, uint32_t state) {
+	if (state >= c->function->n_states) return false;
+	return c->function->processor.states[state].kind == WASMILL_LIST_STATE || wasmill__is_own(&c->function->processor.states[state]);
 }
 
 static bool wasmill__is_state(const wasmill_context *c, uint32_t state, wasmill_state_kind kind) {
@@ -2765,7 +2819,7 @@ __attribute__((unused)) static void wasmill_clear(wasmill_context *c, uint32_t s
 }
 
 __attribute__((unused)) static void wasmill_list_add(wasmill_context *c, uint32_t state, wasmill_bytes element) {
-	if (wasmill__is_state(c, state, WASMILL_LIST_STATE)) wasmill__write(WASMILL__STATE_APPEND, c, state, (wasmill_bytes){0}, element);
+	if (wasmill__is_list(c, state) || wasmill__is_state(c, state, WASMILL_LIST_STATE)) wasmill__write(WASMILL__STATE_APPEND, c, state, (wasmill_bytes){0}, element);
 }
 
 // wasmill__is_key checks a key of a map: an empty one means all of them to the host.
@@ -2845,9 +2899,8 @@ static wasmill__page *wasmill__new_page(uint32_t op, uint32_t group, uint32_t st
 }
 
 __attribute__((unused)) static wasmill_scan wasmill_scan_state(wasmill_context *c, uint32_t state) {
-	wasmill__page *p = wasmill__new_page(WASMILL__STATE_SCAN, c->group, state);
-	bool list = state < c->function->n_states && c->function->processor.states[state].kind == WASMILL_LIST_STATE;
-	if (list || wasmill__is_state(c, state, WASMILL_MAP_STATE)) wasmill__turn(p, 0);
+	wasmill__page *p = wasmill__new_page(WASMILL__STATE_SCAN, wasmill__whose(c, state), state);
+	if (wasmill__is_list(c, state) || wasmill__is_state(c, state, WASMILL_MAP_STATE)) wasmill__turn(p, 0);
 	return (wasmill_scan){.page = p};
 }
 
@@ -2916,7 +2969,11 @@ static void wasmill__run_process(wasmill__node *n, uint32_t verb, const wasmill_
 		wasmill__values[state].value = l.n > 0 ? wasmill__element(&l, 0) : (wasmill_bytes){NULL, 0};
 	}
 	wasmill__begin_entry(c->group);
-	if (verb == WASMILL__TIMER) {
+	wasmill_record none = {.key = c->key, .value.data = (const uint8_t *)"", .timestamp = WASMILL_NO_TIMESTAMP};
+	if (verb == WASMILL__BEGIN) {
+		n->out.in = &none;
+		f->processor.begin(c);
+	} else if (verb == WASMILL__TIMER) {
 		wasmill__run_timer(n, c, g);
 	} else {
 		if (g->values.total > 0) wasmill__run_records(n, c, WASMILL__LIST_INPUT, &g->values, f->processor.process);

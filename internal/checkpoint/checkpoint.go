@@ -78,6 +78,12 @@ type File struct {
 	// Operators are the uids that the reference counts for; none: all that the file has. It was cut when the chain whose
 	// task wrote the file was: each operator's state is with one task only.
 	Operators []string `json:"operators,omitempty"`
+
+	// OwnFrom and OwnTo say whose part of the operators' own scope counts of it, by the key groups of the subtask that stored it:
+	// a subtask stores all of its part in the first snapshot that it makes, and with it whatever others have stored is out of date.
+	// Both 0: the reference is a task's own, and not to be read by others yet.
+	OwnFrom graph.KeyGroup `json:"ownFrom,omitempty"`
+	OwnTo   graph.KeyGroup `json:"ownTo,omitempty"`
 }
 
 // SourceState is where a source subtask stood.

@@ -110,10 +110,18 @@ func filesOf(id graph.TaskID, g *graph.JobGraph, old *graph.ExecutionGraph, task
 		}
 		for s := range old.Chains[c].Parallelism {
 			t := tasks[graph.TaskID{Chain: c, Subtask: s}]
-			if t == nil || old.Chains[c].Parallelism == chain.Parallelism && s != id.Subtask {
+			taken := taken
+			if old.Chains[c].Parallelism == chain.Parallelism && s != id.Subtask {
+				taken = intersection(unions(ng, x, id.Chain), taken)
+			}
+			if t == nil || len(taken) == 0 {
 				continue
 			}
 			for _, f := range t.Files {
+				if f.From >= f.To {
+					continue // what others had stored, which the task has stored anew
+				}
+				f.OwnFrom, f.OwnTo = graph.KeyGroupsOf(s, old.Chains[c].Parallelism, g.MaxParallelism)
 				f.From, f.To = max(f.From, from), min(f.To, to)
 				f.To = max(f.From, f.To) // of no group: only what the operators themselves have stored counts
 				if len(taken) < max(len(kept), len(mine)) && !failpoint.Planted(failpoint.UncutChain) {
@@ -164,6 +172,17 @@ func keepers(g *graph.JobGraph, x *graph.ExecutionGraph, chain int) (all []strin
 		case abi.OperatorSink, abi.OperatorMap, abi.OperatorFilter, abi.OperatorFlatMap, abi.OperatorKey,
 			abi.OperatorPartition, abi.OperatorUnion:
 		default:
+			all = append(all, op.UID)
+		}
+	}
+	return all
+}
+
+// unions are the uids of those operators of a chain whose subtasks each go on with all that any of them has stored.
+func unions(g *graph.JobGraph, x *graph.ExecutionGraph, chain int) (all []string) {
+	for _, i := range x.Chains[chain].Operators {
+		op := &g.Operators[i]
+		if op.Declared != nil && slices.ContainsFunc(op.Declared.States, func(s abi.State) bool { return s.Kind == "union" }) {
 			all = append(all, op.UID)
 		}
 	}

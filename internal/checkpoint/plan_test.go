@@ -33,6 +33,12 @@ func TestPlanFollowsKeyGroups(t *testing.T) {
 	file := func(name string, from, to graph.KeyGroup) checkpoint.File {
 		return checkpoint.File{Name: name, From: from, To: to}
 	}
+	of := func(from, to graph.KeyGroup, files ...checkpoint.File) []checkpoint.File { // by the task of these groups
+		for i := range files {
+			files[i].OwnFrom, files[i].OwnTo = from, to
+		}
+		return files
+	}
 	two := &checkpoint.Manifest{Checkpoint: 4, Graph: *job(2), Tasks: []checkpoint.Task{
 		{Task: task(0, 0)}, {Task: task(0, 1)},
 		{Task: task(1, 0), Files: []checkpoint.File{file("base", 0, 4), file("a", 0, 4)}},
@@ -44,17 +50,17 @@ func TestPlanFollowsKeyGroups(t *testing.T) {
 		want        map[graph.TaskID][]checkpoint.File
 	}{
 		{"the same", 2, map[graph.TaskID][]checkpoint.File{
-			task(1, 0): {file("base", 0, 4), file("a", 0, 4)},
-			task(1, 1): {file("base", 4, 8), file("b", 4, 8)},
+			task(1, 0): of(0, 4, file("base", 0, 4), file("a", 0, 4)),
+			task(1, 1): of(4, 8, file("base", 4, 8), file("b", 4, 8)),
 		}},
 		{"one", 1, map[graph.TaskID][]checkpoint.File{
-			task(1, 0): {file("base", 0, 8), file("a", 0, 4), file("b", 4, 8)},
+			task(1, 0): append(of(0, 4, file("base", 0, 8), file("a", 0, 4)), of(4, 8, file("b", 4, 8))...),
 		}},
 		{"four", 4, map[graph.TaskID][]checkpoint.File{
-			task(1, 0): {file("base", 0, 2), file("a", 0, 2), file("b", 4, 4)},
-			task(1, 1): {file("base", 2, 4), file("a", 2, 4), file("b", 4, 4)},
-			task(1, 2): {file("base", 4, 6), file("a", 4, 4), file("b", 4, 6)},
-			task(1, 3): {file("base", 6, 8), file("a", 6, 6), file("b", 6, 8)},
+			task(1, 0): append(of(0, 4, file("base", 0, 2), file("a", 0, 2)), of(4, 8, file("b", 4, 4))...),
+			task(1, 1): append(of(0, 4, file("base", 2, 4), file("a", 2, 4)), of(4, 8, file("b", 4, 4))...),
+			task(1, 2): append(of(0, 4, file("base", 4, 6), file("a", 4, 4)), of(4, 8, file("b", 4, 6))...),
+			task(1, 3): append(of(0, 4, file("base", 6, 8), file("a", 6, 6)), of(4, 8, file("b", 6, 8))...),
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -76,9 +82,43 @@ func TestPlanNamesOlderFilesFirst(t *testing.T) {
 		{Task: task(1, 0), Files: []checkpoint.File{file("3-1.0-9", 0, 4)}},
 		{Task: task(1, 1), Files: []checkpoint.File{file("1-1.0-5", 4, 4), file("1-1.1-5", 4, 8), file("2-1.0-1", 4, 8), file("3-1.1-1", 4, 8)}},
 	}}
-	want := []checkpoint.File{file("1-1.0-5", 4, 4), file("1-1.1-5", 4, 8), file("2-1.0-1", 4, 8), file("3-1.0-9", 0, 4), file("3-1.1-1", 4, 8)}
+	want := []checkpoint.File{file("1-1.1-5", 4, 8), file("2-1.0-1", 4, 8), file("3-1.0-9", 0, 4), file("3-1.1-1", 4, 8)}
+	for i, by := range []int{1, 1, 0, 1} {
+		want[i].OwnFrom, want[i].OwnTo = graph.KeyGroupsOf(by, 2, 8)
+	}
 	g := job(1)
 	if got := checkpoint.NewPlan(m, g, graph.Expand(g)).Files[task(1, 0)]; !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
+}
+
+// Of a union every subtask goes on with what all have stored; what they had of others before is stored anew.
+func TestPlanOfUnions(t *testing.T) {
+	own := func(parallelism int) *graph.JobGraph {
+		return &graph.JobGraph{MaxParallelism: 8, Operators: []graph.Operator{
+			{Name: "in", UID: "in", Kind: abi.OperatorSource, Parallelism: parallelism},
+			{Name: "own", UID: "own", Kind: abi.OperatorProcess, Parallelism: parallelism, Inputs: []graph.Input{{Partition: graph.Forward, Exchange: graph.Pipelined}},
+				Declared: &abi.Function{States: []abi.State{{Name: "all", Scope: abi.ScopeOperator, Kind: "union"}}}},
+		}}
+	}
+	file := func(name string, from, to graph.KeyGroup) checkpoint.File {
+		return checkpoint.File{Name: name, From: from, To: to}
+	}
+	m := &checkpoint.Manifest{Graph: *own(2), Tasks: []checkpoint.Task{
+		{Task: task(0, 0), Files: []checkpoint.File{file("old", 0, 4), file("b", 4, 4), file("a", 0, 4)}},
+		{Task: task(0, 1), Finished: true, Files: []checkpoint.File{file("b", 4, 8)}},
+	}}
+	g := own(2)
+	got := checkpoint.NewPlan(m, g, graph.Expand(g)).Files
+	others := file("b", 4, 4)
+	others.Operators, others.OwnFrom, others.OwnTo = []string{"own"}, 4, 8
+	mine := func(name string) checkpoint.File {
+		f := file(name, 0, 4)
+		f.OwnFrom, f.OwnTo = 0, 4
+		return f
+	}
+	want := map[graph.TaskID][]checkpoint.File{task(0, 0): {mine("old"), mine("a"), others}}
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
 }

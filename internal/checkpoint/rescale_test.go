@@ -34,7 +34,7 @@ func TestEveryKeyGroupKeepsItsHistory(t *testing.T) {
 								t.Fatalf("round %d, group %d of task %s reads %v (expected %v)", round, group, id, got, history[group])
 							}
 						}
-						delta := checkpoint.File{Name: fmt.Sprintf("%d-%s", round, id), From: from, To: to}
+						delta := checkpoint.File{Name: checkpoint.FileName(graph.Attempt(round+1), id, 1), From: from, To: to}
 						files = append(files, delta)
 						for group := from; group < to; group++ {
 							history[group] = append(history[group], delta.Name)

@@ -109,6 +109,24 @@ func TestSeedsOfMeetings(t *testing.T) {
 	}
 }
 
+// TestSeedsOfRoster runs a process function without key whose state is lists of the operator, rescaled and gone on with again and
+// again.
+func TestSeedsOfRoster(t *testing.T) {
+	cache := t.TempDir()
+	moved := 0
+	for i := range max(min(*seeds, 100)/5, 6) {
+		s := scenario(*seed+uint64(i), workload.Roster, 1+i%2, cache)
+		s.Prefer = []string{"rescale", "kill", "stop"}[i%3]
+		t.Run(fmt.Sprint(s.Seed), func(t *testing.T) {
+			effects := Run(t, s)
+			moved += effects["rescale"] + effects["stop"]
+		})
+	}
+	if moved == 0 {
+		t.Error("no job had another parallelism")
+	}
+}
+
 // TestSeedsOfLetters runs the workloads whose keys, timers and results are told of in dead letters.
 func TestSeedsOfLetters(t *testing.T) {
 	cache := t.TempDir()

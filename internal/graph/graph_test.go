@@ -98,6 +98,27 @@ func TestManifestFaultsAreNamedByPath(t *testing.T) {
 			m.Functions[0].Kind, m.Functions[0].Accumulator = abi.FunctionAggregate, abi.CodecI64
 			m.Functions[0].States = []abi.State{{Name: abi.Accumulator, Scope: "keyed", Kind: "value", Codec: abi.CodecI64, Version: 3, Oldest: 3, Migrates: true}}
 		}, `functions[0].states[0].oldest: 3 (expected 0 <= n < version, of a state that migrates)`},
+		{"scope of a state", func(m *abi.Manifest) { withState(m, abi.State{Scope: "job"}) }, `functions[0].states[0].scope: "job" (expected keyed or operator)`},
+		{"map of an operator", func(m *abi.Manifest) { withState(m, abi.State{Scope: "operator", Kind: "map"}) },
+			`functions[0].states[0].kind: "map" of the operator's own scope (expected list or union)`},
+		{"union of a key", func(m *abi.Manifest) { withState(m, abi.State{Scope: "keyed", Kind: "union"}) },
+			`functions[0].states[0].kind: "union" (expected value, list or map)`},
+		{"a list of an operator that ends", func(m *abi.Manifest) { withState(m, abi.State{Scope: "operator", Kind: "list", TTL: 5}) },
+			`functions[0].states[0].ttlMs: 5 of the operator's own scope (expected none: only what a key has ends)`},
+		{"state of keys on a stream without key", func(m *abi.Manifest) { unkeyed(m, abi.State{Scope: "keyed", Kind: "list"}) },
+			`functions[0].states[0].scope: keyed, and "split" takes a stream without key (expected operator, or a key operator before it)`},
+		{"timers on a stream without key", func(m *abi.Manifest) {
+			unkeyed(m, abi.State{Scope: "operator", Kind: "list"})
+			m.Functions[0].Timers = true
+		}, `functions[0].timers: true, and "split" takes a stream without key (expected none, or a key operator before it: a timer is a key's)`},
+		{"state of an operator without uid", func(m *abi.Manifest) {
+			unkeyed(m, abi.State{Scope: "operator", Kind: "union"})
+			m.Operators[1].UID = ""
+		}, `operators[1].uid: empty (expected one: process "split" keeps state, and the uid is its name across versions of the job)`},
+		{"a keyed function without key", func(m *abi.Manifest) {
+			unkeyed(m, abi.State{Scope: "operator", Kind: "union"})
+			m.Functions[0].Key = "utf8"
+		}, `operators[1].inputs[0]: process "split" needs keyed input, and source "files" comes by forward (expected a key operator before it)`},
 		{"no uid", func(m *abi.Manifest) { m.Operators[3].UID = "" }, `operators[3].uid: empty (expected one: count "count" keeps state, and the uid is its name across versions of the job)`},
 		{"not keyed", func(m *abi.Manifest) { m.Operators[3].Inputs[0].Partition = "rebalance" }, `operators[3].inputs[0]: count "count" needs keyed input, and key "word" comes by rebalance (expected a key operator before it)`},
 		{"window of nothing", func(m *abi.Manifest) { m.Operators[3].Window = &abi.Window{Kind: "tumbling"} }, "operators[3].window.size: 0s (expected > 0s)"},
@@ -342,4 +363,33 @@ func TestGraphSurvivesJSON(t *testing.T) {
 func stateful(s abi.State) (abi.FunctionKind, []abi.State) {
 	s.Name, s.Scope, s.Kind, s.Codec = "total", "keyed", "value", abi.CodecI64
 	return abi.FunctionProcess, []abi.State{s}
+}
+
+// withState makes the first function one with a state.
+func withState(m *abi.Manifest, s abi.State) {
+	s.Name, s.Codec = "s", "utf8"
+	m.Functions[0].Kind, m.Functions[0].States = abi.FunctionProcess, []abi.State{s}
+}
+
+// unkeyed makes the first operator behind the source a process function without key that has a state.
+func unkeyed(m *abi.Manifest, s abi.State) {
+	withState(m, s)
+	m.Operators[1].Kind, m.Operators[1].UID = abi.OperatorProcess, "split"
+}
+
+func TestProcessFunctionsWithoutKey(t *testing.T) {
+	m := wordCount()
+	unkeyed(m, abi.State{Scope: "operator", Kind: "union"})
+	g, err := build(m, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if op := &g.Operators[1]; !op.Unkeyed() || g.KeyCodec(1, 0) != "" {
+		t.Errorf("unkeyed %t, keys of codec %q (expected none)", op.Unkeyed(), g.KeyCodec(1, 0))
+	}
+	m = wordCount()
+	m.Functions[0].Kind, m.Operators[1].Kind = abi.FunctionProcess, abi.OperatorProcess
+	if _, err := build(m, 2); err != nil {
+		t.Errorf("one that keeps nothing needs no uid: %v", err)
+	}
 }

@@ -151,9 +151,13 @@ func checkStates(path string, f *abi.Function) error {
 			return faultf(at+".name", "%q is taken by states[%d]", s.Name, j)
 		case strings.HasPrefix(s.Name, "$"):
 			return faultf(at+".name", "%q (names that begin with $ are the host's)", s.Name)
-		case s.Scope != "keyed":
-			return faultf(at+".scope", "%q (expected keyed)", s.Scope)
-		case s.Kind != "value" && s.Kind != "list" && s.Kind != "map":
+		case s.Scope != abi.ScopeKeyed && s.Scope != abi.ScopeOperator:
+			return faultf(at+".scope", "%q (expected keyed or operator)", s.Scope)
+		case s.Scope == abi.ScopeOperator && s.Kind != "list" && s.Kind != "union":
+			return faultf(at+".kind", "%q of the operator's own scope (expected list or union)", s.Kind)
+		case s.Scope == abi.ScopeOperator && s.TTL != 0:
+			return faultf(at+".ttlMs", "%d of the operator's own scope (expected none: only what a key has ends)", s.TTL)
+		case s.Scope == abi.ScopeKeyed && s.Kind != "value" && s.Kind != "list" && s.Kind != "map":
 			return faultf(at+".kind", "%q (expected value, list or map)", s.Kind)
 		case s.Codec == "":
 			return faultf(at+".codec", "empty (expected one)")
@@ -230,7 +234,7 @@ func (b *builder) checkOperator(i int) error {
 	case n > kind.maxInputs:
 		return faultf(path+".inputs", "%d of %s %q (expected <= %d)", n, o.Kind, o.Name, kind.maxInputs)
 	}
-	if kind.stateful && o.UID == "" {
+	if kind.stateful && o.UID == "" && !b.keepsNothing(o) {
 		return faultf(path+".uid", "empty (expected one: %s %q keeps state, and the uid is its name across versions of the job)", o.Kind, o.Name)
 	}
 	if err := b.checkFunctionOf(path, o, kind); err != nil {
@@ -269,6 +273,12 @@ func (b *builder) checkOperator(i int) error {
 		return faultf(path+".onTrap", "%q (expected fail, skip or deadLetter)", o.OnTrap)
 	}
 	return nil
+}
+
+// keepsNothing says whether an operator of a kind that keeps state keeps none: a process function without key that declares none.
+func (b *builder) keepsNothing(o *abi.Operator) bool {
+	f := b.functions[o.Function]
+	return o.Kind == abi.OperatorProcess && f != nil && f.Key == "" && len(f.States) == 0
 }
 
 func (b *builder) checkFunctionOf(path string, o *abi.Operator, kind kindRules) error {

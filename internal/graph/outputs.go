@@ -99,6 +99,8 @@ func (g *JobGraph) KeyCodec(op, side int) abi.Codec {
 		return o.Declared.Key
 	case o.Kind == abi.OperatorKey:
 		return o.Key
+	case o.Unkeyed():
+		return ""
 	}
 	key := g.KeyCodec(o.Inputs[0].From, o.Inputs[0].Side)
 	for _, in := range o.Inputs[1:] {

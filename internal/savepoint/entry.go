@@ -18,9 +18,10 @@ type Entry struct {
 	Start   json.RawMessage `json:"start,omitempty"` // of the window that it belongs to
 	End     json.RawMessage `json:"end,omitempty"`   // exclusive
 	Time    json.RawMessage `json:"time,omitempty"`  // that a timer is set to
-	Key     json.RawMessage `json:"key"`
-	SubKey  json.RawMessage `json:"subKey,omitempty"` // of an entry of a map
-	Value   json.RawMessage `json:"value,omitempty"`  // timers have none
+	Key     json.RawMessage `json:"key,omitempty"`
+	Subtask *int            `json:"subtask,omitempty"` // that has the element of a list of the operator's own scope
+	SubKey  json.RawMessage `json:"subKey,omitempty"`  // of an entry of a map
+	Value   json.RawMessage `json:"value,omitempty"`   // timers have none
 	Version uint16          `json:"version,omitempty"`
 	Expires json.RawMessage `json:"expires,omitempty"`
 }
@@ -56,6 +57,12 @@ func shapeOf(g *graph.JobGraph, s *snapshot.State) shape {
 		return one
 	}
 	switch op.Kind {
+	case abi.OperatorProcess:
+		for _, declared := range statesOf(op) {
+			if declared.Name == s.Name && declared.Scope == abi.ScopeOperator {
+				one.key, one.value, one.version = "", declared.Codec, uint16(declared.Version)
+			}
+		}
 	case abi.OperatorCount:
 		one.value = abi.CodecI64
 	case abi.OperatorSum:
@@ -66,6 +73,22 @@ func shapeOf(g *graph.JobGraph, s *snapshot.State) shape {
 		}
 	}
 	return one
+}
+
+func statesOf(op *graph.Operator) []abi.State {
+	if op.Declared == nil {
+		return nil
+	}
+	return op.Declared.States
+}
+
+// element is one of a list of the operator's own scope.
+func (s *shape) element(subtask int, version uint16, value []byte) Entry {
+	codec := s.value
+	if version != s.version {
+		codec = abi.CodecBytes
+	}
+	return Entry{Subtask: &subtask, Version: version, Value: readable.Value(codec, value)}
 }
 
 func (s *shape) sample(e *snapshot.Entry) Entry {

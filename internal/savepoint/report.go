@@ -50,12 +50,13 @@ type Splits struct {
 // State is one state of an operator: what stands under its keys.
 type State struct {
 	Name    string    `json:"name"`
+	Scope   string    `json:"scope,omitempty"` // operator, of a list that is no key's
 	Key     abi.Codec `json:"key,omitempty"`
 	SubKey  abi.Codec `json:"subKey,omitempty"` // of a map
 	Value   abi.Codec `json:"value,omitempty"`
 	Entries int64     `json:"entries"`
 	Bytes   int64     `json:"bytes"`  // of keys and values
-	Groups  int       `json:"groups"` // key groups that have some
+	Groups  int       `json:"groups"` // key groups that have some; none of a list of the operator's own scope
 	Sample  []Entry   `json:"sample,omitempty"`
 
 	Versions map[uint16]int64 `json:"versions,omitempty"` // entries by schema version, of a state that has one
@@ -133,17 +134,23 @@ type census struct {
 // count adds what a task has of each state.
 func (c *census) count(ctx context.Context, t *checkpoint.Task, readers map[string]*snapshot.Reader) error {
 	var files []*snapshot.Reader
+	owner, ownerTo := c.groupsOf(t.Task)
 	for _, f := range t.Files {
-		files = append(files, readers[f.Name].Cut(f.From, f.To).Of(f.Operators))
+		files = append(files, readers[f.Name].Cut(f.From, f.To).Of(f.Operators).OfOwner(owner, ownerTo))
 	}
 	all := snapshot.Everything
-	all.Own = false
 	last := -1
 	var group graph.KeyGroup
 	it := snapshot.ScanMerged(snapshot.AllAhead(files), all)
 	for it.Next() {
 		e := it.Entry()
 		if e.Op != snapshot.Put {
+			continue
+		}
+		if e.Group == snapshot.Own {
+			if err := c.own(&it.States()[e.State], t.Task, e.Value); err != nil {
+				return err
+			}
 			continue
 		}
 		s := c.find(&it.States()[e.State])
@@ -163,6 +170,39 @@ func (c *census) count(ctx context.Context, t *checkpoint.Task, readers map[stri
 	}
 	if err := it.Err(); err != nil {
 		return fmt.Errorf("file %s: %w", it.Fault(), err)
+	}
+	return nil
+}
+
+// groupsOf are the key groups of the subtask that a task of the manifest was.
+func (c *census) groupsOf(t graph.TaskID) (from, to graph.KeyGroup) {
+	chains := graph.Expand(c.graph).Chains
+	if t.Chain >= len(chains) || chains[t.Chain].Parallelism < 1 {
+		return 0, graph.KeyGroup(c.graph.MaxParallelism)
+	}
+	return graph.KeyGroupsOf(t.Subtask, chains[t.Chain].Parallelism, c.graph.MaxParallelism)
+}
+
+// own counts what a task has of a list of its operator's own scope. What the host keeps there for itself is not told of.
+func (c *census) own(s *snapshot.State, t graph.TaskID, list []byte) error {
+	name, declared := snapshot.DeclaredList(s.Name)
+	if !declared {
+		return nil
+	}
+	in := c.find(&snapshot.State{Operator: s.Operator, Name: name})
+	in.Scope = abi.ScopeOperator
+	for rest := list; len(rest) > 0; {
+		version, value, behind, err := snapshot.NextElement(rest)
+		if err != nil {
+			return fmt.Errorf("state %q of %s: %w", name, s.Operator, err)
+		}
+		rest = behind
+		in.Entries++
+		in.Versions[version]++
+		in.Bytes += int64(len(value))
+		if len(in.Sample) < c.sample {
+			in.Sample = append(in.Sample, in.shape.element(t.Subtask, version, value))
+		}
 	}
 	return nil
 }

@@ -98,7 +98,7 @@ func (unreadable) Due(int64, func(int64, uint64, []byte) bool) error { return er
 
 // That timers of processing time cannot be read is no reason to wait for ever: they are due, and who fires them is told.
 func TestTimersThatCannotBeReadAreToldOf(t *testing.T) {
-	p, err := NewProcess("p", "utf8", &abi.Function{}, state.NewMemory(), &alarms{t: t})
+	p, err := NewProcess(ProcessConfig{UID: "p", Key: "utf8", Function: &abi.Function{}, Store: state.NewMemory(), Calls: &alarms{t: t}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestTimersThatCannotBeReadAreToldOf(t *testing.T) {
 func newAlarms(t *testing.T, store state.Store, set map[string]map[int64]bool) (*Process, *alarms) {
 	t.Helper()
 	a := &alarms{t: t, set: set, due: func(string, int64) []abi.Action { return nil }}
-	p, err := NewProcess("p", "utf8", &abi.Function{}, store, a)
+	p, err := NewProcess(ProcessConfig{UID: "p", Key: "utf8", Function: &abi.Function{}, Store: store, Calls: a})
 	if err != nil {
 		t.Fatal(err)
 	}

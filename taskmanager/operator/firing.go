@@ -13,6 +13,9 @@ const fireTimers = 1024
 // Fire has timers of a clock that are due at until fire, at most one of each key, the earliest first, and answers whether
 // any did: then it is to be called again.
 func (p *Process) Fire(clock int, until int64) (fired bool, err error) {
+	if p.config.Unkeyed {
+		return false, nil
+	}
 	defer p.forget()
 	d := &p.due[clock]
 	if err := d.find(p.timers[clock], until); err != nil {
@@ -74,6 +77,9 @@ func (p *Process) fillTimers(lo, hi, clock int, times []int64) error {
 // Next is when the next timer of processing time is due, the zero time for never. If that cannot be read it is long ago: who
 // fires meets the error, and says so.
 func (p *Process) Next() time.Time {
+	if p.config.Unkeyed {
+		return time.Time{}
+	}
 	next, err := p.timers[ProcessingTime].Next()
 	switch {
 	case err != nil:

@@ -123,7 +123,7 @@ func stored(t *testing.T, write map[int]func(p *Process)) state.Store {
 	store.SetTime(100)
 	for version := 1; version <= 3; version++ {
 		if f := write[version]; f != nil {
-			p, err := NewProcess("u", abi.CodecUTF8, moved(version), store, &migrating{})
+			p, err := NewProcess(ProcessConfig{UID: "u", Key: abi.CodecUTF8, Function: moved(version), Store: store, Calls: &migrating{}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -135,7 +135,7 @@ func stored(t *testing.T, write map[int]func(p *Process)) state.Store {
 
 func open(t *testing.T, store state.Store, m *migrating) *Process {
 	t.Helper()
-	p, err := NewProcess("u", abi.CodecUTF8, moved(3), store, m)
+	p, err := NewProcess(ProcessConfig{UID: "u", Key: abi.CodecUTF8, Function: moved(3), Store: store, Calls: m})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -86,11 +86,14 @@ func keep(memory *[]byte, p []byte) []byte {
 
 // find checks a request, and returns what was written so far, nil for nothing.
 func (o *Overlay) find(r *abi.StateRequest) (*processState, *overlayCell, error) {
-	if int(r.Group) >= o.groups {
-		return nil, nil, fmt.Errorf("group %d (expected < %d)", r.Group, o.groups)
-	}
 	if int(r.State) >= len(o.process.states) {
 		return nil, nil, fmt.Errorf("state %d (expected < %d)", r.State, len(o.process.states))
+	}
+	switch s := &o.process.states[r.State]; {
+	case s.own != nil && r.Group != abi.None:
+		return nil, nil, fmt.Errorf("state %q of group %d (expected group %#x: it is the operator's own)", s.declared.Name, r.Group, abi.None)
+	case s.own == nil && int(r.Group) >= o.groups:
+		return nil, nil, fmt.Errorf("group %d (expected < %d)", r.Group, o.groups)
 	}
 	if n, written := o.numbers[overlayKey{r.Group, r.State}]; written {
 		return &o.process.states[r.State], &o.cells[n], nil
@@ -110,7 +113,7 @@ func (o *Overlay) Write(op abi.StateOp, requests []abi.StateRequest) error {
 		if c == nil {
 			c = o.cell(overlayKey{r.Group, r.State})
 		}
-		kind := s.declared.Kind
+		kind := s.kind()
 		if c.entries == nil && kind != "list" {
 			c.entries = map[string][]byte{}
 		}
@@ -127,6 +130,29 @@ func (o *Overlay) Write(op abi.StateOp, requests []abi.StateRequest) error {
 			clear(c.entries)
 		default:
 			return fmt.Errorf("op %d of state %q, a %s", op, s.declared.Name, kind)
+		}
+	}
+	return nil
+}
+
+// kind is that of the state, to those who read and write it.
+func (s *processState) kind() string {
+	if s.own != nil {
+		return "list"
+	}
+	return s.declared.Kind
+}
+
+// check looks at what was written to the operator's own lists before any of it is stored.
+func (o *Overlay) check() error {
+	for i := range o.cells {
+		c := &o.cells[i]
+		s := &o.process.states[c.at.state]
+		if s.own == nil {
+			continue
+		}
+		if n := s.own.grown(c); n > ownBytes {
+			return &ReplyError{Problem: fmt.Sprintf("the operator's own list %q would have %d bytes in this subtask (expected <= %d: what grows with the input is state of keys)", s.declared.Name, n, ownBytes)}
 		}
 	}
 	return nil
@@ -164,7 +190,7 @@ func (o *Overlay) read(op abi.StateOp, requests []abi.StateRequest, dst []abi.St
 			return dst, err
 		}
 		var a abi.StateAnswer
-		switch kind := s.declared.Kind; {
+		switch kind := s.kind(); {
 		case op == abi.StateGet && kind != "list":
 			o.broken = o.get(s, c, r, &a)
 		case op == abi.StateScan && kind == "list":
@@ -267,8 +293,13 @@ func (t *taker) take(sub, key, value []byte) bool {
 func (o *Overlay) scanList(s *processState, c *overlayCell, r *abi.StateRequest, a *abi.StateAnswer) error {
 	after, at := o.resume(r)
 	t := taker{o: o, r: r, a: a, at: at}
-	if c == nil || !c.cleared {
-		p := o.process
+	switch p := o.process; {
+	case c != nil && c.cleared:
+	case s.own != nil:
+		if err := s.own.scan(&t); err != nil {
+			return err
+		}
+	default:
 		err := s.sorted.Scan(p.hashes[r.Group], p.keys[r.Group], after, func(sub, v []byte, version uint16) bool {
 			if s.isOld(version) {
 				p.migrate.add(r.State, r.Group, version, sub, v)
@@ -341,6 +372,10 @@ func (o *Overlay) apply() error {
 	for i := range o.cells {
 		c := &o.cells[i]
 		s := &p.states[c.at.state]
+		if s.own != nil {
+			s.own.apply(c)
+			continue
+		}
 		key, hash := p.keys[c.at.group], p.hashes[c.at.group]
 		if s.table != nil {
 			v, set := c.entries[""]

@@ -17,7 +17,7 @@ import (
 func TestPartsOfListsAndMaps(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	for round := range 50 {
-		p, err := NewProcess("p", "utf8", &abi.Function{States: []abi.State{{Name: "l", Kind: "list"}, {Name: "m", Kind: "map"}}}, state.NewMemory(), &busy{})
+		p, err := NewProcess(ProcessConfig{UID: "p", Key: "utf8", Function: &abi.Function{States: []abi.State{{Name: "l", Kind: "list"}, {Name: "m", Kind: "map"}}}, Store: state.NewMemory(), Calls: &busy{}})
 		if err != nil {
 			t.Fatal(err)
 		}

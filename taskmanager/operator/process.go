@@ -22,9 +22,10 @@ type Calls interface {
 	Retry(err error, n int, call func(lo, hi int) error, describe func(unit int) Unit) error
 }
 
-// Process is a process function over keyed records: it hands each key's records and due timers to the guest, with the
-// key's state, and takes its changes in when the call has ended well.
+// Process is a process function: it hands each key's records and due timers to the guest, with the key's state, and takes
+// its changes in when the call has ended well. Without keys there is one group, of all records, and no timers.
 type Process struct {
+	config  ProcessConfig
 	states  []processState
 	timers  [2]state.Timers // by clock: event time, processing time
 	due     [2]due
@@ -59,6 +60,7 @@ type processState struct {
 	declared abi.State
 	table    state.Table
 	sorted   state.Sorted
+	own      *ownList      // of the operator's own scope, not of a key
 	entries  []state.Entry // of the call's groups
 }
 
@@ -86,48 +88,117 @@ const (
 // A value larger than this does not come with the call: the guest asks for it.
 const prefetchBytes = 4 << 10
 
-// NewProcess makes the operator of uid that runs f.
-func NewProcess(uid string, key abi.Codec, f *abi.Function, store state.Store, calls Calls) (*Process, error) {
-	p := &Process{calls: calls, index: map[uint64]uint32{}}
+// ProcessConfig is what a process function's operator is made of.
+type ProcessConfig struct {
+	UID      string
+	Key      abi.Codec // of the input
+	Unkeyed  bool      // the input has no keys
+	Function *abi.Function
+	Share    Share // of the operator's own lists
+	Store    state.Store
+	Calls    Calls
+}
+
+// NewProcess makes the operator that c describes.
+func NewProcess(c ProcessConfig) (*Process, error) {
+	p := &Process{config: c, calls: c.Calls, index: map[uint64]uint32{}}
 	p.overlay.process, p.migrate.process = p, p
-	for _, s := range f.States {
-		spec := state.Spec{Operator: uid, Name: s.Name, TTL: s.TTL, Version: uint16(s.Version), Key: key, SubKey: s.Key, Value: s.Codec}
-		ps := processState{declared: s}
-		var err error
-		switch s.Kind {
-		case "value":
-			spec.Kind = state.Bytes
-			ps.table, err = store.Table(spec, state.Global)
-		case "list":
-			spec.Kind = state.List
-			ps.sorted, err = store.Sorted(spec)
-		case "map":
-			spec.Kind = state.Map
-			ps.sorted, err = store.Sorted(spec)
-		}
+	for _, s := range c.Function.States {
+		ps, err := c.open(s)
 		if err != nil {
 			return nil, err
 		}
 		p.states = append(p.states, ps)
 	}
+	if c.Unkeyed {
+		return p, nil
+	}
 	for clock, name := range []string{eventTimers, processingTimers} {
 		var err error
 		p.due[clock].index = map[uint64]uint32{}
-		if p.timers[clock], err = store.Timers(state.Spec{Operator: uid, Name: name, Kind: state.Timer, Key: key}); err != nil {
+		if p.timers[clock], err = c.Store.Timers(state.Spec{Operator: c.UID, Name: name, Kind: state.Timer, Key: c.Key}); err != nil {
 			return nil, err
 		}
 	}
 	return p, nil
 }
 
-// Process hands a batch of one input to the guest.
+// open opens a declared state.
+func (c *ProcessConfig) open(s abi.State) (ps processState, err error) {
+	ps.declared = s
+	spec := state.Spec{Operator: c.UID, Name: s.Name, TTL: s.TTL, Version: uint16(s.Version), Key: c.Key, SubKey: s.Key, Value: s.Codec}
+	switch {
+	case s.Scope == abi.ScopeOperator:
+		ps.own, err = openList(c.UID, s, c.Store, c.Share)
+	case s.Kind == "value":
+		spec.Kind = state.Bytes
+		ps.table, err = c.Store.Table(spec, state.Global)
+	case s.Kind == "list":
+		spec.Kind = state.List
+		ps.sorted, err = c.Store.Sorted(spec)
+	case s.Kind == "map":
+		spec.Kind = state.Map
+		ps.sorted, err = c.Store.Sorted(spec)
+	}
+	return ps, err
+}
+
+// Begin comes before all else: it brings the operator's own lists to the schema that is declared, and has a function that asks for
+// it make of them what it needs.
+func (p *Process) Begin() error {
+	for i := range p.states {
+		if own := p.states[i].own; own != nil {
+			if err := own.migrate(i, p.calls); err != nil {
+				return err
+			}
+		}
+	}
+	if !p.config.Function.Begins {
+		return nil
+	}
+	call := func(int, int) error {
+		p.keys, p.hashes, p.fired = p.keys[:0], p.hashes[:0], p.fired[:0]
+		p.overlay.begin(0) // of no key
+		p.groups.Reset()
+		p.groups.Begin(abi.Group{})
+		p.groups.EndGroup()
+		return p.send(abi.VerbBegin)
+	}
+	err := call(0, 1)
+	if err != nil {
+		err = p.calls.Retry(err, 1, call, func(int) Unit { return Unit{Row: -1, Name: "the beginning of a subtask", Time: abi.NoTimestamp} })
+	}
+	return err
+}
+
+// Save stores, before a snapshot, what is not in tables.
+func (p *Process) Save() error {
+	for i := range p.states {
+		if own := p.states[i].own; own != nil {
+			if err := own.save(p.config.UID, p.config.Store); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Process hands a batch of one input to the guest. Without keys there are no hashes.
 func (p *Process) Process(b *abi.Batch, hashes []uint64, input int) error {
 	defer p.forget()
 	p.batch, p.input = b, input
 	for i := range b.N {
-		p.order = append(p.order, record{row: uint32(i), group: p.group(b.Key(i), hashes[i])})
+		group := uint32(0)
+		if !p.config.Unkeyed {
+			group = p.group(b.Key(i), hashes[i])
+		}
+		p.order = append(p.order, record{row: uint32(i), group: group})
 	}
-	p.sort()
+	if p.config.Unkeyed {
+		p.all = append(p.all, keyed{n: uint32(b.N)})
+	} else {
+		p.sort()
+	}
 	for lo := 0; lo < len(p.order); {
 		hi, err := p.fill(lo, len(p.order), callBytes)
 		if err == nil {

@@ -95,8 +95,8 @@ func benchmarkProcess(b *testing.B, keys int, write bool) {
 	}
 	defer store.Close()
 	g := &busy{write: write}
-	p, err := NewProcess("p", "utf8", &abi.Function{States: []abi.State{
-		{Name: "v", Kind: "value"}, {Name: "l", Kind: "list"}, {Name: "m", Kind: "map"}}}, store, g)
+	p, err := NewProcess(ProcessConfig{UID: "p", Key: "utf8", Function: &abi.Function{States: []abi.State{
+		{Name: "v", Kind: "value"}, {Name: "l", Kind: "list"}, {Name: "m", Kind: "map"}}}, Store: store, Calls: g})
 	if err != nil {
 		b.Fatal(err)
 	}

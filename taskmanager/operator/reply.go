@@ -25,6 +25,9 @@ func (p *Process) send(verb abi.Verb) error {
 	if err := p.check(reply); err != nil {
 		return err
 	}
+	if err := p.overlay.check(); err != nil {
+		return err
+	}
 	if err := p.apply(reply); err != nil {
 		return err
 	}
@@ -40,6 +43,9 @@ func (p *Process) check(reply []byte) error {
 				return &ReplyError{Problem: fmt.Sprintf("the guest answered op %d of state %d for group %d (expected a value state)", a.Op, a.Index, group)}
 			}
 		case abi.ActionSetTimer, abi.ActionDeleteTimer:
+			if p.config.Unkeyed {
+				return &ReplyError{Problem: "the guest answered a timer of a stream without key (expected a key operator before the function: a timer is a key's)"}
+			}
 			if int(a.Index) >= len(p.timers) {
 				return &ReplyError{Problem: fmt.Sprintf("the guest answered a timer of clock %d for group %d (expected 0 or 1)", a.Index, group)}
 			}

@@ -77,7 +77,7 @@ func (h *hot) Freeze() (Frozen, error) {
 	}
 	for id, v := range h.own {
 		if v.changed {
-			parts = append(parts, part{state: snapshot.State{Operator: id.operator, Name: ownPrefix + id.name}, own: v})
+			parts = append(parts, part{state: snapshot.State{Operator: id.operator, Name: snapshot.OwnPrefix + id.name}, own: v})
 		}
 	}
 	for _, p := range parts {

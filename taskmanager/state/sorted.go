@@ -12,6 +12,7 @@ type sorted struct {
 	t      *tiered
 	next   uint64 // number of the next element of a list, of whatever key
 	marked uint64 // next, as the operator's own scope has it
+	stale  bool   // it has not what this subtask stores
 	key    []byte // scratch
 	from   []byte // scratch
 	one    [1]Entry
@@ -36,7 +37,7 @@ func newSorted(t *tiered) (*sorted, error) {
 		}
 		s.next = max(s.next, binary.BigEndian.Uint64(m.Value))
 	}
-	s.marked = s.next
+	s.marked, s.stale = s.next, len(marks) > 0
 	return s, nil
 }
 
@@ -47,8 +48,8 @@ func (s *sorted) mark() string { return "next element of " + s.t.spec.Name }
 // markLists stores the numbers of the next elements.
 func (h *hot) markLists() error {
 	for _, st := range h.states {
-		if s := st.sorted; s != nil && s.next != s.marked {
-			s.marked = s.next
+		if s := st.sorted; s != nil && (s.next != s.marked || s.stale) {
+			s.marked, s.stale = s.next, false
 			if err := h.SetOwn(st.spec.Operator, s.mark(), binary.BigEndian.AppendUint64(nil, s.next)); err != nil {
 				return err
 			}

@@ -119,18 +119,15 @@ func (h *hot) settle() {
 	}
 }
 
-// ownPrefix begins the name that a value of an operator's own scope has in files, so that it is no state's.
-const ownPrefix = "$own:"
-
 func (h *hot) restoreOwn(s *snapshot.State, e *snapshot.Entry) error {
 	from, to, ok := snapshot.SplitOwnKey(e.Key)
-	if !ok || len(s.Name) < len(ownPrefix) {
+	if !ok || len(s.Name) < len(snapshot.OwnPrefix) {
 		return fmt.Errorf("%s of %s: key %x of an operator's own scope: %w", s.Name, s.Operator, e.Key, snapshot.ErrDamaged)
 	}
 	if e.Op != snapshot.Put {
 		return nil
 	}
-	v := h.ownOf(s.Operator, s.Name[len(ownPrefix):])
+	v := h.ownOf(s.Operator, s.Name[len(snapshot.OwnPrefix):])
 	v.restored = append(v.restored, Owned{From: from, To: to, Value: bytes.Clone(e.Value)})
 	return nil
 }

@@ -26,7 +26,7 @@ func (h *hot) whole() *frozen {
 		f.states = append(f.states, stateInfo(st.spec))
 	}
 	for id, v := range h.own {
-		name := stateName{id.operator, ownPrefix + id.name}
+		name := stateName{id.operator, snapshot.OwnPrefix + id.name}
 		parts[name] = part{own: v}
 		f.states = append(f.states, snapshot.State{Operator: name.operator, Name: name.name})
 	}

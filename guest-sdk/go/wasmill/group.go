@@ -16,6 +16,7 @@ const (
 	verbResult     = 6
 	verbJoin       = 7
 	verbPartition  = 11
+	verbBegin      = 16
 )
 
 // Tags of the lists of a group.

@@ -155,12 +155,12 @@ func (g *instance) keyed(handle, verb uint32, p []byte) (status uint32) {
 // callHeader is what a keyed function may ask of its call.
 type callHeader struct {
 	watermark, processing int64
-	parallelism           uint32
+	parallelism, subtask  uint32
 }
 
 func parseCallHeader(p []byte) callHeader {
 	le := binary.LittleEndian
-	return callHeader{int64(le.Uint64(p[8:])), int64(le.Uint64(p[16:])), le.Uint32(p[32:])}
+	return callHeader{int64(le.Uint64(p[8:])), int64(le.Uint64(p[16:])), le.Uint32(p[32:]), le.Uint32(p[28:])}
 }
 
 // close forgets a handle.

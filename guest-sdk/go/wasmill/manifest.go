@@ -1,6 +1,7 @@
 package wasmill
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -18,6 +19,7 @@ const (
 	featureAccum = 10
 	featureField = 11
 	featureMeet  = 14
+	featureOwn   = 16
 	featureTies  = 18
 )
 
@@ -91,6 +93,11 @@ func (e *Env) features() []int64 {
 	if slices.ContainsFunc(e.operators, func(o *operator) bool { return o.kind == kindJoin && o.window != nil }) {
 		list = append(list, featureMeet)
 	}
+	if any(func(p *processing) bool {
+		return p.key == "" || p.begins || slices.ContainsFunc(p.states, func(s State) bool { return s.spec().scope == scopeOperator })
+	}) {
+		list = append(list, featureOwn)
+	}
 	if slices.ContainsFunc(e.operators, func(o *operator) bool {
 		return slices.ContainsFunc(o.aggregates, func(a Agg) bool { return len(a.then) > 0 })
 	}) {
@@ -130,6 +137,7 @@ func (f *function) write(w *jsonWriter) {
 		})
 	}
 	w.flagOr("result", f.kind == kindReduce)
+	w.flagOr("begins", f.processing != nil && f.processing.begins)
 	if states := f.states(); len(states) > 0 {
 		w.array("states", func() {
 			for _, s := range states {
@@ -154,7 +162,7 @@ func (f *function) states() (all []*stateSpec) {
 
 func (s *stateSpec) write(w *jsonWriter) {
 	w.text("name", s.name)
-	w.text("scope", "keyed")
+	w.text("scope", cmp.Or(s.scope, "keyed"))
 	w.text("kind", s.kind)
 	w.text("codec", s.codec)
 	w.textOr("key", s.key)

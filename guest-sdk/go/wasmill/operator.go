@@ -71,7 +71,9 @@ type watermarks struct {
 
 func (o *operator) stateful() bool {
 	switch o.kind {
-	case kindCount, kindSum, kindAggregates, kindReduce, kindAggregate, kindProcess, kindJoin:
+	case kindProcess:
+		return o.function.key != "" || len(o.function.processing.states) > 0
+	case kindCount, kindSum, kindAggregates, kindReduce, kindAggregate, kindJoin:
 		return true
 	}
 	return false

@@ -1,16 +1,14 @@
 package wasmill
 
-import (
-	"strconv"
-	"time"
-)
+import "strconv"
 
 // ProcessFunction is the user's code of a process operator: anything, with state and timers of the key at hand. All calls
 // for one key come in the order of its records, and timers in the order of their times. What a call does (emits, state,
 // timers) takes effect together, or not at all.
 type ProcessFunction[K, V, R any] struct {
-	States  []State      // those that the functions use
-	Sides   []SideOutput // those that they emit to
+	States  []State                   // those that the functions use
+	Sides   []SideOutput              // those that they emit to
+	Begin   func(c *StreamContext[R]) // before a subtask's first record, whenever the job begins or goes on; of no key; nil: nothing is to be done
 	Process func(c *Context[K, R], value V)
 	Timer   func(c *Context[K, R], t Timer) // nil: the function sets no timers
 }
@@ -19,6 +17,7 @@ type ProcessFunction[K, V, R any] struct {
 type CoProcessFunction[K, A, B, R any] struct {
 	States   []State
 	Sides    []SideOutput
+	Begin    func(c *StreamContext[R])
 	Process1 func(c *Context[K, R], value A)
 	Process2 func(c *Context[K, R], value B)
 	Timer    func(c *Context[K, R], t Timer)
@@ -33,8 +32,8 @@ type Timer struct {
 // Process runs f over the records of each key. The operator keeps state: it needs a UID.
 func Process[K, V, R any](in *KeyedStream[K, V], name string, f ProcessFunction[K, V, R]) *Stream[R] {
 	in.unwindowed("process", name)
-	p := &processing{name: name, key: in.key.name, inputs: []string{in.value.name}, states: f.States, sides: f.Sides, timers: f.Timer != nil}
-	return process(in.env, p, in.key, f.Timer, []*operator{in.op}, codecOf[R](in.env, name), eachOf(in.value, f.Process))
+	p := &processing{name: name, key: in.key.name, inputs: []string{in.value.name}, states: f.States, sides: f.Sides, timers: f.Timer != nil, begins: f.Begin != nil}
+	return process(in.env, p, edgesOf([]*operator{in.op}), codecOf[R](in.env, name), withKey(in.key, f.Begin, f.Timer, eachOf(in.value, f.Process)))
 }
 
 // CoProcess runs f over the records of each key of two streams, in no order between them.
@@ -44,27 +43,43 @@ func CoProcess[K, A, B, R any](first *KeyedStream[K, A], second *KeyedStream[K, 
 	if first.key.name != second.key.name {
 		first.env.Fail("process " + strconv.Quote(name) + ": keys of codec " + first.key.name + " and " + second.key.name + " (expected the same)")
 	}
-	p := &processing{name: name, key: first.key.name, inputs: []string{first.value.name, second.value.name}, states: f.States, sides: f.Sides, timers: f.Timer != nil}
-	return process(first.env, p, first.key, f.Timer, []*operator{first.op, second.op}, codecOf[R](first.env, name),
-		eachOf(first.value, f.Process1), eachOf(second.value, f.Process2))
+	p := &processing{name: name, key: first.key.name, inputs: []string{first.value.name, second.value.name}, states: f.States, sides: f.Sides, timers: f.Timer != nil, begins: f.Begin != nil}
+	return process(first.env, p, edgesOf([]*operator{first.op, second.op}), codecOf[R](first.env, name),
+		withKey(first.key, f.Begin, f.Timer, eachOf(first.value, f.Process1), eachOf(second.value, f.Process2)))
 }
 
 // eachOf is a function over the values of one input as one over their bytes.
-func eachOf[K, V, R any](in codec[V], f func(*Context[K, R], V)) func(*Context[K, R], []byte) {
-	return func(c *Context[K, R], p []byte) { f(c, in.decode(p)) }
+func eachOf[C, V any](in codec[V], f func(C, V)) func(C, []byte) {
+	return func(c C, p []byte) { f(c, in.decode(p)) }
+}
+
+// callbacks are the user's code in an open handle.
+type callbacks struct {
+	record func(input int, value []byte)
+	timer  func(Timer)
+	begin  func()
+}
+
+// withKey makes the callbacks of a function over keyed records.
+func withKey[K, R any](key codec[K], begin func(*StreamContext[R]), timer func(*Context[K, R], Timer), each ...func(*Context[K, R], []byte)) func(StreamContext[R]) callbacks {
+	return func(s StreamContext[R]) callbacks {
+		c := &Context[K, R]{s, key}
+		return callbacks{func(input int, p []byte) { each[input](c, p) }, func(t Timer) { timer(c, t) }, func() { begin(&c.StreamContext) }}
+	}
 }
 
 // processing is what the manifest says of a process function.
 type processing struct {
-	name, key string
+	name, key string // key is empty without one
 	inputs    []string
 	states    []State
 	sides     []SideOutput
 	timers    bool
+	begins    bool
 }
 
 // process adds a process operator.
-func process[K, R any](e *Env, p *processing, key codec[K], timer func(*Context[K, R], Timer), from []*operator, out codec[R], each ...func(*Context[K, R], []byte)) *Stream[R] {
+func process[R any](e *Env, p *processing, from []edge, out codec[R], bind func(StreamContext[R]) callbacks) *Stream[R] {
 	f := &function{name: p.name, kind: kindProcess, input: p.inputs[0], key: p.key, output: out.name, processing: p}
 	f.keyed = func(b *binding) (groupRunner, error) {
 		next, err := next(b, out)
@@ -75,12 +90,10 @@ func process[K, R any](e *Env, p *processing, key codec[K], timer func(*Context[
 		for k, s := range p.sides {
 			r.outlets = append(r.outlets, s.connect(b.sides[uint32(k+1)]))
 		}
-		c := &Context[K, R]{run: r, codec: key, next: next}
-		r.record = func(input int, p []byte) { each[input](c, p) }
-		r.timer = func(t Timer) { timer(c, t) }
+		r.callbacks = bind(StreamContext[R]{r, next})
 		return r.call, nil
 	}
-	o := e.call(f, &operator{inputs: edgesOf(from)})
+	o := e.call(f, &operator{inputs: from})
 	for k, s := range p.sides {
 		s.declare(o, k+1)
 	}
@@ -90,34 +103,12 @@ func process[K, R any](e *Env, p *processing, key codec[K], timer func(*Context[
 // Context is what a process function has at hand: the key, the times, and where its records go. It is valid during the
 // call.
 type Context[K, R any] struct {
-	run   *processRun
+	StreamContext[R]
 	codec codec[K]
-	next  func(R)
 }
 
 // Key is the key at hand.
 func (c *Context[K, R]) Key() K { return c.codec.decode(c.run.groups.key()) }
-
-// Timestamp is the event time of the record, or of the timer; NoTimestamp when the record has none, and in a timer of processing
-// time. What is emitted has the same, unless EmitAt says another.
-func (c *Context[K, R]) Timestamp() int64 { return c.run.scope.time.now }
-
-// Watermark is the event time that has been reached: no record before it is expected any more.
-func (c *Context[K, R]) Watermark() int64 { return c.run.header.watermark }
-
-// Now is the processing time of the call.
-func (c *Context[K, R]) Now() time.Time { return time.UnixMilli(c.run.header.processing) }
-
-// Emit puts out a record.
-func (c *Context[K, R]) Emit(v R) { c.next(v) }
-
-// EmitAt puts out a record with an event time of its own.
-func (c *Context[K, R]) EmitAt(milliseconds int64, v R) {
-	at := c.run.scope.time.now
-	c.run.scope.time.now = milliseconds
-	c.next(v)
-	c.run.scope.time.now = at
-}
 
 // SetTimer has Timer called for the key when the watermark reaches the time. The same time again is one timer.
 func (c *Context[K, R]) SetTimer(milliseconds int64) {
@@ -156,8 +147,7 @@ type processRun struct {
 	states  []State
 	sides   []SideOutput
 	outlets []any // by side: what SideOutput.use takes
-	record  func(input int, value []byte)
-	timer   func(Timer)
+	callbacks
 
 	header  callHeader
 	groups  groupReader
@@ -169,7 +159,7 @@ type processRun struct {
 }
 
 func (r *processRun) call(verb uint32, h callHeader, p []byte) error {
-	if verb != verbProcess && verb != verbTimer {
+	if verb != verbProcess && verb != verbTimer && verb != verbBegin {
 		return &fault{statusUnknownVerb, "verb " + strconv.Itoa(int(verb)) + " is not one of a process function"}
 	}
 	r.header, r.reply.out = h, r.reply.out[:0]
@@ -186,13 +176,16 @@ func (r *processRun) call(verb uint32, h callHeader, p []byte) error {
 	for r.groups.begin(p); r.groups.next(); {
 		r.chain.record = r.groups.index
 		r.enter()
-		if verb == verbTimer {
+		switch verb {
+		case verbBegin:
+			r.begin()
+		case verbTimer:
 			t := Timer{Time: r.groups.header.timer, Processing: r.groups.header.flags&groupTimerProcessing != 0}
 			if !t.Processing {
 				r.scope.time.now = t.Time
 			}
 			r.timer(t)
-		} else {
+		default:
 			r.each(0, listInput, &r.groups.records)
 			r.each(1, listInput1, &r.groups.right)
 		}

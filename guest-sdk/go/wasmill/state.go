@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// State is a state of a key: a *ValueState, *ReducingState, *AggregatingState, *ListState or *MapState. It is listed among the States of a process function,
-// and used only there: it then is that of the key at hand.
+// State is a state of a key: a *ValueState, *ReducingState, *AggregatingState, *ListState or *MapState; or an *OperatorListState.
+// It is listed among the States of a process function, and used only there: it then is that of the key at hand.
 type State interface {
 	spec() *stateSpec
 	use(r *processRun, index int)
@@ -16,6 +16,7 @@ type State interface {
 // stateSpec is what the manifest says of a state.
 type stateSpec struct {
 	name, kind, codec, key string
+	scope                  string // empty: keyed
 	ttl                    time.Duration
 	version, oldest        int // oldest: that migrate takes
 	migrate                func(from int, key, value []byte) (newKey, newValue []byte, keep bool)
@@ -37,7 +38,44 @@ func (b *bound) request(op uint32) request {
 	if b.run == nil {
 		panic("state " + strconv.Quote(b.name) + " is not among the States of the function that uses it")
 	}
-	return request{op: op, group: b.run.groups.index, state: uint16(b.index)}
+	group := b.run.groups.index
+	if b.scope == scopeOperator {
+		group = none
+	}
+	return request{op: op, group: group, state: uint16(b.index)}
+}
+
+// scopeOperator is the scope of a state that is no key's.
+const scopeOperator = "operator"
+
+// room is where the bytes of what is written are made.
+func (b *bound) room() []byte {
+	if b.run == nil {
+		b.request(0) // panics
+	}
+	return b.run.asker.scratch[:0]
+}
+
+// addElement appends an element whose bytes were made in room to a list.
+func (b *bound) addElement(value []byte) {
+	q := b.request(stateAppend)
+	b.run.asker.scratch, q.value = value, value
+	b.run.asker.add(q)
+}
+
+// elements are those of a list, in their order.
+func elements[T any](b *bound, values codec[T]) iter.Seq[T] {
+	return func(yield func(T) bool) {
+		b.run.asker.each(b.request(stateScan), func(_ int64, _, value []byte) bool { return yield(values.decode(value)) })
+	}
+}
+
+// migrating is the migration of a state whose elements have no key.
+func migrating[T any](values codec[T], f func(from int, old []byte) (T, bool)) func(from int, key, value []byte) (newKey, newValue []byte, keep bool) {
+	return func(from int, _, value []byte) ([]byte, []byte, bool) {
+		v, keep := f(from, value)
+		return nil, values.append(nil, v), keep
+	}
 }
 
 // ValueState is one value of a key.
@@ -61,11 +99,7 @@ func (s *ValueState[T]) TTL(d time.Duration) *ValueState[T] {
 // Migrate says that values are of a new schema version, and how one of an older version (0: none was given) becomes
 // one; false drops it. What it makes may depend on nothing but its arguments.
 func (s *ValueState[T]) Migrate(version int, f func(from int, old []byte) (T, bool)) *ValueState[T] {
-	s.version = version
-	s.migrate = func(from int, _, value []byte) ([]byte, []byte, bool) {
-		v, keep := f(from, value)
-		return nil, s.values.append(nil, v), keep
-	}
+	s.version, s.migrate = version, migrating(s.values, f)
 	return s
 }
 
@@ -162,11 +196,7 @@ func (s *ListState[T]) TTL(d time.Duration) *ListState[T] {
 // Migrate says that elements are of a new schema version, and how one of an older version (0: none was given) becomes
 // one; false drops it. What it makes may depend on nothing but its arguments.
 func (s *ListState[T]) Migrate(version int, f func(from int, old []byte) (T, bool)) *ListState[T] {
-	s.version = version
-	s.migrate = func(from int, _, value []byte) ([]byte, []byte, bool) {
-		v, keep := f(from, value)
-		return nil, s.values.append(nil, v), keep
-	}
+	s.version, s.migrate = version, migrating(s.values, f)
 	return s
 }
 
@@ -177,19 +207,10 @@ func (s *ListState[T]) Oldest(version int) *ListState[T] {
 }
 
 // Add appends an element.
-func (s *ListState[T]) Add(v T) {
-	q := s.request(stateAppend)
-	s.run.asker.scratch = s.values.append(s.run.asker.scratch[:0], v)
-	q.value = s.run.asker.scratch
-	s.run.asker.add(q)
-}
+func (s *ListState[T]) Add(v T) { s.addElement(s.values.append(s.room(), v)) }
 
 // All are the elements in the order in which they were added. The list must not be changed meanwhile.
-func (s *ListState[T]) All() iter.Seq[T] {
-	return func(yield func(T) bool) {
-		s.run.asker.each(s.request(stateScan), func(_ int64, _, value []byte) bool { return yield(s.values.decode(value)) })
-	}
-}
+func (s *ListState[T]) All() iter.Seq[T] { return elements(&s.bound, s.values) }
 
 // Clear removes all elements.
 func (s *ListState[T]) Clear() { s.run.asker.add(s.request(stateDelete)) }

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -25,9 +26,10 @@ type Merged struct {
 type source struct {
 	name   string
 	it     *Iterator
-	states []int // index in the merged states
-	age    int   // index among the readers
-	head   Entry // State is that of the merged states
+	states []int  // index in the merged states
+	owner  []byte // key of what counts of the operators' own scope; nil: all does
+	age    int    // index among the readers
+	head   Entry  // State is that of the merged states
 }
 
 // deletion is the newest DeleteNamespace at the place that the iteration is at.
@@ -57,7 +59,7 @@ func ScanMerged(readers []*Reader, rg Range) *Merged {
 	m := &Merged{states: MergeStates(readers)}
 	m.order = operatorsOf(m.states)
 	for age, r := range readers {
-		s := &source{name: r.Name(), age: age, states: make([]int, len(r.States()))}
+		s := &source{name: r.Name(), age: age, states: make([]int, len(r.States())), owner: r.owner}
 		own := rg
 		for i, st := range r.States() {
 			if !r.Shows(i) {
@@ -96,13 +98,16 @@ func (m *Merged) Err() error { return m.err }
 func (m *Merged) Fault() string { return m.fault }
 
 func (m *Merged) advance(s *source) bool {
-	if !s.it.Next() {
-		if err := s.it.Err(); err != nil {
-			m.err, m.fault = err, s.name
+	for there := false; !there; {
+		if !s.it.Next() {
+			if err := s.it.Err(); err != nil {
+				m.err, m.fault = err, s.name
+			}
+			return false
 		}
-		return false
+		s.head = *s.it.Entry()
+		there = s.owner == nil || s.head.Group != Own || bytes.Equal(s.head.Key, s.owner)
 	}
-	s.head = *s.it.Entry()
 	s.head.State = s.states[s.head.State]
 	return true
 }

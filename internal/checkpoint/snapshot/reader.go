@@ -31,6 +31,7 @@ type Reader struct {
 	f        *file
 	from, to graph.KeyGroup // from <= group < to, and Own
 	hidden   []bool         // by state: it is another reader's; nil: none is
+	owner    []byte         // key of what counts of the operators' own scope; nil: all does
 	cache    []cachedBlock  // at block number % len
 	get      cursor
 }
@@ -112,7 +113,7 @@ func (f *file) reader(from, to graph.KeyGroup) *Reader {
 func (r *Reader) Cut(from, to graph.KeyGroup) *Reader {
 	from, to = max(from, r.from), min(to, r.to)
 	c := r.f.reader(from, max(from, to))
-	c.hidden = r.hidden
+	c.hidden, c.owner = r.hidden, r.owner
 	return c
 }
 
@@ -129,6 +130,13 @@ func (r *Reader) Of(operators []string) *Reader {
 	return c
 }
 
+// OfOwner is the reader with only that of the operators' own scope that the subtask of these key groups has stored.
+func (r *Reader) OfOwner(from, to graph.KeyGroup) *Reader {
+	c := r.Cut(r.from, r.to)
+	c.owner = OwnKey(from, to)
+	return c
+}
+
 // Shows says whether a state of the file is one of the reader's.
 func (r *Reader) Shows(state int) bool { return r.hidden == nil || !r.hidden[state] }
 
@@ -137,7 +145,7 @@ func (r *Reader) Ahead(n int) *Reader {
 	f := &file{footer: r.f.footer, r: &ahead{r: r.f.r, size: r.f.size, buf: make([]byte, 0, n)}, size: r.f.size}
 	f.loaded = make([]atomic.Pointer[[]byte], len(f.filters))
 	c := f.reader(r.from, r.to)
-	c.hidden = r.hidden
+	c.hidden, c.owner = r.hidden, r.owner
 	return c
 }
 
