@@ -174,6 +174,36 @@ func TestGoldenReplyValues(t *testing.T) {
 	}
 }
 
+func goldenRequest() (Request, HTTPRequest) {
+	q := HTTPRequest{Method: "GET", URL: "https://rates.example.com/CHF", Headers: []HTTPHeader{{"Accept", "text/plain"}}, Body: []byte("hi")}
+	return Request{TimeoutMs: 500, Target: []byte(ClientHTTP), Body: q.Append(nil)}, q
+}
+
+func TestGoldenRequest(t *testing.T) {
+	want, wantHTTP := goldenRequest()
+	same(t, "request", want.Append(nil))
+	got, err := ParseRequest(golden(t, "request"))
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if asked, err := ParseHTTPRequest(got.Body); err != nil || !reflect.DeepEqual(asked, wantHTTP) {
+		t.Errorf("%+v, %v", asked, err)
+	}
+}
+
+func TestGoldenAnswer(t *testing.T) {
+	response := HTTPResponse{Headers: []HTTPHeader{{"X-Rate", "1"}}, Body: []byte("1.07")}
+	want := Answer{Code: 200, Body: response.Append(nil)}
+	same(t, "answer", want.Append(nil))
+	got, err := ParseAnswer(golden(t, "answer"))
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if r, err := ParseHTTPResponse(got.Body); err != nil || !reflect.DeepEqual(r, response) {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 func TestGoldenState(t *testing.T) {
 	for name, want := range map[string][]StateRequest{
 		"state-put":  {{Group: 3, State: 1, Key: []byte("whale"), Value: []byte("1685")}, {Group: None, Key: []byte{}, Value: []byte{}}},

@@ -37,7 +37,7 @@ const (
 	ListInput0       ListTag = 0 // records of input 0
 	ListInput1       ListTag = 1 // records of input 1
 	ListAccumulators ListTag = 2 // at most one for accumulate and result, any number for merge
-	ListAnswers      ListTag = 3 // answers to requests
+	ListAnswers      ListTag = 3 // answers to requests, see Answer
 	ListState        ListTag = 4 // a prefetched value state: zero or one element, index is its position in Function.States
 )
 
@@ -67,7 +67,7 @@ const (
 	ActionKeep        ActionOp = 6 // bitmap, bit i%8 of byte i/8 set: element i stays in the window
 	ActionGap         ActionOp = 7 // i64 a record, milliseconds: its session gap
 	ActionPartition   ActionOp = 8 // u32 a record: the receiving subtask
-	ActionRequest     ActionOp = 9 // one request to the outside
+	ActionRequest     ActionOp = 9 // one request to the outside, see Request
 )
 
 // TriggerDecision is what a custom trigger answers for a record or timer. The list only grows.

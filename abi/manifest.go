@@ -59,6 +59,7 @@ type Function struct {
 	NoDeletes   bool         `json:"noDeletes,omitempty"`   // refuses change kinds other than insert
 	Timers      bool         `json:"timers,omitempty"`      // of a process: it sets timers, so it needs a key; false: nothing is said
 	Begins      bool         `json:"begins,omitempty"`      // of a process: verb begin is called before a subtask's first record
+	Failures    bool         `json:"failures,omitempty"`    // of a request function: it is told of requests without an answer, too
 	States      []State      `json:"states,omitempty"`      // of a reduce or aggregate: at most its accumulator
 }
 
@@ -123,12 +124,13 @@ const (
 	OperatorProcess   OperatorKind = "process"   // guest, keyed: Function
 	// native, keyed: Aggregates over fields of the value; row(key fields, one field an aggregate), with Window behind start and end
 	OperatorAggregates OperatorKind = "aggregates"
-	OperatorJoin       OperatorKind = "join" // keyed, of two inputs: Interval or Window; Function, or native: row(left, right) of each pair
-	OperatorSink       OperatorKind = "sink" // native: Connector
+	OperatorJoin       OperatorKind = "join"    // keyed, of two inputs: Interval or Window; Function, or native: row(left, right) of each pair
+	OperatorRequest    OperatorKind = "request" // guest: Function; Requests says whom it asks and how
+	OperatorSink       OperatorKind = "sink"    // native: Connector
 )
 
 // Operator is one operator of the job graph. Name is unique in the job; UID names its state and is required of stateful
-// operators (count, sum, reduce, aggregate, aggregates, process, join).
+// operators (count, sum, reduce, aggregate, aggregates, process, join, request).
 type Operator struct {
 	Name        string       `json:"name"`
 	UID         string       `json:"uid,omitempty"`
@@ -139,6 +141,7 @@ type Operator struct {
 	Window      *Window      `json:"window,omitempty"`
 	Interval    *Interval    `json:"interval,omitempty"` // of a join
 	Outer       string       `json:"outer,omitempty"`    // of a join in windows: left, right, full: keys that have no records of the other input take part; empty: they do not
+	Requests    *Requests    `json:"requests,omitempty"` // of a request operator
 	Watermarks  *Watermarks  `json:"watermarks,omitempty"`
 	Parallelism int          `json:"parallelism,omitempty"` // 0: the job's
 	Key         Codec        `json:"key,omitempty"`         // codec of the key of its output, if it has one
@@ -251,4 +254,23 @@ type Watermarks struct {
 	OutOfOrderMs int64 `json:"outOfOrderMs,omitempty"` // how far behind the newest a record may be; the watermark is newest - this - 1
 	Guest        bool  `json:"guest,omitempty"`        // the timestamp function reports watermarks itself instead of the newest timestamp
 	IdleMs       int64 `json:"idleMs,omitempty"`       // a split or channel that has nothing for so long holds nothing back; 0: it does for ever
+}
+
+// Requests is what a request operator asks the outside for, and how.
+type Requests struct {
+	Client    string   `json:"client"`              // http
+	Hosts     []string `json:"hosts"`               // HOST:PORT that may be asked, as far as they are granted; the port may be *, and a host may begin with *.
+	Order     string   `json:"order"`               // ordered: results in the order of the records; unordered: as answers come, between two watermarks
+	Capacity  int      `json:"capacity,omitempty"`  // records that are asked for and have not come out; 0: 100
+	TimeoutMs int64    `json:"timeoutMs,omitempty"` // from the first try of a record to its answer; 0: a minute
+	Retry     *Retry   `json:"retry,omitempty"`     // none: a request is made once
+}
+
+// Retry is when a request is made again.
+type Retry struct {
+	Retries     int      `json:"retries"`               // at most, behind the first try
+	DelayMs     int64    `json:"delayMs,omitempty"`     // before the first of them
+	MaxDelayMs  int64    `json:"maxDelayMs,omitempty"`  // before any; 0: no limit
+	GrowPercent int      `json:"growPercent,omitempty"` // each delay is so much of the one before; 0: 100, a fixed one
+	On          []string `json:"on,omitempty"`          // which answers: broken, a status as 429, a class as 5xx; empty: broken, 429, 5xx
 }

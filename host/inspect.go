@@ -119,7 +119,7 @@ var (
 		abi.FeatureMeeting: "meeting", abi.FeatureOperatorStates: "operator states", abi.FeatureTies: "ties",
 	}
 	supported = []abi.Feature{
-		abi.FeatureBatch, abi.FeatureKeyed, abi.FeatureState, abi.FeatureTimers, abi.FeatureTwoInputs, abi.FeatureRow, abi.FeaturePartition,
+		abi.FeatureBatch, abi.FeatureKeyed, abi.FeatureState, abi.FeatureTimers, abi.FeatureTwoInputs, abi.FeatureRequests, abi.FeatureRow, abi.FeaturePartition,
 		abi.FeatureAccumulators, abi.FeatureFields, abi.FeatureMeeting, abi.FeatureOperatorStates, abi.FeatureTies,
 	}
 )
@@ -139,7 +139,7 @@ func checkManifest(m *abi.Manifest, keyed, migrate bool) error {
 				Hint: "upgrade Wasmill"}
 		case !slices.Contains(supported, f):
 			return &module.Error{Place: place, Problem: fmt.Sprintf("the module needs feature %d (%s), which this version of Wasmill does not provide", f, name)}
-		case (f == abi.FeatureKeyed || f == abi.FeaturePartition) && !keyed:
+		case (f == abi.FeatureKeyed || f == abi.FeaturePartition || f == abi.FeatureRequests) && !keyed:
 			return &module.Error{Place: place, Problem: fmt.Sprintf("the module needs feature %d (%s), but does not export %s", f, name, abi.ExportKeyed)}
 		}
 	}

@@ -72,6 +72,7 @@ type Config struct {
 	Describe   Describe
 	Connectors *connector.Registry
 	Dial       func(wire.Register) (TaskManager, error) // reaches a TaskManager that registers
+	Grants     map[string]Grants                        // of what jobs may ask the outside, by the client that asks; of one that is missing, nothing
 	Version    string                                   // of the program, for people
 
 	SlotsTimeout     time.Duration // how long a job waits for slots before it fails: 30 s
@@ -91,6 +92,12 @@ type Config struct {
 
 	Now func() time.Time // time.Now
 	Log *slog.Logger     // slog.Default()
+}
+
+// Grants says what the jobs of the cluster may ask.
+type Grants interface {
+	// Check says why an operator may not ask these hosts, nil: it may. An error that also has Hint says what would help.
+	Check(hosts []string) error
 }
 
 // fill gives every field that has a default its value, and names the first required one that is missing.

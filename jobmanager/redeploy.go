@@ -202,6 +202,9 @@ func (jm *JobManager) redefine(ctx context.Context, r *jobRecord, want *redeploy
 	if err := jm.checkConnectors(g); err != nil {
 		return nil, err
 	}
+	if err := jm.checkRequests(g); err != nil {
+		return nil, err
+	}
 	var why *checkpoint.Incompatible
 	if err := checkpoint.Compatible(&r.Graph, g, want.dropState); errors.As(err, &why) {
 		e := api.Errorf(api.KindConflict, "the job cannot go on so: %s", why)

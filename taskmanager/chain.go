@@ -26,6 +26,7 @@ type chain struct {
 	sinks     []*sinkStep
 	assigners []*assigner // those whose lanes are the input's
 	promises  []*assigner // those of timestamp functions, whose watermarks are kept
+	requests  []*requestStep
 	store     state.Store
 	room      func() error // waits until the outputs take more; see loop.room
 	midway    step         // that has done a part of what is due, nil: none
@@ -58,6 +59,8 @@ type chainParts interface {
 	store() (state.Store, error)
 	bounded() bool          // every source of the job ends
 	header() abi.CallHeader // of every call
+	requester(op *graph.Operator) (*requester, error)
+	keyGroups() (from, to graph.KeyGroup) // that the task owns
 	warn(operator, text string)
 }
 
@@ -119,6 +122,8 @@ func (c *chain) newStep(s int, parts chainParts) (step, error) {
 		return c.newProcess(op, h, parts)
 	case op.Kind == abi.OperatorJoin:
 		return c.newJoin(op, h, parts)
+	case op.Kind == abi.OperatorRequest:
+		return c.newRequest(op, h, parts)
 	case isKeyed(op.Kind):
 		return c.newKeyed(op, h, parts)
 	case op.Kind == abi.OperatorPartition:
@@ -247,7 +252,7 @@ func (c *chain) newAssigner(s int) *assigner {
 			return a
 		}
 		switch c.nodes[at].step.(type) {
-		case *keyedStep, *processStep, *joinStep:
+		case *keyedStep, *processStep, *joinStep, *requestStep:
 			return made(1)
 		}
 		i = c.plan.steps[at].upstream.operator
@@ -267,6 +272,8 @@ func (c *chain) mark(out source) *int64 {
 		return &st.passed
 	case *joinStep:
 		return &st.passed
+	case *requestStep:
+		return &st.passed
 	case *partitionStep:
 		return &st.received
 	case *fieldStep:
@@ -280,15 +287,19 @@ func (c *chain) mark(out source) *int64 {
 	panic(fmt.Sprintf("operator %d has no output", out.operator))
 }
 
-// idleMark says whether an output is idle. Operators are when their input is; a timestamp function is by its own strategy.
-func (c *chain) idleMark(out source) *bool {
+// idleMark says whether an output is idle. Operators are when their input is; a timestamp function is by its own strategy, and
+// a request operator when it waits for nothing, too.
+func (c *chain) idleMark(out source) func() bool {
 	s := c.plan.stepOf(out.operator)
 	if s < 0 {
-		return &c.idle
+		return func() bool { return c.idle }
 	}
-	if st, ok := c.nodes[s].step.(*guestStep); ok && c.plan.behindTimestamp(s, out.operator) {
-		if slices.Contains(c.assigners, st.assigner) || st.assigner.patience == 0 {
-			return &st.assigner.idle
+	switch st := c.nodes[s].step.(type) {
+	case *requestStep:
+		return st.idle
+	case *guestStep:
+		if c.plan.behindTimestamp(s, out.operator) && (slices.Contains(c.assigners, st.assigner) || st.assigner.patience == 0) {
+			return func() bool { return st.assigner.idle }
 		}
 	}
 	return c.idleMark(c.plan.steps[s].upstream)
@@ -318,6 +329,10 @@ func (c *chain) wire(edges map[int]*edge) {
 		case *processStep:
 			st.emitter = c.emitter(s, edges)
 			st.emitter.out.split = abi.None
+		case *requestStep:
+			st.emitter = c.emitter(s, edges)
+			st.emitter.out.split = abi.None
+			st.inputIdle = c.idleMark(c.plan.steps[s].upstream)
 		case *joinStep:
 			for i := range st.lateOut {
 				st.lateOut[i] = c.outlet(source{head, c.plan.graph.Operators[head].LateSide(i)}, edges)
@@ -397,7 +412,7 @@ func (c *chain) advance() (more bool, err error) {
 		n.seen = watermark
 	}
 	for _, e := range c.edges {
-		e.idle = *e.source // not before all that the watermarks bring about
+		e.idle = e.source() // not before all that the watermarks bring about
 	}
 	c.midway = nil
 	return false, nil

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/host"
 	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
 	"github.com/wasmill/wasmill/internal/connector"
@@ -69,6 +70,20 @@ func stateFailure(err error) error {
 		return &wire.Failure{Kind: wire.KindInput, Message: err.Error()}
 	}
 	return err
+}
+
+// requestFailure is that of a request operator: a request that came to nothing may do better the next time, unless it is refused.
+func requestFailure(name string, err error) error {
+	var r *operator.RequestError
+	if !errors.As(err, &r) {
+		return inOperator(name, wire.KindInternal, err)
+	}
+	f := &wire.Failure{Kind: wire.KindIO, Operator: name, Record: r.Record, Message: fmt.Sprintf("operator %q: %v: %s", name, r, excerpt(r.Data))}
+	f.Hint = "give the function what to do about requests without an answer, or more retries or time"
+	if r.Outcome == abi.Refused {
+		f.Kind, f.Hint = wire.KindInput, "the operator may ask the hosts that it names and capabilities.http.allow grants; see docs/requests.md"
+	}
+	return f
 }
 
 // failureOf makes any error of a task a failure that can cross the wire.

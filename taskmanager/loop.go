@@ -110,7 +110,9 @@ func (l *loop) turn(ctx context.Context) (done bool, err error) {
 	if now.Sub(l.flushed) >= l.maxDelay {
 		l.flush(now)
 	}
-	if m := l.due(now); m != nil && (!l.firing || m.Unaligned && l.chain.divisible()) {
+	m := l.due(now)
+	draining := m != nil && m.Drain && l.chain.waiting() // results go before the barrier
+	if m != nil && !draining && (!l.firing || m.Unaligned && l.chain.divisible()) {
 		return false, l.checkpoint(ctx, m)
 	}
 	if !l.firing && l.stopped != 0 { // until the attempt ends
@@ -133,6 +135,10 @@ func (l *loop) turn(ctx context.Context) (done bool, err error) {
 	if l.firing, err = l.chain.tick(now); l.firing || err != nil {
 		return false, err
 	}
+	if draining || l.chain.congested() || l.input.ended() && l.chain.waiting() {
+		l.await(ctx, now)
+		return false, nil
+	}
 	if l.input.ended() {
 		return true, nil
 	}
@@ -150,6 +156,13 @@ func (l *loop) turn(ctx context.Context) (done bool, err error) {
 	l.firing, err = l.chain.advance()
 	l.metrics.watermark.Store(l.chain.passed())
 	return false, err
+}
+
+// await waits for answers to requests. Barriers need not: what has no answer is state.
+func (l *loop) await(ctx context.Context, now time.Time) {
+	l.endTrial()
+	l.flush(now)
+	l.wait(ctx, sooner(l.chain.alarm(), l.deadline()), &l.metrics.blockedNs)
 }
 
 // room waits until the outputs take more. A batch of which guests make so much that it is halved asks for it between the
@@ -269,6 +282,9 @@ func (l *loop) close() error {
 // close frees what the chain holds, but for its channels.
 func (c *chain) close() error {
 	var errs []error
+	for _, s := range c.requests {
+		s.requester.close()
+	}
 	release(c.guests)
 	for _, s := range c.sinks {
 		errs = append(errs, s.close())

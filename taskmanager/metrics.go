@@ -10,6 +10,7 @@ import (
 	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
+	"github.com/wasmill/wasmill/taskmanager/operator"
 )
 
 // taskMetrics is what a task counts. Its goroutine writes, anyone reads, no lock is involved.
@@ -20,16 +21,20 @@ type taskMetrics struct {
 	sinkIn                                   map[int]*atomic.Int64 // by operator; the map does not change
 	sinks                                    map[int]string        // the uids of these; the same
 	idle                                     atomic.Pointer[[]wire.Idle]
-	skipped                                  map[string]*atomic.Int64 // by the uid of those that may leave something out; the same
+	skipped                                  map[string]*atomic.Int64   // by the uid of those that may leave something out; the same
+	requests                                 map[string]*requestMetrics // by the uid of request operators; the same
 }
 
 // newTaskMetrics returns the metrics of a task whose chain has these operators.
 func newTaskMetrics(g *graph.JobGraph, operators ...int) *taskMetrics {
-	m := &taskMetrics{sinkIn: map[int]*atomic.Int64{}, sinks: map[int]string{}, skipped: map[string]*atomic.Int64{}}
+	m := &taskMetrics{sinkIn: map[int]*atomic.Int64{}, sinks: map[int]string{}, skipped: map[string]*atomic.Int64{}, requests: map[string]*requestMetrics{}}
 	for _, i := range operators {
 		op := &g.Operators[i]
 		if op.Kind == abi.OperatorSink {
 			m.sinkIn[i], m.sinks[i] = new(atomic.Int64), op.UID
+		}
+		if op.Kind == abi.OperatorRequest {
+			m.requests[op.UID] = &requestMetrics{name: op.Name}
 		}
 		if op.LeavesOut() {
 			m.skipped[op.UID] = new(atomic.Int64)
@@ -91,12 +96,32 @@ func (m *taskMetrics) fill(w *wire.TaskMetrics) {
 	if idle := m.idle.Load(); idle != nil {
 		w.Idle = *idle
 	}
+	for _, uid := range slices.Sorted(maps.Keys(m.requests)) {
+		w.Requests = append(w.Requests, m.requests[uid].figures())
+	}
 	if len(m.sinkIn) > 0 {
 		w.SinkIn = make(map[int]int64, len(m.sinkIn))
 	}
 	for op, n := range m.sinkIn {
 		w.SinkIn[op] = n.Load()
 	}
+}
+
+// requestMetrics is what a request operator counts.
+type requestMetrics struct {
+	name                                  string
+	inFlight, requests, retries, timeouts atomic.Int64
+}
+
+func (m *requestMetrics) set(f operator.RequestFigures) {
+	m.inFlight.Store(f.InFlight)
+	m.requests.Store(f.Requests)
+	m.retries.Store(f.Retries)
+	m.timeouts.Store(f.Timeouts)
+}
+
+func (m *requestMetrics) figures() wire.Requests {
+	return wire.Requests{Operator: m.name, InFlight: m.inFlight.Load(), Made: m.requests.Load(), Retries: m.retries.Load(), Timeouts: m.timeouts.Load()}
 }
 
 // guestMetrics is what a task's guests count under names of their own.

@@ -56,18 +56,18 @@ type edge struct {
 	mask      uint64         // of the hash, when the number of key groups is a power of two
 	rows      [][]uint32     // scratch: records of the batch by sender
 
-	seen     int64 // the newest watermark, which passes with the next flush
-	passed   int64 // the one that was sent
-	source   *bool // whether the stream is idle now
-	idle     bool  // what passes with the next flush
-	saidIdle bool  // what was sent
+	seen     int64       // the newest watermark, which passes with the next flush
+	passed   int64       // the one that was sent
+	source   func() bool // whether the stream is idle now
+	idle     bool        // what passes with the next flush
+	saidIdle bool        // what was sent
 
 	metrics *taskMetrics
 }
 
 // newEdge makes an edge from a subtask to senders, one a receiving subtask, in their order.
 func newEdge(network *exchange.Network, partition graph.Partition, subtask int, senders []*exchange.Sender, cols abi.Columns, groups int, m *taskMetrics) *edge {
-	e := &edge{network: network, partition: partition, senders: senders, source: new(bool), seen: abi.MinTime, passed: abi.MinTime, metrics: m}
+	e := &edge{network: network, partition: partition, senders: senders, source: func() bool { return false }, seen: abi.MinTime, passed: abi.MinTime, metrics: m}
 	e.next = subtask % len(senders) // so that subtasks do not all begin with the same receiver
 	builders := len(senders)
 	if partition == graph.Broadcast {
@@ -173,7 +173,7 @@ func (e *edge) sendFull(to int) {
 
 // send encodes builder number to and hands it to its channel, or to all of them for broadcast.
 func (e *edge) send(to int) {
-	if e.saidIdle && !*e.source {
+	if e.saidIdle && !e.source() {
 		e.say(e.passed, false) // receivers count on the stream again before they have a record
 	}
 	w := e.builders[to]

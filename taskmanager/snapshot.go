@@ -90,7 +90,7 @@ func (l *loop) checkpoint(ctx context.Context, m *exchange.Mark) error {
 	}
 	part := l.part()
 	source := l.input.state()
-	part.Prepared, part.Promised = l.output.all(), l.chain.promised(l.input.ended())
+	part.Prepared, part.Promised = l.output.all(), l.chain.promised(l.input.ended() && !l.chain.waiting())
 	part.Skipped, part.Counts = l.metrics.left(), l.metrics.passed(source != nil)
 	if source != nil {
 		part.Sources = []checkpoint.SourceState{*source}

@@ -142,6 +142,8 @@ func (tm *TaskManager) removeSpills() {
 // warn writes a line to the job's log.
 func (t *task) warn(operator, text string) { t.logGuest(operator, abi.LogWarn, text) }
 
+func (t *task) keyGroups() (from, to graph.KeyGroup) { return t.attempt.keyGroups(t.id) }
+
 func (t *task) bounded() bool { return t.attempt.bounded }
 
 func (t *task) header() abi.CallHeader {

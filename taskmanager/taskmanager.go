@@ -43,6 +43,7 @@ type Config struct {
 	Address     string // of this process's endpoint, as other processes reach it; empty when there are none
 	Engine      *host.Engine
 	Connectors  *connector.Registry
+	Clients     map[string]Client // by the name that operators ask them by
 	Network     *exchange.Network
 	LivenessTLS *tls.Config   // of the liveness connection; nil: none is made
 	MaxDelay    time.Duration // pipeline.max-delay, 10 ms when zero

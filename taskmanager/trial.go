@@ -14,6 +14,9 @@ func (c *chain) exchange(next []*guest) (old []*guest) {
 	for i, g := range next {
 		g.succeed(old[i])
 	}
+	for _, s := range c.requests {
+		s.renew()
+	}
 	return old
 }
 

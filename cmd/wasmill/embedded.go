@@ -88,6 +88,9 @@ func startEmbedded(ctx context.Context, c *config.Config, dir string, out, lines
 	e.parts.add("channels", closeFunc(network.Close))
 
 	tasks := taskManagerConfig(c, engine, log)
+	if tasks.Clients, err = clients(c, &e.parts); err != nil {
+		return nil, err
+	}
 	tasks.ID, tasks.Name, tasks.Slots = "embedded", "embedded", graph.MaxParallelism // as many as a job may ask for
 	tasks.Network, tasks.Print, tasks.StateDir = network, linePrinter(out), filepath.Join(dir, "state")
 	tm := taskmanager.New(tasks)
@@ -95,6 +98,9 @@ func startEmbedded(ctx context.Context, c *config.Config, dir string, out, lines
 	w.ctx, w.stop = context.WithCancel(ctx)
 
 	jobs := jobManagerConfig(c, engine, log)
+	if jobs.Grants, err = grants(c); err != nil {
+		return nil, err
+	}
 	jobs.Meta, jobs.Blobs, jobs.Checkpoints.URL = meta, blobs, checkpoints
 	jobs.SlotsTimeout = max(jobs.SlotsTimeout, embeddedPatience)
 	jobs.Heartbeat, jobs.Ephemeral = embeddedHeartbeat, ephemeral

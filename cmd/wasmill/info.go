@@ -66,6 +66,7 @@ func (a *app) jobInfo(cmd *cobra.Command, client *api.Client, id graph.JobID) er
 			fmt.Fprintln(w)
 			table(w, taskRows(figures.Tasks)...)
 			idle(w, figures.Tasks, time.Now())
+			requests(w, figures.Tasks)
 		}
 	})
 }
@@ -188,6 +189,20 @@ func idle(w io.Writer, tasks []api.Task, now time.Time) {
 			fmt.Fprintf(w, "task %s: %s idle since %s (%s), and holds no watermark back\n", t.Task, printable(i.What),
 				i.Since.Local().Format(time.DateTime), humanize.RelTime(i.Since, now, "ago", "from now"))
 		}
+	}
+}
+
+// requests says what the subtasks have asked the outside.
+func requests(w io.Writer, tasks []api.Task) {
+	rows := []string{"TASK\tOPERATOR\tIN FLIGHT\tREQUESTS\tRETRIES\tTIMEOUTS"}
+	for _, t := range tasks {
+		for _, r := range t.Metrics.Requests {
+			rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s", t.Task, printable(r.Operator), count(r.InFlight), count(r.Made), count(r.Retries), count(r.Timeouts)))
+		}
+	}
+	if len(rows) > 1 {
+		fmt.Fprintln(w)
+		table(w, rows...)
 	}
 }
 

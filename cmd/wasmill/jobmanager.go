@@ -93,6 +93,9 @@ func serveJobManager(ctx context.Context, c *config.Config, log *slog.Logger) (e
 	parts.add("Wasm engine", engine)
 
 	settings := jobManagerConfig(c, engine, log)
+	if settings.Grants, err = grants(c); err != nil {
+		return err
+	}
 	settings.Meta, settings.Blobs = meta, blobs
 	if err := checkCheckpoints(ctx, c, log); err != nil {
 		return err

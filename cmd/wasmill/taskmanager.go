@@ -96,6 +96,9 @@ func serveTaskManager(ctx context.Context, c *config.Config, log *slog.Logger) (
 	}
 	parts.add("state directory", dir)
 	settings := taskManagerConfig(c, engine, log)
+	if settings.Clients, err = clients(c, &parts); err != nil {
+		return err
+	}
 	settings.StateDir = dir.Name()
 	settings.ID, settings.Name, settings.Slots, settings.Address = id, name, c.TaskManager.Slots, endpoint.Addr()
 	if c.TaskManager.Advertise != "" {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/transport/control"
+	"github.com/wasmill/wasmill/internal/wire"
 	"github.com/wasmill/wasmill/taskmanager"
 	"github.com/wasmill/wasmill/taskmanager/exchange"
 )
@@ -75,8 +76,26 @@ var taskFigures = []taskFigure{
 		func(f *taskmanager.Figures) float64 { return float64(f.BlockedNs) / nsPerSecond }),
 	figure("idle_inputs", "Splits or channels of a subtask that have nothing for now, and hold its watermark back no longer.", prometheus.GaugeValue,
 		func(f *taskmanager.Figures) float64 { return float64(len(f.Idle)) }),
+	figure("requests_in_flight", "Records of a subtask that wait for the answer to a request.", prometheus.GaugeValue,
+		requestFigure(func(r *wire.Requests) int64 { return r.InFlight })),
+	figure("requests_total", "Requests that a subtask has made.", prometheus.CounterValue,
+		requestFigure(func(r *wire.Requests) int64 { return r.Made })),
+	figure("request_retries_total", "Requests that a subtask has made again.", prometheus.CounterValue,
+		requestFigure(func(r *wire.Requests) int64 { return r.Retries })),
+	figure("request_timeouts_total", "Records of a subtask whose requests had no answer in time.", prometheus.CounterValue,
+		requestFigure(func(r *wire.Requests) int64 { return r.Timeouts })),
 	figure("fuel_total", "Fuel that the guests of a subtask have used: about one an instruction.", prometheus.CounterValue,
 		func(f *taskmanager.Figures) float64 { return float64(f.Fuel) }),
+}
+
+// requestFigure sums a figure over the request operators of a task.
+func requestFigure(value func(*wire.Requests) int64) func(*taskmanager.Figures) float64 {
+	return func(f *taskmanager.Figures) (n float64) {
+		for i := range f.Requests {
+			n += float64(value(&f.Requests[i]))
+		}
+		return n
+	}
 }
 
 var (

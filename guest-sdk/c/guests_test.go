@@ -16,6 +16,7 @@ import (
 var guests = map[string]string{
 	"aggregates":        "",
 	"alarms":            "",
+	"asking":            "",
 	"bad-batch":         "",
 	"bad-pointer":       "",
 	"baskets":           "",

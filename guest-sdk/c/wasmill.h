@@ -105,6 +105,47 @@ typedef struct wasmill_records {
 static wasmill_records wasmill_records_of(const wasmill_co_group *g, uint32_t input);
 static bool wasmill_next_record(wasmill_records *r); // false: there is none. The record is valid until the function returns
 typedef void (*wasmill_co_group_fn)(const wasmill_co_group *, wasmill_out *); // any number of records of a group
+
+// wasmill_request is what is asked about a record, and wasmill_response the answer.
+typedef struct wasmill_request wasmill_request;
+typedef struct wasmill_response {
+	bool asked;         // false: the function had nothing to ask
+	bool timed_out;     // there was no answer in time
+	bool refused;       // the host does not make the request, or does not take its answer
+	bool broken;        // there was no answer
+	uint32_t status;    // of HTTP; 0 without an answer
+	wasmill_bytes body; // without an answer why, for people
+	wasmill_bytes headers;
+} wasmill_response;
+
+typedef void (*wasmill_request_fn)(const wasmill_record *, wasmill_request *); // one that calls no wasmill_http asks nothing
+typedef void (*wasmill_response_fn)(const wasmill_record *, const wasmill_response *, wasmill_out *);
+
+// wasmill_http asks for a URL; the bytes are copied. wasmill_http_header adds a line to the head of the request.
+__attribute__((unused)) static void wasmill_http(wasmill_request *r, const char *method, wasmill_bytes url, wasmill_bytes body);
+__attribute__((unused)) static void wasmill_http_header(wasmill_request *r, const char *name, const char *value);
+
+// wasmill_response_header is the first header of a name, whatever its case; NULL data: there is none.
+__attribute__((unused)) static wasmill_bytes wasmill_response_header(const wasmill_response *r, const char *name);
+
+#define WASMILL_MAX_HOSTS 16
+
+// wasmill_async is a request function, and how its requests are made. What is 0 is the host's choice.
+typedef struct wasmill_async {
+	wasmill_request_fn request;
+	wasmill_response_fn response;
+	bool failures;      // response is called for requests without an answer, too; without, such a one fails the job
+	const char *codec;  // of what response emits
+	const char *hosts[WASMILL_MAX_HOSTS]; // that may be asked, HOST:PORT; the cluster must grant them
+	bool ordered;       // results come out in the order of the records; without, as answers come, between two watermarks
+	uint32_t capacity;  // records that are asked about at once
+	int64_t timeout_ms; // of the answer about a record, with all tries
+	uint32_t retries;   // at most; 0: a request is made once
+	int64_t delay_ms, max_delay_ms;          // before a retry
+	uint32_t grow_percent;                   // each delay is so much of the one before
+	const char *retry_on[WASMILL_MAX_HOSTS]; // "broken", a status as "429", a class as "5xx"; none: these
+} wasmill_async;
+
 typedef uint32_t (*wasmill_partition_fn)(const wasmill_record *, uint32_t receivers); // below receivers
 typedef wasmill_bytes (*wasmill_reduce_fn)(wasmill_bytes a, wasmill_bytes b); // must be associative
 typedef wasmill_bytes (*wasmill_result_fn)(const wasmill_group *, wasmill_bytes accumulator);
@@ -403,6 +444,11 @@ typedef enum wasmill_outer { WASMILL_INNER, WASMILL_LEFT_OUTER, WASMILL_RIGHT_OU
 WASMILL__SMALL wasmill_stream wasmill_window_join(wasmill_keyed left, wasmill_keyed right, wasmill_time_window w, wasmill_outer outer);
 WASMILL__SMALL wasmill_stream wasmill_window_join_to(wasmill_keyed left, wasmill_keyed right, wasmill_time_window w, wasmill_outer outer, const char *name, wasmill_join_fn f, const char *codec);
 static wasmill_stream wasmill_co_group_to(wasmill_keyed left, wasmill_keyed right, wasmill_time_window w, const char *name, wasmill_co_group_fn f, const char *codec);
+
+// A request operator asks the outside about each record, and puts out what its function makes of the answers, with the record's
+// time and key. It keeps state and needs a uid.
+WASMILL__SMALL wasmill_stream wasmill_async_wait(wasmill_stream in, const char *name, wasmill_async a);
+WASMILL__SMALL wasmill_stream wasmill_async_wait_keyed(wasmill_keyed in, const char *name, wasmill_async a);
 
 WASMILL__SMALL wasmill_stream wasmill_side(wasmill_stream s, uint32_t side); // what the process function emits to it
 WASMILL__SMALL wasmill_stream wasmill_late(wasmill_stream windowed);         // records that came too late for their window, or left ones for a join
@@ -864,11 +910,11 @@ static inline wasmill_bytes wasmill_row_end(const wasmill_row *row) {
 
 typedef enum wasmill__kind {
 	WASMILL__SOURCE, WASMILL__MAP, WASMILL__FILTER, WASMILL__FLAT_MAP, WASMILL__KEY, WASMILL__TIMESTAMP, WASMILL__UNION,
-	WASMILL__COUNT, WASMILL__SUM, WASMILL__AGGREGATES, WASMILL__REDUCE, WASMILL__AGGREGATE, WASMILL__PROCESS, WASMILL__JOIN, WASMILL__PARTITION, WASMILL__SINK,
+	WASMILL__COUNT, WASMILL__SUM, WASMILL__AGGREGATES, WASMILL__REDUCE, WASMILL__AGGREGATE, WASMILL__PROCESS, WASMILL__JOIN, WASMILL__REQUEST, WASMILL__PARTITION, WASMILL__SINK,
 } wasmill__kind;
 
 static const char *const wasmill__kind_names[] = {
-	"source", "map", "filter", "flatMap", "key", "timestamp", "union", "count", "sum", "aggregates", "reduce", "aggregate", "process", "join", "partition", "sink",
+	"source", "map", "filter", "flatMap", "key", "timestamp", "union", "count", "sum", "aggregates", "reduce", "aggregate", "process", "join", "request", "partition", "sink",
 };
 
 static bool wasmill__keyed_kind(wasmill__kind kind) { return kind >= WASMILL__REDUCE && kind <= WASMILL__PARTITION; }
@@ -876,6 +922,7 @@ static bool wasmill__keyed_kind(wasmill__kind kind) { return kind >= WASMILL__RE
 // wasmill__function is an elementary function. Which pointers are set depends on the kind.
 struct wasmill__node;
 struct wasmill__group;
+struct wasmill__json;
 typedef struct wasmill__function {
 	struct wasmill__function *next;
 	uint32_t id;
@@ -899,6 +946,10 @@ typedef struct wasmill__function {
 	// What only process functions and co-groups need is reached from here, so that a module without them does not import state.
 	void (*run_process)(struct wasmill__node *, uint32_t verb, const struct wasmill__group *);
 	void (*end_process)(void);
+	// The same for request functions.
+	wasmill_async async;
+	void (*run_request)(struct wasmill__node *, uint32_t verb, const struct wasmill__group *);
+	void (*write_requests)(struct wasmill__json *, const wasmill_async *);
 } wasmill__function;
 
 struct wasmill__operator {
@@ -1366,6 +1417,21 @@ __attribute__((unused)) static wasmill_stream wasmill_co_group_to(wasmill_keyed 
 		(wasmill__function){.name = name, .co_group = f, .run_process = wasmill__run_co_group, .output = codec});
 }
 
+static void wasmill__run_request(struct wasmill__node *n, uint32_t verb, const struct wasmill__group *g);
+WASMILL__SMALL void wasmill__write_requests(struct wasmill__json *w, const wasmill_async *a);
+
+WASMILL__SMALL wasmill_stream wasmill_async_wait(wasmill_stream in, const char *name, wasmill_async a) {
+	if (a.request == NULL || a.response == NULL || a.codec == NULL) {
+		wasmill_refuse(in.job, WASMILL__JOINED("request \"", name, "\": no request, response or codec (expected all three)"));
+	}
+	return wasmill__call(in, (wasmill__operator){.kind = WASMILL__REQUEST},
+		(wasmill__function){.name = name, .async = a, .output = a.codec, .run_request = wasmill__run_request, .write_requests = wasmill__write_requests});
+}
+
+WASMILL__SMALL wasmill_stream wasmill_async_wait_keyed(wasmill_keyed in, const char *name, wasmill_async a) {
+	return wasmill_async_wait((wasmill_stream){.job = in.job, .op = in.op}, name, a);
+}
+
 WASMILL__SMALL wasmill_stream wasmill__at_side(wasmill_stream s, uint32_t side) {
 	return (wasmill_stream){.job = s.job, .op = s.op, .side = side};
 }
@@ -1477,7 +1543,7 @@ WASMILL__SMALL void wasmill__finish(wasmill_job *job) {
 			o->name = WASMILL__JOINED(name, "-", wasmill__number(n));
 		}
 		o->named = true;
-		bool stateful = o->kind >= WASMILL__COUNT && o->kind <= WASMILL__JOIN;
+		bool stateful = o->kind >= WASMILL__COUNT && o->kind <= WASMILL__REQUEST;
 		if (o->kind == WASMILL__PROCESS) stateful = o->function->key != NULL || o->function->n_states > 0;
 		if (stateful && o->uid == NULL) {
 			wasmill_refuse(job, WASMILL__JOINED("operator \"", o->name, "\" keeps state and has no uid; give it one with wasmill_uid, so that its state is found again when the job changes"));
@@ -1586,6 +1652,7 @@ WASMILL__SMALL void wasmill__json_function(wasmill__json *w, const wasmill__func
 	}
 	if (f->kind == WASMILL__REDUCE) wasmill__json_true(w, "result");
 	if (f->processor.begin != NULL) wasmill__json_true(w, "begins");
+	if (f->async.failures) wasmill__json_true(w, "failures");
 	if (f->n_states > 0) {
 		wasmill__json_open(w, "states", "[");
 		for (uint32_t i = 0; i < f->n_states; i++) wasmill__json_state(w, &f->processor.states[i]);
@@ -1652,6 +1719,7 @@ WASMILL__SMALL void wasmill__json_operator(wasmill__json *w, const wasmill__oper
 	if (o->kind == WASMILL__JOIN && !wasmill__windowed(o->window)) wasmill__json_interval(w, &o->interval);
 	static const char *const outers[] = {NULL, "left", "right", "full"};
 	wasmill__json_string_or_none(w, "outer", outers[o->outer]);
+	if (o->kind == WASMILL__REQUEST) o->function->write_requests(w, &o->function->async);
 	if (o->watermarks) {
 		wasmill__json_open(w, "watermarks", "{");
 		if (o->out_of_order_ms != 0) wasmill__json_number(w, "outOfOrderMs", o->out_of_order_ms);
@@ -1695,7 +1763,7 @@ static bool wasmill__contains(const char *text, const char *part) {
 }
 
 // wasmill__json_features lists what the graph needs of its host: batches (1), keyed functions (2), state (3), timers (4),
-// two inputs (5), rows (8), partition functions (9), accumulators with a schema version (10), fields (11), joins in windows (14),
+// two inputs (5), requests (7), rows (8), partition functions (9), accumulators with a schema version (10), fields (11), joins in windows (14),
 // states of operators and process functions without key (16), fields that decide among equals (18).
 WASMILL__SMALL void wasmill__json_features(wasmill__json *w, const wasmill_job *job) {
 	bool needs[19] = {[1] = true};
@@ -1703,6 +1771,7 @@ WASMILL__SMALL void wasmill__json_features(wasmill__json *w, const wasmill_job *
 		if (wasmill__keyed_kind(o->kind) && o->function != NULL) needs[2] = true;
 		if (o->kind == WASMILL__JOIN) needs[5] = true;
 		if (o->kind == WASMILL__JOIN && wasmill__windowed(o->window)) needs[14] = true;
+		if (o->kind == WASMILL__REQUEST) needs[7] = true;
 		if (o->kind == WASMILL__PARTITION) needs[9] = true;
 		if (o->fields != NULL || o->predicate != NULL || o->aggregates != NULL) needs[11] = true;
 		if (o->aggregates != NULL && wasmill__contains(o->aggregates, "\"then\":[")) needs[18] = true;
@@ -2338,6 +2407,8 @@ enum { // verbs
 	WASMILL__RESULT = 6,
 	WASMILL__JOIN_RECORDS = 7,
 	WASMILL__PARTITION_RECORDS = 11,
+	WASMILL__REQUESTS = 12,
+	WASMILL__RESPONSES = 13,
 	WASMILL__BEGIN = 16,
 };
 
@@ -2352,12 +2423,14 @@ enum {
 	WASMILL__LIST_INPUT = 0,
 	WASMILL__LIST_OTHER = 1,
 	WASMILL__LIST_ACCUMULATORS = 2,
+	WASMILL__LIST_ANSWERS = 3,
 	WASMILL__LIST_STATE = 4,
 	WASMILL__ACTION_PUT = 1,
 	WASMILL__ACTION_CLEAR = 2,
 	WASMILL__ACTION_SET_TIMER = 3,
 	WASMILL__ACTION_DELETE_TIMER = 4,
 	WASMILL__ACTION_PARTITION = 8,
+	WASMILL__ACTION_REQUEST = 9,
 };
 
 // wasmill__list is the elements of one list of a group.
@@ -2374,7 +2447,7 @@ WASMILL__INLINE wasmill_bytes wasmill__element(const wasmill__list *l, uint32_t 
 typedef struct wasmill__group {
 	wasmill_group group;
 	bool windowed, partial; // partial: elements are missing
-	wasmill__list values, other, accumulators;
+	wasmill__list values, other, accumulators, answers;
 	int64_t timer;
 	wasmill_clock clock;
 	uint32_t n_lists;
@@ -2415,6 +2488,7 @@ static void wasmill__read_group(wasmill__group *g, const uint8_t *p) {
 		if (tag == WASMILL__LIST_INPUT) g->values = l;
 		if (tag == WASMILL__LIST_OTHER) g->other = l;
 		if (tag == WASMILL__LIST_ACCUMULATORS) g->accumulators = l;
+		if (tag == WASMILL__LIST_ANSWERS) g->answers = l;
 	}
 }
 
@@ -2585,6 +2659,10 @@ static void wasmill__run_group(wasmill__node *n, uint32_t verb, const wasmill__g
 		f->run_process(n, verb, g);
 		return;
 	}
+	if (f->run_request != NULL) {
+		f->run_request(n, verb, g);
+		return;
+	}
 	if (g->partial) wasmill_fail("a group of which not all elements came with the call");
 	if (verb == WASMILL__ACCUMULATE) put = wasmill__accumulate(f, g, &acc);
 	if (verb == WASMILL__MERGE) put = wasmill__merge(f, g, &acc);
@@ -2601,6 +2679,7 @@ static bool wasmill__knows(const wasmill__function *f, uint32_t verb) {
 	case WASMILL__PROCESS: return verb == WASMILL__PROCESS_RECORDS || (verb == WASMILL__TIMER && f->processor.timer != NULL) || (verb == WASMILL__BEGIN && f->processor.begin != NULL);
 	case WASMILL__AGGREGATE: return verb >= WASMILL__CREATE && verb <= WASMILL__RESULT;
 	case WASMILL__JOIN: return verb == WASMILL__JOIN_RECORDS;
+	case WASMILL__REQUEST: return verb == WASMILL__REQUESTS || verb == WASMILL__RESPONSES;
 	case WASMILL__PARTITION: return verb == WASMILL__PARTITION_RECORDS;
 	default: return verb > WASMILL__CREATE && verb <= WASMILL__RESULT;
 	}
@@ -2619,7 +2698,7 @@ static uint32_t wasmill__keyed_call(uint32_t handle, uint32_t verb, const uint8_
 	if (node == NULL || !wasmill__keyed_kind(node->function->kind)) return WASMILL__UNKNOWN_FUNCTION;
 	if (!wasmill__knows(node->function, verb)) return WASMILL__UNKNOWN_VERB;
 	bool process = node->function->kind == WASMILL__PROCESS;
-	bool timed = process || node->function->kind == WASMILL__JOIN || (n > 0 && (wasmill__load32(at + 4) & WASMILL__GROUP_HAS_WINDOW) != 0);
+	bool timed = process || node->function->kind == WASMILL__JOIN || node->function->kind == WASMILL__REQUEST || (n > 0 && (wasmill__load32(at + 4) & WASMILL__GROUP_HAS_WINDOW) != 0);
 	wasmill__begin(h, WASMILL__KEYS | (timed ? WASMILL__TIMESTAMPS : 0));
 	wasmill__reply.size = 0;
 	wasmill__writes.size = 0;
@@ -2639,6 +2718,126 @@ static uint32_t wasmill__keyed_call(uint32_t handle, uint32_t verb, const uint8_
 	if (node->function->end_process != NULL && !wasmill__failed) node->function->end_process();
 	if (wasmill__reply.size > 0 && !wasmill__failed) wasmill_host_reply(wasmill__reply.data, wasmill__reply.size);
 	return wasmill__end(h);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Request functions
+
+struct wasmill_request {
+	const char *method; // NULL: nothing is asked
+	wasmill__buffer url, headers, body;
+};
+
+static wasmill_request wasmill__inquiry; // about the record that runs
+
+static void wasmill_http(wasmill_request *r, const char *method, wasmill_bytes url, wasmill_bytes body) {
+	r->method = method;
+	r->url.size = r->body.size = 0;
+	wasmill__append(&r->url, url.data, url.size);
+	wasmill__append(&r->body, body.data, body.size);
+}
+
+static void wasmill_http_header(wasmill_request *r, const char *name, const char *value) {
+	uint32_t n = wasmill__length(name), v = wasmill__length(value);
+	uint8_t *p = wasmill__room(&r->headers, 8);
+	wasmill__store32(p, n);
+	wasmill__store32(p + 4, v);
+	r->headers.size += 8;
+	wasmill__append(&r->headers, name, n);
+	wasmill__append(&r->headers, value, v);
+}
+
+static uint8_t wasmill__lower(uint8_t c) { return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c; }
+
+static wasmill_bytes wasmill_response_header(const wasmill_response *r, const char *name) {
+	uint32_t n = wasmill__length(name);
+	for (uint32_t at = 0; at + 8 <= r->headers.size;) {
+		const uint8_t *p = r->headers.data + at;
+		uint32_t have = wasmill__load32(p), value = wasmill__load32(p + 4), same = 0;
+		while (have == n && same < n && wasmill__lower(p[8 + same]) == wasmill__lower((uint8_t)name[same])) same++;
+		if (have == n && same == n) return (wasmill_bytes){p + 8 + have, value};
+		at += 8 + have + value;
+	}
+	return (wasmill_bytes){NULL, 0};
+}
+
+// wasmill__reply_request answers what is asked about the record of the group: u32 record, timeout, target length, body length,
+// target, body, which is u32 method length, URL length, header bytes, body length, method, URL, headers, body.
+static void wasmill__reply_request(const wasmill_request *r) {
+	static wasmill__buffer value;
+	uint32_t method = wasmill__length(r->method);
+	uint32_t lengths[8] = {0, 0, 4, 16 + method + r->url.size + r->headers.size + r->body.size, method, r->url.size, r->headers.size, r->body.size};
+	value.size = 0;
+	for (uint32_t i = 0; i < 8; i++) {
+		if (i == 4) wasmill__append(&value, "http", 4);
+		uint8_t *p = wasmill__room(&value, 4);
+		wasmill__store32(p, lengths[i]);
+		value.size += 4;
+	}
+	wasmill__append(&value, r->method, method);
+	wasmill__append(&value, r->url.data, r->url.size);
+	wasmill__append(&value, r->headers.data, r->headers.size);
+	wasmill__append(&value, r->body.data, r->body.size);
+	wasmill__begin_entry(wasmill__record);
+	wasmill__action(WASMILL__ACTION_REQUEST, 0, value.size, (wasmill_bytes){value.data, value.size});
+	wasmill__end_entry();
+}
+
+// wasmill__read_response reads an answer: u32 outcome, u32 status, then u32 header bytes, body length, headers, body, or why
+// there is none.
+static wasmill_response wasmill__read_response(wasmill_bytes answer) {
+	enum { ANSWERED, TIMED_OUT, REFUSED, BROKEN, UNASKED };
+	uint32_t outcome = wasmill__load32(answer.data);
+	wasmill_response r = {.asked = outcome != UNASKED, .timed_out = outcome == TIMED_OUT, .refused = outcome == REFUSED};
+	r.broken = r.asked && outcome != ANSWERED && !r.timed_out && !r.refused;
+	r.body = (wasmill_bytes){answer.data + 8, answer.size - 8};
+	if (outcome != ANSWERED) return r;
+	r.status = wasmill__load32(answer.data + 4);
+	r.headers = (wasmill_bytes){answer.data + 16, wasmill__load32(answer.data + 8)};
+	r.body = (wasmill_bytes){r.headers.data + r.headers.size, wasmill__load32(answer.data + 12)};
+	return r;
+}
+
+static void wasmill__run_request(wasmill__node *n, uint32_t verb, const wasmill__group *g) {
+	for (uint32_t i = 0; i < g->values.n && !wasmill__failed; i++) {
+		wasmill__rewind(&wasmill__scratch_arena);
+		wasmill_record r = wasmill__record_of(g, &g->values, i);
+		if (verb == WASMILL__REQUESTS) {
+			wasmill__inquiry.method = NULL;
+			wasmill__inquiry.headers.size = 0;
+			n->function->async.request(&r, &wasmill__inquiry);
+			if (wasmill__inquiry.method != NULL && !wasmill__failed) wasmill__reply_request(&wasmill__inquiry);
+			continue;
+		}
+		wasmill_response answer = wasmill__read_response(wasmill__element(&g->answers, i));
+		n->out.in = &r;
+		n->function->async.response(&r, &answer, &n->out);
+	}
+}
+
+WASMILL__SMALL void wasmill__json_strings(wasmill__json *w, const char *key, const char *const *list) {
+	wasmill__json_open(w, key, "[");
+	for (uint32_t i = 0; i < WASMILL_MAX_HOSTS && list[i] != NULL; i++) wasmill__json_string(w, NULL, list[i]);
+	wasmill__json_close(w, "]");
+}
+
+WASMILL__SMALL void wasmill__write_requests(wasmill__json *w, const wasmill_async *a) {
+	wasmill__json_open(w, "requests", "{");
+	wasmill__json_string(w, "client", "http");
+	wasmill__json_strings(w, "hosts", a->hosts);
+	wasmill__json_string(w, "order", a->ordered ? "ordered" : "unordered");
+	if (a->capacity != 0) wasmill__json_number(w, "capacity", a->capacity);
+	if (a->timeout_ms != 0) wasmill__json_number(w, "timeoutMs", a->timeout_ms);
+	if (a->retries != 0) {
+		wasmill__json_open(w, "retry", "{");
+		wasmill__json_number(w, "retries", a->retries);
+		if (a->delay_ms != 0) wasmill__json_number(w, "delayMs", a->delay_ms);
+		if (a->max_delay_ms != 0) wasmill__json_number(w, "maxDelayMs", a->max_delay_ms);
+		if (a->grow_percent != 0) wasmill__json_number(w, "growPercent", a->grow_percent);
+		if (a->retry_on[0] != NULL) wasmill__json_strings(w, "on", a->retry_on);
+		wasmill__json_close(w, "}");
+	}
+	wasmill__json_close(w, "}");
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

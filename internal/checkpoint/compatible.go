@@ -49,7 +49,7 @@ func (c *comparison) faultf(format string, args ...any) {
 // Saves says whether an operator of that kind has something of its own in a checkpoint.
 func Saves(kind abi.OperatorKind) bool {
 	switch kind {
-	case abi.OperatorSource, abi.OperatorCount, abi.OperatorSum, abi.OperatorAggregates, abi.OperatorReduce, abi.OperatorAggregate, abi.OperatorProcess, abi.OperatorJoin:
+	case abi.OperatorSource, abi.OperatorCount, abi.OperatorSum, abi.OperatorAggregates, abi.OperatorReduce, abi.OperatorAggregate, abi.OperatorProcess, abi.OperatorJoin, abi.OperatorRequest:
 		return true
 	}
 	return false
@@ -81,7 +81,7 @@ func (c *comparison) operator(was *graph.Operator) {
 		if a != b {
 			c.faultf("%s has keys of codec %s (saved with %s)", name, b, a)
 		}
-		if a, b := c.old.Codec(was.Inputs[k].From, was.Inputs[k].Side), c.now.Codec(is.Inputs[k].From, is.Inputs[k].Side); (is.Kind == abi.OperatorSum || is.Kind == abi.OperatorAggregates || is.Kind == abi.OperatorJoin) && a != b {
+		if a, b := c.old.Codec(was.Inputs[k].From, was.Inputs[k].Side), c.now.Codec(is.Inputs[k].From, is.Inputs[k].Side); (is.Kind == abi.OperatorSum || is.Kind == abi.OperatorAggregates || is.Kind == abi.OperatorJoin || is.Kind == abi.OperatorRequest) && a != b {
 			c.faultf("%s takes values of codec %s (saved with %s)", name, b, a)
 		}
 	}

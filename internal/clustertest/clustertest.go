@@ -59,6 +59,7 @@ type Cluster struct {
 	trouble *trouble
 	blobs   *jobmanager.MemoryBlobs
 	disk    *disk
+	outside *outside
 
 	jm     *jobManager
 	tms    []*taskManager // the newest incarnation of each
@@ -76,7 +77,7 @@ func Start(t testing.TB, c Config) *Cluster {
 	ctx := context.Background()
 	x := &Cluster{
 		t: t, config: c, random: rand.New(rand.NewPCG(c.Seed, 1)), trace: newTrace(c.Seed), dir: t.TempDir(),
-		net: newNetwork(), meta: newMetadata(), blobs: jobmanager.NewMemoryBlobs(),
+		net: newNetwork(), meta: newMetadata(), blobs: jobmanager.NewMemoryBlobs(), outside: newOutside(c.Seed),
 	}
 	var err error
 	if x.engine, err = host.NewEngine(ctx, host.Config{CacheDir: c.Cache}); err != nil {

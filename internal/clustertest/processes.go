@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/transport"
 	"github.com/wasmill/wasmill/internal/transport/control"
@@ -71,6 +72,7 @@ func (x *Cluster) StartJobManager() {
 		Inspect: x.inspect, Describe: x.describe,
 		Heartbeat: time.Second, HeartbeatTimeout: 3 * time.Second, SlotsTimeout: 5 * time.Minute,
 		Restart: jobmanager.Restart{Delay: 200 * time.Millisecond, MaxDelay: 2 * time.Second, PerHour: 1000},
+		Grants:  map[string]jobmanager.Grants{abi.ClientHTTP: x.outside},
 		Dial: func(r wire.Register) (jobmanager.TaskManager, error) {
 			return troubledTM{control.NewTaskManagerClient(p.endpoint, r.Address), x.trouble}, nil
 		},
@@ -126,7 +128,7 @@ func (x *Cluster) StartTaskManager(i int) {
 	network := exchange.NewNetwork(p.endpoint, exchange.Config{QueueBytes: queue})
 	config := taskmanager.Config{
 		ID: wire.TaskManagerID(name), Name: name, Slots: x.config.Slots, Address: p.endpoint.Addr(),
-		Engine: x.engine, Connectors: connectors, Network: network, Log: x.log(name),
+		Engine: x.engine, Connectors: connectors, Network: network, Log: x.log(name), Clients: map[string]taskmanager.Client{abi.ClientHTTP: x.outside},
 	}
 	config.OpenStore, config.StateDir, config.Files = x.disk.open(on), x.stateDir(i), on
 	tm := taskmanager.New(config)

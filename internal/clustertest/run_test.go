@@ -79,6 +79,17 @@ func TestSeedsOfUnending(t *testing.T) {
 	}
 }
 
+// TestSeedsOfRequests runs jobs that ask an outside which does not always answer.
+func TestSeedsOfRequests(t *testing.T) {
+	cache := t.TempDir()
+	for i := range max(min(*seeds, 100)/3, 6) {
+		w := []*workload.Workload{workload.Asking, workload.AskingInOrder}[i%2]
+		s := scenario(*seed+uint64(i), w, 1+i/2%2, cache)
+		s.Prefer = []string{"rescale", "kill", "stop", ""}[i/2%4]
+		t.Run(fmt.Sprintf("%d %s", s.Seed, w.Name), func(t *testing.T) { Run(t, s) })
+	}
+}
+
 // TestSeedsOfOverlapping runs windows over files of a glob that overlap in time.
 func TestSeedsOfOverlapping(t *testing.T) {
 	cache := t.TempDir()

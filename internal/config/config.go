@@ -8,21 +8,22 @@ import "time"
 
 // Config holds the value of every option.
 type Config struct {
-	JobManager  JobManager
-	TaskManager TaskManager
-	TLS         TLS
-	Upload      Upload
-	Slots       Slots
-	Heartbeat   Heartbeat
-	Restart     Restart
-	Checkpoint  Checkpoint
-	Savepoint   Savepoint
-	State       State
-	Guest       Guest
-	Channel     Channel
-	Pipeline    Pipeline
-	Cache       Cache
-	Log         Log
+	JobManager   JobManager
+	TaskManager  TaskManager
+	TLS          TLS
+	Upload       Upload
+	Slots        Slots
+	Heartbeat    Heartbeat
+	Restart      Restart
+	Checkpoint   Checkpoint
+	Savepoint    Savepoint
+	State        State
+	Guest        Guest
+	Channel      Channel
+	Pipeline     Pipeline
+	Capabilities Capabilities
+	Cache        Cache
+	Log          Log
 
 	origins map[string]string // by key, of the values that are not the default
 }
@@ -49,6 +50,18 @@ type TaskManager struct {
 // TLS is about how the processes of a cluster know each other.
 type TLS struct {
 	Dir string
+}
+
+// Capabilities is what jobs may do outside of the cluster.
+type Capabilities struct {
+	HTTP HTTP
+}
+
+// HTTP is about the requests of jobs.
+type HTTP struct {
+	Allow         []string
+	Connections   int
+	ResponseLimit Size
 }
 
 // Upload bounds what users send.

@@ -62,11 +62,24 @@ func (c *Config) loadFile(path string) error {
 		if !k.Exists(key) || k.Get(key) == nil {
 			return fmt.Errorf("%s: %s has no value", path, key)
 		}
-		if err := c.put(key, fmt.Sprint(k.Get(key)), "file "+path); err != nil {
+		if err := c.put(key, text(k.Get(key)), "file "+path); err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
 	return nil
+}
+
+// text is a value of a file as parse reads it.
+func text(value any) string {
+	all, list := value.([]any)
+	if !list {
+		return fmt.Sprint(value)
+	}
+	var parts []string
+	for _, one := range all {
+		parts = append(parts, fmt.Sprint(one))
+	}
+	return strings.Join(parts, ",")
 }
 
 func (c *Config) loadEnv(environ []string) error {
@@ -126,7 +139,9 @@ func (c *Config) put(key, text, origin string) error {
 		return unknown("options", key)
 	}
 	if text == "" && o.Default == "" {
-		if _, isText := o.field(c).(*string); !isText {
+		switch o.field(c).(type) {
+		case *string, *[]string:
+		default:
 			return fmt.Errorf("%s has no value", key)
 		}
 	}

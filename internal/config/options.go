@@ -90,6 +90,12 @@ var Options = []Option{
 		Doc: "Bytes that may wait in one channel before its sender takes no new input. Before a link that is slow it is less: what goes over it in 200 ms."},
 	{Key: "pipeline.max-delay", Default: "10ms", Min: "1ms", Max: "1m", field: func(c *Config) any { return &c.Pipeline.MaxDelay },
 		Doc: "How long a record may wait in a batch that is not full, under load; an idle subtask sends at once."},
+	{Key: "capabilities.http.allow", field: func(c *Config) any { return &c.Capabilities.HTTP.Allow },
+		Doc: "Hosts that jobs may ask over HTTP, if their operators name them: a list of HOST:PORT, where the port may be `*` and the host a name, `*.NAME`, `*`, an address, or a prefix of addresses as `10.0.0.0/8`. A name is followed to public addresses only; others, this machine's among them, are granted as addresses. Empty: none. The JobManager and every TaskManager must have the same."},
+	{Key: "capabilities.http.connections", Default: "256", Min: "1", Max: "65536", field: func(c *Config) any { return &c.Capabilities.HTTP.Connections },
+		Doc: "Requests that a TaskManager makes at once over HTTP; others wait, and their timeout runs."},
+	{Key: "capabilities.http.response-limit", Default: "1MiB", Min: "1KiB", Max: "14MiB", field: func(c *Config) any { return &c.Capabilities.HTTP.ResponseLimit },
+		Doc: "Size of the largest response that a job is given; one above it is refused."},
 	{Key: "cache.dir", field: func(c *Config) any { return &c.Cache.Dir },
 		Doc: "Directory of compiled modules; it holds native code, so only the user of the process may be able to write there. Empty: wasmill/compiled in the user's cache directory."},
 	{Key: "log.level", Default: "info", OneOf: []string{"debug", "info", "warn", "error"}, field: func(c *Config) any { return &c.Log.Level },
@@ -105,6 +111,8 @@ func (o *Option) Type() string {
 		return "number"
 	case *Size:
 		return "size"
+	case *[]string:
+		return "list"
 	case *time.Duration:
 		return "duration"
 	case *bool:

@@ -30,6 +30,13 @@ func parse(field any, text string) error {
 	switch p := field.(type) {
 	case *string:
 		*p = text
+	case *[]string:
+		*p = nil
+		for _, one := range strings.Split(text, ",") {
+			if one = strings.TrimSpace(one); one != "" {
+				*p = append(*p, one)
+			}
+		}
 	case *bool:
 		b, err := strconv.ParseBool(text)
 		if err != nil {
@@ -63,6 +70,8 @@ func show(field any) string {
 	switch p := field.(type) {
 	case *string:
 		return *p
+	case *[]string:
+		return strings.Join(*p, ",")
 	case *bool:
 		return strconv.FormatBool(*p)
 	case *int:

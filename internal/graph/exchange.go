@@ -52,6 +52,7 @@ func (c *exchange) operator(was, is *Operator) bool {
 		{"parallelism", was.Parallelism, is.Parallelism},
 		{"connector", was.Connector, is.Connector},
 		{"window", was.Window, is.Window},
+		{"requests", was.Requests, is.Requests},
 		{"watermarks", was.Watermarks, is.Watermarks},
 		{"key codec", was.Key, is.Key},
 		{"output codec", was.Output, is.Output},

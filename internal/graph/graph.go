@@ -115,6 +115,7 @@ type Operator struct {
 	Window      *abi.Window      `json:"window,omitempty"`
 	Interval    *abi.Interval    `json:"interval,omitempty"`
 	Outer       string           `json:"outer,omitempty"`
+	Requests    *abi.Requests    `json:"requests,omitempty"`
 	Watermarks  *abi.Watermarks  `json:"watermarks,omitempty"`
 	Parallelism int              `json:"parallelism"`
 	Key         abi.Codec        `json:"key,omitempty"`

@@ -61,7 +61,7 @@ func TestManifestFaultsAreNamedByPath(t *testing.T) {
 		{"watermarks of a guest at a source", func(m *abi.Manifest) { m.Operators[0].Watermarks = &abi.Watermarks{Guest: true} }, "operators[0].watermarks.guest: true (a source has no function that could report watermarks)"},
 		{"name twice", func(m *abi.Manifest) { m.Operators[2].Name = "split" }, `operators[2].name: "split" is taken by operators[1]`},
 		{"uid twice", func(m *abi.Manifest) { m.Operators[4].UID = "counts" }, `operators[4].uid: "counts" is taken by operators[3]`},
-		{"unknown kind", func(m *abi.Manifest) { m.Operators[1].Kind = "smap" }, `operators[1].kind: "smap" (expected one of source, map, filter, flatMap, key, timestamp, partition, union, count, sum, aggregates, reduce, aggregate, process, join, sink)`},
+		{"unknown kind", func(m *abi.Manifest) { m.Operators[1].Kind = "smap" }, `operators[1].kind: "smap" (expected one of source, map, filter, flatMap, key, timestamp, partition, union, count, sum, aggregates, reduce, aggregate, process, join, request, sink)`},
 		{"no input", func(m *abi.Manifest) { m.Operators[1].Inputs = nil }, `operators[1].inputs: 0 of flatMap "split" (expected >= 1)`},
 		{"source with input", func(m *abi.Manifest) { m.Operators[0].Inputs = []abi.Input{{From: "split"}} }, `operators[0].inputs: 1 of source "files" (expected <= 0)`},
 		{"unknown input", func(m *abi.Manifest) { m.Operators[1].Inputs[0].From = "x" }, `operators[1].inputs[0].from: "x" is not an operator of this job`},

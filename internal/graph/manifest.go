@@ -116,7 +116,7 @@ func (b *builder) checkFunctions() error {
 		case f.ID != uint32(i):
 			return faultf(path+".id", "%d (expected %d, its index)", f.ID, i)
 		case operatorOf[f.Kind] == "":
-			return faultf(path+".kind", "%q (expected map, filter, flatMap, key, timestamp, reduce, aggregate, process, join, coGroup or partition)", f.Kind)
+			return faultf(path+".kind", "%q (expected map, filter, flatMap, key, timestamp, reduce, aggregate, process, join, coGroup, partition or request)", f.Kind)
 		}
 		if err := checkStates(path, f); err != nil {
 			return err
@@ -189,6 +189,7 @@ var operatorOf = map[abi.FunctionKind]abi.OperatorKind{
 	abi.FunctionJoin:      abi.OperatorJoin,
 	abi.FunctionCoGroup:   abi.OperatorJoin,
 	abi.FunctionPartition: abi.OperatorPartition,
+	abi.FunctionRequest:   abi.OperatorRequest,
 }
 
 func (b *builder) checkNames() error {
@@ -250,6 +251,9 @@ func (b *builder) checkOperator(i int) error {
 		return err
 	}
 	if err := checkCoGroup(path, o, b.functions[o.Function]); err != nil {
+		return err
+	}
+	if err := checkRequests(path+".requests", o); err != nil {
 		return err
 	}
 	if err := checkWatermarks(path+".watermarks", o); err != nil {
@@ -409,7 +413,8 @@ var kinds = map[abi.OperatorKind]kindRules{
 	abi.OperatorAggregate:  {minInputs: 1, maxInputs: 1, function: true, keyed: true, stateful: true, window: true},
 	abi.OperatorProcess:    {minInputs: 1, maxInputs: 2, function: true, keyed: true, stateful: true},
 	abi.OperatorJoin:       {minInputs: 2, maxInputs: 2, function: true, optional: true, keyed: true, stateful: true, window: true},
+	abi.OperatorRequest:    {minInputs: 1, maxInputs: 1, function: true, stateful: true},
 	abi.OperatorSink:       {minInputs: 1, maxInputs: 1, connector: true},
 }
 
-var kindNames = strings.Join([]string{"source", "map", "filter", "flatMap", "key", "timestamp", "partition", "union", "count", "sum", "aggregates", "reduce", "aggregate", "process", "join", "sink"}, ", ")
+var kindNames = strings.Join([]string{"source", "map", "filter", "flatMap", "key", "timestamp", "partition", "union", "count", "sum", "aggregates", "reduce", "aggregate", "process", "join", "request", "sink"}, ", ")

@@ -77,9 +77,19 @@ type TaskMetrics struct {
 	Watermark  int64         `json:"watermark"`
 	Fuel       int64         `json:"fuel"` // used by guests
 
-	SinkIn  map[int]int64    `json:"sinkIn,omitempty"`  // records that each sink of the chain has taken, by operator
-	Skipped map[string]int64 `json:"skipped,omitempty"` // records, timers and results that were left out, by the operator's uid; of those that may
-	Idle    []Idle           `json:"idle,omitempty"`    // what holds the task's watermark back no longer, because nothing comes from it
+	SinkIn   map[int]int64    `json:"sinkIn,omitempty"`   // records that each sink of the chain has taken, by operator
+	Skipped  map[string]int64 `json:"skipped,omitempty"`  // records, timers and results that were left out, by the operator's uid; of those that may
+	Requests []Requests       `json:"requests,omitempty"` // of each request operator
+	Idle     []Idle           `json:"idle,omitempty"`     // what holds the task's watermark back no longer, because nothing comes from it
+}
+
+// Requests is what a request operator of a task has asked the outside.
+type Requests struct {
+	Operator string `json:"operator"`
+	InFlight int64  `json:"inFlight"` // records that have no result yet
+	Made     int64  `json:"made"`     // requests
+	Retries  int64  `json:"retries"`  // of those, that were made again
+	Timeouts int64  `json:"timeouts"` // records that had no answer in time
 }
 
 // Idle is a split or channel that has nothing for now.

@@ -108,7 +108,7 @@ func TestSchemasHaveEveryField(t *testing.T) {
 	for _, v := range []any{
 		api.Job{}, api.Change{}, api.Subtasks{}, api.Progress{}, api.Output{}, api.Submit{}, api.Module{}, api.Plan{}, api.Task{}, api.TaskManager{},
 		api.Overview{}, api.Error{}, api.JobPage{}, api.ModulePage{}, api.TaskManagerPage{}, api.LogPage{}, api.JobMetrics{}, api.Checkpoint{}, api.CheckpointPage{}, api.Guarantee{}, api.Skipped{},
-		abi.Param{}, wire.Failure{}, wire.LogLine{}, wire.TaskMetrics{}, wire.Idle{}, graph.TaskID{}, graph.JobGraph{},
+		abi.Param{}, wire.Failure{}, wire.LogLine{}, wire.TaskMetrics{}, wire.Idle{}, wire.Requests{}, graph.TaskID{}, graph.JobGraph{},
 	} {
 		goType := reflect.TypeOf(v)
 		schema := doc.Components.Schemas[goType.Name()]

@@ -12,6 +12,7 @@ type function struct {
 	loop  func(c *chain, step any) func()       // runs a step for each record of the chain's input
 	keyed func(b *binding) (groupRunner, error) // of a keyed function, instead of step and loop
 
+	failures   bool        // of a request function: it is told of requests without an answer
 	processing *processing // of a process function
 	schema     *stateSpec  // of a reduce or aggregate whose accumulators have a version above 0
 }

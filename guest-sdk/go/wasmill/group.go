@@ -16,6 +16,8 @@ const (
 	verbResult     = 6
 	verbJoin       = 7
 	verbPartition  = 11
+	verbRequest    = 12
+	verbResponse   = 13
 	verbBegin      = 16
 )
 
@@ -24,6 +26,7 @@ const (
 	listInput        = 0
 	listInput1       = 1
 	listAccumulators = 2
+	listAnswers      = 3
 	listState        = 4
 )
 
@@ -44,6 +47,7 @@ const (
 	actionSetTimer       = 3
 	actionDeleteTimer    = 4
 	actionPartition      = 8
+	actionRequest        = 9
 )
 
 // groupHeader is how the host begins a group, and listHeader each of its lists. They are read in place: the host and
@@ -79,6 +83,7 @@ type group struct {
 	records list
 	right   list // records of input 1
 	accums  list
+	answers list
 	states  []list // by state: its value, if it came with the call
 }
 
@@ -106,7 +111,7 @@ func (r *groupReader) next() bool {
 	r.index++
 	r.after = at + h.size
 	r.header = h
-	r.records, r.right, r.accums, r.states = list{}, list{}, list{}, r.states[:0]
+	r.records, r.right, r.accums, r.answers, r.states = list{}, list{}, list{}, list{}, r.states[:0]
 	at += groupHeaderBytes + (h.keyLen+7)&^7
 	for range h.lists {
 		at += r.list(at)
@@ -131,6 +136,8 @@ func (r *groupReader) list(at uint32) uint32 {
 		r.right = l
 	case listAccumulators:
 		r.accums = l
+	case listAnswers:
+		r.answers = l
 	case listState:
 		for len(r.states) <= int(h.index) {
 			r.states = append(r.states, list{total: 1}) // until it comes, it is to be asked for

@@ -14,6 +14,7 @@ const (
 	featureState = 3
 	featureTimer = 4
 	featureTwo   = 5
+	featureAsk   = 7
 	featureRow   = 8
 	featurePart  = 9
 	featureAccum = 10
@@ -73,6 +74,9 @@ func (e *Env) features() []int64 {
 	}
 	if any(func(p *processing) bool { return len(p.inputs) > 1 }) || slices.ContainsFunc(e.operators, func(o *operator) bool { return o.kind == kindJoin }) {
 		list = append(list, featureTwo)
+	}
+	if slices.ContainsFunc(e.functions, func(f *function) bool { return f.kind == kindRequest }) {
+		list = append(list, featureAsk)
 	}
 	rows := slices.ContainsFunc(e.operators, func(o *operator) bool {
 		return strings.HasPrefix(o.output, "row(") || strings.HasPrefix(o.key, "row(")
@@ -138,6 +142,7 @@ func (f *function) write(w *jsonWriter) {
 	}
 	w.flagOr("result", f.kind == kindReduce)
 	w.flagOr("begins", f.processing != nil && f.processing.begins)
+	w.flagOr("failures", f.failures)
 	if states := f.states(); len(states) > 0 {
 		w.array("states", func() {
 			for _, s := range states {
@@ -208,6 +213,9 @@ func (o *operator) write(w *jsonWriter) {
 		w.object("interval", func() { o.interval.write(w) })
 	}
 	w.textOr("outer", o.outer)
+	if o.requests != nil {
+		w.object("requests", func() { o.requests.write(w) })
+	}
 	if o.watermarks != nil {
 		w.object("watermarks", func() {
 			w.numberOr("outOfOrderMs", o.watermarks.outOfOrderMs)

@@ -20,6 +20,7 @@ const (
 	kindJoin       = "join"
 	kindCoGroup    = "coGroup" // of functions; their operators are joins
 	kindPartition  = "partition"
+	kindRequest    = "request"
 	kindSink       = "sink"
 )
 
@@ -36,6 +37,7 @@ type operator struct {
 	window      *TimeWindow
 	interval    *interval // of a join
 	outer       string    // of a join in windows
+	requests    *requests // of a request operator
 	watermarks  *watermarks
 	parallelism int
 	key, output string // codecs
@@ -73,7 +75,7 @@ func (o *operator) stateful() bool {
 	switch o.kind {
 	case kindProcess:
 		return o.function.key != "" || len(o.function.processing.states) > 0
-	case kindCount, kindSum, kindAggregates, kindReduce, kindAggregate, kindJoin:
+	case kindCount, kindSum, kindAggregates, kindReduce, kindAggregate, kindJoin, kindRequest:
 		return true
 	}
 	return false

@@ -164,7 +164,7 @@ func (h *fakeHost) actions() map[uint32][]action {
 			q := p[replyEntryBytes:size]
 			for range n {
 				a := action{op: le.Uint16(q[4:]), index: le.Uint16(q[6:])}
-				if a.op == actionPut || a.op == actionClear {
+				if a.op != actionSetTimer && a.op != actionDeleteTimer {
 					a.value = string(q[16 : 16+le.Uint32(q[8:])])
 				} else {
 					a.time = int64(le.Uint64(q[8:]))
