@@ -23,24 +23,24 @@ type inquiry struct {
 	answered bool
 	answer   abi.Answer
 
-	stretch uint64 // that it lies in
+	segment uint64 // that it lies in
 	gone    bool   // its result is out
 }
 
 func (q *inquiry) bytes() int { return len(q.key) + len(q.value) + len(q.request) + len(q.answer.Body) }
 
 // inquiries has the records that were asked about in their order, and the watermarks between them. Two watermarks bound a
-// stretch: no result leaves its own. In order, results leave as the records came; otherwise, within a stretch, as the answers
+// segment: no result leaves its own. In order, results leave as the records came; otherwise, within a segment, as the answers
 // came.
 type inquiries struct {
-	ordered   bool
-	stretches []stretch // the oldest first; a watermark ends each but the last
-	first     uint64    // number of stretches[0]
-	n         int
-	done      []*inquiry // answered ones of the first stretch that may leave, in the order in which they do; not used in order
+	ordered  bool
+	segments []segment // the oldest first; a watermark ends each but the last
+	first    uint64    // number of segments[0]
+	n        int
+	done     []*inquiry // answered ones of the first segment that may leave, in the order in which they do; not used in order
 }
 
-type stretch struct {
+type segment struct {
 	all       []*inquiry
 	head      int // those before are gone
 	left      int // that are not gone
@@ -48,15 +48,15 @@ type stretch struct {
 }
 
 func newInquiries(ordered bool) inquiries {
-	return inquiries{ordered: ordered, stretches: make([]stretch, 1)}
+	return inquiries{ordered: ordered, segments: make([]segment, 1)}
 }
 
-func (s *inquiries) last() *stretch { return &s.stretches[len(s.stretches)-1] }
+func (s *inquiries) last() *segment { return &s.segments[len(s.segments)-1] }
 
 // push adds a record behind all others.
 func (s *inquiries) push(q *inquiry) {
 	last := s.last()
-	q.stretch = s.first + uint64(len(s.stretches)) - 1
+	q.segment = s.first + uint64(len(s.segments)) - 1
 	last.all = append(last.all, q)
 	last.left++
 	s.n++
@@ -68,23 +68,23 @@ func (s *inquiries) mark(watermark int64) (passed bool) {
 	switch {
 	case last.left > 0:
 		last.watermark = watermark
-		s.stretches = append(s.stretches, stretch{})
-	case len(s.stretches) > 1:
-		s.stretches[len(s.stretches)-2].watermark = watermark
+		s.segments = append(s.segments, segment{})
+	case len(s.segments) > 1:
+		s.segments[len(s.segments)-2].watermark = watermark
 	default:
 		return true
 	}
 	return false
 }
 
-// pass drops the stretches that have come to their end, and says which watermark has passed with them.
+// pass drops the segments that have come to their end, and says which watermark has passed with them.
 func (s *inquiries) pass() (watermark int64, passed bool) {
-	for len(s.stretches) > 1 && s.stretches[0].left == 0 {
-		watermark, passed = s.stretches[0].watermark, true
-		s.stretches = slices.Delete(s.stretches, 0, 1)
+	for len(s.segments) > 1 && s.segments[0].left == 0 {
+		watermark, passed = s.segments[0].watermark, true
+		s.segments = slices.Delete(s.segments, 0, 1)
 		s.first++
 		if !s.ordered {
-			for _, q := range s.stretches[0].all[s.stretches[0].head:] {
+			for _, q := range s.segments[0].all[s.segments[0].head:] {
 				if q.answered && !q.gone {
 					s.done = append(s.done, q)
 				}
@@ -97,7 +97,7 @@ func (s *inquiries) pass() (watermark int64, passed bool) {
 // answered notes that a record has its answer.
 func (s *inquiries) answered(q *inquiry) {
 	q.answered = true
-	if !s.ordered && q.stretch == s.first {
+	if !s.ordered && q.segment == s.first {
 		s.done = append(s.done, q)
 	}
 }
@@ -106,7 +106,7 @@ func (s *inquiries) answered(q *inquiry) {
 func (s *inquiries) ready(dst []*inquiry, most, bytes int) []*inquiry {
 	from := s.done
 	if s.ordered {
-		from = s.stretches[0].all[s.stretches[0].head:]
+		from = s.segments[0].all[s.segments[0].head:]
 	}
 	for _, q := range from {
 		if q.gone {
@@ -134,7 +134,7 @@ func (s *inquiries) leave(q *inquiry) {
 	}
 	q.gone = true
 	s.n--
-	t := &s.stretches[q.stretch-s.first]
+	t := &s.segments[q.segment-s.first]
 	t.left--
 	for t.head < len(t.all) && t.all[t.head].gone {
 		t.all[t.head] = nil
@@ -151,8 +151,8 @@ func (s *inquiries) leave(q *inquiry) {
 
 // each calls yield for all that are there, in their order.
 func (s *inquiries) each(yield func(q *inquiry)) {
-	for i := range s.stretches {
-		for _, q := range s.stretches[i].all[s.stretches[i].head:] {
+	for i := range s.segments {
+		for _, q := range s.segments[i].all[s.segments[i].head:] {
 			if !q.gone {
 				yield(q)
 			}

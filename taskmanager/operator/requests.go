@@ -90,6 +90,9 @@ const responseRecords = 1024
 // requestsName is the name in the operator's own scope under which its records are stored.
 const requestsName = "$requests"
 
+// atOnce is a time that has come.
+var atOnce = time.Time{}.Add(1)
+
 // NewRequests makes the operator that c describes.
 func NewRequests(c RequestsConfig) (*Requests, error) {
 	r := &Requests{config: c, all: newInquiries(c.Requests.Order == graph.Ordered), sent: map[uint64]*inquiry{}, passed: abi.MinTime}
@@ -160,7 +163,7 @@ func (r *Requests) Advance(watermark int64) {
 // Wake is when Tick is to be called, the zero time for never.
 func (r *Requests) Wake() (at time.Time) {
 	if len(r.fresh) > 0 || r.config.Sender.Pending() || r.all.any() {
-		return time.UnixMilli(0)
+		return atOnce
 	}
 	for _, q := range r.resting {
 		if at.IsZero() || q.again.Before(at) {
