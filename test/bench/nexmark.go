@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"path/filepath"
 	"runtime"
 	"syscall"
 	"text/tabwriter"
@@ -26,9 +25,6 @@ var flinkNexmark = map[string]float64{
 	"q0": 677, "q1": 641, "q2": 623, "q3": 478, "q4": 114, "q5": 166, "q7": 89, "q8": 479, "q9": 63, "q11": 254,
 	"q12": 284, "q14": 732, "q15": 168, "q16": 23, "q17": 445, "q18": 132, "q19": 129, "q20": 115, "q21": 242, "q22": 407,
 }
-
-// flinkLines is the same from JSON lines.
-var flinkLines = map[string]float64{"q0": 160, "q2": 187, "q5": 119, "q17": 127}
 
 // nexmarkQueries measures how fast events are made and read, and how fast the plain program answers each query.
 func nexmarkQueries(w *tabwriter.Writer, _ string) error {
@@ -63,61 +59,6 @@ func nexmarkQueries(w *tabwriter.Writer, _ string) error {
 		}
 	}
 	return nil
-}
-
-// The events that a job takes: enough that starting up, which is measured with one event and taken off, hardly counts.
-const (
-	jobEvents  = 3_000_000
-	lineEvents = 1_000_000
-)
-
-// nexmarkJobs measures the queries as jobs of the Rust module: at parallelism 1 from the generator in process to nowhere, and from a
-// file of JSON lines, both at 100,000 events a second of event time.
-func nexmarkJobs(w *tabwriter.Writer, dir string) error {
-	lines := filepath.Join(dir, "events.json")
-	if _, _, _, err := child(nil, "bin/wasmill", "nexmark", "generate", lines, "--events", fmt.Sprint(lineEvents), "--rate", "100000"); err != nil {
-		return err
-	}
-	fmt.Fprintf(w, "NEXMARK JOBS, Rust, parallelism 1, to a blackhole\tK events/CPU-s, made in process\tof Flink's\taim\tfrom JSON lines\tof Flink's\taim\n")
-	for i := range reference.Queries {
-		name := reference.Queries[i].Name
-		starting, err := jobCPU(name, "generator", "events=1", "rate=100000")
-		if err != nil {
-			return err
-		}
-		made, err := jobCPU(name, "generator", fmt.Sprintf("events=%d", jobEvents), "rate=100000")
-		if err != nil {
-			return err
-		}
-		read, err := jobCPU(name, lines)
-		if err != nil {
-			return err
-		}
-		k := func(events int, spent time.Duration) float64 {
-			return float64(events) / (spent - starting).Seconds() / 1000
-		}
-		fromMade, fromLines := k(jobEvents, made), k(lineEvents, read)
-		fmt.Fprintf(w, "%s\t%.0f\t%s\t%.0f\t%s\n", name, fromMade, against(fromMade, flinkNexmark[name], 4), fromLines, against(fromLines, flinkLines[name], 8))
-	}
-	return nil
-}
-
-// jobCPU is the time on the processors of a run of a query.
-func jobCPU(query, input string, params ...string) (time.Duration, error) {
-	args := []string{"run", "bin/guests/nexmark-rust.wasm", "--param", "query=" + query, "--param", "input=" + input, "--param", "output=blackhole"}
-	for _, p := range params {
-		args = append(args, "--param", p)
-	}
-	_, cpu, _, err := child(nil, "bin/wasmill", args...)
-	return cpu, err
-}
-
-// against is how many times a figure is Flink's, if there is one of it, beside the aim.
-func against(k, flink float64, aim int) string {
-	if flink == 0 {
-		return "\t"
-	}
-	return fmt.Sprintf("%.1f\t>= %d", k/flink, aim)
 }
 
 // eventsMade measures the two files that the command writes.
@@ -205,30 +146,37 @@ func perEvent(w *tabwriter.Writer, what string, spent time.Duration, events uint
 	fmt.Fprintf(w, "%s\t%.0f\t%.2f\n", what, float64(spent.Nanoseconds())/float64(events), float64(events)/spent.Seconds()/1e6)
 }
 
-// plainAnswer measures one query, twice: the faster one counts, and both must have the same rows.
+// plainAnswer measures one query.
 func plainAnswer(w *tabwriter.Writer, q *reference.Query, events *reference.Events, reading time.Duration) error {
-	var rows [2]int
-	var spent [2]time.Duration
-	for i := range rows {
-		var err error
-		if spent[i], err = cpuOf(func() error {
-			q.Answer(events, func(reference.Row) { rows[i]++ })
-			return nil
-		}); err != nil {
-			return err
-		}
-	}
-	if rows[0] != rows[1] || rows[0] == 0 {
-		return fmt.Errorf("%s: %d rows, then %d", q.Name, rows[0], rows[1])
+	spent, rows, err := plainly(q, events)
+	if err != nil {
+		return err
 	}
 	k := func(d time.Duration) float64 { return nexmarkEvents / d.Seconds() / 1000 }
-	best := min(spent[0], spent[1])
 	flink := ""
 	if f := flinkNexmark[q.Name]; f > 0 {
 		flink = fmt.Sprintf("%.0f", f)
 	}
-	fmt.Fprintf(w, "%s, %s\t%d\t%.0f\t%.0f\t%s\n", q.Name, q.Meaning, rows[0], k(best), k(best+reading), flink)
+	fmt.Fprintf(w, "%s, %s\t%d\t%.0f\t%.0f\t%s\n", q.Name, q.Meaning, rows, k(spent), k(spent+reading), flink)
 	return nil
+}
+
+// plainly answers a query twice: the faster one counts, and both must have as many rows.
+func plainly(q *reference.Query, events *reference.Events) (best time.Duration, n int, err error) {
+	var rows [2]int
+	var spent [2]time.Duration
+	for i := range rows {
+		if spent[i], err = cpuOf(func() error {
+			q.Answer(events, func(reference.Row) { rows[i]++ })
+			return nil
+		}); err != nil {
+			return 0, 0, err
+		}
+	}
+	if rows[0] != rows[1] || rows[0] == 0 {
+		return 0, 0, fmt.Errorf("%s: %d rows, then %d", q.Name, rows[0], rows[1])
+	}
+	return min(spent[0], spent[1]), rows[0], nil
 }
 
 // cpuOf is the time on the processors that something takes: the machine may be shared.

@@ -23,6 +23,8 @@ pub struct Nexmark<'a, 'x> {
     input: String,
     output: String,
     made: Vec<(&'static str, String)>,
+    /// The guest reads and writes JSON, and not the host.
+    pub json_by_guest: bool,
     /// Results are put out each time that they change, and not once, when they can change no more.
     pub updates: bool,
 }
@@ -33,13 +35,30 @@ impl<'a, 'x> Nexmark<'a, 'x> {
         if updates != "final" && updates != "all" {
             job.refuse(&format!("parameter \"updates\": {updates:?} (expected final or all)"));
         }
+        let json = job.param_or("json", "host", "who reads and writes the JSON lines of files: host, or of q0 guest");
+        if json != "host" && json != "guest" {
+            job.refuse(&format!("parameter \"json\": {json:?} (expected host or guest)"));
+        }
         Nexmark {
             job,
+            json_by_guest: json == "guest",
             updates: updates == "all",
             input: job.param("input", "file or pattern of events, JSON lines; or generator"),
             output: job.param("output", "directory to write; or blackhole"),
             made: MADE.iter().map(|(name, doc)| (*name, job.param_or(name, "", doc))).collect(),
         }
+    }
+
+    /// The lines of the input, and where lines go.
+    pub fn lines(&self) -> (Stream<'x, Text<'x>>, Results) {
+        if self.input == "generator" {
+            self.job.refuse("parameter \"json\": guest, and the events are made (expected input to name files)");
+        }
+        let output = match self.output.as_str() {
+            "blackhole" => blackhole().connector(),
+            path => file_sink(path).connector(),
+        };
+        (self.job.source(files(&self.input).unchecked()), Results(output))
     }
 
     /// The events as rows of T, which has a field for each kind that it takes: person, auction, bid.

@@ -23,6 +23,31 @@ pub fn q0(n: &Nexmark) {
     n.events::<EventRef>().flat_map("bids", |e| e.bid()).sink_to(n.results());
 }
 
+/// q0 with the JSON read and written here, to see what that costs.
+pub fn q0_by_guest(n: &Nexmark) {
+    let (lines, output) = n.lines();
+    let bids = lines.flat_map_with("bids", |line, scratch| {
+        let bid = Json::from(line.as_bytes()).get("bid").filter(|bid| !bid.is_null())?;
+        let (mut auction, mut bidder, mut price, mut time, mut extra) = (None, None, None, None, None);
+        for (name, value) in bid.fields() {
+            match &*name {
+                "auction" => auction = value.as_i64(),
+                "bidder" => bidder = value.as_i64(),
+                "price" => price = value.as_i64(),
+                "dateTime" => time = value.as_str(),
+                "extra" => extra = std::str::from_utf8(value.bytes()).ok(), // escaped as it came
+                _ => {}
+            }
+        }
+        let (auction, bidder, price, time, extra) = (auction?, bidder?, price?, time?, extra?);
+        let (date, clock) = time.split_once('T')?;
+        Some(scratch.text(format_args!(
+            "{{\"auction\":{auction},\"bidder\":{bidder},\"price\":{price},\"dateTime\":\"{date} {clock}\",\"extra\":{extra}}}"
+        )))
+    });
+    bids.sink_to(output);
+}
+
 pub fn q10(n: &Nexmark) {
     let bids = n.timed::<EventRef>(&["bid"]).flat_map("bids", |e| e.bid());
     bids.sink_to(n.results_in("dt={yyyy}-{MM}-{dd}/hm={HH}:{mm}"));
