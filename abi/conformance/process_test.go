@@ -1,6 +1,7 @@
 package conformance_test
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -48,7 +49,11 @@ func (s *processScript) run(t *testing.T, d *datadriven.TestData) string {
 	case "open":
 		return s.open(t, d)
 	case "records":
-		return s.records(t, d)
+		return s.records(t, d, abi.VerbProcess)
+	case "join":
+		return s.records(t, d, abi.VerbJoin)
+	case "partition":
+		return s.records(t, d, abi.VerbPartition)
 	case "advance":
 		return s.advance(t, d)
 	case "state":
@@ -60,7 +65,7 @@ func (s *processScript) run(t *testing.T, d *datadriven.TestData) string {
 	case "migrate":
 		return s.migrate(t, d)
 	}
-	d.Fatalf(t, "command %q (expected describe, open, records, advance, state, migrate)", d.Cmd)
+	d.Fatalf(t, "command %q (expected describe, open, records, join, partition, advance, state, migrate)", d.Cmd)
 	return ""
 }
 
@@ -87,12 +92,13 @@ func processHeader(t *testing.T, d *datadriven.TestData) *abi.CallHeader {
 	h := &abi.CallHeader{Watermark: abi.MinTime, ProcessingTime: 1000, Split: abi.None, Parallelism: 1}
 	d.MaybeScanArgs(t, "watermark", &h.Watermark)
 	d.MaybeScanArgs(t, "now", &h.ProcessingTime)
+	d.MaybeScanArgs(t, "receivers", &h.Parallelism)
 	return h
 }
 
-// records hands over groups with records. With fetch, no value state comes with them; with part=n, only the first n
-// records of each list.
-func (s *processScript) records(t *testing.T, d *datadriven.TestData) string {
+// records hands over groups with records, for a function of the verb. With fetch, no value state comes with them; with part=n, only
+// the first n records of each list.
+func (s *processScript) records(t *testing.T, d *datadriven.TestData, verb abi.Verb) string {
 	h := s.handle(t, d)
 	var list []stagedGroup
 	for _, text := range strings.Split(d.Input, "\n") {
@@ -108,7 +114,7 @@ func (s *processScript) records(t *testing.T, d *datadriven.TestData) string {
 	}
 	part := 1 << 30
 	d.MaybeScanArgs(t, "part", &part)
-	return s.call(d.CmdArgs[0].Key, abi.VerbProcess, processHeader(t, d), list, part, !d.HasArg("fetch"))
+	return s.call(d.CmdArgs[0].Key, verb, processHeader(t, d), list, part, !d.HasArg("fetch"))
 }
 
 // recordsGroup reads a group: a key, records with their times, and behind the word other those of the second input.
@@ -151,6 +157,9 @@ func (s *processScript) call(name string, verb abi.Verb, header *abi.CallHeader,
 	effects, err := s.stage.keyed(s.numbers[name], verb, f, header, s.stage.groups(f, list, part, ahead), list)
 	if err != nil {
 		return report(err)
+	}
+	if verb == abi.VerbPartition {
+		return cmp.Or(strings.TrimSpace(s.stage.call.receivers), "nothing")
 	}
 	effects.Reply = nil // by reply or by the import state: the stores show what came of it
 	return h.printEffects(effects)

@@ -2,6 +2,7 @@ package conformance_test
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,6 +38,8 @@ type stagedCall struct {
 	groups   []stagedGroup
 	effects  host.Effects
 	failure  *abi.Failure
+
+	receivers string // of the records of each group, of a partition function
 }
 
 // stagedGroup is a group with all records, also those that do not come with the call.
@@ -216,6 +219,11 @@ func (c *stagedCall) apply() error {
 				c.store.timers[timerKey{key, a.Index, a.Time}] = true
 			case abi.ActionDeleteTimer:
 				delete(c.store.timers, timerKey{key, a.Index, a.Time})
+			case abi.ActionPartition:
+				for i := 0; i+4 <= len(a.Value); i += 4 {
+					c.receivers += fmt.Sprint(" ", binary.LittleEndian.Uint32(a.Value[i:]))
+				}
+				c.receivers += "\n"
 			default:
 				return fmt.Errorf("action %d of a process function", a.Op)
 			}

@@ -174,6 +174,16 @@ static wasmill_bytes add(wasmill_bytes a, wasmill_bytes b) { return wasmill_i64(
 
 static wasmill_bytes same(const wasmill_record *r) { return r->value; }
 
+// Near emits texts with the numbers that they meet, but 0; "bad" fails.
+static void near(const wasmill_record *left, const wasmill_record *right, wasmill_out *out) {
+	int64_t n = wasmill_as_i64(right->value);
+	if (is(left->value, "bad")) wasmill_fail("a bad text");
+	wasmill_bytes text = join(left->value, wasmill_string("="), digits(n));
+	if (n != 0) wasmill_emit(out, text.data, text.size);
+}
+
+static uint32_t by_size(const wasmill_record *r, uint32_t receivers) { return r->value.size % receivers; }
+
 static void drop(wasmill_stream s) { wasmill_sink_to(s, wasmill_blackhole()); }
 
 WASMILL_JOB("conformance-process") {
@@ -226,4 +236,18 @@ WASMILL_JOB("conformance-process") {
 	wasmill_stream counts = wasmill_uid(wasmill_count(seconds), "counts");
 	drop(counts);
 	drop(wasmill_late(counts));
+
+	wasmill_stream met = wasmill_interval_join_to(by_text, lengths, (wasmill_interval){.lower_ms = -100, .upper_ms = 200, .lower_exclusive = true}, "near", near, WASMILL_UTF8);
+	drop(wasmill_uid(met, "near"));
+	drop(wasmill_late(met));
+	drop(wasmill_late_right(met));
+	drop(wasmill_partition_custom(texts, "by-size", by_size));
+
+	wasmill_stream rows = wasmill_source(job, wasmill_row_files("rows", "json", "row(name: utf8?, n: i64)"));
+	wasmill_stream some = wasmill_where(rows, "some", WASMILL_AND(WASMILL_IS("n", ">=", "1"),
+		WASMILL_OR("{\"op\":\"in\",\"field\":\"name\",\"values\":[\"a\",\"b\"]}", "{\"op\":\"null\",\"field\":\"name\"}")));
+	wasmill_keyed by_n = wasmill_key_by_fields(some, "by-n", WASMILL_I64, "\"n\"");
+	drop(wasmill_uid(wasmill_aggregates(by_n, "row(n: i64, count: i64, most: i64?, countDistinct: i64)", WASMILL_AGG("count", "count", "") ","
+		WASMILL_AGG_IF("most", "max", "n", WASMILL_IS("n", "<", "5")) "," WASMILL_AGG("countDistinct", "countDistinct", "name")), "statistics"));
+	drop(wasmill_uid(wasmill_aggregates(by_n, "row(n: i64, rank: i64, top: row(name: utf8?, n: i64))", WASMILL_TOP_THEN("top", 3, "n", "n")), "top"));
 }

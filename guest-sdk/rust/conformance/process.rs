@@ -6,7 +6,7 @@
 extern crate alloc;
 
 use wasmill::prelude::*;
-use wasmill::{ListState, MapState, SideOutput, ValueState};
+use wasmill::{JoinContext, ListState, MapState, SideOutput, ValueState};
 
 wasmill::no_std!();
 wasmill::job!("conformance-process", define);
@@ -46,6 +46,51 @@ fn define(job: &Env) {
     let late = job.side("late counts");
     lengths.window(tumbling(secs(1))).late(&late).count().uid("counts").sink_to(blackhole());
     late.stream().sink_to(blackhole());
+
+    let (left, right) = (job.side("late texts"), job.side("late numbers"));
+    let near_by = by_text.interval_join(&lengths).between(-100, 200).lower_bound_exclusive().late_left(&left).late_right(&right);
+    near_by.process("near", (), near).uid("near").sink_to(blackhole());
+    left.stream().sink_to(blackhole());
+    right.stream().sink_to(blackhole());
+    texts.partition_custom("by-size", |s, receivers| s.len() as u32 % receivers).sink_to(blackhole());
+
+    let some = Named::N.ge(1).and(Named::NAME.is_in(["a", "b"]).or(Named::NAME.is_null()));
+    let by_n = job.source(json_files::<NamedRef>("rows")).filter_where("some", some).key_by_field("by-n", Named::N);
+    let most = Named::N.max().named("most").filter(Named::N.lt(5));
+    by_n.aggregates::<Statistics>([Aggregate::count(), most, Named::NAME.count_distinct()]).uid("statistics").sink_to(blackhole());
+    by_n.aggregates::<RankedRef>([Named::N.top(3).then(Named::N)]).uid("top").sink_to(blackhole());
+}
+
+#[derive(Clone, Row)]
+struct Named<'x> {
+    name: Option<Text<'x>>,
+    n: i64,
+}
+
+#[derive(Clone, Row)]
+#[row(rename_all = "camelCase")]
+struct Statistics {
+    n: i64,
+    count: i64,
+    most: Option<i64>,
+    count_distinct: i64,
+}
+
+#[derive(Clone, Row)]
+struct Ranked<'x> {
+    n: i64,
+    rank: i64,
+    top: Named<'x>,
+}
+
+/// Emits texts with the numbers that they meet, but 0; "bad" fails.
+fn near<'x>(c: &JoinContext<'x, Text<'x>, Text<'x>>, _: &(), left: Text<'x>, right: i64) {
+    if left.as_bytes() == b"bad" {
+        return fail("a bad text");
+    }
+    if right != 0 {
+        c.emit(equation(c.scratch(), &left, right));
+    }
 }
 
 fn text(scratch: &Scratch, v: i64) -> Text<'_> {

@@ -33,6 +33,10 @@ func define(job *wasmill.Env) {
 	late = wasmill.NewSide[int64](job, "late counts")
 	drop(second.Late(late).Count().UID("counts"))
 	drop(late.Stream())
+
+	near(job, byText, lengths)
+	drop(wasmill.PartitionCustom(texts, "by-size", func(s string, receivers int) int { return len(s) % receivers }))
+	fields(job)
 }
 
 func drop[T any](s *wasmill.Stream[T]) { s.SinkTo(wasmill.Blackhole()) }
@@ -183,6 +187,49 @@ func pair(job *wasmill.Env, texts *wasmill.KeyedStream[string, string], numbers 
 	drop(pairs)
 	drop(unpaired.Stream())
 	drop(pairs.DeadLetters())
+}
+
+// near emits texts with the numbers that they meet, but 0; "bad" fails.
+func near(job *wasmill.Env, texts *wasmill.KeyedStream[string, string], numbers *wasmill.KeyedStream[string, int64]) {
+	left, right := wasmill.NewSide[string](job, "late texts"), wasmill.NewSide[int64](job, "late numbers")
+	between := wasmill.IntervalJoin(texts, numbers).Between(-100*time.Millisecond, 200*time.Millisecond).LowerBoundExclusive()
+	join := func(c *wasmill.JoinContext[string, string], s string, n int64) {
+		if s == "bad" {
+			panic("a bad text")
+		}
+		if n != 0 {
+			c.Emit(s + "=" + number(n))
+		}
+	}
+	drop(wasmill.ProcessJoined(between.LateLeft(left).LateRight(right), "near", join).UID("near"))
+	drop(left.Stream())
+	drop(right.Stream())
+}
+
+type named struct {
+	Name *string
+	N    int64
+}
+
+type statistics struct {
+	N, Count      int64
+	Most          *int64
+	CountDistinct int64
+}
+
+type ranked struct {
+	N, Rank int64
+	Top     named
+}
+
+// fields has what the host does by itself.
+func fields(job *wasmill.Env) {
+	name, n := wasmill.Field("name"), wasmill.Field("n")
+	rows := wasmill.Source(job, wasmill.JSONFiles[named]("rows"))
+	some := rows.Where("some", wasmill.And(n.Ge(1), wasmill.Or(name.In("a", "b"), name.IsNull())))
+	byN := wasmill.KeyByFields[int64](some, "by-n", "n")
+	drop(wasmill.Aggregates[statistics](byN, wasmill.CountAll(), n.Max().As("most").Filter(n.Lt(5)), name.CountDistinct()).UID("statistics"))
+	drop(wasmill.Aggregates[ranked](byN, n.Top(3).Then("n")).UID("top"))
 }
 
 // moved has states of newer versions: a total that was text, where "gone" is dropped, and names that got a mark with every
