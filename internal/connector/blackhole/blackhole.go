@@ -12,26 +12,38 @@ import (
 	"github.com/wasmill/wasmill/internal/connector"
 )
 
-// Sink discards records. Option rate: records a second and subtask; none or 0: no limit.
+// Sink discards records. Options:
+//
+//	rate     records a second and subtask; none or 0: no limit
+//	updates  of results that change: all, so that they are put out each time; final (default): once
 type Sink struct{ rate float64 }
 
 // NewSink checks the options.
 func NewSink(config map[string]string) (connector.Sink, error) {
 	s := &Sink{}
 	for key, value := range config {
-		if key != "rate" {
-			return nil, &connector.Error{Op: "blackhole sink", Err: fmt.Errorf("unknown option %q (known: rate)", key)}
+		if err := s.set(key, value); err != nil {
+			return nil, &connector.Error{Op: "blackhole sink", Err: err}
 		}
-		if value == "" {
-			continue
-		}
+	}
+	return s, nil
+}
+
+func (s *Sink) set(key, value string) error {
+	switch {
+	case key == "updates" && (value == "" || value == "final" || value == "all"): // the operators before it see to that
+	case key == "updates":
+		return fmt.Errorf("updates: %q (expected final or all)", value)
+	case key != "rate":
+		return fmt.Errorf("unknown option %q (known: rate, updates)", key)
+	case value != "":
 		rate, err := strconv.ParseFloat(value, 64)
 		if err != nil || !(rate >= 0) {
-			return nil, &connector.Error{Op: "blackhole sink", Err: fmt.Errorf("rate: %q (expected records a second, >= 0)", value)}
+			return fmt.Errorf("rate: %q (expected records a second, >= 0)", value)
 		}
 		s.rate = rate
 	}
-	return s, nil
+	return nil
 }
 
 // Columns asks for values, so that what is discarded has been produced and carried.

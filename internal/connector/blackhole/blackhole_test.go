@@ -38,8 +38,9 @@ func TestSinkKeepsItsRate(t *testing.T) {
 
 func TestSinkRefuses(t *testing.T) {
 	for config, want := range map[[2]string]string{
-		{"rate", "fast"}: `blackhole sink: rate: "fast" (expected records a second, >= 0)`,
-		{"path", "x"}:    `blackhole sink: unknown option "path" (known: rate)`,
+		{"rate", "fast"}:    `blackhole sink: rate: "fast" (expected records a second, >= 0)`,
+		{"path", "x"}:       `blackhole sink: unknown option "path" (known: rate, updates)`,
+		{"updates", "some"}: `blackhole sink: updates: "some" (expected final or all)`,
 	} {
 		if _, err := NewSink(map[string]string{config[0]: config[1]}); err == nil || err.Error() != want {
 			t.Errorf("%v: got %v, want %s", config, err, want)
