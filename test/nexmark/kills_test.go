@@ -45,8 +45,11 @@ func TestQueriesUnderKills(t *testing.T) {
 		}
 		t.Run(q.Name, func(t *testing.T) {
 			t.Logf("-seed %d", *seed)
-			out := filepath.Join(t.TempDir(), "out")
-			args := []string{"--param", "query=" + q.Name, "--param", "input=generator", "--param", "output=" + out, "--param", "limit=7500", "--parallelism", "2"}
+			out, limit := filepath.Join(t.TempDir(), "out"), "7500"
+			if q.Name == "q3" || q.Name == "q8" {
+				limit = "600" // they take no bids, which are 92 of 100 events
+			}
+			args := []string{"--param", "query=" + q.Name, "--param", "input=generator", "--param", "output=" + out, "--param", "limit=" + limit, "--parallelism", "2"}
 			for _, option := range options {
 				args = append(args, "--param", option[0]+"="+option[1])
 			}
