@@ -28,6 +28,10 @@ test: need-gcc need-rust bin/wasmill guests ## pass every test
 	@echo '== the queries of Nexmark, against their answers' && go vet -tags nexmark ./test/nexmark && go test -tags nexmark -count 1 -timeout 15m ./test/nexmark
 	@echo '== bounds of time and memory, one by one, on bin/wasmill' && go test -tags bounds -p 1 -count 1 -timeout 15m -v ./test/bounds
 
+.PHONY: nexmark-full
+nexmark-full: need-gcc need-rust bin/wasmill guests ## every query of Nexmark on 300,000 events at each parallelism, and while its cluster is killed
+	@set -o pipefail; go test -tags nexmark -count 1 -timeout 3h -v ./test/nexmark -full $(ARGS) | grep --line-buffered -E '^ *(--- |ok|FAIL|[a-z]+_test)'
+
 .PHONY: planted
 planted: ## leave out steps of the checkpoint protocol, one at a time: the simulation must notice each
 	@set -o pipefail; go test -tags failpoint -timeout 30m -count 1 -v -run TestPlanted ./internal/clustertest $(ARGS) | grep -E '^ *(--- |ok|FAIL|planted_test)' | grep -v '/#'

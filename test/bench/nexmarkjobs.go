@@ -52,9 +52,7 @@ func nexmarkJobs(w *tabwriter.Writer, dir string) error {
 		if err := madeJob(w, &reference.Queries[i], events); err != nil {
 			return err
 		}
-		w.Flush() // a query takes seconds
 	}
-	events = nil
 	fmt.Fprintf(w, "\nNEXMARK JOBS, Rust, parallelism 1, from JSON lines\t\tK events/CPU-s\t\tFlink\tof Flink's\taim\n")
 	for _, name := range []string{"q0", "q2", "q5", "q17"} {
 		k, err := jobRate(name, lines, lineEvents)

@@ -118,13 +118,33 @@ func TestSideInput(t *testing.T) {
 	same(t, reference.Expect(q13, events), out)
 }
 
+// JSON that the guest reads and writes gives the same rows.
+func TestJSONByGuest(t *testing.T) {
+	wasmill, module := built(t)
+	path, events := eventFile(t, wasmill, made())
+	q0, err := reference.Find("q0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "out")
+	wasmill.Run(t, "run", module, "--param", "query=q0", "--param", "json=guest", "--param", "input="+path, "--param", "output="+out, "--parallelism", "2").OK(t)
+	same(t, reference.Expect(q0, events), out)
+}
+
 // Events can be made in the job, and results dropped; what is no query is refused by name.
 func TestGeneratorAndRefusal(t *testing.T) {
 	wasmill, module := built(t)
 	args := []string{"run", module, "--param", "input=generator", "--param", "events=50000", "--param", "output=blackhole", "--param"}
 	wasmill.Run(t, append(args, "query=q5")...).OK(t)
-	got := wasmill.Run(t, append(args, "query=q24")...)
-	if text := got.Stdout + got.Stderr; got.Code == 0 || !strings.Contains(text, `parameter "query": "q24" (expected q0 to q23)`) {
-		t.Errorf("exit status %d: %s", got.Code, text)
+	for want, params := range map[string][]string{
+		`parameter "query": "q24" (expected q0 to q23)`:        {"query=q24"},
+		`parameter "updates": "some" (expected final or all)`:  {"query=q9", "--param", "updates=some"},
+		`parameter "json": "nobody" (expected host or guest)`:  {"query=q0", "--param", "json=nobody"},
+		`parameter "json": guest (expected host: only q0 can)`: {"query=q1", "--param", "json=guest"},
+	} {
+		got := wasmill.Run(t, append(args, params...)...)
+		if text := got.Stdout + got.Stderr; got.Code == 0 || !strings.Contains(text, want) {
+			t.Errorf("exit status %d: %s\nexpected %s", got.Code, text, want)
+		}
 	}
 }
