@@ -1,0 +1,237 @@
+// Package keysort puts the records of batches in the order of their keys, in bounded memory: what does not fit is written to
+// files as sorted runs, and merged when all has come. It knows batches and a disk; it knows nothing of operators, channels or
+// what is done with a key.
+package keysort
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/wasmill/wasmill/abi"
+)
+
+// Config is what a Sorter is made of.
+type Config struct {
+	Columns abi.Columns             // that are kept; with ColumnKeys and ColumnHashes
+	Memory  int                     // bytes that records may take before a run is written
+	Dir     string                  // of the runs: made when it is needed, removed by Close
+	Check   func(bytes int64) error // answers an error when so many bytes more might not fit
+}
+
+// Sorter takes batches, and gives their records back by key: records of one key by time, those of one time by lane, and those of
+// one lane in the order in which they came. Keys are in the order of their hashes. One goroutine uses it.
+type Sorter struct {
+	config  Config
+	builder *abi.Builder
+	held    []abi.Batch // that are in memory
+	bytes   int
+	refs    []ref
+	runs    []string // paths, the oldest records first
+	named   int
+	made    bool // Dir
+}
+
+// ref is a record of a batch that is held.
+type ref struct {
+	hash  uint64
+	time  int64
+	lane  uint32
+	batch uint32
+	row   uint32
+}
+
+// refBytes is what a ref takes.
+const refBytes = 32
+
+// Bounds of a merge.
+const (
+	maxRuns    = 64 // that are merged at once
+	blockBytes = 64 << 10
+	blockRows  = 4096
+)
+
+// New returns an empty sorter.
+func New(c Config) *Sorter { return &Sorter{config: c, builder: abi.NewBuilder(c.Columns)} }
+
+// Add takes the records of a batch, with a hash of each key, that came by a lane. They are copied.
+func (s *Sorter) Add(b *abi.Batch, hashes []uint64, lane uint32) error {
+	w := s.builder
+	w.Reset()
+	w.AppendRange(b, 0, b.N, hashes)
+	room := abi.AlignedBytes(w.Size())
+	var kept abi.Batch
+	if err := kept.Parse(w.Encode(room)); err != nil {
+		return fmt.Errorf("sort by key: %w", err)
+	}
+	at := uint32(len(s.held))
+	s.held = append(s.held, kept)
+	for i := range kept.N {
+		s.refs = append(s.refs, ref{hash: kept.Hashes[i], time: timeOf(&kept, i), lane: lane, batch: at, row: uint32(i)})
+	}
+	s.bytes += len(room) + kept.N*refBytes
+	if s.bytes < s.config.Memory {
+		return nil
+	}
+	return s.spill()
+}
+
+func timeOf(b *abi.Batch, i int) int64 {
+	if b.Timestamps == nil {
+		return abi.NoTimestamp
+	}
+	return b.Timestamps[i]
+}
+
+// sort orders what is held.
+func (s *Sorter) sort() {
+	slices.SortFunc(s.refs, func(a, b ref) int {
+		if a.hash != b.hash {
+			return cmp.Compare(a.hash, b.hash)
+		}
+		if c := bytes.Compare(s.key(a), s.key(b)); c != 0 {
+			return c
+		}
+		return cmp.Or(cmp.Compare(a.time, b.time), cmp.Compare(a.lane, b.lane), cmp.Compare(a.batch, b.batch), cmp.Compare(a.row, b.row))
+	})
+}
+
+func (s *Sorter) key(r ref) []byte { return s.held[r.batch].Key(int(r.row)) }
+
+// spill writes what is held as a run.
+func (s *Sorter) spill() error {
+	if len(s.refs) == 0 {
+		return nil
+	}
+	s.sort()
+	path, err := s.write(&memory{sorter: s, at: -1})
+	if err != nil {
+		return err
+	}
+	s.runs = append(s.runs, path)
+	s.held, s.refs, s.bytes = s.held[:0], s.refs[:0], 0
+	if len(s.runs) < maxRuns {
+		return nil
+	}
+	return s.fold()
+}
+
+// fold merges all runs into one.
+func (s *Sorter) fold() error {
+	m, err := openMerge(s.runs)
+	if err != nil {
+		return err
+	}
+	path, err := s.write(m)
+	if err = errors.Join(err, m.close()); err != nil {
+		return err
+	}
+	for _, run := range s.runs {
+		err = errors.Join(err, os.Remove(run))
+	}
+	s.runs = append(s.runs[:0], path)
+	return err
+}
+
+// write makes a run of sorted records.
+func (s *Sorter) write(from source) (path string, err error) {
+	if !s.made {
+		if err := os.MkdirAll(s.config.Dir, 0o755); err != nil {
+			return "", fmt.Errorf("sort by key: %w", err)
+		}
+		s.made = true
+	}
+	path = filepath.Join(s.config.Dir, fmt.Sprintf("run-%d", s.named))
+	s.named++
+	w, err := createRun(path, s.config.Columns, s.config.Check)
+	if err != nil {
+		return "", err
+	}
+	for {
+		r, ok, err := from.next()
+		if err == nil && ok {
+			err = w.add(r)
+		}
+		if err != nil {
+			return "", errors.Join(err, w.file.Close())
+		}
+		if !ok {
+			return path, w.end()
+		}
+	}
+}
+
+// Close removes what the sorter has written.
+func (s *Sorter) Close() error {
+	s.held, s.refs = nil, nil
+	if !s.made {
+		return nil
+	}
+	return os.RemoveAll(s.config.Dir)
+}
+
+// Record is a record in its place.
+type Record struct {
+	Batch *abi.Batch // that it is in, valid until the next call
+	Row   int
+	Lane  uint32
+}
+
+func (r Record) key() []byte  { return r.Batch.Key(r.Row) }
+func (r Record) hash() uint64 { return r.Batch.Hashes[r.Row] }
+
+// Same says whether two records have one key.
+func (r Record) Same(key []byte) bool { return bytes.Equal(r.key(), key) }
+
+// source gives records in their order.
+type source interface {
+	next() (r Record, ok bool, err error)
+}
+
+// memory gives what a sorter holds, once it is sorted.
+type memory struct {
+	sorter *Sorter
+	at     int
+}
+
+func (m *memory) next() (Record, bool, error) {
+	m.at++
+	if m.at >= len(m.sorter.refs) {
+		return Record{}, false, nil
+	}
+	r := m.sorter.refs[m.at]
+	return Record{&m.sorter.held[r.batch], int(r.row), r.lane}, true, nil
+}
+
+// Sorted gives the records of a sorter in order.
+type Sorted struct {
+	from  source
+	close func() error
+}
+
+// Sorted ends the taking: Add is not called any more.
+func (s *Sorter) Sorted() (*Sorted, error) {
+	if len(s.runs) == 0 {
+		s.sort()
+		return &Sorted{from: &memory{sorter: s, at: -1}, close: func() error { return nil }}, nil
+	}
+	if err := s.spill(); err != nil {
+		return nil, err
+	}
+	s.held, s.refs = nil, nil
+	m, err := openMerge(s.runs)
+	if err != nil {
+		return nil, err
+	}
+	return &Sorted{from: m, close: m.close}, nil
+}
+
+// Next is the next record, valid until the next call; false: there is none.
+func (s *Sorted) Next() (Record, bool, error) { return s.from.next() }
+
+// Close ends the reading.
+func (s *Sorted) Close() error { return s.close() }
