@@ -158,6 +158,15 @@ func (g *Gate) index(k channelKey) (int, bool) {
 	return 0, false
 }
 
+// Inputs are the inputs of the channels, by channel.
+func (g *Gate) Inputs() []int {
+	inputs := make([]int, len(g.channels))
+	for i := range g.channels {
+		inputs[i] = g.channels[i].input
+	}
+	return inputs
+}
+
 // Channels is how many channels the gate has.
 func (g *Gate) Channels() int { return len(g.channels) }
 
