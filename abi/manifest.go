@@ -168,6 +168,13 @@ type Connector struct {
 	Config map[string]string `json:"config,omitempty"`
 }
 
+// OptionUpdates is the option of a sink that says what it writes of results that change: with UpdatesAll, each change. Without,
+// where all input ends, a result is written once, when it can change no more.
+const (
+	OptionUpdates = "updates"
+	UpdatesAll    = "all"
+)
+
 // Window is how a keyed operator cuts time.
 type Window struct {
 	Kind       string `json:"kind"`              // tumbling, sliding, session, count

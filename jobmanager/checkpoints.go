@@ -96,7 +96,7 @@ func (j *jobMaster) storeURL() string { return blob.Join(j.jm.config.Checkpoints
 
 // checkpointsOf is what the tasks of the current attempt are told.
 func (j *jobMaster) checkpointsOf() *wire.Checkpoints {
-	if !j.jm.takesCheckpoints() {
+	if !j.takesCheckpoints() {
 		return nil
 	}
 	w := &wire.Checkpoints{Store: j.storeURL(), AlignTimeout: j.jm.config.Checkpoints.AlignmentTimeout}
@@ -180,7 +180,7 @@ func (c *checkpoints) follow(was phase, e event) {
 	j := c.job
 	now := j.phase()
 	switch {
-	case !j.jm.takesCheckpoints():
+	case !j.takesCheckpoints():
 		return
 	case now == deploying && was != deploying:
 		c.begin()

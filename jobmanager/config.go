@@ -75,6 +75,7 @@ type Config struct {
 	Grants     map[string]Grants                        // of what jobs may ask the outside, by the client that asks; of one that is missing, nothing
 	Version    string                                   // of the program, for people
 
+	Mode             string        // of jobs that ask for none: streaming
 	SlotsTimeout     time.Duration // how long a job waits for slots before it fails: 30 s
 	Heartbeat        time.Duration // how often a TaskManager tells that it lives: 1 s
 	HeartbeatTimeout time.Duration // without a heartbeat for this long a TaskManager is lost: 3 s

@@ -65,6 +65,9 @@ func (j *jobMaster) deploy(a actDeploy) {
 	header := j.header()
 	done := evDeployed{attempt: header.Attempt, tm: a.tm}
 	tm := j.jm.resources.holding(a.tm, j.id)
+	if len(a.tasks) == 0 { // it has none of the job's slots, perhaps, only what is replayed
+		tm = j.jm.resources.find(a.tm)
+	}
 	m := &wire.Deploy{
 		Header: header, Graph: j.record.Graph, Tasks: j.withRestore(a.tasks), Checkpoints: j.checkpointsOf(), Finished: j.finishedBefore(),
 		Addresses: map[wire.TaskManagerID]string{}, Placement: map[string]wire.TaskManagerID{},
@@ -74,6 +77,12 @@ func (j *jobMaster) deploy(a actDeploy) {
 		if on := j.jm.resources.find(t.slot.TaskManager); on != nil {
 			m.Addresses[t.slot.TaskManager] = on.info.Address
 		}
+	}
+	for _, r := range a.replays {
+		if on := j.jm.resources.find(r.At); on != nil {
+			r.Address = on.info.Address
+		}
+		m.Replays = append(m.Replays, r)
 	}
 	j.later(func(context.Context) event {
 		if tm == nil {

@@ -21,6 +21,7 @@ type (
 	evSlots   struct {                        // as many as were requested
 		slots    []schedule.Slot
 		finished map[graph.TaskID]*checkpoint.Task // tasks of what is restored that need not run
+		sessions map[wire.TaskManagerID]uint64     // of a job in batch mode: the registrations that there are
 	}
 	evUnrestorable struct{ failure *wire.Failure }      // instead of evCopied or evSlots: no attempt can begin
 	evCheckpoints  struct{ failure *wire.Failure }      // a checkpoint has failed that had to succeed
@@ -87,9 +88,9 @@ func (evStoreFailed) event()  {}
 type action interface{ action() }
 
 type (
-	actAdopt        struct{}                // copy the savepoint that the job goes on from: evCopied, evUnrestorable
-	actStoreAdopted struct{ first decided } // that the copy is the job's first checkpoint: evAdopted, evStoreFailed
-	actRequestSlots struct{ wanted int }
+	actAdopt        struct{}                          // copy the savepoint that the job goes on from: evCopied, evUnrestorable
+	actStoreAdopted struct{ first decided }           // that the copy is the job's first checkpoint: evAdopted, evStoreFailed
+	actRequestSlots struct{ wanted, least int }       // least: fewer, but so many, are enough when there are not more in the cluster; 0: none less
 	actKeepApart    struct{ a, b wire.TaskManagerID } // a channel between them broke: the next slots are rather not on both
 	actReleaseSlots struct{}                          // those it has, or the request that still waits
 	actTimer        struct {                          // replaces the timer before it
@@ -102,8 +103,9 @@ type (
 	actExplain      struct{}                                   // store why the job went back, a better cause was told; never answered
 	actDecide       struct{ prepared []connector.Committable } // take a checkpoint id, store the decision: evDecided, evStoreFailed
 	actDeploy       struct {                                   // evDeployed
-		tm    wire.TaskManagerID
-		tasks []wire.TaskDeploy
+		tm      wire.TaskManagerID
+		tasks   []wire.TaskDeploy
+		replays []wire.Replay // in batch mode
 	}
 	actCancelTasks struct{ tm wire.TaskManagerID } // of this attempt and all before
 	actCommit      struct{}                        // through any TaskManager, another one at each time: evCommitted

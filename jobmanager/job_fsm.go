@@ -76,6 +76,11 @@ type subtask struct {
 	gone     bool                    // it has ended, or cannot be running any more
 	prepared []connector.Committable // and not committed with a checkpoint
 	part     *checkpoint.Task        // of one that has finished
+
+	// In batch mode, where a task that has finished stays so in later attempts.
+	attempt graph.Attempt // that it runs in, or has finished in
+	session uint64        // registration of its TaskManager then
+	damaged bool          // what it has sent cannot be read
 }
 
 // jobFSM is the state machine. Nothing in it is shared; its owner serializes calls.
@@ -103,6 +108,8 @@ type jobFSM struct {
 	retryIn   time.Duration // before the commit after one that was refused
 	timer     int           // number of the timer that runs; older ones say nothing
 	actions   []action      // of the step in progress
+	batches   bool          // the job is in batch mode
+	batch     *batch        // then: of the current attempt
 }
 
 // step takes one event. now is when it happened.
@@ -196,6 +203,10 @@ func (m *jobFSM) onWaiting(now time.Time, e event) {
 			m.wait()
 		}
 	case evSlots:
+		if m.batches {
+			m.deployBatch(e.slots, e.sessions)
+			break
+		}
 		m.deploy(e.slots, e.finished)
 	case evUnrestorable:
 		m.do(actReleaseSlots{})
@@ -231,7 +242,11 @@ func (m *jobFSM) onWaiting(now time.Time, e event) {
 // wait asks for slots, for a limited time.
 func (m *jobFSM) wait() {
 	m.phase = waiting
-	m.do(actRequestSlots{wanted: m.exec.SlotsNeeded()})
+	if m.batches {
+		m.do(actRequestSlots{wanted: m.exec.SlotsAtOnce(), least: 1})
+	} else {
+		m.do(actRequestSlots{wanted: m.exec.SlotsNeeded()})
+	}
 	m.startTimer(m.slotsTimeout)
 }
 
@@ -313,7 +328,14 @@ func lost(e evLost) *wire.Failure {
 
 func (m *jobFSM) onTask(now time.Time, e evTask) {
 	t := m.tasks[e.task]
-	if t == nil || t.slot.TaskManager != e.tm || t.gone {
+	if t == nil || t.slot.TaskManager != e.tm {
+		return
+	}
+	if m.unreadable(t, e) {
+		m.fail(now, e.failure)
+		return
+	}
+	if t.gone {
 		return
 	}
 	t.state = e.state
@@ -322,6 +344,9 @@ func (m *jobFSM) onTask(now time.Time, e evTask) {
 		m.checkRunning()
 	case wire.TaskFinished:
 		t.gone, t.prepared, t.part = true, e.prepared, e.part
+		if m.batches {
+			m.nextTasks()
+		}
 		m.checkRunning()
 		m.checkFinished()
 	case wire.TaskFailed:
@@ -334,7 +359,9 @@ func (m *jobFSM) onTask(now time.Time, e evTask) {
 }
 
 func (m *jobFSM) checkRunning() {
-	if m.phase == deploying && m.all(func(t *subtask) bool { return t.state == wire.TaskRunning || t.state == wire.TaskFinished }) {
+	if m.phase == deploying && m.all(func(t *subtask) bool {
+		return t.state == wire.TaskRunning || t.state == wire.TaskFinished || m.batches && t.gone
+	}) {
 		m.phase = running
 	}
 }
@@ -353,6 +380,7 @@ func (m *jobFSM) checkFinished() {
 // finish decides the end of the job.
 func (m *jobFSM) finish(prepared []connector.Committable) {
 	m.phase = finishing
+	m.endBatch()
 	m.do(actReleaseSlots{}, actDecide{prepared: prepared})
 }
 

@@ -3,6 +3,7 @@ package jobmanager
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -19,9 +20,9 @@ import (
 // state machine sends because of it, then where the job stands. `go test -run TestJobScripts -rewrite` writes the outputs
 // anew; read the difference.
 //
-//	job [chains=(1,2)] [attempt=N] [adopting] [decided] [cancelled] [stopped]   a new machine; by default one chain of two subtasks
+//	job [batch] [chains=(1,2)] [attempt=N] [adopting] [decided] [cancelled] [stopped]   a new machine; by default one chain of two subtasks
 //	copied | adopted | unrestorable                        the savepoint that the job goes on from
-//	slots a b ...                                          slots are granted, one on each TaskManager named
+//	slots a b ... [anew=a]                                 slots are granted, one on each TaskManager named; one that has registered anew
 //	task 0.1 STATE [tm=a] [attempt=N] [kind=N] [cause=...] what a TaskManager reports; by default the one it was placed on
 //	deployed tm=a [refused=...] [unknown=...]              the answer to a deploy
 //	lost a | timer [free=N] | cancel | stopped | redeploy parallelism=N | trying | exchanged | start | failed | decided | committed [kind=N] | cleaned before=N [failed] | ended | store-failed
@@ -36,6 +37,8 @@ func TestJobScripts(t *testing.T) {
 type jobScript struct {
 	m   *jobFSM
 	now time.Time
+
+	sessions map[wire.TaskManagerID]uint64
 }
 
 func (s *jobScript) run(t *testing.T, d *datadriven.TestData) string {
@@ -78,12 +81,14 @@ func (s *jobScript) start(t *testing.T, d *datadriven.TestData) string {
 	for c, n := range widths {
 		x.Chains = append(x.Chains, graph.Chain{Parallelism: n})
 		if c > 0 {
+			x.Chains[c].Inputs = []int{len(x.Edges)}
 			x.Edges = append(x.Edges, graph.Edge{From: c - 1, To: c, Partition: graph.Hash})
 		}
 	}
 	s.now = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	s.m = &jobFSM{exec: x, slotsTimeout: 30 * time.Second, restart: Restart{Delay: time.Second, MaxDelay: time.Minute, PerHour: 4}}
 	s.m.decided, s.m.cancelled, s.m.stopped = d.HasArg("decided"), d.HasArg("cancelled"), d.HasArg("stopped")
+	s.m.batches, s.sessions = d.HasArg("batch"), map[wire.TaskManagerID]uint64{}
 	d.MaybeScanArgs(t, "attempt", (*uint32)(&s.m.attempt))
 	if d.HasArg("adopting") {
 		s.m.phase, s.m.inherited = adopting, s.m.attempt
@@ -127,10 +132,15 @@ func (s *jobScript) event(t *testing.T, d *datadriven.TestData) event {
 		var slots []schedule.Slot
 		used := map[string]int{}
 		for _, arg := range d.CmdArgs {
+			if arg.Key == "anew" {
+				s.sessions[wire.TaskManagerID(arg.Vals[0])] += 10
+				continue
+			}
 			slots = append(slots, schedule.Slot{TaskManager: wire.TaskManagerID(arg.Key), Index: used[arg.Key]})
 			used[arg.Key]++
+			s.sessions[wire.TaskManagerID(arg.Key)] += 0
 		}
-		return evSlots{slots: slots}
+		return evSlots{slots: slots, sessions: maps.Clone(s.sessions)}
 	case "timer":
 		return evTimer{number: s.m.timer + number("older", 0), freeSlots: number("free", 0)}
 	case "redeploy":
@@ -155,6 +165,7 @@ func (s *jobScript) event(t *testing.T, d *datadriven.TestData) event {
 	case "task":
 		return s.task(t, d, tm, attempt, failure())
 	case "lost":
+		delete(s.sessions, wire.TaskManagerID(d.CmdArgs[0].Key))
 		return evLost{tm: wire.TaskManagerID(d.CmdArgs[0].Key), name: d.CmdArgs[0].Key, reason: "it died"}
 	case "decided":
 		return evDecided{1}
@@ -202,6 +213,9 @@ func showAction(a action) string {
 	case actStoreAdopted:
 		return "store that it is copied"
 	case actRequestSlots:
+		if a.least > 0 {
+			return fmt.Sprintf("request %d slots, or at least %d", a.wanted, a.least)
+		}
 		return fmt.Sprintf("request %d slots", a.wanted)
 	case actKeepApart:
 		return fmt.Sprintf("keep %s and %s apart", a.a, a.b)
@@ -227,6 +241,9 @@ func showAction(a action) string {
 		text := fmt.Sprintf("-> %s deploy", a.tm)
 		for _, task := range a.tasks {
 			text += fmt.Sprintf(" %s in slot %d", task.Task, task.Slot)
+		}
+		for _, r := range a.replays {
+			text += fmt.Sprintf(", replay %s of attempt %d to %s on %s", r.From, r.Attempt, r.To, r.At)
 		}
 		return text
 	case actCancelTasks:

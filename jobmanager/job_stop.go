@@ -48,9 +48,12 @@ func mayRestart(k wire.Kind) bool {
 // stop ends the attempt everywhere.
 func (m *jobFSM) stop(to outcome) {
 	m.phase, m.outcome = stopping, to
-	for _, tm := range m.taskManagers() {
-		m.do(actCancelTasks{tm: tm})
+	if m.batch == nil {
+		for _, tm := range m.taskManagers() {
+			m.do(actCancelTasks{tm: tm})
+		}
 	}
+	m.endBatch()
 	if to == canceled {
 		m.cancelled = true
 		m.do(actStoreCancel{})
@@ -75,8 +78,14 @@ func (m *jobFSM) taskManagers() []wire.TaskManagerID {
 func (m *jobFSM) onStopping(e event) {
 	switch e := e.(type) {
 	case evTask:
-		if t := m.tasks[e.task]; t != nil && t.slot.TaskManager == e.tm && !t.gone && e.state != wire.TaskRunning {
+		t := m.tasks[e.task]
+		switch {
+		case t == nil || t.slot.TaskManager != e.tm:
+		case m.unreadable(t, e):
+			m.betterCause(e.failure)
+		case !t.gone && e.state != wire.TaskRunning:
 			t.state, t.gone = e.state, true
+			t.prepared, t.part = e.prepared, e.part
 			m.betterCause(e.failure)
 		}
 	case evLost:

@@ -25,6 +25,10 @@ func (j *jobMaster) job() *api.Job {
 		Directory: r.Directory, Request: r.Request, Created: r.Created, Running: r.Running, Ended: r.Ended, Failure: m.failure,
 		Subtasks: j.subtasks(), Progress: j.progress(),
 	}
+	out.Mode = api.ModeStreaming
+	if r.Graph.Batch {
+		out.Mode = api.ModeBatch
+	}
 	out.Guarantee, out.Skipped, out.Ephemeral = j.guaranteed(), j.skippedOf(), j.jm.config.Ephemeral
 	if n := len(r.Checkpoints); n > 0 {
 		c := r.checkpoint(n - 1)

@@ -69,7 +69,7 @@ func newJobMaster(jm *JobManager, r jobRecord) *jobMaster {
 		done:    make(chan struct{}),
 		fsm: jobFSM{
 			exec: exec, slotsTimeout: jm.config.SlotsTimeout, restart: jm.config.Restart,
-			attempt: r.Attempt, inherited: r.Before, decided: r.Decision != nil, cancelled: r.Cancelled, stopped: r.Stopped,
+			batches: r.Graph.Batch, attempt: r.Attempt, inherited: r.Before, decided: r.Decision != nil, cancelled: r.Cancelled, stopped: r.Stopped,
 		},
 		metrics:  map[graph.TaskID]wire.TaskMetrics{},
 		watchers: map[chan struct{}]bool{},
@@ -182,10 +182,17 @@ func (j *jobMaster) step(e event) []action {
 
 // beginAttempt forgets what the attempt before has done. The caller holds mu.
 func (j *jobMaster) beginAttempt() {
-	clear(j.metrics)
+	before := j.splits
+	maps.DeleteFunc(j.metrics, func(id graph.TaskID, _ wire.TaskMetrics) bool { return !j.fsm.keeps(id) })
+	if n := j.fsm.kept(); n > 0 {
+		j.log.Info("the attempt goes on with tasks that have finished", "attempt", j.fsm.attempt, "tasks", n, "of", len(j.fsm.tasks))
+	}
 	j.splits = map[int]*splitQueue{}
 	for op, s := range j.sources {
 		j.splits[op] = newSplitQueue(s, j.splitReaders(op))
+		if j.record.Graph.Batch && before[op] != nil {
+			j.splits[op].keep(before[op], j.fsm.keeps)
+		}
 		if j.restored != nil {
 			j.splits[op].restore(j.restored.Sources[j.record.Graph.Operators[op].UID])
 		}
@@ -231,7 +238,7 @@ func (j *jobMaster) act(a action) event {
 			r.Origin, r.Checkpoints, r.Committed = &o, []decided{a.first}, a.first.ID
 		})
 	case actRequestSlots:
-		j.request = j.jm.resources.request(j.id, a.wanted)
+		j.request = j.jm.resources.request(j.id, a.wanted, a.least)
 	case actKeepApart:
 		j.jm.resources.keepApart(a.a, a.b)
 	case actReleaseSlots:

@@ -188,6 +188,9 @@ type redeployment struct {
 
 // redefine makes the graph, and holds it against what the job has saved.
 func (jm *JobManager) redefine(ctx context.Context, r *jobRecord, want *redeployment) (*graph.JobGraph, error) {
+	if err := refuseBatch(r); err != nil {
+		return nil, err
+	}
 	s := &api.Submit{Module: want.module, Name: r.Graph.Name, Params: want.params, Parallelism: &want.parallelism, Directory: r.Directory}
 	g, err := jm.defineWith(ctx, s, want.operators)
 	if err != nil {

@@ -57,6 +57,7 @@ type taskManager struct {
 type slotRequest struct {
 	job     graph.JobID
 	wanted  int
+	least   int                  // so many are enough where the cluster has not more; 0: all that are wanted
 	granted chan []schedule.Slot // of capacity 1: told at most once
 }
 
@@ -165,8 +166,8 @@ func (r *resourceManager) excuse(now time.Time) {
 
 // request asks for slots; they are granted together, as soon as there are enough. A smaller wish may be served before an
 // older, larger one: nobody waits forever, and a job that fits runs.
-func (r *resourceManager) request(job graph.JobID, wanted int) *slotRequest {
-	q := &slotRequest{job: job, wanted: wanted, granted: make(chan []schedule.Slot, 1)}
+func (r *resourceManager) request(job graph.JobID, wanted, least int) *slotRequest {
+	q := &slotRequest{job: job, wanted: wanted, least: least, granted: make(chan []schedule.Slot, 1)}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.requests = append(r.requests, q)
@@ -192,7 +193,7 @@ func (r *resourceManager) release(job graph.JobID) {
 // grant serves every request that can be served. The caller holds mu.
 func (r *resourceManager) grant() {
 	r.requests = slices.DeleteFunc(r.requests, func(q *slotRequest) bool {
-		slots := schedule.Place(r.view(), q.wanted, r.pairs())
+		slots := schedule.Place(r.view(), r.enough(q), r.pairs())
 		if slots == nil {
 			return false
 		}
@@ -202,6 +203,18 @@ func (r *resourceManager) grant() {
 		q.granted <- slots
 		return true
 	})
+}
+
+// enough is how many slots a request is served with. The caller holds mu.
+func (r *resourceManager) enough(q *slotRequest) int {
+	all, free := 0, 0
+	for _, tm := range r.view() {
+		all, free = all+tm.Slots, free+len(tm.Free)
+	}
+	if q.least == 0 || all >= q.wanted {
+		return q.wanted
+	}
+	return max(q.least, min(free, q.wanted))
 }
 
 // view is what schedule decides on. The caller holds mu.
@@ -250,6 +263,15 @@ func (r *resourceManager) holding(id wire.TaskManagerID, job graph.JobID) *taskM
 		return tm
 	}
 	return nil
+}
+
+// sessions are the registrations that there are.
+func (r *resourceManager) sessions() map[wire.TaskManagerID]uint64 {
+	all := map[wire.TaskManagerID]uint64{}
+	for _, tm := range r.live() {
+		all[tm.info.TaskManager] = tm.session
+	}
+	return all
 }
 
 // live lists the TaskManagers by id.

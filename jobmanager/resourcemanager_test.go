@@ -15,7 +15,7 @@ import (
 // for as long as its heartbeats may be silent.
 func TestSlotsAreGivenOutOnlyWhenOpened(t *testing.T) {
 	r := newResourceManager(time.Now)
-	q := r.request("job", 2)
+	q := r.request("job", 2, 0)
 	r.add(context.Background(), wire.Register{TaskManager: "a", Slots: 2}, 1, nil, time.Time{})
 	if tms, slots, free := r.count(); tms != 0 || slots != 0 || free != 0 || len(r.list()) != 0 || len(q.granted) != 0 {
 		t.Errorf("before: %d TaskManagers, %d slots, %d free, %d granted", tms, slots, free, len(q.granted))
@@ -39,7 +39,7 @@ func TestTaskManagersAreKeptApart(t *testing.T) {
 	on := func(wanted int) string {
 		defer r.release("job")
 		var all []string
-		for _, s := range <-r.request("job", wanted).granted {
+		for _, s := range <-r.request("job", wanted, 0).granted {
 			all = append(all, string(s.TaskManager))
 		}
 		slices.Sort(all)

@@ -19,6 +19,9 @@ import (
 // restore finds what an attempt on these slots goes on from: the newest decided checkpoint that is whole. It may go back
 // behind a damaged one only when no output was committed since the older one, or the user allows output to be repeated.
 func (j *jobMaster) restore(slots []schedule.Slot) event {
+	if j.record.Graph.Batch {
+		return evSlots{slots: slots, sessions: j.jm.resources.sessions()}
+	}
 	plan, err := j.findRestore(j.noteDamage())
 	if err != nil {
 		return evUnrestorable{err}

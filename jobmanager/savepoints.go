@@ -32,6 +32,9 @@ func (c *checkpoints) ask(e evAsk) {
 
 // take asks the loop of a job for a checkpoint and waits for what becomes of it.
 func (jm *JobManager) take(ctx context.Context, j *jobMaster, ask ckRequest) (checkpoint.ID, error) {
+	if err := refuseBatch(j.stored()); err != nil {
+		return 0, err
+	}
 	if !jm.takesCheckpoints() {
 		return 0, api.Errorf(api.KindConflict, "job %s takes no checkpoints", j.id)
 	}

@@ -55,6 +55,7 @@ type splitQueue struct {
 	begin   checkpoint.SourceSplits // how the attempt began
 
 	promised map[int]map[string]int64 // of splits that were begun before, by index
+	read     map[int]graph.TaskID     // in batch mode: which task has taken which split, by index
 }
 
 type splitRequest struct {
@@ -63,7 +64,7 @@ type splitRequest struct {
 }
 
 func newSplitQueue(splits connector.Splits, readers []int) *splitQueue {
-	q := &splitQueue{Splits: splits, readers: readers, given: map[splitRequest]int{}, promised: map[int]map[string]int64{}}
+	q := &splitQueue{Splits: splits, readers: readers, given: map[splitRequest]int{}, read: map[int]graph.TaskID{}, promised: map[int]map[string]int64{}}
 	for share := range max(1, len(readers)) {
 		q.next = append(q.next, share)
 	}
@@ -103,6 +104,19 @@ func (q *splitQueue) restore(s checkpoint.SourceSplits) {
 	q.begin = s
 }
 
+// keep leaves out what tasks have read in an attempt before that need not run again.
+func (q *splitQueue) keep(before *splitQueue, kept func(graph.TaskID) bool) {
+	for i, task := range before.read {
+		if kept(task) {
+			q.read[i] = task
+		}
+	}
+	q.order = slices.DeleteFunc(q.order, func(i int) bool {
+		_, done := q.read[i]
+		return done
+	})
+}
+
 func (q *splitQueue) assign(r splitRequest) *wire.SplitAssignment {
 	at, again := q.given[r]
 	if !again {
@@ -115,6 +129,7 @@ func (q *splitQueue) assign(r splitRequest) *wire.SplitAssignment {
 	if at < len(q.order) {
 		i := q.order[at]
 		a.Split, a.Index, a.Promised = &q.Splits.Splits[i], uint32(i), q.promised[i]
+		q.read[i] = r.task
 	}
 	return a
 }

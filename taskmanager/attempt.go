@@ -30,6 +30,7 @@ type attempt struct {
 	wg          sync.WaitGroup // a goroutine a task
 
 	tasks       map[graph.TaskID]*task // guarded by tm.mu, as is what follows
+	replayed    map[wire.Replay]bool   // that were begun
 	running     int
 	exchanges   uint32       // the newest that was prepared or dropped
 	preparation *preparation // the newest, nil: none was
@@ -40,7 +41,7 @@ func newAttempt(tm *TaskManager, j *job, d *wire.Deploy) (*attempt, error) {
 	a := &attempt{
 		tm: tm, jm: tm.jm, key: exchange.Attempt{Job: d.Job, Epoch: d.Epoch, Attempt: d.Attempt},
 		graph: &d.Graph, exec: graph.Expand(&d.Graph), addresses: d.Addresses, placement: d.Placement,
-		logs: j.logs, tasks: map[graph.TaskID]*task{}, finished: map[graph.TaskID]bool{}, checkpoints: d.Checkpoints,
+		logs: j.logs, tasks: map[graph.TaskID]*task{}, replayed: map[wire.Replay]bool{}, finished: map[graph.TaskID]bool{}, checkpoints: d.Checkpoints,
 	}
 	for _, id := range d.Finished {
 		a.finished[id] = true
@@ -56,6 +57,11 @@ func newAttempt(tm *TaskManager, j *job, d *wire.Deploy) (*attempt, error) {
 		return nil, refuse(wire.KindInternal, "deploy job %s: %v", d.Job, err)
 	}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
+	if a.graph.Batch { // its tasks come stage by stage, and its outputs are replayed in between: it is over when it is cancelled
+		a.running++
+		tm.live[a] = struct{}{}
+		context.AfterFunc(a.ctx, a.gone)
+	}
 	return a, nil
 }
 
@@ -74,7 +80,7 @@ func (a *attempt) isBounded() (bool, error) {
 }
 
 // deploy starts those tasks that have not been started. Every gate is there before the first task runs. tm.mu is held.
-func (a *attempt) deploy(tasks []wire.TaskDeploy) error {
+func (a *attempt) deploy(tasks []wire.TaskDeploy, replays []wire.Replay) error {
 	if a.ctx.Err() != nil {
 		return refuse(wire.KindStale, "deploy job %s: attempt %d was cancelled", a.key.Job, a.key.Attempt)
 	}
@@ -97,6 +103,12 @@ func (a *attempt) deploy(tasks []wire.TaskDeploy) error {
 	for _, t := range fresh {
 		a.tm.live[a] = struct{}{}
 		a.wg.Go(t.run)
+	}
+	for _, r := range replays {
+		if !a.replayed[r] {
+			a.replayed[r] = true
+			a.wg.Go(func() { a.replay(r) })
+		}
 	}
 	return nil
 }

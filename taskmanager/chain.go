@@ -164,15 +164,26 @@ func (c *chain) newKeyed(op *graph.Operator, h *handle, parts chainParts) (step,
 	st := &keyedStep{name: op.Name, handle: h, header: parts.header(), time: &c.time, received: abi.MinTime, passed: abi.MinTime, metrics: c.metrics}
 	st.clock = op.Window != nil && op.Window.Time == operator.ProcessingWindows
 	st.lates = c.lates(op, 0, &st.lateSet)
-	made, err := operator.New(operator.Config{
-		UID: op.UID, Kind: op.Kind, Window: op.Window, Key: key, Value: value, Output: op.Output, Function: op.Declared, Aggregates: op.Aggregates,
-		Final: parts.bounded(), Groups: c.plan.graph.MaxParallelism, Store: c.store, Guest: st, Late: st.lates,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("operator %q: %w", op.Name, err)
+	index := c.plan.operatorIndex(op)
+	final, window := parts.bounded() && (c.plan.graph.Batch || !c.plan.graph.TellsUpdates(index)), op.Window
+	switch {
+	case final && window != nil && window.LatenessMs > 0: // its only result comes when no record can change it any more
+		once := *window
+		st.delay, once.LatenessMs, window = once.LatenessMs, 0, &once
+	case !final && op.Revises() && c.plan.wanted(source{index, 0})&abi.ColumnKinds != 0:
+		st.told = newTold(op.UID, window, c.store)
 	}
-	st.op = made
-	return st, nil
+	config := operator.Config{
+		UID: op.UID, Kind: op.Kind, Window: window, Key: key, Value: value, Output: op.Output, Function: op.Declared, Aggregates: op.Aggregates,
+		Final: final, Groups: c.plan.graph.MaxParallelism, Guest: st, Late: st.lates,
+	}
+	make := func() (err error) {
+		config.Store = c.store
+		st.op, err = operator.New(config)
+		return err
+	}
+	st.anew = func() error { return c.anew(parts, make) }
+	return st, unmade(op, make())
 }
 
 // lates is what takes the late records of an input of an operator, nil: nobody does. They go on in set.
@@ -195,7 +206,7 @@ func (c *chain) newJoin(op *graph.Operator, h *handle, parts chainParts) (step, 
 	st.windowed = op.Window != nil
 	st.clock = st.windowed && op.Window.Time == operator.ProcessingWindows
 	config := operator.JoinConfig{
-		UID: op.UID, Interval: op.Interval, Window: op.Window, Outer: op.Outer, Output: op.Output, Function: op.Declared, Groups: c.plan.graph.MaxParallelism, Store: c.store, Joiner: st,
+		UID: op.UID, Interval: op.Interval, Window: op.Window, Outer: op.Outer, Output: op.Output, Function: op.Declared, Groups: c.plan.graph.MaxParallelism, Joiner: st,
 	}
 	for i, in := range op.Inputs {
 		config.Key, config.Values[i] = codecs(c.plan.graph, source{in.From, in.Side})
@@ -207,26 +218,48 @@ func (c *chain) newJoin(op *graph.Operator, h *handle, parts chainParts) (step, 
 		st.results.split, st.results.from = abi.None, fmt.Sprintf("the output of %q", op.Name)
 	}
 	config.Results = st.results.builder
-	made, err := operator.NewJoin(config)
-	if err != nil {
-		return nil, fmt.Errorf("operator %q: %w", op.Name, err)
+	make := func() (err error) {
+		config.Store = c.store
+		st.op, err = operator.NewJoin(config)
+		return err
 	}
-	st.op = made
-	return st, nil
+	st.anew = func() error { return c.anew(parts, make) }
+	return st, unmade(op, make())
 }
 
 func (c *chain) newProcess(op *graph.Operator, h *handle, parts chainParts) (step, error) {
 	key, _ := codecs(c.plan.graph, source{op.Inputs[0].From, op.Inputs[0].Side})
 	st := &processStep{name: op.Name, unkeyed: op.Unkeyed(), handle: h, header: parts.header(), time: &c.time, received: abi.MinTime, passed: abi.MinTime}
-	made, err := operator.NewProcess(operator.ProcessConfig{
-		UID: op.UID, Key: key, Unkeyed: st.unkeyed, Function: op.Declared, Store: c.store, Calls: st,
-		Share: operator.Share{Subtask: int(st.header.Subtask), Parallelism: int(st.header.Parallelism), Groups: c.plan.graph.MaxParallelism},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("operator %q: %w", op.Name, err)
+	make := func() (err error) {
+		st.op, err = operator.NewProcess(operator.ProcessConfig{
+			UID: op.UID, Key: key, Unkeyed: st.unkeyed, Function: op.Declared, Store: c.store, Calls: st,
+			Share: operator.Share{Subtask: int(st.header.Subtask), Parallelism: int(st.header.Parallelism), Groups: c.plan.graph.MaxParallelism},
+		})
+		return err
 	}
-	st.op = made
-	return st, nil
+	st.anew = func() error { return c.anew(parts, make) }
+	return st, unmade(op, make())
+}
+
+// unmade says which operator cannot be made.
+func unmade(op *graph.Operator, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("operator %q: %w", op.Name, err)
+}
+
+// anew gives the chain empty state, and makes its keyed operator again.
+func (c *chain) anew(parts chainParts, make func() error) error {
+	err := c.store.Close()
+	if err == nil {
+		c.store, err = parts.store()
+	}
+	if err != nil {
+		return err
+	}
+	c.store.SetTime(c.time.ms)
+	return make()
 }
 
 // newAssigner makes the assigner of step s. Behind a keyed operator records have no channel any more, and one lane.
@@ -345,7 +378,11 @@ func (c *chain) wire(edges map[int]*edge) {
 			st.emitter.out.split = abi.None
 		case *keyedStep:
 			st.outlet = c.outlet(source{head, 0}, edges)
-			st.out = abi.NewBuilder(c.plan.wanted(source{head, 0}))
+			cols := c.plan.wanted(source{head, 0})
+			if st.told != nil {
+				cols |= abi.ColumnKeys | abi.ColumnTimestamps
+			}
+			st.out = abi.NewBuilder(cols)
 			st.results.split, st.results.from = abi.None, fmt.Sprintf("the output of %q", st.name)
 			if st.lates != nil {
 				st.lateOut = c.outlet(source{head, c.plan.graph.Operators[head].LateSide(0)}, edges)

@@ -190,6 +190,14 @@ func (in *gateInput) abort(id checkpoint.ID) {
 }
 
 func (in *gateInput) process(e *exchange.Element) error {
+	if err := in.parse(e); err != nil {
+		return err
+	}
+	return in.chain.process(&in.batch)
+}
+
+// parse makes the batch of an element the one at hand.
+func (in *gateInput) parse(e *exchange.Element) error {
 	b := &in.batch
 	encoded := e.Buffer.Bytes()
 	if err := b.Parse(encoded); err != nil {
@@ -202,7 +210,7 @@ func (in *gateInput) process(e *exchange.Element) error {
 	b.from, b.first = in.from[e.Channel], in.counted[e.Channel]+1
 	in.counted[e.Channel] += int64(b.N)
 	in.chain.metrics.in(b.N, len(encoded))
-	return in.chain.process(b)
+	return nil
 }
 
 func (in *gateInput) ended() bool { return in.open == 0 }

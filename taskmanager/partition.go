@@ -48,13 +48,15 @@ func bytesOf(b *abi.Batch, lo, hi int) int {
 type edge struct {
 	network   *exchange.Network
 	partition graph.Partition
-	senders   []*exchange.Sender
-	builders  []*abi.Builder // one a sender; for broadcast, one for all
-	next      int            // sender of the next batch, for rebalance and rescale
-	chance    *rand.Rand     // for shuffle
-	targets   []uint16       // sender by key group
-	mask      uint64         // of the hash, when the number of key groups is a power of two
-	rows      [][]uint32     // scratch: records of the batch by sender
+	receivers int
+	senders   []*exchange.Sender // one a receiver, none of a blocking edge
+	output    *exchange.Output   // of a blocking edge
+	builders  []*abi.Builder     // one a sender; for broadcast, one for all
+	next      int                // sender of the next batch, for rebalance and rescale
+	chance    *rand.Rand         // for shuffle
+	targets   []uint16           // sender by key group
+	mask      uint64             // of the hash, when the number of key groups is a power of two
+	rows      [][]uint32         // scratch: records of the batch by sender
 
 	seen     int64       // the newest watermark, which passes with the next flush
 	passed   int64       // the one that was sent
@@ -67,16 +69,23 @@ type edge struct {
 
 // newEdge makes an edge from a subtask to senders, one a receiving subtask, in their order.
 func newEdge(network *exchange.Network, partition graph.Partition, subtask int, senders []*exchange.Sender, cols abi.Columns, groups int, m *taskMetrics) *edge {
-	e := &edge{network: network, partition: partition, senders: senders, source: func() bool { return false }, seen: abi.MinTime, passed: abi.MinTime, metrics: m}
-	e.next = subtask % len(senders) // so that subtasks do not all begin with the same receiver
-	builders := len(senders)
+	e := newEdgeTo(network, partition, subtask, len(senders), cols, groups, m)
+	e.senders = senders
+	return e
+}
+
+// newEdgeTo makes an edge from a subtask to so many receiving subtasks.
+func newEdgeTo(network *exchange.Network, partition graph.Partition, subtask, receivers int, cols abi.Columns, groups int, m *taskMetrics) *edge {
+	e := &edge{network: network, partition: partition, receivers: receivers, source: func() bool { return false }, seen: abi.MinTime, passed: abi.MinTime, metrics: m}
+	e.next = subtask % receivers // so that subtasks do not all begin with the same receiver
+	builders := receivers
 	if partition == graph.Broadcast {
 		builders = 1
 	}
 	for range builders {
 		e.builders = append(e.builders, abi.NewBuilder(cols))
 	}
-	e.rows = make([][]uint32, len(senders))
+	e.rows = make([][]uint32, receivers)
 	if partition == graph.Shuffle {
 		e.chance = rand.New(rand.NewPCG(uint64(subtask), 0))
 	}
@@ -85,7 +94,7 @@ func newEdge(network *exchange.Network, partition graph.Partition, subtask int, 
 	}
 	e.targets = make([]uint16, groups)
 	for g := range e.targets {
-		e.targets[g] = uint16(graph.SubtaskOf(graph.KeyGroup(g), len(senders), groups))
+		e.targets[g] = uint16(graph.SubtaskOf(graph.KeyGroup(g), receivers, groups))
 	}
 	if groups&(groups-1) == 0 {
 		e.mask = uint64(groups - 1)
@@ -117,8 +126,8 @@ func (e *edge) take(b *batch, lo, hi int, hashes []uint64) {
 	switch {
 	case e.partition == graph.Rebalance || e.partition == graph.Rescale:
 		e.appendRange(e.next, b, lo, hi, hashes)
-		e.next = (e.next + 1) % len(e.senders)
-	case len(e.senders) > 1 && (e.partition == graph.Hash || e.partition == graph.Shuffle || e.partition == graph.Custom):
+		e.next = (e.next + 1) % e.receivers
+	case e.receivers > 1 && (e.partition == graph.Hash || e.partition == graph.Shuffle || e.partition == graph.Custom):
 		e.scatter(b, lo, hi, hashes)
 	default: // global, forward, broadcast, or one receiver
 		e.appendRange(0, b, lo, hi, hashes)
@@ -182,7 +191,14 @@ func (e *edge) send(to int) {
 	buf := e.network.NewBuffer(size)
 	w.Encode(buf.Bytes())
 	w.Reset()
-	if e.partition != graph.Broadcast {
+	switch {
+	case e.output != nil && e.partition == graph.Broadcast:
+		e.output.Send(0, e.receivers, buf)
+		return
+	case e.output != nil:
+		e.output.Send(to, 1, buf)
+		return
+	case e.partition != graph.Broadcast:
 		e.senders[to].Send(buf)
 		return
 	}
@@ -229,6 +245,9 @@ func (e *edge) barrier(m exchange.Mark) {
 // end sends everything and says that no more will come.
 func (e *edge) end() {
 	e.flush()
+	if e.output != nil {
+		e.output.End()
+	}
 	for _, s := range e.senders {
 		s.End()
 	}
@@ -246,6 +265,9 @@ func (e *edge) full() bool {
 
 // broken is why a channel cannot be sent to, nil when all can.
 func (e *edge) broken() error {
+	if e.output != nil {
+		return outputFailure(e.output.Err())
+	}
 	for _, s := range e.senders {
 		if err := s.Err(); err != nil {
 			return err
@@ -265,6 +287,9 @@ func (e *edge) delivered() bool {
 }
 
 func (e *edge) close() {
+	if e.output != nil {
+		e.output.Close()
+	}
 	for _, s := range e.senders {
 		s.Close()
 	}

@@ -53,6 +53,8 @@ type emitter struct {
 	memory  []byte  // of copies
 	made    []int64 // records so far, by output
 	from    []string
+	kind    abi.ChangeKind // of all that is passed on
+	kinds   []byte         // memory of a column of it
 }
 
 func (m *emitter) emit(effects *host.Effects) error {
@@ -66,6 +68,14 @@ func (m *emitter) emit(effects *host.Effects) error {
 		}
 	}
 	return nil
+}
+
+// emitAs is emit of results that are a change of that kind.
+func (m *emitter) emitAs(effects *host.Effects, kind abi.ChangeKind) error {
+	m.kind = kind
+	err := m.emit(effects)
+	m.kind = abi.Insert
+	return err
 }
 
 // emitCopies copies all batches before the first is passed on.
@@ -100,6 +110,13 @@ func (m *emitter) emitCopies(emits []host.Emit) error {
 
 func (m *emitter) pass(output uint32, b *abi.Batch, encoded []byte) error {
 	m.out.Batch, m.out.encoded = *b, encoded
+	if m.kind != abi.Insert {
+		m.kinds = m.kinds[:0]
+		for range b.N {
+			m.kinds = append(m.kinds, byte(m.kind))
+		}
+		m.out.Columns, m.out.Kinds, m.out.encoded = b.Columns|abi.ColumnKinds, m.kinds, nil
+	}
 	m.out.from, m.out.first = m.from[output], m.made[output]+1
 	m.made[output] += int64(b.N)
 	return m.outlets[output].emit(&m.out)

@@ -21,8 +21,9 @@ type joinStep struct {
 	header   abi.CallHeader
 	time     *taskTime
 	emitter  emitter
-	received int64 // watermark of the input
-	passed   int64 // behind the operator
+	anew     func() error // makes op again, with empty state
+	received int64        // watermark of the input
+	passed   int64        // behind the operator
 	late     int64
 	windowed bool         // records meet in windows
 	clock    bool         // these are of processing time
@@ -77,6 +78,16 @@ func (s *joinStep) wake() time.Time {
 }
 
 func (s *joinStep) tick(now time.Time) (bool, error) { return s.fire(now.UnixMilli() - 1) }
+
+// renew implements keyedHead.
+func (s *joinStep) renew() error {
+	s.received, s.passed = abi.MinTime, abi.MinTime
+	s.late = 0
+	if err := s.anew(); err != nil {
+		return inOperator(s.name, wire.KindInternal, err)
+	}
+	return nil
+}
 
 // begin makes ready for a call of the operator.
 func (s *joinStep) begin(input int) {

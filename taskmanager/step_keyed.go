@@ -22,9 +22,12 @@ type keyedStep struct {
 	header   abi.CallHeader
 	time     *taskTime
 	emitter  emitter
-	received int64 // watermark of the input
-	passed   int64 // behind the operator
+	anew     func() error // makes op again, with empty state
+	received int64        // watermark of the input
+	passed   int64        // behind the operator
 	late     int64
+	delay    int64        // milliseconds that a window waits behind its end for late records, with its only result
+	told     *told        // says what change a result is, nil: nobody asks, or none changes
 	clock    bool         // windows are of processing time
 	lates    *abi.Builder // late records, nil when nobody takes them
 	lateOut  outlet
@@ -52,13 +55,20 @@ func (s *keyedStep) process(b *batch) error {
 // At the end of time, windows of processing time fire, too: there is nobody who would wait for them.
 func (s *keyedStep) advance(watermark int64) (more bool, err error) {
 	s.received = watermark
+	if watermark != abi.MaxTime && watermark >= abi.MinTime+s.delay {
+		watermark -= s.delay
+	}
 	if !s.clock || watermark == abi.MaxTime {
 		more, err = s.fire(watermark)
 	}
-	if !more && err == nil {
-		s.passed = watermark
+	if more || err != nil {
+		return more, err
 	}
-	return more, err
+	s.passed = watermark
+	if s.told != nil {
+		err = s.told.forget(watermark)
+	}
+	return false, err
 }
 
 func (s *keyedStep) fire(watermark int64) (bool, error) {
@@ -77,6 +87,16 @@ func (s *keyedStep) wake() time.Time {
 }
 
 func (s *keyedStep) tick(now time.Time) (bool, error) { return s.fire(now.UnixMilli() - 1) }
+
+// renew implements keyedHead.
+func (s *keyedStep) renew() error {
+	s.received, s.passed = abi.MinTime, abi.MinTime
+	s.late = 0
+	if err := s.anew(); err != nil {
+		return inOperator(s.name, wire.KindInternal, err)
+	}
+	return nil
+}
 
 // begin makes ready for a call of the operator.
 func (s *keyedStep) begin() {
@@ -110,6 +130,11 @@ func (s *keyedStep) end(err error) error {
 		return nil
 	}
 	s.out.View(&s.results.Batch)
+	if s.told != nil {
+		if err := s.told.mark(&s.results); err != nil {
+			return inOperator(s.name, wire.KindInternal, err)
+		}
+	}
 	s.results.builder, s.results.first = s.out, s.made+1
 	s.made += int64(s.out.Len())
 	return s.outlet.emit(&s.results)
@@ -134,12 +159,12 @@ func (s *keyedStep) Merge(groups *abi.GroupsWriter) ([]byte, error) {
 }
 
 // Result implements operator.Guest.
-func (s *keyedStep) Result(groups *abi.GroupsWriter) error {
+func (s *keyedStep) Result(groups *abi.GroupsWriter, kind abi.ChangeKind) error {
 	effects, err := s.handle.keyed(abi.VerbResult, &s.header, groups)
 	if err != nil {
 		return err
 	}
-	return s.emitter.emit(effects)
+	return s.emitter.emitAs(effects, kind)
 }
 
 // Retry implements operator.Guest.

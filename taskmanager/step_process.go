@@ -20,6 +20,7 @@ type processStep struct {
 	emitter  emitter
 	effects  *host.Effects // of the last call
 	input    *batch        // that is being processed, nil while timers fire
+	anew     func() error  // makes op again, with empty state
 	received int64         // watermark of the input
 	passed   int64         // behind the operator
 }
@@ -67,6 +68,15 @@ func (s *processStep) tick(now time.Time) (bool, error) {
 	s.begin(0)
 	more, err := s.op.Fire(operator.ProcessingTime, now.UnixMilli())
 	return more, s.failure(err)
+}
+
+// renew implements keyedHead.
+func (s *processStep) renew() error {
+	s.received, s.passed = abi.MinTime, abi.MinTime
+	if err := s.anew(); err != nil {
+		return inOperator(s.name, wire.KindInternal, err)
+	}
+	return nil
 }
 
 func (s *processStep) begin(input int) {

@@ -276,5 +276,9 @@ func (t *task) input(c *chain) (input, error) {
 		names = append(names, channelNames(a.graph.Operators[a.exec.Edges[e].FromOperator].Name, first, n)...)
 	}
 	_, _, ordered := t.lanes()
-	return newGateInput(t.gate, names, c, newAlignment(ordered, a.alignTimeout())), nil
+	in := newGateInput(t.gate, names, c, newAlignment(ordered, a.alignTimeout()))
+	if sorts(a.graph, a.exec.Chains[t.id.Chain]) {
+		return t.newSortedInput(in, c), nil
+	}
+	return in, nil
 }

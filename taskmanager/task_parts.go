@@ -54,6 +54,9 @@ func (t *task) edge(index int, cols abi.Columns, m *taskMetrics) (*edge, error) 
 	a := t.attempt
 	e := a.exec.Edges[index]
 	first, n := e.Partition.Receivers(t.id.Subtask, a.exec.Chains[e.From].Parallelism, a.exec.Chains[e.To].Parallelism)
+	if e.Exchange == graph.Blocking {
+		return t.blockingEdge(index, n, cols, m)
+	}
 	var senders []*exchange.Sender
 	for i := range n {
 		to := graph.TaskID{Chain: e.To, Subtask: first + i}
@@ -91,10 +94,17 @@ func (t *task) store() (state.Store, error) {
 	c := state.Config{Groups: a.graph.MaxParallelism, Budget: a.budget(t.slot)}
 	c.From, c.To = a.keyGroups(t.id)
 	c.Restored, t.readers = t.readers, nil
-	dir := filepath.Join(a.tm.config.StateDir, string(a.key.Job))
-	c.Dir = filepath.Join(dir, fmt.Sprintf("%s%d-%d-%s", spillPrefix, a.key.Epoch, a.key.Attempt, t.id))
-	c.Space = &spill.Space{Disk: a.tm.disk, Dir: dir, Quota: a.tm.config.State.Quota}
+	c.Dir = filepath.Join(a.dir(), fmt.Sprintf("%s%d-%d-%s", spillPrefix, a.key.Epoch, a.key.Attempt, t.id))
+	c.Space = a.space()
 	return a.tm.config.NewState(c)
+}
+
+// dir is where tasks of the job keep files on this machine.
+func (a *attempt) dir() string { return filepath.Join(a.tm.config.StateDir, string(a.key.Job)) }
+
+// space is what they may take.
+func (a *attempt) space() *spill.Space {
+	return &spill.Space{Disk: a.tm.disk, Dir: a.dir(), Quota: a.tm.config.State.Quota}
 }
 
 // spillPrefix begins the names of the directories in that of a job where its tasks keep what does not fit in memory.
@@ -102,8 +112,8 @@ const spillPrefix = "spill-"
 
 // budget is the memory of one task's state: the tasks of a slot that keep any have equal parts.
 func (a *attempt) budget(slot int) int64 {
-	if a.tm.config.State.Budget == 0 {
-		return 0
+	if a.tm.config.State.Budget == 0 || a.graph.Batch { // where a slot holds one task at a time
+		return a.tm.config.State.Budget
 	}
 	a.tm.mu.Lock()
 	defer a.tm.mu.Unlock()
@@ -131,7 +141,11 @@ func (tm *TaskManager) removeSpills() {
 	if tm.config.State.Budget == 0 {
 		return
 	}
-	left, _ := filepath.Glob(filepath.Join(tm.config.StateDir, "*", spillPrefix+"*")) // the pattern is well-formed
+	var left []string
+	for _, prefix := range []string{spillPrefix, outputPrefix, sortPrefix} {
+		found, _ := filepath.Glob(filepath.Join(tm.config.StateDir, "*", prefix+"*")) // the pattern is well-formed
+		left = append(left, found...)
+	}
 	for _, dir := range left {
 		if err := os.RemoveAll(dir); err != nil {
 			tm.config.Log.Warn("remove what is left of an earlier process", "directory", dir, "error", err)

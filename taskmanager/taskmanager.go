@@ -227,7 +227,7 @@ func (tm *TaskManager) Deploy(_ context.Context, d *wire.Deploy) error {
 		}
 		j.current = a
 	}
-	err := j.current.deploy(d.Tasks)
+	err := j.current.deploy(d.Tasks, d.Replays)
 	if err != nil && len(j.current.tasks) == 0 {
 		j.current.abandon()
 	}

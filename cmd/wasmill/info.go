@@ -79,6 +79,7 @@ func jobRows(j *api.Job, now time.Time) []string {
 		fmt.Sprintf("created\t%s, %s", j.Created.Local().Format(time.DateTime), humanize.RelTime(j.Created, now, "ago", "from now")),
 		"up\t" + age(lifetime(j, now)),
 		"module\t" + string(j.Module),
+		"mode\t" + j.Mode,
 		"parallelism\t" + printable(parallelism(j)),
 		fmt.Sprintf("subtasks\t%d running, %d finished, of %d", j.Subtasks.Running, j.Subtasks.Finished, j.Subtasks.Total),
 		fmt.Sprintf("restarts\t%d", j.Restarts),

@@ -180,6 +180,7 @@ func jobManagerConfig(c *config.Config, engine engine, log *slog.Logger) jobmana
 		Describe:         engine.describe,
 		Connectors:       connectors(),
 		Version:          version,
+		Mode:             c.Job.Mode,
 		SlotsTimeout:     c.Slots.Timeout,
 		Heartbeat:        c.Heartbeat.Interval,
 		HeartbeatTimeout: c.Heartbeat.Timeout,

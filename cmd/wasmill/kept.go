@@ -79,6 +79,9 @@ func differences(there *api.Job, s *api.Submit) (all []string) {
 	if s.Parallelism != nil && *s.Parallelism != there.Parallelism {
 		tell("--parallelism", fmt.Sprint(there.Parallelism), fmt.Sprint(*s.Parallelism))
 	}
+	if s.Mode != "" && s.Mode != api.ModeAutomatic && s.Mode != there.Mode {
+		tell("--mode", there.Mode, s.Mode)
+	}
 	if s.Name != "" && s.Name != there.Name {
 		tell("--name", there.Name, s.Name)
 	}

@@ -26,6 +26,7 @@ import (
 type runFlags struct {
 	params      []string
 	parallelism int
+	mode        string
 	name        string
 	stateDir    string
 	address     string
@@ -55,6 +56,7 @@ The exit status is 0 only if the job is FINISHED.`,
 	}
 	cmd.Flags().StringArrayVar(&flags.params, "param", nil, "`NAME=VALUE` of a parameter of the job; repeat it for more (see wasmill inspect)")
 	cmd.Flags().IntVar(&flags.parallelism, "parallelism", 1, "subtasks of each operator that sets none itself")
+	cmd.Flags().StringVar(&flags.mode, "mode", "", "`MODE` of the job: streaming, batch (stage by stage, where all input ends) or automatic; job.mode without it")
 	cmd.Flags().StringVar(&flags.name, "name", "", "name of the job, instead of the module's")
 	cmd.Flags().StringVar(&flags.stateDir, "state-dir", "", "`DIR` that keeps the job's metadata and checkpoints, without --jobmanager")
 	cmd.Flags().StringVar(&flags.address, "address", "", "loopback `HOST:PORT` where other commands reach the job, without --jobmanager; port 0 takes a free one")
@@ -148,6 +150,9 @@ func (f *runFlags) submit() (*api.Submit, error) {
 	if f.parallelism < 1 || f.parallelism > graph.MaxParallelism {
 		return nil, usagef("--parallelism %d (expected 1 <= n <= %d)", f.parallelism, graph.MaxParallelism)
 	}
+	if f.mode != "" && f.mode != api.ModeStreaming && f.mode != api.ModeBatch && f.mode != api.ModeAutomatic {
+		return nil, usagef("--mode %s (expected streaming, batch or automatic)", strconv.Quote(f.mode))
+	}
 	params, err := parseParams(f.params)
 	if err != nil {
 		return nil, err
@@ -167,7 +172,7 @@ func (f *runFlags) submit() (*api.Submit, error) {
 	}
 	return &api.Submit{
 		From: from, AllowDroppedState: f.dropState, AllowRewind: f.rewind,
-		Name: f.name, Params: params, Parallelism: &f.parallelism, Directory: here, Request: wire.RequestID(hex.EncodeToString(request[:])),
+		Name: f.name, Mode: f.mode, Params: params, Parallelism: &f.parallelism, Directory: here, Request: wire.RequestID(hex.EncodeToString(request[:])),
 	}, nil
 }
 

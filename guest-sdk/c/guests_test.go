@@ -61,6 +61,7 @@ var guests = map[string]string{
 	"trap":              "",
 	"trap-in-describe":  "describe",
 	"unkeyed-count":     "key",
+	"updates":           "",
 	"unknown-connector": "",
 	"unknown-feature":   "99",
 	"unknown-import":    "teleport",

@@ -347,7 +347,7 @@ WASMILL__SMALL wasmill_connector wasmill_row_files(const char *path, const char 
 WASMILL__SMALL wasmill_connector wasmill_field_timestamps(wasmill_connector files, const char *fields, int64_t out_of_order_ms);
 WASMILL__SMALL wasmill_connector wasmill_generator(void);                                // settings count, rate, seed, size
 WASMILL__SMALL wasmill_connector wasmill_nexmark(const char *kind, const char *codec, int64_t out_of_order_ms); // events of the benchmark; settings path, limit, events ...
-WASMILL__SMALL wasmill_connector wasmill_file_sink(const char *directory);               // settings format, times, header, delimiter, compression, columns, partition, rollSize, rollInterval
+WASMILL__SMALL wasmill_connector wasmill_file_sink(const char *directory);               // settings format, times, header, delimiter, compression, columns, partition, rollSize, rollInterval, updates
 WASMILL__SMALL wasmill_connector wasmill_print(void);
 WASMILL__SMALL wasmill_connector wasmill_blackhole(void);                                // setting rate
 WASMILL__SMALL wasmill_connector wasmill_with(wasmill_connector c, const char *key, const char *value);

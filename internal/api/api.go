@@ -39,6 +39,7 @@ type Job struct {
 	State       JobState          `json:"state"`
 	Attempt     graph.Attempt     `json:"attempt"`
 	Restarts    int               `json:"restarts"`
+	Mode        string            `json:"mode"` // streaming, batch
 	Parallelism int               `json:"parallelism"`
 	Params      map[string]string `json:"params,omitempty"`
 	Module      graph.ModuleID    `json:"module"`
@@ -132,12 +133,20 @@ type Output struct {
 	Bytes    int64  `json:"bytes"`
 }
 
+// Modes of a job.
+const (
+	ModeStreaming = "streaming"
+	ModeBatch     = "batch"
+	ModeAutomatic = "automatic"
+)
+
 // Submit asks for a job to be run.
 type Submit struct {
 	Module      graph.ModuleID    `json:"module"`
 	Name        string            `json:"name,omitempty"` // instead of the manifest's
 	Params      map[string]string `json:"params,omitempty"`
 	Parallelism *int              `json:"parallelism,omitempty"` // 1 <= n <= 32768; none: 1
+	Mode        string            `json:"mode,omitempty"`        // streaming, batch, automatic: batch where all sources end; none: as the JobManager is configured
 	Directory   string            `json:"directory,omitempty"`   // absolute: what relative paths of files are relative to
 	Request     wire.RequestID    `json:"request,omitempty"`     // the same id again gives the same job
 

@@ -12,6 +12,7 @@ type Config struct {
 	TaskManager  TaskManager
 	TLS          TLS
 	Upload       Upload
+	Job          Job
 	Slots        Slots
 	Heartbeat    Heartbeat
 	Restart      Restart
@@ -67,6 +68,11 @@ type HTTP struct {
 // Upload bounds what users send.
 type Upload struct {
 	Limit Size
+}
+
+// Job is about jobs that do not say so themselves.
+type Job struct {
+	Mode string
 }
 
 // Slots is about the placement of jobs.

@@ -42,6 +42,8 @@ var Options = []Option{
 		Doc: "Directory with the certificates that `wasmill cluster init` made: what JobManager and TaskManagers know each other by."},
 	{Key: "upload.limit", Default: "64MiB", Min: "1KiB", Max: "1GiB", field: func(c *Config) any { return &c.Upload.Limit },
 		Doc: "Size of the largest module that is taken."},
+	{Key: "job.mode", Default: "streaming", OneOf: []string{"streaming", "batch", "automatic"}, field: func(c *Config) any { return &c.Job.Mode },
+		Doc: "Mode of jobs that ask for none. `batch` takes only jobs whose sources end and runs them stage by stage; `automatic` is batch for those, and streaming for others."},
 	{Key: "slots.timeout", Default: "30s", Min: "0s", field: func(c *Config) any { return &c.Slots.Timeout },
 		Doc: "How long a job waits for enough slots before it fails."},
 	{Key: "heartbeat.interval", Default: "1s", Min: "10ms", field: func(c *Config) any { return &c.Heartbeat.Interval },

@@ -212,7 +212,7 @@ func checkEdge(path string, e Input, from, to *Operator) error {
 	switch e.Exchange {
 	case Pipelined:
 	case Blocking:
-		return faultf(path+".exchange", "blocking (expected pipelined)")
+		return faultf(path+".exchange", "blocking (expected pipelined: edges are blocking in batch mode, which the submission asks for)")
 	default:
 		return faultf(path+".exchange", "%q (expected pipelined)", e.Exchange)
 	}

@@ -88,6 +88,7 @@ type JobGraph struct {
 	Modules        []Module          `json:"modules"`
 	Operators      []Operator        `json:"operators"` // an operator's inputs come before it
 	LeftBehind     []StateRef        `json:"leftBehind,omitempty"`
+	Batch          bool              `json:"batch,omitempty"` // it runs in batch mode, see MakeBatch
 }
 
 // StateRef names state that a job goes on without, and that may still be in its files.

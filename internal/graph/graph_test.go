@@ -159,7 +159,7 @@ func TestManifestFaultsAreNamedByPath(t *testing.T) {
 			m.Operators[2].OnTrap = OnTrapDeadLetter
 			m.Operators[3].Inputs[0].Side = 1
 		}, `operators[3].inputs[0]: count "count" needs keyed input, and key "word" comes by forward (expected a key operator before it)`},
-		{"exchange", func(m *abi.Manifest) { m.Operators[3].Inputs[0].Exchange = "blocking" }, "operators[3].inputs[0].exchange: blocking (expected pipelined)"},
+		{"exchange", func(m *abi.Manifest) { m.Operators[3].Inputs[0].Exchange = "blocking" }, "operators[3].inputs[0].exchange: blocking (expected pipelined: edges are blocking in batch mode, which the submission asks for)"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -78,7 +78,10 @@ func FromManifest(m *abi.Manifest, mod Module, opt Options) (*JobGraph, error) {
 			return nil, err
 		}
 	}
-	return g, b.checkReceivers(g)
+	if err := b.checkReceivers(g); err != nil {
+		return nil, err
+	}
+	return g, b.checkUpdates(g)
 }
 
 // maxParallelismFor is the number of key groups: the default, or the next power of two above a larger parallelism.

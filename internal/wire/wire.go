@@ -109,6 +109,18 @@ type Deploy struct {
 	Finished  []graph.TaskID           `json:"finished,omitempty"` // tasks that had ended in the checkpoint: nobody runs them, their channels count as ended
 
 	Checkpoints *Checkpoints `json:"checkpoints,omitempty"` // none: the job takes no checkpoints
+	Replays     []Replay     `json:"replays,omitempty"`     // of a job in batch mode: outputs of this TaskManager that tasks of this message's attempt take now
+}
+
+// Replay has what a task of a job in batch mode has sent to another one over a blocking edge, and that lies with its TaskManager,
+// sent to that one.
+type Replay struct {
+	Edge    int           `json:"edge"`
+	From    graph.TaskID  `json:"from"`
+	Attempt graph.Attempt `json:"attempt"` // in which it was made
+	To      graph.TaskID  `json:"to"`
+	At      TaskManagerID `json:"at"`      // where that runs
+	Address string        `json:"address"` // of it
 }
 
 // Checkpoints says how the tasks of a job take part in checkpoints.
@@ -202,7 +214,7 @@ const (
 	TaskRunning  TaskState = "RUNNING"
 	TaskFinished TaskState = "FINISHED" // its input has ended and its output is prepared
 	TaskCanceled TaskState = "CANCELED"
-	TaskFailed   TaskState = "FAILED"
+	TaskFailed   TaskState = "FAILED" // of one that had FINISHED in batch mode: its output cannot be replayed
 )
 
 // Report tells the JobMaster that a task has changed its state. It is repeated until answered.

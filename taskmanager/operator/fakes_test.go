@@ -78,7 +78,7 @@ func total(accs [][]byte) []byte {
 	return binary.LittleEndian.AppendUint64(nil, sum)
 }
 
-func (s *summing) Result(g *abi.GroupsWriter) error {
+func (s *summing) Result(g *abi.GroupsWriter, _ abi.ChangeKind) error {
 	s.calls++
 	each(g.Bytes(), func(_ int, g abi.Group, accs, _ [][]byte) {
 		line := fmt.Sprintf("%s=%d", g.Key, int64(binary.LittleEndian.Uint64(total(accs))))

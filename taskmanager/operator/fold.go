@@ -3,6 +3,7 @@ package operator
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/taskmanager/state"
@@ -25,7 +26,8 @@ type fold struct {
 	values [][]byte // scratch: of a group, or the accumulators of a reply
 	acc    [1][]byte
 
-	several []int // scratch of folded.go
+	kind    abi.ChangeKind // of the results that are put out
+	several []int          // scratch of folded.go
 
 	older accumulators // to bring to the version declared
 }
@@ -37,6 +39,7 @@ type group struct {
 	n     uint32
 
 	dropped bool // its accumulator by migrating, and it has no new one
+	fresh   bool // it had none before the batch
 }
 
 // record is one of the batch: which, and the group that it belongs to.
@@ -97,7 +100,7 @@ func (f *fold) updates(out *abi.Builder) error {
 	case f.window == nil && f.final:
 		return nil
 	case f.window == nil:
-		return f.results(out)
+		return f.changes(out)
 	case f.slider != nil:
 		return f.revise(out)
 	case f.window.lateness == 0:
@@ -112,7 +115,37 @@ func (f *fold) updates(out *abi.Builder) error {
 		}
 	}
 	f.all = late
-	return f.results(out)
+	return f.changes(out)
+}
+
+// changes emits the results of all: the first ones of their keys, and what has become of others. Of those that the operator
+// makes itself, the keys tell.
+func (f *fold) changes(out *abi.Builder) error {
+	if !f.emits {
+		return f.results(out)
+	}
+	all := f.all
+	slices.SortStableFunc(all, func(a, b group) int {
+		switch {
+		case a.fresh == b.fresh:
+			return 0
+		case a.fresh:
+			return -1
+		}
+		return 1
+	})
+	first := slices.IndexFunc(all, func(g group) bool { return !g.fresh })
+	if first < 0 {
+		first = len(all)
+	}
+	f.all = all[:first]
+	err := f.results(out)
+	if err == nil {
+		f.all, f.kind = all[first:], abi.UpdateAfter
+		err = f.results(out)
+	}
+	f.all, f.kind = all, abi.Insert
+	return err
 }
 
 // revise tells the slider of the batch's keys, those of one slice together.
@@ -124,7 +157,10 @@ func (f *fold) revise(out *abi.Builder) error {
 			f.once = append(f.once, f.all[lo].entry)
 		}
 		f.slider.changed(p)
-		if err := f.slider.again(p, f.once, out); err != nil {
+		f.kind = abi.UpdateAfter
+		err := f.slider.again(p, f.once, out)
+		f.kind = abi.Insert
+		if err != nil {
 			return err
 		}
 	}
@@ -137,7 +173,7 @@ func (f *fold) group(p *pane) {
 	for i, e := range p.entries {
 		g := p.group[e]
 		if g == 0 {
-			f.all = append(f.all, group{pane: p, entry: e})
+			f.all = append(f.all, group{pane: p, entry: e, fresh: p.table.Value(e) == nil})
 			g = uint32(len(f.all))
 			p.group[e] = g
 		}
@@ -419,7 +455,7 @@ func (f *fold) sendResults() error {
 	if len(f.call) == 0 {
 		return nil
 	}
-	return f.guest.Result(&f.groups)
+	return f.guest.Result(&f.groups, f.kind)
 }
 
 // resultUnit is the result of all[i].

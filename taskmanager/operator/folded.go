@@ -43,7 +43,7 @@ func (f *fold) of(t state.Table, e state.Entry) []byte {
 // emit implements merging: the results are the guest's, or the accumulators as they are.
 func (f *fold) emit(n int, of func(i int) piece, out *abi.Builder) error {
 	if f.emits {
-		return f.calls(n, of, func(lo, hi int) error { return f.guest.Result(&f.groups) })
+		return f.calls(n, of, func(lo, hi int) error { return f.guest.Result(&f.groups, f.kind) })
 	}
 	f.several = f.several[:0]
 	for i := range n {

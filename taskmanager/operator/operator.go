@@ -36,8 +36,8 @@ type Guest interface {
 	Accumulate(groups *abi.GroupsWriter) (reply []byte, err error)
 	// Merge has the accumulators of each group made one, in their order; otherwise it is Accumulate.
 	Merge(groups *abi.GroupsWriter) (reply []byte, err error)
-	// Result has the guest emit what the accumulators of each group amount to.
-	Result(groups *abi.GroupsWriter) error
+	// Result has the guest emit what the accumulators of each group amount to, as changes of that kind.
+	Result(groups *abi.GroupsWriter, kind abi.ChangeKind) error
 	// Migrate is that of Calls, of the accumulators; their keys name them.
 	Migrate(state int, from uint16, elements *abi.Builder, name func(record uint32) string) (*abi.Batch, error)
 	// Retry is called when one of these has answered an error. It decides whether call is made again, for all units of

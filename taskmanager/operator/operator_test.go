@@ -206,7 +206,7 @@ func (s *sized) Accumulate(g *abi.GroupsWriter) ([]byte, error) {
 	return reply, nil
 }
 
-func (s *sized) Result(g *abi.GroupsWriter) error {
+func (s *sized) Result(g *abi.GroupsWriter, _ abi.ChangeKind) error {
 	s.results += g.Len()
 	return nil
 }

@@ -88,6 +88,7 @@ type FilesSink struct {
 	columns                []string
 	rollSize               int64
 	rollInterval           time.Duration
+	allUpdates             bool
 }
 
 // FileSink writes a line a record to part files in the directory path; the fields of a row are separated by tabs. A
@@ -170,6 +171,13 @@ func (f *FilesSink) RollInterval(d time.Duration) *FilesSink {
 	return f
 }
 
+// AllUpdates writes every change of a result, with its op in front: +I of a new one, +U of one that has changed. Without it, where
+// all input ends, a result is written once, when it can change no more.
+func (f *FilesSink) AllUpdates() *FilesSink {
+	f.allUpdates = true
+	return f
+}
+
 func (f *FilesSink) sink() *connector {
 	c := &connector{name: "files", kind: "file"}
 	if f.columns != nil {
@@ -186,6 +194,9 @@ func (f *FilesSink) sink() *connector {
 	}
 	c.number("rollSize", f.rollSize)
 	c.text("times", f.times)
+	if f.allUpdates {
+		c.set("updates", "all")
+	}
 	return c
 }
 

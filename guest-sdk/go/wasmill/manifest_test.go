@@ -175,7 +175,7 @@ func TestRowsOfFiles(t *testing.T) {
 			Source(job, CSVFiles[KeyValue[string, int64]]("in").Names("a", "key", "value")).Name("named"),
 			Source(job, AvroFiles[KeyValue[string, int64]]("in")).Name("avro"),
 			Source(job, ParquetFiles[KeyValue[string, int64]]("in")).Name("parquet"))
-		all.SinkTo(FileSink("csv").CSV().Header().Delimiter(";"))
+		all.SinkTo(FileSink("csv").CSV().Header().Delimiter(";").AllUpdates())
 		all.SinkTo(FileSink("avro").Avro().Compression("zstd"))
 		Source(job, Nexmark[KeyValue[string, int64]]("bid", 4*time.Second).With("events", "1000")).SinkTo(Blackhole())
 		all.SinkTo(FileSink("parquet").Parquet())

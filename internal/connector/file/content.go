@@ -2,6 +2,7 @@ package file
 
 import (
 	"io"
+	"slices"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/connector/text"
@@ -25,22 +26,29 @@ type body interface {
 
 // content makes that of records of a codec, or says why the sink's format has none.
 func (s *Sink) content(value abi.Codec) (content, error) {
+	if s.changes {
+		c, err := newChanges(value)
+		if err != nil {
+			return nil, err
+		}
+		value = c.schema.Codec()
+	}
 	switch s.format {
 	case formatJSON:
-		lines, err := jsonrow.NewEncoder(value, s.columns, s.times)
+		lines, err := jsonrow.NewEncoder(value, s.fields(), s.times)
 		return &linesContent{format: lines}, err
 	case formatCSV:
-		lines, err := csvrow.NewEncoder(value, s.columns, s.csv.delimiter, s.times)
+		lines, err := csvrow.NewEncoder(value, s.fields(), s.csv.delimiter, s.times)
 		made := &linesContent{format: lines}
 		if err == nil && s.csv.header {
 			made.header = append(lines.Header(), '\n')
 		}
 		return made, err
 	case formatAvro:
-		rows, err := avrorow.NewEncoder(value, s.columns, s.compression)
+		rows, err := avrorow.NewEncoder(value, s.fields(), s.compression)
 		return avroContent{rows}, err
 	case formatParquet:
-		rows, err := parquetrow.NewEncoder(value, s.columns, s.compression)
+		rows, err := parquetrow.NewEncoder(value, s.fields(), s.compression)
 		return parquetContent{rows, s.groupBytes()}, err
 	}
 	lines, err := text.NewFormat(value, s.columns)
@@ -77,3 +85,11 @@ func (b *linesBody) add(value []byte) error {
 }
 
 func (b *linesBody) end() error { return nil }
+
+// fields are those of a row that are written, in their order; none: all. Of a change, the op comes first.
+func (s *Sink) fields() []string {
+	if !s.changes || s.columns == nil || slices.Contains(s.columns, opField) {
+		return s.columns
+	}
+	return append([]string{opField}, s.columns...)
+}

@@ -40,6 +40,7 @@ const (
 //	partition     directories below that one, by a record's event time in UTC and its key: "dt={yyyy}-{MM}-{dd}/{HH}/{key}"
 //	rollSize      a file that has so many bytes is ended: "128MiB"
 //	rollInterval  a file that is so old is ended: "1m"
+//	updates       of results that change: final (default) writes a row each, all writes every change, with its op in front: +I, +U, -U, -D
 type Sink struct {
 	config       map[string]string
 	dir          string
@@ -51,6 +52,7 @@ type Sink struct {
 	partitions   *partitioning // nil: none
 	rollSize     int64         // 0: any
 	rollInterval time.Duration // 0: any
+	changes      bool          // every change is written, with its op
 	on           durable.FS
 }
 
@@ -86,9 +88,9 @@ func NewSinkOn(on durable.FS, config map[string]string) (connector.Sink, error) 
 // set sets an option. An empty value is as none.
 func (s *Sink) set(key, value string) (err error) {
 	switch key {
-	case "path", "format", "times", "header", "delimiter", "compression", "columns", "partition", "rollSize", "rollInterval":
+	case "path", "format", "times", "header", "delimiter", "compression", "columns", "partition", "rollSize", "rollInterval", abi.OptionUpdates:
 	default:
-		return fmt.Errorf("unknown option %q (known: path, format, times, header, delimiter, compression, columns, partition, rollSize, rollInterval)", key)
+		return fmt.Errorf("unknown option %q (known: path, format, times, header, delimiter, compression, columns, partition, rollSize, rollInterval, updates)", key)
 	}
 	if value == "" {
 		return nil
@@ -114,6 +116,10 @@ func (s *Sink) set(key, value string) (err error) {
 		if s.partitions, err = parsePartitioning(value); err != nil {
 			return fmt.Errorf("partition: %w", err)
 		}
+	case abi.OptionUpdates:
+		if s.changes = value == abi.UpdatesAll; !s.changes && value != "final" {
+			return fmt.Errorf("updates: %q (expected final or all)", value)
+		}
 	case "rollSize":
 		n, err := humanize.ParseBytes(value)
 		if err != nil || n < leastRollSize || n > 1<<50 {
@@ -133,7 +139,11 @@ func (s *Sink) Columns(key, value abi.Codec) (abi.Columns, error) {
 	if _, _, err := s.formats(key, value); err != nil {
 		return 0, err
 	}
-	return abi.ColumnValues | s.partitions.columns(), nil
+	cols := abi.ColumnValues | s.partitions.columns()
+	if s.changes {
+		cols |= abi.ColumnKinds
+	}
+	return cols, nil
 }
 
 // formats are those of a record's key, nil if it is not looked at, and value.
@@ -175,7 +185,11 @@ func (s *Sink) Open(_ context.Context, task connector.SinkTask) (connector.Write
 	if err := syscall.Access(dir, writeAndSearch); err != nil {
 		return nil, unwritable(dir, err)
 	}
-	return newWriter(s, task, dir, keys, values), nil
+	w := newWriter(s, task, dir, keys, values)
+	if s.changes {
+		w.changes, err = newChanges(task.Value)
+	}
+	return w, err
 }
 
 // failed is an error of writing to path. A full disk is for the user to mend; anything else may pass.

@@ -358,7 +358,7 @@ func TestSinkRefuses(t *testing.T) {
 	}
 	for config, want := range map[string]string{
 		"":                                "path: empty (expected a directory)",
-		"paht=x":                          `unknown option "paht" (known: path, format, times, header, delimiter, compression, columns, partition, rollSize, rollInterval)`,
+		"paht=x":                          `unknown option "paht" (known: path, format, times, header, delimiter, compression, columns, partition, rollSize, rollInterval, updates)`,
 		"format=xml":                      `format: "xml" (expected lines, json, csv, avro, parquet)`,
 		"header=true":                     "header, delimiter: given (expected format csv, and not lines)",
 		"header=yes":                      `header: "yes" (expected true or false)`,

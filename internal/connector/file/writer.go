@@ -28,11 +28,12 @@ const (
 // writer appends records to pending files: one for each partition that it has met lately. A file is ended by a checkpoint,
 // when it is large or old enough, or to make room for another; a record that then comes for its partition begins a new one.
 type writer struct {
-	sink   *Sink
-	keys   *text.Format
-	values content
-	task   connector.SinkTask
-	dir    string
+	sink    *Sink
+	keys    *text.Format
+	values  content
+	changes *changes // nil: it writes values as they are
+	task    connector.SinkTask
+	dir     string
 
 	n       int                 // files so far
 	open    map[string]*pending // by partition
@@ -65,7 +66,13 @@ func (w *writer) Write(b *abi.Batch, now time.Time) (time.Time, error) {
 		if err != nil {
 			return time.Time{}, err
 		}
-		if err := f.body.add(b.Value(i)); err != nil {
+		value := b.Value(i)
+		if w.changes != nil {
+			if value, err = w.changes.of(b, i); err != nil {
+				return time.Time{}, unfit(err)
+			}
+		}
+		if err := f.body.add(value); err != nil {
 			return time.Time{}, err
 		}
 		f.c.Rows++

@@ -128,7 +128,7 @@ fn the_manifest_says_how_operators_run() {
             .partition_custom("even", |n, receivers| *n as u32 % receivers)
             .map("two", |n| n)
             .disable_chaining()
-            .sink_to(file_sink("out").json().times("ms").columns(&["f0"]).roll_size(1 << 20).roll_interval(secs(90)).partition("{key}"));
+            .sink_to(file_sink("out").json().times("ms").columns(&["f0"]).all_updates().roll_size(1 << 20).roll_interval(secs(90)).partition("{key}"));
         spread.union(&[&spread.rebalance(), &spread.global()]).sink_to(blackhole().rate(7)).disable_chaining().name("all").uid("u");
     }
     let job = Job::describe("placed", placed, &[]).unwrap();
@@ -143,7 +143,7 @@ fn the_manifest_says_how_operators_run() {
         "{\"name\":\"even\",\"kind\":\"partition\",\"function\":\"even\",\"inputs\":[{\"from\":\"one\"}],\"parallelism\":3,\"output\":\"i64\"},",
         "{\"name\":\"two\",\"kind\":\"map\",\"function\":\"two\",\"inputs\":[{\"from\":\"even\"}],\"output\":\"i64\",\"chaining\":\"alone\"},",
         "{\"name\":\"files-2\",\"kind\":\"sink\",\"inputs\":[{\"from\":\"two\"}],\"connector\":{\"type\":\"file\",\"config\":{\"columns\":\"f0\",\"format\":\"json\",",
-        "\"partition\":\"{key}\",\"path\":\"out\",\"rollInterval\":\"90000ms\",\"rollSize\":\"1048576\",\"times\":\"ms\"}}},",
+        "\"partition\":\"{key}\",\"path\":\"out\",\"rollInterval\":\"90000ms\",\"rollSize\":\"1048576\",\"times\":\"ms\",\"updates\":\"all\"}}},",
         "{\"name\":\"union\",\"kind\":\"union\",\"inputs\":[{\"from\":\"one\"},{\"from\":\"one\",\"partition\":\"rebalance\"},{\"from\":\"one\",\"partition\":\"global\"}],",
         "\"output\":\"i64\"},",
         "{\"name\":\"all\",\"uid\":\"u\",\"kind\":\"sink\",\"inputs\":[{\"from\":\"union\"}],\"connector\":{\"type\":\"blackhole\",\"config\":{\"rate\":\"7\"}},",

@@ -142,6 +142,9 @@ impl FileSink {
         /// `dt={yyyy}-{MM}-{dd}/{HH}/{key}` to `dt=2026-01-31/23/whale`. Minutes are `{mm}`. The key is the one that the stream
         /// was keyed by; what is made of a keyed record keeps it.
         partition(template: &str) "partition" = template;
+        /// Writes every change of a result, with its op in front: `+I` of a new one, `+U` of one that has changed. Without it, where all
+        /// input ends, a result is written once, when it can change no more.
+        all_updates() "updates" = "all";
         /// Ends a file that has n bytes, at least 1 KiB, and begins another. Every checkpoint does so, too.
         roll_size(n: u64) "rollSize" = n;
         /// Ends a file that is so old, at least 100 ms, and begins another.

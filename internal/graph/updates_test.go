@@ -1,0 +1,56 @@
+package graph
+
+import (
+	"testing"
+
+	"github.com/wasmill/wasmill/abi"
+)
+
+// A result is told each time that it changes if a sink behind it says so, and only then; sinks that want both are refused.
+func TestUpdatesAreToldWhereASinkWritesThem(t *testing.T) {
+	all := map[string]string{"updates": "all"}
+	m := wordCount()
+	g, err := build(m, 1)
+	if err != nil || g.TellsUpdates(3) {
+		t.Errorf("%v, and a sink that says nothing has updates told", err)
+	}
+	m.Operators[4].Connector.Config = all
+	if g, err = build(m, 1); err != nil || !g.TellsUpdates(3) || !g.TellsUpdates(0) {
+		t.Errorf("%v, or a sink with updates has none told", err)
+	}
+	m.Operators = append(m.Operators, abi.Operator{Name: "copy", Kind: abi.OperatorSink, Connector: &abi.Connector{Type: "file"}, Inputs: []abi.Input{{From: "count"}}})
+	want := `operators[5].connector.config.updates: not given, but given as all of sink "out" (expected the same of both: they write the results of "count")`
+	if _, err = build(m, 1); err == nil || err.Error() != want {
+		t.Errorf("%v (expected %s)", err, want)
+	}
+	m.Operators[5].Connector.Type = "print"
+	if _, err = build(m, 1); err != nil {
+		t.Errorf("a print sink beside: %v", err)
+	}
+	m.Operators[5] = abi.Operator{Name: "lines", Kind: abi.OperatorSink, Connector: &abi.Connector{Type: "file"}, Inputs: []abi.Input{{From: "split"}}}
+	if _, err = build(m, 1); err != nil {
+		t.Errorf("a sink before what changes: %v", err)
+	}
+}
+
+// In batch mode every edge is blocking, and what was one chain is.
+func TestBatchModeBlocksBetweenChains(t *testing.T) {
+	g, err := build(wordCount(), 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	streaming := Expand(g)
+	g.MakeBatch()
+	x := Expand(g)
+	if len(x.Chains) != len(streaming.Chains) || len(x.Regions) != len(x.Chains) || x.SlotsAtOnce() != 3 {
+		t.Errorf("%d chains, %d regions, %d slots (expected %d, each a region, 3)", len(x.Chains), len(x.Regions), x.SlotsAtOnce(), len(streaming.Chains))
+	}
+	for _, e := range x.Edges {
+		if e.Exchange != Blocking {
+			t.Errorf("edge %+v (expected a blocking one)", e)
+		}
+	}
+	if from := x.Producers(TaskID{Chain: 1, Subtask: 2}); len(from) != 3 || from[1] != (TaskID{Chain: 0, Subtask: 1}) {
+		t.Errorf("task 1.2 takes from %v", from)
+	}
+}

@@ -1,0 +1,64 @@
+package jobmanager
+
+import (
+	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/graph"
+)
+
+// setMode makes a new job one of the mode that its submission asks for, or the JobManager's options if it asks for none.
+func (jm *JobManager) setMode(g *graph.JobGraph, s *api.Submit) error {
+	mode := s.Mode
+	if mode == "" {
+		mode = jm.config.Mode
+	}
+	switch mode {
+	case "", api.ModeStreaming:
+		return nil
+	case api.ModeBatch, api.ModeAutomatic:
+	default:
+		return api.Errorf(api.KindInvalid, "mode: %q (expected streaming, batch or automatic)", mode)
+	}
+	for _, i := range g.Sources() {
+		op := &g.Operators[i]
+		made, err := jm.connectorOf(op)
+		if err != nil {
+			return connectorError(err)
+		}
+		if made.(connector.Source).Bounded() {
+			continue
+		}
+		if mode == api.ModeAutomatic {
+			return nil
+		}
+		return api.Errorf(api.KindInvalid, "mode: batch, but source %q (%s) does not end", op.Name, op.Connector.Type).
+			WithHint("run it in streaming mode, or have the source end")
+	}
+	if why := g.NotBatch(); why != "" {
+		if mode == api.ModeAutomatic {
+			return nil
+		}
+		return api.Errorf(api.KindInvalid, "mode: batch, but %s", why).WithHint("run it in streaming mode")
+	}
+	if s.From != "" {
+		if mode == api.ModeAutomatic {
+			return nil
+		}
+		return api.Errorf(api.KindInvalid, "mode: batch, but from: %s (a job in batch mode has no state to go on with)", s.From).
+			WithHint("run it in streaming mode, or from the beginning")
+	}
+	g.MakeBatch()
+	return nil
+}
+
+// takesCheckpoints says whether the job does. In batch mode what is lost is done again from the outputs of the stage before.
+func (j *jobMaster) takesCheckpoints() bool { return j.jm.takesCheckpoints() && !j.record.Graph.Batch }
+
+// refuseBatch answers why what is about checkpoints cannot be asked of a job in batch mode.
+func refuseBatch(r *jobRecord) error {
+	if !r.Graph.Batch {
+		return nil
+	}
+	return api.Errorf(api.KindConflict, "job %s runs in batch mode, which takes no checkpoints", r.ID).
+		WithHint("let it end, or cancel it and run it again")
+}

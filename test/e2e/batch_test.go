@@ -1,0 +1,208 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/clustertest/workload"
+	"github.com/wasmill/wasmill/test/harness"
+)
+
+// batchArgs are what a workload is run with in batch mode.
+func batchArgs(parallelism int, params map[string]string) []string {
+	args := []string{"--mode", "batch", "--parallelism", fmt.Sprint(parallelism)}
+	for name, value := range params {
+		args = append(args, "--param", name+"="+value)
+	}
+	return args
+}
+
+func guestOf(t *testing.T, w *workload.Workload) string {
+	return filepath.Join(harness.Root(t), "test/guests", w.Guest+".wasm")
+}
+
+// What a job makes in streaming mode it makes in batch mode, on two TaskManagers with a slot each, at parallelisms above that, too;
+// and nothing of it stays where its tasks ran.
+func TestBatchMode(t *testing.T) {
+	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "1")
+	for _, w := range []*workload.Workload{workload.Ledger, workload.HashChain, workload.Windows, workload.Sliding, workload.Sessions, workload.Enrich, workload.Nearby, workload.NearbyPairs, workload.Rows} {
+		for _, parallelism := range []int{1, 3} {
+			t.Run(fmt.Sprintf("%s at %d", w.Name, parallelism), func(t *testing.T) {
+				dir := t.TempDir()
+				params, input, err := w.Prepare(dir, uint64(parallelism), 3000)
+				if err != nil {
+					t.Fatal(err)
+				}
+				cluster.Run(guestOf(t, w), batchArgs(parallelism, params)...).OK(t)
+				if err := w.Verify(dir, input); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	harness.Until(t, 10*time.Second, "the files of the jobs are removed", func() bool {
+		left, err := filepath.Glob(filepath.Join(cluster.Dir, "*", "*", "output-*"))
+		deeper, derr := filepath.Glob(filepath.Join(cluster.Dir, "*", "*", "*", "output-*"))
+		return err == nil && derr == nil && len(left)+len(deeper) == 0
+	})
+}
+
+// A TaskManager is killed while the second stage runs. What the other one has made of the first is not made again, and the output
+// is that of a run without a failure.
+func TestABatchStageIsRunAgain(t *testing.T) {
+	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
+	w, dir := workload.Congested, t.TempDir()
+	params, input, err := w.Prepare(dir, 3, 40_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := cluster.Start(guestOf(t, w), batchArgs(4, params)...)
+	var seen *api.Job
+	harness.Until(t, time.Minute, "the second stage runs", func() bool {
+		seen = cluster.Job()
+		return seen != nil && seen.Subtasks.Finished >= 4 && seen.Subtasks.Running > 0
+	})
+	cluster.Restart("taskmanager-2")
+	run.Wait().OK(t)
+	if err := w.Verify(dir, input); err != nil {
+		t.Error(err)
+	}
+	log, err := os.ReadFile(filepath.Join(cluster.Dir, "jobmanager.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(log), "the attempt goes on with tasks that have finished") {
+		t.Error("the second attempt has run every task again")
+	}
+	if j := cluster.Job(); j == nil || j.Restarts == 0 || j.Mode != api.ModeBatch {
+		t.Errorf("%+v (expected a job in batch mode that was restarted)", j)
+	}
+	harness.NothingPending(t, filepath.Join(dir, "output"))
+}
+
+// What cannot run in batch mode is refused before it does.
+func TestBatchModeRefuses(t *testing.T) {
+	dir := t.TempDir()
+	guest := filepath.Join(harness.Root(t), "test/guests/running.wasm")
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--mode", "batch"}, `mode: batch, but source "generator" (generator) does not end`},
+		{[]string{"--mode", "fast"}, `--mode "fast" (expected streaming, batch or automatic)`},
+	} {
+		got := built.wasmill.Run(t, append([]string{"run", guest, "--param", "output=" + filepath.Join(dir, "out")}, c.args...)...)
+		if got.Code == 0 || !strings.Contains(got.Stderr, c.want) {
+			t.Errorf("%q: code %d, %s (expected %s)", c.args, got.Code, got.Stderr, c.want)
+		}
+	}
+	got := built.wasmill.Run(t, "run", guest, "--param", "output="+filepath.Join(dir, "out"), "--param", "count=100000", "--param", "keys=5000", "--mode", "automatic")
+	if got.OK(t); !strings.Contains(got.Stdout+got.Stderr, "FINISHED") {
+		t.Errorf("automatic, with a source that ends: %s", got.Stderr)
+	}
+}
+
+// update is a row of the guest updates.
+type update struct {
+	Op, Start, Key string
+	Value          int64
+}
+
+// Without updates a result is one row, in both modes, whatever makes it. With them each change is one: the first of a key and
+// window +I, the others +U, and the last one is what is written without.
+func TestUpdates(t *testing.T) {
+	dir := t.TempDir()
+	input := filepath.Join(dir, "in.txt")
+	want := map[string]map[string]int64{}
+	set := func(what, key string, value func(before int64, known bool) int64) {
+		if want[what] == nil {
+			want[what] = map[string]int64{}
+		}
+		before, known := want[what][key]
+		want[what][key] = value(before, known)
+	}
+	var lines strings.Builder
+	r := rand.New(rand.NewPCG(5, 0))
+	for i := range int64(60_000) {
+		key, at, v := fmt.Sprint("k", r.IntN(20)), max(0, i-r.Int64N(500)), r.Int64N(100)-50
+		fmt.Fprintf(&lines, "%s,%d,%d\n", key, at, v)
+		for _, k := range []string{key, fmt.Sprint(key, instant(at-at%1000))} {
+			set("count", k, func(n int64, _ bool) int64 { return n + 1 })
+			set("sum", k, func(n int64, _ bool) int64 { return n + v })
+			set("least", k, func(n int64, known bool) int64 {
+				if known {
+					return min(n, v)
+				}
+				return v
+			})
+		}
+	}
+	if err := os.WriteFile(input, []byte(lines.String()), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	revised := map[string]bool{}
+	for _, by := range []string{"count", "sum", "least"} {
+		for _, window := range []string{"0", "1000"} {
+			for _, mode := range []string{"streaming", "batch"} {
+				for _, updates := range []string{"final", "all"} {
+					out := filepath.Join(dir, by+window+mode+updates)
+					built.wasmill.Run(t, "run", filepath.Join(harness.Root(t), "test/guests/updates.wasm"), "--param", "input="+input, "--param", "output="+out,
+						"--param", "by="+by, "--param", "updates="+updates, "--param", "window="+window, "--param", "lateness=600", "--mode", mode, "--parallelism", "2").OK(t)
+					got := map[string]int64{}
+					for _, u := range updatesIn(t, out) {
+						_, known := got[u.Key+u.Start]
+						op := map[bool]string{false: "+I", true: "+U"}[known]
+						if updates == "final" {
+							op = ""
+						}
+						if u.Op != op || known && (updates == "final" || mode == "batch") {
+							t.Fatalf("%s in windows of %s, %s, updates %s: %+v (known: %v)", by, window, mode, updates, u, known)
+						}
+						got[u.Key+u.Start] = u.Value
+						revised[by+window] = revised[by+window] || known
+					}
+					for k, v := range want[by] {
+						if strings.Contains(k, "T") == (window != "0") && got[k] != v {
+							t.Errorf("%s in windows of %s, %s, updates %s: %s is %d (expected %d)", by, window, mode, updates, k, got[k], v)
+						}
+					}
+				}
+			}
+			if !revised[by+window] {
+				t.Errorf("no result of %s in windows of %s has changed", by, window)
+			}
+		}
+	}
+}
+
+// updatesIn are the rows below a directory, those of a file in their order.
+func updatesIn(t *testing.T, dir string) (all []update) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "part-*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(files)
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(data)) {
+			var u update
+			if err := json.Unmarshal([]byte(line), &u); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, u)
+		}
+	}
+	return all
+}
