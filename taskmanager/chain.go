@@ -156,6 +156,7 @@ func (c *chain) newHandle(s int, newGuest func(graph.ModuleID) (*guest, error)) 
 	h := &handle{guest: g, number: uint32(len(g.handles) + 1), names: c.plan.names(s)}
 	h.functions, _ = c.plan.handle(s)
 	g.handles = append(g.handles, h)
+	c.newKeyChecks(s, h)
 	return h, nil
 }
 

@@ -39,6 +39,8 @@ type guest struct {
 	ctx     context.Context // of starting an instance; ends when the task is cancelled
 	unhook  func() bool     // from ctx, once the first instance was started
 
+	checking bool // functions are called to see what they answer: what they log and count is dropped
+
 	idle int // batches since something was migrated
 
 	mu       sync.Mutex
@@ -53,7 +55,8 @@ type handle struct {
 	number    uint32
 	names     string // of the operators, for people: "split -> word"
 	functions abi.Handle
-	poison    *poison // what becomes of what it traps on; nil: the job fails
+	checks    []keyCheck // of its key functions
+	poison    *poison    // what becomes of what it traps on; nil: the job fails
 }
 
 // open starts an instance.

@@ -208,7 +208,7 @@ func TestFunctionsBehindAReduceAreFused(t *testing.T) {
 	if got := f.sink.sorted(); !slices.Equal(got, []string{"A:2", "B:1"}) {
 		t.Errorf("got %q", got)
 	}
-	if n := m.calls.Load(); n != 3 {
-		t.Errorf("%d calls (expected one to split, one to add, one for the results)", n)
+	if n := m.calls.Load(); n != 3+keyChecks {
+		t.Errorf("%d calls (expected one to split, one to add, one for the results, and those that check the key)", n)
 	}
 }

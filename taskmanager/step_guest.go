@@ -132,8 +132,10 @@ type guestStep struct {
 	assigned int64     // behind the timestamp function
 	assigner *assigner // nil without a timestamp function
 	emitter  emitter
-	encoder  *abi.Builder // of batches that come neither encoded nor in a builder, and of parts of batches
-	encoded  host.Bytes   // an interface value of the field itself allocates nothing
+	// batches until the key functions are checked again
+	unchecked int
+	encoder   *abi.Builder // of batches that come neither encoded nor in a builder, and of parts of batches
+	encoded   host.Bytes   // an interface value of the field itself allocates nothing
 }
 
 func (s *guestStep) process(b *batch) error {
@@ -141,6 +143,9 @@ func (s *guestStep) process(b *batch) error {
 		return nil
 	}
 	s.header.Watermark, s.header.ProcessingTime, s.header.Split = s.input, s.time.ms, b.split
+	if err := s.checkKeys(b); err != nil {
+		return err
+	}
 	effects, err := s.handle.process(&s.header, s.inputOf(b))
 	if err == nil {
 		return s.apply(b, effects)

@@ -176,9 +176,15 @@ func (tm *TaskManager) instantiate(ctx context.Context, t *task, m graph.Module,
 	i, err := mod.Instantiate(ctx, host.InstanceConfig{
 		Params: g.params, ManifestID: string(m.Manifest), CallLimit: tm.config.CallLimit,
 		Seed: xxhash.Sum64String(fmt.Sprintf("%s/%s", t.attempt.key.Job, t.id)),
-		Log:  func(level abi.LogLevel, text string) { t.logGuest(g.running, level, text) },
+		Log: func(level abi.LogLevel, text string) {
+			if !g.checking {
+				t.logGuest(g.running, level, text)
+			}
+		},
 		Metric: func(kind abi.MetricKind, name string, value int64) {
-			t.guests.apply(kind, name, value)
+			if !g.checking {
+				t.guests.apply(kind, name, value)
+			}
 		},
 	})
 	if err != nil {

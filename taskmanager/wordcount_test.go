@@ -96,7 +96,7 @@ func TestSplitAndKeyAreOneCall(t *testing.T) {
 	m := &fakeModule{functions: []fakeFunction{splitWords, byWord}}
 	f := newFixture(t, &listSource{splits: lines}, m, countJob(1)...)
 	f.run()
-	if n := m.calls.Load(); n != 1 {
-		t.Errorf("%d calls for a batch of 10 lines (expected 1)", n)
+	if n := m.calls.Load(); n != 1+keyChecks {
+		t.Errorf("%d calls for a batch of 10 lines (expected 1, and those that check the key)", n)
 	}
 }

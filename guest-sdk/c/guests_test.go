@@ -17,6 +17,7 @@ var guests = map[string]string{
 	"aggregates":        "",
 	"alarms":            "",
 	"asking":            "",
+	"bad":               "",
 	"bad-batch":         "",
 	"bad-pointer":       "",
 	"baskets":           "",
