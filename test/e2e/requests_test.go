@@ -7,12 +7,14 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/clustertest/workload"
 	"github.com/wasmill/wasmill/test/harness"
 )
@@ -25,6 +27,7 @@ type troubled struct {
 	asked map[string]int // guarded by mu; by path
 	most  int            // requests at once
 	now   int
+	gate  chan struct{} // nothing is answered before it is closed; nil: there is none
 }
 
 func newTroubled(t *testing.T) *troubled {
@@ -46,6 +49,13 @@ func (s *troubled) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.now--
 		s.mu.Unlock()
 	}()
+	if s.gate != nil {
+		select {
+		case <-s.gate:
+		case <-r.Context().Done():
+			return
+		}
+	}
 	h := fnv.New32()
 	h.Write([]byte(r.URL.Path))
 	trouble := h.Sum32() % 16
@@ -192,4 +202,86 @@ func TestAGrantedNameDoesNotLeadInside(t *testing.T) {
 	}
 	t.Setenv("WASMILL_CAPABILITIES_HTTP_ALLOW", "localhost:*, 127.0.0.1:*, [::1]:*")
 	built.wasmill.Run(t, append([]string{"run", askingGuest(t), "--param", "retries=5"}, args...)...).OK(t)
+}
+
+// asks is how many requests have come.
+func (s *troubled) asks() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, times := range s.asked {
+		n += times
+	}
+	return n
+}
+
+// While the server answers nothing: checkpoints complete, modules are exchanged, the job is stopped with a savepoint and goes on from
+// it with another parallelism, and asks anew each time. A drain waits for the answers. Each line comes out once.
+func TestNothingButADrainWaitsForAnswers(t *testing.T) {
+	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
+	t.Setenv("WASMILL_CAPABILITIES_HTTP_ALLOW", "127.0.0.1:*")
+	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
+	server := newTroubled(t)
+	server.gate = make(chan struct{})
+	dir := t.TempDir()
+	in, args := server.asking(t, dir, 300, "capacity=20", "retries=5", "timeout=600000")
+	cmd := func(args ...string) *harness.Process {
+		return built.wasmill.Start(t, append(args, "--jobmanager", cluster.URL)...)
+	}
+	var last checkpoint.ID
+	completes := func(requests int) {
+		t.Helper()
+		harness.Until(t, time.Minute, "the server is asked", func() bool { return server.asks() >= requests })
+		for range 2 { // the second one began behind that
+			harness.Until(t, time.Minute, "a checkpoint completes", func() bool {
+				j := cluster.Job()
+				if j == nil || j.Checkpoint == nil || j.Checkpoint.ID <= last {
+					return false
+				}
+				last = j.Checkpoint.ID
+				return true
+			})
+		}
+	}
+	run := cluster.Start(askingGuest(t), args...)
+	completes(20)
+	first := string(cluster.Job().ID)
+	figures := regexp.MustCompile(`IN FLIGHT +REQUESTS +RETRIES +TIMEOUTS\n0\.0 +ask +270 +20 +0 +0\n`) // a tenth is not asked about
+	harness.Until(t, time.Minute, "the figures are shown", func() bool { return figures.MatchString(cmd("info", first).Wait().Stdout) })
+
+	wasm, err := os.ReadFile(askingGuest(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := filepath.Join(dir, "next.wasm")
+	if err := os.WriteFile(next, append(wasm, 0, 3, 1, 'v', 1), 0o666); err != nil { // a custom section
+		t.Fatal(err)
+	}
+	cmd("upgrade", first, next).Wait().OK(t)
+	completes(40)
+	saved := filepath.Join(dir, "saved")
+	cmd("stop", first, "--to", saved).Wait().OK(t)
+	run.Wait().OK(t)
+
+	run = cluster.Start(askingGuest(t), append(args, "--from", saved, "--parallelism", "2")...)
+	last = 0
+	completes(60)
+	second := string(cluster.Job().ID)
+	stop := cmd("stop", second, "--drain", "--to", filepath.Join(dir, "drained"))
+	ended := make(chan harness.Result, 1)
+	go func() { ended <- stop.Wait() }()
+	select {
+	case r := <-ended:
+		t.Fatalf("the drain did not wait for the answers: %+v", r)
+	case <-time.After(2 * time.Second): // it would have: a checkpoint takes less, as was seen
+	}
+	close(server.gate)
+	(<-ended).OK(t)
+	run.Wait().OK(t)
+	files, err := workload.Read(filepath.Join(dir, "output"), false, first, second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := workload.CheckAsked(in, files, false); err != nil {
+		t.Error(err)
+	}
 }

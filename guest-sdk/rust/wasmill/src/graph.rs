@@ -7,6 +7,7 @@ use crate::field::Condition;
 use crate::join::Interval;
 use crate::manifest;
 use crate::process::StateSpec;
+use crate::request::Requests;
 use crate::window::TimeWindow;
 use alloc::boxed::Box;
 use alloc::format;
@@ -33,6 +34,7 @@ pub(crate) enum Kind {
     Aggregates,
     Join,
     Partition,
+    Request,
     Sink,
 }
 
@@ -54,6 +56,7 @@ impl Kind {
             Kind::Aggregates => "aggregates",
             Kind::Join => "join",
             Kind::Partition => "partition",
+            Kind::Request => "request",
             Kind::Sink => "sink",
         }
     }
@@ -61,7 +64,7 @@ impl Kind {
     fn keeps_state(self) -> bool {
         matches!(
             self,
-            Kind::Count | Kind::Sum | Kind::Aggregates | Kind::Reduce | Kind::Aggregate | Kind::Process | Kind::Join
+            Kind::Count | Kind::Sum | Kind::Aggregates | Kind::Reduce | Kind::Aggregate | Kind::Process | Kind::Join | Kind::Request
         )
     }
 }
@@ -97,6 +100,7 @@ pub(crate) struct Operator {
     pub connector: Option<Connector>,
     pub window: Option<TimeWindow>,
     pub interval: Option<Interval>, // of a join
+    pub requests: Option<Requests>, // of a request operator
     pub watermarks: Option<Watermarks>,
     pub parallelism: u32,
     pub key: String,
@@ -126,6 +130,7 @@ pub(crate) struct Function<'x> {
     pub sides: Vec<String>,
     pub states: Vec<StateSpec<'x>>,
     pub timers: bool,
+    pub failures: bool, // of a request function: it is told of requests without an answer
     pub body: Body<'x>,
 }
 
@@ -142,6 +147,7 @@ impl<'x> Function<'x> {
             sides: Vec::new(),
             states: Vec::new(),
             timers: false,
+            failures: false,
             body,
         }
     }

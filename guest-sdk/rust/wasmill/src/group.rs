@@ -15,6 +15,8 @@ pub(crate) const MERGE: u32 = 5;
 pub(crate) const RESULT: u32 = 6;
 pub(crate) const JOIN: u32 = 7;
 pub(crate) const PARTITION: u32 = 11;
+pub(crate) const REQUEST: u32 = 12;
+pub(crate) const RESPONSE: u32 = 13;
 
 const GROUP_BYTES: usize = 40;
 const LIST_BYTES: usize = 24;
@@ -26,6 +28,7 @@ const HAS_TIMESTAMPS: u32 = 1 << 0;
 const RECORDS: u16 = 0;
 const OTHER_RECORDS: u16 = 1;
 const ACCUMULATORS: u16 = 2;
+const ANSWERS: u16 = 3;
 const STATE: u16 = 4;
 
 impl CallHeader {
@@ -70,6 +73,7 @@ pub(crate) struct Group<'x> {
     pub key: &'x [u8],
     pub records: [List<'x>; 2], // by input
     pub accumulators: List<'x>,
+    pub answers: List<'x>,
     states: Vec<List<'x>>, // by state: its value, if it came with the call
 }
 
@@ -120,6 +124,7 @@ impl<'x> Groups<'x> {
         g.key = &p[GROUP_BYTES..GROUP_BYTES + key];
         g.records = [List::default(); 2];
         g.accumulators = List::default();
+        g.answers = List::default();
         g.states.clear();
         let mut at = GROUP_BYTES + ((key + 7) & !7);
         for _ in 0..u32_at(p, 36) {
@@ -149,6 +154,7 @@ fn read_list<'x>(p: &'x [u8], g: &mut Group<'x>) -> usize {
     match tag {
         RECORDS | OTHER_RECORDS => g.records[tag as usize] = list,
         ACCUMULATORS => g.accumulators = list,
+        ANSWERS => g.answers = list,
         STATE => {
             let none = List { total: 1, ..List::default() }; // it is to be asked for
             g.states.resize(g.states.len().max(index as usize + 1), none);
@@ -165,6 +171,7 @@ pub(crate) const CLEAR: u16 = 2;
 pub(crate) const SET_TIMER: u16 = 3;
 pub(crate) const DELETE_TIMER: u16 = 4;
 pub(crate) const RECEIVERS: u16 = 8;
+pub(crate) const ASK: u16 = 9;
 
 /// Writes the reply to a keyed call: entries of groups, with their actions.
 #[derive(Default)]

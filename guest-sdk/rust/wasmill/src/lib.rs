@@ -69,6 +69,8 @@ mod field_test;
 mod golden_test;
 #[cfg(test)]
 mod process_test;
+#[cfg(test)]
+mod request_test;
 
 mod aggregates;
 #[cfg(any(test, target_family = "wasm"))]
@@ -102,6 +104,7 @@ mod output;
 mod partition;
 mod process;
 mod record;
+mod request;
 mod row;
 mod side;
 mod state;
@@ -128,6 +131,7 @@ pub use keyed::{ConnectedStreams, KeyedStream};
 pub use log::{counter_add, gauge_set, log, Level};
 pub use process::{Call, Context, Timer, Uses, NO_TIMESTAMP};
 pub use record::{Field, Millis, Record};
+pub use request::{ordered, unordered, Answer, AsyncContext, HttpRequest, HttpResponse, Requests};
 pub use row::{Decimal, KeyValue, List, ListRef, Pair, RowBytes, RowWriter, Windowed};
 pub use side::{Side, SideOutput, Sides};
 pub use state::{ListState, ListStateDescriptor, MapState, MapStateDescriptor, ValueState, ValueStateDescriptor};
@@ -193,6 +197,7 @@ pub mod prelude {
     pub use crate::file::{avro_files, csv_files, file_sink, files, json_files, parquet_files};
     pub use crate::process::{Call, Context, Timer};
     pub use crate::record::{Field, Millis, Record};
+    pub use crate::request::{ordered, unordered, Answer, AsyncContext, HttpRequest, HttpResponse};
     pub use crate::row::{Decimal, KeyValue, List, ListRef, Pair, Windowed};
     pub use crate::stream::Stream;
     pub use crate::text::{Text, TextBuf};

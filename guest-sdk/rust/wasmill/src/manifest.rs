@@ -15,6 +15,7 @@ const KEYED: i64 = 2;
 const STATE: i64 = 3;
 const TIMERS: i64 = 4;
 const TWO_INPUTS: i64 = 5;
+const REQUESTS: i64 = 7;
 const ROW: i64 = 8;
 const PARTITION: i64 = 9;
 const ACCUMULATORS: i64 = 10;
@@ -45,6 +46,7 @@ fn features(g: &Graph) -> Vec<i64> {
         (STATE, any(&|f| f.kind == Kind::Process && !f.states.is_empty())),
         (TIMERS, any(&|f| f.timers)),
         (TWO_INPUTS, any(&|f| f.inputs.len() > 1) || g.operators.iter().any(|o| o.kind == Some(Kind::Join))),
+        (REQUESTS, any(&|f| f.kind == Kind::Request)),
         (ROW, g.operators.iter().any(|o| row(&o.output) || row(&o.key)) || any(&|f| f.inputs.iter().any(|i| row(i)))),
         (PARTITION, any(&|f| f.kind == Kind::Partition)),
         (ACCUMULATORS, any(&|f| f.kind != Kind::Process && !f.states.is_empty())),
@@ -73,6 +75,7 @@ fn function(w: &mut JsonWriter, id: usize, f: &Function) {
         w.array("sides", &f.sides, |w, codec| w.element(codec));
     }
     w.flag_or("result", f.kind == Kind::Reduce);
+    w.flag_or("failures", f.failures);
     if !f.states.is_empty() {
         w.array("states", &f.states, |w, s| w.object("", |w| state(w, s)));
     }
@@ -114,6 +117,9 @@ fn operator(w: &mut JsonWriter, g: &Graph, o: &Operator) {
     }
     if let Some(interval) = &o.interval {
         w.object("interval", |w| interval.write(w));
+    }
+    if let Some(requests) = &o.requests {
+        w.object("requests", |w| requests.write(w));
     }
     if let Some(marks) = &o.watermarks {
         w.object("watermarks", |w| {
