@@ -56,10 +56,14 @@ func (m *joinModel) process(batch []rec, input int) {
 // Random streams with disorder, skewed keys and late records are joined by intervals of every shape, by one or several
 // subtasks of different progress that go on from each other's snapshots; what comes out is what the model says.
 func TestIntervalJoinsAreWhatTheyAreDefinedAs(t *testing.T) {
-	oracle.Check(t, 600, intervalAgrees)
+	oracle.Check(t, 600, func(t testing.TB, r *rand.Rand) { intervalAgrees(t, r, 0) })
 }
 
-func intervalAgrees(t testing.TB, r *rand.Rand) {
+func TestIntervalJoinsThatSpill(t *testing.T) {
+	oracle.Check(t, 6, func(t testing.TB, r *rand.Rand) { intervalAgrees(t, r, 1+r.Int64N(3)*(64<<10)) })
+}
+
+func intervalAgrees(t testing.TB, r *rand.Rand, budget int64) {
 	i := abi.Interval{LowerMs: r.Int64N(80) - 50, LowerExclusive: r.IntN(4) == 0, UpperExclusive: r.IntN(4) == 0}
 	i.UpperMs = i.LowerMs + 2 + r.Int64N(60)
 	name := i.String()
@@ -68,7 +72,7 @@ func intervalAgrees(t testing.TB, r *rand.Rand) {
 	for g := range m.passed {
 		m.passed[g] = abi.MinTime
 	}
-	j := &joining{t: t, got: map[string]int{}, config: JoinConfig{
+	j := &joining{t: t, budget: budget, got: map[string]int{}, config: JoinConfig{
 		Interval: &i, Key: "utf8", Values: [2]abi.Codec{"i64", "i64"}, Output: "row(left: i64, right: i64)",
 		Late: [2]*abi.Builder{abi.NewBuilder(abi.ColumnValues), abi.NewBuilder(abi.ColumnValues)},
 	}}
@@ -120,6 +124,44 @@ func (j *joining) agrees(name string, m *joinModel, now int64, keys int) {
 		j.t.Fatalf("%s: %d late, %d of them put out (expected %d)", name, j.late, n, m.late)
 	}
 	j.same(name, m.pairs)
+}
+
+// A join that goes on from many files with little memory meets records that lie there: it does not read a block of each of them
+// for each record.
+func TestIntervalJoinGoesOnInLittleMemory(t *testing.T) {
+	i := abi.Interval{LowerMs: -200, UpperMs: 300}
+	m := &joinModel{lower: -200, upper: 300, pairs: map[string]int{}, spoilt: func(int64) bool { return false }}
+	for g := range m.passed {
+		m.passed[g] = abi.MinTime
+	}
+	j := &joining{t: t, budget: 128 << 10, got: map[string]int{}, spoilt: m.spoilt, config: JoinConfig{
+		Interval: &i, Key: "utf8", Values: [2]abi.Codec{"i64", "i64"}, Output: "row(left: i64, right: i64)"}}
+	j.spread(1)
+	r := rand.New(rand.NewPCG(1, 31))
+	const each, batches = 250, 24
+	now := int64(0)
+	run := func() {
+		for n := range batches {
+			var batch []rec
+			for k := range int64(each) {
+				batch = append(batch, rec{now + k/5, fmt.Sprint("k", r.IntN(800)), 1000*now + k})
+			}
+			j.process(batch, n%2)
+			m.process(batch, n%2)
+			if now += each / 5; n%2 == 1 {
+				j.shards[0].save()
+			}
+		}
+	}
+	run()
+	files := len(j.shards[0].files)
+	j.spread(1)
+	j.reads = 0
+	run()
+	j.same("in little memory", m.pairs)
+	if most := each * batches / 4; files < 5 || j.reads > most {
+		t.Errorf("%d files are read %d times for %d records (expected several files, and at most %d times)", files, j.reads, each*batches, most)
+	}
 }
 
 // What one record meets may be more than a call carries.

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -28,6 +29,7 @@ type joining struct {
 	input   int
 	stores  int
 	attempt int
+	reads   int // of files
 	pulled  int // records that a co-group has asked for
 }
 
@@ -265,7 +267,7 @@ func (j *joining) spread(n int) {
 		for _, f := range files {
 			f.from = max(f.from, s.from)
 			f.to = max(min(f.to, s.to), f.from)
-			r, err := snapshot.Open(bytes.NewReader(f.content), int64(len(f.content)))
+			r, err := snapshot.Open(&countedReader{bytes.NewReader(f.content), &j.reads}, int64(len(f.content)))
 			if err != nil {
 				j.t.Fatal(err)
 			}
@@ -283,6 +285,17 @@ func (j *joining) spread(n int) {
 		}
 		j.shards = append(j.shards, s)
 	}
+}
+
+// countedReader counts how often it is read.
+type countedReader struct {
+	io.ReaderAt
+	reads *int
+}
+
+func (r *countedReader) ReadAt(p []byte, at int64) (int, error) {
+	*r.reads++
+	return r.ReaderAt.ReadAt(p, at)
 }
 
 // save takes a snapshot: all that there is in one file, or what has changed in another.

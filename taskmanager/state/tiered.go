@@ -5,6 +5,7 @@ import (
 	"math/bits"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
 	"github.com/wasmill/wasmill/taskmanager/state/spill"
 )
 
@@ -26,14 +27,15 @@ type tiered struct {
 	rest     int64 // and of the older ones
 	old      *table
 	flushing *table
-	id       uint32      // of its keys on disk; 0: nothing of it is there
-	flushed  uint32      // 1 + the generation of the store in which something of it was last written there
-	files    []fileState // restored files that may have entries, the newest first
-	stuck    int64       // bytes of entries whose keys are too long for the disk, as of the last turn
-	scan     *scan       // that runs
-	loaded   []bool      // by key group from the first that the task owns: all that the files have of it is in memory
-	timers   *timers     // what is known of the times, of kind Timer
-	whole    bool        // of every group
+	id       uint32           // of its keys on disk; 0: nothing of it is there
+	flushed  uint32           // 1 + the generation of the store in which something of it was last written there
+	files    []fileState      // restored files that may have entries, the newest first
+	stuck    int64            // bytes of entries whose keys are too long for the disk, as of the last turn
+	scan     *scan            // that runs
+	loaded   []bool           // by key group from the first that the task owns: all that the files have of it is in memory
+	timers   *timers          // what is known of the times, of kind Timer
+	seeker   *snapshot.Seeker // of lists and maps in the restored files; nil before it is needed
+	whole    bool             // of every group
 }
 
 // layered says whether an entry that is not in the young table may be elsewhere.

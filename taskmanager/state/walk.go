@@ -167,8 +167,12 @@ func (t *tiered) scanFilesFrom(group graph.KeyGroup, from []byte) *snapshot.Merg
 		if len(from) > 0 {
 			rg.First, rg.Key = t.spec.Kind.inFile(0, from)
 		}
+		return t.scanRange(rg)
 	}
-	return t.scanRange(rg)
+	if t.seeker == nil {
+		t.seeker = snapshot.NewSeeker(t.store.config.Restored, t.spec.Operator, t.spec.Name)
+	}
+	return t.seeker.Scan(rg)
 }
 
 func (d *deep) stepFiles() error {

@@ -56,23 +56,14 @@ func MergeStates(readers []*Reader) []State {
 
 // ScanMerged scans a range of several files, the oldest first. States are those of MergeStates, also in the range.
 func ScanMerged(readers []*Reader, rg Range) *Merged {
-	m := &Merged{states: MergeStates(readers)}
-	m.order = operatorsOf(m.states)
+	m := newMerged(readers)
 	for age, r := range readers {
-		s := &source{name: r.Name(), age: age, states: make([]int, len(r.States())), owner: r.owner}
+		s := m.source(r, age)
 		own := rg
-		for i, st := range r.States() {
-			if !r.Shows(i) {
-				s.states[i] = All // no entry names it
-				continue
+		if rg.State != All {
+			if own.State = slices.Index(s.states, rg.State); own.State < 0 {
+				continue // the file has nothing of the state
 			}
-			s.states[i], _ = slices.BinarySearchFunc(m.states, st, compareStates)
-			if s.states[i] == rg.State {
-				own.State = i
-			}
-		}
-		if rg.State != All && (own.State >= len(s.states) || s.states[own.State] != rg.State) {
-			continue // the file has nothing of the state
 		}
 		s.it = r.Scan(own)
 		if m.advance(s) {
@@ -80,6 +71,24 @@ func ScanMerged(readers []*Reader, rg Range) *Merged {
 		}
 	}
 	return m
+}
+
+func newMerged(readers []*Reader) *Merged {
+	m := &Merged{states: MergeStates(readers)}
+	m.order = operatorsOf(m.states)
+	return m
+}
+
+// source is a reader as one of those that m steps through.
+func (m *Merged) source(r *Reader, age int) *source {
+	s := &source{name: r.Name(), age: age, states: make([]int, len(r.States())), owner: r.owner}
+	for i, st := range r.States() {
+		s.states[i] = All // no entry names it
+		if r.Shows(i) {
+			s.states[i], _ = slices.BinarySearchFunc(m.states, st, compareStates)
+		}
+	}
+	return s
 }
 
 // States are those that entries name.

@@ -259,21 +259,11 @@ func (r *Reader) lookup(p place, key []byte) (bool, error) {
 	if err != nil || !bloomHas(bloom, keyHash(p, key)) {
 		return false, err
 	}
-	if r.cache == nil {
-		r.cache = make([]cachedBlock, min(cachedBlocks, len(f.blocks)))
-		for i := range r.cache {
-			r.cache[i].number = -1
-		}
+	data, err := r.cached(i)
+	if err != nil {
+		return false, err
 	}
-	c := &r.cache[i%len(r.cache)]
-	if c.number != i {
-		c.number = -1
-		if c.data, err = f.readBlock(i, c.data); err != nil {
-			return false, err
-		}
-		c.number = i
-	}
-	if err := r.get.open(f.order, i, c.data); err != nil {
+	if err := r.get.open(f.order, i, data); err != nil {
 		return false, err
 	}
 	found, err := r.get.find(p, key)
@@ -285,6 +275,26 @@ func (r *Reader) lookup(p place, key []byte) (bool, error) {
 	}
 	e := &r.get.e
 	return e.Op != DeleteNamespace && e.place() == p && bytes.Equal(e.Key, key), nil
+}
+
+// cached is a block, which is kept for a while.
+func (r *Reader) cached(i int) ([]byte, error) {
+	if r.cache == nil {
+		r.cache = make([]cachedBlock, min(cachedBlocks, len(r.f.blocks)))
+		for i := range r.cache {
+			r.cache[i].number = -1
+		}
+	}
+	c := &r.cache[i%len(r.cache)]
+	if c.number != i {
+		c.number = -1
+		var err error
+		if c.data, err = r.f.readBlock(i, c.data); err != nil {
+			return nil, err
+		}
+		c.number = i
+	}
+	return c.data, nil
 }
 
 // blockOf is the last block that begins before a key, with at also one that may begin at it; -1 when there is none.
@@ -428,15 +438,32 @@ type Iterator struct {
 	placed  bool
 	block   int // whose entries c walks, -1: none
 	buf     []byte
+	blocks  *Reader // whose cache it walks blocks of; nil: it has one of its own, in buf
 	c       cursor
 	err     error
 }
 
 // Scan begins at the beginning of the range.
 func (r *Reader) Scan(rg Range) *Iterator {
-	it := &Iterator{f: r.f, hidden: r.hidden, rg: rg, from: max(rg.From, r.from), to: min(rg.To, r.to), block: -1}
-	it.section = it.wanted(0)
+	it := &Iterator{f: r.f, hidden: r.hidden}
+	it.begin(r, rg)
 	return it
+}
+
+func (it *Iterator) begin(r *Reader, rg Range) {
+	it.rg, it.from, it.to = rg, max(rg.From, r.from), min(rg.To, r.to)
+	it.there, it.placed, it.block, it.err = false, false, -1, nil
+	first := 0
+	if rg.State != All {
+		first = sort.Search(len(it.f.sections), func(i int) bool { return it.compareSection(i, it.from) >= 0 })
+	}
+	it.section = it.wanted(first)
+}
+
+// compareSection orders a section against that of the range's state in a key group.
+func (it *Iterator) compareSection(i int, group graph.KeyGroup) int {
+	s := &it.f.sections[i]
+	return it.f.order.compare(place{s.state, s.group, 0}, place{it.rg.State, group, 0})
 }
 
 // wanted is the first section of the range at or behind one.
@@ -446,6 +473,9 @@ func (it *Iterator) wanted(i int) int {
 		group := s.group >= it.from && s.group < it.to && s.group != Own || s.group == Own && it.rg.Own
 		if group && (it.rg.State == All || s.state == it.rg.State) && (it.hidden == nil || !it.hidden[s.state]) {
 			return i
+		}
+		if it.rg.State != All && !it.rg.Own && it.compareSection(i, it.to) >= 0 {
+			return len(it.f.sections)
 		}
 	}
 	return i
@@ -533,7 +563,12 @@ func (it *Iterator) load(i int) error {
 	if it.block != i {
 		it.block = -1
 		var err error
-		if it.buf, err = it.f.readBlock(i, it.buf); err != nil {
+		if it.blocks != nil {
+			it.buf, err = it.blocks.cached(i)
+		} else {
+			it.buf, err = it.f.readBlock(i, it.buf)
+		}
+		if err != nil {
 			return err
 		}
 		if err := it.c.open(it.f.order, i, it.buf); err != nil {
