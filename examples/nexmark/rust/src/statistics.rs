@@ -50,11 +50,6 @@ fn bids_of<R>(price: &FieldOf<R, i64>) -> Vec<Aggregate<R>> {
     columns("bids", Aggregate::count(), |rank| Aggregate::count().filter(ranked(price, rank)))
 }
 
-/// The columns of the values of a field that differ.
-fn distinct<R>(what: &str, field: &FieldOf<R, i64>, price: &FieldOf<R, i64>) -> Vec<Aggregate<R>> {
-    columns(what, field.count_distinct(), |rank| field.count_distinct().filter(ranked(price, rank)))
-}
-
 /// A struct of columns that ends in the twelve of the statistics.
 macro_rules! statistics_row {
     ($row:ident [$($generics:tt)*] { $($column:ident: $type:ty),+ }) => {
@@ -98,92 +93,84 @@ macro_rules! with_statistics {
     };
 }
 
-/// A bid of a day, and whether its bidder and its auction are there for the first time: among all bids of the day, and among
-/// those of its rank.
+/// A bid of a day, and of a channel where that counts, and whether its bidder and its auction are there for the first time: among
+/// all bids of those, and among those of its rank.
 #[derive(Clone, Row)]
-struct Seen {
+struct Seen<'x> {
+    channel: Text<'x>,
     day: i64,
+    at: Millis,
     bidder: i64,
     auction: i64,
     price: i64,
-    bidder_of_day: bool,
-    bidder_of_rank: bool,
-    auction_of_day: bool,
-    auction_of_rank: bool,
+    new_bidder: bool,
+    new_bidder_of_rank: bool,
+    new_auction: bool,
+    new_auction_of_rank: bool,
+}
+
+/// The bids, with what is new in their channels, or among all. That is found by bidder and by auction, which any number of
+/// subtasks share and each of which keeps little; what is left to do is to count.
+fn seen<'x>(n: &Nexmark<'_, 'x>, channel: impl Fn(&BidRef<'x>) -> Text<'x> + 'static) -> Stream<'x, Seen<'x>> {
+    let bids = n.timed::<EventRef>(&["bid"]).flat_map("bids", |e| e.bid());
+    let bids = bids.map("day", move |b| Seen {
+        channel: channel(&b),
+        day: window_of(b.date_time(), DAY),
+        at: b.date_time(),
+        bidder: b.bidder(),
+        auction: b.auction(),
+        price: b.price(),
+        new_bidder: false,
+        new_bidder_of_rank: false,
+        new_auction: false,
+        new_auction_of_rank: false,
+    });
+    let by_bidder = bids.key_by("bidder", |b| (b.channel, b.day, b.bidder));
+    let bids = first_seen(n, "bidders", by_bidder, |b, new, of_rank| (b.new_bidder, b.new_bidder_of_rank) = (new, of_rank));
+    let by_auction = bids.key_by("auction of day", |b| (b.channel, b.day, b.auction));
+    first_seen(n, "auctions", by_auction, |b, new, of_rank| (b.new_auction, b.new_auction_of_rank) = (new, of_rank))
+}
+
+/// Marks the bids in which a key is for the first time, and among those of its rank. What is kept of a key ends two days after
+/// its last change.
+fn first_seen<'x>(
+    n: &Nexmark<'_, 'x>,
+    name: &str,
+    bids: KeyedStream<'x, (Text<'x>, i64, i64), Seen<'x>>,
+    mark: impl Fn(&mut Seen<'x>, bool, bool) + 'static,
+) -> Stream<'x, Seen<'x>> {
+    let ranks = n.job.value_state::<i64>("ranks").ttl(days(2));
+    bids.process(name, (&ranks,), move |c, (ranks,), mut b| {
+        let (seen, rank) = (ranks.get().unwrap_or(0), 1 << rank(b.price));
+        if seen & rank == 0 {
+            ranks.set(seen | rank);
+        }
+        mark(&mut b, seen == 0, seen & rank == 0);
+        c.emit(b);
+    })
+    .uid(name)
+}
+
+/// The twelve statistics.
+fn statistics<'x>() -> Vec<Aggregate<Seen<'x>>> {
+    let count = |p: Predicate<Seen<'x>>| Aggregate::count().filter(p);
+    let of_rank = |rank| ranked(&Seen::PRICE, rank);
+    let mut all = bids_of(&Seen::PRICE);
+    all.extend(columns("bidders", count(Seen::NEW_BIDDER.eq(true)), |r| count(Seen::NEW_BIDDER_OF_RANK.eq(true).and(of_rank(r)))));
+    all.extend(columns("auctions", count(Seen::NEW_AUCTION.eq(true)), |r| count(Seen::NEW_AUCTION_OF_RANK.eq(true).and(of_rank(r)))));
+    all
 }
 
 statistics_row!(DayTotals [] { day: i64 });
 statistics_row!(DayRow [<'x>] { day: Cow<'x, str> });
 
-/// Who is there for the first time is found by bidder and by auction, which any number of subtasks share; what is left to do for
-/// a day is to count.
 pub fn q15(n: &Nexmark) {
-    let bids = n.timed::<EventRef>(&["bid"]).flat_map("bids", |e| e.bid());
-    let bids = bids.map("day", |b| Seen {
-        day: window_of(b.date_time(), DAY),
-        bidder: b.bidder(),
-        auction: b.auction(),
-        price: b.price(),
-        bidder_of_day: false,
-        bidder_of_rank: false,
-        auction_of_day: false,
-        auction_of_rank: false,
-    });
-    let by_bidder = bids.key_by("bidder", |b| (b.day, b.bidder));
-    let bids = first_seen(n, "bidders", by_bidder, |b, day, rank| (b.bidder_of_day, b.bidder_of_rank) = (day, rank));
-    let by_auction = bids.key_by("auction of day", |b| (b.day, b.auction));
-    let bids = first_seen(n, "auctions", by_auction, |b, day, rank| (b.auction_of_day, b.auction_of_rank) = (day, rank));
-
-    let count = |p: Predicate<Seen>| Aggregate::count().filter(p);
-    let of_rank = |rank| ranked(&Seen::PRICE, rank);
-    let statistics = bids_of(&Seen::PRICE)
-        .into_iter()
-        .chain(columns("bidders", count(Seen::BIDDER_OF_DAY.eq(true)), |rank| count(Seen::BIDDER_OF_RANK.eq(true).and(of_rank(rank)))))
-        .chain(columns("auctions", count(Seen::AUCTION_OF_DAY.eq(true)), |rank| count(Seen::AUCTION_OF_RANK.eq(true).and(of_rank(rank)))));
-    bids.key_by_field("by day", Seen::DAY)
-        .aggregates(statistics)
+    seen(n, |_| Text::default())
+        .key_by_field("by day", Seen::DAY)
+        .aggregates(statistics())
         .uid("totals")
         .map("columns", |t: DayTotals| with_statistics!(DayRow { day: day(Millis(t.day)).into() }, t))
         .sink_to(n.results());
-}
-
-/// Marks the bids in which a key is for the first time on its day, and among those of its rank.
-fn first_seen<'x>(
-    n: &Nexmark<'_, 'x>,
-    name: &str,
-    bids: KeyedStream<'x, (i64, i64), Seen>,
-    mark: impl Fn(&mut Seen, bool, bool) + 'static,
-) -> Stream<'x, Seen> {
-    let seen = n.job.value_state::<i64>("ranks");
-    bids.process_timers(
-        name,
-        (&seen,),
-        move |c, (seen,), mut b| {
-            let (before, rank) = (seen.get(), 1 << rank(b.price));
-            if before.is_none() {
-                c.set_timer(b.day + DAY);
-            }
-            let ranks = before.unwrap_or(0);
-            if ranks & rank == 0 {
-                seen.set(ranks | rank);
-            }
-            mark(&mut b, ranks == 0, ranks & rank == 0);
-            c.emit(b);
-        },
-        |_, (seen,), _| seen.clear(),
-    )
-    .uid(name)
-}
-
-/// A bid of a channel and a day.
-#[derive(Clone, Row)]
-struct ChannelBid<'x> {
-    channel: Text<'x>,
-    day: i64,
-    at: Millis,
-    auction: i64,
-    bidder: i64,
-    price: i64,
 }
 
 #[derive(Clone, Row)]
@@ -196,23 +183,9 @@ statistics_row!(ChannelTotals [<'x>] { channel: Text<'x>, day: i64, latest: Mill
 statistics_row!(ChannelRow [<'x>] { channel: Text<'x>, day: Cow<'x, str>, minute: Cow<'x, str> });
 
 pub fn q16(n: &Nexmark) {
-    let bids = n.timed::<EventRef>(&["bid"]).flat_map("bids", |e| e.bid());
-    let bids = bids.map("channel and day", |b| ChannelBid {
-        channel: b.channel(),
-        day: window_of(b.date_time(), DAY),
-        at: b.date_time(),
-        auction: b.auction(),
-        bidder: b.bidder(),
-        price: b.price(),
-    });
-    let price = ChannelBid::PRICE;
-    let statistics = [ChannelBid::AT.max().named("latest")]
-        .into_iter()
-        .chain(bids_of(&price))
-        .chain(distinct("bidders", &ChannelBid::BIDDER, &price))
-        .chain(distinct("auctions", &ChannelBid::AUCTION, &price));
-    bids.key_by_fields::<ChannelDay>("by channel and day", (ChannelBid::CHANNEL, ChannelBid::DAY))
-        .aggregates(statistics)
+    seen(n, |b| b.channel())
+        .key_by_fields::<ChannelDay>("by channel and day", (Seen::CHANNEL, Seen::DAY))
+        .aggregates([Seen::AT.max().named("latest")].into_iter().chain(statistics()))
         .uid("totals")
         .map("columns", |t: ChannelTotals| {
             with_statistics!(ChannelRow { channel: t.channel, day: day(Millis(t.day)).into(), minute: minute(t.latest).into() }, t)
