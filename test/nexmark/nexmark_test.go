@@ -77,7 +77,7 @@ func same(t *testing.T, want *reference.Expected, dir string) {
 	}
 }
 
-// Each query has the rows of the reference at any parallelism.
+// Each query has the rows of the reference at any parallelism, and in batch mode.
 func TestQueries(t *testing.T) {
 	wasmill, module := built(t)
 	path, events := eventFile(t, wasmill, made())
@@ -85,10 +85,11 @@ func TestQueries(t *testing.T) {
 		q := &reference.Queries[i]
 		t.Run(q.Name, func(t *testing.T) {
 			want := reference.Expect(q, events)
-			for _, parallelism := range []string{"1", "2", "4"} {
+			for _, flags := range [][]string{{"--parallelism", "1"}, {"--parallelism", "2"}, {"--parallelism", "4"}, {"--parallelism", "2", "--mode", "batch"}} {
 				out := filepath.Join(t.TempDir(), "out")
-				wasmill.Run(t, "run", module, "--param", "query="+q.Name, "--param", "input="+path, "--param", "output="+out, "--parallelism", parallelism).OK(t)
-				t.Logf("at parallelism %s", parallelism)
+				args := append([]string{"run", module, "--param", "query=" + q.Name, "--param", "input=" + path, "--param", "output=" + out}, flags...)
+				wasmill.Run(t, args...).OK(t)
+				t.Logf("with %v", flags)
 				same(t, want, out)
 			}
 		})
