@@ -112,6 +112,21 @@ var shopAnswers = map[string]func(orders, clicks []shopRecord) []string{
 		}
 		return lines
 	},
+	"converted": func(orders, clicks []shopRecord) (lines []string) {
+		counts := map[string][2]int{}
+		for i, of := range [][]shopRecord{clicks, orders} {
+			for _, r := range of {
+				key := fmt.Sprintf("%d %s", r.at/hour*hour, r.item)
+				n := counts[key]
+				n[i]++
+				counts[key] = n
+			}
+		}
+		for key, n := range counts {
+			lines = append(lines, fmt.Sprintf("%s: %d of %d", key, n[1], n[0]))
+		}
+		return lines
+	},
 	"first": func(orders, _ []shopRecord) (lines []string) {
 		last := map[string]int64{}
 		for _, o := range orders { // in the order of the file

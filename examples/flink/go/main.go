@@ -42,6 +42,7 @@ var jobs = map[string]func(from shop, to *wasmill.FilesSink){
 	"attributed": attributed,
 	"first":      first,
 	"top":        top,
+	"converted":  converted,
 }
 
 func init() {
