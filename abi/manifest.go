@@ -1,6 +1,9 @@
 package abi
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Manifest is what wasmill_describe answers, as JSON: the job graph over the module's functions. An SDK writes the keys
 // in a fixed order, so that the same parameters give the same bytes; the host compares their hash.
@@ -271,6 +274,15 @@ type Requests struct {
 	Capacity  int      `json:"capacity,omitempty"`  // records that are asked for and have not come out; 0: 100
 	TimeoutMs int64    `json:"timeoutMs,omitempty"` // from the first try of a record to its answer; 0: a minute
 	Retry     *Retry   `json:"retry,omitempty"`     // none: a request is made once
+}
+
+// String is for people: "asks api.example.com:443 over http, in order".
+func (r *Requests) String() string {
+	order := "as answers come"
+	if r.Order == "ordered" {
+		order = "in order"
+	}
+	return fmt.Sprintf("asks %s over %s, %s", strings.Join(r.Hosts, " and "), r.Client, order)
 }
 
 // Retry is when a request is made again.

@@ -172,6 +172,9 @@ func operatorText(o *abi.Operator) string {
 	if fields := graph.FieldsText(o.Fields, o.Predicate, o.Aggregates); fields != "" {
 		text += ", " + printable(fields)
 	}
+	if o.Requests != nil {
+		text += ", " + printable(o.Requests.String())
+	}
 	if o.Window != nil {
 		text += ", " + o.Window.String()
 	}

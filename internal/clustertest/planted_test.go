@@ -69,6 +69,8 @@ var simulated = []struct {
 	{bug: failpoint.ForgetFinished, shows: "copy: the output of a subtask that has finished is missing",
 		only: directed{faults: slices.Repeat(named("kill TaskManager"), 10), workload: workload.Copy, parallelism: 2, records: 900}},
 	{bug: failpoint.ForgetInFlight, about: "kill", shows: "records that a barrier has overtaken are missing", only: directed{barriers: Barriers{Slow: true, Unaligned: true}}},
+	{bug: failpoint.ForgetRequests, shows: "requests: lines that waited for an answer never come out",
+		only: directed{faults: slices.Repeat(named("kill TaskManager"), 3), workload: workload.Asking}},
 	{bug: failpoint.ForgetExchange, shows: "lines of a newer version of the module are followed by some of an older one",
 		only: directed{faults: slices.Repeat(named("upgrade", "kill TaskManager"), 3), workload: workload.Versioned, records: 1200}},
 	{bug: failpoint.FiredAgain, about: "kill", shows: "windows: a late line opens a window that had fired, which fires again", only: directed{workload: workload.Windows}},

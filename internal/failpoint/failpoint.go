@@ -75,6 +75,7 @@ const (
 	NoFencing           Bug = "no-fencing"            // messages of older attempts and epochs are taken
 	LoseTimer           Bug = "lose-timer"            // timers are left out of snapshots
 	ForgetInFlight      Bug = "forget-in-flight"      // in-flight batches of an unaligned checkpoint are not restored
+	ForgetRequests      Bug = "forget-requests"       // records that wait for an answer are not restored
 	WrongKeyGroups      Bug = "wrong-key-groups"      // a restored task leaves out its last key group
 	SkipAlignment       Bug = "skip-alignment"        // a snapshot is taken at the first barrier of several
 	ForgetPosition      Bug = "forget-position"       // a source goes on at the beginning of its split
@@ -104,5 +105,5 @@ var Bugs = []Bug{
 	SkipFsync, UnsyncedOutput, AckBeforeUpload, CommitBeforeDecide, NoFencing, LoseTimer, ForgetInFlight, WrongKeyGroups, SkipAlignment,
 	ForgetPosition, ReplayDoneSplit, ForgetAborted, DropPreparedAborted, NoRecommit, AbortBeforeCommit, TrustDamaged, TrustLocal,
 	RestoreOldest, DeleteNamed, ReuseID, ForgetTombstone, MutateFrozen, OverlayLeak, RepeatPassed, ForgetFinished, ForgetExchange, FiredAgain,
-	ForgetPromised, UncutChain,
+	ForgetPromised, UncutChain, ForgetRequests,
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/taskmanager/state"
 )
@@ -295,7 +296,7 @@ func (r *Requests) Save() error {
 // restore takes in what this subtask goes on with of the records that were stored.
 func (r *Requests) restore() error {
 	all, err := r.config.Store.Own(r.config.UID, requestsName)
-	if err != nil {
+	if err != nil || failpoint.Planted(failpoint.ForgetRequests) {
 		return err
 	}
 	number := int64(0)

@@ -285,3 +285,32 @@ func TestNothingButADrainWaitsForAnswers(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Records that lie in channels before an operator which takes none, because the server answers nothing, hold no checkpoint up for
+// long: it overtakes them. They come out once, in their order, though a TaskManager is killed meanwhile.
+func TestCheckpointsOvertakeWhatWaitsForAnswers(t *testing.T) {
+	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
+	t.Setenv("WASMILL_CHECKPOINT_ALIGNMENT_TIMEOUT", "200ms")
+	t.Setenv("WASMILL_CAPABILITIES_HTTP_ALLOW", "127.0.0.1:*")
+	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
+	server := newTroubled(t)
+	server.gate = make(chan struct{})
+	dir := t.TempDir()
+	in, args := server.asking(t, dir, 3000, "capacity=50", "retries=5", "timeout=600000", "ordered=yes", "keyed=yes")
+	run := cluster.Start(askingGuest(t), append(args, "--parallelism", "2")...)
+	overtook := func() bool {
+		j := cluster.Job()
+		return j != nil && j.Checkpoint != nil && j.Checkpoint.InFlight > 0
+	}
+	harness.Until(t, time.Minute, "a checkpoint has records in flight", overtook)
+	cluster.Restart("taskmanager-1")
+	close(server.gate)
+	run.Wait().OK(t)
+	files, err := workload.Read(filepath.Join(dir, "output"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := workload.CheckAsked(in, files, true); err != nil {
+		t.Error(err)
+	}
+}
