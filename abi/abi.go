@@ -96,7 +96,7 @@ const (
 
 	FeatureAccumulators   Feature = 10 // accumulators that have a schema version
 	FeatureFields         Feature = 11 // keys, predicates and aggregates over fields, without a function
-	FeatureMeeting        Feature = 14 // joins in windows and co-groups
+	FeatureMeeting        Feature = 14 // joins in windows, co-groups, and broadcast states
 	FeatureOperatorStates Feature = 16 // states of the operator's own scope, process functions without a key
 	FeatureTies           Feature = 18 // aggregates with further fields that decide among equal records
 )

@@ -77,6 +77,16 @@ func (f *Function) Keeps() []State {
 	return []State{{Name: Accumulator, Scope: "keyed", Kind: "value", Codec: f.Accumulator}}
 }
 
+// Broadcasts says whether input 1 of a process function is broadcast: it declares a state that records of it change.
+func (f *Function) Broadcasts() bool {
+	for i := range f.States {
+		if f.States[i].Scope == ScopeBroadcast {
+			return true
+		}
+	}
+	return false
+}
+
 // Codec names what the bytes of a key or value are: bytes, utf8, i64, f64, json, a user's own name, or row(schema), as
 // in row(key: utf8, value: i64). README.md has the grammar and the bytes.
 type Codec string
@@ -93,13 +103,16 @@ const (
 const (
 	ScopeKeyed    = "keyed"
 	ScopeOperator = "operator"
+	// ScopeBroadcast is that of a map of which every subtask has a copy. Records of input 1, which are broadcast, change it; those of
+	// input 0 have it read.
+	ScopeBroadcast = "broadcast"
 )
 
 // State is a state that a function declares.
 type State struct {
 	Name     string `json:"name"`
 	Scope    string `json:"scope"` // keyed, operator, broadcast
-	Kind     string `json:"kind"`  // value, list, map; of scope operator: list, union
+	Kind     string `json:"kind"`  // value, list, map; of scope operator: list, union; of scope broadcast: map
 	Codec    Codec  `json:"codec"`
 	Key      Codec  `json:"key,omitempty"`      // of a map
 	TTL      int64  `json:"ttlMs,omitempty"`    // milliseconds, 0: kept

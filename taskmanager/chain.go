@@ -84,7 +84,7 @@ func newChain(p *plan, lanes int, parts chainParts, m *taskMetrics) (*chain, err
 	edges := map[int]*edge{}
 	for _, i := range p.exec.Chains[p.chain].Outputs {
 		e := p.exec.Edges[i]
-		made, err := parts.edge(i, p.needs[e.ToOperator], m)
+		made, err := parts.edge(i, p.needsOf(e.ToOperator, e.Input), m)
 		if err != nil {
 			return nil, err
 		}
@@ -230,7 +230,7 @@ func (c *chain) newJoin(op *graph.Operator, h *handle, parts chainParts) (step, 
 
 func (c *chain) newProcess(op *graph.Operator, h *handle, parts chainParts) (step, error) {
 	key, _ := codecs(c.plan.graph, source{op.Inputs[0].From, op.Inputs[0].Side})
-	st := &processStep{name: op.Name, unkeyed: op.Unkeyed(), handle: h, header: parts.header(), time: &c.time, received: abi.MinTime, passed: abi.MinTime}
+	st := &processStep{name: op.Name, unkeyed: op.Unkeyed(), broadcasts: op.Broadcasts(), handle: h, header: parts.header(), time: &c.time, received: abi.MinTime, passed: abi.MinTime}
 	make := func() (err error) {
 		st.op, err = operator.NewProcess(operator.ProcessConfig{
 			UID: op.UID, Key: key, Unkeyed: st.unkeyed, Function: op.Declared, Store: c.store, Calls: st,

@@ -153,15 +153,23 @@ func (p *plan) wantedOfLetters(i int) (cols abi.Columns, told bool) {
 	return p.wanted(source{i, dead}), told
 }
 
+// needsOf is the columns that an operator needs of one of its inputs.
+func (p *plan) needsOf(op, input int) abi.Columns {
+	if input == 1 && p.graph.Operators[op].Broadcasts() { // records of no key
+		return abi.ColumnValues | abi.ColumnTimestamps
+	}
+	return p.needs[op]
+}
+
 // wanted is the columns that are needed of an output, by anyone. A key hash is made of the key on the way.
 func (p *plan) wanted(out source) abi.Columns {
 	cols := abi.Columns(0)
 	for i := range p.graph.Operators {
-		for _, in := range p.graph.Operators[i].Inputs {
+		for k, in := range p.graph.Operators[i].Inputs {
 			if in.From != out.operator || in.Side != out.side {
 				continue
 			}
-			cols |= p.needs[i]
+			cols |= p.needsOf(i, k)
 			if in.Partition == graph.Hash {
 				cols |= abi.ColumnKeys
 			}
@@ -235,7 +243,7 @@ func (p *plan) wantedOutside(out source) abi.Columns {
 		cols |= p.needs[p.steps[s].operators[0]]
 	}
 	for _, e := range edges {
-		cols |= p.needs[p.exec.Edges[e].ToOperator]
+		cols |= p.needsOf(p.exec.Edges[e].ToOperator, p.exec.Edges[e].Input)
 		if p.exec.Edges[e].Partition == graph.Hash {
 			cols |= abi.ColumnKeys
 		}

@@ -11,18 +11,19 @@ import (
 
 // processStep runs a process function. It makes the operator's calls, and passes on what the guest emits.
 type processStep struct {
-	name     string
-	unkeyed  bool // the input has no keys
-	op       *operator.Process
-	handle   *handle
-	header   abi.CallHeader
-	time     *taskTime
-	emitter  emitter
-	effects  *host.Effects // of the last call
-	input    *batch        // that is being processed, nil while timers fire
-	anew     func() error  // makes op again, with empty state
-	received int64         // watermark of the input
-	passed   int64         // behind the operator
+	name       string
+	unkeyed    bool // the input has no keys
+	broadcasts bool // nor have records of input 1, which is broadcast
+	op         *operator.Process
+	handle     *handle
+	header     abi.CallHeader
+	time       *taskTime
+	emitter    emitter
+	effects    *host.Effects // of the last call
+	input      *batch        // that is being processed, nil while timers fire
+	anew       func() error  // makes op again, with empty state
+	received   int64         // watermark of the input
+	passed     int64         // behind the operator
 }
 
 func (s *processStep) start() error {
@@ -37,7 +38,7 @@ func (s *processStep) process(b *batch) (err error) {
 		return nil
 	}
 	var hashes []uint64
-	if !s.unkeyed {
+	if !s.unkeyed && !(s.broadcasts && b.input == 1) {
 		if hashes, err = b.hashes(); err != nil {
 			return inOperator(s.name, wire.KindInternal, err)
 		}

@@ -193,8 +193,11 @@ func showSavepoint(w io.Writer, what string, r *savepoint.Report, now time.Time)
 				row = "\t\t\t"
 			}
 			groups := strconv.Itoa(s.Groups)
-			if s.Scope == abi.ScopeOperator {
+			switch s.Scope {
+			case abi.ScopeOperator:
 				groups = "of the operator"
+			case abi.ScopeBroadcast:
+				groups = "broadcast"
 			}
 			row += fmt.Sprintf("\t%s\t%s\t%s\t%s\t%s", printable(s.Name), versions(s.Versions), humanize.Comma(s.Entries), size(s.Bytes), groups)
 		}
@@ -233,6 +236,9 @@ func entryText(e *savepoint.Entry) string {
 	var b strings.Builder
 	if e.Subtask != nil {
 		return fmt.Sprintf("subtask %d: %s", *e.Subtask, shown(e.Value))
+	}
+	if e.Key == nil && e.SubKey != nil {
+		return shown(e.SubKey) + " = " + shown(e.Value)
 	}
 	fmt.Fprintf(&b, "group %d", e.Group)
 	for _, part := range []struct {

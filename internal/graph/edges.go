@@ -139,6 +139,9 @@ func (b *builder) resolveInputs(g *JobGraph, i int, placed []int) error {
 	if err := checkTogether(fmt.Sprintf("operators[%d]", i), g, op); err != nil {
 		return err
 	}
+	if err := checkBroadcast(fmt.Sprintf("operators[%d]", i), op); err != nil {
+		return err
+	}
 	if err := checkUnkeyed(fmt.Sprintf("operators[%d]", i), g, op, o.UID); err != nil {
 		return err
 	}
@@ -239,7 +242,7 @@ func checkEdge(path string, e Input, from, to *Operator) error {
 	if from.Kind == abi.OperatorPartition && e.Side == 0 && e.Partition != Custom {
 		return faultf(path+".partition", "%s behind partition %q (expected custom: its function says who gets a record)", e.Partition, from.Name)
 	}
-	if kinds[to.Kind].keyed && e.Partition != Hash && !takesUnkeyed(to) {
+	if kinds[to.Kind].keyed && e.Partition != Hash && !takesUnkeyed(to) && !(to.Broadcasts() && e.Partition == Broadcast) {
 		return faultf(path, "%s %q needs keyed input, and %s %q comes by %s (expected a key operator before it)", to.Kind, to.Name, from.Kind, from.Name, e.Partition)
 	}
 	if e.Side < 0 || e.Side > from.Sides() {

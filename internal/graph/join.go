@@ -65,7 +65,7 @@ const maxBound = int64(1) << 53
 
 // checkTogether holds the inputs of an operator that has two against each other, and a join's output against both.
 func checkTogether(path string, g *JobGraph, o *Operator) error {
-	if !kinds[o.Kind].keyed || len(o.Inputs) < 2 || o.Unkeyed() {
+	if !kinds[o.Kind].keyed || len(o.Inputs) < 2 || o.Unkeyed() || o.Broadcasts() {
 		return nil
 	}
 	a, b := g.KeyCodec(o.Inputs[0].From, o.Inputs[0].Side), g.KeyCodec(o.Inputs[1].From, o.Inputs[1].Side)

@@ -154,8 +154,12 @@ func checkStates(path string, f *abi.Function) error {
 			return faultf(at+".name", "%q is taken by states[%d]", s.Name, j)
 		case strings.HasPrefix(s.Name, "$"):
 			return faultf(at+".name", "%q (names that begin with $ are the host's)", s.Name)
-		case s.Scope != abi.ScopeKeyed && s.Scope != abi.ScopeOperator:
-			return faultf(at+".scope", "%q (expected keyed or operator)", s.Scope)
+		case s.Scope != abi.ScopeKeyed && s.Scope != abi.ScopeOperator && s.Scope != abi.ScopeBroadcast:
+			return faultf(at+".scope", "%q (expected keyed, operator or broadcast)", s.Scope)
+		case s.Scope == abi.ScopeBroadcast && s.Kind != "map":
+			return faultf(at+".kind", "%q of a broadcast state (expected map)", s.Kind)
+		case s.Scope == abi.ScopeBroadcast && s.TTL != 0:
+			return faultf(at+".ttlMs", "%d of a broadcast state (expected none: only what a key has ends)", s.TTL)
 		case s.Scope == abi.ScopeOperator && s.Kind != "list" && s.Kind != "union":
 			return faultf(at+".kind", "%q of the operator's own scope (expected list or union)", s.Kind)
 		case s.Scope == abi.ScopeOperator && s.TTL != 0:

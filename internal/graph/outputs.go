@@ -103,6 +103,9 @@ func (g *JobGraph) KeyCodec(op, side int) abi.Codec {
 		return ""
 	}
 	key := g.KeyCodec(o.Inputs[0].From, o.Inputs[0].Side)
+	if o.Broadcasts() {
+		return key // records of the other input have none
+	}
 	for _, in := range o.Inputs[1:] {
 		if g.KeyCodec(in.From, in.Side) != key {
 			return ""

@@ -24,7 +24,7 @@ func checkUnkeyed(path string, g *JobGraph, o *Operator, uid string) error {
 	}
 	if !o.Unkeyed() {
 		for k, in := range o.Inputs {
-			if in.Partition != Hash {
+			if in.Partition != Hash && !(k == 1 && o.Broadcasts()) {
 				return faultf(fmt.Sprintf("%s.inputs[%d].partition", path, k), "%s, while the other input comes by hash (expected a key operator before both, or before none)", in.Partition)
 			}
 		}

@@ -59,8 +59,8 @@ func shapeOf(g *graph.JobGraph, s *snapshot.State) shape {
 	switch op.Kind {
 	case abi.OperatorProcess:
 		for _, declared := range statesOf(op) {
-			if declared.Name == s.Name && declared.Scope == abi.ScopeOperator {
-				one.key, one.value, one.version = "", declared.Codec, uint16(declared.Version)
+			if declared.Name == s.Name && declared.Scope != abi.ScopeKeyed {
+				one.key, one.subKey, one.value, one.version = "", declared.Key, declared.Codec, uint16(declared.Version)
 			}
 		}
 	case abi.OperatorCount:
@@ -80,6 +80,15 @@ func statesOf(op *graph.Operator) []abi.State {
 		return nil
 	}
 	return op.Declared.States
+}
+
+// copied is an entry of a map of which every subtask has a copy.
+func (s *shape) copied(version uint16, key, value []byte) Entry {
+	codec := s.value
+	if version != s.version {
+		codec = abi.CodecBytes
+	}
+	return Entry{SubKey: readable.Value(s.subKey, key), Version: version, Value: readable.Value(codec, value)}
 }
 
 // element is one of a list of the operator's own scope.

@@ -50,7 +50,7 @@ type Splits struct {
 // State is one state of an operator: what stands under its keys.
 type State struct {
 	Name    string    `json:"name"`
-	Scope   string    `json:"scope,omitempty"` // operator, of a list that is no key's
+	Scope   string    `json:"scope,omitempty"` // operator, of a list that is no key's; broadcast, of a map of which every subtask has a copy
 	Key     abi.Codec `json:"key,omitempty"`
 	SubKey  abi.Codec `json:"subKey,omitempty"` // of a map
 	Value   abi.Codec `json:"value,omitempty"`
@@ -187,7 +187,7 @@ func (c *census) groupsOf(t graph.TaskID) (from, to graph.KeyGroup) {
 func (c *census) own(s *snapshot.State, t graph.TaskID, list []byte) error {
 	name, declared := snapshot.DeclaredList(s.Name)
 	if !declared {
-		return nil
+		return c.copied(s, t, list)
 	}
 	in := c.find(&snapshot.State{Operator: s.Operator, Name: name})
 	in.Scope = abi.ScopeOperator
@@ -217,6 +217,28 @@ func (c *census) find(s *snapshot.State) *State {
 		c.states[s.Operator] = append(all, State{Name: s.Name, Key: one.key, SubKey: one.subKey, Value: one.value, Versions: map[uint16]int64{}, shape: one})
 	}
 	return &c.states[s.Operator][i]
+}
+
+// copied counts a broadcast state, of which every task has a copy, once.
+func (c *census) copied(s *snapshot.State, t graph.TaskID, stored []byte) error {
+	name, declared := snapshot.DeclaredMap(s.Name)
+	if !declared || t.Subtask > 0 {
+		return nil
+	}
+	in := c.find(&snapshot.State{Operator: s.Operator, Name: name})
+	in.Scope = abi.ScopeBroadcast
+	err := snapshot.EachOfMap(stored, func(version uint16, key, value []byte) {
+		in.Entries++
+		in.Versions[version]++
+		in.Bytes += int64(len(key) + len(value))
+		if len(in.Sample) < c.sample {
+			in.Sample = append(in.Sample, in.shape.copied(version, key, value))
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("state %q of %s: %w", name, s.Operator, err)
+	}
+	return nil
 }
 
 // operators are those of the graph that have something, with what was counted.

@@ -90,9 +90,11 @@ func (o *Overlay) find(r *abi.StateRequest) (*processState, *overlayCell, error)
 		return nil, nil, fmt.Errorf("state %d (expected < %d)", r.State, len(o.process.states))
 	}
 	switch s := &o.process.states[r.State]; {
-	case s.own != nil && r.Group != abi.None:
+	case s.ofOperator() && r.Group != abi.None:
 		return nil, nil, fmt.Errorf("state %q of group %d (expected group %#x: it is the operator's own)", s.declared.Name, r.Group, abi.None)
-	case s.own == nil && int(r.Group) >= o.groups:
+	case !s.ofOperator() && o.process.bare:
+		return nil, nil, fmt.Errorf("state %q for a record of the broadcast input, which has no key (expected a broadcast state)", s.declared.Name)
+	case !s.ofOperator() && int(r.Group) >= o.groups:
 		return nil, nil, fmt.Errorf("group %d (expected < %d)", r.Group, o.groups)
 	}
 	if n, written := o.numbers[overlayKey{r.Group, r.State}]; written {
@@ -109,6 +111,9 @@ func (o *Overlay) Write(op abi.StateOp, requests []abi.StateRequest) error {
 		s, c, err := o.find(r)
 		if err != nil {
 			return err
+		}
+		if s.copied != nil && !o.process.bare {
+			return fmt.Errorf("op %d of state %q, which can only be read here (expected for a record of input 1: what is broadcast changes it, so that it is the same in every subtask)", op, s.declared.Name)
 		}
 		if c == nil {
 			c = o.cell(overlayKey{r.Group, r.State})
@@ -143,11 +148,19 @@ func (s *processState) kind() string {
 	return s.declared.Kind
 }
 
-// check looks at what was written to the operator's own lists before any of it is stored.
+// ofOperator says whether the state is of the operator's own scope, and no key's.
+func (s *processState) ofOperator() bool { return s.own != nil || s.copied != nil }
+
+// check looks at what was written to the operator's own states before any of it is stored.
 func (o *Overlay) check() error {
 	for i := range o.cells {
 		c := &o.cells[i]
 		s := &o.process.states[c.at.state]
+		if s.copied != nil {
+			if n := s.copied.grown(c); n > ownBytes {
+				return &ReplyError{Problem: fmt.Sprintf("the broadcast state %q would have %d bytes (expected <= %d: every subtask has a copy in memory)", s.declared.Name, n, ownBytes)}
+			}
+		}
 		if s.own == nil {
 			continue
 		}
@@ -212,7 +225,7 @@ func (o *Overlay) read(op abi.StateOp, requests []abi.StateRequest, dst []abi.St
 func (o *Overlay) fetch(requests []abi.StateRequest) error {
 	for number := range o.process.states {
 		s := &o.process.states[number]
-		if s.declared.Kind != "map" {
+		if s.declared.Kind != "map" || s.copied != nil {
 			continue
 		}
 		o.keys, o.subs = o.keys[:0], o.subs[:0]
@@ -249,7 +262,10 @@ func (o *Overlay) value(s *processState, c *overlayCell, r *abi.StateRequest) ([
 		}
 	}
 	p := o.process
-	if s.table != nil {
+	switch {
+	case s.copied != nil:
+		return s.copied.values[string(r.Key)], nil
+	case s.table != nil:
 		return p.value(s, int(r.Group)), nil
 	}
 	v, version, err := s.sorted.Get(p.hashes[r.Group], p.keys[r.Group], r.Key)
@@ -342,21 +358,25 @@ func (o *Overlay) scanMap(s *processState, c *overlayCell, r *abi.StateRequest, 
 		}
 		return true
 	}
-	if c == nil || !c.cleared {
-		p := o.process
-		err := s.sorted.Scan(p.hashes[r.Group], p.keys[r.Group], after, func(k, v []byte, version uint16) bool {
-			if !written(string(k), false) {
-				return false
-			}
-			if len(fresh) > 0 && fresh[0] == string(k) {
-				return true // it was put anew, or deleted
-			}
-			if s.isOld(version) {
-				p.migrate.add(r.State, r.Group, version, k, v)
-			}
-			return t.take(k, k, v)
-		})
-		if err != nil {
+	p := o.process
+	stored := func(k, v []byte, version uint16) bool {
+		if !written(string(k), false) {
+			return false
+		}
+		if len(fresh) > 0 && fresh[0] == string(k) {
+			return true // it was put anew, or deleted
+		}
+		if s.isOld(version) {
+			p.migrate.add(r.State, r.Group, version, k, v)
+		}
+		return t.take(k, k, v)
+	}
+	switch {
+	case c != nil && c.cleared:
+	case s.copied != nil:
+		s.copied.scan(after, func(k, v []byte) bool { return stored(k, v, uint16(s.declared.Version)) })
+	default:
+		if err := s.sorted.Scan(p.hashes[r.Group], p.keys[r.Group], after, stored); err != nil {
 			return err
 		}
 	}
@@ -374,6 +394,10 @@ func (o *Overlay) apply() error {
 		s := &p.states[c.at.state]
 		if s.own != nil {
 			s.own.apply(c)
+			continue
+		}
+		if s.copied != nil {
+			s.copied.apply(c)
 			continue
 		}
 		key, hash := p.keys[c.at.group], p.hashes[c.at.group]

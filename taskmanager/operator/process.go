@@ -37,6 +37,7 @@ type Process struct {
 	// of the batch or firing at hand
 	batch  *abi.Batch
 	input  int
+	bare   bool // its records are broadcast: they have no key, and change what is
 	all    []keyed
 	order  []record
 	starts []uint32
@@ -61,6 +62,7 @@ type processState struct {
 	table    state.Table
 	sorted   state.Sorted
 	own      *ownList      // of the operator's own scope, not of a key
+	copied   *ownMap       // the same; broadcast
 	entries  []state.Entry // of the call's groups
 }
 
@@ -130,6 +132,8 @@ func (c *ProcessConfig) open(s abi.State) (ps processState, err error) {
 	switch {
 	case s.Scope == abi.ScopeOperator:
 		ps.own, err = openList(c.UID, s, c.Store, c.Share)
+	case s.Scope == abi.ScopeBroadcast:
+		ps.copied, err = openMap(c.UID, s, c.Store, c.Share)
 	case s.Kind == "value":
 		spec.Kind = state.Bytes
 		ps.table, err = c.Store.Table(spec, state.Global)
@@ -149,6 +153,11 @@ func (p *Process) Begin() error {
 	for i := range p.states {
 		if own := p.states[i].own; own != nil {
 			if err := own.migrate(i, p.calls); err != nil {
+				return err
+			}
+		}
+		if m := p.states[i].copied; m != nil {
+			if err := m.migrate(i, p.calls); err != nil {
 				return err
 			}
 		}
@@ -179,6 +188,11 @@ func (p *Process) Save() error {
 				return err
 			}
 		}
+		if m := p.states[i].copied; m != nil {
+			if err := m.save(p.config.UID, p.config.Store); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -187,14 +201,16 @@ func (p *Process) Save() error {
 func (p *Process) Process(b *abi.Batch, hashes []uint64, input int) error {
 	defer p.forget()
 	p.batch, p.input = b, input
+	p.bare = input == 1 && p.config.Function.Broadcasts()
+	unkeyed := p.config.Unkeyed || p.bare
 	for i := range b.N {
 		group := uint32(0)
-		if !p.config.Unkeyed {
+		if !unkeyed {
 			group = p.group(b.Key(i), hashes[i])
 		}
 		p.order = append(p.order, record{row: uint32(i), group: group})
 	}
-	if p.config.Unkeyed {
+	if unkeyed {
 		p.all = append(p.all, keyed{n: uint32(b.N)})
 	} else {
 		p.sort()
@@ -270,8 +286,10 @@ func (p *Process) fill(lo, hi, limit int) (int, error) {
 	p.groups.Reset()
 	at := first
 	for i, number := range p.call {
-		p.groups.Begin(abi.Group{Key: p.keys[i]})
-		p.prefetch(i)
+		p.groups.Begin(abi.Group{Key: p.all[number].key})
+		if !p.bare {
+			p.prefetch(i)
+		}
 		p.values, p.times = p.values[:0], p.times[:0]
 		for ; at < lo && p.order[at].group == number; at++ {
 			row := int(p.order[at].row)
@@ -288,9 +306,12 @@ func (p *Process) fill(lo, hi, limit int) (int, error) {
 	return lo, nil
 }
 
-// add makes a key one of the call's.
+// add makes a key one of the call's, if there is one.
 func (p *Process) add(number uint32) {
 	p.call = append(p.call, number)
+	if p.bare {
+		return
+	}
 	p.keys = append(p.keys, p.all[number].key)
 	p.hashes = append(p.hashes, p.all[number].hash)
 }
@@ -346,7 +367,7 @@ func (p *Process) prefetch(i int) {
 func (p *Process) forget() {
 	clear(p.index)
 	clear(p.values[:cap(p.values)])
-	p.all, p.order, p.starts, p.batch = p.all[:0], p.order[:0], p.starts[:0], nil
+	p.all, p.order, p.starts, p.batch, p.bare = p.all[:0], p.order[:0], p.starts[:0], nil, false
 	p.fired = p.fired[:0]
 }
 

@@ -36,6 +36,9 @@ func (p *Process) send(verb abi.Verb) error {
 
 // check looks at every action before the first takes effect.
 func (p *Process) check(reply []byte) error {
+	if p.bare && len(reply) > 0 {
+		return &ReplyError{Problem: "the guest answered for a record of the broadcast input, which has no key whose state or timers it could change"}
+	}
 	return p.walk(reply, func(group uint32, a *abi.Action) error {
 		switch a.Op {
 		case abi.ActionPut, abi.ActionClear:

@@ -15,6 +15,34 @@ const listPrefix = "$list:"
 // ListName is the name in an operator's own scope of a list that its function declares.
 func ListName(state string) string { return listPrefix + state }
 
+// mapPrefix stands there when the value is a map of which every subtask has a copy.
+const mapPrefix = "$map:"
+
+// MapName is the name in an operator's own scope of a broadcast state that its function declares.
+func MapName(state string) string { return mapPrefix + state }
+
+// DeclaredMap is the broadcast state that a state of a file is a copy of; false: it is something else.
+func DeclaredMap(name string) (state string, ok bool) {
+	return strings.CutPrefix(name, OwnPrefix+mapPrefix)
+}
+
+// EachOfMap calls yield for the entries of a map, which lies as a list of its keys, each with its value behind it.
+func EachOfMap(stored []byte, yield func(version uint16, key, value []byte)) error {
+	for rest := stored; len(rest) > 0; {
+		_, key, behind, err := NextElement(rest)
+		if err != nil {
+			return err
+		}
+		version, value, behind, err := NextElement(behind)
+		if err != nil {
+			return err
+		}
+		yield(version, key, value)
+		rest = behind
+	}
+	return nil
+}
+
 // DeclaredList is the declared list that a state of a file is a part of; false: it is something else.
 func DeclaredList(name string) (state string, ok bool) {
 	return strings.CutPrefix(name, OwnPrefix+listPrefix)
