@@ -54,6 +54,7 @@ var guests = map[string]string{
 	"passthrough":       "",
 	"poison":            "",
 	"recurse":           "",
+	"rules":             "",
 	"running":           "",
 	"sleepy-state":      "",
 	"spin":              "",

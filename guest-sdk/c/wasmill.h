@@ -186,11 +186,12 @@ WASMILL__SMALL void wasmill_gauge_set(const char *name, int64_t value);
 // ---------------------------------------------------------------------------------------------------------------------
 // Process functions: anything, with state and timers
 
-// The last two are lists of the operator, not of a key: each subtask has a part, which only it sees. Another parallelism deals the
+// A broadcast state is a map of which every subtask has a copy, which records of the broadcast input change; see
+// wasmill_broadcast_process. The last two are lists of the operator, not of a key: each subtask has a part, which only it sees. Another parallelism deals the
 // elements of an operator list out anew, as many to each subtask; of a union list every subtask begins with all, whenever the job
 // begins or goes on. They lie in memory, and are for what does not grow with the input.
 typedef enum wasmill_state_kind {
-	WASMILL_VALUE_STATE, WASMILL_LIST_STATE, WASMILL_MAP_STATE, WASMILL_OPERATOR_LIST, WASMILL_UNION_LIST
+	WASMILL_VALUE_STATE, WASMILL_LIST_STATE, WASMILL_MAP_STATE, WASMILL_BROADCAST_STATE, WASMILL_OPERATOR_LIST, WASMILL_UNION_LIST
 } wasmill_state_kind;
 
 // wasmill_state declares a state, of which every key has one of its own, but for lists of the operator. The host keeps it.
@@ -422,6 +423,11 @@ WASMILL__SMALL wasmill_stream wasmill_co_process(wasmill_keyed in, wasmill_keyed
 // Without key they have neither timers nor state of a key, only lists of the operator; with none of these they need no uid.
 WASMILL__SMALL wasmill_stream wasmill_process_stream(wasmill_stream in, const char *name, wasmill_processor p);
 WASMILL__SMALL wasmill_stream wasmill_co_process_streams(wasmill_stream in, wasmill_stream other, const char *name, wasmill_processor p);
+
+// A process function over a stream, keyed or not, and one that is broadcast: every subtask has all records of that, in
+// process_other, where there is no key, and they change its broadcast states, which can only be read elsewhere.
+WASMILL__SMALL wasmill_stream wasmill_broadcast_process(wasmill_keyed in, wasmill_stream broadcast, const char *name, wasmill_processor p);
+WASMILL__SMALL wasmill_stream wasmill_broadcast_process_stream(wasmill_stream in, wasmill_stream broadcast, const char *name, wasmill_processor p);
 
 // wasmill_interval is how far behind a record of the left input the event time of one of the right may be. Both ends belong to
 // it, unless they are exclusive; either may be negative.
@@ -1323,7 +1329,7 @@ static void wasmill__run_process(struct wasmill__node *n, uint32_t verb, const s
 static void wasmill__end_process(void);
 
 // wasmill__is_own says whether a state is the operator's own, and not a key's.
-WASMILL__SMALL bool wasmill__is_own(const wasmill_state *s) { return s->kind >= WASMILL_OPERATOR_LIST; }
+WASMILL__SMALL bool wasmill__is_own(const wasmill_state *s) { return s->kind >= WASMILL_BROADCAST_STATE; }
 
 WASMILL__SMALL wasmill__function wasmill__process_function(const char *name, const char *key, wasmill_processor p) {
 	wasmill__function f = {.name = name, .key = key, .output = p.codec, .processor = p,
@@ -1349,6 +1355,24 @@ WASMILL__SMALL wasmill_stream wasmill_process_stream(wasmill_stream in, const ch
 
 WASMILL__SMALL wasmill_stream wasmill_co_process_streams(wasmill_stream in, wasmill_stream other, const char *name, wasmill_processor p) {
 	return wasmill__process_streams((const wasmill_stream[]){in, other}, 2, name, p);
+}
+
+// wasmill__broadcasting is a stream whose records all subtasks of a process function have.
+WASMILL__SMALL wasmill_stream wasmill__broadcasting(wasmill_stream s, const char *name, const wasmill_processor *p) {
+	bool any = false;
+	for (uint32_t i = 0; i < WASMILL_MAX_STATES && p->states[i].name != NULL; i++) any = any || p->states[i].kind == WASMILL_BROADCAST_STATE;
+	if (!any) wasmill_refuse(s.job, WASMILL__JOINED("process \"", name, "\": no broadcast state (expected one: what would come of the broadcast stream?)"));
+	return wasmill_broadcast(s);
+}
+
+WASMILL__SMALL wasmill_stream wasmill_broadcast_process_stream(wasmill_stream in, wasmill_stream broadcast, const char *name, wasmill_processor p) {
+	return wasmill__process_streams((const wasmill_stream[]){in, wasmill__broadcasting(broadcast, name, &p)}, 2, name, p);
+}
+
+WASMILL__SMALL wasmill_stream wasmill_broadcast_process(wasmill_keyed in, wasmill_stream broadcast, const char *name, wasmill_processor p) {
+	wasmill_stream inputs[2] = {{.job = in.job, .op = in.op}, wasmill__broadcasting(broadcast, name, &p)};
+	if (wasmill__windowed(in.window)) wasmill_refuse(in.job, WASMILL__JOINED("process \"", name, "\": behind a window (expected timers instead)"));
+	return wasmill__call_all(inputs, 2, (wasmill__operator){.kind = WASMILL__PROCESS}, wasmill__process_function(name, in.op->key, p));
 }
 
 WASMILL__SMALL wasmill_stream wasmill__process_all(const wasmill_keyed *in, uint32_t n, const char *name, wasmill_processor p) {
@@ -1619,10 +1643,10 @@ WASMILL__SMALL void wasmill__json_given(wasmill__json *w, const char *key, const
 }
 
 WASMILL__SMALL void wasmill__json_state(wasmill__json *w, const wasmill_state *s) {
-	static const char *const kinds[] = {"value", "list", "map", "list", "union"};
+	static const char *const kinds[] = {"value", "list", "map", "map", "list", "union"};
 	wasmill__json_open(w, NULL, "{");
 	wasmill__json_string(w, "name", s->name);
-	wasmill__json_string(w, "scope", wasmill__is_own(s) ? "operator" : "keyed");
+	wasmill__json_string(w, "scope", s->kind == WASMILL_BROADCAST_STATE ? "broadcast" : wasmill__is_own(s) ? "operator" : "keyed");
 	wasmill__json_string(w, "kind", kinds[s->kind]);
 	wasmill__json_string(w, "codec", s->codec);
 	wasmill__json_string_or_none(w, "key", s->key_codec);
@@ -1782,7 +1806,11 @@ WASMILL__SMALL void wasmill__json_features(wasmill__json *w, const wasmill_job *
 		if (f->run_process != NULL) needs[3] = true; // declared or not: such a module imports state
 		if (f->processor.timer != NULL) needs[4] = true;
 		if (o->kind == WASMILL__PROCESS && (f->key == NULL || f->processor.begin != NULL)) needs[16] = true;
-		for (uint32_t i = 0; i < f->n_states; i++) needs[16] = needs[16] || wasmill__is_own(&f->processor.states[i]);
+		for (uint32_t i = 0; i < f->n_states; i++) {
+			wasmill_state_kind kind = f->processor.states[i].kind;
+			if (kind == WASMILL_BROADCAST_STATE) needs[14] = true;
+			if (kind > WASMILL_BROADCAST_STATE) needs[16] = true;
+		}
 		if (f->other != NULL) needs[5] = true;
 		if (wasmill__uses_row(f)) needs[8] = true;
 	}
@@ -2954,7 +2982,8 @@ static void wasmill__write(uint32_t op, const wasmill_context *c, uint32_t state
 // wasmill__is_list says whether a state is a list, of a key or of the operator.
 static bool wasmill__is_list(const wasmill_context *c, uint32_t state) {
 	if (state >= c->function->n_states) return false;
-	return c->function->processor.states[state].kind == WASMILL_LIST_STATE || wasmill__is_own(&c->function->processor.states[state]);
+	wasmill_state_kind kind = c->function->processor.states[state].kind;
+	return kind == WASMILL_LIST_STATE || kind > WASMILL_BROADCAST_STATE;
 }
 
 static bool wasmill__is_state(const wasmill_context *c, uint32_t state, wasmill_state_kind kind) {
@@ -2978,7 +3007,7 @@ static void wasmill__keep_value(wasmill__value *s, wasmill_bytes value) {
 // wasmill__fetch asks for one element of a state.
 static wasmill_bytes wasmill__fetch(const wasmill_context *c, uint32_t state, wasmill_bytes key) {
 	wasmill__answer a;
-	wasmill__request(&wasmill__asked, c->group, state, 0, key, (wasmill_bytes){0});
+	wasmill__request(&wasmill__asked, wasmill__whose(c, state), state, 0, key, (wasmill_bytes){0});
 	wasmill__read_answer(&a, wasmill__ask(WASMILL__STATE_GET, &wasmill__answered));
 	return a.n > 0 ? wasmill__element(&a.values, 0) : (wasmill_bytes){NULL, 0};
 }
@@ -3021,9 +3050,14 @@ __attribute__((unused)) static void wasmill_list_add(wasmill_context *c, uint32_
 	if (wasmill__is_list(c, state) || wasmill__is_state(c, state, WASMILL_LIST_STATE)) wasmill__write(WASMILL__STATE_APPEND, c, state, (wasmill_bytes){0}, element);
 }
 
+static bool wasmill__is_map(const wasmill_context *c, uint32_t state) {
+	if (state < c->function->n_states && c->function->processor.states[state].kind == WASMILL_BROADCAST_STATE) return true;
+	return wasmill__is_state(c, state, WASMILL_MAP_STATE);
+}
+
 // wasmill__is_key checks a key of a map: an empty one means all of them to the host.
 static bool wasmill__is_key(const wasmill_context *c, uint32_t state, wasmill_bytes key) {
-	if (!wasmill__is_state(c, state, WASMILL_MAP_STATE)) return false;
+	if (!wasmill__is_map(c, state)) return false;
 	if (key.size == 0) wasmill_fail("an empty key of a map state");
 	return key.size > 0;
 }
@@ -3055,7 +3089,7 @@ __attribute__((unused)) static void wasmill_map_get_all(wasmill_context *c, uint
 			wasmill__asked.size = 0;
 			return;
 		}
-		wasmill__request(&wasmill__asked, c->group, state, 0, keys[i], (wasmill_bytes){0});
+		wasmill__request(&wasmill__asked, wasmill__whose(c, state), state, 0, keys[i], (wasmill_bytes){0});
 	}
 	if (n == 0) return;
 	const uint8_t *at = wasmill__ask(WASMILL__STATE_GET, &wasmill__answered);
@@ -3099,7 +3133,7 @@ static wasmill__page *wasmill__new_page(uint32_t op, uint32_t group, uint32_t st
 
 __attribute__((unused)) static wasmill_scan wasmill_scan_state(wasmill_context *c, uint32_t state) {
 	wasmill__page *p = wasmill__new_page(WASMILL__STATE_SCAN, wasmill__whose(c, state), state);
-	if (wasmill__is_list(c, state) || wasmill__is_state(c, state, WASMILL_MAP_STATE)) wasmill__turn(p, 0);
+	if (wasmill__is_list(c, state) || wasmill__is_map(c, state)) wasmill__turn(p, 0);
 	return (wasmill_scan){.page = p};
 }
 
@@ -3269,7 +3303,7 @@ WASMILL__SMALL uint32_t wasmill__migrate(uint32_t state, uint32_t from, const ui
 		wasmill__add_string(&values, value);
 	}
 	if (wasmill__failed) return WASMILL__FAILED;
-	bool keyed = s->kind == WASMILL_MAP_STATE;
+	bool keyed = s->kind == WASMILL_MAP_STATE || s->kind == WASMILL_BROADCAST_STATE;
 	uint8_t header[WASMILL__BATCH_HEADER] = {1};
 	wasmill__store32(header + 4, WASMILL__VALUES | (keyed ? WASMILL__KEYS : 0) | (dropped ? WASMILL__VALUE_NULLS : 0));
 	wasmill__store32(header + 8, in.n);

@@ -109,6 +109,23 @@ func TestSeedsOfIdle(t *testing.T) {
 	}
 }
 
+// TestSeedsOfBroadcast runs a broadcast state, of which another parallelism has another number of copies.
+func TestSeedsOfBroadcast(t *testing.T) {
+	cache := t.TempDir()
+	rescales := 0
+	for i := range max(min(*seeds, 100)/5, 4) {
+		s := scenario(*seed+uint64(i), workload.Rules, 1+i%2, cache)
+		s.Prefer = []string{"rescale", "stop", "kill"}[i%3]
+		t.Run(fmt.Sprint(s.Seed), func(t *testing.T) {
+			effects := Run(t, s)
+			rescales += effects["rescale"] + effects["stop"]
+		})
+	}
+	if rescales == 0 {
+		t.Error("no job had another parallelism")
+	}
+}
+
 // TestSeedsOfMeetings runs a co-group and an outer join in windows, now and then with another parallelism.
 func TestSeedsOfMeetings(t *testing.T) {
 	cache := t.TempDir()

@@ -32,6 +32,9 @@ func (g *JobGraph) NotBatch() string {
 			continue
 		}
 		for _, s := range o.Declared.States {
+			if s.Scope == abi.ScopeBroadcast { // so would it be
+				return fmt.Sprintf("function %q of %q keeps the broadcast state %q beside state of keys", o.Declared.Name, o.Name, s.Name)
+			}
 			if s.Scope == abi.ScopeOperator { // it would be forgotten with each key
 				return fmt.Sprintf("function %q of %q keeps state %q of the operator, beside that of keys", o.Declared.Name, o.Name, s.Name)
 			}

@@ -98,7 +98,7 @@ func TestManifestFaultsAreNamedByPath(t *testing.T) {
 			m.Functions[0].Kind, m.Functions[0].Accumulator = abi.FunctionAggregate, abi.CodecI64
 			m.Functions[0].States = []abi.State{{Name: abi.Accumulator, Scope: "keyed", Kind: "value", Codec: abi.CodecI64, Version: 3, Oldest: 3, Migrates: true}}
 		}, `functions[0].states[0].oldest: 3 (expected 0 <= n < version, of a state that migrates)`},
-		{"scope of a state", func(m *abi.Manifest) { withState(m, abi.State{Scope: "job"}) }, `functions[0].states[0].scope: "job" (expected keyed or operator)`},
+		{"scope of a state", func(m *abi.Manifest) { withState(m, abi.State{Scope: "job"}) }, `functions[0].states[0].scope: "job" (expected keyed, operator or broadcast)`},
 		{"map of an operator", func(m *abi.Manifest) { withState(m, abi.State{Scope: "operator", Kind: "map"}) },
 			`functions[0].states[0].kind: "map" of the operator's own scope (expected list or union)`},
 		{"union of a key", func(m *abi.Manifest) { withState(m, abi.State{Scope: "keyed", Kind: "union"}) },

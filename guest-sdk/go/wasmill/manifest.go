@@ -94,7 +94,8 @@ func (e *Env) features() []int64 {
 	if slices.ContainsFunc(e.operators, func(o *operator) bool { return o.fields != nil || o.predicate != nil || o.aggregates != nil }) {
 		list = append(list, featureField)
 	}
-	if slices.ContainsFunc(e.operators, func(o *operator) bool { return o.kind == kindJoin && o.window != nil }) {
+	if slices.ContainsFunc(e.operators, func(o *operator) bool { return o.kind == kindJoin && o.window != nil }) ||
+		any(func(p *processing) bool { return p.broadcasts() }) {
 		list = append(list, featureMeet)
 	}
 	if any(func(p *processing) bool {

@@ -39,14 +39,17 @@ func (b *bound) request(op uint32) request {
 		panic("state " + strconv.Quote(b.name) + " is not among the States of the function that uses it")
 	}
 	group := b.run.groups.index
-	if b.scope == scopeOperator {
+	if b.scope != "" {
 		group = none
 	}
 	return request{op: op, group: group, state: uint16(b.index)}
 }
 
-// scopeOperator is the scope of a state that is no key's.
-const scopeOperator = "operator"
+// Scopes of a state that is no key's.
+const (
+	scopeOperator  = "operator"
+	scopeBroadcast = "broadcast"
+)
 
 // room is where the bytes of what is written are made.
 func (b *bound) room() []byte {

@@ -1,0 +1,94 @@
+package wasmill
+
+import "strconv"
+
+// NewBroadcastState declares a map of which every subtask of an operator has a copy. Records of the operator's broadcast stream
+// change it, the same ones in every subtask; for those of the other stream it can only be read. It lies in memory.
+func NewBroadcastState[K, V any](job *Env, name string) *MapState[K, V] {
+	s := NewMapState[K, V](job, name)
+	s.scope = scopeBroadcast
+	return s
+}
+
+// BroadcastFunction is the user's code over a keyed stream and one that is broadcast: every subtask has all records of that. What
+// it says lies in a broadcast state, which Process reads.
+type BroadcastFunction[K, V, B, R any] struct {
+	States    []State // among them one of NewBroadcastState at least
+	Sides     []SideOutput
+	Begin     func(c *StreamContext[R])
+	Process   func(c *Context[K, R], value V)
+	Broadcast func(c *StreamContext[R], value B) // there is no key; it changes broadcast states
+	Timer     func(c *Context[K, R], t Timer)
+}
+
+// ProcessBroadcast runs f over the records of each key, and over all of a stream that is broadcast, in no order between them. The
+// operator keeps state: it needs a UID.
+func ProcessBroadcast[K, V, B, R any](in *KeyedStream[K, V], broadcast *Stream[B], name string, f BroadcastFunction[K, V, B, R]) *Stream[R] {
+	in.unwindowed("process", name)
+	p := &processing{name: name, key: in.key.name, inputs: []string{in.value.name, broadcast.codec.name}, states: f.States, sides: f.Sides, timers: f.Timer != nil, begins: f.Begin != nil}
+	bind := func(s StreamContext[R]) callbacks {
+		c := &Context[K, R]{s, in.key}
+		process, change := eachOf(in.value, f.Process), eachOf(broadcast.codec, f.Broadcast)
+		record := func(input int, p []byte) {
+			if input == 0 {
+				process(c, p)
+			} else {
+				change(&c.StreamContext, p)
+			}
+		}
+		return callbacks{record, func(t Timer) { f.Timer(c, t) }, func() { f.Begin(&c.StreamContext) }}
+	}
+	return process(in.env, p.checked(in.env), append(edgesOf([]*operator{in.op}), broadcasting(broadcast)), codecOf[R](in.env, name), bind)
+}
+
+// BroadcastStreamFunction is a BroadcastFunction over a stream without key.
+type BroadcastStreamFunction[V, B, R any] struct {
+	States    []State
+	Sides     []SideOutput
+	Begin     func(c *StreamContext[R])
+	Process   func(c *StreamContext[R], value V)
+	Broadcast func(c *StreamContext[R], value B)
+}
+
+// ProcessBroadcastStream runs f over the records of a stream, and over all of one that is broadcast. The operator keeps state: it
+// needs a UID.
+func ProcessBroadcastStream[V, B, R any](in *Stream[V], broadcast *Stream[B], name string, f BroadcastStreamFunction[V, B, R]) *Stream[R] {
+	p := &processing{name: name, inputs: []string{in.codec.name, broadcast.codec.name}, states: f.States, sides: f.Sides, begins: f.Begin != nil}
+	return process(in.env, p.checked(in.env), append(in.edges(), broadcasting(broadcast)), codecOf[R](in.env, name),
+		withoutKey(f.Begin, eachOf(in.codec, f.Process), eachOf(broadcast.codec, f.Broadcast)))
+}
+
+func broadcasting[B any](s *Stream[B]) edge { return edge{s.op, s.side, "broadcast"} }
+
+func (p *processing) broadcasts() bool {
+	for _, s := range p.states {
+		if s.spec().scope == scopeBroadcast {
+			return true
+		}
+	}
+	return false
+}
+
+// checked refuses a function over a broadcast stream that keeps nothing of it.
+func (p *processing) checked(e *Env) *processing {
+	if !p.broadcasts() {
+		e.Fail("process " + strconv.Quote(p.name) + ": no broadcast state (expected one of NewBroadcastState among its States: what would come of the broadcast stream?)")
+	}
+	return p
+}
+
+// CoMap turns each record of two streams into another, by a function for each.
+func CoMap[A, B, R any](first *Stream[A], second *Stream[B], name string, f1 func(A) R, f2 func(B) R) *Stream[R] {
+	return CoProcessStreams(first, second, name, CoStreamFunction[A, B, R]{
+		Process1: func(c *StreamContext[R], v A) { c.Emit(f1(v)) },
+		Process2: func(c *StreamContext[R], v B) { c.Emit(f2(v)) },
+	})
+}
+
+// CoFlatMap turns each record of two streams into any number of others, by a function for each. emit is valid during the call.
+func CoFlatMap[A, B, R any](first *Stream[A], second *Stream[B], name string, f1 func(record A, emit func(R)), f2 func(record B, emit func(R))) *Stream[R] {
+	return CoProcessStreams(first, second, name, CoStreamFunction[A, B, R]{
+		Process1: func(c *StreamContext[R], v A) { f1(v, c.next) },
+		Process2: func(c *StreamContext[R], v B) { f2(v, c.next) },
+	})
+}

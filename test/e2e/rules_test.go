@@ -1,0 +1,77 @@
+package e2e
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wasmill/wasmill/internal/clustertest/workload"
+	"github.com/wasmill/wasmill/test/harness"
+)
+
+// A broadcast state counts rules in every subtask while a TaskManager is killed and the job is rescaled, stopped, and gone on with at
+// another parallelism: each rule counts once in each copy. The savepoint shows the state once.
+func TestBroadcastState(t *testing.T) {
+	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
+	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "3")
+	module, dir := filepath.Join(harness.Root(t), "test/guests/rules.wasm"), t.TempDir()
+	params, input, err := workload.Rules.Prepare(dir, 7, 400_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var args []string
+	for name, value := range params {
+		args = append(args, "--param", name+"="+value)
+	}
+	run := cluster.Start(module, append(args, "--parallelism", "2")...)
+	attempt := 0
+	saves := func() {
+		t.Helper()
+		harness.Until(t, time.Minute, "a checkpoint of another attempt", func() bool {
+			j := cluster.Job()
+			return j != nil && (j.State.Terminal() || j.Checkpoint != nil && int(j.Checkpoint.Attempt) > attempt)
+		})
+		if j := cluster.Job(); j.State.Terminal() {
+			t.Fatalf("the job has ended too early: %+v", j)
+		}
+		attempt = int(cluster.Job().Checkpoint.Attempt)
+	}
+	saves()
+	job, saved := string(cluster.Job().ID), filepath.Join(dir, "saved")
+	cluster.Restart("taskmanager-1")
+	saves()
+	built.wasmill.Run(t, "rescale", job, "--parallelism", "3", "--jobmanager", cluster.URL).OK(t)
+	saves()
+	built.wasmill.Run(t, "stop", job, "--to", saved, "--jobmanager", cluster.URL).OK(t)
+	if r := run.Wait(); r.Code != 0 {
+		t.Fatalf("the run that was stopped: %+v", r)
+	}
+	show := built.wasmill.Run(t, "savepoint", "show", saved, "--sample", "1")
+	for _, part := range []string{"rules", "broadcast", `"k0" = "`} {
+		if show.Code != 0 || !strings.Contains(show.Stdout, part) {
+			t.Errorf("savepoint show has no %q: %+v", part, show)
+		}
+	}
+	cluster.Run(module, append(args, "--parallelism", "1", "--from", saved)...).OK(t)
+	if err := workload.Rules.Verify(dir, input); err != nil {
+		t.Error(err)
+	}
+}
+
+// A function that changes a broadcast state for a record that is not broadcast fails by what it did.
+func TestBroadcastStateIsReadOnlyOnTheOtherSide(t *testing.T) {
+	dir := t.TempDir()
+	params, _, err := workload.Rules.Prepare(dir, 7, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"run", filepath.Join(harness.Root(t), "test/guests/rules.wasm"), "--param", "spoil=yes"}
+	for name, value := range params {
+		args = append(args, "--param", name+"="+value)
+	}
+	r := built.wasmill.Run(t, args...)
+	if want := `state "rules", which can only be read here (expected for a record of input 1`; r.Code == 0 || !strings.Contains(r.Stderr, want) {
+		t.Errorf("code %d, %s\nexpected %s", r.Code, r.Stderr, want)
+	}
+}
