@@ -191,9 +191,12 @@ const (
 	UpdatesAll    = "all"
 )
 
+// WindowAll is the kind of the window of a join in which all meets that the inputs have, which end.
+const WindowAll = "all"
+
 // Window is how a keyed operator cuts time.
 type Window struct {
-	Kind       string `json:"kind"`              // tumbling, sliding, session, count
+	Kind       string `json:"kind"`              // tumbling, sliding, session, count; of a join whose inputs end: all, all that they have
 	SizeMs     int64  `json:"sizeMs,omitempty"`  // of those that are not sessions
 	SlideMs    int64  `json:"slideMs,omitempty"` // of a sliding one: how far apart windows begin
 	OffsetMs   int64  `json:"offsetMs,omitempty"`
@@ -206,6 +209,9 @@ type Window struct {
 
 // String is for people: "sliding windows of 10000 ms, 2000 ms apart".
 func (w *Window) String() string {
+	if w.Kind == WindowAll {
+		return "all that the inputs have"
+	}
 	text := fmt.Sprintf("%s windows of %d ms", w.Kind, w.SizeMs)
 	if w.Count > 0 {
 		text = fmt.Sprintf("windows of %d records", w.Count)

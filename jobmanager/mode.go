@@ -1,6 +1,7 @@
 package jobmanager
 
 import (
+	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/graph"
@@ -48,6 +49,28 @@ func (jm *JobManager) setMode(g *graph.JobGraph, s *api.Submit) error {
 			WithHint("run it in streaming mode, or from the beginning")
 	}
 	g.MakeBatch()
+	return nil
+}
+
+// checkJoins refuses joins of all that their inputs have, where a source before them does not end.
+func (jm *JobManager) checkJoins(g *graph.JobGraph) error {
+	for i := range g.Operators {
+		o := &g.Operators[i]
+		if o.Window == nil || o.Window.Kind != abi.WindowAll {
+			continue
+		}
+		for _, s := range g.SourcesBefore(i) {
+			op := &g.Operators[s]
+			made, err := jm.connectorOf(op)
+			if err != nil {
+				return connectorError(err)
+			}
+			if !made.(connector.Source).Bounded() {
+				return api.Errorf(api.KindInvalid, "join %q: no window, and source %q (%s) does not end", o.Name, op.Name, op.Connector.Type).
+					WithHint("give the join a window, or have the source end")
+			}
+		}
+	}
 	return nil
 }
 

@@ -49,6 +49,9 @@ func (jm *JobManager) SubmitJob(ctx context.Context, s *api.Submit) (*api.Job, e
 	if err := jm.checkRequests(g); err != nil {
 		return nil, err
 	}
+	if err := jm.checkJoins(g); err != nil {
+		return nil, err
+	}
 	if err := jm.setMode(g, s); err != nil {
 		return nil, err
 	}

@@ -205,7 +205,7 @@ func (c *chain) newJoin(op *graph.Operator, h *handle, parts chainParts) (step, 
 	st := &joinStep{name: op.Name, handle: h, header: parts.header(), time: &c.time, received: abi.MinTime, passed: abi.MinTime, metrics: c.metrics}
 	st.room = func() error { return c.room() }
 	st.windowed = op.Window != nil
-	st.clock = st.windowed && op.Window.Time == operator.ProcessingWindows
+	st.clock = st.windowed && (op.Window.Time == operator.ProcessingWindows || op.Window.Kind == abi.WindowAll)
 	config := operator.JoinConfig{
 		UID: op.UID, Interval: op.Interval, Window: op.Window, Outer: op.Outer, Output: op.Output, Function: op.Declared, Groups: c.plan.graph.MaxParallelism, Joiner: st,
 	}

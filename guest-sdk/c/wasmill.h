@@ -303,6 +303,7 @@ typedef struct wasmill_time_window {
 	int64_t size_ms, slide_ms, offset_ms, gap_ms, lateness_ms;
 	int64_t count, count_slide;
 	bool processing_time; // by the time at which records are processed, not by their event time
+	bool all;             // of a join whose inputs end: all that they have, whatever its times
 } wasmill_time_window;
 
 struct wasmill_keyed {
@@ -382,6 +383,7 @@ WASMILL__SMALL wasmill_stream wasmill_sink_to(wasmill_stream in, wasmill_connect
 WASMILL__SMALL wasmill_keyed wasmill_key_by(wasmill_stream in, const char *name, wasmill_key_fn f, const char *codec);
 WASMILL__SMALL wasmill_keyed wasmill_key_value_by(wasmill_stream in, const char *name, wasmill_key_value_fn f, const char *key_codec, const char *value_codec);
 static inline wasmill_time_window wasmill_tumbling(int64_t size_ms) { return (wasmill_time_window){.size_ms = size_ms}; }
+static inline wasmill_time_window wasmill_all_time(void) { return (wasmill_time_window){.all = true}; } // of a join, whose results have no event time then
 static inline wasmill_time_window wasmill_sliding(int64_t size_ms, int64_t slide_ms) {
 	return (wasmill_time_window){.size_ms = size_ms, .slide_ms = slide_ms};
 }
@@ -1135,7 +1137,7 @@ WASMILL__SMALL wasmill_stream wasmill__add(wasmill_job *job, wasmill__operator o
 }
 
 static inline bool wasmill__timed(wasmill_time_window w) { return w.size_ms > 0 || w.gap_ms > 0; }
-static inline bool wasmill__windowed(wasmill_time_window w) { return wasmill__timed(w) || w.count > 0; }
+static inline bool wasmill__windowed(wasmill_time_window w) { return wasmill__timed(w) || w.count > 0 || w.all; }
 
 // wasmill__late_sides is how many side outputs an operator has for what the host leaves out of its windows.
 WASMILL__SMALL uint32_t wasmill__late_sides(const wasmill__operator *o) {
@@ -1710,7 +1712,7 @@ WASMILL__SMALL void wasmill__json_inputs(wasmill__json *w, const wasmill__operat
 
 WASMILL__SMALL void wasmill__json_window(wasmill__json *w, const wasmill_time_window *t) {
 	wasmill__json_open(w, "window", "{");
-	wasmill__json_string(w, "kind", t->count > 0 ? "count" : t->gap_ms > 0 ? "session" : t->slide_ms > 0 ? "sliding" : "tumbling");
+	wasmill__json_string(w, "kind", t->all ? "all" : t->count > 0 ? "count" : t->gap_ms > 0 ? "session" : t->slide_ms > 0 ? "sliding" : "tumbling");
 	if (t->size_ms != 0) wasmill__json_number(w, "sizeMs", t->size_ms);
 	if (t->slide_ms != 0) wasmill__json_number(w, "slideMs", t->slide_ms);
 	if (t->offset_ms != 0) wasmill__json_number(w, "offsetMs", t->offset_ms);

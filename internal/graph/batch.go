@@ -43,6 +43,16 @@ func (g *JobGraph) NotBatch() string {
 	return ""
 }
 
+// SourcesBefore lists the sources whose records may reach an operator.
+func (g *JobGraph) SourcesBefore(op int) (sources []int) {
+	for _, s := range g.Sources() {
+		if g.reached(s)[op] {
+			sources = append(sources, s)
+		}
+	}
+	return sources
+}
+
 // Producers are the tasks whose output a task takes.
 func (x *ExecutionGraph) Producers(t TaskID) (all []TaskID) {
 	for _, i := range x.Chains[t.Chain].Inputs {

@@ -36,9 +36,9 @@ func checkJoin(path string, o *abi.Operator) error {
 // checkWindowJoin checks a join in windows, whose window is one that others may have, too.
 func checkWindowJoin(path string, o *abi.Operator) error {
 	switch o.Window.Kind {
-	case "tumbling", "sliding", "session":
+	case "tumbling", "sliding", "session", abi.WindowAll:
 	default:
-		return faultf(path+".window.kind", "%q of a join (expected tumbling, sliding or session: it is over when time has passed it)", o.Window.Kind)
+		return faultf(path+".window.kind", "%q of a join (expected tumbling, sliding or session, which are over when time has passed them, or all)", o.Window.Kind)
 	}
 	switch o.Outer {
 	case "", abi.OuterLeft, abi.OuterRight, abi.OuterFull:

@@ -324,6 +324,12 @@ func checkWindow(path string, o *abi.Operator, kind kindRules) error {
 		return faultf(path, "given (a %s has none)", o.Kind)
 	case w.Kind == "count":
 		return checkCountWindow(path, w)
+	case w.Kind == abi.WindowAll && *w != (abi.Window{Kind: abi.WindowAll}):
+		return faultf(path, "%s with a size, count or time (expected nothing of these: all meets)", w)
+	case w.Kind == abi.WindowAll && o.Kind != abi.OperatorJoin:
+		return faultf(path+".kind", "%q of %s %q (expected of a join only)", w.Kind, o.Kind, o.Name)
+	case w.Kind == abi.WindowAll:
+		return nil
 	case w.Count != 0 || w.CountSlide != 0:
 		return faultf(path+".count", "%d of a %s window (expected none: only windows of records have one)", w.Count, w.Kind)
 	case w.Kind != "tumbling" && w.Kind != "sliding" && w.Kind != "session":

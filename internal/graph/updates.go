@@ -23,16 +23,24 @@ func (g *JobGraph) writesUpdates(sink int) bool {
 
 // sinksBehind lists the sinks that what an operator puts out may reach.
 func (g *JobGraph) sinksBehind(op int) (sinks []int) {
+	reached := g.reached(op)
+	for _, i := range g.Sinks() {
+		if reached[i] {
+			sinks = append(sinks, i)
+		}
+	}
+	return sinks
+}
+
+// reached are the operators that what one puts out may reach.
+func (g *JobGraph) reached(op int) map[int]bool {
 	reached := map[int]bool{op: true}
 	for i := op + 1; i < len(g.Operators); i++ { // inputs come before
 		for _, in := range g.Operators[i].Inputs {
 			reached[i] = reached[i] || reached[in.From]
 		}
-		if reached[i] && g.Operators[i].Kind == abi.OperatorSink {
-			sinks = append(sinks, i)
-		}
 	}
-	return sinks
+	return reached
 }
 
 // Revises says whether an operator may have a newer result for one that it has put out.

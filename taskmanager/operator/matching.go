@@ -13,6 +13,7 @@ type matching struct {
 	kept   [2]timeline
 	outer  [2]bool // records of the input come out without one of the other, too
 	whole  bool    // a co-group: a function has both lists at once
+	all    bool    // windows have all that there is, and no time
 	pairs  *pairs  // nil: a function makes the results
 	out    *abi.Builder
 	calls  Joiner
@@ -40,7 +41,7 @@ type share struct {
 const listBytes = callBytes / 4
 
 func newMatching(c *JoinConfig, kept [2]timeline) (m matching, err error) {
-	m = matching{kept: kept, out: c.Results, calls: c.Joiner}
+	m = matching{kept: kept, all: c.Window.Kind == abi.WindowAll, out: c.Results, calls: c.Joiner}
 	m.outer = [2]bool{c.Outer == abi.OuterLeft || c.Outer == abi.OuterFull, c.Outer == abi.OuterRight || c.Outer == abi.OuterFull}
 	if c.Function == nil {
 		m.pairs, err = newPairs(c.Output)
@@ -163,7 +164,7 @@ func (m *matching) pair(s *share) error {
 			if err := m.set(s, 1, k); err != nil {
 				return err
 			}
-			m.pairs.append(m.out, s.key, s.end-1)
+			m.pairs.append(m.out, s.key, m.timeOf(s.span))
 			if m.out.Len() >= fireRecords || m.out.Size() >= fireBytes {
 				if err := m.calls.Pass(); err != nil {
 					return err
@@ -172,6 +173,14 @@ func (m *matching) pair(s *share) error {
 		}
 	}
 	return nil
+}
+
+// timeOf is the event time of what comes of a window.
+func (m *matching) timeOf(s span) int64 {
+	if m.all {
+		return abi.NoTimestamp
+	}
+	return s.end - 1
 }
 
 func (m *matching) set(s *share, input, i int) error {
@@ -184,7 +193,11 @@ func (m *matching) set(s *share, input, i int) error {
 
 // write writes the records that were read as a group, with how many there are in all.
 func (m *matching) write(s *share, total [2]int) {
-	m.groups.Begin(abi.Group{Flags: abi.GroupHasWindow, WindowStart: s.start, WindowEnd: s.end, Key: s.key})
+	g := abi.Group{Key: s.key}
+	if !m.all {
+		g.Flags, g.WindowStart, g.WindowEnd = abi.GroupHasWindow, s.start, s.end
+	}
+	m.groups.Begin(g)
 	for input := range m.read {
 		if r := &m.read[input]; total[input] > 0 {
 			m.groups.List(abi.ListInput0+abi.ListTag(input), 0, total[input], r.times, r.all())

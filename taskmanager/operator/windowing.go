@@ -19,6 +19,9 @@ func newWindowing(w *abi.Window) *windowing {
 	if w == nil || w.Kind == CountWindows {
 		return nil
 	}
+	if w.Kind == abi.WindowAll { // it needs no event time, and ends with time
+		return &windowing{size: allTime, step: allTime, slice: allTime, processing: true}
+	}
 	if w.GapMs > 0 {
 		return &windowing{size: w.GapMs, step: w.GapMs, slice: w.GapMs, gap: w.GapMs, lateness: w.LatenessMs, processing: w.Time == ProcessingWindows}
 	}
@@ -36,6 +39,9 @@ func gcd(a, b int64) int64 {
 	}
 	return a
 }
+
+// allTime is the size of a window in which all lies that is processed, in milliseconds.
+const allTime = int64(1) << 60
 
 // sliding says whether a window has more than one slice.
 func (c *windowing) sliding() bool { return c.slice != c.size }

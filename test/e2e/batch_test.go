@@ -206,3 +206,80 @@ func updatesIn(t *testing.T, dir string) (all []update) {
 	}
 	return all
 }
+
+// Without a window all lines of a key meet when both inputs have ended: inner, outer and as co-groups, in both modes.
+func TestJoinsOfAllTime(t *testing.T) {
+	dir, guest := t.TempDir(), filepath.Join(harness.Root(t), "test/guests/together.wasm")
+	r := rand.New(rand.NewPCG(9, 0))
+	params := []string{"run", guest, "--param", "meet=all", "--parallelism", "3"}
+	var lists [2]map[string][]string
+	for side, name := range []string{"left", "right"} {
+		lists[side] = map[string][]string{}
+		var text strings.Builder
+		for i := range 500 {
+			key := fmt.Sprint("k", r.IntN(150))
+			line := fmt.Sprintf("%s,%d,%d", key, r.IntN(10_000), i)
+			lists[side][key] = append(lists[side][key], line)
+			text.WriteString(line + "\n")
+		}
+		path := filepath.Join(dir, name+".txt")
+		if err := os.WriteFile(path, []byte(text.String()), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		params = append(params, "--param", name+"="+path)
+	}
+	number := func(line string) string { return line[strings.LastIndex(line, ",")+1:] }
+	for _, outer := range []string{"", "left", "right", "full"} {
+		var want strings.Builder
+		for key, left := range lists[0] {
+			for _, l := range left {
+				for _, right := range lists[1][key] {
+					fmt.Fprintf(&want, "%s,%s\n", l, number(right))
+				}
+				if lists[1][key] == nil && (outer == "left" || outer == "full") {
+					fmt.Fprintf(&want, "%s,-\n", l)
+				}
+			}
+		}
+		for key, right := range lists[1] {
+			for _, l := range right {
+				if lists[0][key] == nil && (outer == "right" || outer == "full") {
+					fmt.Fprintf(&want, "-,%s\n", number(l))
+				}
+			}
+		}
+		for _, mode := range []string{"streaming", "batch"} {
+			for _, shape := range []string{"native", "function"} {
+				out := filepath.Join(dir, outer+mode+shape)
+				built.wasmill.Run(t, append(params, "--param", "output="+out, "--param", "outer="+outer, "--param", "shape="+shape, "--mode", mode)...).OK(t)
+				harness.Same(t, harness.Output(t, filepath.Join(out, "together")), sorted(want.String()))
+			}
+		}
+	}
+	var want strings.Builder
+	for i := range 150 {
+		key := fmt.Sprint("k", i)
+		n, sum := [2]int{}, [2]int{}
+		for side := range lists {
+			for _, l := range lists[side][key] {
+				var v int
+				if _, err := fmt.Sscan(number(l), &v); err != nil {
+					t.Fatal(err)
+				}
+				n[side], sum[side] = n[side]+1, sum[side]+v
+			}
+		}
+		if n[0]+n[1] > 0 {
+			fmt.Fprintf(&want, "0,%s,%d,%d,%d,%d\n", key, n[0], sum[0], n[1], sum[1])
+		}
+	}
+	for _, mode := range []string{"streaming", "batch"} {
+		out := filepath.Join(dir, "cogroup"+mode)
+		built.wasmill.Run(t, append(params, "--param", "output="+out, "--param", "shape=cogroup", "--mode", mode)...).OK(t)
+		harness.Same(t, harness.Output(t, filepath.Join(out, "together")), sorted(want.String()))
+	}
+	got := built.wasmill.Run(t, "run", guest, "--param", "meet=all", "--param", "count=0", "--param", "output="+filepath.Join(dir, "unbounded"))
+	if text := `join "together": no window, and source "generator" (generator) does not end`; got.Code == 0 || !strings.Contains(got.Stderr, text) {
+		t.Errorf("code %d, %s (expected %s)", got.Code, got.Stderr, text)
+	}
+}

@@ -11,7 +11,7 @@
 //	function   key,time,id,value        for each two lines of one key in a window; of an outer join also one line without the
 //	native     the same                 other: "-" in its place, but the key of the left line is gone with it
 //
-// Windows are `window` ms long; with `slide`, one begins every so many ms; with `gap` they are sessions. A line that is not late is in
+// With meet=all there are no windows: all lines of a key meet when both inputs have ended, and start is 0. Windows are `window` ms long; with `slide`, one begins every so many ms; with `gap` they are sessions. A line that is not late is in
 // all of its windows, so a checker knows each result.
 #include "work.h"
 
@@ -77,6 +77,7 @@ WASMILL_JOB("together") {
 		.slide_ms = wasmill_param_i64_or(job, "slide", 0, "milliseconds between the beginnings of windows; 0: window")};
 	if (gap > 0) window = wasmill_session(gap);
 	window.lateness_ms = wasmill_param_i64_or(job, "lateness", 0, "how long a window takes late lines, in milliseconds");
+	if (wasmill_same(wasmill_param_or(job, "meet", "window", "which lines meet: those of a window, or all"), "all")) window = wasmill_all_time();
 	wasmill_outer outer = outer_of(job);
 	const char *shape = wasmill_param_or(job, "shape", "cogroup", "what comes out: cogroup, function or native");
 	wasmill_keyed left = wasmill_key_by(wasmill_assign_timestamps(work_source(job, "left", "make-left", no_line), "left-time", time_of, disorder), "left-key", key_of, WASMILL_UTF8);

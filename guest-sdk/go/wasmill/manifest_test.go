@@ -192,7 +192,7 @@ func TestRowsOfFiles(t *testing.T) {
 		`"config":{"format":"avro","path":"in"}}`,
 		`"config":{"format":"parquet","path":"in"}}`,
 		`"config":{"format":"parquet","path":"parquet"}}`,
-		`"config":{"delimiter":";","format":"csv","header":"true","path":"csv"}}`,
+		`"config":{"delimiter":";","format":"csv","header":"true","path":"csv","updates":"all"}}`,
 		`"config":{"compression":"zstd","format":"avro","path":"avro"}}`,
 		`{"name":"nexmark","kind":"source","connector":{"type":"nexmark","config":{"events":"1000","kind":"bid"}},"watermarks":{"outOfOrderMs":4000},"output":"row(key: utf8, value: i64)"}`,
 	} {

@@ -8,6 +8,7 @@ type TimeWindow struct {
 	processing                         bool
 
 	count, countSlide int // of windows of records
+	all               bool
 }
 
 // Tumbling is windows of a size, one behind the other. They begin at multiples of it.
@@ -36,6 +37,8 @@ func (w TimeWindow) ProcessingTime() TimeWindow {
 func (w *TimeWindow) write(out *jsonWriter) {
 	kind := "tumbling"
 	switch {
+	case w.all:
+		kind = "all"
 	case w.count != 0:
 		kind = "count"
 	case w.gap != 0:

@@ -29,6 +29,19 @@ func (j *WindowJoined[K, A, B]) Window(w TimeWindow) *WindowJoined[K, A, B] {
 	return &to
 }
 
+// AllTime has all records of a key meet, whatever their times, once both streams have ended, which they must. What comes out has
+// no event time, unless EmitAt says one.
+func (j *WindowJoined[K, A, B]) AllTime() *WindowJoined[K, A, B] {
+	return j.Window(TimeWindow{all: true})
+}
+
+// Cross puts out each record of one stream with each of another, once both have ended. All of it is made by one subtask. The
+// operator keeps state: it needs a UID.
+func Cross[A, B any](left *Stream[A], right *Stream[B], name string) *Stream[Pair[A, B]] {
+	one, other := KeyBy(left, name+" left", func(A) string { return "" }), KeyBy(right, name+" right", func(B) string { return "" })
+	return Join(one, other).AllTime().Pairs().Name(name)
+}
+
 // AllowedLateness has windows take records for so long behind their end; what meets then comes out anew, all of it.
 func (j *WindowJoined[K, A, B]) AllowedLateness(d time.Duration) *WindowJoined[K, A, B] {
 	to := *j
@@ -201,7 +214,7 @@ func (j *WindowJoined[K, A, B]) check(name string) *Env {
 		e.Fail("join " + strconv.Quote(name) + ": keys of codec " + j.left.key.name + " and " + j.right.key.name + " (expected the same)")
 	}
 	if j.window == nil {
-		e.Fail("join " + strconv.Quote(name) + ": no window (expected Window: without, every record would be kept for ever)")
+		e.Fail("join " + strconv.Quote(name) + ": no window (expected Window, or AllTime over input that ends: without, every record would be kept for ever)")
 	}
 	return e
 }

@@ -48,6 +48,10 @@ func defineWindowJoins(job *Env) {
 		}
 		return *p.Left
 	}).SinkTo(Print())
+	all := Join(left, right).AllTime()
+	all.Pairs().Name("all").UID("a").SinkTo(Blackhole())
+	all.RightOuter().OuterPairs().Name("all of right").UID("r").SinkTo(Blackhole())
+	Cross(Source(job, Files("in")), Source(job, Files("out")), "cross").UID("x").SinkTo(Blackhole())
 }
 
 func TestWindowJoinsInTheManifest(t *testing.T) {
@@ -60,6 +64,9 @@ func TestWindowJoinsInTheManifest(t *testing.T) {
 		`{"name":"both","uid":"b","kind":"join","function":"both","inputs":[{"from":"left"},{"from":"right"}],"window":{"kind":"session","gapMs":1000},"output":"utf8"}`,
 		`{"from":"met","side":2}`, `{"from":"met","side":3}`,
 		`"kind":"join","inputs":[{"from":"left"},{"from":"right"}],"window":{"kind":"tumbling","sizeMs":1000},"output":"row(left: utf8, right: i64)"`,
+		`{"name":"cross","uid":"x","kind":"join","inputs":[{"from":"cross left"},{"from":"cross right"}],"window":{"kind":"all"},"output":"row(left: utf8, right: utf8)"`,
+		`"window":{"kind":"all"},"outer":"right","output":"row(left: utf8?, right: i64)"`,
+		`"window":{"kind":"all"},"output":"row(left: utf8, right: i64)"`,
 		`"window":{"kind":"tumbling","sizeMs":1000},"outer":"full","output":"row(left: utf8?, right: i64?)"`,
 	} {
 		if !strings.Contains(got, want) {

@@ -173,7 +173,7 @@ pub use trap::{Letter, TrapPolicy};
 /// keys, states and fields of other rows. Conditions, keys and aggregates that the host decides name its fields as `Bid::PRICE`
 /// ([`FieldOf`]). In a `Ref`, a `String` is read as `&str`, a row as its `Ref`, a [`List`] as [`ListRef`].
 pub use wasmill_derive::Row;
-pub use window::{session, sliding, tumbling, TimeWindow, Window, WindowedStream};
+pub use window::{all_time, session, sliding, tumbling, TimeWindow, Window, WindowedStream};
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
@@ -202,7 +202,7 @@ pub mod prelude {
     pub use crate::stream::Stream;
     pub use crate::text::{Text, TextBuf};
     pub use crate::trap::{Letter, TrapPolicy};
-    pub use crate::window::{days, hours, millis, mins, secs, session, sliding, tumbling, Window};
+    pub use crate::window::{all_time, days, hours, millis, mins, secs, session, sliding, tumbling, Window};
     pub use crate::{counter_add, fail, gauge_set, log, Level};
     pub use wasmill_derive::Row;
 }

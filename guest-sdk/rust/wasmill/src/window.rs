@@ -27,6 +27,7 @@ pub struct TimeWindow {
     processing: bool,
     count: u32, // of windows of records
     count_slide: u32,
+    all: bool,
 }
 
 /// Windows of a size, one behind the other. They begin at multiples of it.
@@ -42,6 +43,11 @@ pub fn sliding(size: Duration, slide: Duration) -> TimeWindow {
 /// Windows with as long a silence between two of a key as the gap, or longer.
 pub fn session(gap: Duration) -> TimeWindow {
     TimeWindow { gap, ..TimeWindow::default() }
+}
+
+/// Of a join whose inputs end: all that they have, whatever its times. What comes out has no event time.
+pub fn all_time() -> TimeWindow {
+    TimeWindow { all: true, ..TimeWindow::default() }
 }
 
 impl TimeWindow {
@@ -63,7 +69,7 @@ impl TimeWindow {
 
     pub(crate) fn write(&self, w: &mut JsonWriter) {
         let ms = |d: Duration| d.as_millis() as i64;
-        let kinds = [(self.count > 0, "count"), (!self.gap.is_zero(), "session"), (!self.slide.is_zero(), "sliding")];
+        let kinds = [(self.all, "all"), (self.count > 0, "count"), (!self.gap.is_zero(), "session"), (!self.slide.is_zero(), "sliding")];
         w.text("kind", kinds.iter().find(|(is, _)| *is).map_or("tumbling", |(_, kind)| kind));
         w.number_or("sizeMs", ms(self.size));
         w.number_or("slideMs", ms(self.slide));
