@@ -44,8 +44,11 @@ func TestFaultsOfJoins(t *testing.T) {
 		{"outer of no kind", `operators[4].outer: "inner" (expected left, right, full or none)`, func(_ *abi.Manifest, o *abi.Operator) {
 			o.Interval, o.Window, o.Outer = nil, &abi.Window{Kind: "tumbling", SizeMs: 1}, "inner"
 		}},
-		{"window of records", `operators[4].window.kind: "count" of a join (expected tumbling, sliding or session: it is over when time has passed it)`, func(_ *abi.Manifest, o *abi.Operator) {
+		{"window of records", `operators[4].window.kind: "count" of a join (expected tumbling, sliding or session, which are over when time has passed them, or all)`, func(_ *abi.Manifest, o *abi.Operator) {
 			o.Interval, o.Window = nil, &abi.Window{Kind: "count", Count: 3}
+		}},
+		{"all with a time", `operators[4].window: all that the inputs have with a size, count or time (expected nothing of these: all meets)`, func(_ *abi.Manifest, o *abi.Operator) {
+			o.Interval, o.Window = nil, &abi.Window{Kind: "all", LatenessMs: 3}
 		}},
 		{"negative window", `operators[4].window.size: -1ms (expected > 0s)`, func(_ *abi.Manifest, o *abi.Operator) {
 			o.Interval, o.Window = nil, &abi.Window{Kind: "tumbling", SizeMs: -1}
