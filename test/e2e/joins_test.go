@@ -45,6 +45,27 @@ func TestJoins(t *testing.T) {
 	}
 }
 
+// In batch mode, where the input is sorted by key, joins give the same.
+func TestJoinsInBatchMode(t *testing.T) {
+	for _, w := range []*workload.Workload{workload.Nearby, workload.NearbyPairs, workload.Together, workload.TogetherPairs} {
+		t.Run(w.Name, func(t *testing.T) {
+			dir := t.TempDir()
+			params, input, err := w.Prepare(dir, 3, 6000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			args := []string{"run", filepath.Join(harness.Root(t), "test/guests", w.Guest+".wasm"), "--mode", "batch", "--parallelism", "2"}
+			for name, value := range params {
+				args = append(args, "--param", name+"="+value)
+			}
+			built.wasmill.Run(t, args...).OK(t)
+			if err := w.Verify(dir, input); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // A join that cannot run is refused when it is submitted, with the place of the fault.
 func TestBadJoinsAreRefused(t *testing.T) {
 	dir := t.TempDir()
