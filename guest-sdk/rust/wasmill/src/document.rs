@@ -55,19 +55,32 @@ impl<'x> Json<'x> {
 
     /// A field of an object: the first of the name.
     pub fn get(&self, name: &str) -> Option<Json<'x>> {
-        self.fields().find(|(n, _)| n.as_ref() == name).map(|(_, value)| value)
+        self.members().find(|(n, _)| n.is_text(name)).map(|(_, value)| value)
     }
 
     /// The fields of an object, in their order.
     pub fn fields(&self) -> impl Iterator<Item = (Cow<'x, str>, Json<'x>)> + use<'x> {
+        self.members().map_while(|(name, value)| Some((name.as_str()?, value)))
+    }
+
+    fn members(&self) -> impl Iterator<Item = (Json<'x>, Json<'x>)> + use<'x> {
         let mut rest = inside(self.bytes(), b'{', b'}');
         core::iter::from_fn(move || {
             let name = take(&mut rest)?;
             rest = rest.trim_ascii_start().strip_prefix(b":")?;
             let value = take(&mut rest)?;
             rest = behind_comma(rest);
-            Some((Json(name).as_str()?, Json(value)))
+            Some((Json(name), Json(value)))
         })
+    }
+
+    /// Whether it is the string of that text.
+    fn is_text(&self, text: &str) -> bool {
+        match self.0.strip_prefix(b"\"").and_then(|p| p.strip_suffix(b"\"")) {
+            Some(plain) if plain == text.as_bytes() => !plain.contains(&b'\\'),
+            Some(escaped) if escaped.contains(&b'\\') => self.as_str().is_some_and(|s| s == text),
+            _ => false,
+        }
     }
 
     /// The elements of an array.
@@ -143,12 +156,28 @@ fn take<'x>(rest: &mut &'x [u8]) -> Option<&'x [u8]> {
 fn string_end(p: &[u8]) -> Option<usize> {
     let mut i = 1;
     loop {
-        match p.get(i)? {
-            b'"' => return Some(i + 1),
-            b'\\' => i += 2,
-            _ => i += 1,
+        i = quote_or_escape(p, i)?;
+        if p[i] == b'"' {
+            return Some(i + 1);
         }
+        i += 2;
     }
+}
+
+/// Where the next quote or backslash is, eight bytes at a time: most of a document are texts.
+fn quote_or_escape(p: &[u8], mut i: usize) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 255;
+    // the lowest byte that is marked is a zero of x; higher ones may be wrong
+    let zeros = |x: u64| x.wrapping_sub(ONES) & !x & (ONES << 7);
+    while let Some(eight) = p.get(i..i + 8).and_then(|eight| eight.try_into().ok()) {
+        let word = u64::from_le_bytes(eight);
+        let found = zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
+        if found != 0 {
+            return Some(i + found.trailing_zeros() as usize / 8);
+        }
+        i += 8;
+    }
+    p.get(i..)?.iter().position(|c| matches!(c, b'"' | b'\\')).map(|at| i + at)
 }
 
 /// Where the object or array ends that p begins with.
@@ -237,6 +266,20 @@ mod tests {
             ("7", None),
         ] {
             assert_eq!(Json::from(text).as_str().as_deref(), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_text_is_found_at_every_place() {
+        for n in 0..40 {
+            let long = "x".repeat(n);
+            for (inside, value) in [("", ""), ("\\\"", "\""), ("\\\\", "\\"), ("\u{e9}", "\u{e9}")] {
+                let text = std::format!("[\"{long}{inside}{long}\",7]");
+                let items: Vec<_> = Json::from(text.as_str()).items().collect();
+                assert_eq!(items[0].as_str().as_deref(), Some(std::format!("{long}{value}{long}").as_str()), "{text}");
+                assert_eq!(items[1].as_i64(), Some(7), "{text}");
+            }
+            assert!(Json::from(std::format!("[\"{long}").as_str()).items().next().is_none());
         }
     }
 
