@@ -77,7 +77,7 @@ func asIncompatible(path string, err error) error {
 	if why.Dropped {
 		return e.WithHint("give an operator the uid, or go on without that state: --allow-dropped-state")
 	}
-	return e.WithHint("run the module that has saved it, have the module migrate what has changed, or give the changed operator another uid and drop the state with --allow-dropped-state")
+	return e.WithHint("run the module that has saved it, have the module migrate what has changed in a state, or give an operator that has changed otherwise another uid and drop the state with --allow-dropped-state")
 }
 
 // splits has the sources go on in the splits of the savepoint, whose numbers its positions name.

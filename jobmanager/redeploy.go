@@ -214,7 +214,7 @@ func (jm *JobManager) redefine(ctx context.Context, r *jobRecord, want *redeploy
 		if why.Dropped {
 			return nil, e.WithHint("give an operator the uid, or go on without that state: --allow-dropped-state")
 		}
-		return nil, e.WithHint("have the module migrate what has changed, or give it another uid and go on without the old state: --allow-dropped-state")
+		return nil, e.WithHint("have the module migrate what has changed in a state, or give an operator that has changed otherwise another uid and go on without the old state: --allow-dropped-state")
 	}
 	checkpoint.Inherit(&r.Graph, g)
 	return g, nil

@@ -81,6 +81,9 @@ func (c *comparison) operator(was *graph.Operator) {
 		if a != b {
 			c.faultf("%s has keys of codec %s (saved with %s)", name, b, a)
 		}
+		if a, b := keyFields(c.old, was.Inputs[k].From), keyFields(c.now, is.Inputs[k].From); a != "" && b != "" && a != b {
+			c.faultf("%s has the keys %s (saved with %s)", name, b, a)
+		}
 		if a, b := c.old.Codec(was.Inputs[k].From, was.Inputs[k].Side), c.now.Codec(is.Inputs[k].From, is.Inputs[k].Side); (is.Kind == abi.OperatorSum || is.Kind == abi.OperatorAggregates || is.Kind == abi.OperatorJoin || is.Kind == abi.OperatorRequest) && a != b {
 			c.faultf("%s takes values of codec %s (saved with %s)", name, b, a)
 		}
@@ -92,6 +95,15 @@ func (c *comparison) operator(was *graph.Operator) {
 		c.faultf("%s has %s (saved with %s)", name, b, a)
 	}
 	c.states(name, was, is)
+}
+
+// keyFields are the fields that the key of an operator's output is made of, empty if a function makes it.
+func keyFields(g *graph.JobGraph, at int) string {
+	op := &g.Operators[at]
+	for op.Kind != abi.OperatorKey && len(op.Inputs) == 1 {
+		op = &g.Operators[op.Inputs[0].From]
+	}
+	return strings.Join(op.Fields, ", ")
 }
 
 // leftBehind sees that nobody takes what the job has gone on without: what lies in its files is out of date.

@@ -223,3 +223,29 @@ func TestStateThatWasLeftBehindIsTakenByNobody(t *testing.T) {
 		now = step.next
 	}
 }
+
+// Keys that are fields of other names are other keys, whatever their codec; of a key that a function makes nobody knows.
+func TestKeysOfOtherFields(t *testing.T) {
+	keyed := func(fields ...string) *graph.JobGraph {
+		g := job(2)
+		g.Operators[0].Connector = &abi.Connector{Type: "file"}
+		g.Operators[1].Kind, g.Operators[1].Key, g.Operators[1].Fields = abi.OperatorKey, abi.CodecI64, fields
+		g.Operators[2].Kind = abi.OperatorCount
+		return g
+	}
+	for _, c := range []struct {
+		was, is *graph.JobGraph
+		want    string
+	}{
+		{keyed("auction"), keyed("auction"), ""},
+		{keyed("auction"), keyed("bidder"), "has the keys bidder (saved with auction)"},
+		{keyed("auction", "bidder"), keyed("bidder", "auction"), "has the keys bidder, auction (saved with auction, bidder)"},
+		{keyed("auction"), keyed(), ""},
+		{keyed(), keyed("auction"), ""},
+	} {
+		err := checkpoint.Compatible(c.was, c.is, true)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%v to %v: %v (expected %q)", c.was.Operators[1].Fields, c.is.Operators[1].Fields, err, c.want)
+		}
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
+	"strings"
 
 	"github.com/wasmill/wasmill/abi"
 )
@@ -38,33 +40,28 @@ func (c *exchange) because(format string, args ...any) {
 	c.why = append(c.why, fmt.Sprintf(format, args...))
 }
 
+// heldOtherwise are the fields of an operator of which more is to be said than whether they are the same. Oldest says what its
+// state may hold: that is no matter of its tasks.
+var heldOtherwise = map[string]bool{"Name": true, "UID": true, "Kind": true, "Function": true, "Declared": true, "Oldest": true}
+
 // operator holds two operators in the same place of their graphs against each other; false: they are not the same one.
 func (c *exchange) operator(was, is *Operator) bool {
 	if was.Name != is.Name || was.UID != is.UID || was.Kind != is.Kind {
 		c.because("operator %q (uid %q) is a %s called %q (uid %q)", was.Name, was.UID, is.Kind, is.Name, is.UID)
 		return false
 	}
-	for _, part := range []struct {
-		name    string
-		was, is any
-	}{
-		{"inputs", was.Inputs, is.Inputs},
-		{"parallelism", was.Parallelism, is.Parallelism},
-		{"connector", was.Connector, is.Connector},
-		{"window", was.Window, is.Window},
-		{"requests", was.Requests, is.Requests},
-		{"watermarks", was.Watermarks, is.Watermarks},
-		{"key codec", was.Key, is.Key},
-		{"output codec", was.Output, is.Output},
-		{"onTrap", was.OnTrap, is.OnTrap},
-		{"chaining", was.Chaining, is.Chaining},
-		{"slot group", was.SlotGroup, is.SlotGroup},
-		{"module", c.was.moduleIndex(was), c.is.moduleIndex(is)},
-		{"codecs or states", signature(was.Declared), signature(is.Declared)},
-	} {
-		if !same(part.was, part.is) {
-			c.because("operator %q: other %s", is.Name, part.name)
+	x, y := reflect.ValueOf(was).Elem(), reflect.ValueOf(is).Elem()
+	for i := range x.NumField() {
+		if field := x.Type().Field(i); !heldOtherwise[field.Name] && !same(x.Field(i).Interface(), y.Field(i).Interface()) {
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			c.because("operator %q: other %s", is.Name, name)
 		}
+	}
+	if c.was.moduleIndex(was) != c.is.moduleIndex(is) {
+		c.because("operator %q: other module", is.Name)
+	}
+	if !same(signature(was.Declared), signature(is.Declared)) {
+		c.because("operator %q: other codecs or states", is.Name)
 	}
 	return true
 }

@@ -49,8 +49,14 @@ func TestNotExchangeable(t *testing.T) {
 		{"sink", func(g *graph.JobGraph) { g.Operators[3].Connector.Config["path"] = "/out2" }, `operator "out": other connector`},
 		{"window", func(g *graph.JobGraph) { g.Operators[2].Window = &abi.Window{SizeMs: 1} }, "other window"},
 		{"watermarks", func(g *graph.JobGraph) { g.Operators[0].Watermarks = &abi.Watermarks{} }, "other watermarks"},
-		{"key codec", func(g *graph.JobGraph) { g.Operators[1].Key = abi.CodecI64 }, "other key codec"},
-		{"output codec", func(g *graph.JobGraph) { g.Operators[0].Output = abi.CodecJSON }, "other output codec"},
+		{"key codec", func(g *graph.JobGraph) { g.Operators[1].Key = abi.CodecI64 }, `operator "parse": other key`},
+		{"output codec", func(g *graph.JobGraph) { g.Operators[0].Output = abi.CodecJSON }, `operator "lines": other output`},
+		{"fields of a key", func(g *graph.JobGraph) { g.Operators[1].Fields = []string{"user"} }, "other fields"},
+		{"predicate", func(g *graph.JobGraph) {
+			g.Operators[1].Predicate = &abi.Predicate{Op: "<", Field: "price", Values: []string{"3"}}
+		}, "other predicate"},
+		{"outer join", func(g *graph.JobGraph) { g.Operators[2].Outer = "full" }, "other outer"},
+		{"what a state may hold", func(g *graph.JobGraph) { g.Operators[2].Oldest = map[string]int{"a": 1} }, ""},
 		{"trap policy", func(g *graph.JobGraph) { g.Operators[1].OnTrap = "skip" }, "other onTrap"},
 		{"value codec of a function", func(g *graph.JobGraph) { g.Operators[1].Declared.Output = abi.CodecJSON }, `operator "parse": other codecs or states`},
 		{"accumulator", func(g *graph.JobGraph) { g.Operators[2].Declared.Accumulator = abi.CodecI64 }, "other codecs or states"},
