@@ -103,7 +103,7 @@ typedef struct wasmill_records {
 } wasmill_records;
 
 static wasmill_records wasmill_records_of(const wasmill_co_group *g, uint32_t input);
-static bool wasmill_next_record(wasmill_records *r); // false: there is none. The record is valid until the function returns
+static bool wasmill_next_record(wasmill_records *r); // false: there is none. The record is valid until the next call
 typedef void (*wasmill_co_group_fn)(const wasmill_co_group *, wasmill_out *); // any number of records of a group
 
 // wasmill_request is what is asked about a record, and wasmill_response the answer.
