@@ -45,7 +45,7 @@ type Output struct {
 func CreateOutput(path string, receivers int, check func(bytes int64) error) (*Output, error) {
 	err := os.MkdirAll(filepath.Dir(path), 0o755)
 	if err == nil {
-		err = check(outputCheck)
+		err = check(outputBuffer)
 	}
 	if err != nil {
 		return nil, err

@@ -32,18 +32,22 @@ type runWriter struct {
 	since int64 // bytes since the last check
 }
 
-// checkEvery is how many bytes are written between two looks at the room that there is.
-const checkEvery = 16 << 20
+// checkEvery is how many bytes are written between two looks at the room that there is, runBuffer how many are collected before they
+// are written.
+const (
+	checkEvery = 16 << 20
+	runBuffer  = 256 << 10
+)
 
 func createRun(path string, cols abi.Columns, check func(bytes int64) error) (*runWriter, error) {
-	if err := check(checkEvery); err != nil {
+	if err := check(runBuffer); err != nil {
 		return nil, err
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("sort by key: %w", err)
 	}
-	return &runWriter{path: path, file: f, out: bufio.NewWriterSize(f, 256<<10), block: abi.NewBuilder(cols), check: check}, nil
+	return &runWriter{path: path, file: f, out: bufio.NewWriterSize(f, runBuffer), block: abi.NewBuilder(cols), check: check}, nil
 }
 
 func (w *runWriter) add(r Record) error {
