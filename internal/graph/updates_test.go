@@ -54,3 +54,21 @@ func TestBatchModeBlocksBetweenChains(t *testing.T) {
 		t.Errorf("task 1.2 takes from %v", from)
 	}
 }
+
+// What a keyed operator keeps beside its keys would be forgotten with them: such a job does not run in batch mode.
+func TestStateBesideKeysIsNotOfBatchMode(t *testing.T) {
+	g, err := build(wordCount(), 1)
+	if err != nil || g.NotBatch() != "" {
+		t.Fatalf("%v, %s", err, g.NotBatch())
+	}
+	m := wordCount()
+	m.Functions = append(m.Functions, abi.Function{ID: 3, Name: "count", Kind: abi.FunctionProcess, Key: "utf8", Inputs: []abi.Codec{"utf8"}, Output: "row(key: utf8, value: i64)",
+		States: []abi.State{{Name: "all", Scope: abi.ScopeOperator, Kind: "list", Codec: "i64"}}})
+	m.Operators[3].Kind, m.Operators[3].Function = abi.OperatorProcess, "count"
+	if g, err = build(m, 1); err != nil {
+		t.Fatal(err)
+	}
+	if want := `function "count" of "count" keeps state "all" of the operator, beside that of keys`; g.NotBatch() != want {
+		t.Errorf("%q (expected %q)", g.NotBatch(), want)
+	}
+}
