@@ -78,6 +78,7 @@ const (
 	VerbRequest    Verb = 12
 	VerbBegin      Verb = 16 // a subtask begins or goes on: one group with an empty key
 	VerbResponse   Verb = 13
+	VerbWindow     Verb = 14
 )
 
 // Feature is something that a module needs of its host. An unknown number is refused at upload.
@@ -96,6 +97,7 @@ const (
 
 	FeatureAccumulators   Feature = 10 // accumulators that have a schema version
 	FeatureFields         Feature = 11 // keys, predicates and aggregates over fields, without a function
+	FeatureWindows        Feature = 12 // window functions, and windows with a trigger, an evictor, no end or a gap of each record
 	FeatureMeeting        Feature = 14 // joins in windows, co-groups, and broadcast states
 	FeatureOperatorStates Feature = 16 // states of the operator's own scope, process functions without a key
 	FeatureTies           Feature = 18 // aggregates with further fields that decide among equal records

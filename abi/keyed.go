@@ -26,6 +26,12 @@ const (
 	GroupHasTimer  = 1 << 1 // the timer's clock is flag GroupTimerProcessing
 	// GroupTimerProcessing marks a due processing-time timer; without it a timer is an event-time one.
 	GroupTimerProcessing = 1 << 2
+	// GroupMerged marks windows that have become one, which a trigger is asked about.
+	GroupMerged = 1 << 3
+	// GroupEarly and GroupLate say of a window that has a result that the time of its end has not come yet, and that it had
+	// before the record that brought this result about; without either, it comes by its end.
+	GroupEarly = 1 << 4
+	GroupLate  = 1 << 5
 
 	ListHasTimestamps = 1 << 0
 )

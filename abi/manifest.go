@@ -44,6 +44,7 @@ const (
 	FunctionGap       FunctionKind = "gap"       // verb gap: the session gap of each record
 	FunctionPartition FunctionKind = "partition" // verb partition: the receiving subtask of each record
 	FunctionRequest   FunctionKind = "request"   // verbs request, response
+	FunctionWindow    FunctionKind = "window"    // verb window: anything, of what a window has; with an Accumulator also create, accumulate and merge
 )
 
 // Function is one elementary function of the module. ID is its index in Manifest.Functions; Name is unique in the
@@ -54,7 +55,7 @@ type Function struct {
 	Kind        FunctionKind `json:"kind"`
 	Inputs      []Codec      `json:"inputs"`                // value codec of each input
 	Key         Codec        `json:"key,omitempty"`         // of a key function: what it makes; of a keyed one: what it takes
-	Accumulator Codec        `json:"accumulator,omitempty"` // of a reduce or aggregate
+	Accumulator Codec        `json:"accumulator,omitempty"` // of a reduce or aggregate, or of a window that is folded
 	Output      Codec        `json:"output"`                // value codec of the main output
 	Sides       []Codec      `json:"sides,omitempty"`       // side output k+1 has the codec Sides[k]
 	Result      bool         `json:"result,omitempty"`      // a reduce that has a result function: it is called at the end
@@ -69,12 +70,36 @@ type Function struct {
 // Accumulator is the name under which the accumulators of a reduce or aggregate are kept, and their schema is declared.
 const Accumulator = "accumulator"
 
-// Keeps are the states that the function's operator keeps: those declared, or the accumulator, declared or not.
+// Keeps are the states that the function's operator keeps: those declared, and the accumulator, declared or not.
 func (f *Function) Keeps() []State {
-	if len(f.States) > 0 || f.Kind != FunctionReduce && f.Kind != FunctionAggregate {
+	accumulator := State{Name: Accumulator, Scope: ScopeKeyed, Kind: "value", Codec: f.Accumulator}
+	switch {
+	case f.Kind == FunctionWindow && f.Accumulator != "" && f.SchemaState() < 0:
+		return append(f.States[:len(f.States):len(f.States)], accumulator)
+	case len(f.States) > 0 || f.Kind != FunctionReduce && f.Kind != FunctionAggregate:
 		return f.States
 	}
-	return []State{{Name: Accumulator, Scope: "keyed", Kind: "value", Codec: f.Accumulator}}
+	return []State{accumulator}
+}
+
+// SchemaState is the number of the state that declares the schema of the accumulator, -1: none does.
+func (f *Function) SchemaState() int {
+	for i, s := range f.States {
+		if s.Name == Accumulator {
+			return i
+		}
+	}
+	return -1
+}
+
+// Scoped are the numbers of the states of scope window that the function declares.
+func (f *Function) Scoped() (all []int) {
+	for i, s := range f.States {
+		if s.Scope == ScopeWindow {
+			all = append(all, i)
+		}
+	}
+	return all
 }
 
 // Broadcasts says whether input 1 of a process function is broadcast: it declares a state that records of it change.
@@ -99,9 +124,11 @@ const (
 	CodecJSON  Codec = "json"
 )
 
-// Scopes of a state: of a key, or of the operator, which deals it out among its subtasks.
+// Scopes of a state: of a key, of a key in one window, with which it ends, or of the operator, which deals it out among its
+// subtasks.
 const (
 	ScopeKeyed    = "keyed"
+	ScopeWindow   = "window"
 	ScopeOperator = "operator"
 	// ScopeBroadcast is that of a map of which every subtask has a copy. Records of input 1, which are broadcast, change it; those of
 	// input 0 have it read.
@@ -111,7 +138,7 @@ const (
 // State is a state that a function declares.
 type State struct {
 	Name     string `json:"name"`
-	Scope    string `json:"scope"` // keyed, operator, broadcast
+	Scope    string `json:"scope"` // keyed, operator, broadcast; window: of a key in one window
 	Kind     string `json:"kind"`  // value, list, map; of scope operator: list, union; of scope broadcast: map
 	Codec    Codec  `json:"codec"`
 	Key      Codec  `json:"key,omitempty"`      // of a map
@@ -142,11 +169,12 @@ const (
 	OperatorAggregates OperatorKind = "aggregates"
 	OperatorJoin       OperatorKind = "join"    // keyed, of two inputs: Interval or Window; Function, or native: row(left, right) of each pair
 	OperatorRequest    OperatorKind = "request" // guest: Function; Requests says whom it asks and how
+	OperatorWindow     OperatorKind = "window"  // guest, keyed: Function over what its Window has
 	OperatorSink       OperatorKind = "sink"    // native: Connector
 )
 
 // Operator is one operator of the job graph. Name is unique in the job; UID names its state and is required of stateful
-// operators (count, sum, reduce, aggregate, aggregates, process, join, request).
+// operators (count, sum, reduce, aggregate, aggregates, process, join, window, request).
 type Operator struct {
 	Name        string       `json:"name"`
 	UID         string       `json:"uid,omitempty"`
@@ -190,52 +218,6 @@ const (
 	OptionUpdates = "updates"
 	UpdatesAll    = "all"
 )
-
-// WindowAll is the kind of the window of a join in which all meets that the inputs have, which end.
-const WindowAll = "all"
-
-// Window is how a keyed operator cuts time.
-type Window struct {
-	Kind       string `json:"kind"`              // tumbling, sliding, session, count; of a join whose inputs end: all, all that they have
-	SizeMs     int64  `json:"sizeMs,omitempty"`  // of those that are not sessions
-	SlideMs    int64  `json:"slideMs,omitempty"` // of a sliding one: how far apart windows begin
-	OffsetMs   int64  `json:"offsetMs,omitempty"`
-	GapMs      int64  `json:"gapMs,omitempty"`      // of sessions: the silence between two of a key
-	Count      int    `json:"count,omitempty"`      // of windows of so many records of a key
-	CountSlide int    `json:"countSlide,omitempty"` // of these: one ends every so many records; 0: one behind the other
-	Time       string `json:"time,omitempty"`       // event (default), processing
-	LatenessMs int64  `json:"latenessMs,omitempty"` // how long behind its end a window takes late records, and is emitted again
-}
-
-// String is for people: "sliding windows of 10000 ms, 2000 ms apart".
-func (w *Window) String() string {
-	if w.Kind == WindowAll {
-		return "all that the inputs have"
-	}
-	text := fmt.Sprintf("%s windows of %d ms", w.Kind, w.SizeMs)
-	if w.Count > 0 {
-		text = fmt.Sprintf("windows of %d records", w.Count)
-	}
-	if w.CountSlide > 0 {
-		text += fmt.Sprintf(", one every %d", w.CountSlide)
-	}
-	if w.GapMs > 0 {
-		text = fmt.Sprintf("%s windows with a gap of %d ms", w.Kind, w.GapMs)
-	}
-	if w.SlideMs > 0 {
-		text += fmt.Sprintf(", %d ms apart", w.SlideMs)
-	}
-	if w.OffsetMs > 0 {
-		text += fmt.Sprintf(", with offset %d ms", w.OffsetMs)
-	}
-	if w.Time == "processing" {
-		text += ", by processing time"
-	}
-	if w.LatenessMs > 0 {
-		text += fmt.Sprintf(", that take late records for %d ms", w.LatenessMs)
-	}
-	return text
-}
 
 // Whose records take part in a join in windows without one of the other input.
 const (

@@ -110,19 +110,13 @@ func (e *Engine) describe(ctx context.Context, id string, metered []byte, params
 	return i.manifestBytes, i.manifest, nil
 }
 
-// featureNames are the features that there are; supported ones are those that this version provides.
-var (
-	featureNames = map[abi.Feature]string{
-		abi.FeatureBatch: "batch", abi.FeatureKeyed: "keyed", abi.FeatureState: "state", abi.FeatureTimers: "timers",
-		abi.FeatureTwoInputs: "two inputs", abi.FeatureTriggers: "triggers", abi.FeatureRequests: "requests", abi.FeatureRow: "row",
-		abi.FeaturePartition: "partition", abi.FeatureAccumulators: "accumulators", abi.FeatureFields: "fields",
-		abi.FeatureMeeting: "meeting", abi.FeatureOperatorStates: "operator states", abi.FeatureTies: "ties",
-	}
-	supported = []abi.Feature{
-		abi.FeatureBatch, abi.FeatureKeyed, abi.FeatureState, abi.FeatureTimers, abi.FeatureTwoInputs, abi.FeatureRequests, abi.FeatureRow, abi.FeaturePartition,
-		abi.FeatureAccumulators, abi.FeatureFields, abi.FeatureMeeting, abi.FeatureOperatorStates, abi.FeatureTies,
-	}
-)
+// featureNames are the features that this version provides.
+var featureNames = map[abi.Feature]string{
+	abi.FeatureBatch: "batch", abi.FeatureKeyed: "keyed", abi.FeatureState: "state", abi.FeatureTimers: "timers",
+	abi.FeatureTwoInputs: "two inputs", abi.FeatureTriggers: "triggers", abi.FeatureRequests: "requests", abi.FeatureRow: "row",
+	abi.FeaturePartition: "partition", abi.FeatureAccumulators: "accumulators", abi.FeatureFields: "fields",
+	abi.FeatureWindows: "windows", abi.FeatureMeeting: "meeting", abi.FeatureOperatorStates: "operator states", abi.FeatureTies: "ties",
+}
 
 // checkManifest decides whether this version can run what the manifest needs. The graph is for others to judge.
 func checkManifest(m *abi.Manifest, keyed, migrate bool) error {
@@ -137,8 +131,6 @@ func checkManifest(m *abi.Manifest, keyed, migrate bool) error {
 		case !known:
 			return &module.Error{Place: place, Problem: fmt.Sprintf("the module needs feature %d, which this version of Wasmill does not know", f),
 				Hint: "upgrade Wasmill"}
-		case !slices.Contains(supported, f):
-			return &module.Error{Place: place, Problem: fmt.Sprintf("the module needs feature %d (%s), which this version of Wasmill does not provide", f, name)}
 		case (f == abi.FeatureKeyed || f == abi.FeaturePartition || f == abi.FeatureRequests) && !keyed:
 			return &module.Error{Place: place, Problem: fmt.Sprintf("the module needs feature %d (%s), but does not export %s", f, name, abi.ExportKeyed)}
 		}

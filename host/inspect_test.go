@@ -91,7 +91,6 @@ func TestManifestFeatures(t *testing.T) {
 	}{
 		{abi.Manifest{ABI: 1, Features: []abi.Feature{1, 2, 8}}, true, ""},
 		{abi.Manifest{ABI: 2}, true, "manifest.abi: 2 (expected 1)"},
-		{abi.Manifest{ABI: 1, Features: []abi.Feature{1, 6}}, true, "manifest.features[1]: the module needs feature 6 (triggers), which this version of Wasmill does not provide"},
 		{abi.Manifest{ABI: 1, Features: []abi.Feature{99}}, true, "feature 99, which this version of Wasmill does not know"},
 		{abi.Manifest{ABI: 1, Functions: []abi.Function{{States: []abi.State{{Name: "total", Version: 2, Migrates: true}}}}}, true,
 			`manifest.functions[0].states[0].migrates: state "total" can be migrated, but the module does not export wasmill_migrate`},

@@ -125,7 +125,7 @@ func (c *chain) newStep(s int, parts chainParts) (step, error) {
 	case op.Kind == abi.OperatorRequest:
 		return c.newRequest(op, h, parts)
 	case isKeyed(op.Kind):
-		return c.newKeyed(op, h, parts)
+		return c.newKeyed(s, op, h, parts)
 	case op.Kind == abi.OperatorPartition:
 		st := &partitionStep{handle: h, header: parts.header(), time: &c.time, received: abi.MinTime}
 		st.header.Parallelism = uint32(c.plan.graph.Receivers(c.plan.operatorIndex(op)))
@@ -143,7 +143,18 @@ func (c *chain) newStep(s int, parts chainParts) (step, error) {
 
 // newHandle makes the handle of step s. newGuest is asked for modules that the chain has no guest of yet.
 func (c *chain) newHandle(s int, newGuest func(graph.ModuleID) (*guest, error)) (*handle, error) {
-	module := c.plan.function(s).Module
+	h, err := c.handleOf(c.plan.function(s).Module, newGuest)
+	if err != nil {
+		return nil, err
+	}
+	h.names = c.plan.names(s)
+	h.functions, _ = c.plan.handle(s)
+	c.newKeyChecks(s, h)
+	return h, nil
+}
+
+// handleOf makes a handle of a module, of nothing yet.
+func (c *chain) handleOf(module graph.ModuleID, newGuest func(graph.ModuleID) (*guest, error)) (*handle, error) {
 	i := slices.IndexFunc(c.guests, func(g *guest) bool { return g.module == module })
 	if i < 0 {
 		g, err := newGuest(module)
@@ -153,14 +164,26 @@ func (c *chain) newHandle(s int, newGuest func(graph.ModuleID) (*guest, error)) 
 		i, c.guests = len(c.guests), append(c.guests, g)
 	}
 	g := c.guests[i]
-	h := &handle{guest: g, number: uint32(len(g.handles) + 1), names: c.plan.names(s)}
-	h.functions, _ = c.plan.handle(s)
+	h := &handle{guest: g, number: uint32(len(g.handles) + 1)}
 	g.handles = append(g.handles, h)
-	c.newKeyChecks(s, h)
 	return h, nil
 }
 
-func (c *chain) newKeyed(op *graph.Operator, h *handle, parts chainParts) (step, error) {
+// newWindowHandles makes the handles of the functions that the window of step s names, in the order of the graph.
+func (c *chain) newWindowHandles(s int, newGuest func(graph.ModuleID) (*guest, error)) (all []*handle, err error) {
+	op := &c.plan.graph.Operators[c.plan.steps[s].operators[0]]
+	for _, f := range op.WindowFunctions {
+		h, err := c.handleOf(op.WindowModule, newGuest)
+		if err != nil {
+			return nil, err
+		}
+		h.names, h.functions = op.Name+": "+f.Name, windowHandle(f)
+		all = append(all, h)
+	}
+	return all, nil
+}
+
+func (c *chain) newKeyed(s int, op *graph.Operator, h *handle, parts chainParts) (step, error) {
 	key, value := codecs(c.plan.graph, source{op.Inputs[0].From, op.Inputs[0].Side})
 	st := &keyedStep{name: op.Name, handle: h, header: parts.header(), time: &c.time, received: abi.MinTime, passed: abi.MinTime, metrics: c.metrics}
 	st.clock = op.Window != nil && op.Window.Time == operator.ProcessingWindows
@@ -168,19 +191,29 @@ func (c *chain) newKeyed(op *graph.Operator, h *handle, parts chainParts) (step,
 	index := c.plan.operatorIndex(op)
 	final, window := parts.bounded() && (c.plan.graph.Batch || !c.plan.graph.TellsUpdates(index)), op.Window
 	switch {
-	case final && window != nil && window.LatenessMs > 0: // its only result comes when no record can change it any more
+	case final && window != nil && window.LatenessMs > 0 && !operator.Triggered(op.Kind, window): // its only result comes when no record can change it any more
 		once := *window
 		st.delay, once.LatenessMs, window = once.LatenessMs, 0, &once
 	case !final && op.Revises() && c.plan.wanted(source{index, 0})&abi.ColumnKinds != 0:
 		st.told = newTold(op.UID, window, c.store)
 	}
+	asked, err := c.newWindowHandles(s, parts.guest)
+	if err != nil {
+		return nil, err
+	}
+	if h != nil {
+		st.poison = h.poison
+	} else {
+		st.poison = c.newPoison(c.plan.steps[s].operators[0], parts)
+	}
 	config := operator.Config{
 		UID: op.UID, Kind: op.Kind, Window: window, Key: key, Value: value, Output: op.Output, Function: op.Declared, Aggregates: op.Aggregates,
-		Final: final, Groups: c.plan.graph.MaxParallelism, Guest: st, Late: st.lates,
+		Final: final, Groups: c.plan.graph.MaxParallelism, Guest: st, Late: st.lates, Calls: st, Asks: st.asks(op, asked),
 	}
 	make := func() (err error) {
 		config.Store = c.store
 		st.op, err = operator.New(config)
+		st.ticked, _ = st.op.(operator.Ticked)
 		return err
 	}
 	st.anew = func() error { return c.anew(parts, make) }

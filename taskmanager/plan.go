@@ -79,7 +79,7 @@ func (p *plan) fuses(s, i int, from source) bool {
 
 func isKeyed(kind abi.OperatorKind) bool {
 	switch kind {
-	case abi.OperatorCount, abi.OperatorSum, abi.OperatorAggregates, abi.OperatorReduce, abi.OperatorAggregate, abi.OperatorProcess, abi.OperatorJoin, abi.OperatorRequest:
+	case abi.OperatorCount, abi.OperatorSum, abi.OperatorAggregates, abi.OperatorReduce, abi.OperatorAggregate, abi.OperatorProcess, abi.OperatorJoin, abi.OperatorWindow, abi.OperatorRequest:
 		return true
 	}
 	return false
@@ -108,7 +108,7 @@ func (p *plan) need(sinks sinkColumns) error {
 			p.needs[i] = abi.ColumnValues | behind&carried
 		case abi.OperatorTimestamp:
 			p.needs[i] = abi.ColumnValues | behind&(carried|abi.ColumnKeys)&^abi.ColumnTimestamps | letters&abi.ColumnTimestamps
-		case abi.OperatorCount, abi.OperatorSum, abi.OperatorAggregates, abi.OperatorReduce, abi.OperatorAggregate:
+		case abi.OperatorCount, abi.OperatorSum, abi.OperatorAggregates, abi.OperatorReduce, abi.OperatorAggregate, abi.OperatorWindow:
 			p.needs[i] = operator.Columns(op.Kind, op.Window)
 			if late := op.LateSide(0); late > 0 {
 				p.needs[i] |= p.wanted(source{i, late}) &^ abi.ColumnHashes
@@ -233,6 +233,11 @@ func (p *plan) handle(s int) (abi.Handle, []source) {
 		h.Functions = append(h.Functions, f)
 	}
 	return h, outputs
+}
+
+// windowHandle is a function that the window of an operator names, by itself: it emits nothing.
+func windowHandle(f *abi.Function) abi.Handle {
+	return abi.Handle{Functions: []abi.HandleFunction{{Function: f.ID, Upstream: abi.None}}}
 }
 
 // wantedOutside is wanted, but for takers that are fused with the operator.

@@ -172,10 +172,12 @@ func (t *task) prepare(g *graph.JobGraph) (guests []*guest, err error) {
 	c := &chain{plan: p}
 	made := func(module graph.ModuleID) (*guest, error) { return t.guestOf(g, module) }
 	for s := range p.steps {
-		if p.function(s) == nil {
-			continue
+		if p.function(s) != nil {
+			if _, err := c.newHandle(s, made); err != nil {
+				return nil, err
+			}
 		}
-		if _, err := c.newHandle(s, made); err != nil {
+		if _, err := c.newWindowHandles(s, made); err != nil {
 			return nil, err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/host"
 	"github.com/wasmill/wasmill/internal/wire"
 	"github.com/wasmill/wasmill/taskmanager/operator"
 )
@@ -26,10 +27,13 @@ type keyedStep struct {
 	received int64        // watermark of the input
 	passed   int64        // behind the operator
 	late     int64
-	delay    int64        // milliseconds that a window waits behind its end for late records, with its only result
-	told     *told        // says what change a result is, nil: nobody asks, or none changes
-	clock    bool         // windows are of processing time
-	lates    *abi.Builder // late records, nil when nobody takes them
+	delay    int64           // milliseconds that a window waits behind its end for late records, with its only result
+	told     *told           // says what change a result is, nil: nobody asks, or none changes
+	clock    bool            // windows are of processing time
+	ticked   operator.Ticked // the operator, if the clock is its own matter
+	effects  *host.Effects   // of the last call of a window function
+	poison   *poison         // what becomes of what functions of the window trap on; nil: the job fails
+	lates    *abi.Builder    // late records, nil when nobody takes them
 	lateOut  outlet
 	lateSet  batch
 	metrics  *taskMetrics
@@ -58,7 +62,7 @@ func (s *keyedStep) advance(watermark int64) (more bool, err error) {
 	if watermark != abi.MaxTime && watermark >= abi.MinTime+s.delay {
 		watermark -= s.delay
 	}
-	if !s.clock || watermark == abi.MaxTime {
+	if !s.clock || watermark == abi.MaxTime || s.ticked != nil {
 		more, err = s.fire(watermark)
 	}
 	if more || err != nil {
@@ -78,6 +82,12 @@ func (s *keyedStep) fire(watermark int64) (bool, error) {
 }
 
 func (s *keyedStep) wake() time.Time {
+	if s.ticked != nil {
+		if at, ok := s.ticked.Next(); ok {
+			return time.UnixMilli(at)
+		}
+		return time.Time{}
+	}
 	if s.clock {
 		if at, ok := s.op.Due(); ok {
 			return time.UnixMilli(at + 1)
@@ -86,7 +96,14 @@ func (s *keyedStep) wake() time.Time {
 	return time.Time{}
 }
 
-func (s *keyedStep) tick(now time.Time) (bool, error) { return s.fire(now.UnixMilli() - 1) }
+func (s *keyedStep) tick(now time.Time) (bool, error) {
+	if s.ticked == nil {
+		return s.fire(now.UnixMilli() - 1)
+	}
+	s.begin()
+	more, err := s.ticked.Tick(now.UnixMilli(), s.out)
+	return more, s.end(err)
+}
 
 // renew implements keyedHead.
 func (s *keyedStep) renew() error {

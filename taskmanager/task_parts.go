@@ -129,7 +129,8 @@ func (a *attempt) budget(slot int) int64 {
 func (a *attempt) keepsState(chain int) bool {
 	for _, i := range a.exec.Chains[chain].Operators {
 		switch a.graph.Operators[i].Kind {
-		case abi.OperatorCount, abi.OperatorSum, abi.OperatorAggregates, abi.OperatorReduce, abi.OperatorAggregate, abi.OperatorProcess, abi.OperatorJoin:
+		case abi.OperatorCount, abi.OperatorSum, abi.OperatorAggregates, abi.OperatorReduce, abi.OperatorAggregate, abi.OperatorProcess, abi.OperatorJoin,
+			abi.OperatorWindow:
 			return true
 		}
 	}

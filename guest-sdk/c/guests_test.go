@@ -30,6 +30,7 @@ var guests = map[string]string{
 	"fail":              "",
 	"flood":             "",
 	"formats":           "",
+	"frames":            "",
 	"generate":          "",
 	"grow":              "",
 	"hashchain":         "",

@@ -205,18 +205,24 @@ typedef struct wasmill_state {
 	// The key, of a map, stays. What it makes may depend on nothing but its arguments. NULL: a state of an older version is refused.
 	wasmill_bytes (*migrate)(uint32_t from, wasmill_bytes key, wasmill_bytes element);
 	uint32_t oldest;               // the oldest version that migrate takes
+	bool of_window;                // of a window function: a value that every key has in every window, and that ends with it
 } wasmill_state;
 
 typedef enum wasmill_clock { WASMILL_EVENT_TIME, WASMILL_PROCESSING_TIME } wasmill_clock;
 
-// wasmill_context is what a process function works with. It is valid during the call.
+typedef enum wasmill_timing { WASMILL_ON_TIME, WASMILL_EARLY, WASMILL_LATE } wasmill_timing;
+
+// wasmill_context is what a process function, a window function or a trigger works with. It is valid during the call.
 typedef struct wasmill_context {
 	wasmill_out *out;  // where to emit to: records have the key; the timestamp is the record's or the event-time timer's
 	wasmill_bytes key; // whose state and timers these are; empty behind a stream without key
 	int64_t watermark; // as far as event time has come, WASMILL_NO_TIMESTAMP before the first
 	int64_t now;       // processing time, one for the whole call
 	uint32_t subtask, parallelism; // which of the operator's subtasks this is, from 0, and how many there are
-	uint32_t group;    // for wasmill.h
+	int64_t start, end;    // of the window of a window function or trigger, both 0 if it has no end
+	wasmill_timing timing; // why the window has a result: its time has come; before that; or a record came behind its end
+	uint32_t group;        // for wasmill.h, as is the rest
+	const struct wasmill__group *read;
 	const struct wasmill__function *function;
 } wasmill_context;
 
@@ -235,6 +241,8 @@ typedef struct wasmill_processor {
 	void (*process_other)(wasmill_context *, const wasmill_record *); // one of the other input, of wasmill_co_process
 	void (*timer)(wasmill_context *, wasmill_clock, int64_t time);    // a timer is due; NULL: none are set
 	void (*begin)(wasmill_context *);                                 // before a subtask's first record, whenever the job begins or goes on: of no key
+	void (*window)(wasmill_context *, const wasmill_co_group *);      // in place of these three, of wasmill_process_window: input 0 is what the window has
+	void (*folded)(wasmill_context *, wasmill_bytes result);          // the same of wasmill_aggregate_window_with: what the aggregator makes of it
 	const char *codec;                                                // of what is emitted
 	const char *sides[WASMILL_MAX_SIDES];                             // of what is emitted to side output 1, 2 ...
 	wasmill_state states[WASMILL_MAX_STATES];
@@ -299,17 +307,52 @@ typedef struct wasmill_keyed wasmill_keyed;
 // wasmill_time_window cuts time into pieces of one size that begin at multiples of it, or every slide_ms, and offset_ms behind
 // that; or into sessions, with as long a silence between two of a key as gap_ms, or longer; or into windows of
 // `count` records of a key, one every count_slide records (0: one behind the other). lateness_ms is how long behind its end a window takes late records: each makes its result be emitted again.
-typedef struct wasmill_time_window {
+typedef struct wasmill_time_window wasmill_time_window;
+
+// Fields of a trigger or an evictor are what abi/README.md says; threshold is decimal text.
+typedef struct wasmill_trigger {
+	const char *kind; // NULL: none, the window fires at its end
+	int64_t count, every_ms;
+	const char *threshold, *field;
+	bool purging; // what the window has leaves with each result
+	const char *function; // for wasmill.h
+} wasmill_trigger;
+
+#define WASMILL_AT_EVENT_TIME "eventTime"
+#define WASMILL_AT_PROCESSING_TIME "processingTime"
+#define WASMILL_AT_COUNT "count"
+#define WASMILL_EVERY_EVENT_TIME "continuousEventTime"
+#define WASMILL_EVERY_PROCESSING_TIME "continuousProcessingTime"
+#define WASMILL_AT_DELTA "delta"
+
+typedef struct wasmill_evictor {
+	const char *kind; // NULL: nothing leaves
+	int64_t count, keep_ms;
+	const char *threshold, *field;
+	bool after; // behind the window function
+	const char *function; // for wasmill.h
+} wasmill_evictor;
+
+#define WASMILL_EVICT_COUNT "count"
+#define WASMILL_EVICT_TIME "time"
+#define WASMILL_EVICT_DELTA "delta"
+
+struct wasmill_time_window {
 	int64_t size_ms, slide_ms, offset_ms, gap_ms, lateness_ms;
 	int64_t count, count_slide;
 	bool processing_time; // by the time at which records are processed, not by their event time
 	bool all;             // of a join whose inputs end: all that they have, whatever its times
-} wasmill_time_window;
+	bool global;          // one window of all records of a key: it has no end, and needs a trigger
+	wasmill_trigger trigger;
+	wasmill_evictor evictor;
+	const char *gap; // for wasmill.h: the function of wasmill_session_by
+};
 
 struct wasmill_keyed {
 	wasmill_job *job;
 	wasmill__operator *op;
 	wasmill_time_window window; // of size and gap 0: none
+	bool all;                   // one subtask has all records
 };
 
 // wasmill_connector is a system to read from or write to, with its settings.
@@ -389,7 +432,38 @@ static inline wasmill_time_window wasmill_sliding(int64_t size_ms, int64_t slide
 }
 static inline wasmill_time_window wasmill_session(int64_t gap_ms) { return (wasmill_time_window){.gap_ms = gap_ms}; }
 static inline wasmill_time_window wasmill_count_window(int64_t count) { return (wasmill_time_window){.count = count}; }
+static inline wasmill_time_window wasmill_global_window(wasmill_trigger trigger) {
+	return (wasmill_time_window){.global = true, .trigger = trigger};
+}
 WASMILL__SMALL wasmill_keyed wasmill_window(wasmill_keyed in, wasmill_time_window w);
+
+// Sessions with as long a silence behind a record as gap says of it, in milliseconds above 0.
+typedef int64_t (*wasmill_gap_fn)(const wasmill_record *);
+WASMILL__SMALL wasmill_keyed wasmill_session_by(wasmill_keyed in, const char *name, wasmill_gap_fn gap);
+
+// A trigger of your own, of a stream that has a window. It is asked about each record that a window takes, about each timer that it
+// has set for the window, and where sessions have become one: wasmill_merged tells the values that a state had in them, of which
+// only what is put stays, and their timers are gone. Its states are values of a key in one window.
+typedef enum wasmill_decision { WASMILL_CONTINUE, WASMILL_FIRE, WASMILL_PURGE, WASMILL_FIRE_AND_PURGE } wasmill_decision;
+typedef struct wasmill_trigger_function {
+	wasmill_decision (*record)(wasmill_context *, const wasmill_record *);
+	wasmill_decision (*timer)(wasmill_context *, wasmill_clock, int64_t time); // NULL: none are set
+	void (*merged)(wasmill_context *);                                        // NULL: nothing is to be done
+	wasmill_state states[WASMILL_MAX_STATES];
+} wasmill_trigger_function;
+static wasmill_keyed wasmill_trigger_by(wasmill_keyed in, const char *name, wasmill_trigger_function f);
+static uint32_t wasmill_merged(const wasmill_context *c, uint32_t state, wasmill_bytes *values, uint32_t room); // how many there are
+
+// An evictor of your own: it sets stay for those of the n records that a window has which stay. They all come with the call.
+typedef void (*wasmill_evict_fn)(const wasmill_group *window, const wasmill_record *records, uint32_t n, bool *stay);
+WASMILL__SMALL wasmill_keyed wasmill_evict_by(wasmill_keyed in, const char *name, bool after, wasmill_evict_fn f);
+
+// Window functions: over all records of a window, or over what an aggregator has made of them. They keep state and need a uid.
+static wasmill_stream wasmill_process_window(wasmill_keyed in, const char *name, wasmill_processor p);
+static wasmill_stream wasmill_aggregate_window_with(wasmill_keyed in, const char *name, wasmill_aggregator a, wasmill_processor p);
+
+// All records cut into windows, whatever their key would be: one subtask has them all.
+WASMILL__SMALL wasmill_keyed wasmill_window_all(wasmill_stream in, const char *name, wasmill_time_window w);
 
 // Results are rows: row(key, value), or row(start: ms, end: ms, key, value) with a window; those of reduce_to are what
 // its result function makes. All four keep state and need a uid.
@@ -918,11 +992,13 @@ static inline wasmill_bytes wasmill_row_end(const wasmill_row *row) {
 
 typedef enum wasmill__kind {
 	WASMILL__SOURCE, WASMILL__MAP, WASMILL__FILTER, WASMILL__FLAT_MAP, WASMILL__KEY, WASMILL__TIMESTAMP, WASMILL__UNION,
-	WASMILL__COUNT, WASMILL__SUM, WASMILL__AGGREGATES, WASMILL__REDUCE, WASMILL__AGGREGATE, WASMILL__PROCESS, WASMILL__JOIN, WASMILL__REQUEST, WASMILL__PARTITION, WASMILL__SINK,
+	WASMILL__COUNT, WASMILL__SUM, WASMILL__AGGREGATES, WASMILL__REDUCE, WASMILL__AGGREGATE, WASMILL__PROCESS, WASMILL__JOIN, WASMILL__REQUEST,
+	WASMILL__WINDOW, WASMILL__TRIGGER, WASMILL__EVICT, WASMILL__GAP, WASMILL__PARTITION, WASMILL__SINK,
 } wasmill__kind;
 
 static const char *const wasmill__kind_names[] = {
-	"source", "map", "filter", "flatMap", "key", "timestamp", "union", "count", "sum", "aggregates", "reduce", "aggregate", "process", "join", "request", "partition", "sink",
+	"source", "map", "filter", "flatMap", "key", "timestamp", "union", "count", "sum", "aggregates", "reduce", "aggregate", "process", "join", "request",
+	"window", "trigger", "evict", "gap", "partition", "sink",
 };
 
 static bool wasmill__keyed_kind(wasmill__kind kind) { return kind >= WASMILL__REDUCE && kind <= WASMILL__PARTITION; }
@@ -946,6 +1022,9 @@ typedef struct wasmill__function {
 	wasmill_partition_fn partition;
 	wasmill_join_fn join;
 	wasmill_co_group_fn co_group;
+	wasmill_trigger_function trigger;
+	wasmill_evict_fn evict;
+	wasmill_gap_fn gap;
 	wasmill_reduce_fn reduce;
 	wasmill_result_fn result; // of a reduce_to; NULL: a row of key and value
 	wasmill_aggregator aggregator;
@@ -1136,8 +1215,8 @@ WASMILL__SMALL wasmill_stream wasmill__add(wasmill_job *job, wasmill__operator o
 	return (wasmill_stream){.job = job, .op = op};
 }
 
-static inline bool wasmill__timed(wasmill_time_window w) { return w.size_ms > 0 || w.gap_ms > 0; }
-static inline bool wasmill__windowed(wasmill_time_window w) { return wasmill__timed(w) || w.count > 0 || w.all; }
+static inline bool wasmill__timed(wasmill_time_window w) { return w.size_ms > 0 || w.gap_ms > 0 || w.gap != NULL; }
+static inline bool wasmill__windowed(wasmill_time_window w) { return wasmill__timed(w) || w.count > 0 || w.global || w.all; }
 
 // wasmill__late_sides is how many side outputs an operator has for what the host leaves out of its windows.
 WASMILL__SMALL uint32_t wasmill__late_sides(const wasmill__operator *o) {
@@ -1154,17 +1233,23 @@ WASMILL__SMALL const char *wasmill__codec(wasmill_stream s) {
 	return s.side <= declared + wasmill__late_sides(o) ? wasmill__codec(o->inputs[s.side - declared - 1]) : WASMILL_LETTER;
 }
 
+// wasmill__callable makes a function known, of a kind, over the values of a stream.
+WASMILL__SMALL wasmill__function *wasmill__callable(wasmill_stream in, wasmill__kind kind, wasmill__function f) {
+	wasmill__function *function = wasmill__make(sizeof *function);
+	*function = f;
+	function->id = in.job->function_count++;
+	function->kind = kind;
+	if (function->input == NULL) function->input = wasmill__codec(in);
+	*in.job->last_function = function;
+	in.job->last_function = &function->next;
+	return function;
+}
+
 // wasmill__call adds an operator that runs the function f over the first of the inputs, or over both.
 WASMILL__SMALL wasmill_stream wasmill__call_all(const wasmill_stream *inputs, uint32_t n, wasmill__operator o, wasmill__function f) {
 	wasmill_job *job = inputs[0].job;
-	wasmill__function *function = wasmill__make(sizeof *function);
-	*function = f;
-	function->id = job->function_count++;
-	function->kind = o.kind;
-	if (function->input == NULL) function->input = wasmill__codec(inputs[0]);
+	wasmill__function *function = wasmill__callable(inputs[0], o.kind, f);
 	if (n > 1) function->other = wasmill__codec(inputs[1]);
-	*job->last_function = function;
-	job->last_function = &function->next;
 	o.function = function;
 	o.name = f.name;
 	o.named = true;
@@ -1277,7 +1362,7 @@ WASMILL__SMALL const char *wasmill__result_codec(wasmill_keyed in, const char *v
 
 WASMILL__SMALL wasmill_stream wasmill__native(wasmill_keyed in, wasmill__kind kind, const char *value) {
 	wasmill_stream s = {.job = in.job, .op = in.op};
-	return wasmill__add(in.job, (wasmill__operator){.kind = kind, .name = wasmill__kind_names[kind], .window = in.window,
+	return wasmill__add(in.job, (wasmill__operator){.kind = kind, .name = wasmill__kind_names[kind], .window = in.window, .parallelism = in.all,
 		.output = wasmill__result_codec(in, value)}, &s, 1);
 }
 
@@ -1294,7 +1379,7 @@ WASMILL__SMALL wasmill_stream wasmill_where(wasmill_stream in, const char *name,
 
 WASMILL__SMALL wasmill_stream wasmill__aggregates(wasmill_keyed in, const char *codec, const char *list) {
 	wasmill_stream s = {.job = in.job, .op = in.op};
-	return wasmill__add(in.job, (wasmill__operator){.kind = WASMILL__AGGREGATES, .name = "aggregates", .window = in.window,
+	return wasmill__add(in.job, (wasmill__operator){.kind = WASMILL__AGGREGATES, .name = "aggregates", .window = in.window, .parallelism = in.all,
 		.output = codec, .aggregates = list}, &s, 1);
 }
 
@@ -1310,7 +1395,7 @@ WASMILL__SMALL wasmill_stream wasmill_sum(wasmill_keyed in) {
 
 WASMILL__SMALL wasmill_stream wasmill__grouped(wasmill_keyed in, wasmill__kind kind, wasmill__function f) {
 	f.key = in.op->key;
-	return wasmill__call((wasmill_stream){.job = in.job, .op = in.op}, (wasmill__operator){.kind = kind, .window = in.window}, f);
+	return wasmill__call((wasmill_stream){.job = in.job, .op = in.op}, (wasmill__operator){.kind = kind, .window = in.window, .parallelism = in.all}, f);
 }
 
 WASMILL__SMALL wasmill_stream wasmill_reduce(wasmill_keyed in, const char *name, wasmill_reduce_fn f) {
@@ -1328,7 +1413,66 @@ WASMILL__SMALL wasmill_stream wasmill_aggregate(wasmill_keyed in, const char *na
 }
 
 static void wasmill__run_process(struct wasmill__node *n, uint32_t verb, const struct wasmill__group *g);
+static void wasmill__run_trigger(struct wasmill__node *n, uint32_t verb, const struct wasmill__group *g);
 static void wasmill__end_process(void);
+
+WASMILL__SMALL void wasmill__count_parts(wasmill__function *f) {
+	while (f->n_sides < WASMILL_MAX_SIDES && f->processor.sides[f->n_sides] != NULL) f->n_sides++;
+	while (f->n_states < WASMILL_MAX_STATES && f->processor.states[f->n_states].name != NULL) f->n_states++;
+}
+
+__attribute__((unused)) static wasmill_stream wasmill__window_function(wasmill_keyed in, wasmill__function f) {
+	f.output = f.processor.codec, f.run_process = wasmill__run_process, f.end_process = wasmill__end_process;
+	wasmill__count_parts(&f);
+	if (!wasmill__windowed(in.window)) wasmill_refuse(in.job, WASMILL__JOINED("window function \"", f.name, "\": behind no window (expected first wasmill_window)"));
+	return wasmill__grouped(in, WASMILL__WINDOW, f);
+}
+
+__attribute__((unused)) static wasmill_stream wasmill_process_window(wasmill_keyed in, const char *name, wasmill_processor p) {
+	return wasmill__window_function(in, (wasmill__function){.name = name, .processor = p});
+}
+
+__attribute__((unused)) static wasmill_stream wasmill_aggregate_window_with(wasmill_keyed in, const char *name, wasmill_aggregator a, wasmill_processor p) {
+	return wasmill__window_function(in, (wasmill__function){.name = name, .processor = p, .aggregator = a, .accumulator = a.accumulator_codec});
+}
+
+// wasmill__asked_by makes a function known that the window of a stream names.
+WASMILL__SMALL void wasmill__asked_by(wasmill_keyed in, wasmill__kind kind, wasmill__function f) {
+	f.key = in.op->key, f.output = "";
+	wasmill__callable((wasmill_stream){.job = in.job, .op = in.op}, kind, f);
+}
+
+WASMILL__SMALL wasmill_keyed wasmill_session_by(wasmill_keyed in, const char *name, wasmill_gap_fn gap) {
+	wasmill__asked_by(in, WASMILL__GAP, (wasmill__function){.name = name, .gap = gap});
+	in.window = (wasmill_time_window){.gap = name};
+	return in;
+}
+
+__attribute__((unused)) static wasmill_keyed wasmill_trigger_by(wasmill_keyed in, const char *name, wasmill_trigger_function t) {
+	wasmill__function f = {.name = name, .trigger = t, .run_process = wasmill__run_trigger};
+	for (uint32_t i = 0; i < WASMILL_MAX_STATES; i++) f.processor.states[i] = t.states[i], f.processor.states[i].of_window = true;
+	wasmill__count_parts(&f);
+	wasmill__asked_by(in, WASMILL__TRIGGER, f);
+	in.window.trigger.kind = "guest", in.window.trigger.function = name;
+	return in;
+}
+
+WASMILL__SMALL wasmill_keyed wasmill_evict_by(wasmill_keyed in, const char *name, bool after, wasmill_evict_fn evict) {
+	wasmill__asked_by(in, WASMILL__EVICT, (wasmill__function){.name = name, .evict = evict});
+	in.window.evictor = (wasmill_evictor){.kind = "guest", .function = name, .after = after};
+	return in;
+}
+
+__attribute__((unused)) static wasmill_bytes wasmill__constant_key(const wasmill_record *r) {
+	(void)r;
+	return (wasmill_bytes){(const uint8_t *)"\0\0\0\0\0\0\0", 8};
+}
+
+WASMILL__SMALL wasmill_keyed wasmill_window_all(wasmill_stream in, const char *name, wasmill_time_window w) {
+	wasmill_keyed all = wasmill_window(wasmill_key_by(in, name, wasmill__constant_key, WASMILL_I64), w);
+	all.all = true;
+	return all;
+}
 
 // wasmill__is_own says whether a state is the operator's own, and not a key's.
 WASMILL__SMALL bool wasmill__is_own(const wasmill_state *s) { return s->kind >= WASMILL_BROADCAST_STATE; }
@@ -1336,8 +1480,7 @@ WASMILL__SMALL bool wasmill__is_own(const wasmill_state *s) { return s->kind >= 
 WASMILL__SMALL wasmill__function wasmill__process_function(const char *name, const char *key, wasmill_processor p) {
 	wasmill__function f = {.name = name, .key = key, .output = p.codec, .processor = p,
 		.run_process = wasmill__run_process, .end_process = wasmill__end_process};
-	while (f.n_sides < WASMILL_MAX_SIDES && p.sides[f.n_sides] != NULL) f.n_sides++;
-	while (f.n_states < WASMILL_MAX_STATES && p.states[f.n_states].name != NULL) f.n_states++;
+	wasmill__count_parts(&f);
 	return f;
 }
 
@@ -1648,7 +1791,7 @@ WASMILL__SMALL void wasmill__json_state(wasmill__json *w, const wasmill_state *s
 	static const char *const kinds[] = {"value", "list", "map", "map", "list", "union"};
 	wasmill__json_open(w, NULL, "{");
 	wasmill__json_string(w, "name", s->name);
-	wasmill__json_string(w, "scope", s->kind == WASMILL_BROADCAST_STATE ? "broadcast" : wasmill__is_own(s) ? "operator" : "keyed");
+	wasmill__json_string(w, "scope", s->of_window ? "window" : s->kind == WASMILL_BROADCAST_STATE ? "broadcast" : wasmill__is_own(s) ? "operator" : "keyed");
 	wasmill__json_string(w, "kind", kinds[s->kind]);
 	wasmill__json_string(w, "codec", s->codec);
 	wasmill__json_string_or_none(w, "key", s->key_codec);
@@ -1710,17 +1853,44 @@ WASMILL__SMALL void wasmill__json_inputs(wasmill__json *w, const wasmill__operat
 	wasmill__json_close(w, "]");
 }
 
+WASMILL__SMALL void wasmill__json_trigger(wasmill__json *w, const wasmill_trigger *t) {
+	wasmill__json_open(w, "trigger", "{");
+	wasmill__json_string(w, "kind", t->kind);
+	if (t->count != 0) wasmill__json_number(w, "count", t->count);
+	if (t->every_ms != 0) wasmill__json_number(w, "everyMs", t->every_ms);
+	wasmill__json_string_or_none(w, "threshold", t->threshold);
+	wasmill__json_string_or_none(w, "field", t->field);
+	wasmill__json_string_or_none(w, "function", t->function);
+	if (t->purging) wasmill__json_true(w, "purging");
+	wasmill__json_close(w, "}");
+}
+
+WASMILL__SMALL void wasmill__json_evictor(wasmill__json *w, const wasmill_evictor *e) {
+	wasmill__json_open(w, "evictor", "{");
+	wasmill__json_string(w, "kind", e->kind);
+	if (e->count != 0) wasmill__json_number(w, "count", e->count);
+	if (e->keep_ms != 0) wasmill__json_number(w, "keepMs", e->keep_ms);
+	wasmill__json_string_or_none(w, "threshold", e->threshold);
+	wasmill__json_string_or_none(w, "field", e->field);
+	wasmill__json_string_or_none(w, "function", e->function);
+	if (e->after) wasmill__json_true(w, "after");
+	wasmill__json_close(w, "}");
+}
+
 WASMILL__SMALL void wasmill__json_window(wasmill__json *w, const wasmill_time_window *t) {
 	wasmill__json_open(w, "window", "{");
-	wasmill__json_string(w, "kind", t->all ? "all" : t->count > 0 ? "count" : t->gap_ms > 0 ? "session" : t->slide_ms > 0 ? "sliding" : "tumbling");
+	wasmill__json_string(w, "kind", t->all ? "all" : t->global ? "global" : t->count > 0 ? "count" : t->gap_ms > 0 || t->gap != NULL ? "session" : t->slide_ms > 0 ? "sliding" : "tumbling");
 	if (t->size_ms != 0) wasmill__json_number(w, "sizeMs", t->size_ms);
 	if (t->slide_ms != 0) wasmill__json_number(w, "slideMs", t->slide_ms);
 	if (t->offset_ms != 0) wasmill__json_number(w, "offsetMs", t->offset_ms);
 	if (t->gap_ms != 0) wasmill__json_number(w, "gapMs", t->gap_ms);
+	wasmill__json_string_or_none(w, "gap", t->gap);
 	if (t->count != 0) wasmill__json_number(w, "count", t->count);
 	if (t->count_slide != 0) wasmill__json_number(w, "countSlide", t->count_slide);
 	if (t->processing_time) wasmill__json_string(w, "time", "processing");
 	if (t->lateness_ms != 0) wasmill__json_number(w, "latenessMs", t->lateness_ms);
+	if (t->trigger.kind != NULL) wasmill__json_trigger(w, &t->trigger);
+	if (t->evictor.kind != NULL) wasmill__json_evictor(w, &t->evictor);
 	wasmill__json_close(w, "}");
 }
 
@@ -1789,7 +1959,7 @@ static bool wasmill__contains(const char *text, const char *part) {
 }
 
 // wasmill__json_features lists what the graph needs of its host: batches (1), keyed functions (2), state (3), timers (4),
-// two inputs (5), requests (7), rows (8), partition functions (9), accumulators with a schema version (10), fields (11), joins in windows (14),
+// two inputs (5), functions of windows (6), requests (7), rows (8), partition functions (9), accumulators with a schema version (10), fields (11), windows that do more than fire at their end (12), joins in windows (14),
 // states of operators and process functions without key (16), fields that decide among equals (18).
 WASMILL__SMALL void wasmill__json_features(wasmill__json *w, const wasmill_job *job) {
 	bool needs[19] = {[1] = true};
@@ -1799,6 +1969,8 @@ WASMILL__SMALL void wasmill__json_features(wasmill__json *w, const wasmill_job *
 		if (o->kind == WASMILL__JOIN && wasmill__windowed(o->window)) needs[14] = true;
 		if (o->kind == WASMILL__REQUEST) needs[7] = true;
 		if (o->kind == WASMILL__PARTITION) needs[9] = true;
+		const wasmill_time_window *t = &o->window;
+		if (o->kind == WASMILL__WINDOW || t->global || t->gap != NULL || t->trigger.kind != NULL || t->evictor.kind != NULL) needs[12] = true;
 		if (o->fields != NULL || o->predicate != NULL || o->aggregates != NULL) needs[11] = true;
 		if (o->aggregates != NULL && wasmill__contains(o->aggregates, "\"then\":[")) needs[18] = true;
 		if (wasmill__is_row(o->output) || wasmill__is_row(o->key)) needs[8] = true;
@@ -1815,6 +1987,12 @@ WASMILL__SMALL void wasmill__json_features(wasmill__json *w, const wasmill_job *
 		}
 		if (f->other != NULL) needs[5] = true;
 		if (wasmill__uses_row(f)) needs[8] = true;
+	}
+	for (const wasmill__function *f = job->functions; f != NULL; f = f->next) {
+		if (f->kind < WASMILL__TRIGGER || f->kind > WASMILL__GAP) continue;
+		needs[2] = needs[6] = true;
+		if (f->kind == WASMILL__TRIGGER) needs[3] = true;
+		if (f->trigger.timer != NULL) needs[4] = true;
 	}
 	wasmill__json_open(w, "features", "[");
 	for (uint32_t i = 1; i < sizeof needs; i++) {
@@ -2436,9 +2614,13 @@ enum { // verbs
 	WASMILL__MERGE = 5,
 	WASMILL__RESULT = 6,
 	WASMILL__JOIN_RECORDS = 7,
+	WASMILL__TRIGGER_WINDOW = 8,
+	WASMILL__EVICT_RECORDS = 9,
+	WASMILL__GAP_RECORDS = 10,
 	WASMILL__PARTITION_RECORDS = 11,
 	WASMILL__REQUESTS = 12,
 	WASMILL__RESPONSES = 13,
+	WASMILL__WINDOW_RESULT = 14,
 	WASMILL__BEGIN = 16,
 };
 
@@ -2449,7 +2631,11 @@ enum {
 	WASMILL__REPLY_HEADER = 16, // of an entry, and of an action
 	WASMILL__GROUP_HAS_WINDOW = 1,
 	WASMILL__LIST_HAS_TIMESTAMPS = 1,
+	WASMILL__GROUP_HAS_TIMER = 2,
 	WASMILL__GROUP_PROCESSING_TIMER = 4,
+	WASMILL__GROUP_MERGED = 8,
+	WASMILL__GROUP_EARLY = 16,
+	WASMILL__GROUP_LATE = 32,
 	WASMILL__LIST_INPUT = 0,
 	WASMILL__LIST_OTHER = 1,
 	WASMILL__LIST_ACCUMULATORS = 2,
@@ -2459,6 +2645,9 @@ enum {
 	WASMILL__ACTION_CLEAR = 2,
 	WASMILL__ACTION_SET_TIMER = 3,
 	WASMILL__ACTION_DELETE_TIMER = 4,
+	WASMILL__ACTION_TRIGGER = 5,
+	WASMILL__ACTION_KEEP = 6,
+	WASMILL__ACTION_GAP = 7,
 	WASMILL__ACTION_PARTITION = 8,
 	WASMILL__ACTION_REQUEST = 9,
 };
@@ -2478,6 +2667,7 @@ typedef struct wasmill__group {
 	wasmill_group group;
 	bool windowed, partial; // partial: elements are missing
 	wasmill__list values, other, accumulators, answers;
+	uint32_t flags;
 	int64_t timer;
 	wasmill_clock clock;
 	uint32_t n_lists;
@@ -2501,7 +2691,7 @@ static wasmill__list wasmill__read_list(const uint8_t *p) {
 // wasmill__read_group reads the group at p: u32 size, flags, i64 window start, end, timer, u32 key length, lists, key, lists.
 static void wasmill__read_group(wasmill__group *g, const uint8_t *p) {
 	uint32_t key = wasmill__load32(p + 32);
-	*g = (wasmill__group){.windowed = (wasmill__load32(p + 4) & WASMILL__GROUP_HAS_WINDOW) != 0};
+	*g = (wasmill__group){.windowed = (wasmill__load32(p + 4) & WASMILL__GROUP_HAS_WINDOW) != 0, .flags = wasmill__load32(p + 4)};
 	g->group.key = (wasmill_bytes){p + WASMILL__GROUP_HEADER, key};
 	if (g->windowed) {
 		g->group.start = (int64_t)wasmill__load64(p + 8);
@@ -2678,6 +2868,39 @@ static void wasmill__partition(const wasmill__function *f, const wasmill__group 
 	wasmill__end_entry();
 }
 
+// wasmill__gaps answers the gap of each record of the group, and wasmill__evict which of them stay.
+static void wasmill__gaps(const wasmill__function *f, const wasmill__group *g) {
+	static wasmill__buffer gaps;
+	gaps.size = 0;
+	for (uint32_t i = 0; i < g->values.n && !wasmill__failed; i++) {
+		wasmill__rewind(&wasmill__scratch_arena);
+		wasmill_record r = wasmill__record_of(g, &g->values, i);
+		int64_t gap = f->gap(&r);
+		wasmill__append(&gaps, (const uint8_t *)&gap, 8);
+	}
+	wasmill__begin_entry(wasmill__record);
+	wasmill__action(WASMILL__ACTION_GAP, 0, gaps.size, (wasmill_bytes){gaps.data, gaps.size});
+	wasmill__end_entry();
+}
+
+static void wasmill__evict(const wasmill__function *f, const wasmill__group *g) {
+	static wasmill__buffer records, stay, bits;
+	uint32_t n = g->values.n, bytes = (n + 7) / 8;
+	records.size = stay.size = bits.size = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		wasmill_record r = wasmill__record_of(g, &g->values, i);
+		wasmill__append(&records, (const uint8_t *)&r, sizeof r);
+	}
+	uint8_t *stays = wasmill__room(&stay, n + 1), *map = wasmill__room(&bits, bytes + 1);
+	wasmill__zero(stays, n + 1);
+	wasmill__zero(map, bytes + 1);
+	f->evict(&g->group, (const wasmill_record *)records.data, n, (bool *)stays);
+	for (uint32_t i = 0; i < n; i++) map[i / 8] |= (uint8_t)(stays[i] << (i % 8));
+	wasmill__begin_entry(wasmill__record);
+	wasmill__action(WASMILL__ACTION_KEEP, 0, bytes, (wasmill_bytes){map, bytes});
+	wasmill__end_entry();
+}
+
 static wasmill__buffer wasmill__writes;  // requests to the import state that wait to be sent
 static wasmill_context wasmill__context; // of the call
 
@@ -2685,7 +2908,7 @@ static void wasmill__run_group(wasmill__node *n, uint32_t verb, const wasmill__g
 	const wasmill__function *f = n->function;
 	wasmill_bytes acc = {0};
 	bool put = false;
-	if (f->run_process != NULL) {
+	if (f->run_process != NULL && (f->kind != WASMILL__WINDOW || verb == WASMILL__WINDOW_RESULT)) {
 		f->run_process(n, verb, g);
 		return;
 	}
@@ -2699,6 +2922,8 @@ static void wasmill__run_group(wasmill__node *n, uint32_t verb, const wasmill__g
 	if (verb == WASMILL__CREATE) acc = f->aggregator.create(), put = true;
 	if (verb == WASMILL__RESULT) wasmill__emit_result(n, g);
 	if (verb == WASMILL__PARTITION_RECORDS) wasmill__partition(f, g, parallelism);
+	if (verb == WASMILL__EVICT_RECORDS) wasmill__evict(f, g);
+	if (verb == WASMILL__GAP_RECORDS) wasmill__gaps(f, g);
 	if (verb == WASMILL__JOIN_RECORDS) wasmill__join(n, g);
 	if (put && !wasmill__failed) wasmill__reply_put(wasmill__record, acc);
 }
@@ -2711,6 +2936,10 @@ static bool wasmill__knows(const wasmill__function *f, uint32_t verb) {
 	case WASMILL__JOIN: return verb == WASMILL__JOIN_RECORDS;
 	case WASMILL__REQUEST: return verb == WASMILL__REQUESTS || verb == WASMILL__RESPONSES;
 	case WASMILL__PARTITION: return verb == WASMILL__PARTITION_RECORDS;
+	case WASMILL__WINDOW: return verb == WASMILL__WINDOW_RESULT || (f->accumulator != NULL && verb >= WASMILL__CREATE && verb <= WASMILL__MERGE);
+	case WASMILL__TRIGGER: return verb == WASMILL__TRIGGER_WINDOW;
+	case WASMILL__EVICT: return verb == WASMILL__EVICT_RECORDS;
+	case WASMILL__GAP: return verb == WASMILL__GAP_RECORDS;
 	default: return verb > WASMILL__CREATE && verb <= WASMILL__RESULT;
 	}
 }
@@ -3151,7 +3380,7 @@ __attribute__((unused)) static bool wasmill_next(wasmill_scan *scan) {
 }
 
 __attribute__((unused)) static void wasmill_set_timer(wasmill_context *c, wasmill_clock clock, int64_t time) {
-	if (c->function->processor.timer == NULL) wasmill_fail("a timer of a function that has no callback for timers");
+	if (c->function->processor.timer == NULL && c->function->trigger.timer == NULL) wasmill_fail("a timer of a function that has no callback for timers");
 	wasmill__action(WASMILL__ACTION_SET_TIMER, clock, (uint64_t)time, (wasmill_bytes){0});
 }
 
@@ -3189,36 +3418,100 @@ static void wasmill__run_timer(wasmill__node *n, wasmill_context *c, const wasmi
 	c->function->processor.timer(c, g->clock, g->timer);
 }
 
-// wasmill__run_process runs the callbacks for a group, and replies with the timers and values that they changed.
-static void wasmill__run_process(wasmill__node *n, uint32_t verb, const wasmill__group *g) {
+// wasmill__run_window runs a window function over what the window has, or what it was folded into.
+static void wasmill__run_window(wasmill__node *n, wasmill_context *c, const wasmill__group *g) {
+	const wasmill__function *f = n->function;
+	wasmill_record r = {.key = c->key, .value.data = (const uint8_t *)"", .timestamp = g->windowed ? c->end - 1 : WASMILL_NO_TIMESTAMP};
+	n->out.in = &r;
+	if (f->accumulator != NULL) {
+		f->processor.folded(c, f->aggregator.result(wasmill__element(&g->accumulators, 0)));
+		return;
+	}
+	wasmill_co_group has = {.key = g->group.key, .start = g->group.start, .end = g->group.end, .group = g};
+	f->processor.window(c, &has);
+}
+
+// wasmill__begin_context makes ready for a group: its key, its window, and the values that came with it.
+static wasmill_context *wasmill__begin_context(wasmill__node *n, const wasmill__group *g) {
 	wasmill_context *c = &wasmill__context;
 	const wasmill__function *f = n->function;
-	c->out = &n->out, c->key = g->group.key, c->group = wasmill__record, c->function = f;
+	c->out = &n->out, c->key = g->group.key, c->group = wasmill__record, c->function = f, c->read = g;
+	c->start = g->group.start, c->end = g->group.end;
+	c->timing = (g->flags & WASMILL__GROUP_EARLY) != 0 ? WASMILL_EARLY : (g->flags & WASMILL__GROUP_LATE) != 0 ? WASMILL_LATE : WASMILL_ON_TIME;
 	for (uint32_t i = 0; i < f->n_states; i++) wasmill__values[i].known = wasmill__values[i].changed = false;
 	const uint8_t *list = g->lists;
 	for (uint32_t left = g->n_lists; left > 0; left--, list += wasmill__load32(list)) {
 		uint32_t state = wasmill__load16(list + 6);
 		if (wasmill__load16(list + 4) != WASMILL__LIST_STATE || state >= f->n_states) continue;
 		wasmill__list l = wasmill__read_list(list);
+		if (l.total > l.n) continue; // it is asked for
 		wasmill__values[state].known = true;
-		wasmill__values[state].value = l.n > 0 ? wasmill__element(&l, 0) : (wasmill_bytes){NULL, 0};
+		wasmill__values[state].value = l.n > 0 && (g->flags & WASMILL__GROUP_MERGED) == 0 ? wasmill__element(&l, 0) : (wasmill_bytes){NULL, 0};
 	}
 	wasmill__begin_entry(c->group);
+	return c;
+}
+
+// wasmill__end_context answers the values that have changed.
+static void wasmill__end_context(const wasmill__function *f) {
+	for (uint32_t i = 0; i < f->n_states; i++) {
+		const wasmill__value *s = &wasmill__values[i];
+		if (s->changed) wasmill__action(s->value.data == NULL ? WASMILL__ACTION_CLEAR : WASMILL__ACTION_PUT, i, s->value.size, s->value);
+	}
+	wasmill__end_entry();
+}
+
+// wasmill__run_process runs the callbacks for a group, and replies with the timers and values that they changed.
+static void wasmill__run_process(wasmill__node *n, uint32_t verb, const wasmill__group *g) {
+	wasmill_context *c = wasmill__begin_context(n, g);
+	const wasmill__function *f = n->function;
 	wasmill_record none = {.key = c->key, .value.data = (const uint8_t *)"", .timestamp = WASMILL_NO_TIMESTAMP};
 	if (verb == WASMILL__BEGIN) {
 		n->out.in = &none;
 		f->processor.begin(c);
 	} else if (verb == WASMILL__TIMER) {
 		wasmill__run_timer(n, c, g);
+	} else if (verb == WASMILL__WINDOW_RESULT) {
+		wasmill__run_window(n, c, g);
 	} else {
 		if (g->values.total > 0) wasmill__run_records(n, c, WASMILL__LIST_INPUT, &g->values, f->processor.process);
 		if (g->other.total > 0) wasmill__run_records(n, c, WASMILL__LIST_OTHER, &g->other, f->processor.process_other);
 	}
-	for (uint32_t i = 0; i < f->n_states; i++) {
-		const wasmill__value *s = &wasmill__values[i];
-		if (s->changed) wasmill__action(s->value.data == NULL ? WASMILL__ACTION_CLEAR : WASMILL__ACTION_PUT, i, s->value.size, s->value);
+	wasmill__end_context(f);
+}
+
+// wasmill__run_trigger has a trigger answer for a group.
+static void wasmill__run_trigger(wasmill__node *n, uint32_t verb, const wasmill__group *g) {
+	static wasmill__buffer decisions;
+	(void)verb;
+	wasmill_context *c = wasmill__begin_context(n, g);
+	const wasmill_trigger_function *t = &n->function->trigger;
+	decisions.size = 0;
+	if ((g->flags & WASMILL__GROUP_MERGED) != 0) {
+		if (t->merged != NULL) t->merged(c);
+	} else if ((g->flags & WASMILL__GROUP_HAS_TIMER) != 0) {
+		uint8_t d = (uint8_t)t->timer(c, g->clock, g->timer);
+		wasmill__append(&decisions, &d, 1);
 	}
-	wasmill__end_entry();
+	for (uint32_t i = 0; i < g->values.n && !wasmill__failed; i++) {
+		wasmill__rewind(&wasmill__scratch_arena);
+		wasmill_record r = wasmill__record_of(g, &g->values, i);
+		uint8_t d = (uint8_t)t->record(c, &r);
+		wasmill__append(&decisions, &d, 1);
+	}
+	if (decisions.size > 0) wasmill__action(WASMILL__ACTION_TRIGGER, 0, decisions.size, (wasmill_bytes){decisions.data, decisions.size});
+	wasmill__end_context(n->function);
+}
+
+__attribute__((unused)) static uint32_t wasmill_merged(const wasmill_context *c, uint32_t state, wasmill_bytes *values, uint32_t room) {
+	const uint8_t *list = c->read->lists;
+	for (uint32_t left = c->read->n_lists; left > 0; left--, list += wasmill__load32(list)) {
+		if (wasmill__load16(list + 4) != WASMILL__LIST_STATE || wasmill__load16(list + 6) != state) continue;
+		wasmill__list l = wasmill__read_list(list);
+		for (uint32_t i = 0; i < l.n && i < room; i++) values[i] = wasmill__element(&l, i);
+		return l.n;
+	}
+	return 0;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

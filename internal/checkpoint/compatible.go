@@ -49,7 +49,7 @@ func (c *comparison) faultf(format string, args ...any) {
 // Saves says whether an operator of that kind has something of its own in a checkpoint.
 func Saves(kind abi.OperatorKind) bool {
 	switch kind {
-	case abi.OperatorSource, abi.OperatorCount, abi.OperatorSum, abi.OperatorAggregates, abi.OperatorReduce, abi.OperatorAggregate, abi.OperatorProcess, abi.OperatorJoin, abi.OperatorRequest:
+	case abi.OperatorSource, abi.OperatorCount, abi.OperatorSum, abi.OperatorAggregates, abi.OperatorReduce, abi.OperatorAggregate, abi.OperatorProcess, abi.OperatorJoin, abi.OperatorWindow, abi.OperatorRequest:
 		return true
 	}
 	return false
@@ -84,7 +84,7 @@ func (c *comparison) operator(was *graph.Operator) {
 		if a, b := keyFields(c.old, was.Inputs[k].From), keyFields(c.now, is.Inputs[k].From); a != "" && b != "" && a != b {
 			c.faultf("%s has the keys %s (saved with %s)", name, b, a)
 		}
-		if a, b := c.old.Codec(was.Inputs[k].From, was.Inputs[k].Side), c.now.Codec(is.Inputs[k].From, is.Inputs[k].Side); (is.Kind == abi.OperatorSum || is.Kind == abi.OperatorAggregates || is.Kind == abi.OperatorJoin || is.Kind == abi.OperatorRequest) && a != b {
+		if a, b := c.old.Codec(was.Inputs[k].From, was.Inputs[k].Side), c.now.Codec(is.Inputs[k].From, is.Inputs[k].Side); keepsValues(is) && a != b {
 			c.faultf("%s takes values of codec %s (saved with %s)", name, b, a)
 		}
 	}
@@ -132,7 +132,27 @@ func window(o *graph.Operator) string {
 	}
 	w := *o.Window
 	w.LatenessMs = 0 // is no matter of what is saved
-	return w.String()
+	text := w.String()
+	for _, f := range append(o.WindowFunctions[:len(o.WindowFunctions):len(o.WindowFunctions)], o.Declared) {
+		if f == nil {
+			continue
+		}
+		for _, i := range f.Scoped() { // they are told apart by their order
+			text += fmt.Sprintf(", keeping %s of codec %s", f.States[i].Name, f.States[i].Codec)
+		}
+	}
+	return text
+}
+
+// keepsValues says whether what an operator saves is in the form of the values that it takes.
+func keepsValues(o *graph.Operator) bool {
+	switch o.Kind {
+	case abi.OperatorSum, abi.OperatorAggregates, abi.OperatorJoin, abi.OperatorRequest:
+		return true
+	case abi.OperatorWindow:
+		return o.Declared != nil && o.Declared.Accumulator == ""
+	}
+	return false
 }
 
 func (c *comparison) states(name string, before, now *graph.Operator) {

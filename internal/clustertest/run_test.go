@@ -155,6 +155,17 @@ func TestSeedsOfRoster(t *testing.T) {
 	}
 }
 
+// TestSeedsOfFrames runs window functions with triggers of the guest's, now and then with another parallelism.
+func TestSeedsOfFrames(t *testing.T) {
+	cache := t.TempDir()
+	for i := range max(min(*seeds, 100)/5, 4) {
+		w := []*workload.Workload{workload.Framed, workload.FramedSessions}[i%2]
+		s := scenario(*seed+uint64(i), w, 1+i/2%2, cache)
+		s.Prefer = []string{"rescale", "kill", "stop"}[i%3]
+		t.Run(fmt.Sprintf("%d %s", s.Seed, w.Name), func(t *testing.T) { Run(t, s) })
+	}
+}
+
 // TestSeedsOfLetters runs the workloads whose keys, timers and results are told of in dead letters.
 func TestSeedsOfLetters(t *testing.T) {
 	cache := t.TempDir()

@@ -112,6 +112,9 @@ func (b *builder) operator(i int) Operator {
 		op.Function = &FunctionRef{Module: b.module, Name: f.Name}
 		op.Declared = f
 	}
+	if op.WindowFunctions = b.windowFunctions(o.Window); op.WindowFunctions != nil {
+		op.WindowModule = b.module
+	}
 	return op
 }
 
@@ -146,6 +149,9 @@ func (b *builder) resolveInputs(g *JobGraph, i int, placed []int) error {
 		return err
 	}
 	if err := resolveFields(fmt.Sprintf("operators[%d]", i), g, op); err != nil {
+		return err
+	}
+	if err := resolveWindow(fmt.Sprintf("operators[%d]", i), g, op); err != nil {
 		return err
 	}
 	switch op.SlotGroup {

@@ -42,7 +42,8 @@ func (c *exchange) because(format string, args ...any) {
 
 // heldOtherwise are the fields of an operator of which more is to be said than whether they are the same. Oldest says what its
 // state may hold: that is no matter of its tasks.
-var heldOtherwise = map[string]bool{"Name": true, "UID": true, "Kind": true, "Function": true, "Declared": true, "Oldest": true}
+var heldOtherwise = map[string]bool{"Name": true, "UID": true, "Kind": true, "Function": true, "Declared": true, "Oldest": true,
+	"WindowFunctions": true, "WindowModule": true}
 
 // operator holds two operators in the same place of their graphs against each other; false: they are not the same one.
 func (c *exchange) operator(was, is *Operator) bool {
@@ -62,6 +63,9 @@ func (c *exchange) operator(was, is *Operator) bool {
 	}
 	if !same(signature(was.Declared), signature(is.Declared)) {
 		c.because("operator %q: other codecs or states", is.Name)
+	}
+	if c.was.numberOf(was.WindowModule) != c.is.numberOf(is.WindowModule) || !same(signatures(was.WindowFunctions), signatures(is.WindowFunctions)) {
+		c.because("operator %q: other functions of its window", is.Name)
 	}
 	return true
 }
@@ -83,13 +87,25 @@ func signature(f *abi.Function) *abi.Function {
 	return &s
 }
 
+func signatures(all []*abi.Function) (parts []*abi.Function) {
+	for _, f := range all {
+		parts = append(parts, signature(f))
+	}
+	return parts
+}
+
 // moduleIndex is where among the graph's modules an operator's function is, -1 for an operator without one.
 func (g *JobGraph) moduleIndex(o *Operator) int {
 	if o.Function == nil {
 		return -1
 	}
+	return g.numberOf(o.Function.Module)
+}
+
+// numberOf is where among the graph's modules one is; their number: nowhere.
+func (g *JobGraph) numberOf(id ModuleID) int {
 	for i := range g.Modules {
-		if g.Modules[i].ID == o.Function.Module {
+		if g.Modules[i].ID == id {
 			return i
 		}
 	}

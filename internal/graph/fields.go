@@ -74,7 +74,7 @@ func resolveAggregates(path string, g *JobGraph, op *Operator, value abi.Codec) 
 		return fault(path+".aggregates", err)
 	}
 	from := op.Inputs[0].From
-	timed := op.Window != nil && op.Window.Kind != "count"
+	timed := op.Window != nil && op.Window.Kind != "count" && op.Window.Kind != "global"
 	key, name := g.KeyCodec(from, op.Inputs[0].Side), keyName(g, from)
 	results := field.Results(timed, key, name, false, list)
 	if op.Output == "" {

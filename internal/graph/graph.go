@@ -106,27 +106,31 @@ type Module struct {
 
 // Operator is one operator of a job, in the order of JobGraph.Operators.
 type Operator struct {
-	Name        string           `json:"name"`
-	UID         string           `json:"uid,omitempty"`
-	Kind        abi.OperatorKind `json:"kind"`
-	Function    *FunctionRef     `json:"function,omitempty"`
-	Declared    *abi.Function    `json:"declared,omitempty"` // the function as its manifest declares it
-	Inputs      []Input          `json:"inputs,omitempty"`
-	Connector   *abi.Connector   `json:"connector,omitempty"`
-	Window      *abi.Window      `json:"window,omitempty"`
-	Interval    *abi.Interval    `json:"interval,omitempty"`
-	Outer       string           `json:"outer,omitempty"`
-	Requests    *abi.Requests    `json:"requests,omitempty"`
-	Watermarks  *abi.Watermarks  `json:"watermarks,omitempty"`
-	Parallelism int              `json:"parallelism"`
-	Key         abi.Codec        `json:"key,omitempty"`
-	Output      abi.Codec        `json:"output,omitempty"`
-	OnTrap      string           `json:"onTrap,omitempty"`
-	Chaining    string           `json:"chaining,omitempty"`
-	Fields      []string         `json:"fields,omitempty"`     // of a key without a function
-	Predicate   *abi.Predicate   `json:"predicate,omitempty"`  // of a filter without a function
-	Aggregates  []abi.Aggregate  `json:"aggregates,omitempty"` // of aggregates
-	SlotGroup   string           `json:"slotGroup,omitempty"`  // empty: that of operators that name none
+	Name      string           `json:"name"`
+	UID       string           `json:"uid,omitempty"`
+	Kind      abi.OperatorKind `json:"kind"`
+	Function  *FunctionRef     `json:"function,omitempty"`
+	Declared  *abi.Function    `json:"declared,omitempty"` // the function as its manifest declares it
+	Inputs    []Input          `json:"inputs,omitempty"`
+	Connector *abi.Connector   `json:"connector,omitempty"`
+	Window    *abi.Window      `json:"window,omitempty"`
+
+	WindowFunctions []*abi.Function `json:"windowFunctions,omitempty"` // that the window names: of its trigger, evictor or gap
+	WindowModule    ModuleID        `json:"windowModule,omitempty"`    // that these are of
+
+	Interval    *abi.Interval   `json:"interval,omitempty"`
+	Requests    *abi.Requests   `json:"requests,omitempty"`
+	Outer       string          `json:"outer,omitempty"`
+	Watermarks  *abi.Watermarks `json:"watermarks,omitempty"`
+	Parallelism int             `json:"parallelism"`
+	Key         abi.Codec       `json:"key,omitempty"`
+	Output      abi.Codec       `json:"output,omitempty"`
+	OnTrap      string          `json:"onTrap,omitempty"`
+	Chaining    string          `json:"chaining,omitempty"`
+	Fields      []string        `json:"fields,omitempty"`     // of a key without a function
+	Predicate   *abi.Predicate  `json:"predicate,omitempty"`  // of a filter without a function
+	Aggregates  []abi.Aggregate `json:"aggregates,omitempty"` // of aggregates
+	SlotGroup   string          `json:"slotGroup,omitempty"`  // empty: that of operators that name none
 
 	// Oldest is the oldest schema version that may lie in what a state has saved, by the state's name, where that is older
 	// than the version declared: elements that nobody has touched since keep theirs.

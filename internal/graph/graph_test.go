@@ -123,7 +123,7 @@ func TestManifestFaultsAreNamedByPath(t *testing.T) {
 		{"not keyed", func(m *abi.Manifest) { m.Operators[3].Inputs[0].Partition = "rebalance" }, `operators[3].inputs[0]: count "count" needs keyed input, and key "word" comes by rebalance (expected a key operator before it)`},
 		{"window of nothing", func(m *abi.Manifest) { m.Operators[3].Window = &abi.Window{Kind: "tumbling"} }, "operators[3].window.size: 0s (expected > 0s)"},
 		{"window of an unknown kind", func(m *abi.Manifest) { m.Operators[3].Window = &abi.Window{Kind: "hopping", SizeMs: 10} },
-			`operators[3].window.kind: "hopping" (expected tumbling, sliding, session or count)`},
+			`operators[3].window.kind: "hopping" (expected tumbling, sliding, session, count or global)`},
 		{"sliding window without slide", func(m *abi.Manifest) { m.Operators[3].Window = &abi.Window{Kind: "sliding", SizeMs: 10} },
 			"operators[3].window.slide: 0s of a sliding window (expected one > 0s of a sliding window, and none of another)"},
 		{"slide over the size", func(m *abi.Manifest) {

@@ -118,8 +118,8 @@ func (b *builder) checkFunctions() error {
 			return faultf(path+".name", "%q is taken by functions[%d]", f.Name, b.functions[f.Name].ID)
 		case f.ID != uint32(i):
 			return faultf(path+".id", "%d (expected %d, its index)", f.ID, i)
-		case operatorOf[f.Kind] == "":
-			return faultf(path+".kind", "%q (expected map, filter, flatMap, key, timestamp, reduce, aggregate, process, join, coGroup, partition or request)", f.Kind)
+		case operatorOf[f.Kind] == "" && !ofWindow(f.Kind):
+			return faultf(path+".kind", "%q (expected map, filter, flatMap, key, timestamp, reduce, aggregate, process, window, trigger, evict, gap, join, coGroup, partition or request)", f.Kind)
 		}
 		if err := checkStates(path, f); err != nil {
 			return err
@@ -132,8 +132,9 @@ func (b *builder) checkFunctions() error {
 // checkStates checks what a function declares of its state.
 func checkStates(path string, f *abi.Function) error {
 	folds := f.Kind == abi.FunctionReduce || f.Kind == abi.FunctionAggregate
-	if len(f.States) > 0 && f.Kind != abi.FunctionProcess && !folds {
-		return faultf(path+".states", "%d of a %s (only a process function has state)", len(f.States), f.Kind)
+	windowed := f.Kind == abi.FunctionWindow || f.Kind == abi.FunctionTrigger
+	if len(f.States) > 0 && f.Kind != abi.FunctionProcess && !windowed && !folds {
+		return faultf(path+".states", "%d of a %s (only process functions, window functions and triggers have state)", len(f.States), f.Kind)
 	}
 	for i, s := range f.States {
 		if folds && (i > 0 || s.Name != abi.Accumulator || s.Kind != "value" || s.Codec != f.Accumulator || s.TTL != 0) {
@@ -152,8 +153,18 @@ func checkStates(path string, f *abi.Function) error {
 		switch {
 		case taken:
 			return faultf(at+".name", "%q is taken by states[%d]", s.Name, j)
+		case windowed && s.Name == abi.Accumulator && (f.Accumulator == "" || s.Scope != abi.ScopeKeyed || s.Kind != "value" || s.Codec != f.Accumulator || s.TTL != 0):
+			return faultf(at+".name", "%q (that is what the host calls what it folds into: expected another name, or the schema of that)", s.Name)
 		case strings.HasPrefix(s.Name, "$"):
 			return faultf(at+".name", "%q (names that begin with $ are the host's)", s.Name)
+		case windowed && s.Scope == abi.ScopeWindow:
+			if err := checkWindowState(at, &f.States[i]); err != nil {
+				return err
+			}
+		case f.Kind == abi.FunctionTrigger:
+			return faultf(at+".scope", "%q (expected window: what a trigger keeps is of one window)", s.Scope)
+		case windowed && s.Scope != abi.ScopeKeyed:
+			return faultf(at+".scope", "%q (expected keyed or window)", s.Scope)
 		case s.Scope != abi.ScopeKeyed && s.Scope != abi.ScopeOperator && s.Scope != abi.ScopeBroadcast:
 			return faultf(at+".scope", "%q (expected keyed, operator or broadcast)", s.Scope)
 		case s.Scope == abi.ScopeBroadcast && s.Kind != "map":
@@ -193,6 +204,7 @@ var operatorOf = map[abi.FunctionKind]abi.OperatorKind{
 	abi.FunctionReduce:    abi.OperatorReduce,
 	abi.FunctionAggregate: abi.OperatorAggregate,
 	abi.FunctionProcess:   abi.OperatorProcess,
+	abi.FunctionWindow:    abi.OperatorWindow,
 	abi.FunctionJoin:      abi.OperatorJoin,
 	abi.FunctionCoGroup:   abi.OperatorJoin,
 	abi.FunctionPartition: abi.OperatorPartition,
@@ -251,7 +263,7 @@ func (b *builder) checkOperator(i int) error {
 	if (o.Connector != nil) != kind.connector {
 		return faultf(path+".connector", "%s (expected %s for a %s)", present(o.Connector != nil), present(kind.connector), o.Kind)
 	}
-	if err := checkWindow(path+".window", o, kind); err != nil {
+	if err := b.checkWindow(path+".window", o, kind); err != nil {
 		return err
 	}
 	if err := checkJoin(path, o); err != nil {
@@ -277,7 +289,7 @@ func (b *builder) checkOperator(i int) error {
 	switch o.OnTrap {
 	case "", OnTrapFail:
 	case OnTrapSkip, OnTrapDeadLetter:
-		if o.Function == "" && o.Kind != abi.OperatorSource {
+		if o.Function == "" && o.Kind != abi.OperatorSource && len(b.windowFunctions(o.Window)) == 0 {
 			return faultf(path+".onTrap", "%q (a %s is native and has no function that could trap)", o.OnTrap, o.Kind)
 		}
 	default:
@@ -311,81 +323,6 @@ func (b *builder) checkFunctionOf(path string, o *abi.Operator, kind kindRules) 
 	}
 	if operatorOf[f.Kind] != o.Kind {
 		return faultf(path+".function", "%q is of kind %s (expected %s)", o.Function, f.Kind, o.Kind)
-	}
-	return nil
-}
-
-func checkWindow(path string, o *abi.Operator, kind kindRules) error {
-	w := o.Window
-	switch {
-	case w == nil:
-		return nil
-	case !kind.window:
-		return faultf(path, "given (a %s has none)", o.Kind)
-	case w.Kind == "count":
-		return checkCountWindow(path, w)
-	case w.Kind == abi.WindowAll && *w != (abi.Window{Kind: abi.WindowAll}):
-		return faultf(path, "%s with a size, count or time (expected nothing of these: all meets)", w)
-	case w.Kind == abi.WindowAll && o.Kind != abi.OperatorJoin:
-		return faultf(path+".kind", "%q of %s %q (expected of a join only)", w.Kind, o.Kind, o.Name)
-	case w.Kind == abi.WindowAll:
-		return nil
-	case w.Count != 0 || w.CountSlide != 0:
-		return faultf(path+".count", "%d of a %s window (expected none: only windows of records have one)", w.Count, w.Kind)
-	case w.Kind != "tumbling" && w.Kind != "sliding" && w.Kind != "session":
-		return faultf(path+".kind", "%q (expected tumbling, sliding, session or count)", w.Kind)
-	case w.Kind == "session" && w.GapMs <= 0:
-		return faultf(path+".gap", "%s (expected > 0s)", ms(w.GapMs))
-	case w.Kind == "session" && (w.SizeMs != 0 || w.SlideMs != 0 || w.OffsetMs != 0):
-		return faultf(path, "sessions of a size, slide or offset (expected a gap and nothing of these)")
-	case w.Kind != "session" && w.GapMs != 0:
-		return faultf(path+".gap", "%s of a %s window (expected none: only sessions have one)", ms(w.GapMs), w.Kind)
-	case w.Kind == "session":
-		return checkWindowTime(path, w)
-	case w.SizeMs <= 0:
-		return faultf(path+".size", "%s (expected > 0s)", ms(w.SizeMs))
-	case (w.Kind == "sliding") != (w.SlideMs != 0):
-		return faultf(path+".slide", "%s of a %s window (expected one > 0s of a sliding window, and none of another)", ms(w.SlideMs), w.Kind)
-	case w.SlideMs < 0 || w.SlideMs > w.SizeMs:
-		return faultf(path+".slide", "%s (expected 0s < slide <= %s, its size)", ms(w.SlideMs), ms(w.SizeMs))
-	case w.OffsetMs < 0 || w.OffsetMs >= w.SizeMs:
-		return faultf(path+".offset", "%s (expected 0s <= offset < %s)", ms(w.OffsetMs), ms(w.SizeMs))
-	}
-	return checkWindowTime(path, w)
-}
-
-// maxCountSlices bounds what a key keeps for windows of records.
-const maxCountSlices = 1024
-
-func checkCountWindow(path string, w *abi.Window) error {
-	switch {
-	case w.Count < 1:
-		return faultf(path+".count", "%d (expected >= 1)", w.Count)
-	case w.CountSlide < 0 || w.CountSlide > w.Count:
-		return faultf(path+".countSlide", "%d (expected 1 <= slide <= %d, its count)", w.CountSlide, w.Count)
-	case w.CountSlide > 0 && w.Count/gcd(w.Count, w.CountSlide) > maxCountSlices:
-		return faultf(path+".countSlide", "%d of %d records makes slices of %d (expected at most %d of them in a window)", w.CountSlide, w.Count, gcd(w.Count, w.CountSlide), maxCountSlices)
-	case w.SizeMs != 0 || w.SlideMs != 0 || w.OffsetMs != 0 || w.GapMs != 0 || w.Time != "" || w.LatenessMs != 0:
-		return faultf(path, "windows of records with a time (expected a count and nothing of time)")
-	}
-	return nil
-}
-
-func gcd(a, b int) int {
-	for b != 0 {
-		a, b = b, a%b
-	}
-	return a
-}
-
-func checkWindowTime(path string, w *abi.Window) error {
-	switch {
-	case w.Time != "" && w.Time != "event" && w.Time != "processing":
-		return faultf(path+".time", "%q (expected event or processing)", w.Time)
-	case w.LatenessMs < 0:
-		return faultf(path+".lateness", "%s (expected >= 0s)", ms(w.LatenessMs))
-	case w.LatenessMs > 0 && w.Time == "processing":
-		return faultf(path+".lateness", "%s of windows of processing time (expected none: nothing is late there)", ms(w.LatenessMs))
 	}
 	return nil
 }
@@ -425,6 +362,7 @@ var kinds = map[abi.OperatorKind]kindRules{
 	abi.OperatorReduce:     {minInputs: 1, maxInputs: 1, function: true, keyed: true, stateful: true, window: true},
 	abi.OperatorAggregate:  {minInputs: 1, maxInputs: 1, function: true, keyed: true, stateful: true, window: true},
 	abi.OperatorProcess:    {minInputs: 1, maxInputs: 2, function: true, keyed: true, stateful: true},
+	abi.OperatorWindow:     {minInputs: 1, maxInputs: 1, function: true, keyed: true, stateful: true, window: true},
 	abi.OperatorJoin:       {minInputs: 2, maxInputs: 2, function: true, optional: true, keyed: true, stateful: true, window: true},
 	abi.OperatorRequest:    {minInputs: 1, maxInputs: 1, function: true, stateful: true},
 	abi.OperatorSink:       {minInputs: 1, maxInputs: 1, connector: true},

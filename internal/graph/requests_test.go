@@ -42,7 +42,7 @@ func TestFaultsOfRequests(t *testing.T) {
 		{"no function", `function: "" is not in the module's function table`, func(_ *abi.Manifest, o *abi.Operator) { o.Function = "" }},
 		{"function of another kind", `function: "word" is of kind key (expected request)`, func(_ *abi.Manifest, o *abi.Operator) { o.Function = "word" }},
 		{"codec", `inputs[0]: "files" sends utf8, and function "ask" takes i64`, func(m *abi.Manifest, _ *abi.Operator) { m.Functions[len(m.Functions)-1].Inputs[0] = "i64" }},
-		{"states", `states: 1 of a request (only a process function has state)`, func(m *abi.Manifest, _ *abi.Operator) {
+		{"states", `states: 1 of a request (only process functions, window functions and triggers have state)`, func(m *abi.Manifest, _ *abi.Operator) {
 			m.Functions[len(m.Functions)-1].States = []abi.State{{Name: "s", Scope: "keyed", Kind: "value", Codec: "i64"}}
 		}},
 		{"of a sink", `requests: given (a sink has none)`, func(m *abi.Manifest, o *abi.Operator) { m.Operators[len(m.Operators)-1].Requests = o.Requests }},

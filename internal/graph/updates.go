@@ -47,7 +47,7 @@ func (g *JobGraph) reached(op int) map[int]bool {
 func (o *Operator) Revises() bool {
 	switch o.Kind {
 	case abi.OperatorCount, abi.OperatorSum, abi.OperatorAggregates, abi.OperatorReduce, abi.OperatorAggregate:
-		return o.Window == nil || o.Window.LatenessMs > 0
+		return o.Window == nil || o.Window.LatenessMs > 0 && o.Window.Trigger == nil // what a trigger brings about stands for itself
 	}
 	return false
 }

@@ -52,7 +52,7 @@ func (f *fold) migrate(first, last uint32) error {
 			o.batch.Append(abi.Record{Value: g.pane.table.Value(g.entry)})
 		}
 	}
-	made, err := f.guest.Migrate(0, from, o.batch, func(record uint32) string { return f.nameOlder(from, record) })
+	made, err := f.guest.Migrate(f.schema, from, o.batch, func(record uint32) string { return f.nameOlder(from, record) })
 	if err != nil {
 		return err
 	}

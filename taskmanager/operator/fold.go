@@ -15,6 +15,7 @@ type fold struct {
 	guest  Guest
 	emits  bool // results come from the guest
 	final  bool
+	schema int // number of the state that declares the schema of accumulators
 	groups abi.GroupsWriter
 
 	// of the batch at hand

@@ -214,7 +214,7 @@ func (f *fold) renew(key []byte, from uint16, accs [][]byte) error {
 		for _, acc := range accs {
 			f.older.batch.Append(abi.Record{Value: acc})
 		}
-		made, err := f.guest.Migrate(0, from, f.older.batch, func(uint32) string {
+		made, err := f.guest.Migrate(f.schema, from, f.older.batch, func(uint32) string {
 			return fmt.Sprintf("state %q of key %s, version %d", f.spec.Name, quoted(key), from)
 		})
 		if err != nil {

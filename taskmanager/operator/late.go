@@ -7,9 +7,6 @@ import (
 	"github.com/wasmill/wasmill/taskmanager/state"
 )
 
-// changed says that records have come for a slice.
-func (s *slider) changed(p *pane) { s.stale = s.stale || p.in }
-
 // again puts out what late records have made of windows that have fired and still take them, for entries of a slice, each
 // once.
 func (s *slider) again(p *pane, entries []state.Entry, out *abi.Builder) error {

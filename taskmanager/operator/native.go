@@ -24,6 +24,8 @@ type keeping interface {
 // nil: that cannot be done.
 func (t *native) begin(c *Config, acc adding, undo func(all, part []byte)) (err error) {
 	switch w := t.window; {
+	case c.adds:
+		return nil
 	case c.Window != nil && c.Window.Kind == CountWindows:
 		t.counted, err = newCounts(&t.panes, acc, c.Window)
 	case w != nil && w.sliding():
@@ -50,6 +52,11 @@ func (t *native) Process(b *abi.Batch, hashes []uint64, now int64, out *abi.Buil
 	}
 	defer t.settle()
 	for _, p := range t.touched {
+		if t.slider != nil {
+			if err := t.slider.amend(p, b, hashes); err != nil {
+				return err
+			}
+		}
 		if err := p.resolve(b, hashes); err != nil {
 			return err
 		}
@@ -69,7 +76,9 @@ func (t *native) updates(p *pane, out *abi.Builder) error {
 	case t.window == nil && !t.final:
 		return t.does.newest(p, t.distinct(p, p.entries), out)
 	case t.slider != nil:
-		t.slider.changed(p)
+		if err := t.slider.changed(p); err != nil {
+			return err
+		}
 		return t.slider.again(p, t.distinct(p, p.entries), out)
 	case t.window != nil && t.window.lateness > 0:
 		return t.does.newest(p, t.fired(p, t.distinct(p, p.entries)), out)

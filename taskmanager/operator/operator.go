@@ -69,12 +69,56 @@ type Config struct {
 	Final      bool             // without a window, a result is emitted once, at the end, and not after each batch
 	Groups     int              // key groups of the job
 	Store      state.Store
-	Guest      Guest        // of a reduce or aggregate
+	Guest      Guest        // of a reduce or aggregate, or a window function with an accumulator
+	Calls      Calls        // of a window function
+	Asks       Asks         // of the window
 	Late       *abi.Builder // takes the records that come too late; nil: they are dropped
+
+	adds bool // it only adds up, for a windower
 }
 
 // New makes the operator that c describes.
 func New(c Config) (Operator, error) {
+	if c.Window == nil || !Triggered(c.Kind, c.Window) {
+		return newPlain(c)
+	}
+	p := panes{store: c.Store, window: newWindowing(c.Window), lateOut: c.Late, passed: abi.MinTime, spec: state.Spec{Operator: c.UID, Key: c.Key}}
+	if c.Kind == abi.OperatorWindow && c.Function.Accumulator == "" {
+		return newWindower(&c, p, nil)
+	}
+	acc, err := newAdding(&c, &p)
+	if err != nil {
+		return nil, err
+	}
+	return newWindower(&c, p, acc)
+}
+
+// Triggered says whether windows do more than have a result at their end of what an accumulator holds.
+func Triggered(kind abi.OperatorKind, w *abi.Window) bool {
+	return kind == abi.OperatorWindow || w.Kind == GlobalWindows || w.Gap != "" || w.Evictor != nil || w.Trigger != nil
+}
+
+// newAdding makes what adds up for windows that fire otherwise than by their end alone.
+func newAdding(c *Config, p *panes) (adding, error) {
+	plain := *c
+	plain.adds = true
+	switch c.Kind {
+	case abi.OperatorCount, abi.OperatorSum:
+		return newTally(&plain, *p)
+	case abi.OperatorAggregates:
+		return newAggregates(&plain, *p)
+	}
+	f := &fold{guest: c.Guest, emits: EmitsItself(c.Function)}
+	if n := c.Function.SchemaState(); n >= 0 {
+		f.schema, p.spec.Version = n, uint16(c.Function.States[n].Version)
+	}
+	p.spec.Name = abi.Accumulator
+	f.panes = *p
+	return f, nil
+}
+
+// newPlain makes the operator that c describes without a trigger.
+func newPlain(c Config) (Operator, error) {
 	panes := panes{store: c.Store, window: newWindowing(c.Window), lateOut: c.Late, passed: abi.MinTime,
 		spec: state.Spec{Operator: c.UID, Name: "result", Kind: state.Words}}
 	switch c.Kind {
@@ -98,17 +142,26 @@ func Columns(kind abi.OperatorKind, window *abi.Window) abi.Columns {
 	if kind != abi.OperatorCount {
 		cols |= abi.ColumnValues
 	}
-	if timed(window) && window.Time != ProcessingWindows {
+	if timed(window) && window.Time != ProcessingWindows || window != nil && Triggered(kind, window) {
 		cols |= abi.ColumnTimestamps
+	}
+	if window != nil && (window.Trigger != nil || window.Gap != "") {
+		cols |= abi.ColumnValues
 	}
 	return cols
 }
 
-// CountWindows is the kind of windows of records, which know no time.
-const CountWindows = "count"
+// Kinds of windows that are no pieces of time of one size.
+const (
+	CountWindows   = "count"  // of records, which know no time
+	GlobalWindows  = "global" // without end
+	SessionWindows = "session"
+)
 
 // timed says whether a window is a piece of time, which stands in its results.
-func timed(w *abi.Window) bool { return w != nil && w.Kind != CountWindows }
+func timed(w *abi.Window) bool {
+	return w != nil && w.Kind != CountWindows && w.Kind != GlobalWindows
+}
 
 // ProcessingWindows is the time of windows that are cut by processing time.
 const ProcessingWindows = "processing"
@@ -116,7 +169,7 @@ const ProcessingWindows = "processing"
 // EmitsItself says whether the results of a keyed function come from the guest, by emit. Without a result function its
 // accumulators are the results.
 func EmitsItself(f *abi.Function) bool {
-	return f.Kind == abi.FunctionAggregate || f.Kind == abi.FunctionProcess || f.Kind == abi.FunctionRequest || f.Result
+	return f.Kind == abi.FunctionAggregate || f.Kind == abi.FunctionProcess || f.Kind == abi.FunctionWindow || f.Kind == abi.FunctionRequest || f.Result
 }
 
 // A result goes out in batches of this many records or about so many bytes, more by what the accumulators of fireEntries

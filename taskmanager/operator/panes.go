@@ -333,7 +333,7 @@ func (p *panes) restore(groups int) error {
 	for _, ns := range namespaces {
 		start, end := abi.MinTime, abi.MaxTime
 		if p.window != nil {
-			start, end = p.window.bounds(int64(ns))
+			start, end = int64(ns), after(int64(ns), p.window.slice)
 		}
 		if err := p.add(len(p.open), start, end, ns); err != nil {
 			return err
@@ -353,12 +353,22 @@ func (p *panes) restoreFired(groups int) error {
 	if p.window == nil || failpoint.Planted(failpoint.FiredAgain) {
 		return nil
 	}
+	if err := p.restorePassed(groups); err != nil {
+		return err
+	}
+	for _, o := range p.open {
+		o.done = !p.window.sliding() && o.end-1 <= p.passed
+	}
+	return nil
+}
+
+// restorePassed finds how far each subtask had fired.
+func (p *panes) restorePassed(groups int) error {
 	all, err := p.store.Own(p.spec.Operator, firedName)
 	if err != nil || len(all) == 0 {
 		return err
 	}
-	p.passed, p.apart, err = decodeFired(all, groups)
-	if err != nil {
+	if p.passed, p.apart, err = decodeFired(all, groups); err != nil {
 		return fmt.Errorf("restore %s of %s: %w", firedName, p.spec.Operator, err)
 	}
 	return nil

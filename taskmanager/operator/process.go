@@ -33,6 +33,7 @@ type Process struct {
 	groups  abi.GroupsWriter
 	overlay Overlay
 	migrate migration
+	scoped  func(group uint32, state uint16) *[]byte // of a window function: where a state of the window lies, nil for one of the key
 
 	// of the batch or firing at hand
 	batch  *abi.Batch
@@ -112,8 +113,8 @@ func NewProcess(c ProcessConfig) (*Process, error) {
 		}
 		p.states = append(p.states, ps)
 	}
-	if c.Unkeyed {
-		return p, nil
+	if c.Unkeyed || c.Function.Kind == abi.FunctionWindow {
+		return p, nil // there are no timers
 	}
 	for clock, name := range []string{eventTimers, processingTimers} {
 		var err error
@@ -130,6 +131,7 @@ func (c *ProcessConfig) open(s abi.State) (ps processState, err error) {
 	ps.declared = s
 	spec := state.Spec{Operator: c.UID, Name: s.Name, TTL: s.TTL, Version: uint16(s.Version), Key: c.Key, SubKey: s.Key, Value: s.Codec}
 	switch {
+	case s.Scope == abi.ScopeWindow, c.Function.Kind == abi.FunctionWindow && s.Name == abi.Accumulator: // they lie with the windows
 	case s.Scope == abi.ScopeOperator:
 		ps.own, err = openList(c.UID, s, c.Store, c.Share)
 	case s.Scope == abi.ScopeBroadcast:

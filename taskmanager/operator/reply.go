@@ -42,12 +42,15 @@ func (p *Process) check(reply []byte) error {
 	return p.walk(reply, func(group uint32, a *abi.Action) error {
 		switch a.Op {
 		case abi.ActionPut, abi.ActionClear:
-			if int(a.Index) >= len(p.states) || p.states[a.Index].table == nil {
+			if p.place(group, a.Index) == nil && (int(a.Index) >= len(p.states) || p.states[a.Index].table == nil) {
 				return &ReplyError{Problem: fmt.Sprintf("the guest answered op %d of state %d for group %d (expected a value state)", a.Op, a.Index, group)}
 			}
 		case abi.ActionSetTimer, abi.ActionDeleteTimer:
 			if p.config.Unkeyed {
 				return &ReplyError{Problem: "the guest answered a timer of a stream without key (expected a key operator before the function: a timer is a key's)"}
+			}
+			if int(a.Index) < len(p.timers) && p.timers[a.Index] == nil {
+				return &ReplyError{Problem: fmt.Sprintf("the guest answered a timer for group %d (a window function has none: its trigger has)", group)}
 			}
 			if int(a.Index) >= len(p.timers) {
 				return &ReplyError{Problem: fmt.Sprintf("the guest answered a timer of clock %d for group %d (expected 0 or 1)", a.Index, group)}
@@ -57,6 +60,14 @@ func (p *Process) check(reply []byte) error {
 		}
 		return nil
 	})
+}
+
+// place is where a state of a window lies, nil for one of a key.
+func (p *Process) place(group uint32, number uint16) *[]byte {
+	if p.scoped == nil {
+		return nil
+	}
+	return p.scoped(group, number)
 }
 
 func (p *Process) walk(reply []byte, yield func(group uint32, a *abi.Action) error) error {
@@ -92,6 +103,15 @@ func (p *Process) apply(reply []byte) error {
 		return err
 	}
 	return p.walk(reply, func(group uint32, a *abi.Action) error {
+		if a.Op == abi.ActionPut || a.Op == abi.ActionClear {
+			if at := p.place(group, a.Index); at != nil {
+				*at = nil
+				if a.Op == abi.ActionPut {
+					*at = append([]byte{}, a.Value...)
+				}
+				return nil
+			}
+		}
 		key, hash := p.keys[group], p.hashes[group]
 		switch a.Op {
 		case abi.ActionPut:

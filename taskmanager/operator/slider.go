@@ -36,7 +36,7 @@ type piece struct {
 // back, amount to: when the slice leaves, that is the front. When the front is used up, the back becomes the front, slice
 // by slice from its end: each entry of a slice is merged twice in all, and no accumulator needs an inverse. Where there is one,
 // as of a count, there is no front: a slice that leaves is subtracted. All this is made anew from the slices after a restore,
-// and when a record came too late for a slice that is in.
+// and, where there is no inverse, when a record came too late for a slice that is in.
 type slider struct {
 	panes   *panes
 	acc     merging
@@ -60,6 +60,10 @@ type slider struct {
 	value   []byte // scratch, as is record
 	record  []byte
 	parts   [2][]byte
+
+	amended     []amendment // of the slice that records are being added to
+	amendKeys   [][]byte
+	amendHashes []uint64
 }
 
 // chunk is how many entries are taken through a phase at a time.

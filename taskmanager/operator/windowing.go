@@ -16,13 +16,13 @@ type windowing struct {
 
 // newWindowing reads what a graph says; a tumbling window is a sliding one whose windows do not overlap.
 func newWindowing(w *abi.Window) *windowing {
-	if w == nil || w.Kind == CountWindows {
+	if !timed(w) {
 		return nil
 	}
 	if w.Kind == abi.WindowAll { // it needs no event time, and ends with time
 		return &windowing{size: allTime, step: allTime, slice: allTime, processing: true}
 	}
-	if w.GapMs > 0 {
+	if w.Kind == SessionWindows {
 		return &windowing{size: w.GapMs, step: w.GapMs, slice: w.GapMs, gap: w.GapMs, lateness: w.LatenessMs, processing: w.Time == ProcessingWindows}
 	}
 	c := &windowing{size: w.SizeMs, step: w.SizeMs, slice: w.SizeMs, offset: w.OffsetMs, lateness: w.LatenessMs, processing: w.Time == ProcessingWindows}

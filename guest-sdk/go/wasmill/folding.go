@@ -51,6 +51,13 @@ func (s *ReducingState[T]) spec() *stateSpec { return s.value.spec() }
 
 func (s *ReducingState[T]) use(r *processRun, index int) { s.value.use(r, index) }
 
+// merged makes one of the values of windows that have become one.
+func (s *ReducingState[T]) merged() {
+	for v := range s.value.Merged() {
+		s.Add(v)
+	}
+}
+
 // AggregatingState is one accumulator of a key, into which values of another type are taken, and of which the result is made
 // when it is asked for. It is kept and comes with the call as a ValueState does.
 type AggregatingState[T, A, R any] struct {

@@ -15,9 +15,13 @@ const (
 	verbMerge      = 5
 	verbResult     = 6
 	verbJoin       = 7
+	verbTrigger    = 8
+	verbEvict      = 9
+	verbGap        = 10
 	verbPartition  = 11
 	verbRequest    = 12
 	verbResponse   = 13
+	verbWindow     = 14
 	verbBegin      = 16
 )
 
@@ -39,6 +43,9 @@ const (
 	replyActionBytes  = 16
 	// of a group with a due timer: it is one of the processing-time clock
 	groupTimerProcessing = 1 << 2
+	groupMerged          = 1 << 3 // of windows that have become one
+	groupEarly           = 1 << 4
+	groupLate            = 1 << 5
 	listHasTimestamps    = 1 << 0
 	replyEntryBytes      = 16
 	replyHeaderBytes     = replyEntryBytes + 16 // of an entry and its only action
@@ -46,6 +53,9 @@ const (
 	actionClear          = 2
 	actionSetTimer       = 3
 	actionDeleteTimer    = 4
+	actionTrigger        = 5
+	actionKeep           = 6
+	actionGap            = 7
 	actionPartition      = 8
 	actionRequest        = 9
 )

@@ -64,6 +64,7 @@ type WindowedStream[K, V any] struct {
 	keyed  *KeyedStream[K, V]
 	window TimeWindow
 	late   *Side[V]
+	all    bool // of all records: in one subtask
 }
 
 // AllowedLateness has a window take late records for so long behind its end: each makes its result be emitted again.
@@ -85,6 +86,9 @@ func (s *WindowedStream[K, V]) Late(to *Side[V]) *WindowedStream[K, V] {
 func lateOf[K, V, R any](w *WindowedStream[K, V], out *Stream[R]) *Stream[R] {
 	if w.late != nil {
 		w.late.declare(out.op, 1)
+	}
+	if w.all {
+		out.op.parallelism = 1
 	}
 	return out
 }

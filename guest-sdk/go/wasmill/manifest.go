@@ -8,20 +8,22 @@ import (
 
 // Numbers of the ABI, as abi/README.md lists them.
 const (
-	abiVersion   = 1
-	featureBatch = 1
-	featureKeyed = 2
-	featureState = 3
-	featureTimer = 4
-	featureTwo   = 5
-	featureAsk   = 7
-	featureRow   = 8
-	featurePart  = 9
-	featureAccum = 10
-	featureField = 11
-	featureMeet  = 14
-	featureOwn   = 16
-	featureTies  = 18
+	abiVersion    = 1
+	featureBatch  = 1
+	featureKeyed  = 2
+	featureState  = 3
+	featureTimer  = 4
+	featureTwo    = 5
+	featureAsked  = 6
+	featureAsk    = 7
+	featureRow    = 8
+	featurePart   = 9
+	featureAccum  = 10
+	featureField  = 11
+	featureWindow = 12
+	featureMeet   = 14
+	featureOwn    = 16
+	featureTies   = 18
 )
 
 const sdkVersion = "go 0.1.0"
@@ -66,7 +68,7 @@ func (e *Env) features() []int64 {
 	any := func(is func(p *processing) bool) bool {
 		return slices.ContainsFunc(e.functions, func(f *function) bool { return f.processing != nil && is(f.processing) })
 	}
-	if any(func(p *processing) bool { return len(p.states) > 0 }) {
+	if any(func(p *processing) bool { return len(p.states)+len(p.scoped) > 0 }) {
 		list = append(list, featureState)
 	}
 	if any(func(p *processing) bool { return p.timers }) {
@@ -74,6 +76,9 @@ func (e *Env) features() []int64 {
 	}
 	if any(func(p *processing) bool { return len(p.inputs) > 1 }) || slices.ContainsFunc(e.operators, func(o *operator) bool { return o.kind == kindJoin }) {
 		list = append(list, featureTwo)
+	}
+	if slices.ContainsFunc(e.functions, func(f *function) bool { return f.kind == kindTrigger || f.kind == kindEvict || f.kind == kindGap }) {
+		list = append(list, featureAsked)
 	}
 	if slices.ContainsFunc(e.functions, func(f *function) bool { return f.kind == kindRequest }) {
 		list = append(list, featureAsk)
@@ -93,6 +98,9 @@ func (e *Env) features() []int64 {
 	}
 	if slices.ContainsFunc(e.operators, func(o *operator) bool { return o.fields != nil || o.predicate != nil || o.aggregates != nil }) {
 		list = append(list, featureField)
+	}
+	if slices.ContainsFunc(e.operators, func(o *operator) bool { return o.kind == kindWindow || o.window != nil && o.window.special() }) {
+		list = append(list, featureWindow)
 	}
 	if slices.ContainsFunc(e.operators, func(o *operator) bool { return o.kind == kindJoin && o.window != nil }) ||
 		any(func(p *processing) bool { return p.broadcasts() }) {
@@ -146,8 +154,8 @@ func (f *function) write(w *jsonWriter) {
 	w.flagOr("failures", f.failures)
 	if states := f.states(); len(states) > 0 {
 		w.array("states", func() {
-			for _, s := range states {
-				w.object("", func() { s.write(w) })
+			for i, s := range states {
+				w.object("", func() { s.write(w, f.scopeOf(i)) })
 			}
 		})
 	}
@@ -155,20 +163,31 @@ func (f *function) write(w *jsonWriter) {
 
 // states are those that the function declares, by their numbers.
 func (f *function) states() (all []*stateSpec) {
-	if f.schema != nil {
-		return []*stateSpec{f.schema}
-	}
 	if f.processing != nil {
 		for _, s := range f.processing.states {
 			all = append(all, s.spec())
 		}
+		for _, s := range f.processing.scoped {
+			all = append(all, s.spec())
+		}
+	}
+	if f.schema != nil {
+		all = append(all, f.schema)
 	}
 	return all
 }
 
-func (s *stateSpec) write(w *jsonWriter) {
+// scopeOf is the scope of state i.
+func (f *function) scopeOf(i int) string {
+	if p := f.processing; p != nil && i >= len(p.states) && i < len(p.states)+len(p.scoped) {
+		return "window"
+	}
+	return "keyed"
+}
+
+func (s *stateSpec) write(w *jsonWriter, scope string) {
 	w.text("name", s.name)
-	w.text("scope", cmp.Or(s.scope, "keyed"))
+	w.text("scope", cmp.Or(s.scope, scope))
 	w.text("kind", s.kind)
 	w.text("codec", s.codec)
 	w.textOr("key", s.key)

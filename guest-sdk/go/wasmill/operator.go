@@ -21,6 +21,10 @@ const (
 	kindCoGroup    = "coGroup" // of functions; their operators are joins
 	kindPartition  = "partition"
 	kindRequest    = "request"
+	kindWindow     = "window"
+	kindTrigger    = "trigger"
+	kindEvict      = "evict"
+	kindGap        = "gap"
 	kindSink       = "sink"
 )
 
@@ -75,7 +79,7 @@ func (o *operator) stateful() bool {
 	switch o.kind {
 	case kindProcess:
 		return o.function.key != "" || len(o.function.processing.states) > 0
-	case kindCount, kindSum, kindAggregates, kindReduce, kindAggregate, kindJoin, kindRequest:
+	case kindCount, kindSum, kindAggregates, kindReduce, kindAggregate, kindJoin, kindWindow, kindRequest:
 		return true
 	}
 	return false

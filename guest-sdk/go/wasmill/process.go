@@ -1,6 +1,9 @@
 package wasmill
 
-import "strconv"
+import (
+	"encoding/binary"
+	"strconv"
+)
 
 // ProcessFunction is the user's code of a process operator: anything, with state and timers of the key at hand. All calls
 // for one key come in the order of its records, and timers in the order of their times. What a call does (emits, state,
@@ -73,9 +76,20 @@ type processing struct {
 	name, key string // key is empty without one
 	inputs    []string
 	states    []State
+	scoped    []State // of windows
 	sides     []SideOutput
 	timers    bool
 	begins    bool
+}
+
+// newProcessRun makes the run of a function in an open handle.
+func newProcessRun(b *binding, p *processing) *processRun {
+	r := &processRun{chain: b.chain, scope: b.scope, sides: p.sides}
+	r.states = append(append(r.states, p.states...), p.scoped...)
+	for k, s := range p.sides {
+		r.outlets = append(r.outlets, s.connect(b.sides[uint32(k+1)]))
+	}
+	return r
 }
 
 // process adds a process operator.
@@ -86,10 +100,7 @@ func process[R any](e *Env, p *processing, from []edge, out codec[R], bind func(
 		if err != nil {
 			return nil, err
 		}
-		r := &processRun{chain: b.chain, scope: b.scope, states: p.states, sides: p.sides}
-		for k, s := range p.sides {
-			r.outlets = append(r.outlets, s.connect(b.sides[uint32(k+1)]))
-		}
+		r := newProcessRun(b, p)
 		r.callbacks = bind(StreamContext[R]{r, next})
 		return r.call, nil
 	}
@@ -162,6 +173,26 @@ func (r *processRun) call(verb uint32, h callHeader, p []byte) error {
 	if verb != verbProcess && verb != verbTimer && verb != verbBegin {
 		return &fault{statusUnknownVerb, "verb " + strconv.Itoa(int(verb)) + " is not one of a process function"}
 	}
+	r.groupsOf(h, p, func() {
+		switch verb {
+		case verbBegin:
+			r.begin()
+		case verbTimer:
+			t := Timer{Time: r.groups.header.timer, Processing: r.groups.header.flags&groupTimerProcessing != 0}
+			if !t.Processing {
+				r.scope.time.now = t.Time
+			}
+			r.timer(t)
+		default:
+			r.each(0, listInput, &r.groups.records)
+			r.each(1, listInput1, &r.groups.right)
+		}
+	})
+	return nil
+}
+
+// groupsOf runs each for every group of a call, and replies what has become of them.
+func (r *processRun) groupsOf(h callHeader, p []byte, each func()) {
 	r.header, r.reply.out = h, r.reply.out[:0]
 	r.asker.begin()
 	if len(r.cells) < len(r.states) {
@@ -176,19 +207,7 @@ func (r *processRun) call(verb uint32, h callHeader, p []byte) error {
 	for r.groups.begin(p); r.groups.next(); {
 		r.chain.record = r.groups.index
 		r.enter()
-		switch verb {
-		case verbBegin:
-			r.begin()
-		case verbTimer:
-			t := Timer{Time: r.groups.header.timer, Processing: r.groups.header.flags&groupTimerProcessing != 0}
-			if !t.Processing {
-				r.scope.time.now = t.Time
-			}
-			r.timer(t)
-		default:
-			r.each(0, listInput, &r.groups.records)
-			r.each(1, listInput1, &r.groups.right)
-		}
+		each()
 		r.leave()
 	}
 	r.asker.flush()
@@ -196,7 +215,6 @@ func (r *processRun) call(verb uint32, h callHeader, p []byte) error {
 		hostReply(r.reply.out)
 	}
 	r.chain.end()
-	return nil
 }
 
 // enter makes ready for a group.
@@ -247,4 +265,28 @@ func (r *processRun) leave() {
 func (r *processRun) setTimer(op, clock uint16, milliseconds int64) {
 	r.actions = appendTimer(r.actions, op, clock, milliseconds)
 	r.count++
+}
+
+// act answers an action of the group that is no state's.
+func (r *processRun) act(op uint16, value []byte) {
+	at := len(r.actions)
+	r.actions = append(append(r.actions, zeros[:replyActionBytes]...), value...)
+	r.actions = appendPad(r.actions, len(value))
+	h := r.actions[at:]
+	binary.LittleEndian.PutUint32(h, uint32(len(h)))
+	binary.LittleEndian.PutUint16(h[4:], op)
+	binary.LittleEndian.PutUint32(h[8:], uint32(len(value)))
+	r.count++
+}
+
+// merged begins the states of windows that have become one: none is set but those that make one of what all of them had.
+func (r *processRun) merged() {
+	for i := range r.cells {
+		r.cells[i].known, r.cells[i].set = true, false
+	}
+	for _, s := range r.states {
+		if m, ok := s.(interface{ merged() }); ok {
+			m.merged()
+		}
+	}
 }

@@ -178,6 +178,19 @@ func (s *ValueState[T]) cell() *valueCell {
 	return c
 }
 
+// Merged are, in a trigger's function of that name, the values that the windows had which have become one.
+func (s *ValueState[T]) Merged() iter.Seq[T] {
+	return func(yield func(T) bool) {
+		g := &s.run.groups
+		l := g.state(s.index)
+		for i := range l.n {
+			if !yield(s.values.decode(g.value(&l, i))) {
+				return
+			}
+		}
+	}
+}
+
 // ListState is a list of a key.
 type ListState[T any] struct {
 	bound

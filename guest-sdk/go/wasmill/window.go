@@ -9,7 +9,15 @@ type TimeWindow struct {
 
 	count, countSlide int // of windows of records
 	all               bool
+
+	global, session bool
+	gapOf           string // function
+	trigger         *Trigger
+	evictor         *evictor
 }
+
+// Global is one window of all records of a key. It has no end, and has results by a trigger only.
+func Global() TimeWindow { return TimeWindow{global: true} }
 
 // Tumbling is windows of a size, one behind the other. They begin at multiples of it.
 func Tumbling(size time.Duration) TimeWindow { return TimeWindow{size: size} }
@@ -41,7 +49,9 @@ func (w *TimeWindow) write(out *jsonWriter) {
 		kind = "all"
 	case w.count != 0:
 		kind = "count"
-	case w.gap != 0:
+	case w.global:
+		kind = "global"
+	case w.gap != 0 || w.session:
 		kind = "session"
 	case w.slide != 0:
 		kind = "sliding"
@@ -51,10 +61,49 @@ func (w *TimeWindow) write(out *jsonWriter) {
 	out.numberOr("slideMs", w.slide.Milliseconds())
 	out.numberOr("offsetMs", w.offset.Milliseconds())
 	out.numberOr("gapMs", w.gap.Milliseconds())
+	out.textOr("gap", w.gapOf)
 	out.numberOr("count", int64(w.count))
 	out.numberOr("countSlide", int64(w.countSlide))
 	if w.processing {
 		out.text("time", "processing")
 	}
 	out.numberOr("latenessMs", w.lateness.Milliseconds())
+	if t := w.trigger; t != nil {
+		out.object("trigger", func() { t.write(out) })
+	}
+	if e := w.evictor; e != nil {
+		out.object("evictor", func() { e.write(out) })
+	}
+}
+
+func (t *Trigger) write(out *jsonWriter) {
+	out.text("kind", t.kind)
+	out.numberOr("count", int64(t.count))
+	out.numberOr("everyMs", t.every.Milliseconds())
+	out.textOr("threshold", t.threshold)
+	out.textOr("field", string(t.field))
+	out.textOr("function", t.function)
+	out.flagOr("purging", t.purging)
+}
+
+func (e *evictor) write(out *jsonWriter) {
+	out.text("kind", e.kind)
+	out.numberOr("count", int64(e.count))
+	out.numberOr("keepMs", e.keep.Milliseconds())
+	out.textOr("threshold", e.threshold)
+	out.textOr("field", string(e.field))
+	out.textOr("function", e.function)
+	out.flagOr("after", e.after)
+}
+
+// special says whether the window does more than hosts did at first.
+func (w *TimeWindow) special() bool {
+	return w.global || w.gapOf != "" || w.trigger != nil || w.evictor != nil
+}
+
+// WindowAll cuts all records into windows, whatever their key would be: one subtask has them all.
+func WindowAll[T any](in *Stream[T], name string, w TimeWindow) *WindowedStream[int64, T] {
+	all := KeyBy(in, name, func(T) int64 { return 0 }).Window(w)
+	all.all = true
+	return all
 }

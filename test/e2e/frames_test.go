@@ -1,0 +1,110 @@
+package e2e
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/clustertest/workload"
+	"github.com/wasmill/wasmill/test/harness"
+)
+
+// Window functions behind a trigger of the guest's run on a cluster at every parallelism, while a TaskManager is killed: each
+// line is in one result, and state of keys and of windows counts each result once.
+func TestWindowFunctions(t *testing.T) {
+	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
+	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
+	for _, w := range []*workload.Workload{workload.Framed, workload.FramedSessions} {
+		for i, parallelism := range []int{1, 2, 4} {
+			t.Run(fmt.Sprintf("%s at %d", w.Name, parallelism), func(t *testing.T) {
+				dir := t.TempDir()
+				params, input, err := w.Prepare(dir, uint64(parallelism), 20_000)
+				if err != nil {
+					t.Fatal(err)
+				}
+				args := []string{"--parallelism", fmt.Sprint(parallelism)}
+				for name, value := range params {
+					args = append(args, "--param", name+"="+value)
+				}
+				run := cluster.Start(filepath.Join(harness.Root(t), "test/guests", w.Guest+".wasm"), args...)
+				harness.Until(t, time.Minute, "a checkpoint completes", func() bool {
+					j := cluster.Job()
+					return j != nil && (j.Checkpoint != nil || j.State == api.JobFinished)
+				})
+				cluster.Restart(fmt.Sprint("taskmanager-", 1+i%2))
+				run.Wait().OK(t)
+				if err := w.Verify(dir, input); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
+// Every kind of window, trigger and evictor from the command line, over lines whose answer is told by hand.
+func TestTriggersAndEvictors(t *testing.T) {
+	dir := t.TempDir()
+	lines := filepath.Join(dir, "lines.txt")
+	text := "a,100,1\na,200,2\nb,250,8\na,1100,3\na,1150,5\na,1900,6\na,2500,7\n"
+	if err := os.WriteFile(lines, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ params, want []string }{ // start,key,lines,sum,results,why
+		"at the end":           {nil, []string{"0,a,2,3,1,0", "0,b,1,8,1,0", "1000,a,3,14,1,0", "2000,a,1,7,1,0"}},
+		"folded":               {[]string{"fold=yes"}, []string{"0,a,2,3,1,0", "0,b,1,8,1,0", "1000,a,3,14,1,0", "2000,a,1,7,1,0"}},
+		"counted":              {[]string{"trigger=count", "every=2"}, []string{"0,a,2,3,1,1", "1000,a,2,8,1,1"}},
+		"counted, without end": {[]string{"kind=global", "trigger=count", "every=2", "purging=yes"}, []string{"0,a,2,3,1,1", "0,a,2,8,2,1", "0,a,2,13,3,1"}},
+		"the newest two":       {[]string{"kind=global", "trigger=count", "every=3", "evictor=count"}, []string{"0,a,2,5,1,1", "0,a,2,13,2,1"}},
+		"even ones":            {[]string{"evictor=odd"}, []string{"0,a,1,2,1,0", "0,b,1,8,1,0", "1000,a,1,6,1,0", "2000,a,0,0,1,0"}},
+		"in steps":             {[]string{"trigger=continuousEventTime", "every=600"}, []string{"0,a,2,3,1,1", "0,a,2,3,2,0", "0,b,1,8,1,1", "0,b,1,8,2,0", "1000,a,3,14,1,1", "1000,a,3,14,2,1", "1000,a,3,14,3,0", "2000,a,1,7,1,0"}},
+		"full":                 {[]string{"trigger=full", "full=6"}, []string{"0,a,2,3,1,0", "0,b,1,8,1,1", "1000,a,1,6,2,1", "1000,a,2,8,1,1", "2000,a,1,7,1,1"}},
+		"sessions by the line": {[]string{"kind=pause"}, []string{"100,a,1,1,0,0", "200,a,1,2,0,0", "250,b,1,8,0,0", "1100,a,1,3,0,0", "1150,a,1,5,0,0", "1900,a,1,6,0,0", "2500,a,1,7,0,0"}},
+		"sessions":             {[]string{"kind=session", "window=300"}, []string{"100,a,2,3,0,0", "250,b,1,8,0,0", "1100,a,2,8,0,0", "1900,a,1,6,0,0", "2500,a,1,7,0,0"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := filepath.Join(t.TempDir(), "out")
+			args := []string{"run", filepath.Join(harness.Root(t), "test/guests/frames.wasm"), "--parallelism", "2"}
+			for _, p := range append(c.params, "disorder=0", "input="+lines, "output="+out) {
+				args = append(args, "--param", p)
+			}
+			built.wasmill.Run(t, args...).OK(t)
+			var got []string
+			for _, l := range strings.Fields(harness.Output(t, filepath.Join(out, "results"))) {
+				p := strings.Split(l, ",")
+				got = append(got, strings.Join(slices.Delete(p, 5, 6), ",")) // not what results of the key have had so far
+			}
+			slices.Sort(got)
+			slices.Sort(c.want)
+			if !slices.Equal(got, c.want) {
+				t.Errorf("results %q\nexpected %q", got, c.want)
+			}
+		})
+	}
+}
+
+// A window that cannot have a result is refused when it is submitted, with the place of the fault.
+func TestBadTriggersAreRefused(t *testing.T) {
+	for _, c := range []struct {
+		params map[string]string
+		want   string
+	}{
+		{map[string]string{"kind": "global"}, "window.trigger: none of a global window, which has no end (expected one, or it would never have a result)"},
+		{map[string]string{"trigger": "delta"}, `window.trigger.every: 3ms of a trigger delta (expected none)`},
+		{map[string]string{"trigger": "count", "every": "-1"}, "window.trigger.count: -1 (expected >= 1)"},
+		{map[string]string{"evictor": "odd", "fold": "yes"}, "window.evictor: of the window function \"frames\", which has an accumulator and keeps no records (expected one over all records)"},
+	} {
+		args := []string{"run", filepath.Join(harness.Root(t), "test/guests/frames.wasm"), "--param", "input=x", "--param", "output=y"}
+		for _, name := range slices.Sorted(maps.Keys(c.params)) {
+			args = append(args, "--param", name+"="+c.params[name])
+		}
+		if r := built.wasmill.Run(t, args...); r.Code == 0 || !strings.Contains(r.Stderr, c.want) {
+			t.Errorf("%v: code %d, %s\nexpected %s", c.params, r.Code, r.Stderr, c.want)
+		}
+	}
+}
