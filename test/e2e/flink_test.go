@@ -127,6 +127,13 @@ var shopAnswers = map[string]func(orders, clicks []shopRecord) []string{
 		}
 		return lines
 	},
+	"categories": func(orders, _ []shopRecord) (lines []string) {
+		categories := map[string]string{"lamp": "light", "desk": "office", "chair": "office", "shelf": "storage", "rug": "textile", "clock": "decoration"}
+		for _, o := range orders {
+			lines = append(lines, o.user+" "+o.item+" "+categories[o.item])
+		}
+		return lines
+	},
 	"first": func(orders, _ []shopRecord) (lines []string) {
 		last := map[string]int64{}
 		for _, o := range orders { // in the order of the file

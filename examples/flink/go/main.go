@@ -33,6 +33,10 @@ func (s shop) clicks() *wasmill.Stream[Click] {
 	return wasmill.Source(s.job, wasmill.CSVFiles[Click](s.data+"/clicks.csv").Header().Timestamps(time.Minute, "at")).Name("clicks")
 }
 
+func (s shop) items() *wasmill.Stream[Item] {
+	return wasmill.Source(s.job, wasmill.CSVFiles[Item](s.data+"/items.csv").Header()).Name("items")
+}
+
 var jobs = map[string]func(from shop, to *wasmill.FilesSink){
 	"revenue":    revenue,
 	"hourly":     hourly,
@@ -43,12 +47,13 @@ var jobs = map[string]func(from shop, to *wasmill.FilesSink){
 	"first":      first,
 	"top":        top,
 	"converted":  converted,
+	"categories": categories,
 }
 
 func init() {
 	wasmill.Job("flink", func(job *wasmill.Env) {
 		name := job.Param("job", "which one to run")
-		from := shop{job, job.Param("data", "directory with orders.csv and clicks.csv")}
+		from := shop{job, job.Param("data", "directory with orders.csv, clicks.csv and items.csv")}
 		define, ok := jobs[name]
 		if !ok && name != "" {
 			job.Fail("job " + name + " (expected one of those in docs/flink.md)")
