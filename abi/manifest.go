@@ -262,9 +262,11 @@ func (i *Interval) String() string {
 
 // Watermarks is how the host derives the watermark from the timestamps that the source or a timestamp function gave.
 type Watermarks struct {
-	OutOfOrderMs int64 `json:"outOfOrderMs,omitempty"` // how far behind the newest a record may be; the watermark is newest - this - 1
-	Guest        bool  `json:"guest,omitempty"`        // the timestamp function reports watermarks itself instead of the newest timestamp
-	IdleMs       int64 `json:"idleMs,omitempty"`       // a split or channel that has nothing for so long holds nothing back; 0: it does for ever
+	OutOfOrderMs int64  `json:"outOfOrderMs,omitempty"` // how far behind the newest a record may be; the watermark is newest - this - 1
+	Guest        bool   `json:"guest,omitempty"`        // the timestamp function reports watermarks itself instead of the newest timestamp
+	Group        string `json:"group,omitempty"`        // sources of a group do not run away from each other
+	DriftMs      int64  `json:"driftMs,omitempty"`      // of a group: a split that is further ahead of the slowest is paused
+	IdleMs       int64  `json:"idleMs,omitempty"`       // a split or channel that has nothing for so long holds nothing back; 0: it does for ever
 }
 
 // Requests is what a request operator asks the outside for, and how.

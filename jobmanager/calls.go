@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"slices"
 
 	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/internal/graph"
@@ -96,6 +98,11 @@ func (jm *JobManager) Heartbeat(_ context.Context, m *wire.Heartbeat) (*wire.Not
 		}
 	}
 	noted := &wire.Noted{}
+	for _, job := range slices.Sorted(maps.Keys(byJob)) {
+		if j := jm.jobOf(job); j != nil {
+			noted.Slowest = append(noted.Slowest, j.slowest()...)
+		}
+	}
 	for _, job := range m.Kept {
 		if jm.Over(job) {
 			noted.Over = append(noted.Over, job)

@@ -33,6 +33,7 @@ type sourceInput struct {
 	open      []*openSplit // those at hand
 	turn      int          // in open: whose it is
 	read      []uint32     // splits that were read to their end
+	aligned   *aligned     // nil: the source is of no group
 	look      time.Time    // when a split may have become idle, the zero time: none will
 }
 
@@ -45,6 +46,7 @@ type openSplit struct {
 	first  int64     // number of its next record, from 1
 	wake   time.Time // it has nothing before that
 	quiet  time.Time // since when it has been caught up; the zero time: it is not
+	paused time.Time // since when it waits for slower sources of its group; the zero time: it does not
 
 	promised map[string]int64 // what it goes on from, see checkpoint.OpenSplit
 }
@@ -132,6 +134,7 @@ func (in *sourceInput) stop(bool) {}
 func (in *sourceInput) abort(checkpoint.ID) {}
 
 func (in *sourceInput) next(ctx context.Context, now time.Time) (bool, time.Time, error) {
+	defer in.measure()
 	if len(in.open) == 0 || in.inTurn && !in.last {
 		in.chain.flush() // the answer may take a while
 		return false, time.Time{}, in.begin(ctx)
@@ -147,6 +150,9 @@ func (in *sourceInput) next(ctx context.Context, now time.Time) (bool, time.Time
 		}
 		o := in.open[in.turn]
 		in.turn++
+		if in.ahead(o, now) {
+			continue
+		}
 		if len(in.open) == 1 || !o.wake.After(now) {
 			if err := in.poll(o, now); err != nil {
 				return false, time.Time{}, err
@@ -207,6 +213,9 @@ func unreadable(bad *connector.BadRecord) error {
 // finish takes a split that was read to its end out of the account.
 func (in *sourceInput) finish(o *openSplit) error {
 	in.open = slices.DeleteFunc(in.open, func(other *openSplit) bool { return other == o })
+	if !o.paused.IsZero() {
+		in.showPaused()
+	}
 	in.turn-- // it is the next one's, which has moved up
 	in.read = append(in.read, o.index)
 	if in.inTurn {

@@ -21,6 +21,7 @@ type taskMetrics struct {
 	sinkIn                                   map[int]*atomic.Int64 // by operator; the map does not change
 	sinks                                    map[int]string        // the uids of these; the same
 	idle                                     atomic.Pointer[[]wire.Idle]
+	aligned                                  atomic.Pointer[aligned]    // of a source that is of a group
 	skipped                                  map[string]*atomic.Int64   // by the uid of those that may leave something out; the same
 	requests                                 map[string]*requestMetrics // by the uid of request operators; the same
 }
@@ -95,6 +96,9 @@ func (m *taskMetrics) fill(w *wire.TaskMetrics) {
 	w.Watermark, w.Fuel, w.Skipped = m.watermark.Load(), m.fuel.Load(), m.left()
 	if idle := m.idle.Load(); idle != nil {
 		w.Idle = *idle
+	}
+	if a := m.aligned.Load(); a != nil {
+		a.fill(w)
 	}
 	for _, uid := range slices.Sorted(maps.Keys(m.requests)) {
 		w.Requests = append(w.Requests, m.requests[uid].figures())

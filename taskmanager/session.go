@@ -113,6 +113,7 @@ func (tm *TaskManager) runSession(ctx context.Context, r *wire.Registered) error
 		case err == nil:
 			answered = time.Now()
 			removal.begin(ctx, noted.Over)
+			tm.slow(noted.Slowest)
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case isStale(err):

@@ -265,6 +265,8 @@ func (t *task) input(c *chain) (input, error) {
 		s := &splits{task: t, operator: i}
 		made := newSourceInput(op, src, c, s.next)
 		made.assigner.patience = a.graph.Patience(i)
+		made.aligned = made.align()
+		t.metrics.aligned.Store(made.aligned)
 		if t.restore != nil {
 			made.restore(t.restore.Watermark)
 		}

@@ -66,6 +66,7 @@ func (a *app) jobInfo(cmd *cobra.Command, client *api.Client, id graph.JobID) er
 			fmt.Fprintln(w)
 			table(w, taskRows(figures.Tasks)...)
 			idle(w, figures.Tasks, time.Now())
+			paused(w, figures.Tasks)
 			requests(w, figures.Tasks)
 		}
 	})
@@ -176,6 +177,15 @@ func taskRows(tasks []api.Task) []string {
 			seconds(time.Duration(t.Metrics.BusyNs)), seconds(time.Duration(t.Metrics.BlockedNs))))
 	}
 	return rows
+}
+
+// paused says which splits wait for others.
+func paused(w io.Writer, tasks []api.Task) {
+	for _, t := range tasks {
+		for _, p := range t.Metrics.Paused {
+			fmt.Fprintf(w, "task %s: %s paused: %s ahead of group %s\n", t.Task, printable(p.What), (time.Duration(p.AheadMs) * time.Millisecond).Round(100*time.Millisecond), printable(p.Group))
+		}
+	}
 }
 
 // idle says which inputs hold no watermark back, and why.

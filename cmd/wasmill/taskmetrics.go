@@ -76,6 +76,8 @@ var taskFigures = []taskFigure{
 		func(f *taskmanager.Figures) float64 { return float64(f.BlockedNs) / nsPerSecond }),
 	figure("idle_inputs", "Splits or channels of a subtask that have nothing for now, and hold its watermark back no longer.", prometheus.GaugeValue,
 		func(f *taskmanager.Figures) float64 { return float64(len(f.Idle)) }),
+	figure("paused_splits", "Splits of a subtask that wait for slower sources of their group.", prometheus.GaugeValue,
+		func(f *taskmanager.Figures) float64 { return float64(len(f.Paused)) }),
 	figure("requests_in_flight", "Records of a subtask that wait for the answer to a request.", prometheus.GaugeValue,
 		requestFigure(func(r *wire.Requests) int64 { return r.InFlight })),
 	figure("requests_total", "Requests that a subtask has made.", prometheus.CounterValue,

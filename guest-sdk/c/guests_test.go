@@ -25,6 +25,7 @@ var guests = map[string]string{
 	"chatty":            "",
 	"cycle":             "cycle",
 	"dealt":             "",
+	"drift":             "",
 	"enrich":            "",
 	"exit":              "",
 	"fail":              "",

@@ -411,6 +411,9 @@ WASMILL__SMALL wasmill_stream wasmill_assign_watermarks(wasmill_stream in, const
 // had nothing for so long, though it was asked, holds the watermark back no longer, until it has a record again. Without it, it
 // does for ever. Splits that end are never idle.
 WASMILL__SMALL wasmill_stream wasmill_idleness(wasmill_stream in, int64_t after_ms);
+// wasmill_alignment has the source be of a group of sources that do not run away from each other: a split that is further ahead of
+// the slowest of the group is not read until that has come nearer. Idle splits hold nobody up.
+WASMILL__SMALL wasmill_stream wasmill_alignment(wasmill_stream in, const char *group, int64_t max_drift_ms);
 WASMILL__SMALL wasmill_stream wasmill_union(const wasmill_stream *streams, uint32_t n);
 // How the records of a stream get to the subtasks of the next operator. Without one of them: by key behind a key function,
 // staying in their subtask where both operators have one parallelism, else dealt out in turn.
@@ -1053,7 +1056,8 @@ struct wasmill__operator {
 	wasmill_interval interval;  // of a join without window
 	wasmill_outer outer;        // of one with
 	bool watermarks, reports; // reports: the function says what the watermark is
-	int64_t out_of_order_ms, idle_ms;
+	int64_t out_of_order_ms, idle_ms, drift_ms;
+	const char *align_group; // NULL: none
 	uint32_t parallelism;
 	const char *key, *output; // codecs
 	wasmill_trap_policy on_trap;
@@ -1298,6 +1302,18 @@ WASMILL__SMALL wasmill_stream wasmill_idleness(wasmill_stream in, int64_t after_
 		wasmill_refuse(in.job, WASMILL__JOINED("idleness of ", in.op->name, ": expected >= 1 ms"));
 	} else {
 		in.op->idle_ms = after_ms;
+	}
+	return in;
+}
+
+WASMILL__SMALL wasmill_stream wasmill_alignment(wasmill_stream in, const char *group, int64_t max_drift_ms) {
+	if (!in.op->watermarks) {
+		wasmill_refuse(in.job, WASMILL__JOINED("alignment of ", in.op->name, ": it has no watermarks (expected a source with event times, or a timestamp function)"));
+	} else if (*group == 0 || max_drift_ms < 1) {
+		wasmill_refuse(in.job, WASMILL__JOINED("alignment of ", in.op->name, ": expected the name of a group, and >= 1 ms"));
+	} else {
+		in.op->align_group = group;
+		in.op->drift_ms = max_drift_ms;
 	}
 	return in;
 }
@@ -1920,6 +1936,8 @@ WASMILL__SMALL void wasmill__json_operator(wasmill__json *w, const wasmill__oper
 		wasmill__json_open(w, "watermarks", "{");
 		if (o->out_of_order_ms != 0) wasmill__json_number(w, "outOfOrderMs", o->out_of_order_ms);
 		if (o->reports) wasmill__json_true(w, "guest");
+		wasmill__json_string_or_none(w, "group", o->align_group);
+		if (o->drift_ms != 0) wasmill__json_number(w, "driftMs", o->drift_ms);
 		if (o->idle_ms != 0) wasmill__json_number(w, "idleMs", o->idle_ms);
 		wasmill__json_close(w, "}");
 	}

@@ -46,14 +46,17 @@ type pacedReader struct {
 	connector.Reader
 	source paced
 	next   time.Time
+	had    bool // all that there was, when it was asked last
 }
 
 func (r *pacedReader) Poll(b *abi.Builder, most, maxBytes int, now time.Time) (connector.Progress, error) {
 	if now.Before(r.next) {
-		return connector.Progress{Wake: r.next}, nil
+		return connector.Progress{Wake: r.next, CaughtUp: r.had}, nil
 	}
 	r.next = now.Add(r.source.every)
-	return r.Reader.Poll(b, min(most, r.source.records), maxBytes, now)
+	p, err := r.Reader.Poll(b, min(most, r.source.records), maxBytes, now)
+	r.had = p.CaughtUp
+	return p, err
 }
 
 // endless is a source whose splits do not end: where they would, they have nothing for now.

@@ -137,6 +137,18 @@ func TestSeedsOfMeetings(t *testing.T) {
 	}
 }
 
+// TestSeedsOfDrift runs sources that wait for each other, over input that ends and input that does not: none waits for ever.
+func TestSeedsOfDrift(t *testing.T) {
+	cache := t.TempDir()
+	for i := range max(min(*seeds, 100)/5, 6) {
+		w := *workload.Drift
+		w.Endless = i%2 == 1
+		s := scenario(*seed+uint64(i), &w, 1+i/2%2, cache)
+		s.Prefer = []string{"rescale", "kill", "stop"}[i%3]
+		t.Run(fmt.Sprint(s.Seed), func(t *testing.T) { Run(t, s) })
+	}
+}
+
 // TestSeedsOfRoster runs a process function without key whose state is lists of the operator, rescaled and gone on with again and
 // again.
 func TestSeedsOfRoster(t *testing.T) {

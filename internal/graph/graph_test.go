@@ -99,6 +99,14 @@ func TestManifestFaultsAreNamedByPath(t *testing.T) {
 			m.Functions[0].States = []abi.State{{Name: abi.Accumulator, Scope: "keyed", Kind: "value", Codec: abi.CodecI64, Version: 3, Oldest: 3, Migrates: true}}
 		}, `functions[0].states[0].oldest: 3 (expected 0 <= n < version, of a state that migrates)`},
 		{"scope of a state", func(m *abi.Manifest) { withState(m, abi.State{Scope: "job"}) }, `functions[0].states[0].scope: "job" (expected keyed, operator or broadcast)`},
+		{"drift of no group", func(m *abi.Manifest) { m.Operators[0].Watermarks = &abi.Watermarks{DriftMs: 5} }, "operators[0].watermarks.drift: 5ms without a group (expected the name of one)"},
+		{"group without drift", func(m *abi.Manifest) { m.Operators[0].Watermarks = &abi.Watermarks{Group: "orders"} },
+			`operators[0].watermarks.drift: 0s of group "orders" (expected > 0s: how far a split may be ahead)`},
+		{"group of times that no source gives", func(m *abi.Manifest) {
+			m.Functions[0].Kind, m.Operators[1].Kind = abi.FunctionTimestamp, abi.OperatorTimestamp
+			m.Operators[1].Watermarks, m.Operators[1].Inputs[0].Partition = &abi.Watermarks{Group: "orders", DriftMs: 5}, "rebalance"
+		}, `operators[1].watermarks.group: "orders", and the chain of "split" begins with timestamp "split" (expected a source, whose splits can be paused)`},
+		{"scope of a state", func(m *abi.Manifest) { withState(m, abi.State{Scope: "job"}) }, `functions[0].states[0].scope: "job" (expected keyed or operator)`},
 		{"map of an operator", func(m *abi.Manifest) { withState(m, abi.State{Scope: "operator", Kind: "map"}) },
 			`functions[0].states[0].kind: "map" of the operator's own scope (expected list or union)`},
 		{"union of a key", func(m *abi.Manifest) { withState(m, abi.State{Scope: "keyed", Kind: "union"}) },

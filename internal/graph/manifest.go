@@ -78,6 +78,9 @@ func FromManifest(m *abi.Manifest, mod Module, opt Options) (*JobGraph, error) {
 			return nil, err
 		}
 	}
+	if err := b.checkAligned(g); err != nil {
+		return nil, err
+	}
 	if err := b.checkReceivers(g); err != nil {
 		return nil, err
 	}

@@ -16,6 +16,12 @@ func checkWatermarks(path string, o *abi.Operator) error {
 		return faultf(path, "present (a %s gives no event times: expected of a source or a timestamp function)", o.Kind)
 	case w.OutOfOrderMs < 0:
 		return faultf(path+".outOfOrder", "%s (expected >= 0s)", ms(w.OutOfOrderMs))
+	case w.Group == "" && w.DriftMs != 0:
+		return faultf(path+".drift", "%s without a group (expected the name of one)", ms(w.DriftMs))
+	case w.Group != "" && w.DriftMs <= 0:
+		return faultf(path+".drift", "%s of group %q (expected > 0s: how far a split may be ahead)", ms(w.DriftMs), w.Group)
+	case w.Group != "" && CheckName(path+".group", w.Group) != nil:
+		return CheckName(path+".group", w.Group)
 	case w.IdleMs < 0:
 		return faultf(path+".idle", "%s (expected > 0s, or none: idle inputs hold the watermark back)", ms(w.IdleMs))
 	case w.Guest && o.Kind != abi.OperatorTimestamp:

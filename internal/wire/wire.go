@@ -59,7 +59,16 @@ type Heartbeat struct {
 
 // Noted is the answer.
 type Noted struct {
-	Over []graph.JobID `json:"over,omitempty"` // of those that were kept: no task will ever go on with the files
+	Over    []graph.JobID `json:"over,omitempty"` // of those that were kept: no task will ever go on with the files
+	Slowest []Slowest     `json:"slowest,omitempty"`
+}
+
+// Slowest is how far the slowest source of a group is, of those that are read: others wait for it when they are too far ahead.
+type Slowest struct {
+	Job       graph.JobID   `json:"job"`
+	Attempt   graph.Attempt `json:"attempt"`
+	Group     string        `json:"group"`
+	Watermark int64         `json:"watermark"`
 }
 
 // TaskMetrics is the progress of one task.
@@ -80,6 +89,8 @@ type TaskMetrics struct {
 	SinkIn   map[int]int64    `json:"sinkIn,omitempty"`   // records that each sink of the chain has taken, by operator
 	Skipped  map[string]int64 `json:"skipped,omitempty"`  // records, timers and results that were left out, by the operator's uid; of those that may
 	Requests []Requests       `json:"requests,omitempty"` // of each request operator
+	Aligned  *Aligned         `json:"aligned,omitempty"`  // of a source that is of a group; none: nothing is known of how far it is, or it holds nobody up
+	Paused   []Paused         `json:"paused,omitempty"`   // splits that wait for slower sources of their group
 	Idle     []Idle           `json:"idle,omitempty"`     // what holds the task's watermark back no longer, because nothing comes from it
 }
 
@@ -90,6 +101,20 @@ type Requests struct {
 	Made     int64  `json:"made"`     // requests
 	Retries  int64  `json:"retries"`  // of those, that were made again
 	Timeouts int64  `json:"timeouts"` // records that had no answer in time
+}
+
+// Aligned is how far the slowest split of a source's subtask is.
+type Aligned struct {
+	Group     string `json:"group"`
+	Watermark int64  `json:"watermark"`
+}
+
+// Paused is a split that is too far ahead of the slowest source of its group.
+type Paused struct {
+	What    string    `json:"what"` // "split generator-7"
+	Group   string    `json:"group"`
+	AheadMs int64     `json:"aheadMs"`
+	Since   time.Time `json:"since"`
 }
 
 // Idle is a split or channel that has nothing for now.

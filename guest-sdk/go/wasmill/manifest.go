@@ -240,6 +240,8 @@ func (o *operator) write(w *jsonWriter) {
 		w.object("watermarks", func() {
 			w.numberOr("outOfOrderMs", o.watermarks.outOfOrderMs)
 			w.flagOr("guest", o.watermarks.guest)
+			w.textOr("group", o.watermarks.group)
+			w.numberOr("driftMs", o.watermarks.driftMs)
 			w.numberOr("idleMs", o.watermarks.idleMs)
 		})
 	}

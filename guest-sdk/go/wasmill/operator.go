@@ -73,6 +73,8 @@ type watermarks struct {
 	outOfOrderMs int64
 	guest        bool // the function reports them
 	idleMs       int64
+	group        string
+	driftMs      int64
 }
 
 func (o *operator) stateful() bool {

@@ -1,6 +1,9 @@
 package wasmill
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // Stream is the output of an operator: records whose value is a T. Its methods say more about that operator.
 type Stream[T any] struct {
@@ -92,6 +95,21 @@ func (s *Stream[T]) Idleness(after time.Duration) *Stream[T] {
 		return s
 	}
 	s.op.watermarks.idleMs = after.Milliseconds()
+	return s
+}
+
+// Alignment says of a source, or a stream whose event times a function assigns, that it is of a group of sources that do not run
+// away from each other: a split that is further than maxDrift ahead of the slowest of the group is not read until that has come
+// nearer. Idle splits hold nobody up. How far the others are is known once a second.
+func (s *Stream[T]) Alignment(group string, maxDrift time.Duration) *Stream[T] {
+	switch {
+	case s.op.watermarks == nil:
+		s.env.Fail("alignment of " + s.op.name + ": it has no watermarks (expected a source with event times, or what AssignTimestamps returns)")
+	case group == "" || maxDrift < time.Millisecond:
+		s.env.Fail("alignment of " + s.op.name + ": group " + strconv.Quote(group) + ", drift " + maxDrift.String() + " (expected a name, and >= 1ms)")
+	default:
+		s.op.watermarks.group, s.op.watermarks.driftMs = group, maxDrift.Milliseconds()
+	}
 	return s
 }
 
