@@ -106,7 +106,6 @@ func TestManifestFaultsAreNamedByPath(t *testing.T) {
 			m.Functions[0].Kind, m.Operators[1].Kind = abi.FunctionTimestamp, abi.OperatorTimestamp
 			m.Operators[1].Watermarks, m.Operators[1].Inputs[0].Partition = &abi.Watermarks{Group: "orders", DriftMs: 5}, "rebalance"
 		}, `operators[1].watermarks.group: "orders", and the chain of "split" begins with timestamp "split" (expected a source, whose splits can be paused)`},
-		{"scope of a state", func(m *abi.Manifest) { withState(m, abi.State{Scope: "job"}) }, `functions[0].states[0].scope: "job" (expected keyed or operator)`},
 		{"map of an operator", func(m *abi.Manifest) { withState(m, abi.State{Scope: "operator", Kind: "map"}) },
 			`functions[0].states[0].kind: "map" of the operator's own scope (expected list or union)`},
 		{"union of a key", func(m *abi.Manifest) { withState(m, abi.State{Scope: "keyed", Kind: "union"}) },
