@@ -24,13 +24,16 @@ func (w *Builder) View(b *Batch) {
 	if w.cols&ColumnHeaders != 0 {
 		b.HeaderOffs, b.Headers = w.headerOffs, w.headers
 	}
+	if w.cols&ColumnPartials != 0 {
+		b.Partials = w.partials
+	}
 }
 
 // Bytes returns how many key, value and header bytes have been collected.
 func (w *Builder) Bytes() int { return len(w.keys) + len(w.values) + len(w.headers) }
 
 // AppendRows copies the records rows of b, column by column; hashes stands in for the batch's own, which it may lack. A
-// column that b lacks is filled as Append fills it from a zero Record, timestamps with NoTimestamp.
+// column that b lacks is filled as Append fills it from a zero Record, timestamps with NoTimestamp; partials it must have.
 func (w *Builder) AppendRows(b *Batch, rows []uint32, hashes []uint64) {
 	if w.cols&ColumnTimestamps != 0 {
 		if b.Timestamps == nil {
@@ -57,6 +60,9 @@ func (w *Builder) AppendRows(b *Batch, rows []uint32, hashes []uint64) {
 	}
 	if w.cols&ColumnHeaders != 0 {
 		w.headerOffs, w.headers = gatherBytes(w.headerOffs, w.headers, b.HeaderOffs, b.Headers, rows)
+	}
+	if w.cols&ColumnPartials != 0 {
+		w.partials = gather(w.partials, b.Partials, rows)
 	}
 	w.n += len(rows)
 }
@@ -89,6 +95,9 @@ func (w *Builder) AppendRange(b *Batch, lo, hi int, hashes []uint64) {
 	}
 	if w.cols&ColumnHeaders != 0 {
 		w.headerOffs, w.headers = appendBytes(w.headerOffs, w.headers, b.HeaderOffs, b.Headers, lo, hi)
+	}
+	if w.cols&ColumnPartials != 0 {
+		w.partials = append(w.partials, b.Partials[lo:hi]...)
 	}
 	w.n += n
 }

@@ -18,6 +18,7 @@ type Builder struct {
 	keys       []byte
 	values     []byte
 	headers    []byte
+	partials   []Partial
 	n          int
 }
 
@@ -36,6 +37,7 @@ type Record struct {
 	Key       []byte
 	Value     []byte
 	Headers   []byte
+	Partial   Partial
 }
 
 // Append copies r into the batch.
@@ -60,6 +62,9 @@ func (b *Builder) Append(r Record) {
 	if b.cols&ColumnHeaders != 0 {
 		b.headers = append(b.headers, r.Headers...)
 		b.headerOffs = append(b.headerOffs, uint32(len(b.headers)))
+	}
+	if b.cols&ColumnPartials != 0 {
+		b.partials = append(b.partials, r.Partial)
 	}
 	b.n++
 }
@@ -98,7 +103,11 @@ func (b *Builder) Reset() {
 	b.keyOffs = append(b.keyOffs[:0], 0)
 	b.valueOffs = append(b.valueOffs[:0], 0)
 	b.headerOffs = append(b.headerOffs[:0], 0)
+	b.partials = b.partials[:0]
 }
+
+// Reshape has the builder, which is empty, build batches with other columns.
+func (b *Builder) Reshape(cols Columns) { b.cols = cols &^ (ColumnKeyNulls | ColumnValueNulls) }
 
 // Encode writes the batch to dst, which must have at least Size bytes, and returns the part it used.
 func (b *Builder) Encode(dst []byte) []byte {
@@ -131,6 +140,9 @@ func (b *Builder) Encode(dst []byte) []byte {
 	if b.cols&ColumnHeaders != 0 {
 		section(dst, l.at[5], bytesOf(b.headerOffs))
 	}
+	if b.cols&ColumnPartials != 0 {
+		section(dst, l.at[partialsAt], bytesOf(b.partials))
+	}
 	section(dst, l.keys, b.keys)
 	section(dst, l.values, b.values)
 	section(dst, l.headers, b.headers)
@@ -143,7 +155,7 @@ func section(dst []byte, at int, src []byte) {
 	clear(dst[at+n : at+pad8(n)])
 }
 
-func bytesOf[T int64 | uint32 | uint64](s []T) []byte {
+func bytesOf[T int64 | uint32 | uint64 | Partial](s []T) []byte {
 	if len(s) == 0 {
 		return nil
 	}

@@ -59,7 +59,7 @@ type Function struct {
 	Output      Codec        `json:"output"`                // value codec of the main output
 	Sides       []Codec      `json:"sides,omitempty"`       // side output k+1 has the codec Sides[k]
 	Result      bool         `json:"result,omitempty"`      // a reduce that has a result function: it is called at the end
-	Combine     bool         `json:"combine,omitempty"`     // its accumulators may be merged in any order
+	Combine     bool         `json:"combine,omitempty"`     // of a reduce or aggregate: it can merge accumulators, so records may be folded ahead of an exchange
 	NoDeletes   bool         `json:"noDeletes,omitempty"`   // refuses change kinds other than insert
 	Timers      bool         `json:"timers,omitempty"`      // of a process: it sets timers, so it needs a key; false: nothing is said
 	Begins      bool         `json:"begins,omitempty"`      // of a process: verb begin is called before a subtask's first record
@@ -196,6 +196,10 @@ type Operator struct {
 	Predicate   *Predicate   `json:"predicate,omitempty"`   // of a filter without a function: which records it keeps
 	Aggregates  []Aggregate  `json:"aggregates,omitempty"`  // of aggregates
 	SlotGroup   string       `json:"slotGroup,omitempty"`   // its tasks share slots only with those of the same group; empty: that of its inputs if they agree, else "default"
+
+	// PreAggregate says whether records are folded before they are sent to a count, sum, aggregates, reduce or aggregate: on, off;
+	// empty: where the result is the same to the bit.
+	PreAggregate string `json:"preAggregate,omitempty"`
 }
 
 // Input is an edge into an operator.

@@ -20,7 +20,11 @@ const (
 	ColumnKeyNulls   Columns = 1 << 6 // bitmap, bit i%8 of byte i/8, set: the key is null
 	ColumnValueNulls Columns = 1 << 7 // bitmap, set: the value is null
 
-	knownColumns = ColumnValueNulls<<1 - 1
+	// ColumnPartials is the host's own, between tasks: no guest sees it, and none may emit it. u64[n], see Partial: the values are
+	// accumulators.
+	ColumnPartials Columns = 1 << 31
+
+	knownColumns = ColumnValueNulls<<1 - 1 | ColumnPartials
 )
 
 // ChangeKind says what a record does to the result it belongs to.
@@ -61,7 +65,19 @@ type Batch struct {
 	Keys       []byte
 	Values     []byte
 	Headers    []byte
+	Partials   []Partial
 }
+
+// Partial says of how many records of its key a value is the accumulator (low 32 bits), and of which schema version (16 bits
+// above them).
+type Partial uint64
+
+// NewPartial is that of an accumulator of n records.
+func NewPartial(n uint32, version uint16) Partial { return Partial(uint64(version)<<32 | uint64(n)) }
+
+// Records is of how many records it is, Version its schema version.
+func (p Partial) Records() int64  { return int64(uint32(p)) }
+func (p Partial) Version() uint16 { return uint16(p >> 32) }
 
 // Key returns the key bytes of record i; the batch must have ColumnKeys.
 func (b *Batch) Key(i int) []byte { return b.Keys[b.KeyOffs[i]:b.KeyOffs[i+1]] }
@@ -146,6 +162,9 @@ func (b *Batch) Parse(p []byte) error {
 	if cols&ColumnValueNulls != 0 {
 		b.ValueNulls = p[l.at[7] : l.at[7]+(n+7)/8]
 	}
+	if cols&ColumnPartials != 0 {
+		b.Partials = view[Partial](p, l.at[partialsAt], n)
+	}
 	return nil
 }
 
@@ -168,10 +187,12 @@ func checkOffsets(section string, offs []uint32, size int) error {
 
 // layout is where each section of a batch begins.
 type layout struct {
-	at                    [8]int // per column bit
+	at                    [partialsAt + 1]int // per column bit, behind them the host's own
 	keys, values, headers int
 	size                  int
 }
+
+const partialsAt = 8
 
 func layoutOf(cols Columns, n, keyBytes, valueBytes, headerBytes int) layout {
 	var l layout
@@ -190,6 +211,10 @@ func layoutOf(cols Columns, n, keyBytes, valueBytes, headerBytes int) layout {
 	place(5, 4*(n+1))
 	place(6, (n+7)/8)
 	place(7, (n+7)/8)
+	if cols&ColumnPartials != 0 {
+		l.at[partialsAt] = at
+		at += 8 * n
+	}
 	l.keys = at
 	at += pad8(keyBytes)
 	l.values = at
@@ -200,7 +225,7 @@ func layoutOf(cols Columns, n, keyBytes, valueBytes, headerBytes int) layout {
 	return l
 }
 
-func view[T int64 | uint32 | uint64](p []byte, at, n int) []T {
+func view[T int64 | uint32 | uint64 | Partial](p []byte, at, n int) []T {
 	if n == 0 {
 		return []T{}
 	}

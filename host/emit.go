@@ -65,6 +65,9 @@ func checkEmit(b *abi.Batch, size int, wanted abi.Columns) error {
 	if missing := wanted &^ b.Columns; missing != 0 {
 		return fmt.Errorf("batch.columns: %#x (lacks %#x of those wanted)", uint32(b.Columns), uint32(missing))
 	}
+	if b.Columns&abi.ColumnPartials != 0 {
+		return fmt.Errorf("batch.columns: %#x has bit 31, which is the host's own", uint32(b.Columns))
+	}
 	if b.N > 8*size {
 		return fmt.Errorf("batch.n: %d records in %d bytes", b.N, size) // of no column, or only of bits
 	}

@@ -191,7 +191,7 @@ func (jm *JobManager) redefine(ctx context.Context, r *jobRecord, want *redeploy
 	if err := refuseBatch(r); err != nil {
 		return nil, err
 	}
-	s := &api.Submit{Module: want.module, Name: r.Graph.Name, Params: want.params, Parallelism: &want.parallelism, Directory: r.Directory}
+	s := &api.Submit{Module: want.module, Name: r.Graph.Name, Params: want.params, Parallelism: &want.parallelism, Directory: r.Directory, PreAggregate: r.Graph.PreAggregate}
 	g, err := jm.defineWith(ctx, s, want.operators)
 	if err != nil {
 		return nil, err

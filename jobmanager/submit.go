@@ -143,7 +143,7 @@ func (jm *JobManager) defineWith(ctx context.Context, s *api.Submit, operators m
 	if err := setParallelism(described.Manifest, operators); err != nil {
 		return nil, err
 	}
-	options := graph.Options{Name: s.Name, Params: s.Params, Parallelism: 1}
+	options := graph.Options{Name: s.Name, Params: s.Params, Parallelism: 1, PreAggregate: s.PreAggregate}
 	if s.Parallelism != nil {
 		options.Parallelism = *s.Parallelism
 	}

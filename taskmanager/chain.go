@@ -89,6 +89,11 @@ func newChain(p *plan, lanes int, parts chainParts, m *taskMetrics) (*chain, err
 			return nil, err
 		}
 		edges[i] = made
+		if e.PreAggregates {
+			if err := c.newCombineStep(i, made, parts); err != nil {
+				return nil, err
+			}
+		}
 		made.source = c.idleMark(source{e.FromOperator, e.Side})
 		c.edges = append(c.edges, made)
 		c.nodes = append(c.nodes, node{step: made, watermark: c.mark(source{e.FromOperator, e.Side}), seen: abi.MinTime})
@@ -185,7 +190,7 @@ func (c *chain) newWindowHandles(s int, newGuest func(graph.ModuleID) (*guest, e
 
 func (c *chain) newKeyed(s int, op *graph.Operator, h *handle, parts chainParts) (step, error) {
 	key, value := codecs(c.plan.graph, source{op.Inputs[0].From, op.Inputs[0].Side})
-	st := &keyedStep{name: op.Name, handle: h, header: parts.header(), time: &c.time, received: abi.MinTime, passed: abi.MinTime, metrics: c.metrics}
+	st := &keyedStep{folding: folding{handle: h, header: parts.header()}, name: op.Name, time: &c.time, received: abi.MinTime, passed: abi.MinTime, metrics: c.metrics}
 	st.clock = op.Window != nil && op.Window.Time == operator.ProcessingWindows
 	st.lates = c.lates(op, 0, &st.lateSet)
 	index := c.plan.operatorIndex(op)
@@ -436,7 +441,7 @@ func (c *chain) outlet(out source, edges map[int]*edge) outlet {
 		o.steps = append(o.steps, c.nodes[s].step)
 	}
 	for _, i := range indices {
-		o.steps = append(o.steps, edges[i])
+		o.steps = append(o.steps, edges[i].head())
 	}
 	return o
 }

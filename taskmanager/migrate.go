@@ -58,11 +58,6 @@ func (s *processStep) Migrate(state int, from uint16, elements *abi.Builder, nam
 	return s.handle.migrate(state, from, elements, name)
 }
 
-// Migrate implements operator.Guest.
-func (s *keyedStep) Migrate(state int, from uint16, elements *abi.Builder, name func(record uint32) string) (*abi.Batch, error) {
-	return s.handle.migrate(state, from, elements, name)
-}
-
 // migrate has elements of a state of its function migrated. One that the guest cannot migrate is a matter of the records that need
 // it: they are tried again, halved, and left out or not, as after any trap.
 func (h *handle) migrate(state int, from uint16, elements *abi.Builder, name func(record uint32) string) (*abi.Batch, error) {

@@ -2,6 +2,7 @@ package taskmanager
 
 import (
 	"math/rand/v2"
+	"slices"
 	"sort"
 
 	"github.com/wasmill/wasmill/abi"
@@ -48,6 +49,8 @@ func bytesOf(b *abi.Batch, lo, hi int) int {
 type edge struct {
 	network   *exchange.Network
 	partition graph.Partition
+	columns   abi.Columns  // of records
+	ahead     *combineStep // folds records before they come here; nil: nothing does
 	receivers int
 	senders   []*exchange.Sender // one a receiver, none of a blocking edge
 	output    *exchange.Output   // of a blocking edge
@@ -85,6 +88,7 @@ func newEdgeTo(network *exchange.Network, partition graph.Partition, subtask, re
 	for range builders {
 		e.builders = append(e.builders, abi.NewBuilder(cols))
 	}
+	e.columns = e.builders[0].Columns()
 	e.rows = make([][]uint32, receivers)
 	if partition == graph.Shuffle {
 		e.chance = rand.New(rand.NewPCG(uint64(subtask), 0))
@@ -102,6 +106,19 @@ func newEdgeTo(network *exchange.Network, partition graph.Partition, subtask, re
 	return e
 }
 
+// remote says whether some of the records leave the process.
+func (e *edge) remote() bool {
+	return slices.ContainsFunc(e.senders, (*exchange.Sender).Remote)
+}
+
+// head is the step that records go to on their way to the edge.
+func (e *edge) head() step {
+	if e.ahead != nil {
+		return e.ahead
+	}
+	return e
+}
+
 func (e *edge) process(b *batch) error {
 	if b.N == 0 {
 		return nil
@@ -113,12 +130,35 @@ func (e *edge) process(b *batch) error {
 			return err
 		}
 	}
+	e.deal(b, hashes)
+	return nil
+}
+
+// deal collects records, or accumulators, for their receivers.
+func (e *edge) deal(b *batch, hashes []uint64) {
+	e.reshape(b)
 	for lo := 0; lo < b.N; {
 		hi := pieceOf(&b.Batch, lo)
 		e.take(b, lo, hi, hashes)
 		lo = hi
 	}
-	return nil
+}
+
+// reshape has the builders collect what b has: records, or accumulators. What they have goes first, so that it stays in order.
+func (e *edge) reshape(b *batch) {
+	cols := e.columns
+	if b.Partials != nil {
+		cols = b.Columns
+	}
+	if cols == e.builders[0].Columns() {
+		return
+	}
+	for i, w := range e.builders {
+		if w.Len() > 0 {
+			e.send(i)
+		}
+		w.Reshape(cols)
+	}
 }
 
 // take is process for the records from lo up to hi.
@@ -217,6 +257,9 @@ func (e *edge) advance(watermark int64) (bool, error) {
 
 // flush sends what has been collected, then the watermark.
 func (e *edge) flush() {
+	if e.ahead != nil {
+		e.ahead.drain()
+	}
 	for i, w := range e.builders {
 		if w.Len() > 0 {
 			e.send(i)

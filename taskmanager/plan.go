@@ -287,18 +287,41 @@ func (p *plan) behindTimestamp(s, op int) bool {
 	return false
 }
 
+// aheads are the operators whose guests are called for records that are folded behind the chain's steps, in the order of its edges.
+func (p *plan) aheads() (operators []*graph.Operator) {
+	for _, i := range p.exec.Chains[p.chain].Outputs {
+		if e := p.exec.Edges[i]; e.PreAggregates && p.graph.Operators[e.ToOperator].Function != nil {
+			operators = append(operators, &p.graph.Operators[e.ToOperator])
+		}
+	}
+	return operators
+}
+
 // callsAgain says whether a step behind s calls the same module.
 func (p *plan) callsAgain(s int) bool {
 	module := p.graph.Operators[p.steps[s].operators[0]].Function.Module
+	for _, op := range p.aheads() {
+		if op.Function.Module == module && p.isBehind(p.stepOf(op.Inputs[0].From), s) {
+			return true
+		}
+	}
 	for t := s + 1; t < len(p.steps); t++ {
 		f := p.graph.Operators[p.steps[t].operators[0]].Function
 		if f == nil || f.Module != module {
 			continue
 		}
-		for up := t; up >= 0; up = p.stepOf(p.steps[up].upstream.operator) {
-			if up == s {
-				return true
-			}
+		if p.isBehind(t, s) {
+			return true
+		}
+	}
+	return false
+}
+
+// isBehind says whether step t takes what comes of step s, or is it.
+func (p *plan) isBehind(t, s int) bool {
+	for ; t >= 0; t = p.stepOf(p.steps[t].upstream.operator) {
+		if t == s {
+			return true
 		}
 	}
 	return false

@@ -181,6 +181,11 @@ func (t *task) prepare(g *graph.JobGraph) (guests []*guest, err error) {
 			return nil, err
 		}
 	}
+	for _, to := range p.aheads() {
+		if _, err := c.newHandleAhead(to, made); err != nil {
+			return nil, err
+		}
+	}
 	for i, one := range c.guests {
 		one.ctx = a.ctx
 		if err := one.open(); err != nil {

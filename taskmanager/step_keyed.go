@@ -9,18 +9,15 @@ import (
 	"github.com/wasmill/wasmill/taskmanager/operator"
 )
 
-// keyedStep runs a native keyed operator. It is the operator's guest, too: it makes the calls of a reduce or aggregate,
-// and passes on what the guest emits.
+// keyedStep runs a native keyed operator. It is the operator's guest, too, and passes on what that emits.
 type keyedStep struct {
+	folding
 	name     string
 	op       operator.Operator
 	out      *abi.Builder // of the results that the operator makes itself
 	results  batch
 	outlet   outlet // of these
 	made     int64
-	input    *batch // that is being processed
-	handle   *handle
-	header   abi.CallHeader
 	time     *taskTime
 	emitter  emitter
 	anew     func() error // makes op again, with empty state
@@ -157,24 +154,6 @@ func (s *keyedStep) end(err error) error {
 	return s.outlet.emit(&s.results)
 }
 
-// Accumulate implements operator.Guest.
-func (s *keyedStep) Accumulate(groups *abi.GroupsWriter) ([]byte, error) {
-	effects, err := s.handle.keyed(abi.VerbAccumulate, &s.header, groups)
-	if err != nil {
-		return nil, err
-	}
-	return effects.Reply, nil
-}
-
-// Merge implements operator.Guest.
-func (s *keyedStep) Merge(groups *abi.GroupsWriter) ([]byte, error) {
-	effects, err := s.handle.keyed(abi.VerbMerge, &s.header, groups)
-	if err != nil {
-		return nil, err
-	}
-	return effects.Reply, nil
-}
-
 // Result implements operator.Guest.
 func (s *keyedStep) Result(groups *abi.GroupsWriter, kind abi.ChangeKind) error {
 	effects, err := s.handle.keyed(abi.VerbResult, &s.header, groups)
@@ -182,15 +161,4 @@ func (s *keyedStep) Result(groups *abi.GroupsWriter, kind abi.ChangeKind) error 
 		return err
 	}
 	return s.emitter.emitAs(effects, kind)
-}
-
-// Retry implements operator.Guest.
-func (s *keyedStep) Retry(err error, n int, call func(lo, hi int) error, describe func(int) operator.Unit) error {
-	return s.handle.retry(err, n, call, func(i int) poisoned {
-		u := describe(i)
-		if u.Row < 0 {
-			return poisoned{kind: "result", name: u.Name, data: u.Data, key: u.Key, time: u.Time}
-		}
-		return recordUnit(s.input, &u)
-	})
 }

@@ -19,7 +19,32 @@ import (
 // jobInfo is the answer of `wasmill info`: the job, and its tasks with where they run.
 type jobInfo struct {
 	api.Job
-	Tasks []api.Task `json:"tasks"`
+	Tasks          []api.Task       `json:"tasks"`
+	PreAggregation []preAggregation `json:"preAggregation,omitempty"`
+}
+
+// preAggregation says whether the records of an operator are folded before they are sent to it.
+type preAggregation struct {
+	Operator string `json:"operator"`
+	Folded   bool   `json:"folded"`
+	Why      string `json:"why,omitempty"` // not
+}
+
+// preAggregations tells of every operator whose records could be.
+func preAggregations(g *graph.JobGraph) (all []preAggregation) {
+	for i := range g.Operators {
+		if folded, why := g.PreAggregates(i); folded || why != "" {
+			all = append(all, preAggregation{g.Operators[i].Name, folded, why})
+		}
+	}
+	return all
+}
+
+func (p *preAggregation) String() string {
+	if p.Folded {
+		return "of " + p.Operator + ", where it pays"
+	}
+	return "none of " + p.Operator + ": " + p.Why
 }
 
 func (a *app) infoCommand() *cobra.Command {
@@ -60,8 +85,17 @@ func (a *app) jobInfo(cmd *cobra.Command, client *api.Client, id graph.JobID) er
 	if err != nil {
 		return err
 	}
-	return a.answer(jobInfo{*job, figures.Tasks}, func(w io.Writer) {
-		table(w, jobRows(job, time.Now())...)
+	plan, err := client.JobPlan(cmd.Context(), job.ID)
+	if err != nil {
+		return err
+	}
+	ahead := preAggregations(&plan.Graph)
+	return a.answer(jobInfo{*job, figures.Tasks, ahead}, func(w io.Writer) {
+		rows := jobRows(job, time.Now())
+		for i := range ahead {
+			rows = append(rows, first(i, "pre-aggregation")+"\t"+printable(ahead[i].String()))
+		}
+		table(w, rows...)
 		if len(figures.Tasks) > 0 {
 			fmt.Fprintln(w)
 			table(w, taskRows(figures.Tasks)...)

@@ -33,6 +33,8 @@ type runFlags struct {
 	from        string
 	dropState   bool
 	rewind      bool
+
+	preAggregate string
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -61,6 +63,7 @@ The exit status is 0 only if the job is FINISHED.`,
 	cmd.Flags().StringVar(&flags.stateDir, "state-dir", "", "`DIR` that keeps the job's metadata and checkpoints, without --jobmanager")
 	cmd.Flags().StringVar(&flags.address, "address", "", "loopback `HOST:PORT` where other commands reach the job, without --jobmanager; port 0 takes a free one")
 	cmd.Flags().StringVar(&flags.from, "from", "", "`PATH` or s3:// URL of a savepoint to go on from")
+	cmd.Flags().StringVar(&flags.preAggregate, "pre-aggregate", "auto", "fold records before they are sent: `WORD` auto, where operators let it and it pays, or off")
 	cmd.Flags().BoolVar(&flags.rewind, "allow-rewind", false, "behind a damaged checkpoint, go on from an older one and see some output twice")
 	cmd.Flags().BoolVar(&flags.dropState, "allow-dropped-state", false, "with --from: leave state behind that no operator of the job takes")
 	optionFlag(cmd, "jobmanager", "jobmanager.url")
@@ -153,6 +156,9 @@ func (f *runFlags) submit() (*api.Submit, error) {
 	if f.mode != "" && f.mode != api.ModeStreaming && f.mode != api.ModeBatch && f.mode != api.ModeAutomatic {
 		return nil, usagef("--mode %s (expected streaming, batch or automatic)", strconv.Quote(f.mode))
 	}
+	if f.preAggregate != "auto" && f.preAggregate != graph.PreAggregateOff {
+		return nil, usagef("--pre-aggregate %q (expected auto or off)", f.preAggregate)
+	}
 	params, err := parseParams(f.params)
 	if err != nil {
 		return nil, err
@@ -170,10 +176,14 @@ func (f *runFlags) submit() (*api.Submit, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &api.Submit{
+	submit := &api.Submit{
 		From: from, AllowDroppedState: f.dropState, AllowRewind: f.rewind,
 		Name: f.name, Mode: f.mode, Params: params, Parallelism: &f.parallelism, Directory: here, Request: wire.RequestID(hex.EncodeToString(request[:])),
-	}, nil
+	}
+	if f.preAggregate != "auto" {
+		submit.PreAggregate = f.preAggregate
+	}
+	return submit, nil
 }
 
 func sha256Hex(p []byte) string {

@@ -561,6 +561,10 @@ WASMILL__SMALL wasmill_stream wasmill_accumulators(wasmill_stream s, wasmill_sta
 WASMILL__SMALL wasmill_stream wasmill_parallelism(wasmill_stream s, uint32_t n); // without it, the operator has the job's
 WASMILL__SMALL wasmill_stream wasmill_start_new_chain(wasmill_stream s);  // in another task than the operator before it
 WASMILL__SMALL wasmill_stream wasmill_disable_chaining(wasmill_stream s); // in a task of its own
+
+// wasmill_pre_aggregate says whether the records of a count, sum, aggregates, reduce or aggregate are folded before they are sent
+// to it. Without it they are where that gives the same result to the bit; with true, sums and averages of f64 are, too.
+WASMILL__SMALL wasmill_stream wasmill_pre_aggregate(wasmill_stream s, bool on);
 WASMILL__SMALL wasmill_stream wasmill_slot_sharing_group(wasmill_stream s, const char *group); // shares slots with those of the group only
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -1061,7 +1065,7 @@ struct wasmill__operator {
 	uint32_t parallelism;
 	const char *key, *output; // codecs
 	wasmill_trap_policy on_trap;
-	const char *chaining, *slot_group; // NULL: the host's choice
+	const char *chaining, *slot_group, *pre_aggregate; // NULL: the host's choice
 	const char *fields, *predicate, *aggregates; // JSON; NULL: none
 };
 
@@ -1690,6 +1694,11 @@ WASMILL__SMALL wasmill_stream wasmill_start_new_chain(wasmill_stream s) {
 	return s;
 }
 
+WASMILL__SMALL wasmill_stream wasmill_pre_aggregate(wasmill_stream s, bool on) {
+	s.op->pre_aggregate = on ? "on" : "off";
+	return s;
+}
+
 WASMILL__SMALL wasmill_stream wasmill_disable_chaining(wasmill_stream s) {
 	s.op->chaining = "alone";
 	return s;
@@ -1836,6 +1845,7 @@ WASMILL__SMALL void wasmill__json_function(wasmill__json *w, const wasmill__func
 		wasmill__json_close(w, "]");
 	}
 	if (f->kind == WASMILL__REDUCE) wasmill__json_true(w, "result");
+	if (f->kind == WASMILL__REDUCE || (f->kind == WASMILL__AGGREGATE && f->aggregator.merge)) wasmill__json_true(w, "combine");
 	if (f->processor.begin != NULL) wasmill__json_true(w, "begins");
 	if (f->async.failures) wasmill__json_true(w, "failures");
 	if (f->n_states > 0) {
@@ -1950,6 +1960,7 @@ WASMILL__SMALL void wasmill__json_operator(wasmill__json *w, const wasmill__oper
 	wasmill__json_given(w, "predicate", o->predicate);
 	wasmill__json_given(w, "aggregates", o->aggregates);
 	wasmill__json_string_or_none(w, "slotGroup", o->slot_group);
+	wasmill__json_string_or_none(w, "preAggregate", o->pre_aggregate);
 	wasmill__json_close(w, "}");
 }
 

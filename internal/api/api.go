@@ -153,6 +153,8 @@ type Submit struct {
 	From              string `json:"from,omitempty"`              // a savepoint to go on from, as the JobManager sees it
 	AllowDroppedState bool   `json:"allowDroppedState,omitempty"` // state of it that no operator takes is left behind
 	AllowRewind       bool   `json:"allowRewind,omitempty"`       // behind a damaged checkpoint, go on from an older one although output was committed since
+
+	PreAggregate string `json:"preAggregate,omitempty"` // off: no records are folded before they are sent, whatever the operators say
 }
 
 // Module is an uploaded module.

@@ -97,7 +97,7 @@ func (b *builder) operator(i int) Operator {
 	op := Operator{
 		Name: o.Name, UID: o.UID, Kind: o.Kind, Connector: o.Connector, Window: o.Window, Interval: o.Interval, Outer: o.Outer, Requests: requestsOf(o.Requests), Watermarks: o.Watermarks,
 		Parallelism: o.Parallelism, Key: o.Key, Output: o.Output, OnTrap: o.OnTrap,
-		Chaining: o.Chaining, SlotGroup: o.SlotGroup, Fields: o.Fields, Predicate: o.Predicate, Aggregates: o.Aggregates,
+		Chaining: o.Chaining, PreAggregate: o.PreAggregate, SlotGroup: o.SlotGroup, Fields: o.Fields, Predicate: o.Predicate, Aggregates: o.Aggregates,
 	}
 	if op.Parallelism == 0 {
 		op.Parallelism = b.parallelism

@@ -43,7 +43,7 @@ func (c *exchange) because(format string, args ...any) {
 // heldOtherwise are the fields of an operator of which more is to be said than whether they are the same. Oldest says what its
 // state may hold: that is no matter of its tasks.
 var heldOtherwise = map[string]bool{"Name": true, "UID": true, "Kind": true, "Function": true, "Declared": true, "Oldest": true,
-	"WindowFunctions": true, "WindowModule": true}
+	"WindowFunctions": true, "WindowModule": true, "PreAggregate": true}
 
 // operator holds two operators in the same place of their graphs against each other; false: they are not the same one.
 func (c *exchange) operator(was, is *Operator) bool {
@@ -61,6 +61,9 @@ func (c *exchange) operator(was, is *Operator) bool {
 	if c.was.moduleIndex(was) != c.is.moduleIndex(is) {
 		c.because("operator %q: other module", is.Name)
 	}
+	if preAggregates(c.was, was) != preAggregates(c.is, is) {
+		c.because("operator %q: other pre-aggregation", is.Name)
+	}
 	if !same(signature(was.Declared), signature(is.Declared)) {
 		c.because("operator %q: other codecs or states", is.Name)
 	}
@@ -68,6 +71,11 @@ func (c *exchange) operator(was, is *Operator) bool {
 		c.because("operator %q: other functions of its window", is.Name)
 	}
 	return true
+}
+
+func preAggregates(g *JobGraph, o *Operator) bool {
+	folds, _ := g.PreAggregates(g.index(o))
+	return folds
 }
 
 // same compares what is stored: one of the graphs may come from there, where empty and missing are the same.

@@ -32,6 +32,7 @@ func Expand(g *JobGraph) *ExecutionGraph {
 				From: chainOf[in.From], To: chainOf[i], FromOperator: in.From, Side: in.Side, ToOperator: i, Input: k,
 				Partition: in.Partition, Exchange: in.Exchange,
 			}
+			e.PreAggregates, _ = g.PreAggregates(i)
 			x.Chains[e.From].Outputs = append(x.Chains[e.From].Outputs, len(x.Edges))
 			x.Chains[e.To].Inputs = append(x.Chains[e.To].Inputs, len(x.Edges))
 			x.Edges = append(x.Edges, e)

@@ -89,6 +89,8 @@ type JobGraph struct {
 	Operators      []Operator        `json:"operators"` // an operator's inputs come before it
 	LeftBehind     []StateRef        `json:"leftBehind,omitempty"`
 	Batch          bool              `json:"batch,omitempty"` // it runs in batch mode, see MakeBatch
+
+	PreAggregate string `json:"preAggregate,omitempty"` // off: no records are folded before they are sent
 }
 
 // StateRef names state that a job goes on without, and that may still be in its files.
@@ -132,6 +134,8 @@ type Operator struct {
 	Aggregates  []abi.Aggregate `json:"aggregates,omitempty"` // of aggregates
 	SlotGroup   string          `json:"slotGroup,omitempty"`  // empty: that of operators that name none
 
+	PreAggregate string `json:"preAggregate,omitempty"` // whether records are folded before they are sent to it; see PreAggregates
+
 	// Oldest is the oldest schema version that may lie in what a state has saved, by the state's name, where that is older
 	// than the version declared: elements that nobody has touched since keep theirs.
 	Oldest map[string]int `json:"oldest,omitempty"`
@@ -171,6 +175,8 @@ type Edge struct {
 	Input        int // index in the Inputs of ToOperator
 	Partition    Partition
 	Exchange     Exchange
+
+	PreAggregates bool `json:",omitempty"` // records are folded before they are sent; see JobGraph.PreAggregates
 }
 
 // TaskID names one subtask of one chain of a job.

@@ -237,7 +237,7 @@ func TestExpandCutsAtHashEdges(t *testing.T) {
 			{Operators: []int{0, 1, 2}, Parallelism: 2, Outputs: []int{0}},
 			{Operators: []int{3, 4}, Parallelism: 2, Inputs: []int{0}},
 		},
-		Edges:   []Edge{{From: 0, To: 1, FromOperator: 2, ToOperator: 3, Partition: Hash, Exchange: Pipelined}},
+		Edges:   []Edge{{From: 0, To: 1, FromOperator: 2, ToOperator: 3, Partition: Hash, Exchange: Pipelined, PreAggregates: true}},
 		Regions: [][]int{{0, 1}},
 	}
 	if !reflect.DeepEqual(x, want) {

@@ -25,6 +25,8 @@ type Options struct {
 	Name        string            // instead of the manifest's
 	Params      map[string]string // already given to describe
 	Parallelism int               // of every operator that names none
+
+	PreAggregate string // off: no records are folded before they are sent
 }
 
 // FromManifest turns the graph that a module describes into a job graph: every name resolved, every default filled in,
@@ -33,6 +35,9 @@ type Options struct {
 func FromManifest(m *abi.Manifest, mod Module, opt Options) (*JobGraph, error) {
 	if opt.Parallelism < 1 || opt.Parallelism > MaxParallelism {
 		return nil, faultf("parallelism", "%d (expected 1 <= n <= %d)", opt.Parallelism, MaxParallelism)
+	}
+	if opt.PreAggregate != "" && opt.PreAggregate != PreAggregateOff {
+		return nil, faultf("preAggregate", "%q (expected off)", opt.PreAggregate)
 	}
 	b := builder{manifest: m, module: mod.ID, parallelism: opt.Parallelism, functions: map[string]*abi.Function{}, index: map[string]int{}}
 	if err := b.checkFunctions(); err != nil {
@@ -59,6 +64,7 @@ func FromManifest(m *abi.Manifest, mod Module, opt Options) (*JobGraph, error) {
 		Parallelism:    opt.Parallelism,
 		MaxParallelism: maxParallelismFor(m, opt.Parallelism),
 		Modules:        []Module{mod},
+		PreAggregate:   opt.PreAggregate,
 	}
 	if opt.Name != "" {
 		g.Name = opt.Name
@@ -279,6 +285,9 @@ func (b *builder) checkOperator(i int) error {
 		return err
 	}
 	if err := checkWatermarks(path+".watermarks", o); err != nil {
+		return err
+	}
+	if err := checkPreAggregate(path+".preAggregate", o); err != nil {
 		return err
 	}
 	if o.Chaining != "" && o.Chaining != ChainBegin && o.Chaining != ChainAlone {

@@ -12,8 +12,8 @@ import (
 // streamVersion is the version of what follows; a stream of another one is refused.
 //
 // History: 1 first. 2 has barriers. 3 has unaligned ones, and a stream of notices beside the channels. 4 says with a watermark
-// whether its sender is idle.
-const streamVersion = 4
+// whether its sender is idle. 5 has batches of accumulators.
+const streamVersion = 5
 
 // Why one side gave up a stream. The list only grows.
 const (
@@ -47,13 +47,13 @@ func reasonOf(code transport.StreamCode) error {
 
 // A stream begins with a hello that names its channel (integers little-endian), the job's id behind it:
 //
-//	 0 u16 version (4)   2 u16 bytes of the id   4 u32 attempt     8 u64 epoch
+//	 0 u16 version (5)   2 u16 bytes of the id   4 u32 attempt     8 u64 epoch
 //	16 u32 edge         20 u32 from: chain      24 u32 subtask    28 u32 to: chain   32 u32 subtask   36 u32 stream (0 a channel, 1 notices)
 //	40 job id
 //
 // The channel 0.1 -> 2.3 over edge 1 of attempt 2 in epoch 5 of job 7f3a9c19be02:
 //
-//	04 00 0c 00  02 00 00 00  05 00 00 00 00 00 00 00
+//	05 00 0c 00  02 00 00 00  05 00 00 00 00 00 00 00
 //	01 00 00 00  00 00 00 00  01 00 00 00  02 00 00 00  03 00 00 00  00 00 00 00
 //	37 66 33 61 39 63 31 39 62 65 30 32
 const (

@@ -230,7 +230,7 @@ func TestFramesThatMakeNoSenseFailTheirChannel(t *testing.T) {
 func TestHelloThatMakesNoSenseIsRefused(t *testing.T) {
 	good := hello(attempt1, 3, 0, 0)
 	version := append([]byte{9}, good[1:]...)
-	noJob := append([]byte{4, 0, 0}, good[3:]...)
+	noJob := append([]byte{5, 0, 0}, good[3:]...)
 	for name, p := range map[string][]byte{
 		"other version": version,
 		"no job":        noJob,
@@ -263,7 +263,7 @@ func TestHelloBytes(t *testing.T) {
 	attach(t, a, w.to)
 	k := newTask(t)
 	k.gate = w.to.Gate(a, graph.TaskID{Chain: 2, Subtask: 3}, []exchange.GateInput{{Edge: 1, Senders: 2}}, k.wake)
-	p, err := hex.DecodeString(strings.ReplaceAll("04000c00 02000000 0500000000000000"+
+	p, err := hex.DecodeString(strings.ReplaceAll("05000c00 02000000 0500000000000000"+
 		"01000000 00000000 01000000 02000000 03000000 00000000 376633613963313962653032"+
 		"00000000 02010000 e803000000000000 10000000 04000000 0700000000000000 0600000000000000 03000000 00000000"+
 		"00000000 03000000 0000000000000000", " ", ""))

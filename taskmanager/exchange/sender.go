@@ -47,6 +47,9 @@ func (n *Network) Sender(a Attempt, edge int, from, to graph.TaskID, addr string
 	return s
 }
 
+// Remote says whether the receiver is in another process.
+func (s *Sender) Remote() bool { return s.remote }
+
 // localQueue is the gate's, or one that the gate will adopt. n.mu is held.
 func (n *Network) localQueue(at *attempt, k channelKey, wake chan<- struct{}) (*queue, error) {
 	q := at.early[k]

@@ -542,7 +542,7 @@ func TestBarriers(t *testing.T) {
 // hello is the first frame of a stream, written by hand.
 func hello(a exchange.Attempt, edge, from, to int) []byte {
 	le := binary.LittleEndian
-	p := le.AppendUint16(nil, 4)
+	p := le.AppendUint16(nil, 5)
 	p = le.AppendUint16(p, uint16(len(a.Job)))
 	p = le.AppendUint32(p, uint32(a.Attempt))
 	p = le.AppendUint64(p, uint64(a.Epoch))

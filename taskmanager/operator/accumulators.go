@@ -52,7 +52,7 @@ func (f *fold) migrate(first, last uint32) error {
 			o.batch.Append(abi.Record{Value: g.pane.table.Value(g.entry)})
 		}
 	}
-	made, err := f.guest.Migrate(f.schema, from, o.batch, func(record uint32) string { return f.nameOlder(from, record) })
+	made, err := f.folder.Migrate(f.schema, from, o.batch, func(record uint32) string { return f.nameOlder(from, record) })
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (f *fold) nameOlder(from uint16, record uint32) string {
 func (f *fold) wholeResult(number uint32) (there bool, err error) {
 	if err = f.current(number); err != nil {
 		again := func(_, _ int) error { return f.current(number) }
-		if err = f.guest.Retry(err, 1, again, func(int) Unit { return f.resultUnit(int(number)) }); err != nil {
+		if err = f.folder.Retry(err, 1, again, func(int) Unit { return f.resultUnit(int(number)) }); err != nil {
 			return false, err
 		}
 	}

@@ -23,26 +23,36 @@ type aggregates struct {
 }
 
 func newAggregates(c *Config, p panes) (*aggregates, error) {
-	list, err := field.NewAggregates(c.Value, c.Aggregates)
+	t := &aggregates{}
+	err := t.learn(c)
 	if err != nil {
-		return nil, fmt.Errorf("aggregates%w", err)
+		return nil, err
 	}
-	t := &aggregates{layout: newLayout(list)}
 	p.spec.Name, p.spec.Kind = "aggregates", state.Bytes
 	t.native = native{panes: p, final: c.Final, does: t}
 	if t.rows, err = newFieldRows(c, t.layout); err != nil {
 		return nil, err
-	}
-	for i := range t.layout.kept {
-		if k := &t.layout.kept[i]; k.Filter != nil {
-			k.filter = t.filter(c.Aggregates[i].Filter, c.Aggregates[:i], k.Filter)
-		}
 	}
 	var undo func(all, part []byte)
 	if t.layout.subtractable() {
 		undo = t.layout.subtract
 	}
 	return t, t.begin(c, t, undo)
+}
+
+// learn settles what is kept of a key, and what a record adds.
+func (t *aggregates) learn(c *Config) error {
+	list, err := field.NewAggregates(c.Value, c.Aggregates)
+	if err != nil {
+		return fmt.Errorf("aggregates%w", err)
+	}
+	t.layout = newLayout(list)
+	for i := range t.layout.kept {
+		if k := &t.layout.kept[i]; k.Filter != nil {
+			k.filter = t.filter(c.Aggregates[i].Filter, c.Aggregates[:i], k.Filter)
+		}
+	}
+	return nil
 }
 
 // filter is the number of a filter: two aggregates that say the same share one.
@@ -159,6 +169,54 @@ func (t *aggregates) addParts(k *kept, b *abi.Batch, p *pane) error {
 		if err := p.table.SetValue(e, t.total[0]); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// join implements keeping.
+func (t *aggregates) join(b *abi.Batch, p *pane) error {
+	for i, e := range p.entries {
+		part := b.Value(int(p.row(i)))
+		if len(part) < t.layout.size {
+			return errAccumulator
+		}
+		var err error
+		if p.table.Value(e) == nil {
+			err = p.table.SetValue(e, part)
+		} else {
+			err = t.joinOne(p.table, e, part)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// errAccumulator is the error of bytes that are no accumulator of the operator's.
+var errAccumulator = &InputError{Problem: "an accumulator that was sent ahead is not of these aggregates"}
+
+// joinOne adds an accumulator to that of an entry, in place as far as it does not grow.
+func (t *aggregates) joinOne(table state.Table, e state.Entry, other []byte) error {
+	acc := table.Change(e)
+	for i := range t.layout.kept {
+		k := &t.layout.kept[i]
+		if k.part == nil {
+			k.join(acc, other)
+			continue
+		}
+		part, grown := k.part.join(t.layout.part(acc, k.at), t.layout.part(other, k.at))
+		if !grown {
+			continue
+		}
+		t.total[0] = t.layout.replace(t.total[0], acc, k.at, part)
+		if err := bounded(t.total[0], k); err != nil {
+			return err
+		}
+		if err := table.SetValue(e, t.total[0]); err != nil {
+			return err
+		}
+		acc = table.Change(e)
 	}
 	return nil
 }

@@ -137,17 +137,16 @@ func (p *bestPart) insert(dst, of, order, value []byte) []byte {
 
 var padding [7]byte
 
-// merge implements part: records of b came behind those of a.
-func (p *bestPart) merge(a, b []byte) []byte {
-	merged, next := append(p.scratch[0][:0], a...), p.scratch[1]
-	for rest := best(b).entries(); len(rest) > 0; {
+// join implements part.
+func (p *bestPart) join(of, other []byte) (moved []byte, grown bool) {
+	for rest := best(other).entries(); len(rest) > 0; {
 		var order, value []byte
 		order, value, rest = nextEntry(rest, len(p.order))
-		if !p.refuses(merged, order) {
-			next = p.insert(next, merged, order, value)
-			merged, next = next, merged
+		if !p.refuses(of, order) { // of is the part, or in scratch[0]
+			p.scratch[1] = p.insert(p.scratch[1], of, order, value)
+			p.scratch[0], p.scratch[1] = p.scratch[1], p.scratch[0]
+			of, grown = p.scratch[0], true
 		}
 	}
-	p.scratch[0], p.scratch[1] = merged, next
-	return merged
+	return of, grown
 }

@@ -122,19 +122,19 @@ func eachWord(p []byte, visit func(word uint64)) {
 	}
 }
 
-// merge implements part.
-func (s *wordSet) merge(a, b []byte) []byte {
-	if len(a) < len(b) {
-		a, b = b, a
+// join implements part: the smaller set is added to the larger one.
+func (s *wordSet) join(p, other []byte) (moved []byte, grown bool) {
+	if len(p) < len(other) {
+		s.scratch[1] = append(s.scratch[1][:0], other...)
+		p, other, grown = s.scratch[1], p, true
 	}
-	merged := append(s.scratch[1][:0], a...)
-	eachWord(b, func(word uint64) {
-		if moved, grown := s.include(merged, word); grown {
-			merged = append(merged[:0], moved...)
+	eachWord(other, func(word uint64) {
+		if larger, more := s.include(p, word); more {
+			s.scratch[1] = append(s.scratch[1][:0], larger...) // the next one may be larger again
+			p, grown = s.scratch[1], true
 		}
 	})
-	s.scratch[1] = merged
-	return merged
+	return p, grown
 }
 
 // stringSet counts distinct byte strings.
@@ -251,19 +251,19 @@ func eachText(p []byte, visit func(text []byte)) {
 	}
 }
 
-// merge implements part.
-func (s *stringSet) merge(a, b []byte) []byte {
-	if len(a) < len(b) {
-		a, b = b, a
+// join implements part: the smaller set is added to the larger one.
+func (s *stringSet) join(p, other []byte) (moved []byte, grown bool) {
+	if len(p) < len(other) {
+		s.scratch[1] = append(s.scratch[1][:0], other...)
+		p, other, grown = s.scratch[1], p, true
 	}
-	merged := append(s.scratch[1][:0], a...)
-	eachText(b, func(text []byte) {
-		if moved, grown := s.include(merged, text); grown {
-			merged = append(merged[:0], moved...)
+	eachText(other, func(text []byte) {
+		if larger, more := s.include(p, text); more {
+			s.scratch[1] = append(s.scratch[1][:0], larger...) // the next one may be larger again
+			p, grown = s.scratch[1], true
 		}
 	})
-	s.scratch[1] = merged
-	return merged
+	return p, grown
 }
 
 // partOf is what is done with an aggregate that has a part.

@@ -12,8 +12,9 @@ import (
 // fold is reduce and aggregate: an accumulator for each key, which the guest makes of its records.
 type fold struct {
 	panes
-	guest  Guest
-	emits  bool // results come from the guest
+	guest  Guest  // nil of what folds ahead, as it has no results
+	folder Folder // the same guest
+	emits  bool   // results come from the guest
 	final  bool
 	schema int // number of the state that declares the schema of accumulators
 	groups abi.GroupsWriter
@@ -27,8 +28,10 @@ type fold struct {
 	values [][]byte // scratch: of a group, or the accumulators of a reply
 	acc    [1][]byte
 
-	kind    abi.ChangeKind // of the results that are put out
-	several []int          // scratch of folded.go
+	kind    abi.ChangeKind    // of the results that are put out
+	several []int             // scratch of folded.go and join.go
+	parts   [][]byte          // scratch of join
+	renewed map[uint32][]byte // by record of the batch, accumulators of an older version, migrated
 
 	older accumulators // to bring to the version declared
 }
@@ -50,7 +53,7 @@ type record struct{ row, group uint32 }
 const callBytes = 256 << 10
 
 func newFold(c *Config, p panes) (*fold, error) {
-	f := &fold{panes: p, guest: c.Guest, emits: EmitsItself(c.Function), final: c.Final}
+	f := &fold{panes: p, guest: c.Guest, folder: c.Guest, emits: EmitsItself(c.Function), final: c.Final}
 	if p.window != nil && p.window.sliding() {
 		f.slider = newSlider(&f.panes, f, nil)
 	}
@@ -72,6 +75,8 @@ func newFold(c *Config, p panes) (*fold, error) {
 // Process implements Operator.
 func (f *fold) Process(b *abi.Batch, hashes []uint64, now int64, out *abi.Builder) error {
 	switch {
+	case b.Partials != nil && (f.session != nil || f.counted != nil):
+		return errPartials
 	case f.session != nil:
 		return f.session.process(b, hashes, now, out)
 	case f.counted != nil:
@@ -89,7 +94,11 @@ func (f *fold) Process(b *abi.Batch, hashes []uint64, now int64, out *abi.Builde
 		f.group(p)
 	}
 	f.sort()
-	if err := f.accumulate(); err != nil {
+	take := f.accumulate
+	if b.Partials != nil {
+		take = f.join
+	}
+	if err := take(); err != nil {
 		return err
 	}
 	return f.updates(out)
@@ -232,7 +241,7 @@ func (f *fold) retry(err error, lo, hi int) error {
 		}
 		return f.send()
 	}
-	return f.guest.Retry(err, hi-lo, again, func(unit int) Unit {
+	return f.folder.Retry(err, hi-lo, again, func(unit int) Unit {
 		r := f.order[lo+unit]
 		g := f.all[r.group]
 		return Unit{Row: int(r.row), Data: f.batch.Value(int(r.row)), Key: g.pane.table.Key(g.entry)}
@@ -255,7 +264,7 @@ func (f *fold) fill(lo, hi, limit int) (int, error) {
 
 // send makes the call and stores what it answers.
 func (f *fold) send() error {
-	reply, err := f.guest.Accumulate(&f.groups)
+	reply, err := f.folder.Accumulate(&f.groups)
 	if err != nil {
 		return err
 	}
@@ -448,7 +457,7 @@ func (f *fold) retryResults(err error, lo, hi int) error {
 		}
 		return f.sendResults()
 	}
-	return f.guest.Retry(err, hi-lo, again, func(unit int) Unit { return f.resultUnit(lo + unit) })
+	return f.folder.Retry(err, hi-lo, again, func(unit int) Unit { return f.resultUnit(lo + unit) })
 }
 
 // sendResults makes the call, unless nothing is left of what it was to be about.

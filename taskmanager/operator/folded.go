@@ -65,7 +65,7 @@ func (f *fold) emit(n int, of func(i int) piece, out *abi.Builder) error {
 // merge implements merging.
 func (f *fold) merge(n int, of func(i int) piece, put func(i int, merged []byte) error) error {
 	return f.calls(n, of, func(lo, hi int) error {
-		reply, err := f.guest.Merge(&f.groups)
+		reply, err := f.folder.Merge(&f.groups)
 		if err != nil {
 			return err
 		}
@@ -101,7 +101,7 @@ func (f *fold) calls(n int, of func(i int) piece, send func(lo, hi int) error) e
 				fill(lo+a, lo+b, math.MaxInt)
 				return send(lo+a, lo+b)
 			}
-			if err = f.guest.Retry(err, hi-lo, again, func(unit int) Unit { return f.resultOf(of(lo + unit)) }); err != nil {
+			if err = f.folder.Retry(err, hi-lo, again, func(unit int) Unit { return f.resultOf(of(lo + unit)) }); err != nil {
 				return err
 			}
 		}
@@ -168,7 +168,7 @@ func (f *fold) absorb(b *abi.Batch, n int, of func(i int) (piece, []uint32), put
 		return lo
 	}
 	send := func() error {
-		reply, err := f.guest.Accumulate(&f.groups)
+		reply, err := f.folder.Accumulate(&f.groups)
 		if err != nil {
 			return err
 		}
@@ -189,7 +189,7 @@ func (f *fold) absorb(b *abi.Batch, n int, of func(i int) (piece, []uint32), put
 				fill(lo+a, lo+b, math.MaxInt)
 				return send()
 			}
-			if err = f.guest.Retry(err, hi-lo, again, func(unit int) Unit {
+			if err = f.folder.Retry(err, hi-lo, again, func(unit int) Unit {
 				r := f.order[lo+unit]
 				p, _ := of(int(r.group))
 				return Unit{Row: int(r.row), Data: b.Value(int(r.row)), Key: p.key}
@@ -214,7 +214,7 @@ func (f *fold) renew(key []byte, from uint16, accs [][]byte) error {
 		for _, acc := range accs {
 			f.older.batch.Append(abi.Record{Value: acc})
 		}
-		made, err := f.guest.Migrate(f.schema, from, f.older.batch, func(uint32) string {
+		made, err := f.folder.Migrate(f.schema, from, f.older.batch, func(uint32) string {
 			return fmt.Sprintf("state %q of key %s, version %d", f.spec.Name, quoted(key), from)
 		})
 		if err != nil {
@@ -230,7 +230,7 @@ func (f *fold) renew(key []byte, from uint16, accs [][]byte) error {
 	}
 	err := once(0, 1)
 	if err != nil {
-		err = f.guest.Retry(err, 1, once, func(int) Unit { return Unit{Row: -1, Name: "the sessions of key", Data: key, Key: key} })
+		err = f.folder.Retry(err, 1, once, func(int) Unit { return Unit{Row: -1, Name: "what is kept of key", Data: key, Key: key} })
 	}
 	if !done {
 		clear(accs) // they are left out

@@ -42,8 +42,9 @@ type words struct {
 type part interface {
 	// add adds a value to a part, in place, or answers what takes the part's place; valid until the next call.
 	add(p, value []byte) (moved []byte, grown bool, s field.State)
-	// merge is what two parts amount to, valid until the next call.
-	merge(a, b []byte) []byte
+	// join adds another part, whose records came behind those of p, in place, or answers what takes the place of p; valid
+	// until the next call.
+	join(p, other []byte) (moved []byte, grown bool)
 }
 
 func newLayout(list []field.Aggregate) *layout {
@@ -102,20 +103,27 @@ func (l *layout) replace(dst, acc []byte, at int, part []byte) []byte {
 
 // merge adds b to a, and returns it and what may be used as scratch from then on: a and scratch are exchanged as need be.
 func (l *layout) merge(a, b, scratch []byte) (merged, rest []byte) {
-	le := binary.LittleEndian
 	for i := range l.kept {
 		k := &l.kept[i]
-		if k.part != nil {
-			scratch = l.replace(scratch, a, k.at, k.part.merge(l.part(a, k.at), l.part(b, k.at)))
-			a, scratch = scratch, a
+		if k.part == nil {
+			k.join(a, b)
 			continue
 		}
-		le.PutUint64(a[k.at:], k.words.merge(le.Uint64(a[k.at:]), le.Uint64(b[k.at:])))
-		if k.counts {
-			le.PutUint64(a[k.at+8:], le.Uint64(a[k.at+8:])+le.Uint64(b[k.at+8:]))
+		if part, grown := k.part.join(l.part(a, k.at), l.part(b, k.at)); grown {
+			scratch = l.replace(scratch, a, k.at, part)
+			a, scratch = scratch, a
 		}
 	}
 	return a, scratch
+}
+
+// join adds the words of the aggregate in b to those in a.
+func (k *kept) join(a, b []byte) {
+	le := binary.LittleEndian
+	le.PutUint64(a[k.at:], k.words.merge(le.Uint64(a[k.at:]), le.Uint64(b[k.at:])))
+	if k.counts {
+		le.PutUint64(a[k.at+8:], le.Uint64(a[k.at+8:])+le.Uint64(b[k.at+8:]))
+	}
 }
 
 // subtractable says whether one accumulator can be taken out of another. With f64 that would lose digits.

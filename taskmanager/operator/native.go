@@ -16,6 +16,8 @@ type native struct {
 type keeping interface {
 	// add adds the records of a pane, whose entries are resolved, to what is kept of their keys.
 	add(b *abi.Batch, p *pane) error
+	// join adds the accumulators of a pane, whose entries are resolved, to what is kept of their keys.
+	join(b *abi.Batch, p *pane) error
 	// newest appends the result of each entry.
 	newest(p *pane, entries []state.Entry, out *abi.Builder) error
 }
@@ -42,6 +44,8 @@ func (t *native) begin(c *Config, acc adding, undo func(all, part []byte)) (err 
 // Process implements Operator.
 func (t *native) Process(b *abi.Batch, hashes []uint64, now int64, out *abi.Builder) error {
 	switch {
+	case b.Partials != nil && (t.session != nil || t.counted != nil):
+		return errPartials
 	case t.session != nil:
 		return t.session.process(b, hashes, now, out)
 	case t.counted != nil:
@@ -51,6 +55,10 @@ func (t *native) Process(b *abi.Batch, hashes []uint64, now int64, out *abi.Buil
 		return err
 	}
 	defer t.settle()
+	take := t.does.add
+	if b.Partials != nil {
+		take = t.does.join
+	}
 	for _, p := range t.touched {
 		if t.slider != nil {
 			if err := t.slider.amend(p, b, hashes); err != nil {
@@ -60,7 +68,7 @@ func (t *native) Process(b *abi.Batch, hashes []uint64, now int64, out *abi.Buil
 		if err := p.resolve(b, hashes); err != nil {
 			return err
 		}
-		if err := t.does.add(b, p); err != nil {
+		if err := take(b, p); err != nil {
 			return err
 		}
 		if err := t.updates(p, out); err != nil {

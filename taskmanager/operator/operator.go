@@ -13,8 +13,8 @@ import (
 
 // Operator is one keyed operator of one task. One goroutine, the task's, calls it.
 type Operator interface {
-	// Process takes a batch that has the columns that Columns names and a hash of each key. A record whose window has
-	// fired is dropped. Results that do not wait for time go to out.
+	// Process takes a batch that has the columns that Columns names, or those of PartialColumns, and a hash of each key. A
+	// record whose window has fired is dropped. Results that do not wait for time go to out.
 	// now is processing time.
 	Process(b *abi.Batch, hashes []uint64, now int64, out *abi.Builder) error
 	// Fire appends results that are due at the watermark to out, about a batch of them, and answers whether more are
@@ -31,13 +31,18 @@ type Operator interface {
 // Guest is the user function of a reduce or aggregate. What it emits goes to where the operator's output goes, past the
 // operator.
 type Guest interface {
+	Folder
+	// Result has the guest emit what the accumulators of each group amount to, as changes of that kind.
+	Result(groups *abi.GroupsWriter, kind abi.ChangeKind) error
+}
+
+// Folder is what folds the records of a reduce or aggregate.
+type Folder interface {
 	// Accumulate has the records of each group added to its accumulator. The reply (see abi.NextReplyEntry) has been
 	// checked, and is valid until the next call.
 	Accumulate(groups *abi.GroupsWriter) (reply []byte, err error)
 	// Merge has the accumulators of each group made one, in their order; otherwise it is Accumulate.
 	Merge(groups *abi.GroupsWriter) (reply []byte, err error)
-	// Result has the guest emit what the accumulators of each group amount to, as changes of that kind.
-	Result(groups *abi.GroupsWriter, kind abi.ChangeKind) error
 	// Migrate is that of Calls, of the accumulators; their keys name them.
 	Migrate(state int, from uint16, elements *abi.Builder, name func(record uint32) string) (*abi.Batch, error)
 	// Retry is called when one of these has answered an error. It decides whether call is made again, for all units of
@@ -108,7 +113,7 @@ func newAdding(c *Config, p *panes) (adding, error) {
 	case abi.OperatorAggregates:
 		return newAggregates(&plain, *p)
 	}
-	f := &fold{guest: c.Guest, emits: EmitsItself(c.Function)}
+	f := &fold{guest: c.Guest, folder: c.Guest, emits: EmitsItself(c.Function)}
 	if n := c.Function.SchemaState(); n >= 0 {
 		f.schema, p.spec.Version = n, uint16(c.Function.States[n].Version)
 	}
@@ -127,10 +132,7 @@ func newPlain(c Config) (Operator, error) {
 	case abi.OperatorAggregates:
 		return newAggregates(&c, panes)
 	case abi.OperatorReduce, abi.OperatorAggregate:
-		panes.spec.Name, panes.spec.Kind = abi.Accumulator, state.Bytes
-		if declared := c.Function.States; len(declared) > 0 {
-			panes.spec.Version = uint16(declared[0].Version)
-		}
+		panes.spec = foldSpec(&c)
 		return newFold(&c, panes)
 	}
 	return nil, fmt.Errorf("operator of kind %s: not a keyed one", c.Kind)

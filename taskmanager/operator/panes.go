@@ -87,7 +87,7 @@ func (p *panes) cut(b *abi.Batch, hashes []uint64, now int64) error {
 	p.lateRows = p.lateRows[:0]
 	for i, t := range b.Timestamps {
 		if p.apart != nil && t != abi.NoTimestamp && p.window.over(t, p.apart.of(hashes[i])) {
-			p.isLate(i)
+			p.cutLate(b, i)
 			continue
 		}
 		if last == nil || t < last.start || t >= last.end {
@@ -96,7 +96,7 @@ func (p *panes) cut(b *abi.Batch, hashes []uint64, now int64) error {
 				return err
 			}
 			if last == nil {
-				p.isLate(i)
+				p.cutLate(b, i)
 				continue
 			}
 		}
@@ -115,6 +115,18 @@ func (p *panes) isLate(row int) {
 		p.lateRows = append(p.lateRows, uint32(row))
 	}
 }
+
+// cutLate is isLate of what may be an accumulator of several records. These come only where nobody takes late records.
+func (p *panes) cutLate(b *abi.Batch, row int) {
+	if b.Partials != nil {
+		p.late += b.Partials[row].Records()
+		return
+	}
+	p.isLate(row)
+}
+
+// errPartials is the error of a window that has more than a slice's records of a key apart.
+var errPartials = &InputError{Problem: "accumulators came for a window that cannot take them"}
 
 // whole is cut without a window.
 func (p *panes) whole() error {

@@ -106,7 +106,7 @@ func TestSessionsAreWhatTheyAreDefinedAs(t *testing.T) {
 		for _, kind := range []abi.OperatorKind{abi.OperatorSum, abi.OperatorAggregate} {
 			name := fmt.Sprintf("%s over %s", kind, w.String())
 			m := &sessionModel{window: w, open: map[string][]sessionOf{}, passed: abi.MinTime, result: map[string]string{}}
-			if !windowsAgree(t, name, m, w, kind, r) {
+			if !windowsAgree(t, name, m, w, kind, false, r) {
 				return
 			}
 		}

@@ -26,6 +26,15 @@ func newTally(c *Config, p panes) (t *tally, err error) {
 	if t.rows, err = newRows(c); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Kind, err)
 	}
+	undo, err := t.learn(c)
+	if err != nil {
+		return nil, err
+	}
+	return t, t.begin(c, t, undo)
+}
+
+// learn settles what a record adds. undo takes one accumulator out of another, nil: that cannot be done.
+func (t *tally) learn(c *Config) (undo func(all, part []byte), err error) {
 	switch {
 	case c.Kind == abi.OperatorCount:
 		t.count, t.plus, t.word = countRecords, plusI64, one
@@ -36,11 +45,10 @@ func newTally(c *Config, p panes) (t *tally, err error) {
 	default:
 		return nil, fmt.Errorf("sum of values of codec %s (expected i64 or f64)", c.Value)
 	}
-	var undo func(all, part []byte)
 	if c.Kind == abi.OperatorCount || c.Value == abi.CodecI64 { // f64 loses digits
 		undo = minusI64
 	}
-	return t, t.begin(c, t, undo)
+	return undo, nil
 }
 
 func one(*abi.Batch, int) (uint64, error) { return 1, nil }
@@ -84,6 +92,19 @@ func sumValues(b *abi.Batch, p *pane, add func(sum, v uint64) uint64) error {
 
 // add implements keeping.
 func (t *tally) add(b *abi.Batch, p *pane) error { return t.count(b, p) }
+
+// join implements keeping.
+func (t *tally) join(b *abi.Batch, p *pane) error {
+	for i, e := range p.entries {
+		acc, err := numberOf(b, int(p.row(i)))
+		if err != nil {
+			return err
+		}
+		word := p.table.Word(e)
+		*word = t.plus(*word, acc)
+	}
+	return nil
+}
 
 // newest implements keeping.
 func (t *tally) newest(p *pane, entries []state.Entry, out *abi.Builder) error {

@@ -95,7 +95,8 @@ func (m *model) fire(watermark int64) {
 	m.passed = watermark
 }
 
-// Random streams with disorder go through windows of every shape; what comes out is what the model says, and late is late.
+// Random streams with disorder go through windows of every shape, folded ahead and not; what comes out is what the model says, and
+// late is late.
 func TestWindowsAreWhatTheyAreDefinedAs(t *testing.T) {
 	oracle.Check(t, 150, func(t testing.TB, r *rand.Rand) {
 		w := abi.Window{Kind: "tumbling", SizeMs: 1 + r.Int64N(60)}
@@ -109,10 +110,12 @@ func TestWindowsAreWhatTheyAreDefinedAs(t *testing.T) {
 			w.LatenessMs = r.Int64N(80)
 		}
 		for _, kind := range []abi.OperatorKind{abi.OperatorSum, abi.OperatorAggregate, abi.OperatorReduce} {
-			name := fmt.Sprintf("%s over %s", kind, w.String())
-			m := &model{window: w, passed: abi.MinTime, result: map[string]string{}}
-			if !windowsAgree(t, name, m, w, kind, r) {
-				return
+			for _, ahead := range []bool{false, true} {
+				name := fmt.Sprintf("%s over %s, folded ahead %v", kind, w.String(), ahead)
+				m := &model{window: w, passed: abi.MinTime, result: map[string]string{}}
+				if !windowsAgree(t, name, m, w, kind, ahead, r) {
+					return
+				}
 			}
 		}
 	})
@@ -127,13 +130,16 @@ type definition interface {
 
 func (m *model) answers() (map[string]string, int64) { return m.result, m.late }
 
-func windowsAgree(t testing.TB, name string, m definition, w abi.Window, kind abi.OperatorKind, r *rand.Rand) bool {
+func windowsAgree(t testing.TB, name string, m definition, w abi.Window, kind abi.OperatorKind, ahead bool, r *rand.Rand) bool {
 	guest := &summing{}
 	c := Config{Kind: kind, Key: "utf8", Value: "i64", Window: &w, Guest: guest, Late: abi.NewBuilder(abi.ColumnKeys), Groups: graph.DefaultMaxParallelism}
 	if kind != abi.OperatorSum {
 		c.Function = &abi.Function{Kind: abi.FunctionKind(kind)}
 	}
 	f := start(t, c)
+	if ahead {
+		f.foldAhead(c, guest, r)
+	}
 	got := map[string]string{}
 	take := func() {
 		var lines []string
@@ -183,6 +189,9 @@ func windowsAgree(t testing.TB, name string, m definition, w abi.Window, kind ab
 		if r.IntN(8) == 0 { // it goes on from what it has saved
 			late += f.op.Late()
 			f.again(c)
+			if ahead {
+				f.foldAhead(c, guest, r)
+			}
 		}
 	}
 	f.fire(1 << 40)

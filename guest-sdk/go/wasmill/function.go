@@ -15,6 +15,7 @@ type function struct {
 	failures   bool        // of a request function: it is told of requests without an answer
 	processing *processing // of a process function
 	schema     *stateSpec  // of a reduce or aggregate whose accumulators have a version above 0
+	merges     bool        // a reduce or aggregate that can merge accumulators
 }
 
 func mapFunction[T, R any](name string, f func(T) R, in codec[T], out codec[R]) *function {

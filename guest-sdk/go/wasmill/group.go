@@ -281,7 +281,7 @@ func (a Aggregator[V, A, R]) folding() folding[V, A] {
 // keyedFunction is a reduce or aggregate: it folds the records of a group into its accumulator, merges accumulators, and
 // makes the record to emit of one.
 func keyedFunction[K, V, A, R any](spec keyedSpec[A], fold folding[V, A], finish func(Window, K, A) R, key codec[K], in codec[V], out codec[R]) *function {
-	f := &function{name: spec.name, kind: spec.kind, input: in.name, key: key.name, accumulator: spec.accumulator.name, output: out.name, schema: spec.schema.state(spec.accumulator)}
+	f := &function{name: spec.name, kind: spec.kind, input: in.name, key: key.name, accumulator: spec.accumulator.name, output: out.name, schema: spec.schema.state(spec.accumulator), merges: fold.merge != nil}
 	f.keyed = func(b *binding) (groupRunner, error) {
 		next, err := next(b, out)
 		k := &keyedRun[V, A]{chain: b.chain, fold: fold, in: in, accumulator: spec.accumulator}

@@ -181,7 +181,9 @@ func ReduceWindowTo[K, V, R any](in *WindowedStream[K, V], name string, f func(a
 	return lateOf(in, grouped(k, &in.window, reduction(f), result, spec, codecOf[R](k.env, name)))
 }
 
-// Aggregator folds the values V of a key into an accumulator A and makes a result R of it.
+// Aggregator folds the values V of a key into an accumulator A and makes a result R of it. Merge makes one accumulator of two, the
+// first of which is of the earlier values; without it values are not folded before they are sent to the subtask of their key, and
+// sliding windows and sessions have no result.
 type Aggregator[V, A, R any] struct {
 	Create func() A
 	Add    func(A, V) A

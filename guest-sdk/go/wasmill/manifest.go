@@ -150,6 +150,7 @@ func (f *function) write(w *jsonWriter) {
 		})
 	}
 	w.flagOr("result", f.kind == kindReduce)
+	w.flagOr("combine", f.merges)
 	w.flagOr("begins", f.processing != nil && f.processing.begins)
 	w.flagOr("failures", f.failures)
 	if states := f.states(); len(states) > 0 {
@@ -252,6 +253,7 @@ func (o *operator) write(w *jsonWriter) {
 	w.textOr("chaining", o.chaining)
 	o.writeFields(w)
 	w.textOr("slotGroup", o.slotGroup)
+	w.textOr("preAggregate", o.preAggregate)
 }
 
 // writeFields writes what the operator does with fields.

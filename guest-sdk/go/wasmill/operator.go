@@ -51,6 +51,8 @@ type operator struct {
 	fields      []Field    // of a key without a function
 	predicate   *Predicate // of a filter without a function
 	aggregates  []Agg
+
+	preAggregate string
 }
 
 // edge is an output of an operator as the input of another.

@@ -55,6 +55,17 @@ func (s *Stream[T]) SlotSharingGroup(name string) *Stream[T] {
 	return s
 }
 
+// PreAggregate says whether the records of a count, sum, aggregates, reduce or aggregate are folded before they are sent to it. Without
+// it they are where that gives the same result to the bit, and for as long as it makes fewer records of them; with true, sums and
+// averages of float64 are, too, whose last digits depend on the order in which they are added up.
+func (s *Stream[T]) PreAggregate(on bool) *Stream[T] {
+	s.op.preAggregate = "off"
+	if on {
+		s.op.preAggregate = "on"
+	}
+	return s
+}
+
 // DisableChaining has the sink run in a task of its own.
 func (s *SinkOperator) DisableChaining() *SinkOperator {
 	s.op.chaining = "alone"

@@ -64,3 +64,29 @@ func TestStreamsSayHowTheyAreDealtOut(t *testing.T) {
 		}
 	}
 }
+
+func TestManifestSaysWhatIsPreAggregated(t *testing.T) {
+	h := newHost(t, func(job *Env) {
+		words := KeyBy(Source(job, Files("x")), "word", func(w string) string { return w })
+		words.Count().UID("a").PreAggregate(false).SinkTo(Print())
+		add := func(n int64, _ string) int64 { return n + 1 }
+		Aggregate(words, "merging", Aggregator[string, int64, int64]{
+			Create: func() int64 { return 0 }, Add: add, Merge: func(a, b int64) int64 { return a + b }, Result: func(n int64) int64 { return n },
+		}).UID("b").PreAggregate(true).SinkTo(Print())
+		Aggregate(words, "adding", Aggregator[string, int64, int64]{
+			Create: func() int64 { return 0 }, Add: add, Result: func(n int64) int64 { return n },
+		}).UID("c").SinkTo(Print())
+		words.Reduce("longest", func(a, b string) string { return max(a, b) }).UID("d").SinkTo(Print())
+	})
+	got := h.describe()
+	for _, want := range []string{
+		`"uid":"a","kind":"count","inputs":[{"from":"word"}],"output":"row(key: utf8, value: i64)","preAggregate":"off"}`, `"preAggregate":"on"}`,
+		`"name":"merging","kind":"aggregate","inputs":["utf8"],"key":"utf8","accumulator":"i64","output":"row(key: utf8, value: i64)","combine":true}`,
+		`"name":"adding","kind":"aggregate","inputs":["utf8"],"key":"utf8","accumulator":"i64","output":"row(key: utf8, value: i64)"}`,
+		`"accumulator":"utf8","output":"row(key: utf8, value: utf8)","result":true,"combine":true}`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s\nis not in\n%s", want, got)
+		}
+	}
+}

@@ -111,6 +111,7 @@ pub(crate) struct Operator {
     pub fields: Vec<String>,          // of a key without a function
     pub predicate: Option<Condition>, // of a filter without a function
     pub aggregates: Vec<aggregates::Spec>,
+    pub pre_aggregate: &'static str,
 }
 
 impl Operator {

@@ -75,6 +75,7 @@ fn function(w: &mut JsonWriter, id: usize, f: &Function) {
         w.array("sides", &f.sides, |w, codec| w.element(codec));
     }
     w.flag_or("result", f.kind == Kind::Reduce);
+    w.flag_or("combine", matches!(f.kind, Kind::Reduce | Kind::Aggregate));
     w.flag_or("failures", f.failures);
     if !f.states.is_empty() {
         w.array("states", &f.states, |w, s| w.object("", |w| state(w, s)));
@@ -135,6 +136,7 @@ fn operator(w: &mut JsonWriter, g: &Graph, o: &Operator) {
     w.text_or("chaining", o.chaining);
     fields(w, o);
     w.text_or("slotGroup", &o.slot_group);
+    w.text_or("preAggregate", o.pre_aggregate);
 }
 
 /// What the operator does with fields.

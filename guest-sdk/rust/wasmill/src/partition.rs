@@ -80,6 +80,14 @@ impl<'x, T: Record<'x>, P: Path<'x, T>> Stream<'x, T, P> {
         self
     }
 
+    /// Says whether the records of a count, sum, reduce or aggregate are folded before they are sent to it. Without it they are
+    /// where that gives the same result to the bit, and for as long as it makes fewer records of them; with true, sums of f64
+    /// are, too, whose last digits depend on the order in which they are added up.
+    pub fn pre_aggregate(self, on: bool) -> Self {
+        self.env().with(|g| g.operators[self.operator()].pre_aggregate = if on { "on" } else { "off" });
+        self
+    }
+
     /// Has the operator's tasks share slots with those of the same group only. Without it the operator is in the group of its
     /// inputs, if they agree.
     pub fn slot_sharing_group(self, name: &str) -> Self {

@@ -1,0 +1,137 @@
+package graph
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/wasmill/wasmill/abi"
+)
+
+// folded is wordCount whose operator is another one, over rows.
+func folded(change func(o *abi.Operator, f *abi.Function)) *abi.Manifest {
+	m := wordCount()
+	const row = "row(n: i64, x: f64)"
+	m.Functions[0].Output, m.Functions[1].Inputs[0], m.Functions[1].Output = row, row, row
+	m.Operators[1].Output, m.Operators[2].Output = row, row
+	m.Functions[2] = abi.Function{ID: 2, Name: "sum", Kind: abi.FunctionAggregate, Inputs: []abi.Codec{row}, Key: "utf8", Output: row, Accumulator: "i64", Combine: true}
+	m.Operators[3].Output = ""
+	change(&m.Operators[3], &m.Functions[2])
+	return m
+}
+
+// Records are folded where that changes nothing that anybody sees.
+func TestWhatIsPreAggregated(t *testing.T) {
+	aggregates := func(list ...abi.Aggregate) func(*abi.Operator, *abi.Function) {
+		return func(o *abi.Operator, _ *abi.Function) { o.Kind, o.Aggregates = abi.OperatorAggregates, list }
+	}
+	guest := func(o *abi.Operator, _ *abi.Function) { o.Kind, o.Function = abi.OperatorAggregate, "sum" }
+	windowed := func(w abi.Window) func(*abi.Operator, *abi.Function) {
+		return func(o *abi.Operator, _ *abi.Function) { o.Window = &w }
+	}
+	for _, c := range []struct {
+		name   string
+		change func(o *abi.Operator, f *abi.Function)
+		job    string
+		folds  bool
+		why    string
+	}{
+		{"count", func(*abi.Operator, *abi.Function) {}, "", true, ""},
+		{"count, by the job", func(*abi.Operator, *abi.Function) {}, PreAggregateOff, false, "the job says so"},
+		{"count, by itself", func(o *abi.Operator, _ *abi.Function) { o.PreAggregate = PreAggregateOff }, "", false, "the operator says so"},
+		{"tumbling", windowed(abi.Window{Kind: "tumbling", SizeMs: 10, LatenessMs: 5}), "", true, ""},
+		{"sliding", windowed(abi.Window{Kind: "sliding", SizeMs: 10, SlideMs: 5, Time: "processing"}), "", true, ""},
+		{"sessions", windowed(abi.Window{Kind: "session", GapMs: 10}), "", false, "session windows are not made of slices"},
+		{"windows of records", windowed(abi.Window{Kind: "count", Count: 10}), "", false, "count windows are not made of slices"},
+		{"aggregates", aggregates(abi.Aggregate{Name: "n", Kind: "sum", Field: "n"}, abi.Aggregate{Name: "x", Kind: "max", Field: "x"}), "", true, ""},
+		{"a sum of f64", aggregates(abi.Aggregate{Name: "x", Kind: "sum", Field: "x"}), "", false, "a sum of f64 depends on the order"},
+		{"an average of f64", aggregates(abi.Aggregate{Name: "x", Kind: "avg", Field: "x"}), "", false, "a sum of f64 depends on the order"},
+		{"a sum of f64 that may be", func(o *abi.Operator, f *abi.Function) {
+			aggregates(abi.Aggregate{Name: "x", Kind: "sum", Field: "x"})(o, f)
+			o.PreAggregate = PreAggregateOn
+		}, "", true, ""},
+		{"a guest that merges", guest, "", true, ""},
+		{"a guest that does not", func(o *abi.Operator, f *abi.Function) {
+			guest(o, f)
+			f.Combine = false
+		}, "", false, `function "sum" cannot merge`},
+		{"a guest whose traps are left out", func(o *abi.Operator, f *abi.Function) {
+			guest(o, f)
+			o.OnTrap = OnTrapSkip
+		}, "", false, "a record that it traps on must be known"},
+	} {
+		g, err := FromManifest(folded(c.change), Module{ID: "m"}, Options{Parallelism: 2, PreAggregate: c.job})
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		if folds, why := g.PreAggregates(3); folds != c.folds || why != c.why {
+			t.Errorf("%s: %v, %q (expected %v, %q)", c.name, folds, why, c.folds, c.why)
+		}
+		if x := Expand(g); x.Edges[0].PreAggregates != c.folds {
+			t.Errorf("%s: the edge says %v", c.name, x.Edges[0].PreAggregates)
+		}
+		if _, why := g.PreAggregates(1); why != "" {
+			t.Errorf("a flatMap: %q", why)
+		}
+	}
+}
+
+// Late records that somebody takes go on as they came.
+func TestLateRecordsAreNotPreAggregated(t *testing.T) {
+	m := folded(windowedCount)
+	m.Operators = append(m.Operators, abi.Operator{
+		Name: "late", Kind: abi.OperatorSink, Connector: &abi.Connector{Type: "print"}, Inputs: []abi.Input{{From: "count", Side: 1}},
+	})
+	g, err := build(m, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if folds, why := g.PreAggregates(3); folds || why != "its late records go on as they came" {
+		t.Errorf("%v, %q", folds, why)
+	}
+}
+
+func windowedCount(o *abi.Operator, _ *abi.Function) {
+	o.Window = &abi.Window{Kind: "tumbling", SizeMs: 10}
+}
+
+func TestPreAggregationIsRefusedWhereItMeansNothing(t *testing.T) {
+	for _, c := range []struct {
+		operator int
+		say      string
+		want     string
+	}{
+		{1, "on", `operators[1].preAggregate: "on" (a flatMap folds no records: expected of count, sum, aggregates, reduce or aggregate)`},
+		{3, "yes", `operators[3].preAggregate: "yes" (expected on or off)`},
+	} {
+		m := wordCount()
+		m.Operators[c.operator].PreAggregate = c.say
+		if _, err := build(m, 1); err == nil || err.Error() != c.want {
+			t.Errorf("got  %v\nwant %s", err, c.want)
+		}
+	}
+	_, err := FromManifest(wordCount(), Module{ID: "m"}, Options{Parallelism: 1, PreAggregate: "on"})
+	if err == nil || err.Error() != `preAggregate: "on" (expected off)` {
+		t.Errorf("of a job: %v", err)
+	}
+}
+
+// Whether records are folded before they are sent is a matter of how tasks are made: modules are not exchanged over it in place.
+func TestModulesArePreAggregatedAlike(t *testing.T) {
+	was, err := build(wordCount(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := wordCount()
+	m.Operators[3].PreAggregate = PreAggregateOff
+	is, err := build(m, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if why := strings.Join(NotExchangeable(was, is), "; "); why != `operator "count": other pre-aggregation` {
+		t.Errorf("got %q", why)
+	}
+	if why := NotExchangeable(was, was); len(why) > 0 {
+		t.Errorf("of the same: %q", why)
+	}
+}
