@@ -30,6 +30,7 @@ var guests = map[string]string{
 	"exit":              "",
 	"fail":              "",
 	"flood":             "",
+	"folds":             "",
 	"formats":           "",
 	"frames":            "",
 	"generate":          "",

@@ -178,6 +178,16 @@ func TestSeedsOfFrames(t *testing.T) {
 	}
 }
 
+// TestSeedsOfFolds runs what is folded before it is sent, now and then with another parallelism.
+func TestSeedsOfFolds(t *testing.T) {
+	cache := t.TempDir()
+	for i := range max(min(*seeds, 100)/5, 4) {
+		s := scenario(*seed+uint64(i), workload.Folds, 1+i%2, cache)
+		s.Prefer = []string{"rescale", "kill", "stop"}[i%3]
+		t.Run(fmt.Sprint(s.Seed), func(t *testing.T) { Run(t, s) })
+	}
+}
+
 // TestSeedsOfLetters runs the workloads whose keys, timers and results are told of in dead letters.
 func TestSeedsOfLetters(t *testing.T) {
 	cache := t.TempDir()
