@@ -160,7 +160,7 @@ func (jm *JobManager) NextSplit(_ context.Context, m *wire.NextSplit) (*wire.Spl
 	case m.Attempt != j.fsm.attempt && !failpoint.Planted(failpoint.NoFencing):
 		return nil, staleAttempt(m.Header, j.fsm.attempt)
 	case q == nil:
-		return nil, refuse(wire.KindInternal, "next split: operator %d of job %s is no source", m.Operator, m.Job)
+		return nil, refuse(wire.KindInternal, "next split: operator %d of job %s: it is no source, or what it reads is not stored", m.Operator, m.Job)
 	}
 	return q.assign(splitRequest{m.Task, m.Request}), nil
 }

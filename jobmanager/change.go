@@ -18,13 +18,10 @@ import (
 const wentBackText = "the job went back to what it was before: "
 
 // change is one that is stored now.
-func (j *jobMaster) change(was, is *graph.JobGraph) *api.Change {
-	c := &api.Change{Kind: api.ChangeUpgrade, Time: j.jm.config.Now(), Outcome: api.ChangePending}
-	if was.Modules[0].ID == is.Modules[0].ID {
-		c.Kind = api.ChangeRescale
+func (j *jobMaster) change(kind api.ChangeKind, was, is *graph.JobGraph) *api.Change {
+	return &api.Change{
+		Kind: kind, Time: j.jm.config.Now(), Outcome: api.ChangePending, Changes: append(changes(was, is), parallelisms(was, is)...),
 	}
-	c.Changes = append(changes(was, is), parallelisms(was, is)...)
-	return c
 }
 
 // prove forgets the graph before: a checkpoint of this one is decided, or the job's end.

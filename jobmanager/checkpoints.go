@@ -6,6 +6,7 @@ import (
 	"maps"
 	"time"
 
+	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/blob"
 	"github.com/wasmill/wasmill/internal/checkpoint"
@@ -60,8 +61,9 @@ type (
 
 // answer says what became of a checkpoint that was asked for.
 type answer struct {
-	id    checkpoint.ID
-	cause string // empty: it is decided
+	id      checkpoint.ID
+	cause   string // empty: it is decided
+	refused error  // instead of a cause: why it was not begun
 }
 
 // evSealed says that savepoints have their seals.
@@ -115,7 +117,10 @@ func (j *jobMaster) withRestore(tasks []wire.TaskDeploy) []wire.TaskDeploy {
 	for i, t := range tasks {
 		r := &wire.TaskRestore{Files: j.restored.Files[t.Task], InFlight: j.restored.InFlight[t.Task], Promised: j.restored.Promised}
 		if head := j.head(t.Task.Chain); len(head.Inputs) == 0 {
-			r.Watermark = j.restored.Sources[head.UID].Watermark
+			r.Watermark = abi.MinTime // of a source that is newer than the checkpoint
+			if at, known := j.restored.Sources[head.UID]; known {
+				r.Watermark = at.Watermark
+			}
 		}
 		t.Restore = r
 		out[i] = t
@@ -289,7 +294,7 @@ func (c *checkpoints) act(a ckAction) ckEvent {
 		if x := c.exchanging; x != nil && x.request == a.request {
 			c.stepExchange(exConcluded{a.cause})
 		} else if to := c.asked[a.request]; to != nil {
-			to <- answer{a.id, a.cause}
+			to <- answer{id: a.id, cause: a.cause}
 			delete(c.asked, a.request)
 		}
 	case ckDoFail:

@@ -404,13 +404,20 @@ func describeFake(_ context.Context, _ []byte, params map[string]string) (*Descr
 	if params["output"] == "trap" {
 		return nil, errors.New("describe: the guest trapped")
 	}
-	return &Description{ID: "manifest", Manifest: &abi.Manifest{
-		ABI: 1, Name: "count", Params: []abi.Param{{Name: "input", Required: true}, {Name: "output"}, {Name: "window"}},
-		Operators: []abi.Operator{
-			{Name: "numbers", Kind: abi.OperatorSource, Connector: &abi.Connector{Type: "numbers", Config: map[string]string{"n": params["input"]}}, Output: abi.CodecBytes},
-			{Name: "counts", Kind: abi.OperatorSink, Connector: &abi.Connector{Type: "files", Config: map[string]string{"path": params["output"]}}, Inputs: []abi.Input{{From: "numbers"}}},
-		},
-	}}, nil
+	numbers := func(name, n string) abi.Operator {
+		return abi.Operator{Name: name, Kind: abi.OperatorSource, Connector: &abi.Connector{Type: "numbers", Config: map[string]string{"n": n}}, Output: abi.CodecBytes}
+	}
+	counts := func(name, from string) abi.Operator {
+		return abi.Operator{Name: name, Kind: abi.OperatorSink, Connector: &abi.Connector{Type: "files", Config: map[string]string{"path": params["output"]}}, Inputs: []abi.Input{{From: from}}}
+	}
+	m := &abi.Manifest{
+		ABI: 1, Name: "count", Params: []abi.Param{{Name: "input", Required: true}, {Name: "output"}, {Name: "window"}, {Name: "more"}},
+		Operators: []abi.Operator{numbers("numbers", params["input"]), counts("counts", "numbers")},
+	}
+	if more := params["more"]; more != "" { // another source, of three splits
+		m.Operators = append(m.Operators, numbers(more, "3"), counts("counts of "+more, more))
+	}
+	return &Description{ID: "manifest", Manifest: m}, nil
 }
 
 var fakeConnectors = &connector.Registry{

@@ -142,7 +142,7 @@ func TestUpload(t *testing.T) {
 		t.Fatal(err)
 	}
 	const hash = "336154bf67f765f8f75d16a0accee61b5ee5f6a75b2a2905703df913bd550f3e" // printf wasm | sha256sum
-	if m.ID != hash || m.Size != 4 || m.Name != "count" || m.ABI != 1 || len(m.Params) != 3 || m.Params[0] != (abi.Param{Name: "input", Required: true}) {
+	if m.ID != hash || m.Size != 4 || m.Name != "count" || m.ABI != 1 || len(m.Params) != 4 || m.Params[0] != (abi.Param{Name: "input", Required: true}) {
 		t.Errorf("module %+v", m)
 	}
 	if got := read(t, jm.config.Blobs, m.ID); got != "wasm" {
@@ -305,7 +305,7 @@ func TestSubmissionIsChecked(t *testing.T) {
 			detail, hint string
 		}{
 			{"undeclared", api.Submit{Module: id, Params: map[string]string{"inptu": "x"}},
-				`parameter "inptu" is not declared (declared: input, output, window)`, `did you mean "input"?`},
+				`parameter "inptu" is not declared (declared: input, output, window, more)`, `did you mean "input"?`},
 			{"missing", api.Submit{Module: id, Params: map[string]string{"output": "x", "window": "5"}},
 				`parameter "input" is missing (given: output, window)`, `--param input=VALUE`},
 			{"nothing given", api.Submit{Module: id},

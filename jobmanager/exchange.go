@@ -15,6 +15,7 @@ import (
 
 // evExchange gives the job the modules of another graph; answer has room.
 type evExchange struct {
+	from   uint64 // the generation of the job that it was worked out from
 	graph  *graph.JobGraph
 	answer chan<- answer
 }
@@ -38,15 +39,19 @@ type exchange struct {
 	answer  chan<- answer
 }
 
-// exchangeModules exchanges the modules of a job, and answers the checkpoint that has decided it.
-func (jm *JobManager) exchangeModules(ctx context.Context, j *jobMaster, g *graph.JobGraph) (checkpoint.ID, error) {
+// exchangeModules exchanges the modules of a job for those of a graph that was worked out from its record, and answers the
+// checkpoint that has decided it.
+func (jm *JobManager) exchangeModules(ctx context.Context, j *jobMaster, r *jobRecord, g *graph.JobGraph) (checkpoint.ID, error) {
 	if !jm.takesCheckpoints() {
 		return 0, api.Errorf(api.KindConflict, "job %s takes no checkpoints", j.id)
 	}
 	answers := make(chan answer, 1)
-	a, err := j.ask(ctx, evExchange{g, answers}, answers)
+	a, err := j.ask(ctx, evExchange{r.Generation, g, answers}, answers)
 	if err != nil {
 		return 0, err
+	}
+	if a.refused != nil {
+		return 0, a.refused
 	}
 	if a.cause != "" {
 		return 0, api.Errorf(api.KindConflict, "job %s was not upgraded: %s", j.id, a.cause)
@@ -57,17 +62,14 @@ func (jm *JobManager) exchangeModules(ctx context.Context, j *jobMaster, g *grap
 // exchange begins one.
 func (c *checkpoints) exchange(e evExchange) {
 	j := c.job
-	refused := ""
-	switch {
-	case c.fsm == nil || j.phase() != running:
-		refused = fmt.Sprintf("it is %s (expected %s)", j.job().State, api.JobRunning)
-	case c.exchanging != nil:
-		refused = "another upgrade of it is under way"
-	case len(graph.NotExchangeable(&j.record.Graph, e.graph)) > 0:
-		refused = "it has changed meanwhile"
+	var refused error
+	if c.fsm == nil || j.phase() != running {
+		refused = j.notRunning()
+	} else {
+		refused = j.mayChange(e.from)
 	}
-	if refused != "" {
-		e.answer <- answer{cause: refused}
+	if refused != nil {
+		e.answer <- answer{refused: refused}
 		return
 	}
 	c.exchanges++
@@ -97,7 +99,7 @@ func (c *checkpoints) stepExchange(e exEvent) {
 			c.conclude(&wire.Conclude{Header: j.header(), Dropped: x.number})
 		case exDoAnswer:
 			j.log.Info("exchange of modules is over", "exchange", x.number, "checkpoint", x.decided, "cause", a.cause)
-			x.answer <- answer{x.decided, a.cause}
+			x.answer <- answer{id: x.decided, cause: a.cause}
 			c.exchanging = nil
 		}
 	}

@@ -57,7 +57,7 @@ func TestModulesAreExchangedWithTheDecision(t *testing.T) {
 		answer := c.upgrade(job.ID, map[string]string{"window": "7"})
 		a.heard("deploy 1 of attempt 1", "prepare 1", "trigger 1, exchange 1")
 		b.heard("deploy 1 of attempt 1", "prepare 1", "trigger 1, exchange 1")
-		c.answered(c.upgrade(job.ID, map[string]string{"window": "8"}), "job "+string(job.ID)+" was not upgraded: another upgrade of it is under way")
+		c.answered(c.upgrade(job.ID, map[string]string{"window": "8"}), "an upgrade of job "+string(job.ID)+" is under way")
 		a.acknowledge(1)
 		if now := c.expect(job.ID, api.JobRunning, ""); now.Params["window"] != "" {
 			t.Errorf("the job has the new parameters before they are decided: %v", now.Params)

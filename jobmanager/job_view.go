@@ -156,7 +156,7 @@ func (j *jobMaster) progress() api.Progress {
 		return *j.record.Progress
 	}
 	c := j.counts()
-	p := api.Progress{InputTotal: inputBytes(j.sources), InputRead: c.InputRead, SourceOut: c.SourceOut, RecordsOut: c.RecordsOut}
+	p := api.Progress{InputTotal: inputBytes(&j.record.Graph, j.sources), InputRead: c.InputRead, SourceOut: c.SourceOut, RecordsOut: c.RecordsOut}
 	for _, n := range c.SinkIn {
 		p.SinkIn += n
 	}
@@ -255,4 +255,16 @@ func (j *jobMaster) watch(ctx context.Context, out chan<- api.Job) {
 			return
 		}
 	}
+}
+
+func (j *jobMaster) watchFor(look chan struct{}) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.watchers[look] = true
+}
+
+func (j *jobMaster) watchNoMore(look chan struct{}) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	delete(j.watchers, look)
 }

@@ -128,10 +128,7 @@ func (jm *JobManager) takeOver(r jobRecord) {
 	}
 	jm.wg.Go(func() { j.run(jm.ctx, nil) })
 	j.later(func(ctx context.Context) event {
-		sources, err := jm.storedSplits(&r)
-		if err == nil && sources == nil { // it was stored by an older version
-			sources, err = enumerate(ctx, jm.config.Connectors, &r.Graph)
-		}
+		sources, err := jm.splitsOf(ctx, &r)
 		if err != nil {
 			return evFailed{connectorFailure(err)}
 		}
@@ -143,7 +140,7 @@ func (jm *JobManager) takeOver(r jobRecord) {
 }
 
 // startJob runs a job that was just stored.
-func (jm *JobManager) startJob(r jobRecord, sources map[int]connector.Splits) *jobMaster {
+func (jm *JobManager) startJob(r jobRecord, sources map[string]connector.Splits) *jobMaster {
 	j := newJobMaster(jm, r)
 	j.sources = sources
 	jm.know(j)
@@ -159,8 +156,8 @@ func (jm *JobManager) know(j *jobMaster) {
 	jm.jobs[j.id] = j
 }
 
-func (jm *JobManager) storeJob(r *jobRecord) error {
-	return jm.config.Meta.Apply(ha.Put(jobKey+string(r.ID), encode(r)))
+func (jm *JobManager) storeJob(r *jobRecord, with ...ha.Op) error {
+	return jm.config.Meta.Apply(append(with, ha.Put(jobKey+string(r.ID), encode(r)))...)
 }
 
 // forgetOldJobs keeps what is remembered of ended jobs bounded; just ended is one more, and stays.

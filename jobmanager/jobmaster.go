@@ -13,6 +13,7 @@ import (
 	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
+	"github.com/wasmill/wasmill/jobmanager/ha"
 	"github.com/wasmill/wasmill/jobmanager/schedule"
 )
 
@@ -42,14 +43,16 @@ type jobMaster struct {
 	mu       sync.Mutex
 	record   jobRecord // guarded by mu, like the rest; written by the loop, and when that has ended by tidying
 	fsm      jobFSM
-	sources  map[int]connector.Splits // by operator
-	splits   map[int]*splitQueue      // by operator, of the current attempt
-	restored *checkpoint.Plan         // that the current attempt goes on from, nil: from the beginning
+	sources  map[string]connector.Splits // by uid, of every source of the graph and of the one before
+	splits   map[int]*splitQueue         // by operator, of the current attempt
+	restored *checkpoint.Plan            // that the current attempt goes on from, nil: from the beginning
 	metrics  map[graph.TaskID]wire.TaskMetrics
 	givenUp  *api.GivenUp           // nil: the last checkpoint of the attempt was completed
 	hindered string                 // why the output of completed checkpoints could not be committed, empty: nothing is known
 	watchers map[chan struct{}]bool // of capacity 1: look again
 	adoption adoption
+
+	changedBy string // what has raised the record's generation last, for people
 }
 
 // mail is an event and who wants to know that it was taken.
@@ -188,13 +191,21 @@ func (j *jobMaster) beginAttempt() {
 		j.log.Info("the attempt goes on with tasks that have finished", "attempt", j.fsm.attempt, "tasks", n, "of", len(j.fsm.tasks))
 	}
 	j.splits = map[int]*splitQueue{}
-	for op, s := range j.sources {
+	for _, op := range j.record.Graph.Sources() {
+		uid := j.record.Graph.Operators[op].UID
+		s, stored := j.sources[uid]
+		if !stored {
+			continue // its tasks are refused: reading nothing would be a loss
+		}
 		j.splits[op] = newSplitQueue(s, j.splitReaders(op))
 		if j.record.Graph.Batch && before[op] != nil {
 			j.splits[op].keep(before[op], j.fsm.keeps)
 		}
-		if j.restored != nil {
-			j.splits[op].restore(j.restored.Sources[j.record.Graph.Operators[op].UID])
+		if j.restored == nil {
+			continue
+		}
+		if at, known := j.restored.Sources[uid]; known { // else it is newer than the checkpoint
+			j.splits[op].restore(at)
 		}
 	}
 }
@@ -273,14 +284,14 @@ func (j *jobMaster) act(a action) event {
 	return nil
 }
 
-// storeOr stores the job's record with a change: the event is then done, or evStoreFailed with the record unchanged. Nobody
-// sees the change before it is stored: a decision that is not must have no effect.
-func (j *jobMaster) storeOr(done event, change func(*jobRecord)) event {
+// storeOr stores the job's record with a change, and what else goes with it or not at all: the event is then done, or
+// evStoreFailed with the record unchanged. Nobody sees the change before it is stored: a decision that is not must have no effect.
+func (j *jobMaster) storeOr(done event, change func(*jobRecord), with ...ha.Op) event {
 	j.mu.Lock()
 	after := j.record
 	change(&after)
 	j.mu.Unlock()
-	if err := j.jm.storeJob(&after); err != nil {
+	if err := j.jm.storeJob(&after, with...); err != nil {
 		return evStoreFailed{&wire.Failure{Kind: wire.KindInternal, Message: fmt.Sprintf("store job: %s", err)}}
 	}
 	j.mu.Lock()
@@ -299,8 +310,9 @@ func (j *jobMaster) decide(prepared []connector.Committable) event {
 	next := j.checkpoints.tried()
 	e := j.storeOr(evDecided{n}, func(r *jobRecord) {
 		if next != nil {
-			r.Change = j.change(&r.Graph, next)
+			r.Change = j.change(api.ChangeUpgrade, &r.Graph, next)
 			r.Graph = *next
+			r.Generation++
 		}
 		r.Skipped = j.skipped()
 		r.Progress = new(j.progress())

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/blob"
 	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/connector"
@@ -151,8 +152,9 @@ func (c *checkpoints) decide(e evManifest) {
 		r.prove()
 		if next != nil && !failpoint.Planted(failpoint.ForgetExchange) {
 			before := r.Graph
-			r.Change = j.change(&before, next)
+			r.Change = j.change(api.ChangeUpgrade, &before, next)
 			r.Graph, r.Previous, r.PreviousParallelism = *next, &before, r.Parallelism
+			r.Generation++
 		}
 		r.Graph = checkpoint.Raise(r.Graph, versionsOf(all))
 		if e.savepoint != nil {
@@ -171,6 +173,7 @@ func (c *checkpoints) decide(e evManifest) {
 	j.proven()
 	if next != nil {
 		c.exchanging.decided = e.decided.ID
+		j.noteChange(whatChanged(j.record.Change))
 		j.take(evExchanged{})
 	}
 	c.held = map[string]bool{}

@@ -49,6 +49,7 @@ type jobRecord struct {
 	Created    time.Time      `json:"created"`
 	Directory  string         `json:"directory,omitempty"` // what relative paths of files are relative to
 
+	Generation  uint64          `json:"generation,omitempty"`  // every change of the graph or the parallelisms raises it: what was worked out from another one is refused
 	Previous    *graph.JobGraph `json:"previous,omitempty"`    // the graph before, until a checkpoint of this one is decided
 	Former      []formerSink    `json:"former,omitempty"`      // sinks of graphs before, which may have left pending output
 	Parallelism map[string]int  `json:"parallelism,omitempty"` // of operators that were rescaled, by name

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/wasmill/wasmill/abi"
@@ -15,29 +14,10 @@ import (
 	"github.com/wasmill/wasmill/internal/config"
 	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/internal/graph"
-	"github.com/wasmill/wasmill/jobmanager/ha"
 )
 
 // A job is given another graph, of another parallelism or shape, by going on from a checkpoint that is taken for that. The
 // graph before it stays in the record until a checkpoint of the new one is decided: a failure up to then goes back to it.
-
-// evGraph gives the job another graph; answer has room, and is given nil or why it cannot be.
-type evGraph struct {
-	graph       *graph.JobGraph
-	parallelism map[string]int
-	waits       bool // nothing that is in flight can go on with it
-	answer      chan<- error
-}
-
-// evParallelism changes which operators have a parallelism of their own, while every operator keeps the one that it has; answer
-// has room.
-type evParallelism struct {
-	was, is map[string]int
-	answer  chan<- error
-}
-
-func (evGraph) event()       {}
-func (evParallelism) event() {}
 
 // errUncommitted is why a job keeps its graph a moment longer: output that its sinks have prepared is still to be committed.
 var errUncommitted = errors.New("output is being committed")
@@ -72,12 +52,12 @@ func (jm *JobManager) RescaleJob(ctx context.Context, id graph.JobID, s *api.Res
 	maps.DeleteFunc(want.operators, func(_ string, n int) bool { return n == 0 })
 	switch {
 	case !sameParallelism(&r.Graph, g):
-		return jm.redeploy(ctx, j, r, g, &want)
+		return jm.redeploy(ctx, j, r, g, api.ChangeRescale, want.operators)
 	case maps.Equal(want.operators, r.Parallelism):
 		return nil, api.Errorf(api.KindConflict, "job %s has these parallelisms", j.id)
 	}
 	answers := make(chan error, 1) // only what a later rescaling does is another
-	if err := j.tell(ctx, evParallelism{r.Parallelism, want.operators, answers}); err != nil {
+	if err := j.tell(ctx, evParallelism{r.Generation, want.operators, answers}); err != nil {
 		return nil, err
 	}
 	if err := <-answers; err != nil {
@@ -124,10 +104,10 @@ func (jm *JobManager) UpgradeJob(ctx context.Context, id graph.JobID, u *api.Upg
 	}
 	failpoint.Hit(failpoint.Upgrade)
 	if done.Way == api.UpgradeRestart {
-		done.Job, err = jm.redeploy(ctx, j, r, g, &want)
+		done.Job, err = jm.redeploy(ctx, j, r, g, api.ChangeUpgrade, want.operators)
 		return done, err
 	}
-	done.Checkpoint, err = jm.exchangeModules(ctx, j, g)
+	done.Checkpoint, err = jm.exchangeModules(ctx, j, r, g)
 	done.Job = j.job()
 	return done, err
 }
@@ -258,23 +238,24 @@ func (jm *JobManager) enoughSlots(j *jobMaster, r *jobRecord, g *graph.JobGraph)
 	return nil
 }
 
-// redeploy takes a checkpoint and has the job go on from it with another graph.
-func (jm *JobManager) redeploy(ctx context.Context, j *jobMaster, r *jobRecord, g *graph.JobGraph, want *redeployment) (*api.Job, error) {
+// redeploy takes a checkpoint and has the job go on from it with another graph, which was worked out from the record.
+func (jm *JobManager) redeploy(ctx context.Context, j *jobMaster, r *jobRecord, g *graph.JobGraph, kind api.ChangeKind, operators map[string]int) (*api.Job, error) {
 	if err := jm.enoughSlots(j, r, g); err != nil {
 		return nil, err
 	}
-	if err := jm.addSplits(ctx, r, g); err != nil {
+	splits, err := jm.newSplits(ctx, &r.Graph, g)
+	if err != nil {
 		return nil, err
 	}
 	waits := r.Graph.Modules[0].ID != g.Modules[0].ID || !checkpoint.KeepsWays(&r.Graph, g)
 	for take := true; ; {
 		if take {
 			if _, err := jm.take(ctx, j, ckRequest{kind: checkpoint.Periodic, waits: waits}); err != nil {
-				return nil, err
+				return nil, cmp.Or(j.meanwhile(r.Generation), err)
 			}
 		}
 		answers := make(chan error, 1)
-		if err := j.tell(ctx, evGraph{g, want.operators, waits, answers}); err != nil {
+		if err := j.tell(ctx, evGraph{r.Generation, kind, g, operators, splits, waits, answers}); err != nil {
 			return nil, err
 		}
 		err := <-answers
@@ -293,128 +274,3 @@ func (jm *JobManager) redeploy(ctx context.Context, j *jobMaster, r *jobRecord, 
 
 // commitPoll is how long output that is being committed is given before it is asked for again.
 const commitPoll = 20 * time.Millisecond
-
-// addSplits stores what sources that are new will read.
-func (jm *JobManager) addSplits(ctx context.Context, r *jobRecord, g *graph.JobGraph) error {
-	stored, err := jm.storedSplits(r)
-	if err != nil {
-		return err
-	}
-	all := splitsByUID(&r.Graph, stored)
-	fresh := *g
-	fresh.Operators = slices.DeleteFunc(slices.Clone(g.Operators), func(o graph.Operator) bool {
-		_, known := all[o.UID]
-		return known || o.Kind != abi.OperatorSource
-	})
-	if len(fresh.Operators) == 0 {
-		return nil
-	}
-	sources, err := enumerate(ctx, jm.config.Connectors, &fresh)
-	if err != nil {
-		return connectorError(err)
-	}
-	maps.Copy(all, splitsByUID(&fresh, sources))
-	if err := jm.config.Meta.Apply(ha.Put(splitsKey+string(r.ID), encode(all))); err != nil {
-		return storeError("store what new sources read", err)
-	}
-	return nil
-}
-
-// changeGraph stores the new graph, and has the attempt ended. From then on it is what the job is.
-func (j *jobMaster) changeGraph(e evGraph) {
-	if now := j.phase(); now != deploying && now != running {
-		e.answer <- api.Errorf(api.KindConflict, "job %s is %s (expected %s)", j.id, j.job().State, api.JobRunning)
-		return
-	}
-	if j.checkpoints.exchanging != nil {
-		e.answer <- api.Errorf(api.KindConflict, "an upgrade of job %s is under way", j.id)
-		return
-	}
-	if len(j.uncommitted()) > 0 && j.record.Committed < j.base() {
-		e.answer <- errUncommitted
-		return
-	}
-	if n := len(j.record.Checkpoints); e.waits && n > 0 && j.record.Checkpoints[n-1].InFlight > 0 {
-		e.answer <- errInFlight
-		return
-	}
-	before := j.record.Graph
-	if failed := j.storeOr(nil, func(r *jobRecord) {
-		r.Former = left(r.Former, &before, e.graph, j.fsm.attempt)
-		r.Change = j.change(&before, e.graph)
-		r.Graph, r.Previous = *e.graph, &before
-		r.Parallelism, r.PreviousParallelism = e.parallelism, r.Parallelism
-	}); failed != nil {
-		e.answer <- api.Errorf(api.KindInternal, "%s", failed.(evStoreFailed).failure.Message)
-		return
-	}
-	failpoint.Hit(failpoint.Rescaling)
-	j.log.Info("the job is given another graph", "changes", strings.Join(j.record.Change.Changes, ", "), "parallelism", e.graph.Parallelism)
-	exec := graph.Expand(e.graph)
-	j.regraph(exec)
-	j.take(evRedeploy{exec})
-	e.answer <- nil
-}
-
-// changeParallelism stores which operators have a parallelism of their own.
-func (j *jobMaster) changeParallelism(e evParallelism) {
-	if !maps.Equal(j.record.Parallelism, e.was) {
-		e.answer <- api.Errorf(api.KindConflict, "job %s was rescaled meanwhile", j.id)
-		return
-	}
-	if failed := j.storeOr(nil, func(r *jobRecord) { r.Parallelism = e.is }); failed != nil {
-		e.answer <- api.Errorf(api.KindInternal, "%s", failed.(evStoreFailed).failure.Message)
-		return
-	}
-	e.answer <- nil
-}
-
-// revertGraph goes back to the graph before.
-func (j *jobMaster) revertGraph() {
-	exec := j.fsm.exec
-	back := func(r *jobRecord) {
-		r.Former = left(r.Former, &r.Graph, r.Previous, j.fsm.attempt)
-		r.Graph, r.Previous = *r.Previous, nil
-		r.Parallelism, r.PreviousParallelism = r.PreviousParallelism, nil
-		r.Change = wentBack(r.Change, j.fsm.attempt, j.fsm.failure)
-	}
-	if failed := j.storeOr(nil, back); failed != nil {
-		j.log.Error("store the graph that the job goes back to", "err", failed.(evStoreFailed).failure.Message)
-		j.mu.Lock()
-		back(&j.record)
-		j.mu.Unlock()
-	}
-	j.regraph(exec)
-}
-
-// regraph forgets what was known under another graph.
-func (j *jobMaster) regraph(exec *graph.ExecutionGraph) {
-	sources, err := j.jm.storedSplits(&j.record)
-	if err != nil {
-		j.log.Error("read what the sources read", "err", err)
-	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.exec, j.sources = exec, sources
-	clear(j.metrics)
-	j.guarantee = j.jm.guaranteeOf(&j.record.Graph)
-}
-
-// proven forgets the graph before: a checkpoint of this one is decided.
-func (j *jobMaster) proven() {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.fsm.before = nil
-}
-
-func (j *jobMaster) watchFor(look chan struct{}) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.watchers[look] = true
-}
-
-func (j *jobMaster) watchNoMore(look chan struct{}) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	delete(j.watchers, look)
-}

@@ -21,7 +21,7 @@ import (
 // ask begins what was asked for, or lets it wait for its turn.
 func (c *checkpoints) ask(e evAsk) {
 	if c.fsm == nil || c.job.phase() != running {
-		e.answer <- answer{cause: "the job is not running"}
+		e.answer <- answer{refused: c.job.notRunning()}
 		return
 	}
 	c.requests++
@@ -38,18 +38,32 @@ func (jm *JobManager) take(ctx context.Context, j *jobMaster, ask ckRequest) (ch
 	if !jm.takesCheckpoints() {
 		return 0, api.Errorf(api.KindConflict, "job %s takes no checkpoints", j.id)
 	}
-	if state := j.job().State; state != api.JobRunning {
-		return 0, api.Errorf(api.KindConflict, "job %s is %s (expected %s)", j.id, state, api.JobRunning)
+	if j.job().State != api.JobRunning {
+		return 0, j.notRunning()
 	}
 	answers := make(chan answer, 1)
 	a, err := j.ask(ctx, evAsk{ask, answers}, answers)
 	if err != nil {
 		return 0, err
 	}
+	if a.refused != nil {
+		return 0, a.refused
+	}
 	if a.cause != "" {
 		return 0, api.Errorf(api.KindConflict, "take a %s of job %s: %s", ask.kind, j.id, a.cause)
 	}
 	return a.id, nil
+}
+
+// notRunning refuses what a job must be RUNNING for.
+func (j *jobMaster) notRunning() error {
+	state := j.job().State
+	err := api.Errorf(api.KindConflict, "job %s is %s (expected %s)", j.id, state, api.JobRunning)
+	switch {
+	case state.Terminal() || state == api.JobFinishing || state == api.JobCancelling || state == api.JobFailing:
+		return err.WithHint("it ends, or has ended: run it again, from its last savepoint if it is to go on (`wasmill run --from`)")
+	}
+	return err.WithHint("ask again when it runs; `wasmill info %s` says what it waits for", j.id)
 }
 
 // ask tells the loop of a job and waits for its answer.

@@ -151,11 +151,11 @@ func (j *jobMaster) splitReaders(operator int) (readers []int) {
 	return readers
 }
 
-// inputBytes is how much bounded input the sources know to have, 0 when one of them does not.
-func inputBytes(sources map[int]connector.Splits) int64 {
+// inputBytes is how much bounded input the sources of a graph know to have, 0 when one of them does not.
+func inputBytes(g *graph.JobGraph, sources map[string]connector.Splits) int64 {
 	var sum int64
-	for _, splits := range sources {
-		for _, s := range splits.Splits {
+	for _, op := range g.Sources() {
+		for _, s := range sources[g.Operators[op].UID].Splits {
 			if s.Bytes == 0 {
 				return 0
 			}
@@ -175,20 +175,55 @@ func splitsByUID(g *graph.JobGraph, sources map[int]connector.Splits) map[string
 	return all
 }
 
-// storedSplits reads what splitsByUID has stored, nil when there is nothing.
-func (jm *JobManager) storedSplits(r *jobRecord) (map[int]connector.Splits, error) {
+// splitsOf are the splits that are stored of a job's sources, those of the graph that it may go back to among them.
+func (jm *JobManager) splitsOf(ctx context.Context, r *jobRecord) (all map[string]connector.Splits, err error) {
 	key := splitsKey + string(r.ID)
 	data, ok := jm.config.Meta.Get(key)
-	if !ok {
-		return nil, nil
+	if !ok { // it was stored by an older version
+		sources, err := enumerate(ctx, jm.config.Connectors, &r.Graph)
+		return splitsByUID(&r.Graph, sources), err
 	}
-	var all map[string]connector.Splits
 	if err := json.Unmarshal(data, &all); err != nil {
 		return nil, fmt.Errorf("read metadata: %s: %w", key, err)
 	}
-	sources := map[int]connector.Splits{}
-	for _, op := range r.Graph.Sources() {
-		sources[op] = all[r.Graph.Operators[op].UID]
+	for _, g := range []*graph.JobGraph{&r.Graph, r.Previous} {
+		if g == nil {
+			continue
+		}
+		if err := allStored(g, all); err != nil {
+			return nil, fmt.Errorf("read metadata: %s: %w", key, err)
+		}
 	}
-	return sources, nil
+	return all, nil
+}
+
+// allStored says which source of a graph has no splits among those: it would read nothing, as if its input were empty.
+func allStored(g *graph.JobGraph, splits map[string]connector.Splits) error {
+	for _, i := range g.Sources() {
+		if op := &g.Operators[i]; !hasSplits(splits, op.UID) {
+			return fmt.Errorf("source %q (uid %q): its splits are not stored", op.Name, op.UID)
+		}
+	}
+	return nil
+}
+
+func hasSplits(splits map[string]connector.Splits, uid string) bool {
+	_, ok := splits[uid]
+	return ok
+}
+
+// newSplits lists what the sources of a graph read that the one before does not have, by uid.
+func (jm *JobManager) newSplits(ctx context.Context, was, is *graph.JobGraph) (map[string]connector.Splits, error) {
+	fresh := *is
+	fresh.Operators = nil
+	for _, i := range is.Sources() {
+		if !slices.ContainsFunc(was.Operators, func(o graph.Operator) bool { return o.Kind == abi.OperatorSource && o.UID == is.Operators[i].UID }) {
+			fresh.Operators = append(fresh.Operators, is.Operators[i])
+		}
+	}
+	sources, err := enumerate(ctx, jm.config.Connectors, &fresh)
+	if err != nil {
+		return nil, connectorError(err)
+	}
+	return splitsByUID(&fresh, sources), nil
 }

@@ -331,7 +331,8 @@ func (jm *JobManager) storeNewJob(ctx context.Context, s *api.Submit, g *graph.J
 			return nil, err
 		}
 	}
-	ops := []ha.Op{ha.PutIfAbsent(jobKey+string(r.ID), encode(&r)), ha.Put(splitsKey+string(r.ID), encode(splitsByUID(g, sources)))}
+	splits := splitsByUID(g, sources)
+	ops := []ha.Op{ha.PutIfAbsent(jobKey+string(r.ID), encode(&r)), ha.Put(splitsKey+string(r.ID), encode(splits))}
 	if s.Request != "" {
 		ops = append(ops, ha.PutIfAbsent(requestKey+string(s.Request), []byte(r.ID)))
 	}
@@ -344,7 +345,7 @@ func (jm *JobManager) storeNewJob(ctx context.Context, s *api.Submit, g *graph.J
 		return nil, storeError("store job", err)
 	}
 	failpoint.Hit(failpoint.Submit)
-	return jm.startJob(r, sources).job(), nil
+	return jm.startJob(r, splits).job(), nil
 }
 
 func newJobID() graph.JobID {

@@ -163,6 +163,13 @@ var Faults = []Fault{
 		x.upgrade(func() { x.Sleep(x.someTime(2 * time.Second)) })
 		x.trouble.set(0, 0, 0)
 	}},
+	{Name: "two changes at once", Do: func(x *Cluster) { x.twoChanges(func() {}) }},
+	{Name: "two changes at once, a TaskManager killed", Do: func(x *Cluster) {
+		x.twoChanges(func() { x.killTaskManager(x.random.IntN(len(x.tms)), x.someTime(time.Second)) })
+	}},
+	{Name: "two changes at once, the JobManager killed", Do: func(x *Cluster) {
+		x.twoChanges(func() { x.killJobManager(x.someTime(time.Second)) })
+	}},
 	{Name: "stop and go on", Do: func(x *Cluster) { x.stopAndGoOn(func() {}, func() {}) }},
 	{Name: "stop and go on, a TaskManager killed", Do: func(x *Cluster) {
 		x.stopAndGoOn(func() { x.killTaskManager(x.random.IntN(len(x.tms)), x.someTime(time.Second)) }, func() {})
@@ -296,14 +303,20 @@ const variants = 3
 // upgrade gives the job a module that is the same but for a custom section, in its running tasks, while something else
 // happens.
 func (x *Cluster) upgrade(meanwhile func()) {
+	name, next, params := x.nextVariant()
+	x.upgradeTo(name, next, params, meanwhile)
+}
+
+// nextVariant is the module that the job is upgraded to next, and what it is told then.
+func (x *Cluster) nextVariant() (name string, module []byte, params map[string]string) {
 	x.upgrades++
-	params := map[string]string{}
+	params = map[string]string{}
 	if x.config.Params["version"] != "" {
 		params["version"] = strconv.Itoa(x.upgrades + 1)
 	}
 	variant := x.upgrades % variants
-	next := append(slices.Clone(x.config.Guest), 0, 3, 1, 'v', '0'+byte(variant)) // id, size, length of the name, name, a byte
-	x.upgradeTo(fmt.Sprint("variant ", variant), next, params, meanwhile)
+	module = append(slices.Clone(x.config.Guest), 0, 3, 1, 'v', '0'+byte(variant)) // id, size, length of the name, name, a byte
+	return fmt.Sprint("variant ", variant), module, params
 }
 
 // upgradeTo gives the job another module, and perhaps other parameters, while something else happens.

@@ -76,6 +76,8 @@ var simulated = []struct {
 	{bug: failpoint.FiredAgain, about: "kill", shows: "windows: a late line opens a window that had fired, which fires again", only: directed{workload: workload.Windows}},
 	{bug: failpoint.ForgetPromised, shows: "unending windows: a split that gives nothing more holds windows back that are due",
 		only: directed{faults: slices.Repeat(named("rescale"), 3), workload: workload.Unending, parallelism: 2, records: 900}},
+	{bug: failpoint.StaleChange, shows: "of a rescaling and an upgrade at once both are said to be done, and one is not there",
+		only: directed{faults: slices.Repeat(named("two changes at once"), 4), workload: workload.Ledger, records: 900}},
 	{bug: failpoint.UncutChain, about: "chain", shows: "an operator that was apart from its chain comes back with the state that its neighbours had when it left"},
 }
 

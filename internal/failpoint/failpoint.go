@@ -98,6 +98,7 @@ const (
 	FiredAgain          Bug = "fired-again"           // what is restored forgets watermarks and which windows have fired
 	ForgetPromised      Bug = "forget-promised"       // a split goes on without what was promised of it
 	UncutChain          Bug = "uncut-chain"           // every part of a chain that is cut goes on from all of its files
+	StaleChange         Bug = "stale-change"          // a graph that was worked out from what the job was before another change is taken
 )
 
 // Bugs are all of them.
@@ -105,5 +106,5 @@ var Bugs = []Bug{
 	SkipFsync, UnsyncedOutput, AckBeforeUpload, CommitBeforeDecide, NoFencing, LoseTimer, ForgetInFlight, WrongKeyGroups, SkipAlignment,
 	ForgetPosition, ReplayDoneSplit, ForgetAborted, DropPreparedAborted, NoRecommit, AbortBeforeCommit, TrustDamaged, TrustLocal,
 	RestoreOldest, DeleteNamed, ReuseID, ForgetTombstone, MutateFrozen, OverlayLeak, RepeatPassed, ForgetFinished, ForgetExchange, FiredAgain,
-	ForgetPromised, UncutChain, ForgetRequests,
+	ForgetPromised, UncutChain, ForgetRequests, StaleChange,
 }
