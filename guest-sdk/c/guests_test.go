@@ -29,6 +29,7 @@ var guests = map[string]string{
 	"enrich":            "",
 	"exit":              "",
 	"fail":              "",
+	"first":             "",
 	"flood":             "",
 	"folds":             "",
 	"formats":           "",

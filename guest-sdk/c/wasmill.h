@@ -503,6 +503,13 @@ WASMILL__SMALL wasmill_stream wasmill_co_process(wasmill_keyed in, wasmill_keyed
 WASMILL__SMALL wasmill_stream wasmill_process_stream(wasmill_stream in, const char *name, wasmill_processor p);
 WASMILL__SMALL wasmill_stream wasmill_co_process_streams(wasmill_stream in, wasmill_stream other, const char *name, wasmill_processor p);
 
+// The first n records of each key to come, or of all, in one subtask; and the first of each key, or of those that are equal. What is
+// behind them is dropped. They keep state and need a uid.
+static wasmill_stream wasmill_first(wasmill_keyed in, const char *name, uint32_t n);
+static wasmill_stream wasmill_first_of_all(wasmill_stream in, const char *name, uint32_t n);
+static wasmill_stream wasmill_distinct(wasmill_keyed in, const char *name);
+static wasmill_stream wasmill_distinct_values(wasmill_stream in, const char *name); // of codec utf8, bytes, i64 or f64
+
 // A process function over a stream, keyed or not, and one that is broadcast: every subtask has all records of that, in
 // process_other, where there is no key, and they change its broadcast states, which can only be read elsewhere.
 WASMILL__SMALL wasmill_stream wasmill_broadcast_process(wasmill_keyed in, wasmill_stream broadcast, const char *name, wasmill_processor p);
@@ -1036,6 +1043,7 @@ typedef struct wasmill__function {
 	wasmill_result_fn result; // of a reduce_to; NULL: a row of key and value
 	wasmill_aggregator aggregator;
 	wasmill_processor processor;
+	uint32_t first; // of wasmill_first
 	uint32_t n_sides, n_states;
 	// What only process functions and co-groups need is reached from here, so that a module without them does not import state.
 	void (*run_process)(struct wasmill__node *, uint32_t verb, const struct wasmill__group *);
@@ -1558,6 +1566,33 @@ WASMILL__SMALL wasmill_stream wasmill_process(wasmill_keyed in, const char *name
 
 WASMILL__SMALL wasmill_stream wasmill_co_process(wasmill_keyed in, wasmill_keyed other, const char *name, wasmill_processor p) {
 	return wasmill__process_all((const wasmill_keyed[]){in, other}, 2, name, p);
+}
+
+__attribute__((unused)) static void wasmill__let_first(wasmill_context *c, const wasmill_record *r) {
+	int64_t came = wasmill_get_i64(c, 0, 0);
+	if (came >= c->function->first) return;
+	wasmill_put_i64(c, 0, came + 1);
+	wasmill_emit(c->out, r->value.data, r->value.size);
+}
+
+__attribute__((unused)) static wasmill_stream wasmill_first(wasmill_keyed in, const char *name, uint32_t n) {
+	wasmill_stream of = {.job = in.job, .op = in.op};
+	if (n < 1) wasmill_refuse(in.job, WASMILL__JOINED("first \"", name, "\": 0 records (expected >= 1)"));
+	wasmill_stream s = wasmill_process(in, name, (wasmill_processor){
+		.process = wasmill__let_first, .codec = wasmill__codec(of), .states = {{.name = "came", .codec = WASMILL_I64}},
+	});
+	s.op->function->first = n;
+	return s;
+}
+
+__attribute__((unused)) static wasmill_stream wasmill_first_of_all(wasmill_stream in, const char *name, uint32_t n) {
+	return wasmill_parallelism(wasmill_first(wasmill_key_by(in, WASMILL__JOINED(name, " of all"), wasmill__constant_key, WASMILL_I64), name, n), 1);
+}
+
+__attribute__((unused)) static wasmill_stream wasmill_distinct(wasmill_keyed in, const char *name) { return wasmill_first(in, name, 1); }
+
+__attribute__((unused)) static wasmill_stream wasmill_distinct_values(wasmill_stream in, const char *name) {
+	return wasmill_distinct(wasmill__key_by_fields(in, WASMILL__JOINED(name, " by value"), wasmill__codec(in), "[\"\"]"), name);
 }
 
 WASMILL__SMALL wasmill_stream wasmill_interval_join_to(wasmill_keyed left, wasmill_keyed right, wasmill_interval between, const char *name, wasmill_join_fn f, const char *codec) {
