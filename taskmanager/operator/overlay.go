@@ -96,7 +96,7 @@ func (o *Overlay) find(r *abi.StateRequest) (*processState, *overlayCell, error)
 		return nil, nil, fmt.Errorf("state %q for a record of the broadcast input, which has no key (expected a broadcast state)", s.declared.Name)
 	case !s.ofOperator() && int(r.Group) >= o.groups:
 		return nil, nil, fmt.Errorf("group %d (expected < %d)", r.Group, o.groups)
-	case s.own == nil && s.table == nil && s.sorted == nil:
+	case !s.ofOperator() && s.table == nil && s.sorted == nil:
 		return nil, nil, fmt.Errorf("state %q lies with its window (expected another: it comes with the call, and is put by the reply)", s.declared.Name)
 	}
 	if n, written := o.numbers[overlayKey{r.Group, r.State}]; written {
