@@ -8,7 +8,7 @@ use crate::record::{codec_of, Millis, Record};
 use crate::row::{KeyValue, Windowed};
 use crate::step::Start;
 use crate::stream::Stream;
-use crate::window::{TimeWindow, WindowedStream};
+use crate::window::{WindowedStream, Windows};
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -178,11 +178,11 @@ impl<'x, K: Record<'x>, V: Record<'x> + Rows> KeyedStream<'x, K, V> {
     /// Computes several aggregates of each key at once. The result is a row of the key, or of its fields if it is a row, and a
     /// field an aggregate: R has its codec. Over unbounded input there is one after each batch, else one at the end.
     pub fn aggregates<R: Record<'x>>(&self, all: impl IntoIterator<Item = Aggregate<V::Row>>) -> Stream<'x, R> {
-        let o = self.aggregated(self.window, all, codec_of::<R>());
+        let o = self.aggregated(self.windows(), all, codec_of::<R>());
         Stream::new(self.env.clone(), o, 0, Start::default())
     }
 
-    fn aggregated(&self, window: Option<TimeWindow>, all: impl IntoIterator<Item = Aggregate<V::Row>>, output: String) -> OperatorId {
+    fn aggregated(&self, window: Option<Windows>, all: impl IntoIterator<Item = Aggregate<V::Row>>, output: String) -> OperatorId {
         let aggregates: Vec<Spec> = all.into_iter().map(|a| a.says).collect();
         let o = Operator { inputs: vec![self.edge()], window, aggregates, output, ..Operator::new(Kind::Aggregates, Kind::Aggregates.name()) };
         self.env.with(|g| g.add(o))
@@ -224,7 +224,7 @@ impl<'x, K: Record<'x>, V: Record<'x> + Rows> WindowedStream<'x, K, V> {
     /// Computes several aggregates of each key and window at once. The result is that of [`KeyedStream::aggregates`] behind the
     /// start and the end of the window.
     pub fn aggregates<R: Record<'x>>(&self, all: impl IntoIterator<Item = Aggregate<V::Row>>) -> Stream<'x, R> {
-        self.stream(self.keyed.aggregated(Some(self.window), all, codec_of::<R>()))
+        self.stream(self.keyed.aggregated(Some(self.windows.clone()), all, codec_of::<R>()))
     }
 
     fn one(&self, a: Aggregate<V::Row>) -> Stream<'x, Windowed<K, V>> {

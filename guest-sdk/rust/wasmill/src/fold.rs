@@ -9,7 +9,7 @@ use crate::keyed::KeyedStream;
 use crate::local::Own;
 use crate::output::Scope;
 use crate::record::{codec_of, Record};
-use crate::window::{TimeWindow, Window};
+use crate::window::{Window, Windows};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::rc::Rc;
@@ -91,7 +91,7 @@ pub(crate) fn fold<'x, K, V, A, R>(
     input: &KeyedStream<'x, K, V>,
     kind: Kind,
     name: &str,
-    window: Option<TimeWindow>,
+    window: Option<Windows>,
     folding: impl Folding<V, A> + 'x,
     finish: impl Fn(Window, K, A) -> R + 'x,
 ) -> OperatorId
@@ -101,10 +101,18 @@ where
     A: Record<'x>,
     R: Record<'x>,
 {
-    let shared = Rc::new((folding, finish));
+    let (folding, finish) = (Rc::new(folding), Rc::new(finish));
     let body = Body::Keyed(Box::new(move |b| {
-        let run = Run { next: b.next::<R>()?, scope: b.scope.clone(), shared: shared.clone(), calls: Own::default(), types: PhantomData };
-        Ok(HeadRun::Groups(Box::new(move |verb, _: &CallHeader, p| run.call(verb, p))))
+        let (folder, finish) = (Folder::new(folding.clone()), finish.clone());
+        let (next, scope): (Next<'x, R>, Scope) = (b.next()?, b.scope.clone());
+        let result = move |g: &Group<'x>, a| {
+            scope.key.set_bytes(g.key);
+            if let Some(time) = &scope.time {
+                time.now.set(g.timestamp());
+            }
+            next.push(finish(g.window, K::decode(g.key), a));
+        };
+        Ok(HeadRun::Groups(Box::new(move |verb, _: &CallHeader, p| folder.call(verb, p, &result))))
     }));
     let mut f = Function::new(kind, name, vec![codec_of::<V>()], codec_of::<R>(), body);
     f.key = codec_of::<K>();
@@ -113,13 +121,11 @@ where
     input.env.with(|g| g.call(f, o))
 }
 
-/// A keyed function in an open handle.
-struct Run<'x, K, V, A, R, F, G> {
-    next: Next<'x, R>,
-    scope: Scope,
-    shared: Rc<(F, G)>,
+/// Folds values in an open handle.
+pub(crate) struct Folder<'x, V, A, F> {
+    folding: Rc<F>,
     calls: Own<Memory<'x>>,
-    types: PhantomData<fn() -> (K, V, A)>,
+    types: PhantomData<fn() -> (V, A)>,
 }
 
 /// What is kept from call to call so that nothing is allocated.
@@ -135,17 +141,14 @@ impl Default for Own<Memory<'_>> {
     }
 }
 
-impl<'x, K, V, A, R, F, G> Run<'x, K, V, A, R, F, G>
-where
-    K: Record<'x>,
-    V: Record<'x>,
-    A: Record<'x>,
-    R: Record<'x>,
-    F: Folding<V, A>,
-    G: Fn(Window, K, A) -> R,
-{
-    fn call(&self, verb: u32, p: &'static [u8]) -> Result<(), Fault> {
-        if !matches!(verb, CREATE | ACCUMULATE | MERGE | RESULT) || verb == CREATE && self.shared.0.create().is_none() {
+impl<'x, V: Record<'x>, A: Record<'x>, F: Folding<V, A>> Folder<'x, V, A, F> {
+    pub fn new(folding: Rc<F>) -> Self {
+        Folder { folding, calls: Own::default(), types: PhantomData }
+    }
+
+    /// Runs a call; result has the groups whose result is asked for.
+    pub fn call(&self, verb: u32, p: &'static [u8], result: &impl Fn(&Group<'x>, A)) -> Result<(), Fault> {
+        if !matches!(verb, CREATE | ACCUMULATE | MERGE | RESULT) || verb == CREATE && self.folding.create().is_none() {
             return Err(Fault(Status::UnknownVerb, format!("verb {verb} is not one of this function")));
         }
         self.calls.with(|m| {
@@ -153,7 +156,7 @@ where
             let mut groups = Groups::new(p);
             while groups.read(&mut m.group) {
                 set_record(m.group.index);
-                self.group(verb, &m.group, &mut m.reply);
+                self.group(verb, &m.group, &mut m.reply, result);
                 if failed() {
                     return;
                 }
@@ -165,22 +168,17 @@ where
         Ok(())
     }
 
-    fn group(&self, verb: u32, g: &Group<'x>, reply: &mut ReplyWriter) {
+    fn group(&self, verb: u32, g: &Group<'x>, reply: &mut ReplyWriter, result: &impl Fn(&Group<'x>, A)) {
         g.records[0].whole();
         g.accumulators.whole();
         let accumulator = match verb {
-            CREATE => self.shared.0.create(),
+            CREATE => self.folding.create(),
             ACCUMULATE => self.accumulate(g),
             _ => self.merge(g),
         };
         let Some(a) = accumulator else { return };
         if verb == RESULT {
-            self.scope.key.set_bytes(g.key);
-            if let Some(time) = &self.scope.time {
-                time.now.set(g.timestamp());
-            }
-            self.next.push(self.shared.1(g.window, K::decode(g.key), a));
-            return;
+            return result(g, a);
         }
         reply.begin(g.index);
         reply.action(PUT, 0, |to| a.append(to));
@@ -189,7 +187,7 @@ where
 
     /// Folds the group's records into its accumulator, if it has one.
     fn accumulate(&self, g: &Group<'x>) -> Option<A> {
-        let (fold, records) = (&self.shared.0, &g.records[0]);
+        let (fold, records) = (&self.folding, &g.records[0]);
         let (mut a, first) = match (g.accumulators.n, records.n) {
             (0, 0) => return None,
             (0, _) => (fold.first(V::decode(records.value(0))), 1),
@@ -204,6 +202,6 @@ where
     /// Combines the group's accumulators, in their order.
     fn merge(&self, g: &Group<'x>) -> Option<A> {
         let all = (0..g.accumulators.n).map(|i| A::decode(g.accumulators.value(i)));
-        all.reduce(|a, b| self.shared.0.merge(a, b))
+        all.reduce(|a, b| self.folding.merge(a, b))
     }
 }

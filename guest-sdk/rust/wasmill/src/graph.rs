@@ -8,11 +8,11 @@ use crate::join::Interval;
 use crate::manifest;
 use crate::process::StateSpec;
 use crate::request::Requests;
-use crate::window::TimeWindow;
+use crate::state::ACCUMULATOR;
+use crate::window::Windows;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -35,6 +35,10 @@ pub(crate) enum Kind {
     Join,
     Partition,
     Request,
+    Window,
+    Trigger,
+    Evict,
+    Gap,
     Sink,
 }
 
@@ -57,6 +61,10 @@ impl Kind {
             Kind::Join => "join",
             Kind::Partition => "partition",
             Kind::Request => "request",
+            Kind::Window => "window",
+            Kind::Trigger => "trigger",
+            Kind::Evict => "evict",
+            Kind::Gap => "gap",
             Kind::Sink => "sink",
         }
     }
@@ -64,7 +72,15 @@ impl Kind {
     fn keeps_state(self) -> bool {
         matches!(
             self,
-            Kind::Count | Kind::Sum | Kind::Aggregates | Kind::Reduce | Kind::Aggregate | Kind::Process | Kind::Join | Kind::Request
+            Kind::Count
+                | Kind::Sum
+                | Kind::Aggregates
+                | Kind::Reduce
+                | Kind::Aggregate
+                | Kind::Process
+                | Kind::Join
+                | Kind::Window
+                | Kind::Request
         )
     }
 }
@@ -98,7 +114,7 @@ pub(crate) struct Operator {
     pub function: Option<usize>,
     pub inputs: Vec<Edge>,
     pub connector: Option<Connector>,
-    pub window: Option<TimeWindow>,
+    pub window: Option<Windows>,
     pub interval: Option<Interval>, // of a join
     pub requests: Option<Requests>, // of a request operator
     pub watermarks: Option<Watermarks>,
@@ -151,6 +167,13 @@ impl<'x> Function<'x> {
             failures: false,
             body,
         }
+    }
+}
+
+impl<'x> Function<'x> {
+    /// Says whether the state is that of what the function folds into, and none that it uses.
+    pub fn folds_into(&self, s: &StateSpec<'x>) -> bool {
+        !self.accumulator.is_empty() && s.name == ACCUMULATOR
     }
 }
 
@@ -213,6 +236,12 @@ impl<'x> Graph<'x> {
         self.add(o)
     }
 
+    /// Makes a function known that no operator runs by itself.
+    #[inline(never)]
+    pub fn callable(&mut self, f: Function<'x>) {
+        self.functions.push(f);
+    }
+
     #[inline(never)]
     pub fn rename(&mut self, o: OperatorId, name: &str) {
         self.operators[o].name = name.to_string();
@@ -243,7 +272,10 @@ impl<'x> Graph<'x> {
     pub fn declare_accumulators(&mut self, o: OperatorId, state: StateSpec<'x>) {
         let o = &self.operators[o];
         match o.function.map(|f| &mut self.functions[f]) {
-            Some(f) if f.accumulator == state.codec && state.version > 0 => f.states = vec![state],
+            Some(f) if f.accumulator == state.codec && state.version > 0 => {
+                f.states.retain(|s| s.name != state.name);
+                f.states.push(state); // behind those that the function uses, which have their numbers
+            }
             Some(f) if f.accumulator == state.codec => {
                 self.problems.push(format!("operator {:?}: accumulators of version 0 (expected > 0)", o.name))
             }

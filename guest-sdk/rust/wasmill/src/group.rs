@@ -4,6 +4,7 @@ use crate::batch::{i64_at, u32_at, words};
 use crate::chain::CallHeader;
 use crate::process::NO_TIMESTAMP;
 use crate::window::Window;
+use crate::window_function::Timing;
 use alloc::vec::Vec;
 
 /// Verbs of a keyed call that this SDK runs.
@@ -14,14 +15,22 @@ pub(crate) const ACCUMULATE: u32 = 4;
 pub(crate) const MERGE: u32 = 5;
 pub(crate) const RESULT: u32 = 6;
 pub(crate) const JOIN: u32 = 7;
+pub(crate) const TRIGGER: u32 = 8;
+pub(crate) const EVICT: u32 = 9;
+pub(crate) const GAP: u32 = 10;
 pub(crate) const PARTITION: u32 = 11;
 pub(crate) const REQUEST: u32 = 12;
 pub(crate) const RESPONSE: u32 = 13;
+pub(crate) const WINDOW: u32 = 14;
 
 const GROUP_BYTES: usize = 40;
 const LIST_BYTES: usize = 24;
 const HAS_WINDOW: u32 = 1 << 0;
+const HAS_TIMER: u32 = 1 << 1;
 const TIMER_PROCESSING: u32 = 1 << 2;
+const MERGED: u32 = 1 << 3;
+const EARLY: u32 = 1 << 4;
+const LATE: u32 = 1 << 5;
 const HAS_TIMESTAMPS: u32 = 1 << 0;
 
 /// Tags of the lists of a group.
@@ -86,8 +95,26 @@ impl<'x> Group<'x> {
         }
     }
 
+    pub fn has_timer(&self) -> bool {
+        self.flags & HAS_TIMER != 0
+    }
+
     pub fn timer_is_processing(&self) -> bool {
         self.flags & TIMER_PROCESSING != 0
+    }
+
+    /// Says of a trigger's group that it is of windows that have become one.
+    pub fn merged(&self) -> bool {
+        self.flags & MERGED != 0
+    }
+
+    /// Why a window has its result.
+    pub fn timing(&self) -> Timing {
+        match self.flags & (EARLY | LATE) {
+            0 => Timing::OnTime,
+            EARLY => Timing::Early,
+            _ => Timing::Late,
+        }
     }
 
     /// The list of a value state; None when it did not come with the group.
@@ -170,6 +197,9 @@ pub(crate) const PUT: u16 = 1;
 pub(crate) const CLEAR: u16 = 2;
 pub(crate) const SET_TIMER: u16 = 3;
 pub(crate) const DELETE_TIMER: u16 = 4;
+pub(crate) const DECISIONS: u16 = 5;
+pub(crate) const KEEP: u16 = 6;
+pub(crate) const GAPS: u16 = 7;
 pub(crate) const RECEIVERS: u16 = 8;
 pub(crate) const ASK: u16 = 9;
 

@@ -7,7 +7,7 @@ use crate::row::{KeyValue, Windowed};
 use crate::step::Start;
 use crate::stream::Stream;
 use crate::trap::{dead_letters, Letter, TrapPolicy};
-use crate::window::{TimeWindow, Window, WindowedStream};
+use crate::window::{TimeWindow, Window, WindowedStream, Windows};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
@@ -50,7 +50,7 @@ impl<'x, K: Record<'x>, V: Record<'x>> KeyedStream<'x, K, V> {
     /// Cuts the records of each key by time.
     pub fn window(&self, w: TimeWindow) -> WindowedStream<'x, K, V> {
         self.unwindowed("a window of time");
-        WindowedStream::new(self.clone(), w)
+        WindowedStream::new(self.clone(), w.into())
     }
 
     /// Cuts the records of each key into windows of so many, one behind the other. What is left of one when the input ends has
@@ -73,15 +73,20 @@ impl<'x, K: Record<'x>, V: Record<'x>> KeyedStream<'x, K, V> {
         }
     }
 
+    /// The windows of records, if it is cut into such.
+    pub(crate) fn windows(&self) -> Option<Windows> {
+        self.window.map(Windows::from)
+    }
+
     /// Counts the records of each key: every new count is emitted. The host does it by itself.
     pub fn count(&self) -> Stream<'x, KeyValue<K, i64>> {
-        self.stream(self.native(Kind::Count, self.window, codec_of::<KeyValue<K, i64>>()))
+        self.stream(self.native(Kind::Count, self.windows(), codec_of::<KeyValue<K, i64>>()))
     }
 
     /// Adds up the values of each key: i64 or f64. The host does it by itself.
     pub fn sum(&self) -> Stream<'x, KeyValue<K, V>> {
         self.check_sum();
-        self.stream(self.native(Kind::Sum, self.window, codec_of::<KeyValue<K, V>>()))
+        self.stream(self.native(Kind::Sum, self.windows(), codec_of::<KeyValue<K, V>>()))
     }
 
     /// Combines the values of each key, two at a time. f must be associative.
@@ -96,7 +101,7 @@ impl<'x, K: Record<'x>, V: Record<'x>> KeyedStream<'x, K, V> {
         f: impl Fn(V, V) -> V + 'static,
         result: impl Fn(K, V) -> R + 'static,
     ) -> Stream<'x, R> {
-        self.stream(fold(self, Kind::Reduce, name, self.window, Reduction::new(f), move |_, key, value| result(key, value)))
+        self.stream(fold(self, Kind::Reduce, name, self.windows(), Reduction::new(f), move |_, key, value| result(key, value)))
     }
 
     /// Folds the values of each key: `create` makes an accumulator of none, `add` folds a value into it, `merge` makes one of
@@ -111,7 +116,7 @@ impl<'x, K: Record<'x>, V: Record<'x>> KeyedStream<'x, K, V> {
     ) -> Stream<'x, KeyValue<K, R>> {
         let folding = Aggregation::new(create, add, merge);
         let finish = move |_, key, a| KeyValue { key, value: result(a) };
-        self.stream(fold(self, Kind::Aggregate, name, self.window, folding, finish))
+        self.stream(fold(self, Kind::Aggregate, name, self.windows(), folding, finish))
     }
 
     /// Runs a function over the records of each key: anything, with the states and side outputs that it uses at hand. All
@@ -156,7 +161,7 @@ impl<'x, K: Record<'x>, V: Record<'x>> KeyedStream<'x, K, V> {
     }
 
     /// Adds an operator that the host runs by itself.
-    pub(crate) fn native(&self, kind: Kind, window: Option<TimeWindow>, output: String) -> OperatorId {
+    pub(crate) fn native(&self, kind: Kind, window: Option<Windows>, output: String) -> OperatorId {
         let mut o = Operator::new(kind, kind.name());
         o.inputs.push(self.edge());
         o.window = window;
@@ -182,7 +187,7 @@ impl<'x, K: Record<'x>, V: Record<'x>> WindowedStream<'x, K, V> {
         f: impl Fn(V, V) -> V + 'static,
         result: impl Fn(Window, K, V) -> R + 'static,
     ) -> Stream<'x, R> {
-        self.stream(fold(&self.keyed, Kind::Reduce, name, Some(self.window), Reduction::new(f), result))
+        self.stream(fold(&self.keyed, Kind::Reduce, name, Some(self.windows.clone()), Reduction::new(f), result))
     }
 
     /// Folds the values of each key and window, as [`KeyedStream::aggregate`] does.
@@ -196,7 +201,7 @@ impl<'x, K: Record<'x>, V: Record<'x>> WindowedStream<'x, K, V> {
     ) -> Stream<'x, Windowed<K, R>> {
         let folding = Aggregation::new(create, add, merge);
         let finish = move |window, key, a| Windowed { window, key, value: result(a) };
-        self.stream(fold(&self.keyed, Kind::Aggregate, name, Some(self.window), folding, finish))
+        self.stream(fold(&self.keyed, Kind::Aggregate, name, Some(self.windows.clone()), folding, finish))
     }
 }
 

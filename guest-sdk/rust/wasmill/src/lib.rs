@@ -71,6 +71,8 @@ mod golden_test;
 mod process_test;
 #[cfg(test)]
 mod request_test;
+#[cfg(test)]
+mod window_test;
 
 mod aggregates;
 #[cfg(any(test, target_family = "wasm"))]
@@ -83,6 +85,7 @@ mod connector;
 mod copy;
 mod document;
 mod env;
+mod evictor;
 #[doc(hidden)]
 pub mod exports;
 mod fail;
@@ -114,7 +117,9 @@ mod stream;
 pub mod testing;
 mod text;
 mod trap;
+mod trigger;
 mod window;
+mod window_function;
 
 #[cfg(target_family = "wasm")]
 pub use allocator::Allocator;
@@ -139,6 +144,7 @@ pub use step::{Path, Start, Step, Then};
 pub use stream::{After, Outlet, SinkOperator, Stream};
 pub use text::{Text, TextBuf};
 pub use trap::{Letter, TrapPolicy};
+pub use trigger::{Asked, Decision, Trigger, TriggerContext};
 
 /// Makes a struct a row, whose fields are read where they lie. The fields are of types that implement [`Field`]; a lifetime, if
 /// there is one, is `'x`.
@@ -173,7 +179,8 @@ pub use trap::{Letter, TrapPolicy};
 /// keys, states and fields of other rows. Conditions, keys and aggregates that the host decides name its fields as `Bid::PRICE`
 /// ([`FieldOf`]). In a `Ref`, a `String` is read as `&str`, a row as its `Ref`, a [`List`] as [`ListRef`].
 pub use wasmill_derive::Row;
-pub use window::{all_time, session, sliding, tumbling, TimeWindow, Window, WindowedStream};
+pub use window::{all_time, global, session, sliding, tumbling, TimeWindow, Window, WindowedStream};
+pub use window_function::{Timing, Values, WindowContext};
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
@@ -202,7 +209,9 @@ pub mod prelude {
     pub use crate::stream::Stream;
     pub use crate::text::{Text, TextBuf};
     pub use crate::trap::{Letter, TrapPolicy};
-    pub use crate::window::{all_time, days, hours, millis, mins, secs, session, sliding, tumbling, Window};
+    pub use crate::trigger::{Asked, Decision, Trigger, TriggerContext};
+    pub use crate::window::{all_time, days, global, hours, millis, mins, secs, session, sliding, tumbling, Window};
+    pub use crate::window_function::{Timing, Values, WindowContext};
     pub use crate::{counter_add, fail, gauge_set, log, Level};
     pub use wasmill_derive::Row;
 }

@@ -4,6 +4,7 @@ use crate::connector::Connector;
 use crate::graph::{Body, Function, Graph, Kind, Operator, Param};
 use crate::json::JsonWriter;
 use crate::process::StateSpec;
+use crate::window::Windows;
 use alloc::vec::Vec;
 
 const ABI_VERSION: i64 = 1;
@@ -15,11 +16,13 @@ const KEYED: i64 = 2;
 const STATE: i64 = 3;
 const TIMERS: i64 = 4;
 const TWO_INPUTS: i64 = 5;
+const ASKED: i64 = 6;
 const REQUESTS: i64 = 7;
 const ROW: i64 = 8;
 const PARTITION: i64 = 9;
 const ACCUMULATORS: i64 = 10;
 const FIELDS: i64 = 11;
+const WINDOWS: i64 = 12;
 const TIES: i64 = 18;
 
 pub(crate) fn write(g: &Graph) -> Vec<u8> {
@@ -43,14 +46,16 @@ fn features(g: &Graph) -> Vec<i64> {
     let needs = [
         (BATCH, true),
         (KEYED, any(&|f| matches!(f.body, Body::Keyed(_)))),
-        (STATE, any(&|f| f.kind == Kind::Process && !f.states.is_empty())),
+        (STATE, any(&|f| f.states.iter().any(|s| !f.folds_into(s)))),
         (TIMERS, any(&|f| f.timers)),
         (TWO_INPUTS, any(&|f| f.inputs.len() > 1) || g.operators.iter().any(|o| o.kind == Some(Kind::Join))),
+        (ASKED, any(&|f| matches!(f.kind, Kind::Trigger | Kind::Evict | Kind::Gap))),
         (REQUESTS, any(&|f| f.kind == Kind::Request)),
         (ROW, g.operators.iter().any(|o| row(&o.output) || row(&o.key)) || any(&|f| f.inputs.iter().any(|i| row(i)))),
         (PARTITION, any(&|f| f.kind == Kind::Partition)),
-        (ACCUMULATORS, any(&|f| f.kind != Kind::Process && !f.states.is_empty())),
+        (ACCUMULATORS, any(&|f| f.states.iter().any(|s| f.folds_into(s)))),
         (FIELDS, g.operators.iter().any(|o| !o.fields.is_empty() || o.predicate.is_some() || !o.aggregates.is_empty())),
+        (WINDOWS, g.operators.iter().any(|o| o.kind == Some(Kind::Window) || o.window.as_ref().is_some_and(Windows::special))),
         (TIES, g.operators.iter().any(|o| o.aggregates.iter().any(|a| a.decides()))),
     ];
     needs.iter().filter(|(_, needed)| *needed).map(|(number, _)| *number).collect()
@@ -84,7 +89,7 @@ fn function(w: &mut JsonWriter, id: usize, f: &Function) {
 
 fn state(w: &mut JsonWriter, s: &StateSpec) {
     w.text("name", &s.name);
-    w.text("scope", "keyed");
+    w.text("scope", s.scope);
     w.text("kind", s.kind);
     w.text("codec", &s.codec);
     w.text_or("key", &s.key);

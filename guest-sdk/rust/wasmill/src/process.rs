@@ -6,7 +6,7 @@ use crate::chain::{Binding, CallHeader, Fault, HeadRun, Next, Status};
 use crate::env::Env;
 use crate::fail::{failed, set_record};
 use crate::graph::{Body, Edge, Function, Kind, Operator, OperatorId};
-use crate::group::{Group, Groups, ReplyWriter, CLEAR, DELETE_TIMER, PROCESS, PUT, SET_TIMER, TIMER};
+use crate::group::{Group, Groups, List, ReplyWriter, CLEAR, DELETE_TIMER, PROCESS, PUT, SET_TIMER, TIMER};
 use crate::host;
 use crate::local::Own;
 use crate::output::Scope;
@@ -97,6 +97,7 @@ uses!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
 /// What the manifest says of a state.
 pub(crate) struct StateSpec<'x> {
     pub name: String,
+    pub scope: &'static str,
     pub kind: &'static str,
     pub codec: String,
     pub key: String,
@@ -258,6 +259,21 @@ impl<'x> Call<'x> {
         self.timers.with(|t| t.push((DELETE_TIMER, PROCESSING, milliseconds)));
     }
 
+    /// Reads the group at hand. The function runs outside of f.
+    pub(crate) fn at_hand<R>(&self, f: impl FnOnce(&Group<'x>) -> R) -> R {
+        self.group.with(|g| f(g))
+    }
+
+    /// Has no value of the group set: of windows that have become one, none is kept.
+    pub(crate) fn forget(&self) {
+        self.cells.with(|cells| cells.iter_mut().for_each(|c| (c.known, c.set) = (true, false)));
+    }
+
+    /// The values of a state that windows had which have become one.
+    pub(crate) fn merged(&self, state: u16) -> List<'x> {
+        self.group.with(|g| g.state(state as usize)).unwrap_or_default()
+    }
+
     /// Changes or reads the value of a state.
     pub(crate) fn cell<R>(&self, state: u16, f: impl FnOnce(&mut ValueCell) -> R) -> R {
         self.cells.with(|cells| f(&mut cells[state as usize]))
@@ -298,8 +314,8 @@ impl<'x> Call<'x> {
         self.cells.with(|cells| cells.iter_mut().for_each(|c| (c.known, c.action) = (false, 0)));
     }
 
-    /// Writes what the group has become.
-    fn leave(&self) {
+    /// Writes what the group has become, and what else is answered.
+    fn leave(&self, answer: impl Fn(&mut ReplyWriter)) {
         self.reply.with(|reply| {
             reply.begin(self.group.with(|g| g.index));
             self.cells.with(|cells| {
@@ -308,8 +324,39 @@ impl<'x> Call<'x> {
                 }
             });
             self.timers.with(|timers| timers.iter().for_each(|&(op, clock, time)| reply.timer(op, clock, time)));
+            answer(reply);
             reply.end();
         });
+    }
+
+    /// Runs each for every group of a call, and replies what has become of them, with what answer adds.
+    pub(crate) fn run(&self, h: &CallHeader, p: &'static [u8], each: impl Fn(), answer: impl Fn(&mut ReplyWriter)) {
+        self.header.set(*h);
+        self.reply.with(ReplyWriter::clear);
+        self.asker.with(Asker::begin);
+        self.pages.reset();
+        let mut groups = Groups::new(p);
+        while self.group.with(|g| groups.read(g)) {
+            set_record(self.group.with(|g| g.index));
+            self.enter();
+            each();
+            if failed() {
+                return;
+            }
+            self.leave(&answer);
+        }
+        self.asker.with(Asker::flush);
+        self.reply.with(|reply| {
+            if !reply.bytes.is_empty() {
+                host::reply(&reply.bytes);
+            }
+        });
+    }
+
+    /// Runs f for the timer that is due, at its time.
+    pub(crate) fn due(&self, f: impl FnOnce(Timer)) {
+        let t = self.group.with(|g| Timer { time: g.timer, processing: g.timer_is_processing() });
+        self.record(if t.processing { NO_TIMESTAMP } else { t.time }, || f(t));
     }
 
     /// Runs f over the records of one input, also those that did not fit the call.
@@ -392,33 +439,14 @@ impl<'x, K: Record<'x>, R: Record<'x>> Context<'x, K, R> {
             return Err(Fault(Status::UnknownVerb, format!("verb {verb} is not one of a process function")));
         }
         let call = &self.call;
-        call.header.set(*h);
-        call.reply.with(ReplyWriter::clear);
-        call.asker.with(Asker::begin);
-        call.pages.reset();
-        let mut groups = Groups::new(p);
-        while call.group.with(|g| groups.read(g)) {
-            let (index, time, processing) = call.group.with(|g| (g.index, g.timer, g.timer_is_processing()));
-            set_record(index);
-            call.enter();
-            if verb == TIMER {
-                let at = if processing { NO_TIMESTAMP } else { time };
-                call.record(at, || timer(Timer { time, processing }));
-            } else {
+        let each = || match verb {
+            TIMER => call.due(&timer),
+            _ => {
                 call.each(0, &record);
                 call.each(1, &record);
             }
-            if failed() {
-                return Ok(());
-            }
-            call.leave();
-        }
-        call.asker.with(Asker::flush);
-        call.reply.with(|reply| {
-            if !reply.bytes.is_empty() {
-                host::reply(&reply.bytes);
-            }
-        });
+        };
+        call.run(h, p, each, |_| ());
         Ok(())
     }
 }

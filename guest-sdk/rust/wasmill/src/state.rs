@@ -19,17 +19,19 @@ macro_rules! descriptor {
             version: u32,
             oldest: u32,
             migrate: Option<Migration<'x>>,
+            scope: &'static str,
             types: PhantomData<fn() -> ($($t,)+)>,
         }
 
         impl<'x, $($t: Record<'x>),+> $name<'x, $($t),+> {
             pub(crate) fn new(name: &str) -> Self {
-                $name { name: name.to_string(), ttl: Duration::ZERO, version: 0, oldest: 0, migrate: None, types: PhantomData }
+                $name { name: name.to_string(), ttl: Duration::ZERO, version: 0, oldest: 0, migrate: None, scope: PER_KEY, types: PhantomData }
             }
 
             fn spec(&self) -> StateSpec<'x> {
                 StateSpec {
                     name: self.name.clone(),
+                    scope: self.scope,
                     kind: $kind,
                     codec: codec_of::<$value>(),
                     key: $key,
@@ -123,13 +125,29 @@ impl<'x, K: Record<'x>, V: Record<'x>> MapStateDescriptor<'x, K, V> {
     }
 }
 
+impl<'x, T: Record<'x>> ValueStateDescriptor<'x, T> {
+    /// Makes it a value of each key in one window, with which it ends: of a window function that is not of sessions. The states of a
+    /// trigger are like that without it.
+    pub fn per_window(mut self) -> Self {
+        self.scope = PER_WINDOW;
+        self
+    }
+}
+
+/// Scopes of a state: of a key, and of a key in one window.
+pub(crate) const PER_KEY: &str = "keyed";
+pub(crate) const PER_WINDOW: &str = "window";
+
+/// The name of the state that stands for the accumulators of a function.
+pub(crate) const ACCUMULATOR: &str = "accumulator";
+
 /// The state that stands for the accumulators of a function.
 pub(crate) fn accumulators<'x, A: Record<'x>>(
     version: u32,
     oldest: u32,
     f: impl Fn(u32, &'x [u8]) -> Option<A> + 'static,
 ) -> StateSpec<'x> {
-    let state = ValueStateDescriptor::new("accumulator").migrate(version, f).oldest(oldest);
+    let state = ValueStateDescriptor::new(ACCUMULATOR).migrate(version, f).oldest(oldest);
     state.spec()
 }
 
@@ -162,6 +180,12 @@ impl<'x, T: Record<'x>> ValueState<'x, T> {
             c.bytes.clear();
             c.bytes.extend_from_slice(value.unwrap_or_default());
         });
+    }
+
+    /// In a trigger that is told of sessions that have become one: the values that they had.
+    pub fn merged(&self) -> impl Iterator<Item = T> + use<'x, T> {
+        let all = self.call.merged(self.state);
+        (0..all.n).map(move |i| T::decode(all.value(i)))
     }
 
     /// Sets the value.

@@ -1,12 +1,15 @@
 use crate::env::Env;
+use crate::evictor::Evictor;
 use crate::graph::{Kind, OperatorId};
 use crate::json::JsonWriter;
 use crate::keyed::KeyedStream;
 use crate::record::{codec_of, Record};
 use crate::row::Windowed;
 use crate::side::Side;
-use crate::step::Start;
+use crate::step::{Path, Start};
 use crate::stream::Stream;
+use crate::trigger::Trigger;
+use alloc::string::String;
 use core::time::Duration;
 
 /// A piece of event time, in milliseconds since the Unix epoch; `end` lies behind it.
@@ -28,6 +31,7 @@ pub struct TimeWindow {
     count: u32, // of windows of records
     count_slide: u32,
     all: bool,
+    global: bool,
 }
 
 /// Windows of a size, one behind the other. They begin at multiples of it.
@@ -43,6 +47,11 @@ pub fn sliding(size: Duration, slide: Duration) -> TimeWindow {
 /// Windows with as long a silence between two of a key as the gap, or longer.
 pub fn session(gap: Duration) -> TimeWindow {
     TimeWindow { gap, ..TimeWindow::default() }
+}
+
+/// One window of all records of a key. It has no end, and has results by a trigger only.
+pub fn global() -> TimeWindow {
+    TimeWindow { global: true, ..TimeWindow::default() }
 }
 
 /// Of a join whose inputs end: all that they have, whatever its times. What comes out has no event time.
@@ -66,19 +75,50 @@ impl TimeWindow {
     pub fn processing_time(self) -> Self {
         TimeWindow { processing: true, ..self }
     }
+}
 
-    pub(crate) fn write(&self, w: &mut JsonWriter) {
+/// How an operator cuts the records of a key, when windows have results, and what leaves them.
+#[derive(Clone, Default)]
+pub(crate) struct Windows {
+    pub time: TimeWindow,
+    pub gap: String, // of sessions: the function that says it of each record
+    pub trigger: Option<Trigger>,
+    pub evictor: Option<Evictor>,
+}
+
+impl From<TimeWindow> for Windows {
+    fn from(time: TimeWindow) -> Self {
+        Windows { time, ..Windows::default() }
+    }
+}
+
+impl Windows {
+    /// Says whether they do more than hosts did at first.
+    pub fn special(&self) -> bool {
+        self.time.global || !self.gap.is_empty() || self.trigger.is_some() || self.evictor.is_some()
+    }
+
+    pub fn write(&self, w: &mut JsonWriter) {
         let ms = |d: Duration| d.as_millis() as i64;
-        let kinds = [(self.all, "all"), (self.count > 0, "count"), (!self.gap.is_zero(), "session"), (!self.slide.is_zero(), "sliding")];
+        let t = &self.time;
+        let sessions = !t.gap.is_zero() || !self.gap.is_empty();
+        let kinds = [(t.all, "all"), (t.count > 0, "count"), (t.global, "global"), (sessions, "session"), (!t.slide.is_zero(), "sliding")];
         w.text("kind", kinds.iter().find(|(is, _)| *is).map_or("tumbling", |(_, kind)| kind));
-        w.number_or("sizeMs", ms(self.size));
-        w.number_or("slideMs", ms(self.slide));
-        w.number_or("offsetMs", ms(self.offset));
-        w.number_or("gapMs", ms(self.gap));
-        w.number_or("count", self.count.into());
-        w.number_or("countSlide", self.count_slide.into());
-        w.text_or("time", if self.processing { "processing" } else { "" });
-        w.number_or("latenessMs", ms(self.lateness));
+        w.number_or("sizeMs", ms(t.size));
+        w.number_or("slideMs", ms(t.slide));
+        w.number_or("offsetMs", ms(t.offset));
+        w.number_or("gapMs", ms(t.gap));
+        w.text_or("gap", &self.gap);
+        w.number_or("count", t.count.into());
+        w.number_or("countSlide", t.count_slide.into());
+        w.text_or("time", if t.processing { "processing" } else { "" });
+        w.number_or("latenessMs", ms(t.lateness));
+        if let Some(trigger) = &self.trigger {
+            w.object("trigger", |w| trigger.write(w));
+        }
+        if let Some(evictor) = &self.evictor {
+            w.object("evictor", |w| evictor.write(w));
+        }
     }
 }
 
@@ -106,18 +146,26 @@ pub const fn days(n: u64) -> Duration {
 /// records that are allowed; its timestamp is the window's last millisecond.
 pub struct WindowedStream<'x, K, V> {
     pub(crate) keyed: KeyedStream<'x, K, V>,
-    pub(crate) window: TimeWindow,
+    pub(crate) windows: Windows,
     late: Option<Side<'x, V>>,
+    all: bool, // of all records: in one subtask
+}
+
+impl<'x, T: Record<'x>, P: Path<'x, T>> Stream<'x, T, P> {
+    /// Cuts all records into windows, whatever their key would be: one subtask has them all.
+    pub fn window_all(&self, name: &str, w: TimeWindow) -> WindowedStream<'x, i64, T> {
+        WindowedStream { all: true, ..self.key_by(name, |_| 0).window(w) }
+    }
 }
 
 impl<'x, K: Record<'x>, V: Record<'x>> WindowedStream<'x, K, V> {
-    pub(crate) fn new(keyed: KeyedStream<'x, K, V>, window: TimeWindow) -> Self {
-        WindowedStream { keyed, window, late: None }
+    pub(crate) fn new(keyed: KeyedStream<'x, K, V>, windows: Windows) -> Self {
+        WindowedStream { keyed, windows, late: None, all: false }
     }
 
     /// Has a window take late records for so long behind its end: each makes its result be emitted again.
     pub fn allowed_lateness(mut self, d: Duration) -> Self {
-        self.window.lateness = d;
+        self.windows.time.lateness = d;
         self
     }
 
@@ -129,14 +177,14 @@ impl<'x, K: Record<'x>, V: Record<'x>> WindowedStream<'x, K, V> {
 
     /// Counts the records of each key and window. The host does it by itself.
     pub fn count(&self) -> Stream<'x, Windowed<K, i64>> {
-        let o = self.keyed.native(Kind::Count, Some(self.window), codec_of::<Windowed<K, i64>>());
+        let o = self.keyed.native(Kind::Count, Some(self.windows.clone()), codec_of::<Windowed<K, i64>>());
         self.stream(o)
     }
 
     /// Adds up the values of each key and window: i64 or f64. The host does it by itself.
     pub fn sum(&self) -> Stream<'x, Windowed<K, V>> {
         self.keyed.check_sum();
-        let o = self.keyed.native(Kind::Sum, Some(self.window), codec_of::<Windowed<K, V>>());
+        let o = self.keyed.native(Kind::Sum, Some(self.windows.clone()), codec_of::<Windowed<K, V>>());
         self.stream(o)
     }
 
@@ -149,6 +197,9 @@ impl<'x, K: Record<'x>, V: Record<'x>> WindowedStream<'x, K, V> {
         if let Some(late) = &self.late {
             let number = self.env().with(|g| g.sides_of(o)) + 1;
             late.declare(o, number);
+        }
+        if self.all {
+            self.env().with(|g| g.set_parallelism(o, 1));
         }
         Stream::new(self.env().clone(), o, 0, Start::default())
     }
