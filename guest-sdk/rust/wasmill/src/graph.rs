@@ -33,6 +33,7 @@ pub(crate) enum Kind {
     Process,
     Aggregates,
     Join,
+    CoGroup,
     Partition,
     Request,
     Window,
@@ -59,6 +60,7 @@ impl Kind {
             Kind::Process => "process",
             Kind::Aggregates => "aggregates",
             Kind::Join => "join",
+            Kind::CoGroup => "coGroup",
             Kind::Partition => "partition",
             Kind::Request => "request",
             Kind::Window => "window",
@@ -116,6 +118,7 @@ pub(crate) struct Operator {
     pub connector: Option<Connector>,
     pub window: Option<Windows>,
     pub interval: Option<Interval>, // of a join
+    pub outer: &'static str,        // of a join in windows
     pub requests: Option<Requests>, // of a request operator
     pub watermarks: Option<Watermarks>,
     pub parallelism: u32,

@@ -72,6 +72,8 @@ mod process_test;
 #[cfg(test)]
 mod request_test;
 #[cfg(test)]
+mod window_join_test;
+#[cfg(test)]
 mod window_test;
 
 mod aggregates;
@@ -120,6 +122,7 @@ mod trap;
 mod trigger;
 mod window;
 mod window_function;
+mod window_join;
 
 #[cfg(target_family = "wasm")]
 pub use allocator::Allocator;
@@ -181,6 +184,7 @@ pub use trigger::{Asked, Decision, Trigger, TriggerContext};
 pub use wasmill_derive::Row;
 pub use window::{all_time, global, session, sliding, tumbling, TimeWindow, Window, WindowedStream};
 pub use window_function::{Timing, Values, WindowContext};
+pub use window_join::{Together, WindowJoin, WindowJoinContext, WindowJoined};
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
@@ -212,6 +216,7 @@ pub mod prelude {
     pub use crate::trigger::{Asked, Decision, Trigger, TriggerContext};
     pub use crate::window::{all_time, days, global, hours, millis, mins, secs, session, sliding, tumbling, Window};
     pub use crate::window_function::{Timing, Values, WindowContext};
+    pub use crate::window_join::{Together, WindowJoinContext};
     pub use crate::{counter_add, fail, gauge_set, log, Level};
     pub use wasmill_derive::Row;
 }

@@ -23,6 +23,7 @@ const PARTITION: i64 = 9;
 const ACCUMULATORS: i64 = 10;
 const FIELDS: i64 = 11;
 const WINDOWS: i64 = 12;
+const MEETING: i64 = 14;
 const TIES: i64 = 18;
 
 pub(crate) fn write(g: &Graph) -> Vec<u8> {
@@ -56,6 +57,7 @@ fn features(g: &Graph) -> Vec<i64> {
         (ACCUMULATORS, any(&|f| f.states.iter().any(|s| f.folds_into(s)))),
         (FIELDS, g.operators.iter().any(|o| !o.fields.is_empty() || o.predicate.is_some() || !o.aggregates.is_empty())),
         (WINDOWS, g.operators.iter().any(|o| o.kind == Some(Kind::Window) || o.window.as_ref().is_some_and(Windows::special))),
+        (MEETING, g.operators.iter().any(|o| o.kind == Some(Kind::Join) && o.window.is_some())),
         (TIES, g.operators.iter().any(|o| o.aggregates.iter().any(|a| a.decides()))),
     ];
     needs.iter().filter(|(_, needed)| *needed).map(|(number, _)| *number).collect()
@@ -124,6 +126,7 @@ fn operator(w: &mut JsonWriter, g: &Graph, o: &Operator) {
     if let Some(interval) = &o.interval {
         w.object("interval", |w| interval.write(w));
     }
+    w.text_or("outer", o.outer);
     if let Some(requests) = &o.requests {
         w.object("requests", |w| requests.write(w));
     }

@@ -277,7 +277,7 @@ impl<'x, K: Record<'x>, V: Record<'x>> MapState<'x, K, V> {
 }
 
 /// Walks a list or map, page by page.
-struct Scan<'x> {
+pub(crate) struct Scan<'x> {
     call: Rc<Call<'x>>,
     next: Option<Request>,
     page: Page<'x>,
@@ -286,7 +286,12 @@ struct Scan<'x> {
 
 impl<'x> Scan<'x> {
     fn new(call: &Rc<Call<'x>>, state: u16) -> Self {
-        Scan { call: call.clone(), next: Some(call.request(SCAN, state)), page: Page::default(), at: 0 }
+        Scan::of(call, call.request(SCAN, state))
+    }
+
+    /// Walks what a request and those behind it answer.
+    pub fn of(call: &Rc<Call<'x>>, first: Request) -> Self {
+        Scan { call: call.clone(), next: Some(first), page: Page::default(), at: 0 }
     }
 }
 

@@ -53,7 +53,8 @@ pub(crate) fn dead_letters<'x>(env: &Env<'x>, o: OperatorId) -> Stream<'x, Lette
         let wrong = operator.on_trap != TrapPolicy::DeadLetter.name() || operator.function.is_none() && operator.kind != Some(Kind::Source);
         let fault =
             wrong.then(|| format!("operator {:?}: dead_letters (expected a source or function with on_trap(DeadLetter))", operator.name));
-        (1 + g.sides_of(o) + usize::from(operator.window.is_some()), fault)
+        let late = if operator.kind == Some(Kind::Join) { 2 } else { usize::from(operator.window.is_some()) };
+        (1 + g.sides_of(o) + late, fault)
     });
     if let Some(fault) = fault {
         env.refuse(&fault);

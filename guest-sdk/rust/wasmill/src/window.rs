@@ -70,6 +70,10 @@ impl TimeWindow {
         TimeWindow { offset: d, ..self }
     }
 
+    pub(crate) fn lateness(self, d: Duration) -> Self {
+        TimeWindow { lateness: d, ..self }
+    }
+
     /// Cuts by the time at which records are processed, not by their event time. Windows that are open when a bounded input
     /// ends fire then.
     pub fn processing_time(self) -> Self {
@@ -165,7 +169,7 @@ impl<'x, K: Record<'x>, V: Record<'x>> WindowedStream<'x, K, V> {
 
     /// Has a window take late records for so long behind its end: each makes its result be emitted again.
     pub fn allowed_lateness(mut self, d: Duration) -> Self {
-        self.windows.time.lateness = d;
+        self.windows.time = self.windows.time.lateness(d);
         self
     }
 

@@ -12,7 +12,7 @@ use std::string::String;
 use std::vec::Vec;
 
 /// Flags of a group.
-const IN_WINDOW: u32 = 1;
+pub(crate) const IN_WINDOW: u32 = 1;
 const DUE: u32 = 2;
 const MERGED: u32 = 8;
 const EARLY: u32 = 16;
@@ -23,9 +23,9 @@ const FOLDED: u32 = 2;
 const STATES: u32 = 4;
 
 /// A list of a group: its tag and index, and the elements with their times.
-type List<'a> = (u32, u32, &'a [(i64, &'a [u8])]);
+pub(crate) type List<'a> = (u32, u32, &'a [(i64, &'a [u8])]);
 
-fn group(flags: u32, window: (i64, i64), timer: i64, key: &str, lists: &[List]) -> Vec<u8> {
+pub(crate) fn group(flags: u32, window: (i64, i64), timer: i64, key: &str, lists: &[List]) -> Vec<u8> {
     let mut g = Vec::from(octets(&[0, flags]));
     [window.0, window.1, timer].iter().for_each(|n| g.extend(n.to_le_bytes()));
     g.extend(octets(&[key.len() as u32, lists.len() as u32]));
@@ -54,13 +54,13 @@ fn group(flags: u32, window: (i64, i64), timer: i64, key: &str, lists: &[List]) 
 }
 
 /// What a call had: its status, the values that came out with their times, and the actions of group 0: op, index, value.
-struct Answer {
-    status: u32,
-    emitted: Vec<(i64, Vec<u8>)>,
-    actions: Vec<(u16, u16, Vec<u8>)>,
+pub(crate) struct Answer {
+    pub status: u32,
+    pub emitted: Vec<(i64, Vec<u8>)>,
+    pub actions: Vec<(u16, u16, Vec<u8>)>,
 }
 
-fn call(verb: u32, group: &[u8]) -> Answer {
+pub(crate) fn call(verb: u32, group: &[u8]) -> Answer {
     TOLD.with(|t| *t.borrow_mut() = Default::default());
     let mut p = Vec::from(octets(&[40u32, 0, 0, 0, 0, 0, 0, 0, 1, 1, 16, 1, 0, 0]));
     p.extend(group);
@@ -82,13 +82,13 @@ fn call(verb: u32, group: &[u8]) -> Answer {
     Answer { status, emitted, actions }
 }
 
-fn open(define: guest::Define, function: &str) -> Job {
+pub(crate) fn open(define: guest::Define, function: &str) -> Job {
     let job = Job::describe("test", define, &[]).unwrap();
     job.chain(&[function]);
     job
 }
 
-fn n(v: i64) -> [u8; 8] {
+pub(crate) fn n(v: i64) -> [u8; 8] {
     v.to_le_bytes()
 }
 

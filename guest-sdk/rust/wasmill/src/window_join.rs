@@ -1,0 +1,304 @@
+//! Joins and co-groups: records of two streams that meet by key and window.
+
+use crate::arena::Scratch;
+use crate::ask::{Request, RECORDS};
+use crate::chain::{Binding, CallHeader, Fault, HeadRun, Next, Status};
+use crate::fail::failed;
+use crate::graph::{Body, Function, Kind, Operator, OperatorId};
+use crate::group::{List, JOIN};
+use crate::keyed::KeyedStream;
+use crate::process::{Binder, Call, Declaration};
+use crate::record::{codec_of, Record};
+use crate::row::Pair;
+use crate::side::{Side, Sides};
+use crate::state::Scan;
+use crate::step::{Path, Start};
+use crate::stream::Stream;
+use crate::window::{all_time, TimeWindow, Window};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::rc::Rc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::marker::PhantomData;
+use core::time::Duration;
+
+/// Two streams with the same key that are to be joined: `window` says which records meet.
+pub struct WindowJoin<'x, K, A, B> {
+    left: KeyedStream<'x, K, A>,
+    right: KeyedStream<'x, K, B>,
+}
+
+/// Two keyed streams whose records meet when they lie in the same window. L and R are what comes out of the left and the right
+/// one: A and B, or an `Option` of it where it may be missing.
+pub struct WindowJoined<'x, K, A, B, L = A, R = B> {
+    left: KeyedStream<'x, K, A>,
+    right: KeyedStream<'x, K, B>,
+    window: TimeWindow,
+    outer: &'static str,
+    late_left: Option<Side<'x, A>>,
+    late_right: Option<Side<'x, B>>,
+    take: (Take<'x, L>, Take<'x, R>),
+}
+
+/// Makes what a function is given of a record, or of none.
+type Take<'x, T> = fn(Option<&'x [u8]>) -> T;
+
+fn always<'x, T: Record<'x>>(record: Option<&'x [u8]>) -> T {
+    T::decode(record.expect("records of both inputs: the join is not an outer one"))
+}
+
+fn perhaps<'x, T: Record<'x>>(record: Option<&'x [u8]>) -> Option<T> {
+    record.map(T::decode)
+}
+
+impl<'x, K: Record<'x>, V: Record<'x>> KeyedStream<'x, K, V> {
+    /// Joins two streams by key in windows. A window of both streams' records fires once the watermark has passed it, and again
+    /// with late ones that it still takes.
+    pub fn join<W: Record<'x>>(&self, right: &KeyedStream<'x, K, W>) -> WindowJoin<'x, K, V, W> {
+        WindowJoin { left: self.clone(), right: right.clone() }
+    }
+}
+
+impl<'x, K: Record<'x>, A: Record<'x>, B: Record<'x>> WindowJoin<'x, K, A, B> {
+    /// Has records meet that lie in the same window: tumbling, sliding, or a session of the records of both streams; with
+    /// [`all_time`](crate::all_time) all of a key, once both streams have ended, which they must.
+    pub fn window(self, w: TimeWindow) -> WindowJoined<'x, K, A, B> {
+        self.left.unwindowed("a join");
+        self.right.unwindowed("a join");
+        let take = (always as Take<'x, A>, always as Take<'x, B>);
+        WindowJoined { left: self.left, right: self.right, window: w, outer: "", late_left: None, late_right: None, take }
+    }
+}
+
+impl<'x, K: Record<'x>, A: Record<'x>, B: Record<'x>, L: 'x, R: 'x> WindowJoined<'x, K, A, B, L, R> {
+    /// Has windows take records for so long behind their end; what meets then comes out anew, all of it.
+    pub fn allowed_lateness(mut self, d: Duration) -> Self {
+        self.window = self.window.lateness(d);
+        self
+    }
+
+    /// Makes left records go to a side output that come too late for all of their windows; without it they are counted and
+    /// dropped.
+    pub fn late_left(mut self, to: &Side<'x, A>) -> Self {
+        self.late_left = Some(to.clone());
+        self
+    }
+
+    /// `late_left` for the right stream.
+    pub fn late_right(mut self, to: &Side<'x, B>) -> Self {
+        self.late_right = Some(to.clone());
+        self
+    }
+
+    fn outer<M, N>(self, outer: &'static str, take: (Take<'x, M>, Take<'x, N>)) -> WindowJoined<'x, K, A, B, M, N> {
+        let WindowJoined { left, right, window, late_left, late_right, .. } = self;
+        WindowJoined { left, right, window, outer, late_left, late_right, take }
+    }
+
+    /// Puts out each two records that meet. The host makes the pairs by itself; their event time is the last of the window. The
+    /// operator keeps state: it needs a uid.
+    pub fn pairs(self) -> Stream<'x, Pair<L, R>>
+    where
+        Pair<L, R>: Record<'x>,
+    {
+        let o = self.operator(Operator { output: codec_of::<Pair<L, R>>(), ..Operator::new(Kind::Join, Kind::Join.name()) });
+        let o = self.left.env.with(|g| g.add(o));
+        self.late(o)
+    }
+
+    /// Runs f for each two records that meet, with the side outputs at hand that it uses. What it emits has the last event time of
+    /// the window, unless `emit_at` says another. The operator keeps state: it needs a uid.
+    pub fn process<U: Sides<'x>, T: Record<'x>>(
+        self,
+        name: &str,
+        uses: U,
+        f: impl Fn(&WindowJoinContext<'x, K, T>, &U::Handles, L, R) + 'static,
+    ) -> Stream<'x, T> {
+        let take = self.take;
+        self.function(Kind::Join, name, uses, move |c, u| {
+            let [left, right] = c.call.at_hand(|g| g.records);
+            left.whole();
+            right.whole();
+            for i in 0..left.n.max(1) {
+                for k in 0..right.n.max(1) {
+                    let one = take.0((i < left.n).then(|| left.value(i)));
+                    f(c, u, one, take.1((k < right.n).then(|| right.value(k))));
+                    c.call.scratch().reset();
+                    if failed() {
+                        return;
+                    }
+                }
+            }
+        })
+    }
+
+    /// Adds the operator of a function that is called for a group.
+    fn function<U: Sides<'x>, T: Record<'x>>(
+        self,
+        kind: Kind,
+        name: &str,
+        uses: U,
+        each: impl Fn(&WindowJoinContext<'x, K, T>, &U::Handles) + 'x,
+    ) -> Stream<'x, T> {
+        let mut declared = Declaration { states: Vec::new(), sides: Vec::new() };
+        uses.declare(&mut declared);
+        let each = Rc::new(each);
+        let body = Body::Keyed(Box::new(move |b: &Binding<'x>| {
+            let call = Rc::new(Call::new(b.scope.clone(), 0));
+            let handles = U::bind(&mut Binder { binding: b, call: &call, states: 0, sides: 0 });
+            let (context, each) = (WindowJoinContext { call, next: b.next::<T>()?, key: PhantomData }, each.clone());
+            Ok(HeadRun::Groups(Box::new(move |verb, h: &CallHeader, p| {
+                if verb != JOIN {
+                    return Err(Fault(Status::UnknownVerb, format!("verb {verb} is not one of a join function")));
+                }
+                let call = &context.call;
+                call.run(h, p, || call.record(call.at_hand(|g| g.timestamp()), || each(&context, &handles)), |_| ());
+                Ok(())
+            })))
+        }));
+        let mut function = Function::new(kind, name, vec![codec_of::<A>(), codec_of::<B>()], codec_of::<T>(), body);
+        function.key = codec_of::<K>();
+        function.sides = declared.sides.iter().map(|(codec, _)| codec.clone()).collect();
+        let operator = self.left.env.with(|g| {
+            let o = g.call(function, self.operator(Operator::default()));
+            g.operators[o].kind = Some(Kind::Join); // whatever the function's
+            o
+        });
+        for (k, (_, tell)) in declared.sides.iter().enumerate() {
+            tell(operator, k + 1);
+        }
+        self.late(operator)
+    }
+
+    fn operator(&self, o: Operator) -> Operator {
+        let inputs = vec![self.left.edge(), self.right.edge()];
+        Operator { inputs, window: Some(self.window.into()), outer: self.outer, ..o }
+    }
+
+    /// The stream of the operator, whose late records go where they are to: outputs behind those of the function.
+    fn late<T: Record<'x>>(&self, o: OperatorId) -> Stream<'x, T> {
+        let sides = self.left.env.with(|g| g.sides_of(o));
+        if let Some(to) = &self.late_left {
+            to.declare(o, sides + 1);
+        }
+        if let Some(to) = &self.late_right {
+            to.declare(o, sides + 2);
+        }
+        Stream::new(self.left.env.clone(), o, 0, Start::default())
+    }
+}
+
+impl<'x, K: Record<'x>, A: Record<'x>, B: Record<'x>> WindowJoined<'x, K, A, B> {
+    /// Has left records come out, too, that have no right one in their window.
+    pub fn left_outer(self) -> WindowJoined<'x, K, A, B, A, Option<B>> {
+        self.outer("left", (always, perhaps))
+    }
+
+    /// Has right records come out, too, that have no left one in their window.
+    pub fn right_outer(self) -> WindowJoined<'x, K, A, B, Option<A>, B> {
+        self.outer("right", (perhaps, always))
+    }
+
+    /// Has records of both come out, too, that have none of the other in their window.
+    pub fn full_outer(self) -> WindowJoined<'x, K, A, B, Option<A>, Option<B>> {
+        self.outer("full", (perhaps, perhaps))
+    }
+
+    /// Runs f once for each key and window with all records that either stream has there, in the order of their times; of one
+    /// there may be none. What f emits has the last event time of the window, unless `emit_at` says another. The operator keeps
+    /// state: it needs a uid.
+    pub fn co_group<U: Sides<'x>, T: Record<'x>>(
+        self,
+        name: &str,
+        uses: U,
+        f: impl Fn(&WindowJoinContext<'x, K, T>, &U::Handles, &Together<'x, A>, &Together<'x, B>) + 'static,
+    ) -> Stream<'x, T> {
+        self.function(Kind::CoGroup, name, uses, move |c, u| {
+            f(c, u, &Together::new(&c.call, 0), &Together::new(&c.call, 1));
+        })
+    }
+}
+
+impl<'x, T: Record<'x>, P: Path<'x, T>> Stream<'x, T, P> {
+    /// Puts out each record with each of another stream, once both have ended. All of it is made by one subtask. The operator keeps
+    /// state: it needs a uid.
+    pub fn cross<V: Record<'x>, Q: Path<'x, V>>(&self, name: &str, other: &Stream<'x, V, Q>) -> Stream<'x, Pair<T, V>> {
+        let (left, right) = (self.key_by(&format!("{name} left"), |_| ""), other.key_by(&format!("{name} right"), |_| ""));
+        left.join(&right).window(all_time()).pairs().name(name)
+    }
+}
+
+/// The records that a stream has of a key in a window.
+pub struct Together<'x, V> {
+    call: Rc<Call<'x>>,
+    input: u16,
+    list: List<'x>, // those that came with the call
+    values: PhantomData<fn() -> V>,
+}
+
+impl<'x, V: Record<'x>> Together<'x, V> {
+    fn new(call: &Rc<Call<'x>>, input: u16) -> Self {
+        Together { call: call.clone(), input, list: call.at_hand(|g| g.records[input as usize]), values: PhantomData }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.list.total
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.list.total == 0
+    }
+
+    /// They, in the order of their times, as often as one likes.
+    pub fn iter(&self) -> impl Iterator<Item = V> + use<'x, V> {
+        let list = self.list;
+        let rest = Request { cursor: list.n as u64, ..self.call.request(RECORDS, self.input) };
+        let rest = (list.total > list.n).then(|| Scan::of(&self.call, rest));
+        let came = (0..list.n).map(move |i| list.value(i));
+        came.chain(rest.into_iter().flatten().map(|(_, value)| value)).map(V::decode)
+    }
+}
+
+/// What the function of a join in windows has at hand: the key, the window, and where its records go.
+pub struct WindowJoinContext<'x, K, R> {
+    call: Rc<Call<'x>>,
+    next: Next<'x, R>,
+    key: PhantomData<fn() -> K>,
+}
+
+impl<'x, K: Record<'x>, R: Record<'x>> WindowJoinContext<'x, K, R> {
+    /// The key that the records have.
+    pub fn key(&self) -> K {
+        K::decode(self.call.at_hand(|g| g.key))
+    }
+
+    /// The window that they lie in.
+    pub fn window(&self) -> Window {
+        self.call.at_hand(|g| g.window)
+    }
+
+    /// The event time that has been reached.
+    pub fn watermark(&self) -> i64 {
+        self.call.watermark()
+    }
+
+    /// Memory for what the function makes of the records.
+    pub fn scratch(&self) -> &'x Scratch {
+        self.call.scratch()
+    }
+
+    /// Puts out a record.
+    #[inline]
+    pub fn emit(&self, record: R) {
+        self.next.push(record);
+    }
+
+    /// Puts out a record with an event time of its own.
+    pub fn emit_at(&self, milliseconds: i64, record: R) {
+        let at = self.call.time().replace(milliseconds);
+        self.next.push(record);
+        self.call.time().set(at);
+    }
+}
