@@ -97,6 +97,11 @@ type (
 		id      checkpoint.ID
 		cause   string
 	} // cause is empty: completed
+	ckDoWithdraw struct { // what is being stored is not decided any more: remove what there is of it, then answer
+		request int
+		id      checkpoint.ID
+		cause   string
+	}
 	ckDoFail struct{ cause string } // the attempt
 )
 
@@ -106,6 +111,7 @@ type ckFSM struct {
 	interval, minPause, timeout time.Duration             // from beginning to beginning, 0: only when asked; from end to beginning; of one
 	tolerated                   int                       // failures in a row
 	called                      func(graph.TaskID) string // a task, by those who read logs
+	unsettled                   bool                      // until a checkpoint is decided a failure takes the job back to what it was before a change
 
 	phase    ckPhase
 	id       checkpoint.ID
@@ -130,7 +136,12 @@ func (m *ckFSM) step(now time.Time, e ckEvent) []ckAction {
 	}
 	switch e := e.(type) {
 	case ckStart:
-		if m.phase == ckIdle {
+		switch {
+		case m.phase != ckIdle:
+		case m.unsettled: // not for longer than it takes
+			m.queue = append(m.queue, ckRequest{kind: checkpoint.Periodic})
+			m.next()
+		default:
 			m.wait(m.interval)
 		}
 	case ckAsk:
@@ -168,7 +179,7 @@ func (m *ckFSM) step(now time.Time, e ckEvent) []ckAction {
 		}
 	case ckStored:
 		if m.phase == ckDeciding && e.id == m.id {
-			m.failures = 0
+			m.failures, m.unsettled = 0, m.ask.exchange != 0
 			m.answer("")
 			m.idle()
 		}
@@ -196,9 +207,20 @@ func (m *ckFSM) current(attempt graph.Attempt, id checkpoint.ID) bool {
 
 func (m *ckFSM) wait(after time.Duration) {
 	m.timer++
-	if m.interval > 0 {
+	if m.pace() > 0 {
 		m.do(ckDoTimer{m.timer, after})
 	}
+}
+
+// settleEvery is how often a checkpoint is begun that settles a change, where none are taken by themselves.
+const settleEvery = 10 * time.Second
+
+// pace is from the beginning of one checkpoint to that of the next that nobody asks for; 0: there is none.
+func (m *ckFSM) pace() time.Duration {
+	if m.interval == 0 && m.unsettled {
+		return settleEvery
+	}
+	return m.interval
 }
 
 // next begins what waits, if nothing is in flight.
@@ -278,10 +300,10 @@ func (m *ckFSM) idle() {
 		m.next()
 		return
 	}
-	m.wait(max(m.interval-m.now.Sub(m.begun), m.minPause))
+	m.wait(max(m.pace()-m.now.Sub(m.begun), m.minPause))
 }
 
-// over ends the attempt. A decision that is being stored is left alone: its outcome is read from the store.
+// over ends the attempt. Nobody decides for it any more: what is being stored is in nobody's record.
 func (m *ckFSM) over(cause string) {
 	if m.phase == ckNumbering || m.phase == ckCollecting {
 		if m.id != 0 {
@@ -289,8 +311,8 @@ func (m *ckFSM) over(cause string) {
 		}
 		m.answer(cause)
 	}
-	if m.phase == ckDeciding {
-		m.answer("the job ended while it was being stored: whether it is completed is not known")
+	if m.phase == ckDeciding && m.ask.number != 0 {
+		m.do(ckDoWithdraw{m.ask.number, m.id, cause})
 	}
 	for _, r := range m.queue {
 		if r.number != 0 {

@@ -26,7 +26,7 @@ func TestCheckpointScripts(t *testing.T) {
 			var e ckEvent
 			switch d.Cmd {
 			case "attempt":
-				m = &ckFSM{attempt: 1, interval: 10 * time.Second, minPause: time.Second, timeout: time.Minute,
+				m = &ckFSM{attempt: 1, interval: time.Duration(number("interval", 10)) * time.Second, unsettled: d.HasArg("unsettled"), minPause: time.Second, timeout: time.Minute,
 					tolerated: number("tolerated", 0), running: map[graph.TaskID]bool{{Subtask: 0}: true, {Subtask: 1}: true}, called: graph.TaskID.String}
 				e = ckStart{}
 			case "ask":

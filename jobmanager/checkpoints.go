@@ -30,6 +30,8 @@ type checkpoints struct {
 	committing  bool
 	held        map[string]bool       // what the last decided checkpoint of the attempt has prepared
 	asked       map[int]chan<- answer // who waits for the checkpoint of a request
+	stopStoring context.CancelFunc    // ends the storing of what an attempt decides on
+	withdrawn   map[checkpoint.ID]withdrawal
 	requests    int
 	sealing     bool
 	exchanging  *exchange // of modules, nil: none is under way
@@ -85,7 +87,7 @@ func (evOutput) event()       {}
 func newCheckpoints(j *jobMaster) *checkpoints {
 	t := time.NewTimer(time.Hour)
 	t.Stop()
-	return &checkpoints{job: j, timer: t, asked: map[int]chan<- answer{}}
+	return &checkpoints{job: j, timer: t, asked: map[int]chan<- answer{}, withdrawn: map[checkpoint.ID]withdrawal{}}
 }
 
 func (c *checkpoints) close() { c.timer.Stop() }
@@ -203,7 +205,7 @@ func (c *checkpoints) follow(was phase, e event) {
 		}
 	case c.fsm != nil && (was == deploying || was == running):
 		c.stepExchange(exEnded{c.job.whyOver()})
-		c.step(ckOver{"the attempt is over"})
+		c.step(ckOver{fmt.Sprintf("the job's attempt has ended before (%s): ask again when the job runs", c.job.whyOver())})
 	}
 	if now == running && was == deploying {
 		c.step(ckStart{})
@@ -215,7 +217,7 @@ func (c *checkpoints) begin() {
 	s := &c.job.jm.config.Checkpoints
 	c.fsm = &ckFSM{
 		attempt: c.job.fsm.attempt, interval: s.Interval, minPause: s.MinPause, timeout: s.Timeout, tolerated: s.Tolerated,
-		running: map[graph.TaskID]bool{}, called: c.job.called,
+		running: map[graph.TaskID]bool{}, called: c.job.called, unsettled: c.job.record.Previous != nil,
 	}
 	c.parts, c.last = map[graph.TaskID]*checkpoint.Task{}, map[graph.TaskID]*checkpoint.Task{}
 	c.held = nil
@@ -295,6 +297,12 @@ func (c *checkpoints) act(a ckAction) ckEvent {
 			c.stepExchange(exConcluded{a.cause})
 		} else if to := c.asked[a.request]; to != nil {
 			to <- answer{id: a.id, cause: a.cause}
+			delete(c.asked, a.request)
+		}
+	case ckDoWithdraw:
+		c.stopStoring()
+		if to := c.asked[a.request]; to != nil {
+			c.withdrawn[a.id] = withdrawal{to, a.cause}
 			delete(c.asked, a.request)
 		}
 	case ckDoFail:

@@ -35,7 +35,7 @@ type TaskManager interface {
 type Checkpoints struct {
 	Savepoints       string        // where they are made when none is said, empty: a place must be said
 	URL              string        // root of those of all jobs, as OpenStore takes it
-	Interval         time.Duration // from the beginning of one to the beginning of the next; 0: none are taken
+	Interval         time.Duration // from the beginning of one to the beginning of the next; 0: none are taken by themselves, but to settle a change
 	Timeout          time.Duration // 10 min
 	MinPause         time.Duration
 	Tolerated        int           // failures in a row
@@ -89,6 +89,7 @@ type Config struct {
 	Checkpoints Checkpoints
 	OpenStore   func(ctx context.Context, url string) (blob.Store, error) // of checkpoints; nil: jobs take none
 	StoreThere  func(url string) error                                    // before OpenStore makes what is only read (see blob.There); nil: all are
+	StoreFits   func(url string) error                                    // whether OpenStore could make what StoreThere does not find (see blob.Fits); nil with that
 	Ephemeral   bool                                                      // all that is kept ends with the process
 
 	Now func() time.Time // time.Now

@@ -2,7 +2,6 @@ package jobmanager
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -61,11 +60,14 @@ func (c *checkpoints) writeManifest(id checkpoint.ID, ask ckRequest) {
 		}
 	}
 	url := j.storeURL()
+	ctx, stop := context.WithCancel(j.jm.ctx)
+	c.stopStoring = stop
 	j.writing.Add(1)
-	j.later(func(ctx context.Context) event {
+	j.later(func(context.Context) event {
 		defer j.writing.Done()
+		defer stop()
 		if e.err = j.jm.storeManifest(ctx, url, m, &e.decided); e.err == nil && ask.kind == checkpoint.Savepoint {
-			e.savepoint = &savepoint{Path: cmp.Or(ask.path, blob.Join(j.jm.config.Checkpoints.Savepoints, string(j.id)+"-"+fmt.Sprint(id))), Checkpoint: id, Stopped: ask.stop}
+			e.savepoint = &savepoint{Path: j.jm.savepointPath(j.id, id, ask.path), Checkpoint: id, Stopped: ask.stop}
 			e.err = j.copySavepoint(ctx, m, e.savepoint)
 		}
 		return e
@@ -134,7 +136,8 @@ func versionsOf(all []decided) (older []checkpoint.Versions) {
 func (c *checkpoints) decide(e evManifest) {
 	j := c.job
 	if c.fsm == nil || e.attempt != c.fsm.attempt || c.fsm.phase != ckDeciding || c.fsm.id != e.decided.ID {
-		return // the attempt is over: nobody decides for it
+		c.withdraw(e) // the attempt is over: nobody decides for it
+		return
 	}
 	if e.err != nil {
 		c.step(ckRefused{e.err.Error()})

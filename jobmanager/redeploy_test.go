@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/api"
@@ -118,6 +119,11 @@ func TestParallelismOfAnOperatorIsTakenBack(t *testing.T) {
 			}
 			c.answered(answer, "")
 			c.after(stopLimit)
+			if restarts { // it is settled
+				taken++
+				a.acknowledge(taken)
+				c.after(2 * commitPoll)
+			}
 		}
 		stands := func(parallelism int, own map[string]int) {
 			t.Helper()
@@ -140,6 +146,67 @@ func TestParallelismOfAnOperatorIsTakenBack(t *testing.T) {
 		} {
 			if _, err := c.jm.RescaleJob(t.Context(), job.ID, to); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%v: %v (expected %q)", to.Operators, err, want)
+			}
+		}
+	})
+}
+
+// Where no checkpoints are taken by themselves, one is taken that settles a change: a failure behind it is the job's, and takes
+// nothing back.
+func TestAChangeIsSettledWithoutPeriodicCheckpoints(t *testing.T) {
+	onFakeTime(t, func(t *testing.T, c *cluster) {
+		c.withCheckpoints(t)
+		a := c.add("a", 2)
+		job := c.submit(1)
+		answer := make(chan error, 1)
+		go func() {
+			_, err := c.jm.RescaleJob(t.Context(), job.ID, &api.Rescale{Parallelism: new(2)})
+			answer <- err
+		}()
+		synctest.Wait()
+		a.acknowledge(1)
+		c.after(2 * commitPoll)
+		c.answered(answer, "")
+		c.after(time.Second)
+		if j := c.job(job.ID); j.Change == nil || j.Change.Outcome != api.ChangePending || j.State != api.JobRunning {
+			t.Fatalf("%s, %+v (expected that it runs, and is pending)", j.State, j.Change)
+		}
+		a.acknowledge(2) // which nobody has asked for
+		if j := c.job(job.ID); j.Change.Outcome != api.ChangeDone {
+			t.Errorf("%+v (expected that it is done)", j.Change)
+		}
+		c.after(24 * time.Hour)
+		if seen := slices.DeleteFunc(slices.Clone(a.seen), func(s string) bool { return !strings.HasPrefix(s, "trigger") }); !slices.Equal(seen, []string{"trigger 1, exchange 0", "trigger 2, exchange 0"}) {
+			t.Errorf("%q (expected one checkpoint for the change and one that settles it)", seen)
+		}
+		a.kill()
+		c.jm.Lost("a", "killed")
+		c.add("b", 2)
+		c.after(stopLimit)
+		if j := c.expect(job.ID, api.JobRunning, "killed"); j.Parallelism != 2 || j.Change.Outcome != api.ChangeDone {
+			t.Errorf("parallelism %d, %+v (expected 2, and that nothing went back)", j.Parallelism, j.Change)
+		}
+	})
+}
+
+// An upgrade is one, whatever it changes.
+func TestAnUpgradeOfParametersIsCalledOne(t *testing.T) {
+	onFakeTime(t, func(t *testing.T, c *cluster) {
+		c.withCheckpoints(t)
+		a := c.add("a", 2)
+		job := c.submit(1)
+		for i, params := range []map[string]string{{"window": "7"}, {"output": "/elsewhere"}} { // in place, and by a restart
+			answer := make(chan error, 1)
+			go func() {
+				_, err := c.jm.UpgradeJob(t.Context(), job.ID, &api.Upgrade{Module: c.upload(), Params: params})
+				answer <- err
+			}()
+			synctest.Wait()
+			a.acknowledge(checkpoint.ID(i + 1))
+			c.after(2 * commitPoll)
+			c.answered(answer, "")
+			if j := c.job(job.ID); j.Change == nil || j.Change.Kind != api.ChangeUpgrade {
+				t.Errorf("%v: %+v (expected an upgrade)", params, j.Change)
 			}
 		}
 	})

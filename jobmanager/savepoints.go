@@ -2,17 +2,22 @@ package jobmanager
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/blob"
 	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/internal/graph"
+	savepointfiles "github.com/wasmill/wasmill/internal/savepoint"
 )
 
 // A savepoint is a checkpoint whose manifest and files are copied to a place of the user's before it is decided. Then a
@@ -30,16 +35,24 @@ func (c *checkpoints) ask(e evAsk) {
 	c.step(ckAsk{e.ask})
 }
 
-// take asks the loop of a job for a checkpoint and waits for what becomes of it.
-func (jm *JobManager) take(ctx context.Context, j *jobMaster, ask ckRequest) (checkpoint.ID, error) {
+// mayTake says why no checkpoint can be taken of a job as it is, nil: one can.
+func (jm *JobManager) mayTake(j *jobMaster) error {
 	if err := refuseBatch(j.stored()); err != nil {
-		return 0, err
+		return err
 	}
 	if !jm.takesCheckpoints() {
-		return 0, api.Errorf(api.KindConflict, "job %s takes no checkpoints", j.id)
+		return api.Errorf(api.KindConflict, "job %s takes no checkpoints", j.id)
 	}
 	if j.job().State != api.JobRunning {
-		return 0, j.notRunning()
+		return j.notRunning()
+	}
+	return nil
+}
+
+// take asks the loop of a job for a checkpoint and waits for what becomes of it.
+func (jm *JobManager) take(ctx context.Context, j *jobMaster, ask ckRequest) (checkpoint.ID, error) {
+	if err := jm.mayTake(j); err != nil {
+		return 0, err
 	}
 	answers := make(chan answer, 1)
 	a, err := j.ask(ctx, evAsk{ask, answers}, answers)
@@ -50,7 +63,7 @@ func (jm *JobManager) take(ctx context.Context, j *jobMaster, ask ckRequest) (ch
 		return 0, a.refused
 	}
 	if a.cause != "" {
-		return 0, api.Errorf(api.KindConflict, "take a %s of job %s: %s", ask.kind, j.id, a.cause)
+		return a.id, api.Errorf(api.KindConflict, "take a %s of job %s: %s", ask.kind, j.id, a.cause)
 	}
 	return a.id, nil
 }
@@ -121,14 +134,20 @@ func (jm *JobManager) TakeSavepoint(ctx context.Context, id graph.JobID, s *api.
 		return nil, api.Errorf(api.KindInvalid, "drain: without stop (a job that goes on cannot be at the end of time)")
 	case s.Path == "" && jm.config.Checkpoints.Savepoints == "":
 		return nil, api.Errorf(api.KindInvalid, "path: empty").WithHint("say where the savepoint is to be made, or set savepoint.dir")
-	case s.Path != "":
+	case s.Path != "" && !strings.Contains(s.Path, "://") && !filepath.IsAbs(s.Path):
+		return nil, api.Errorf(api.KindInvalid, "path: %s (expected an absolute path on the JobManager's machine, or a URL)", s.Path)
+	}
+	if err := jm.mayTake(j); err != nil {
+		return nil, err
+	}
+	if s.Path != "" {
 		if err := jm.vacant(ctx, s.Path); err != nil {
 			return nil, err
 		}
 	}
 	taken, err := jm.take(ctx, j, ckRequest{kind: checkpoint.Savepoint, path: s.Path, stop: s.Stop, drain: s.Drain})
 	if err != nil {
-		return nil, err
+		return nil, jm.withRemains(ctx, err, jm.savepointPath(j.id, taken, s.Path))
 	}
 	changed := make(chan struct{}, 1)
 	j.watchFor(changed)
@@ -145,10 +164,36 @@ func (jm *JobManager) TakeSavepoint(ctx context.Context, id graph.JobID, s *api.
 	}
 }
 
-// vacant sees whether a savepoint can be made at a place, before the job is asked for one.
+// savepointPath is where a savepoint is made: where its user wants it, or else below savepoint.dir.
+func (jm *JobManager) savepointPath(job graph.JobID, id checkpoint.ID, path string) string {
+	return cmp.Or(path, blob.Join(jm.config.Checkpoints.Savepoints, string(job)+"-"+fmt.Sprint(id)))
+}
+
+// withRemains adds to why a savepoint was not completed how to remove what is there of it.
+func (jm *JobManager) withRemains(ctx context.Context, err error, path string) error {
+	var e *api.Error
+	if !errors.As(err, &e) || e.Hint != "" || jm.vacant(ctx, path) == nil {
+		return err
+	}
+	return e.WithHint("delete what is there of it: wasmill savepoint dispose %s --incomplete", path)
+}
+
+// vacant sees whether a savepoint can be made at a place, before the job is asked for one. It makes nothing itself: the job may
+// refuse.
 func (jm *JobManager) vacant(ctx context.Context, path string) error {
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
+	if jm.config.StoreThere != nil {
+		switch err := jm.config.StoreThere(path); {
+		case errors.Is(err, fs.ErrNotExist):
+			if err := jm.config.StoreFits(path); err != nil {
+				return placeError("path: "+path, err)
+			}
+			return nil
+		case err != nil:
+			return placeError("path: "+path, err)
+		}
+	}
 	store, err := jm.config.OpenStore(ctx, path)
 	if err != nil {
 		return placeError("path", err)
@@ -225,8 +270,11 @@ func (j *jobMaster) copySavepoint(ctx context.Context, m *checkpoint.Manifest, s
 		}
 	}()
 	for _, f := range m.AllFiles() {
-		copied = append(copied, f.Name)
-		if err := copyObject(ctx, to, from, f.Name, f.Name); err != nil {
+		err := copyObject(ctx, to, from, f.Name, f.Name)
+		if !errors.Is(err, blob.ErrExists) { // that is another savepoint's
+			copied = append(copied, f.Name)
+		}
+		if err != nil {
 			return fmt.Errorf("copy to savepoint %s: %w", s.Path, err)
 		}
 	}
@@ -239,6 +287,45 @@ func (j *jobMaster) copySavepoint(ctx context.Context, m *checkpoint.Manifest, s
 	}
 	failpoint.Hit(failpoint.Savepoint)
 	return nil
+}
+
+// withdrawal is a checkpoint that was being stored when its attempt ended, and who waits for it.
+type withdrawal struct {
+	to    chan<- answer
+	cause string
+}
+
+// withdraw removes a savepoint whose storing has ended behind its attempt, and answers who waits for it.
+func (c *checkpoints) withdraw(e evManifest) {
+	w, asked := c.withdrawn[e.decided.ID]
+	if !asked {
+		return
+	}
+	delete(c.withdrawn, e.decided.ID)
+	c.job.later(func(ctx context.Context) event {
+		if e.savepoint != nil && e.err == nil { // else what was copied is deleted
+			if err := c.job.removeSavepoint(ctx, e.savepoint.Path); err != nil && !errors.Is(err, savepointfiles.ErrNone) {
+				c.job.log.Warn("remove a savepoint that was not completed", "path", e.savepoint.Path, "err", err)
+			}
+		}
+		w.to <- answer{id: e.decided.ID, cause: w.cause}
+		return nil
+	})
+}
+
+func (j *jobMaster) removeSavepoint(ctx context.Context, path string) error {
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	store, err := j.jm.openThere(ctx, path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // nothing was copied yet
+	}
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	_, err = savepointfiles.DisposeIncomplete(ctx, store)
+	return err
 }
 
 func copyObject(ctx context.Context, to, from blob.Store, name, as string) error {

@@ -189,7 +189,7 @@ func jobManagerConfig(c *config.Config, engine engine, log *slog.Logger) jobmana
 			URL: c.Checkpoint.Dir, Savepoints: c.Savepoint.Dir, Interval: c.Checkpoint.Interval, Timeout: c.Checkpoint.Timeout, MinPause: c.Checkpoint.MinPause,
 			Tolerated: c.Checkpoint.ToleratedFailures, Retained: c.Checkpoint.Retained, Unaligned: c.Checkpoint.Unaligned, AlignmentTimeout: c.Checkpoint.AlignmentTimeout,
 		},
-		OpenStore: blob.Open, StoreThere: blob.There,
+		OpenStore: blob.Open, StoreThere: blob.There, StoreFits: blob.Fits,
 		Restart: jobmanager.Restart{Delay: c.Restart.Delay, MaxDelay: c.Restart.MaxDelay, PerHour: c.Restart.PerHour},
 		Log:     log,
 	}

@@ -35,28 +35,9 @@ job have it again. A failure before the next checkpoint takes the job back to wh
 }
 
 func (a *app) rescaleJob(cmd *cobra.Command, id graph.JobID, given []string) error {
-	rescale := &api.Rescale{Operators: map[string]int{}}
-	for _, g := range given {
-		name, number, named := strings.Cut(g, "=")
-		if !named {
-			name, number = "", g
-		}
-		if named && number == "job" {
-			rescale.Operators[name] = 0
-			continue
-		}
-		n, err := strconv.Atoi(number)
-		if err != nil || n < 1 || n > graph.MaxParallelism {
-			return usagef("--parallelism %s (expected N, OPERATOR=N or OPERATOR=job, 1 <= N <= %d)", strconv.Quote(g), graph.MaxParallelism)
-		}
-		if !named {
-			rescale.Parallelism = &n
-			continue
-		}
-		rescale.Operators[name] = n
-	}
-	if len(given) == 0 {
-		return usagef("--parallelism is missing (expected N, OPERATOR=N or OPERATOR=job)")
+	rescale, err := parallelismsOf(given)
+	if err != nil {
+		return err
 	}
 	client, err := a.client(cmd)
 	if err != nil {
@@ -81,6 +62,42 @@ func (a *app) rescaleJob(cmd *cobra.Command, id graph.JobID, given []string) err
 		return err
 	}
 	return a.answer(now, func(w io.Writer) { sayRedeployed(w, now, "rescaled", begun) })
+}
+
+// parallelismsOf reads what is given to the job and to operators, each once.
+func parallelismsOf(given []string) (*api.Rescale, error) {
+	rescale, seen := &api.Rescale{Operators: map[string]int{}}, map[string]bool{}
+	for _, g := range given {
+		name, number, named := strings.Cut(g, "=")
+		if !named {
+			name, number = "", g
+		}
+		if seen[name] {
+			of := "the job"
+			if named {
+				of = "operator " + strconv.Quote(name)
+			}
+			return nil, usagef("--parallelism %s: that of %s is given twice", strconv.Quote(g), of)
+		}
+		seen[name] = true
+		if named && number == "job" {
+			rescale.Operators[name] = 0
+			continue
+		}
+		n, err := strconv.Atoi(number)
+		if err != nil || n < 1 || n > graph.MaxParallelism {
+			return nil, usagef("--parallelism %s (expected N, OPERATOR=N or OPERATOR=job, 1 <= N <= %d)", strconv.Quote(g), graph.MaxParallelism)
+		}
+		if !named {
+			rescale.Parallelism = &n
+			continue
+		}
+		rescale.Operators[name] = n
+	}
+	if len(given) == 0 {
+		return nil, usagef("--parallelism is missing (expected N, OPERATOR=N or OPERATOR=job)")
+	}
+	return rescale, nil
 }
 
 // rerun ends the following of a job when an attempt behind the given one runs.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -85,7 +86,7 @@ func (a *app) takeSavepoint(cmd *cobra.Command, job, to string, take api.TakeSav
 	}
 	made, err := client.TakeSavepoint(cmd.Context(), graph.JobID(job), &take)
 	if err != nil {
-		return err
+		return flagged(err, "path", "--to")
 	}
 	if take.Stop {
 		if _, err := follow(cmd.Context(), client, made.Job, silent{}); err != nil {
@@ -96,6 +97,21 @@ func (a *app) takeSavepoint(cmd *cobra.Command, job, to string, take api.TakeSav
 		fmt.Fprintf(w, "%s\n", made.Path)
 		fmt.Fprintf(a.err, "savepoint #%d of job %s: %s\n", made.Checkpoint, made.Job, size(made.Size))
 	})
+}
+
+// flagged has an error that begins with a field of a request begin with the flag that stands for it.
+func flagged(err error, field, flag string) error {
+	var e *api.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	rest, is := strings.CutPrefix(e.Detail, field+": ")
+	if !is {
+		return err
+	}
+	named := *e
+	named.Detail = flag + ": " + rest
+	return &named
 }
 
 func (a *app) savepointListCommand() *cobra.Command {

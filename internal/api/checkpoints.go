@@ -57,7 +57,7 @@ type Restart struct {
 
 // TakeSavepoint asks for a savepoint.
 type TakeSavepoint struct {
-	Path  string `json:"path,omitempty"`  // an empty place of its own, as the JobManager sees it; none: one below savepoint.dir
+	Path  string `json:"path,omitempty"`  // an empty place of its own, absolute as the JobManager sees it; none: one below savepoint.dir
 	Stop  bool   `json:"stop,omitempty"`  // the job ends with it
 	Drain bool   `json:"drain,omitempty"` // with Stop: event time comes to its end first, so that windows fire
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 )
@@ -28,18 +29,53 @@ func Open(ctx context.Context, url string) (Store, error) {
 // There sees that the directory that a URL names is one, for who would only read it and does not want Open to make it. Of a
 // bucket nothing is asked. The error does not name the directory.
 func There(url string) error {
+	path, is := directory(url)
+	if !is {
+		return nil
+	}
+	return isDirectory(path)
+}
+
+// Fits sees that Open could make the directory that a URL names, for who does not want it made yet. The error does not name the
+// directory.
+func Fits(url string) error {
+	path, is := directory(url)
+	if !is {
+		return nil
+	}
+	for {
+		path = filepath.Dir(path)
+		err := isDirectory(path)
+		if errors.Is(err, fs.ErrNotExist) && path != filepath.Dir(path) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		return syscall.Access(path, mayWrite)
+	}
+}
+
+// mayWrite asks whether names can be made in a directory: W_OK and X_OK.
+const mayWrite = 2 | 1
+
+func directory(url string) (path string, is bool) {
 	scheme, rest, ok := strings.Cut(url, "://")
 	switch {
 	case !ok:
-		rest = url
-	case scheme != "file":
-		return nil
+		return url, true
+	case scheme == "file":
+		return rest, true
 	}
-	info, err := os.Stat(rest)
-	var path *fs.PathError
+	return "", false
+}
+
+func isDirectory(path string) error {
+	info, err := os.Stat(path)
+	var fault *fs.PathError
 	switch {
-	case errors.As(err, &path):
-		return path.Err
+	case errors.As(err, &fault):
+		return fault.Err
 	case err == nil && !info.IsDir():
 		return syscall.ENOTDIR
 	}

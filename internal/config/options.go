@@ -59,7 +59,7 @@ var Options = []Option{
 	{Key: "checkpoint.dir", Default: "/var/lib/wasmill/checkpoints", field: func(c *Config) any { return &c.Checkpoint.Dir },
 		Doc: "Where checkpoints are kept: a directory that the JobManager and every TaskManager see, or `s3://BUCKET/PREFIX?region=NAME&endpoint=URL`, where `region` may come from AWS_REGION and `endpoint` is for other servers than Amazon's. Credentials are taken from the environment of each process, AWS's configuration files or the machine's role, never from here."},
 	{Key: "checkpoint.interval", Default: "10s", Min: "0s", field: func(c *Config) any { return &c.Checkpoint.Interval },
-		Doc: "How often a checkpoint of a job begins. 0s: only when one is asked for, and when the job ends."},
+		Doc: "How often a checkpoint of a job begins. 0s: only when one is asked for, once a rescaling or an upgrade is made, and when the job ends."},
 	{Key: "checkpoint.timeout", Default: "10m", Min: "1s", field: func(c *Config) any { return &c.Checkpoint.Timeout },
 		Doc: "How long a checkpoint may take before it is given up."},
 	{Key: "checkpoint.min-pause", Default: "0s", Min: "0s", field: func(c *Config) any { return &c.Checkpoint.MinPause },

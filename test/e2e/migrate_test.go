@@ -78,7 +78,7 @@ func TestStateOfOlderVersionsIsMigrated(t *testing.T) {
 		if try == 0 {
 			cluster.Restart("taskmanager-1")
 		}
-		if r := upgrade.Wait(); r.Code != 0 && !strings.Contains(r.Stderr, "over") && !strings.Contains(r.Stderr, "expected RUNNING") && !strings.Contains(r.Stderr, "not enough slots") {
+		if r := upgrade.Wait(); r.Code != 0 && !strings.Contains(r.Stderr, "has ended") && !strings.Contains(r.Stderr, "changed meanwhile") && !strings.Contains(r.Stderr, "expected RUNNING") && !strings.Contains(r.Stderr, "not enough slots") {
 			t.Fatalf("upgrade: %+v", r)
 		}
 		harness.Until(t, time.Minute, "the job runs", func() bool { return cluster.Job().State == api.JobRunning || cluster.Job().State.Terminal() })

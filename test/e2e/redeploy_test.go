@@ -85,7 +85,7 @@ func TestRescaleAndUpgrade(t *testing.T) {
 		}
 	}
 	cluster.Restart("taskmanager-1")
-	if r := cmd("rescale", job, "--parallelism", keyed+"=1"); r.Code != 0 && !strings.Contains(r.Stderr, "expected RUNNING") && !strings.Contains(r.Stderr, "attempt is over") {
+	if r := cmd("rescale", job, "--parallelism", keyed+"=1"); r.Code != 0 && !strings.Contains(r.Stderr, "expected RUNNING") && !strings.Contains(r.Stderr, "attempt has ended") {
 		t.Fatalf("rescale %s: %+v", keyed, r)
 	}
 	harness.Until(t, time.Minute, "the job ends", func() bool { return cluster.Job().State.Terminal() })

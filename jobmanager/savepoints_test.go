@@ -1,0 +1,116 @@
+package jobmanager
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/blob"
+	"github.com/wasmill/wasmill/internal/checkpoint"
+)
+
+// A savepoint whose attempt ends while it is stored is none: nothing of it stays, who has asked is told so, and another can be
+// made there.
+func TestASavepointWhoseAttemptEnds(t *testing.T) {
+	for name, stored := range map[string]bool{"while it is copied": false, "when all of it is there": true} {
+		t.Run(name, func(t *testing.T) {
+			onFakeTime(t, func(t *testing.T, c *cluster) {
+				if err := c.jm.Close(); err != nil {
+					t.Fatal(err)
+				}
+				c.gate = &gatedStores{dir: t.TempDir()}
+				c.start()
+				a, b := c.add("a", 1), c.add("b", 1)
+				job := c.submit(2)
+				to := filepath.Join(c.gate.dir, "savepoint")
+				answer := make(chan error, 1)
+				take := func() {
+					_, err := c.jm.TakeSavepoint(t.Context(), job.ID, &api.TakeSavepoint{Path: to})
+					answer <- err
+				}
+				letGo := make(chan struct{})
+				c.gate.set(func(ctx context.Context, name string) error {
+					if name != checkpoint.SavepointManifest {
+						return nil
+					}
+					if stored {
+						<-letGo
+						return nil
+					}
+					<-ctx.Done()
+					return ctx.Err()
+				})
+				go take()
+				synctest.Wait()
+				a.acknowledge(1)
+				b.acknowledge(1)
+				b.kill()
+				c.jm.Lost("b", "killed")
+				synctest.Wait()
+				close(letGo)
+				c.answered(answer, "take a savepoint of job "+string(job.ID)+": the job's attempt has ended before (TaskManager taskmanager-b is lost: killed): ask again when the job runs")
+				empty(t, to)
+				c.gate.set(nil)
+				d := c.add("d", 1)
+				c.after(stopLimit)
+				go take()
+				synctest.Wait()
+				a.acknowledge(2)
+				d.acknowledge(2)
+				c.after(2 * commitPoll)
+				c.answered(answer, "")
+				if _, err := os.Stat(filepath.Join(to, checkpoint.SealName)); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// empty sees that there are no files in a directory, if it is there at all.
+func empty(t *testing.T, dir string) {
+	t.Helper()
+	_ = filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			t.Errorf("%s is there", path)
+		}
+		return nil
+	})
+}
+
+// What is refused leaves nothing behind, and says what to do.
+func TestARefusedSavepointMakesNothing(t *testing.T) {
+	onFakeTime(t, func(t *testing.T, c *cluster) {
+		c.withCheckpoints(t)
+		c.jm.config.StoreThere, c.jm.config.StoreFits = blob.There, blob.Fits
+		dir := t.TempDir()
+		file := filepath.Join(dir, "file")
+		if err := os.WriteFile(file, nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		job := c.submit(1) // which waits for slots
+		refused := func(path, want string, hint bool) {
+			t.Helper()
+			_, err := c.jm.TakeSavepoint(t.Context(), job.ID, &api.TakeSavepoint{Path: path})
+			var e *api.Error
+			if !errors.As(err, &e) || !strings.Contains(e.Detail, want) || hint && e.Hint == "" {
+				t.Errorf("%s: %+v (expected %q, hint %v)", path, err, want, hint)
+			}
+			if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+				t.Errorf("%s: there is %v, %v (expected the file alone)", path, entries, err)
+			}
+		}
+		at := filepath.Join(dir, "a", "b")
+		refused(at, "is CREATED (expected RUNNING)", true)
+		refused("a/b", "path: a/b (expected an absolute path", false)
+		c.add("a", 1)
+		c.expect(job.ID, api.JobRunning, "")
+		refused(filepath.Join(file, "b"), "not a directory", false)
+		refused(dir, "is not empty: there is file", true)
+	})
+}
