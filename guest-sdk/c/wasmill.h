@@ -147,6 +147,16 @@ typedef struct wasmill_async {
 } wasmill_async;
 
 typedef uint32_t (*wasmill_partition_fn)(const wasmill_record *, uint32_t receivers); // below receivers
+
+// wasmill_range is what a partition function answers that gives each receiver its range of a value: below bounds[0], from there to
+// below bounds[1], and so on. Bounds ascend. Of two receivers the later one has what is larger; it has several ranges if there are
+// fewer receivers than ranges, none if there are more.
+static inline uint32_t wasmill_range(int64_t value, const int64_t *bounds, uint32_t n, uint32_t receivers) {
+	uint32_t range = 0;
+	while (range < n && value >= bounds[range]) range++;
+	return (uint32_t)((uint64_t)range * receivers / (n + 1));
+}
+
 typedef wasmill_bytes (*wasmill_reduce_fn)(wasmill_bytes a, wasmill_bytes b); // must be associative
 typedef wasmill_bytes (*wasmill_result_fn)(const wasmill_group *, wasmill_bytes accumulator);
 

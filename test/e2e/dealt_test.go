@@ -61,24 +61,11 @@ func TestRecordsAreDealtOut(t *testing.T) {
 				out := filepath.Join(t.TempDir(), "out")
 				cluster.Run(module, "--param", "by="+c.by, "--param", "output="+out, "--param", "group="+group, "--parallelism", "2",
 					"--param", fmt.Sprintf("count=%d", lines)).OK(t)
-				counts, of := make([]int, writers), make([][]int, writers)
+				counts, of := make([]int, writers), numbersOf(t, out, writers)
 				seen := map[int]int{}
-				files, err := filepath.Glob(filepath.Join(out, "part-*"))
-				if err != nil {
-					t.Fatal(err)
-				}
-				for _, name := range files {
-					w := 0
-					fmt.Sscan(strings.Split(filepath.Base(name), "-")[3], &w)
-					text, err := os.ReadFile(name)
-					if err != nil {
-						t.Fatal(err)
-					}
-					for line := range strings.Lines(string(text)) {
-						n := 0
-						fmt.Sscan(line[:strings.Index(line, ",")], &n)
-						counts[w]++
-						of[w] = append(of[w], n)
+				for w, numbers := range of {
+					counts[w] = len(numbers)
+					for _, n := range numbers {
 						seen[n]++
 					}
 				}
@@ -97,4 +84,54 @@ func TestRecordsAreDealtOut(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Ranges of numbers go to the writers in their order in batch mode, too, and neighbouring ones to one where there are too few.
+func TestRangesAreDealtOut(t *testing.T) {
+	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
+	module := filepath.Join(harness.Root(t), "test/guests/dealt.wasm")
+	for _, c := range []struct {
+		writers int
+		first   []int // number of each writer
+	}{{4, []int{0, 1000, 4000, 12000}}, {2, []int{0, 4000}}} {
+		for _, mode := range []string{"streaming", "batch"} {
+			out := filepath.Join(t.TempDir(), "out")
+			cluster.Run(module, "--mode", mode, "--param", "by=range", "--param", "output="+out, "--parallelism", "2",
+				"--param", fmt.Sprintf("writers=%d", c.writers)).OK(t)
+			of := numbersOf(t, out, c.writers)
+			for w, numbers := range of {
+				slices.Sort(numbers)
+				end := 20_000
+				if w+1 < c.writers {
+					end = c.first[w+1]
+				}
+				if len(numbers) != end-c.first[w] || numbers[0] != c.first[w] || numbers[len(numbers)-1] != end-1 || len(slices.Compact(numbers)) != end-c.first[w] {
+					t.Errorf("%s: writer %d of %d has %d numbers (expected those from %d to below %d, once)", mode, w, c.writers, len(numbers), c.first[w], end)
+				}
+			}
+		}
+	}
+}
+
+// numbersOf are the numbers of the lines below a directory, by the subtask that has written them.
+func numbersOf(t *testing.T, out string, writers int) [][]int {
+	of := make([][]int, writers)
+	files, err := filepath.Glob(filepath.Join(out, "part-*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		w := 0
+		fmt.Sscan(strings.Split(filepath.Base(name), "-")[3], &w)
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			n := 0
+			fmt.Sscan(line[:strings.Index(line, ",")], &n)
+			of[w] = append(of[w], n)
+		}
+	}
+	return of
 }

@@ -1,7 +1,9 @@
 package wasmill
 
 import (
+	"cmp"
 	"encoding/binary"
+	"sort"
 	"strconv"
 )
 
@@ -34,6 +36,27 @@ func (s *Stream[T]) by(partition string) *Stream[T] {
 func PartitionCustom[T any](in *Stream[T], name string, f func(record T, receivers int) int) *Stream[T] {
 	o := in.env.call(partitionFunction(name, f, in.codec), &operator{inputs: in.edges(), parallelism: in.op.parallelism})
 	return &Stream[T]{env: in.env, op: o, codec: in.codec}
+}
+
+// PartitionRange gives each record to the subtask of the next operator that has its range of what of answers: those below bounds[0],
+// those from there to below bounds[1], and so on. Of two subtasks the later one has what is larger; it has several ranges if there
+// are fewer subtasks than ranges, none if there are more. NaN is larger than every number.
+func PartitionRange[T any, K cmp.Ordered](in *Stream[T], name string, of func(T) K, bounds ...K) *Stream[T] {
+	for i := 1; i < len(bounds); i++ {
+		if !(bounds[i-1] < bounds[i]) {
+			in.env.Fail("partition " + strconv.Quote(name) + ": bound " + strconv.Itoa(i) + " is not above the one before it")
+			break
+		}
+	}
+	if len(bounds) == 0 {
+		in.env.Fail("partition " + strconv.Quote(name) + ": no bounds (expected one at least)")
+	}
+	return PartitionCustom(in, name, func(v T, receivers int) int { return rangeOf(of(v), bounds) * receivers / (len(bounds) + 1) })
+}
+
+// rangeOf is how many bounds are not above a value.
+func rangeOf[K cmp.Ordered](v K, bounds []K) int {
+	return sort.Search(len(bounds), func(i int) bool { return v < bounds[i] }) // NaN is below none
 }
 
 // StartNewChain has the operator run in another task than the one before it.

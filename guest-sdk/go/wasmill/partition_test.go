@@ -5,6 +5,8 @@ package wasmill
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"math"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -42,6 +44,47 @@ func TestPartitionRefusesASubtaskThatThereIsNot(t *testing.T) {
 	binary.LittleEndian.PutUint32(call[32:], 3)
 	if status := guest.keyed(1, verbPartition, call); status != statusFailed || h.failures[0].message != "subtask -1 (expected 0 <= subtask < 3)" {
 		t.Errorf("status %d, %+v", status, h.failures)
+	}
+}
+
+func TestRangesGoToSubtasksInTheirOrder(t *testing.T) {
+	for _, c := range []struct {
+		receivers uint32
+		want      string // of the records below, a subtask each
+	}{{1, "000000"}, {2, "000111"}, {3, "000122"}, {4, "001233"}, {8, "002466"}} {
+		h := newHost(t, func(job *Env) {
+			PartitionRange(Source(job, Files("x")), "initial", func(s string) string { return s[:1] }, "g", "n", "t").SinkTo(Print())
+		})
+		h.open(functionSpec{id: 0, upstream: none})
+		call := callOf(groupsOf(testGroup{records: []string{"a", "f", "g", "n", "t", "z"}}))
+		binary.LittleEndian.PutUint32(call[32:], c.receivers)
+		if status := guest.keyed(1, verbPartition, call); status != statusOK {
+			t.Fatalf("status %d, %+v", status, h.failures)
+		}
+		got := ""
+		for answers := h.replies[0][len(h.replies[0])-24:]; len(answers) > 0; answers = answers[4:] {
+			got += strconv.Itoa(int(binary.LittleEndian.Uint32(answers)))
+		}
+		if got != c.want {
+			t.Errorf("%d receivers: %s (expected %s)", c.receivers, got, c.want)
+		}
+	}
+	if got := rangeOf(math.NaN(), []float64{1, 2}); got != 2 {
+		t.Errorf("NaN is in range %d (expected the last one)", got)
+	}
+}
+
+func TestFaultsOfRanges(t *testing.T) {
+	for want, bounds := range map[string][]string{
+		`partition "r": no bounds (expected one at least)`:      nil,
+		`partition "r": bound 2 is not above the one before it`: {"a", "b", "b"},
+		`partition "r": bound 1 is not above the one before it`: {"b", "a"},
+	} {
+		h := newHost(t, func(job *Env) { PartitionRange(Source(job, Files("x")), "r", same, bounds...).SinkTo(Print()) })
+		h.describe()
+		if len(h.failures) != 1 || !strings.Contains(h.failures[0].message, want) {
+			t.Errorf("%+v (expected %s)", h.failures, want)
+		}
 	}
 }
 
