@@ -176,7 +176,9 @@ func (c *checkpoints) decide(e evManifest) {
 	j.proven()
 	if next != nil {
 		c.exchanging.decided = e.decided.ID
-		j.noteChange(whatChanged(j.record.Change))
+		if done := j.record.Change; done != nil { // a planted bug leaves it out
+			j.noteChange(whatChanged(done))
+		}
 		j.take(evExchanged{})
 	}
 	c.held = map[string]bool{}
