@@ -101,6 +101,7 @@ const (
 	FeatureMeeting        Feature = 14 // joins in windows, co-groups, and broadcast states
 	FeatureOperatorStates Feature = 16 // states of the operator's own scope, process functions without a key
 	FeatureTies           Feature = 18 // aggregates with further fields that decide among equal records
+	FeatureEventTTL       Feature = 19 // states whose entries end by event time
 )
 
 // LogLevel is the first argument of the log import.

@@ -143,10 +143,14 @@ type State struct {
 	Codec    Codec  `json:"codec"`
 	Key      Codec  `json:"key,omitempty"`      // of a map
 	TTL      int64  `json:"ttlMs,omitempty"`    // milliseconds, 0: kept
+	Time     string `json:"time,omitempty"`     // that the TTL is of: event, processing; empty: processing
 	Version  int    `json:"version,omitempty"`  // schema version of what is written
 	Migrates bool   `json:"migrates,omitempty"` // wasmill_migrate takes elements of older versions
 	Oldest   int    `json:"oldest,omitempty"`   // the oldest version that it takes
 }
+
+// ByEventTime says whether entries end by event time.
+func (s *State) ByEventTime() bool { return s.TTL > 0 && s.Time == "event" }
 
 // OperatorKind is what an operator does.
 type OperatorKind string

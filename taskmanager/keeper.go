@@ -53,7 +53,9 @@ type keeper struct {
 	last      state.Frozen                   // is in a file, and to be written whole; nil: nothing is
 	number    int                            // of the last file
 	versions  map[string]checkpoint.Versions // of the files that it has written, by name
-	now       int64                          // of the last part: entries that have ended by then are left out when files are folded
+	// Of the last part: entries that have ended by then are left out when files are folded.
+	now        int64
+	watermarks map[string]int64 // by operator, of states that live by event time
 }
 
 // capture is a task's part of a checkpoint at the time of its barrier.
@@ -63,6 +65,7 @@ type capture struct {
 	settle     settles           // of the output that the part is the first to name
 	frozen     state.Frozen      // nil: the task keeps no state
 	now        int64             // milliseconds, of the state
+	watermarks map[string]int64  // of the state, by operator
 	inFlight   *exchange.Capture // nil: the barrier has overtaken nothing
 	trial      *trial            // of guests that came with it, nil: none did
 	done       chan error        // of the last part: written, or why not; nothing is acknowledged
@@ -136,7 +139,7 @@ func (k *keeper) run(ctx context.Context) {
 // keep writes a part and acknowledges it.
 func (k *keeper) keep(ctx context.Context, c capture) {
 	begun := time.Now()
-	k.now = max(k.now, c.now)
+	k.now, k.watermarks = max(k.now, c.now), c.watermarks
 	if c.frozen != nil {
 		k.unwritten = append(k.unwritten, c.frozen)
 	}
@@ -213,7 +216,7 @@ func (k *keeper) fold(ctx context.Context) error {
 	}
 	defer r.close()
 	f, err := k.put(ctx, snapshot.MergeStates(r.readers), func(w *snapshot.Writer) error {
-		return snapshot.Merge(w, snapshot.AllAhead(r.readers), snapshot.Folding{From: k.from, To: k.to, Base: from == 0, Now: k.now})
+		return snapshot.Merge(w, snapshot.AllAhead(r.readers), snapshot.Folding{From: k.from, To: k.to, Base: from == 0, Now: k.now, Watermarks: k.watermarks})
 	})
 	if err != nil {
 		return err

@@ -72,6 +72,12 @@ func (partial) Whole() state.Frozen { return nil }
 
 // What has outlived its TTL leaves the files of a task when they are folded.
 func TestFoldingLeavesOutWhatHasEnded(t *testing.T) {
+	for _, event := range []bool{false, true} {
+		t.Run(fmt.Sprint("event time ", event), func(t *testing.T) { foldingLeavesOutWhatHasEnded(t, event) })
+	}
+}
+
+func foldingLeavesOutWhatHasEnded(t *testing.T, event bool) {
 	s, err := state.New(state.Config{Groups: 4, To: 4})
 	if err != nil {
 		t.Fatal(err)
@@ -84,8 +90,13 @@ func TestFoldingLeavesOutWhatHasEnded(t *testing.T) {
 		ack:  func(context.Context, checkpoint.ID, *checkpoint.Task, *wire.Failure) {},
 	}
 	for i := range int64(100) {
-		s.SetTime(100 * i)
-		m, err := s.Sorted(state.Spec{Operator: "o", Name: "m", Kind: state.Map, TTL: 1000})
+		now := 100 * i
+		if event {
+			*s.EventTime("o") = state.Clock{Now: now, At: now}
+			now += 1_000_000 // the other clock, by which all have ended
+		}
+		s.SetTime(now)
+		m, err := s.Sorted(state.Spec{Operator: "o", Name: "m", Kind: state.Map, TTL: 1000, Event: event})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +109,7 @@ func TestFoldingLeavesOutWhatHasEnded(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := len(k.files)
-		k.keep(t.Context(), capture{checkpoint: checkpoint.ID(i + 1), part: &checkpoint.Task{}, frozen: partial{f}, now: 100 * i})
+		k.keep(t.Context(), capture{checkpoint: checkpoint.ID(i + 1), part: &checkpoint.Task{}, frozen: partial{f}, now: now, watermarks: s.Watermarks()})
 		if len(k.files) > before {
 			continue
 		}
@@ -106,8 +117,8 @@ func TestFoldingLeavesOutWhatHasEnded(t *testing.T) {
 		for _, file := range k.files {
 			entries += file.Entries
 		}
-		if entries > 10 {
-			t.Errorf("%d entries in files that were folded (expected the 10 that have not ended)", entries)
+		if entries != min(i+1, 10) {
+			t.Errorf("%d entries in files that were folded (expected the %d that have not ended)", entries, min(i+1, 10))
 		}
 		return
 	}

@@ -109,7 +109,7 @@ func (l *loop) checkpoint(ctx context.Context, m *exchange.Mark) error {
 		l.stopped = m.Checkpoint
 		l.input.stop(m.Drain)
 	}
-	c := capture{checkpoint: m.Checkpoint, part: part, settle: settle, frozen: frozen, now: l.chain.time.ms, inFlight: inFlight}
+	c := capture{checkpoint: m.Checkpoint, part: part, settle: settle, frozen: frozen, now: l.chain.time.ms, watermarks: l.chain.store.Watermarks(), inFlight: inFlight}
 	if m.Exchange != 0 {
 		if err := l.exchange(m.Exchange, begun); err != nil {
 			c.release()
@@ -187,7 +187,7 @@ func (l *loop) lastPart(ctx context.Context, settle settles) (*checkpoint.Task, 
 	if source != nil {
 		part.Sources = []checkpoint.SourceState{*source}
 	}
-	c := capture{part: part, settle: settle, frozen: frozen, now: l.chain.time.ms, done: make(chan error, 1)}
+	c := capture{part: part, settle: settle, frozen: frozen, now: l.chain.time.ms, watermarks: l.chain.store.Watermarks(), done: make(chan error, 1)}
 	l.keeper.take(c)
 	for {
 		select {

@@ -203,6 +203,9 @@ func stateText(s *abi.State) string {
 	if s.TTL > 0 {
 		text += fmt.Sprintf(", for %s", time.Duration(s.TTL)*time.Millisecond)
 	}
+	if s.ByEventTime() {
+		text += " of event time"
+	}
 	if s.Version > 0 {
 		text += fmt.Sprintf(", version %d", s.Version)
 	}

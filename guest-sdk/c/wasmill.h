@@ -215,6 +215,7 @@ typedef struct wasmill_state {
 	// The key, of a map, stays. What it makes may depend on nothing but its arguments. NULL: a state of an older version is refused.
 	wasmill_bytes (*migrate)(uint32_t from, wasmill_bytes key, wasmill_bytes element);
 	uint32_t oldest;               // the oldest version that migrate takes
+	bool event_time;               // ttl_ms is measured by event time: it begins with that of the record or timer that wrote, and the watermark ends it
 	bool of_window;                // of a window function: a value that every key has in every window, and that ends with it
 } wasmill_state;
 
@@ -1866,6 +1867,7 @@ WASMILL__SMALL void wasmill__json_state(wasmill__json *w, const wasmill_state *s
 	wasmill__json_string(w, "codec", s->codec);
 	wasmill__json_string_or_none(w, "key", s->key_codec);
 	if (s->ttl_ms != 0) wasmill__json_number(w, "ttlMs", s->ttl_ms);
+	if (s->event_time) wasmill__json_string(w, "time", "event");
 	if (s->version != 0) wasmill__json_number(w, "version", s->version);
 	if (s->migrate != NULL) wasmill__json_true(w, "migrates");
 	if (s->oldest != 0) wasmill__json_number(w, "oldest", s->oldest);
@@ -2034,9 +2036,9 @@ static bool wasmill__contains(const char *text, const char *part) {
 
 // wasmill__json_features lists what the graph needs of its host: batches (1), keyed functions (2), state (3), timers (4),
 // two inputs (5), functions of windows (6), requests (7), rows (8), partition functions (9), accumulators with a schema version (10), fields (11), windows that do more than fire at their end (12), joins in windows (14),
-// states of operators and process functions without key (16), fields that decide among equals (18).
+// states of operators and process functions without key (16), fields that decide among equals (18), states that end by event time (19).
 WASMILL__SMALL void wasmill__json_features(wasmill__json *w, const wasmill_job *job) {
-	bool needs[19] = {[1] = true};
+	bool needs[20] = {[1] = true};
 	for (const wasmill__operator *o = job->operators; o != NULL; o = o->next) {
 		if (wasmill__keyed_kind(o->kind) && o->function != NULL) needs[2] = true;
 		if (o->kind == WASMILL__JOIN) needs[5] = true;
@@ -2058,6 +2060,7 @@ WASMILL__SMALL void wasmill__json_features(wasmill__json *w, const wasmill_job *
 			wasmill_state_kind kind = f->processor.states[i].kind;
 			if (kind == WASMILL_BROADCAST_STATE) needs[14] = true;
 			if (kind > WASMILL_BROADCAST_STATE) needs[16] = true;
+			if (f->processor.states[i].event_time) needs[19] = true;
 		}
 		if (f->other != NULL) needs[5] = true;
 		if (wasmill__uses_row(f)) needs[8] = true;

@@ -61,6 +61,7 @@ func TestNotExchangeable(t *testing.T) {
 		{"value codec of a function", func(g *graph.JobGraph) { g.Operators[1].Declared.Output = abi.CodecJSON }, `operator "parse": other codecs or states`},
 		{"accumulator", func(g *graph.JobGraph) { g.Operators[2].Declared.Accumulator = abi.CodecI64 }, "other codecs or states"},
 		{"schema version", func(g *graph.JobGraph) { g.Operators[2].Declared.States[0].Version = 2 }, "other codecs or states"},
+		{"time that it is of", func(g *graph.JobGraph) { g.Operators[2].Declared.States[0].Time = "event" }, "other codecs or states"},
 		{"time to live", func(g *graph.JobGraph) { g.Operators[2].Declared.States[0].TTL = 5 }, "other codecs or states"},
 		{"state more", func(g *graph.JobGraph) {
 			g.Operators[2].Declared.States = append(g.Operators[2].Declared.States, abi.State{Name: "c"})

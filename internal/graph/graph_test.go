@@ -112,6 +112,16 @@ func TestManifestFaultsAreNamedByPath(t *testing.T) {
 			`functions[0].states[0].kind: "union" (expected value, list or map)`},
 		{"a list of an operator that ends", func(m *abi.Manifest) { withState(m, abi.State{Scope: "operator", Kind: "list", TTL: 5}) },
 			`functions[0].states[0].ttlMs: 5 of the operator's own scope (expected none: only what a key has ends)`},
+		{"a time of a state", func(m *abi.Manifest) { withState(m, abi.State{Scope: "keyed", Kind: "list", TTL: 5, Time: "window"}) },
+			`functions[0].states[0].time: "window" (expected event or processing)`},
+		{"the time of a state that stays", func(m *abi.Manifest) { withState(m, abi.State{Scope: "keyed", Kind: "list", Time: "event"}) },
+			`functions[0].states[0].time: "event" without a ttlMs (expected one: it is the time that it is of)`},
+		{"event time of the operator", func(m *abi.Manifest) { withState(m, abi.State{Scope: "operator", Kind: "list", TTL: 5, Time: "event"}) },
+			`functions[0].states[0].ttlMs: 5 of the operator's own scope (expected none: only what a key has ends)`},
+		{"event time of a window function", func(m *abi.Manifest) {
+			withState(m, abi.State{Scope: "keyed", Kind: "value", TTL: 5, Time: "event"})
+			m.Functions[0].Kind = abi.FunctionWindow
+		}, `functions[0].states[0].time: "event" of a window function (expected processing: only the states of process functions end by event time)`},
 		{"state of keys on a stream without key", func(m *abi.Manifest) { unkeyed(m, abi.State{Scope: "keyed", Kind: "list"}) },
 			`functions[0].states[0].scope: keyed, and "split" takes a stream without key (expected operator, or a key operator before it)`},
 		{"timers on a stream without key", func(m *abi.Manifest) {

@@ -162,6 +162,12 @@ func checkStates(path string, f *abi.Function) error {
 		switch {
 		case taken:
 			return faultf(at+".name", "%q is taken by states[%d]", s.Name, j)
+		case s.Time != "" && s.Time != "processing" && s.Time != "event":
+			return faultf(at+".time", "%q (expected event or processing)", s.Time)
+		case s.Time != "" && s.TTL == 0:
+			return faultf(at+".time", "%q without a ttlMs (expected one: it is the time that it is of)", s.Time)
+		case s.ByEventTime() && f.Kind != abi.FunctionProcess:
+			return faultf(at+".time", "%q of a %s function (expected processing: only the states of process functions end by event time)", s.Time, f.Kind)
 		case windowed && s.Name == abi.Accumulator && (f.Accumulator == "" || s.Scope != abi.ScopeKeyed || s.Kind != "value" || s.Codec != f.Accumulator || s.TTL != 0):
 			return faultf(at+".name", "%q (that is what the host calls what it folds into: expected another name, or the schema of that)", s.Name)
 		case strings.HasPrefix(s.Name, "$"):

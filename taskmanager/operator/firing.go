@@ -29,6 +29,9 @@ func (p *Process) Fire(clock int, until int64) (fired bool, err error) {
 		times = append(times, k.times[0])
 	}
 	if len(p.all) == 0 {
+		if clock == EventTime {
+			p.pass(until)
+		}
 		return false, nil
 	}
 	p.input = clock
@@ -53,10 +56,15 @@ func (p *Process) Fire(clock int, until int64) (fired bool, err error) {
 }
 
 func (p *Process) fillTimers(lo, hi, clock int, times []int64) error {
-	p.call, p.keys, p.hashes, p.fired = p.call[:0], p.keys[:0], p.hashes[:0], p.fired[:0]
+	p.call, p.keys, p.hashes, p.fired, p.stamps = p.call[:0], p.keys[:0], p.hashes[:0], p.fired[:0], p.stamps[:0]
 	for i := lo; i < hi; i++ {
 		p.add(uint32(i))
 		p.fired = append(p.fired, firing{times[i], p.all[i].hash, p.all[i].key})
+		if clock == EventTime {
+			p.stamps = append(p.stamps, times[i])
+		} else {
+			p.stamps = append(p.stamps, abi.NoTimestamp)
+		}
 	}
 	if err := p.resolve(); err != nil {
 		return err

@@ -402,6 +402,7 @@ func (o *Overlay) apply() error {
 			s.copied.apply(c)
 			continue
 		}
+		p.writes(c.at.group)
 		key, hash := p.keys[c.at.group], p.hashes[c.at.group]
 		if s.table != nil {
 			v, set := c.entries[""]

@@ -27,6 +27,8 @@ type Calls interface {
 type Process struct {
 	config  ProcessConfig
 	states  []processState
+	clock   *state.Clock    // of states that live by event time, nil: none does
+	passed  progress        // the watermark that clock shows
 	timers  [2]state.Timers // by clock: event time, processing time
 	due     [2]due
 	calls   Calls
@@ -46,6 +48,7 @@ type Process struct {
 	call   []uint32          // the groups of the call that runs, as numbers of all
 	keys   [][]byte
 	hashes []uint64
+	stamps []int64 // the event times of what the call's keys write, abi.NoTimestamp for none
 	values [][]byte
 	times  []int64
 	fired  []firing
@@ -113,6 +116,9 @@ func NewProcess(c ProcessConfig) (*Process, error) {
 		}
 		p.states = append(p.states, ps)
 	}
+	if err := p.openClock(); err != nil {
+		return nil, err
+	}
 	if c.Unkeyed || c.Function.Kind == abi.FunctionWindow {
 		return p, nil // there are no timers
 	}
@@ -129,7 +135,7 @@ func NewProcess(c ProcessConfig) (*Process, error) {
 // open opens a declared state.
 func (c *ProcessConfig) open(s abi.State) (ps processState, err error) {
 	ps.declared = s
-	spec := state.Spec{Operator: c.UID, Name: s.Name, TTL: s.TTL, Version: uint16(s.Version), Key: c.Key, SubKey: s.Key, Value: s.Codec}
+	spec := state.Spec{Operator: c.UID, Name: s.Name, TTL: s.TTL, Event: s.ByEventTime(), Version: uint16(s.Version), Key: c.Key, SubKey: s.Key, Value: s.Codec}
 	switch {
 	case s.Scope == abi.ScopeWindow, c.Function.Kind == abi.FunctionWindow && s.Name == abi.Accumulator: // they lie with the windows
 	case s.Scope == abi.ScopeOperator:
@@ -184,6 +190,11 @@ func (p *Process) Begin() error {
 
 // Save stores, before a snapshot, what is not in tables.
 func (p *Process) Save() error {
+	if p.clock != nil {
+		if err := p.passed.save(p.config.Store, p.config.UID); err != nil {
+			return err
+		}
+	}
 	for i := range p.states {
 		if own := p.states[i].own; own != nil {
 			if err := own.save(p.config.UID, p.config.Store); err != nil {
@@ -273,7 +284,7 @@ func (p *Process) retry(err error, lo, hi int) error {
 // that is not in it. Records of a key that do not fit come with the next call.
 func (p *Process) fill(lo, hi, limit int) (int, error) {
 	first := lo
-	p.call, p.keys, p.hashes = p.call[:0], p.keys[:0], p.hashes[:0]
+	p.call, p.keys, p.hashes, p.stamps = p.call[:0], p.keys[:0], p.hashes[:0], p.stamps[:0]
 	size := 0
 	for ; lo < hi && size < limit; lo++ {
 		r := p.order[lo]
@@ -301,6 +312,9 @@ func (p *Process) fill(lo, hi, limit int) (int, error) {
 				t = p.batch.Timestamps[row]
 			}
 			p.times = append(p.times, t)
+		}
+		if p.clock != nil {
+			p.stamps = append(p.stamps, latest(p.times))
 		}
 		p.groups.List(abi.ListInput0+abi.ListTag(p.input), 0, len(p.values), p.times, p.values)
 		p.groups.EndGroup()

@@ -112,6 +112,7 @@ func (p *Process) apply(reply []byte) error {
 				return nil
 			}
 		}
+		p.writes(group)
 		key, hash := p.keys[group], p.hashes[group]
 		switch a.Op {
 		case abi.ActionPut:

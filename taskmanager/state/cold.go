@@ -287,7 +287,7 @@ func (t *table) fromDisk(v []byte) (word uint64, found bool, err error) {
 // fromFile is the word of a file's entry.
 func (t *table) fromFile(e *snapshot.Entry) (word uint64, found bool, err error) {
 	switch {
-	case e.Op != snapshot.Put || e.Expired(t.store.now):
+	case e.Op != snapshot.Put || e.Expired(t.clock.Now):
 		return t.blank(), false, nil
 	case t.spec.Kind != Words:
 		head := t.headerBytes()

@@ -82,7 +82,6 @@ type flush struct {
 	disk   *disk
 	groups int
 	gen    uint32
-	now    int64
 	tables []flushing
 	drops  []uint32
 	sweep  *sweep
@@ -94,8 +93,9 @@ type flushing struct {
 	owner *tiered // is not touched by the flush
 	table *table  // nobody changes it
 	id    uint32
-	files bool // may have some of its keys
-	below bool // so may the disk
+	ended int64 // entries whose time was up by then are gone
+	files bool  // may have some of its keys
+	below bool  // so may the disk
 }
 
 // begin starts a flush. Another must not run.
@@ -107,7 +107,7 @@ func (c *cold) begin(h *hot, tables []flushing) error {
 		}
 		c.disk = &disk{files: files, users: 1, frozen: map[uint32]int{}, gen: h.gen}
 	}
-	f := &flush{disk: c.disk, groups: c.config.Groups, gen: h.gen, now: h.now, tables: tables, drops: c.drops, sweep: c.nextSweep(h), done: make(chan struct{})}
+	f := &flush{disk: c.disk, groups: c.config.Groups, gen: h.gen, tables: tables, drops: c.drops, sweep: c.nextSweep(h), done: make(chan struct{})}
 	c.drops = nil
 	c.running = f
 	go f.run() // who waits for it: cold.wait, before the next one and at the end
@@ -193,7 +193,7 @@ func (f *flush) writeTable(b *spill.Batch, w *flushing) error {
 		switch {
 		case t.spec.Kind == Words:
 			memory = binary.LittleEndian.AppendUint64(append(memory, diskPut), *t.Word(p.entry))
-		case value != nil && !t.expiredAt(p.entry, f.now):
+		case value != nil && !t.expiredAt(p.entry, w.ended):
 			memory = append(append(memory, diskPut), value...)
 		case w.files:
 			memory = append(memory, diskDelete)
@@ -331,5 +331,5 @@ func (h *hot) toDisk(t *tiered, was *table) flushing {
 		t.id = h.cold.tables
 	}
 	t.flushing, t.flushed = was, h.gen+1
-	return flushing{owner: t, table: was, id: t.id, files: t.files != nil, below: below}
+	return flushing{owner: t, table: was, id: t.id, ended: t.clock.Now, files: t.files != nil, below: below}
 }

@@ -19,8 +19,8 @@ type frozen struct {
 	spilled  [][]frozenDisk // by state, by namespace
 	groups   int
 	from, to graph.KeyGroup
-	now      int64
 	states   []snapshot.State
+	ended    []int64         // by state: entries whose time was up by then are gone
 	tables   [][]frozenTable // by state
 	dropped  [][]Namespace   // by state
 	own      []frozenOwn     // by state
@@ -60,7 +60,7 @@ type frozenOwn struct {
 
 // Freeze implements Store.
 func (h *hot) Freeze() (Frozen, error) {
-	f := &frozen{gen: h.gen, groups: h.config.Groups, from: h.config.From, to: h.config.To, now: h.now}
+	f := &frozen{gen: h.gen, groups: h.config.Groups, from: h.config.From, to: h.config.To}
 	if err := h.markLists(); err != nil {
 		return nil, err
 	}
@@ -93,6 +93,7 @@ func (h *hot) Freeze() (Frozen, error) {
 			f.own[i] = frozenOwn{value: p.own.value, set: true, gone: p.own.restored}
 			p.own.changed = false
 		} else {
+			f.ended[i] = h.clockOf(p.held.spec).Now
 			f.tables[i], f.spilled[i], f.dropped[i] = p.held.freeze(h.gen)
 			if len(f.spilled[i]) > 0 && f.disk == nil {
 				f.disk, f.flush = h.cold.disk, h.cold.running
@@ -118,12 +119,13 @@ func (h *hot) Freeze() (Frozen, error) {
 func (f *frozen) grow(n int) {
 	f.tables, f.dropped = make([][]frozenTable, n), make([][]Namespace, n)
 	f.spilled = make([][]frozenDisk, n)
+	f.ended = make([]int64, n)
 	f.own = make([]frozenOwn, n)
 }
 
 func stateInfo(s Spec) snapshot.State {
 	return snapshot.State{
-		Operator: s.Operator, Name: s.Name, Kind: uint8(s.Kind), TTL: s.TTL, Version: s.Version, Key: s.Key, SubKey: s.SubKey, Value: s.Value,
+		Operator: s.Operator, Name: s.Name, Kind: uint8(s.Kind), TTL: s.TTL, Event: s.Event, Version: s.Version, Key: s.Key, SubKey: s.SubKey, Value: s.Value,
 	}
 }
 
@@ -407,7 +409,7 @@ func (o *output) set(c cell) {
 
 func (o *output) add() error {
 	e := &o.entry
-	if e.Op == snapshot.Put && e.Expiry != 0 && e.Expiry <= o.f.now {
+	if e.Op == snapshot.Put && e.Expired(o.f.ended[e.State]) {
 		e.Op, e.Value, e.Version, e.Expiry = snapshot.Delete, nil, 0, 0
 	}
 	if e.Op != snapshot.Put && o.f.full {

@@ -312,7 +312,7 @@ func (t *tiered) readFilesBefore(at []byte) error {
 // keepFile keeps the entry that the files are at, and steps to the next.
 func (t *tiered) keepFile() error {
 	e := t.scan.files.Entry()
-	if e.Op == snapshot.Put && !e.Expired(t.store.now) {
+	if e.Op == snapshot.Put && !e.Expired(t.clock.Now) {
 		head := 0
 		if t.spec.Kind != Words {
 			head = t.headerBytes()

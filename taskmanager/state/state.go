@@ -33,7 +33,8 @@ type Spec struct {
 	Operator string // uid
 	Name     string
 	Kind     Kind
-	TTL      int64     // milliseconds that an entry lives after it was written, by the time given to SetTime; 0: for ever
+	TTL      int64     // milliseconds that an entry lives after it was written; 0: for ever
+	Event    bool      // it lives by the EventTime of its operator, not by the time given to SetTime
 	Version  uint16    // schema version of what is written from now on
 	Key      abi.Codec // of the keys, the sub keys and the values: for people and for compatibility
 	SubKey   abi.Codec
@@ -65,6 +66,10 @@ type Config struct {
 type Store interface {
 	// SetTime sets the clock that entries expire by, in milliseconds; it never goes back.
 	SetTime(ms int64)
+	// EventTime is the clock that the entries of an operator expire by whose states say so. The task sets it between other calls.
+	EventTime(operator string) *Clock
+	// Watermarks are what the event-time clocks show, by operator; nil if there are none.
+	Watermarks() map[string]int64
 	// Table returns the table of a state of kind Words or Bytes in a namespace, an empty one if there was none. A state
 	// keeps the kind with which it was first named.
 	Table(s Spec, ns Namespace) (Table, error)

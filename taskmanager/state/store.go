@@ -13,8 +13,9 @@ import (
 // hot is a Store whose entries lie in memory, all of them or those that were touched last.
 type hot struct {
 	config Config
-	now    int64
-	gen    uint32 // grows with every Freeze
+	clock  Clock             // processing time
+	events map[string]*Clock // event time, by operator
+	gen    uint32            // grows with every Freeze
 	states map[stateName]*held
 	own    map[stateName]*ownValue
 	young  atomic.Int64 // bytes of the tables that take entries, as of the last Table, Drop, Resolve or Trim
@@ -52,7 +53,7 @@ type ownValue struct {
 
 // New makes a store that goes on from what c.Restored holds.
 func New(c Config) (Store, error) {
-	h := &hot{config: c, states: map[stateName]*held{}, own: map[stateName]*ownValue{}}
+	h := &hot{config: c, states: map[stateName]*held{}, own: map[stateName]*ownValue{}, events: map[string]*Clock{}}
 	restore := h.restore
 	if c.Budget > 0 {
 		h.cold = newCold(&h.config)
@@ -133,7 +134,7 @@ func (h *hot) restoreOwn(s *snapshot.State, e *snapshot.Entry) error {
 }
 
 func (h *hot) restoreEntry(s *snapshot.State, e *snapshot.Entry) error {
-	spec := Spec{Operator: s.Operator, Name: s.Name, Kind: Kind(s.Kind), TTL: s.TTL, Version: s.Version, Key: s.Key, SubKey: s.SubKey, Value: s.Value}
+	spec := Spec{Operator: s.Operator, Name: s.Name, Kind: Kind(s.Kind), TTL: s.TTL, Event: s.Event, Version: s.Version, Key: s.Key, SubKey: s.SubKey, Value: s.Value}
 	if spec.Kind >= Words && spec.Kind <= Timer {
 		ns := Namespace(e.Namespace)
 		if spec.Kind == Timer {
@@ -149,7 +150,7 @@ func (h *hot) restoreEntry(s *snapshot.State, e *snapshot.Entry) error {
 }
 
 // SetTime implements Store.
-func (h *hot) SetTime(ms int64) { h.now = ms }
+func (h *hot) SetTime(ms int64) { h.clock = Clock{Now: ms, At: ms} }
 
 // stateOf is what is held of a state. One that was restored takes the rest of its spec from the first who names it.
 func (h *hot) stateOf(s Spec) (*held, error) {

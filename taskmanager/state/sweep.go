@@ -26,7 +26,8 @@ type sweep struct {
 // swept is a table with a TTL.
 type swept struct {
 	id    uint32
-	files bool // may have some of its keys
+	ended int64 // entries whose time was up by then are gone
+	files bool  // may have some of its keys
 }
 
 // nextSweep is what a flush that begins has to look at; the tables are few.
@@ -36,18 +37,18 @@ func (c *cold) nextSweep(h *hot) *sweep {
 	for _, st := range h.states {
 		for _, t := range st.open {
 			if ttl := t.spec.TTL; ttl > 0 && t.spec.Kind != Words && t.id != 0 {
-				s.tables = append(s.tables, swept{t.id, t.files != nil})
+				s.tables = append(s.tables, swept{t.id, t.clock.Now, t.files != nil})
 				c.sweepEvery = min(c.sweepEvery, max(ttl/sweepsPerTTL, 1))
 			}
 		}
 	}
-	c.sweptAt = h.now
+	c.sweptAt = h.clock.Now
 	return s
 }
 
 // sweepIsDue says whether it is time to look at some without a flush.
 func (c *cold) sweepIsDue(h *hot) bool {
-	return c.disk != nil && c.sweepEvery > 0 && h.now-c.sweptAt >= c.sweepEvery
+	return c.disk != nil && c.sweepEvery > 0 && h.clock.Now-c.sweptAt >= c.sweepEvery
 }
 
 // swept takes note of a sweep that has ended.
@@ -104,7 +105,7 @@ func (s *sweep) table(f *flush, t swept) error {
 	for ; there && err == nil && s.passed < s.n; there, err = it.Next() {
 		s.passed++
 		v := it.Value()
-		if len(v) < 1+longHeader || v[0] != diskPut || int64(binary.LittleEndian.Uint64(v[3:])) > f.now {
+		if len(v) < 1+longHeader || v[0] != diskPut || int64(binary.LittleEndian.Uint64(v[3:])) > t.ended {
 			continue
 		}
 		// A snapshot that will have the entry, because it has changed since the last freeze, has that it is no more.

@@ -29,6 +29,7 @@ import (
 type table struct {
 	store   *hot
 	spec    Spec
+	clock   *Clock // that its entries expire by
 	index   []uint64
 	shift   uint // tag>>shift is the first slot to look at
 	graves  int  // slots of deleted entries
@@ -88,7 +89,7 @@ const (
 )
 
 func newTable(h *hot, s Spec) *table {
-	t := &table{store: h, spec: s}
+	t := &table{store: h, spec: s, clock: h.clockOf(s)}
 	if s.Kind.elements() {
 		t.order = new(sequence)
 	}
@@ -267,7 +268,7 @@ func (t *table) stored(e Entry) []byte {
 	return nil
 }
 
-func (t *table) expired(e Entry) bool { return t.expiredAt(e, t.store.now) }
+func (t *table) expired(e Entry) bool { return t.expiredAt(e, t.clock.Now) }
 
 func (t *table) expiredAt(e Entry, now int64) bool {
 	if t.spec.TTL == 0 || t.spec.Kind == Words {
@@ -316,7 +317,7 @@ func (t *table) Version(e Entry) uint16 {
 func (t *table) SetValue(e Entry, v []byte) error {
 	expiry := int64(0)
 	if t.spec.TTL > 0 {
-		expiry = t.store.now + t.spec.TTL
+		expiry = t.clock.expiry(t.spec.TTL)
 	}
 	t.changed = true
 	t.set(e, t.spec.Version, expiry, v)
@@ -344,6 +345,7 @@ func (t *table) expiry(e Entry) int64 {
 // none, or the other way round, values are stored in another form.
 func (t *table) respec(s Spec) {
 	was := t.spec
+	t.clock = t.store.clockOf(s)
 	if t.spec = s; s.Kind == Words || (was.TTL > 0) == (s.TTL > 0) {
 		return
 	}

@@ -223,5 +223,5 @@ func (d *deep) merge() {
 		d.key, d.live = d.fileKey, e.Op == snapshot.Put
 		d.cell = cell{value: e.Value, version: e.Version, expiry: e.Expiry}
 	}
-	d.live = d.there && d.live && (d.cell.expiry == 0 || d.cell.expiry > d.t.store.now)
+	d.live = d.there && d.live && (d.cell.expiry == 0 || d.cell.expiry > d.t.clock.Now)
 }

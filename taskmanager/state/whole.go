@@ -12,7 +12,7 @@ func (h *hot) whole() *frozen {
 	if !h.isWhole() {
 		return nil
 	}
-	f := &frozen{gen: h.gen - 1, groups: h.config.Groups, from: h.config.From, to: h.config.To, now: h.now, full: true}
+	f := &frozen{gen: h.gen - 1, groups: h.config.Groups, from: h.config.From, to: h.config.To, full: true}
 	type part struct {
 		held *held
 		own  *ownValue
@@ -41,6 +41,7 @@ func (h *hot) whole() *frozen {
 			}
 			continue
 		}
+		f.ended[i] = h.clockOf(p.held.spec).Now
 		for ns, t := range p.held.open {
 			f.tables[i] = append(f.tables[i], t.frozen(ns, f.gen))
 			f.tables[i][len(f.tables[i])-1].full = true

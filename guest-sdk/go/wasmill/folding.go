@@ -21,6 +21,12 @@ func (s *ReducingState[T]) TTL(d time.Duration) *ReducingState[T] {
 	return s
 }
 
+// EventTimeTTL is that of ValueState.
+func (s *ReducingState[T]) EventTimeTTL(d time.Duration) *ReducingState[T] {
+	s.value.EventTimeTTL(d)
+	return s
+}
+
 // Migrate is that of ValueState.
 func (s *ReducingState[T]) Migrate(version int, f func(from int, old []byte) (T, bool)) *ReducingState[T] {
 	s.value.Migrate(version, f)
@@ -76,6 +82,12 @@ func NewAggregatingState[T, A, R any](job *Env, name string, create func() A, ad
 // TTL makes the accumulator vanish when nothing was added to it for so long.
 func (s *AggregatingState[T, A, R]) TTL(d time.Duration) *AggregatingState[T, A, R] {
 	s.accumulator.TTL(d)
+	return s
+}
+
+// EventTimeTTL is that of ValueState.
+func (s *AggregatingState[T, A, R]) EventTimeTTL(d time.Duration) *AggregatingState[T, A, R] {
+	s.accumulator.EventTimeTTL(d)
 	return s
 }
 

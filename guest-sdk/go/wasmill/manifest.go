@@ -24,6 +24,7 @@ const (
 	featureMeet   = 14
 	featureOwn    = 16
 	featureTies   = 18
+	featureEvent  = 19
 )
 
 const sdkVersion = "go 0.1.0"
@@ -116,6 +117,9 @@ func (e *Env) features() []int64 {
 	}) {
 		list = append(list, featureTies)
 	}
+	if any(func(p *processing) bool { return slices.ContainsFunc(p.states, func(s State) bool { return s.spec().event }) }) {
+		list = append(list, featureEvent)
+	}
 	return list
 }
 
@@ -193,6 +197,9 @@ func (s *stateSpec) write(w *jsonWriter, scope string) {
 	w.text("codec", s.codec)
 	w.textOr("key", s.key)
 	w.numberOr("ttlMs", s.ttl.Milliseconds())
+	if s.event {
+		w.text("time", "event")
+	}
 	w.numberOr("version", int64(s.version))
 	w.flagOr("migrates", s.migrate != nil)
 	w.numberOr("oldest", int64(s.oldest))

@@ -18,6 +18,7 @@ type stateSpec struct {
 	name, kind, codec, key string
 	scope                  string // empty: keyed
 	ttl                    time.Duration
+	event                  bool // ttl is of event time
 	version, oldest        int // oldest: that migrate takes
 	migrate                func(from int, key, value []byte) (newKey, newValue []byte, keep bool)
 }
@@ -95,7 +96,15 @@ func NewValueState[T any](job *Env, name string) *ValueState[T] {
 
 // TTL makes the value vanish when it was not set for so long.
 func (s *ValueState[T]) TTL(d time.Duration) *ValueState[T] {
-	s.ttl = d
+	s.ttl, s.event = d, false
+	return s
+}
+
+// EventTimeTTL makes the value vanish when the watermark is so long past the event time of the record or timer that set it: the
+// latest one of its key that was handed over with it. Of what has no event time it is the watermark. Process functions alone
+// have such states.
+func (s *ValueState[T]) EventTimeTTL(d time.Duration) *ValueState[T] {
+	s.ttl, s.event = d, true
 	return s
 }
 
@@ -205,7 +214,13 @@ func NewListState[T any](job *Env, name string) *ListState[T] {
 
 // TTL makes elements vanish so long after they were added.
 func (s *ListState[T]) TTL(d time.Duration) *ListState[T] {
-	s.ttl = d
+	s.ttl, s.event = d, false
+	return s
+}
+
+// EventTimeTTL is that of ValueState, for elements.
+func (s *ListState[T]) EventTimeTTL(d time.Duration) *ListState[T] {
+	s.ttl, s.event = d, true
 	return s
 }
 
@@ -246,7 +261,13 @@ func NewMapState[K, V any](job *Env, name string) *MapState[K, V] {
 
 // TTL makes entries vanish so long after they were put.
 func (s *MapState[K, V]) TTL(d time.Duration) *MapState[K, V] {
-	s.ttl = d
+	s.ttl, s.event = d, false
+	return s
+}
+
+// EventTimeTTL is that of ValueState, for entries.
+func (s *MapState[K, V]) EventTimeTTL(d time.Duration) *MapState[K, V] {
+	s.ttl, s.event = d, true
 	return s
 }
 

@@ -188,6 +188,9 @@ type Folding struct {
 	From, To graph.KeyGroup // From <= group < To; the operators' own scope is always included
 	Base     bool           // nothing lies below the oldest file: what removes something is left out
 	Now      int64          // milliseconds: entries that have expired by then are removed; 0: none
+	// Watermarks are, by operator, what Now is for states whose entries end by event time; of an operator that is not there
+	// none are removed.
+	Watermarks map[string]int64
 }
 
 // Merge writes to w, which was made with MergeStates(readers), what the readers, the oldest first, say together. The
@@ -199,9 +202,10 @@ func Merge(w *Writer, readers []*Reader, f Folding) error {
 	if !slices.Equal(m.states, w.States()) {
 		return fmt.Errorf("fold snapshots: the writer has other states than the files")
 	}
+	ended := f.ended(m.states)
 	for m.Next() {
 		e := m.Entry()
-		if f.Now != 0 && e.Expired(f.Now) {
+		if e.Expired(ended[e.State]) {
 			*e = Entry{State: e.State, Group: e.Group, Namespace: e.Namespace, Key: e.Key, Op: Delete}
 		}
 		if f.Base && e.Op != Put {
@@ -215,4 +219,15 @@ func Merge(w *Writer, readers []*Reader, f Folding) error {
 		return fmt.Errorf("fold snapshots: %w", err)
 	}
 	return nil
+}
+
+// ended is, by state, the time by which entries have ended.
+func (f *Folding) ended(states []State) []int64 {
+	all := make([]int64, len(states)) // no entry expires before 1
+	for i, s := range states {
+		if all[i] = f.Now; s.Event {
+			all[i] = f.Watermarks[s.Operator]
+		}
+	}
+	return all
 }

@@ -17,6 +17,7 @@ type State struct {
 	Name     string    `json:"name"`
 	Kind     uint8     `json:"kind"` // as taskmanager/state numbers them
 	TTL      int64     `json:"ttl,omitempty"`
+	Event    bool      `json:"event,omitempty"` // its entries end by event time
 	Version  uint16    `json:"version,omitempty"`
 	Key      abi.Codec `json:"key,omitempty"`
 	SubKey   abi.Codec `json:"subKey,omitempty"`

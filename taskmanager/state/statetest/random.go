@@ -34,7 +34,8 @@ var (
 
 // model is what a store should hold.
 type model struct {
-	now     int64
+	now     int64 // by which entries have ended
+	at      int64 // from which what is written lives
 	windows map[state.Namespace]map[string]uint64
 	sums    map[string]string
 	brief   map[string]briefly
@@ -98,6 +99,41 @@ type random struct {
 	base   state.Namespace
 	whole  bool // files that are whole must be written
 	wholes int  // that were written
+	event  bool // what has a TTL lives by event time
+}
+
+// elsewhere is far from the time that entries live by, when that is event time: what the other clock shows must not matter.
+const elsewhere = 1 << 40
+
+// of is the spec of a state in this run.
+func (x *random) of(s state.Spec) state.Spec {
+	s.Event = x.event && s.TTL > 0
+	return s
+}
+
+// setClocks tells a store the time.
+func (x *random) setClocks(s state.Store) {
+	if !x.event {
+		s.SetTime(x.m.now)
+		return
+	}
+	s.SetTime(elsewhere + x.m.now)
+	for _, operator := range []string{"a", "b"} {
+		*s.EventTime(operator) = state.Clock{Now: x.m.now, At: x.m.at}
+	}
+}
+
+// ends is the end of what is written now.
+func (m *model) ends(s state.Spec) int64 { return max(m.at+s.TTL, 1) }
+
+// folding is what files are folded by: what has ended is left out.
+func (x *random) folding() snapshot.Folding {
+	f := snapshot.Folding{To: groups, Base: true, Now: x.last.now}
+	if x.event {
+		f.Now += elsewhere
+		f.Watermarks = map[string]int64{"a": x.last.now, "b": x.last.now}
+	}
+	return f
 }
 
 // Random does operations in an order that the seed chooses, on a store that open makes and on plain maps, and compares:
@@ -113,7 +149,7 @@ func RandomInMemory(t *testing.T, seed uint64, turns int, open func(state.Config
 }
 
 func doRandom(t *testing.T, seed uint64, turns int, open func(state.Config) (state.Store, error), whole bool) {
-	x := &random{t: t, r: rand.New(rand.NewPCG(seed, 7)), open: open, m: newModel(), last: newModel(), keys: 2000, whole: whole}
+	x := &random{t: t, r: rand.New(rand.NewPCG(seed, 7)), open: open, m: newModel(), last: newModel(), keys: 2000, whole: whole, event: seed%2 == 1}
 	x.s = x.make(0, groups)
 	for turn := range turns {
 		x.turn(turn)
@@ -146,7 +182,7 @@ func (x *random) make(from, to graph.KeyGroup) state.Store {
 	}
 	s, err := x.open(c)
 	x.check(err)
-	s.SetTime(x.m.now)
+	x.setClocks(s)
 	if x.whole {
 		x.openAll(s)
 	}
@@ -161,7 +197,7 @@ func (x *random) openAll(s state.Store) {
 	_, err := s.Timers(alarms)
 	x.check(err)
 	table(x.t, s, sums, state.Global)
-	table(x.t, s, brief, state.Global)
+	table(x.t, s, x.of(brief), state.Global)
 	spaces, err := s.Namespaces(windows)
 	x.check(err)
 	for _, ns := range spaces {
@@ -187,7 +223,10 @@ func (x *random) turn(turn int) {
 		x.dropWindow()
 	case n < 85:
 		x.m.now += int64(x.r.IntN(50))
-		x.s.SetTime(x.m.now)
+		if x.m.at = x.m.now; x.event {
+			x.m.at += int64(x.r.IntN(400)) - 300 // some of what is written has ended already
+		}
+		x.setClocks(x.s)
 	case n < 90:
 		x.freeze()
 	case n < 94:
@@ -229,7 +268,7 @@ func (x *random) count() {
 }
 
 func (x *random) setValues() {
-	tab, short := table(x.t, x.s, sums, state.Global), table(x.t, x.s, brief, state.Global)
+	tab, short := table(x.t, x.s, sums, state.Global), table(x.t, x.s, x.of(brief), state.Global)
 	keys := x.batch()
 	slices.Sort(keys)
 	keys = slices.Compact(keys)
@@ -271,12 +310,12 @@ func (x *random) setValues() {
 		}
 		v := fmt.Sprint(x.r.IntN(1000))
 		x.check(short.SetValue(e, []byte(v)))
-		x.m.brief[keys[i]] = briefly{v, x.m.now + brief.TTL}
+		x.m.brief[keys[i]] = briefly{v, x.m.ends(brief)}
 	}
 }
 
 func (x *random) sorted(s state.Store, spec state.Spec) state.Sorted {
-	st, err := s.Sorted(spec)
+	st, err := s.Sorted(x.of(spec))
 	x.check(err)
 	return st
 }
@@ -295,7 +334,7 @@ func (x *random) changeLists() {
 		x.check(st.Append(h, []byte(k), []byte(v)))
 		x.m.logs[k] = append(x.m.logs[k], v)
 		x.check(x.sorted(x.s, news).Append(h, []byte(k), []byte(v)))
-		x.m.news[k] = append(x.m.news[k], briefly{v, x.m.now + news.TTL})
+		x.m.news[k] = append(x.m.news[k], briefly{v, x.m.ends(news)})
 	}
 }
 
@@ -322,7 +361,7 @@ func (x *random) changeMaps() {
 			if x.m.offers[k] == nil {
 				x.m.offers[k] = map[string]briefly{}
 			}
-			x.m.offers[k][sub] = briefly{v, x.m.now + offers.TTL}
+			x.m.offers[k][sub] = briefly{v, x.m.ends(offers)}
 		}
 	}
 }
@@ -395,7 +434,7 @@ func (x *random) write() {
 	if len(x.files) > 6 {
 		readers := x.files
 		x.files = []*snapshot.Reader{x.file(snapshot.MergeStates(readers), func(w *snapshot.Writer) error {
-			return snapshot.Merge(w, readers, snapshot.Folding{To: groups, Base: true})
+			return snapshot.Merge(w, readers, x.folding())
 		})}
 	}
 }
@@ -422,9 +461,9 @@ func (x *random) crash() {
 	for _, f := range x.frozen {
 		f.Release()
 	}
-	now := x.m.now
+	now, at := x.m.now, x.m.at
 	x.frozen, x.models, x.m = nil, nil, x.last.clone()
-	x.m.now = now
+	x.m.now, x.m.at = now, at
 	cut := graph.KeyGroup(1 + x.r.IntN(groups-1))
 	for _, half := range [][2]graph.KeyGroup{{0, cut}, {cut, groups}} {
 		s := x.make(half[0], half[1])
@@ -459,7 +498,7 @@ func (x *random) compareAll(s state.Store, m *model, from, to graph.KeyGroup) {
 	tab, got := table(x.t, s, sums, state.Global), map[string]string{}
 	x.scan(s, tab, func(e state.Entry) { got[string(tab.Key(e))] += string(tab.Value(e)) })
 	same(x.t, "sums", got, filter(m.sums, own))
-	tab, got = table(x.t, s, brief, state.Global), map[string]string{}
+	tab, got = table(x.t, s, x.of(brief), state.Global), map[string]string{}
 	x.scan(s, tab, func(e state.Entry) { got[string(tab.Key(e))] += string(tab.Value(e)) })
 	want := map[string]string{}
 	for k, v := range m.brief {

@@ -25,6 +25,7 @@ const FIELDS: i64 = 11;
 const WINDOWS: i64 = 12;
 const MEETING: i64 = 14;
 const TIES: i64 = 18;
+const EVENT_TTL: i64 = 19;
 
 pub(crate) fn write(g: &Graph) -> Vec<u8> {
     let mut w = JsonWriter::default();
@@ -59,6 +60,7 @@ fn features(g: &Graph) -> Vec<i64> {
         (WINDOWS, g.operators.iter().any(|o| o.kind == Some(Kind::Window) || o.window.as_ref().is_some_and(Windows::special))),
         (MEETING, g.operators.iter().any(|o| o.kind == Some(Kind::Join) && o.window.is_some())),
         (TIES, g.operators.iter().any(|o| o.aggregates.iter().any(|a| a.decides()))),
+        (EVENT_TTL, any(&|f| f.states.iter().any(|s| s.event))),
     ];
     needs.iter().filter(|(_, needed)| *needed).map(|(number, _)| *number).collect()
 }
@@ -96,6 +98,9 @@ fn state(w: &mut JsonWriter, s: &StateSpec) {
     w.text("codec", &s.codec);
     w.text_or("key", &s.key);
     w.number_or("ttlMs", s.ttl_ms);
+    if s.event {
+        w.text("time", "event");
+    }
     w.number_or("version", s.version.into());
     w.flag_or("migrates", s.migrate.is_some());
     w.number_or("oldest", s.oldest.into());

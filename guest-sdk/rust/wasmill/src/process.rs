@@ -102,6 +102,8 @@ pub(crate) struct StateSpec<'x> {
     pub codec: String,
     pub key: String,
     pub ttl_ms: i64,
+    /// The time is event time.
+    pub event: bool,
     pub version: u32,
     pub oldest: u32,
     pub migrate: Option<Migration<'x>>,

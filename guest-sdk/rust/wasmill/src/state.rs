@@ -16,6 +16,7 @@ macro_rules! descriptor {
         pub struct $name<'x, $($t),+> {
             name: String,
             ttl: Duration,
+            event: bool,
             version: u32,
             oldest: u32,
             migrate: Option<Migration<'x>>,
@@ -25,7 +26,7 @@ macro_rules! descriptor {
 
         impl<'x, $($t: Record<'x>),+> $name<'x, $($t),+> {
             pub(crate) fn new(name: &str) -> Self {
-                $name { name: name.to_string(), ttl: Duration::ZERO, version: 0, oldest: 0, migrate: None, scope: PER_KEY, types: PhantomData }
+                $name { name: name.to_string(), ttl: Duration::ZERO, event: false, version: 0, oldest: 0, migrate: None, scope: PER_KEY, types: PhantomData }
             }
 
             fn spec(&self) -> StateSpec<'x> {
@@ -36,6 +37,7 @@ macro_rules! descriptor {
                     codec: codec_of::<$value>(),
                     key: $key,
                     ttl_ms: self.ttl.as_millis() as i64,
+                    event: self.event,
                     version: self.version,
                     oldest: self.oldest,
                     migrate: self.migrate.clone(),
@@ -45,6 +47,15 @@ macro_rules! descriptor {
             /// Makes what was set or added vanish so long after its last change.
             pub fn ttl(mut self, d: Duration) -> Self {
                 self.ttl = d;
+                self.event = false;
+                self
+            }
+
+            /// Makes what was set or added vanish when the watermark is so long past the event time of the record or timer that
+            /// wrote it, or past the watermark of then where that has none.
+            pub fn event_time_ttl(mut self, d: Duration) -> Self {
+                self.ttl = d;
+                self.event = true;
                 self
             }
 
