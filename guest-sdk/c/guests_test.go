@@ -54,6 +54,7 @@ var guests = map[string]string{
 	"not-json":          "describe: manifest: byte 2: invalid",
 	"numbers":           "",
 	"partitions":        "",
+	"recent":            "",
 	"roster":            "",
 	"passthrough":       "",
 	"poison":            "",

@@ -131,3 +131,21 @@ fn aligned(p: &[u8]) -> &'static [u8] {
     // SAFETY: numbers are bytes.
     unsafe { core::slice::from_raw_parts(words.as_ptr().cast(), p.len()) }
 }
+
+#[test]
+fn times_of_states_are_in_the_manifest() {
+    fn recent(job: &Env) {
+        let keyed = job.source(files("x")).key_by("word", |s| *s);
+        let last = job.value_state::<i64>("last").ttl(hours(1)).event_time_ttl(mins(1));
+        let all = job.list_state::<i64>("all").event_time_ttl(mins(1)).ttl(hours(1));
+        keyed.process("recent", (&last, &all), |_: &Context<&str, i64>, _, _| {}).uid("recent").sink_to(print());
+    }
+    let job = Job::describe("recent", recent, &[]).unwrap();
+    for want in [
+        r#""features":[1,2,3,19]"#,
+        r#"{"name":"last","scope":"keyed","kind":"value","codec":"i64","ttlMs":60000,"time":"event"}"#,
+        r#"{"name":"all","scope":"keyed","kind":"list","codec":"i64","ttlMs":3600000}"#,
+    ] {
+        assert!(job.manifest().contains(want), "expected {want} in {}", job.manifest());
+    }
+}
