@@ -117,7 +117,9 @@ func (e *Env) features() []int64 {
 	}) {
 		list = append(list, featureTies)
 	}
-	if any(func(p *processing) bool { return slices.ContainsFunc(p.states, func(s State) bool { return s.spec().event }) }) {
+	if any(func(p *processing) bool {
+		return slices.ContainsFunc(p.states, func(s State) bool { return s.spec().event })
+	}) {
 		list = append(list, featureEvent)
 	}
 	return list

@@ -19,7 +19,7 @@ type stateSpec struct {
 	scope                  string // empty: keyed
 	ttl                    time.Duration
 	event                  bool // ttl is of event time
-	version, oldest        int // oldest: that migrate takes
+	version, oldest        int  // oldest: that migrate takes
 	migrate                func(from int, key, value []byte) (newKey, newValue []byte, keep bool)
 }
 
