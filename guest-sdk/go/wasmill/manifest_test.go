@@ -143,6 +143,8 @@ func TestDeadLettersAreTheLastSideOutput(t *testing.T) {
 		spelled.Count().UID("c").SinkTo(Print())
 		spelled.DeadLetters().SinkTo(Print()).Name("unspelled")
 		Union(p.DeadLetters(), w.DeadLetters()).SinkTo(Print()).Name("letters")
+		near := ProcessJoined(IntervalJoin(keyed, keyed).Between(0, time.Second), "near", func(c *JoinContext[string, string], a, b string) { c.Emit(a + b) }).UID("n").OnTrap(DeadLetter)
+		near.DeadLetters().SinkTo(Print()).Name("apart")
 	})
 	m := h.describe()
 	for _, want := range []string{
@@ -150,7 +152,8 @@ func TestDeadLettersAreTheLastSideOutput(t *testing.T) {
 		`{"name":"union","kind":"union","inputs":[{"from":"process","side":2},{"from":"longest","side":2}],"output":"row(unit: utf8, key: bytes?, cause: utf8, bytes: bytes)"}`,
 		`{"name":"spell","kind":"key","function":"spell","inputs":[{"from":"files"}],"key":"utf8","output":"utf8","onTrap":"deadLetter"}`,
 		`{"name":"unspelled","kind":"sink","inputs":[{"from":"spell","side":1}],`,
-		`"features":[1,2,8]`,
+		`{"name":"apart","kind":"sink","inputs":[{"from":"near","side":3}],`,
+		`"features":[1,2,5,8]`,
 	} {
 		if !strings.Contains(m, want) {
 			t.Errorf("manifest\n%s\nlacks %s", m, want)

@@ -41,7 +41,10 @@ func deadLetters(e *Env, o *operator) *Stream[Letter] {
 	if o.function != nil {
 		side += o.function.sideCount()
 	}
-	if o.window != nil {
+	switch {
+	case o.kind == kindJoin: // late records of either input lie before them
+		side += 2
+	case o.window != nil:
 		side++
 	}
 	return &Stream[Letter]{env: e, op: o, side: side, codec: letters}
