@@ -182,6 +182,9 @@ func (r *groupReader) timestamp(l *list, i uint32) int64 {
 }
 
 func (r *groupReader) key() []byte {
+	if r.header.keyLen == 0 { // it may lie behind the end
+		return []byte{}
+	}
 	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(r.header), groupHeaderBytes)), r.header.keyLen)
 }
 
