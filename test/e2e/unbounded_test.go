@@ -32,9 +32,16 @@ func TestUnboundedSourceIsRescaled(t *testing.T) {
 	}
 	reads := func(parallelism int) {
 		t.Helper()
+		from := int64(-1) // counts go on from those of the checkpoint
 		harness.Until(t, time.Minute, fmt.Sprintf("the job reads at parallelism %d", parallelism), func() bool {
 			j := cluster.Job()
-			return j != nil && j.State == api.JobRunning && j.Parallelism == parallelism && j.Progress.SourceOut > 3000
+			if j == nil || j.State != api.JobRunning || j.Parallelism != parallelism {
+				return false
+			}
+			if from < 0 {
+				from = int64(j.Progress.SourceOut)
+			}
+			return int64(j.Progress.SourceOut) > from+3000
 		})
 	}
 	run := cluster.Start(module, append(args, "--parallelism", "2")...)
