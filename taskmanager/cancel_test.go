@@ -183,6 +183,37 @@ func TestDeployForARegistrationThatIsOverIsRefused(t *testing.T) {
 	})
 }
 
+// A job that waits for slots is deployed as soon as there are some: before the TaskManager knows that it is registered.
+func TestDeployOvertakesTheAnswerToARegistration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &fakeModule{functions: []fakeFunction{{name: "copy", kind: abi.FunctionMap, each: copyRecord}}}
+		f := newFixture(t, &listSource{splits: [][]string{{"a"}}, endless: true}, m, graph.Operator{Name: "copy"})
+		synctest.Wait()
+		f.jm.silent.Store(true)
+		time.Sleep(5 * time.Second)
+		f.jm.mu.Lock()
+		f.jm.session, f.jm.onTheWay = 1, make(chan struct{})
+		f.jm.mu.Unlock()
+		f.jm.silent.Store(false)
+		f.awaitRegistered(2)
+		d := f.message(1)
+		d.Session = 1
+		deployed := make(chan error, 1)
+		go func() { deployed <- f.tm.Deploy(t.Context(), d) }()
+		synctest.Wait()
+		select {
+		case err := <-deployed:
+			t.Fatalf("deploy before the registration is answered: %v (expected that it waits)", err)
+		default:
+		}
+		close(f.jm.onTheWay)
+		if err := <-deployed; err != nil {
+			t.Errorf("deploy: %v", err)
+		}
+		f.stop()
+	})
+}
+
 func TestNewerEpochEndsTasksOfTheOlder(t *testing.T) {
 	m := &fakeModule{functions: []fakeFunction{{name: "copy", kind: abi.FunctionMap, each: copyRecord}}}
 	f := newFixture(t, &listSource{splits: [][]string{{"a"}}, endless: true}, m, graph.Operator{Name: "copy"})

@@ -21,10 +21,11 @@ import (
 
 // fakeJobManager gives out splits and remembers reports.
 type fakeJobManager struct {
-	epoch  graph.Epoch
-	splits connector.Splits
-	silent atomic.Bool             // requests fail
-	refuse func(what string) error // nil: nothing
+	epoch    graph.Epoch
+	splits   connector.Splits
+	silent   atomic.Bool             // requests fail
+	refuse   func(what string) error // nil: nothing
+	onTheWay chan struct{}           // until it is closed, answers to registrations do not arrive; nil: they do; guarded by mu
 
 	mu         sync.Mutex
 	changed    *sync.Cond
@@ -51,10 +52,15 @@ func (jm *fakeJobManager) Register(context.Context, *wire.Register) (*wire.Regis
 		return nil, errSilent
 	}
 	jm.mu.Lock()
-	defer jm.mu.Unlock()
 	jm.registered++
 	jm.changed.Broadcast()
-	return &wire.Registered{Epoch: jm.epoch, Heartbeat: time.Second, Timeout: 3 * time.Second, Session: jm.session}, nil
+	answer := &wire.Registered{Epoch: jm.epoch, Heartbeat: time.Second, Timeout: 3 * time.Second, Session: jm.session}
+	onTheWay := jm.onTheWay
+	jm.mu.Unlock()
+	if onTheWay != nil {
+		<-onTheWay
+	}
+	return answer, nil
 }
 
 func (jm *fakeJobManager) Heartbeat(_ context.Context, h *wire.Heartbeat) (*wire.Noted, error) {

@@ -63,6 +63,7 @@ func (tm *TaskManager) register(ctx context.Context) (*wire.Registered, error) {
 	}
 	var registered *wire.Registered
 	err := insist(ctx, func() (err error) {
+		defer tm.asking()()
 		if registered, err = tm.jm.Register(ctx, r); err == nil {
 			err = tm.adopt(registered.Epoch)
 			tm.mu.Lock()
@@ -79,6 +80,37 @@ func (tm *TaskManager) register(ctx context.Context) (*wire.Registered, error) {
 	}
 	tm.config.Log.Info("registered", "epoch", registered.Epoch, "slots", tm.config.Slots)
 	return registered, nil
+}
+
+// asking says that a registration is asked for, until what it returns is called.
+func (tm *TaskManager) asking() (answered func()) {
+	tm.mu.Lock()
+	defer tm.mu.Unlock()
+	c := make(chan struct{})
+	tm.answered = c
+	return func() {
+		tm.mu.Lock()
+		defer tm.mu.Unlock()
+		tm.answered = nil
+		close(c)
+	}
+}
+
+// awaitSession waits for the answer to the registration that is asked for, if what the JobManager sends is not of the one that
+// holds: it may deploy tasks before its answer is here. tm.mu is held, and free meanwhile.
+func (tm *TaskManager) awaitSession(ctx context.Context, session uint64) {
+	for tm.answered != nil && session != tm.session {
+		c := tm.answered
+		tm.mu.Unlock()
+		select {
+		case <-c:
+		case <-ctx.Done():
+		}
+		tm.mu.Lock()
+		if ctx.Err() != nil {
+			return
+		}
+	}
 }
 
 // heartbeatTries is how many heartbeats in a row must go unanswered: one lost answer does not end every task.

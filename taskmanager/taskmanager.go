@@ -72,14 +72,15 @@ type TaskManager struct {
 	reporter *reporter
 	loads    sync.WaitGroup // modules that are being loaded, be it for tasks that are no more
 
-	mu      sync.Mutex // guards what follows
-	jm      JobManager // nil before Run
-	closed  bool       // Run ends
-	epoch   graph.Epoch
-	session uint64 // the registration that holds, as the JobManager numbers them
-	jobs    map[graph.JobID]*job
-	live    map[*attempt]struct{} // that have tasks
-	slots   slots
+	mu       sync.Mutex // guards what follows
+	jm       JobManager // nil before Run
+	closed   bool       // Run ends
+	epoch    graph.Epoch
+	session  uint64        // the registration that holds, as the JobManager numbers them
+	answered chan struct{} // closed when the registration that is asked for is answered; nil: none is
+	jobs     map[graph.JobID]*job
+	live     map[*attempt]struct{} // that have tasks
+	slots    slots
 }
 
 // New returns a TaskManager that runs nothing yet. The engine and the network stay the caller's to close, after Run has
@@ -197,9 +198,10 @@ func (tm *TaskManager) forgetJobs() {
 
 // Deploy starts tasks of an attempt. It has begun to when it returns; each task reports that it runs, or that it failed.
 // Tasks that were deployed before are left alone.
-func (tm *TaskManager) Deploy(_ context.Context, d *wire.Deploy) error {
+func (tm *TaskManager) Deploy(ctx context.Context, d *wire.Deploy) error {
 	tm.mu.Lock()
 	defer tm.mu.Unlock()
+	tm.awaitSession(ctx, d.Session)
 	if tm.jm == nil || tm.closed {
 		return refuse(wire.KindTaskManagerLost, "deploy job %s: the TaskManager does not run", d.Job)
 	}
