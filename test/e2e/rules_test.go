@@ -16,7 +16,7 @@ func TestBroadcastState(t *testing.T) {
 	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
 	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "3")
 	module, dir := filepath.Join(harness.Root(t), "test/guests/rules.wasm"), t.TempDir()
-	params, input, err := workload.Rules.Prepare(dir, 7, 400_000)
+	params, input, err := workload.Rules.Prepare(dir, 7, 1_000_000)
 	if err != nil {
 		t.Fatal(err)
 	}
