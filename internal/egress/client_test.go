@@ -174,16 +174,21 @@ func TestAnswersThatAreNone(t *testing.T) {
 }
 
 func TestConnectionsAreBounded(t *testing.T) {
+	const all, atOnce = 40, 4
 	var now, most atomic.Int32
+	var met atomic.Bool
+	meet := make(chan struct{})
 	a := asking(t, func(http.ResponseWriter, *http.Request) {
 		n := now.Add(1)
 		defer now.Add(-1)
 		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 		}
-		time.Sleep(time.Millisecond) // so that they meet
-	}, Config{Connections: 4})
+		if n == atOnce && !met.Swap(true) { // the first so many are answered when they are all there
+			close(meet)
+		}
+		<-meet
+	}, Config{Connections: atOnce})
 	done := make(chan abi.Answer)
-	const all = 40
 	for range all {
 		go func() {
 			answer, _ := a.ask(context.Background(), abi.HTTPRequest{URL: a.url})
@@ -195,8 +200,8 @@ func TestConnectionsAreBounded(t *testing.T) {
 			t.Errorf("%s: %s", answer.Outcome, answer.Body)
 		}
 	}
-	if most.Load() > 4 {
-		t.Errorf("%d at once", most.Load())
+	if most.Load() != atOnce {
+		t.Errorf("%d at once (expected %d)", most.Load(), atOnce)
 	}
 }
 
