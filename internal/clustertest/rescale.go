@@ -3,11 +3,11 @@ package clustertest
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/api"
-	"github.com/wasmill/wasmill/internal/graph"
 )
 
 // rescale gives the job another parallelism, while something else happens.
@@ -18,54 +18,67 @@ func (x *Cluster) rescale(meanwhile func()) {
 	}
 }
 
-// leaveChain has an operator that follows others in its chain run in one subtask, while those before it have several, and takes
-// that back when a checkpoint has been taken meanwhile. Something else happens in between, and while it comes back.
+// leaveChain has the end of a chain run in one subtask, while the operators before it have several, and takes that back when a
+// checkpoint has been taken meanwhile. Something else happens in between, and while it comes back.
 func (x *Cluster) leaveChain(meanwhile func()) {
 	x.awaitRunning(15 * time.Second)
-	name, several := x.follower()
-	if name == "" {
+	names, several := x.followers()
+	if len(names) == 0 {
 		return
 	}
-	to := &api.Rescale{Operators: map[string]int{name: 1}}
+	out, back := map[string]int{}, map[string]int{}
+	for _, name := range names {
+		out[name], back[name] = 1, 0
+	}
+	to := &api.Rescale{Operators: out}
 	if !several {
 		to.Parallelism = new(2)
 	}
-	if x.give(fmt.Sprintf("rescale, %s to 1", name), to, func() {}) != nil {
+	if x.give(fmt.Sprintf("rescale, %s to 1", strings.Join(names, " and ")), to, func() {}) != nil {
 		return
 	}
 	x.awaitRunning(15 * time.Second)
 	x.trace.Effect("rescale of an operator")
 	x.awaitCheckpoint(x.newest() + 1)
 	meanwhile()
-	if x.give(fmt.Sprintf("rescale, %s as the job", name), &api.Rescale{Operators: map[string]int{name: 0}}, meanwhile) == nil {
+	if x.give(fmt.Sprintf("rescale, %s as the job", strings.Join(names, " and ")), &api.Rescale{Operators: back}, meanwhile) == nil {
 		x.trace.Effect("operator back in its chain")
 	}
 }
 
-// follower is an operator of the job that some other goes before in its chain, and whether the chain has several subtasks;
-// nothing if there is none. Whoever takes records from one subtask keeps their order; who says when they happened has to be
-// where they are read, for the splits to count each by itself.
-func (x *Cluster) follower() (name string, several bool) {
+// followers are an operator of the job that some other goes before in its chain, with those behind it, and whether the chain has
+// several subtasks; nothing if there is none. Whoever takes records from one subtask keeps their order, and loses it by dealing
+// them out to several, so all that is behind it goes with it; who says when records happened has to be where they are read, for
+// the splits to count each by itself.
+func (x *Cluster) followers() (names []string, several bool) {
 	if x.jm == nil {
-		return "", false
+		return nil, false
 	}
 	p, err := x.jm.jm.JobPlan(context.Background(), x.job)
 	if err != nil {
-		return "", false
+		return nil, false
 	}
-	var all []*graph.Operator
+	type end struct {
+		names   []string
+		several bool
+	}
+	var all []end
 	for _, c := range p.Execution.Chains {
-		for _, i := range c.Operators[1:] {
-			if op := &p.Graph.Operators[i]; op.Kind != abi.OperatorTimestamp {
-				all = append(all, op)
+		var names []string
+		for at := len(c.Operators) - 1; at > 0; at-- {
+			op := &p.Graph.Operators[c.Operators[at]]
+			if op.Kind == abi.OperatorTimestamp {
+				break
 			}
+			names = append([]string{op.Name}, names...)
+			all = append(all, end{names, c.Parallelism > 1})
 		}
 	}
 	if len(all) == 0 {
-		return "", false
+		return nil, false
 	}
-	op := all[x.random.IntN(len(all))]
-	return op.Name, op.Parallelism > 1
+	chosen := all[x.random.IntN(len(all))]
+	return chosen.names, chosen.several
 }
 
 // give asks for other parallelisms, while something else happens.
