@@ -31,9 +31,16 @@ type Sorter struct {
 	held    []abi.Batch // that are in memory
 	bytes   int
 	refs    []ref
-	runs    []string // paths, the oldest records first
+	runs    []run // the oldest records first, and so the highest levels
 	named   int
-	made    bool // Dir
+	made    bool  // Dir
+	written int64 // bytes of runs, also of those that are gone
+}
+
+// run is a file of sorted records.
+type run struct {
+	path  string
+	level int // how often its records have been written again
 }
 
 // ref is a record of a batch that is held.
@@ -112,17 +119,41 @@ func (s *Sorter) spill() error {
 	if err != nil {
 		return err
 	}
-	s.runs = append(s.runs, path)
+	s.runs = append(s.runs, run{path: path})
 	s.held, s.refs, s.bytes = s.held[:0], s.refs[:0], 0
-	if len(s.runs) < maxRuns {
-		return nil
+	for from := s.level(); len(s.runs)-from >= maxRuns; from = s.level() {
+		if err := s.fold(from); err != nil {
+			return err
+		}
 	}
-	return s.fold()
+	return nil
 }
 
-// fold merges all runs into one.
-func (s *Sorter) fold() error {
-	m, err := openMerge(s.runs)
+// level is where the runs of the lowest level begin. Only those are merged, when there are enough of them: to merge all that there
+// is each time would write the oldest records again with every maxRuns runs. So a record is written once a level, and there are as
+// many as the logarithm of all runs to the base of maxRuns.
+func (s *Sorter) level() int {
+	from := len(s.runs) - 1
+	for from > 0 && s.runs[from-1].level == s.runs[from].level {
+		from--
+	}
+	return from
+}
+
+// few folds runs of the lowest levels until no more are left than are merged at once.
+func (s *Sorter) few() error {
+	for n := len(s.runs); n > maxRuns; n = len(s.runs) {
+		if err := s.fold(n - min(maxRuns, n-maxRuns+1)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fold merges the runs from one on into one of the next level.
+func (s *Sorter) fold(from int) error {
+	old := s.runs[from:]
+	m, err := openMerge(old)
 	if err != nil {
 		return err
 	}
@@ -130,10 +161,10 @@ func (s *Sorter) fold() error {
 	if err = errors.Join(err, m.close()); err != nil {
 		return err
 	}
-	for _, run := range s.runs {
-		err = errors.Join(err, os.Remove(run))
+	for _, r := range old {
+		err = errors.Join(err, os.Remove(r.path))
 	}
-	s.runs = append(s.runs[:0], path)
+	s.runs = append(s.runs[:from], run{path, old[0].level + 1})
 	return err
 }
 
@@ -160,7 +191,9 @@ func (s *Sorter) write(from source) (path string, err error) {
 			return "", errors.Join(err, w.file.Close())
 		}
 		if !ok {
-			return path, w.end()
+			err = w.end()
+			s.written += w.written
+			return path, err
 		}
 	}
 }
@@ -223,6 +256,9 @@ func (s *Sorter) Sorted() (*Sorted, error) {
 		return nil, err
 	}
 	s.held, s.refs = nil, nil
+	if err := s.few(); err != nil {
+		return nil, err
+	}
 	m, err := openMerge(s.runs)
 	if err != nil {
 		return nil, err

@@ -96,6 +96,53 @@ func TestRecordsComeInTheOrderOfTheirKeys(t *testing.T) {
 	}
 }
 
+// Runs are merged with others of their level: a record is written once, and once more at each level, however many runs there are.
+func TestRecordsAreWrittenOnceALevel(t *testing.T) {
+	for _, c := range []struct {
+		runs  int
+		times int64 // that a record is written at most
+	}{
+		{1, 1},
+		{maxRuns - 1, 1},
+		{maxRuns, 2},
+		{20 * maxRuns, 3}, // the last ones are folded when all have come
+		{maxRuns * (maxRuns + 1), 4},
+	} {
+		s := New(Config{Columns: columns, Memory: 1, Dir: filepath.Join(t.TempDir(), "sort"), Check: roomy})
+		w := abi.NewBuilder(columns &^ abi.ColumnHashes)
+		var b abi.Batch
+		var once int64
+		for n := range c.runs { // each batch is a run
+			w.Reset()
+			w.Append(abi.Record{Key: []byte{byte(n % 7)}, Value: binary.LittleEndian.AppendUint32(nil, uint32(n))})
+			w.View(&b)
+			if err := s.Add(&b, []uint64{uint64(n % 7)}, 0); err != nil {
+				t.Fatal(err)
+			}
+			if n == 0 {
+				once = s.written
+			}
+		}
+		got := read(t, s)
+		if most := c.times * int64(c.runs) * once; s.written > most {
+			t.Errorf("%d runs of %d bytes: %d were written (expected <= %d)", c.runs, once, s.written, most)
+		}
+		if len(got) != c.runs {
+			t.Errorf("%d runs: %d records", c.runs, len(got))
+		}
+		for i := 1; i < len(got); i++ {
+			if got[i-1].key > got[i].key || got[i-1].key == got[i].key && number(got[i-1]) >= number(got[i]) {
+				t.Fatalf("%d runs: record %d of key %q comes behind %d of %q", c.runs, number(got[i]), got[i].key, number(got[i-1]), got[i-1].key)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func number(k kept) uint32 { return binary.LittleEndian.Uint32([]byte(k.value)) }
+
 // A disk without room, and a run that was damaged, are told of.
 func TestRunsThatCannotBe(t *testing.T) {
 	full := errors.New("the disk is full")

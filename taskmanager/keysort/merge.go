@@ -15,10 +15,10 @@ type merge struct {
 	all   []*runReader
 }
 
-func openMerge(paths []string) (*merge, error) {
+func openMerge(runs []run) (*merge, error) {
 	m := &merge{order: map[*runReader]int{}}
-	for i, path := range paths {
-		r, err := openRun(path)
+	for i, run := range runs {
+		r, err := openRun(run.path)
 		if err != nil {
 			return nil, errors.Join(err, m.close())
 		}

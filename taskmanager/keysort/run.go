@@ -30,6 +30,8 @@ type runWriter struct {
 	room  []byte
 	check func(bytes int64) error
 	since int64 // bytes since the last check
+
+	written int64 // bytes
 }
 
 // checkEvery is how many bytes are written between two looks at the room that there is, runBuffer how many are collected before they
@@ -79,6 +81,7 @@ func (w *runWriter) flush() error {
 			return fmt.Errorf("sort by key: %w", err)
 		}
 		w.since += int64(len(part))
+		w.written += int64(len(part))
 	}
 	w.block.Reset()
 	w.lanes = w.lanes[:0]
