@@ -129,7 +129,7 @@ func (jm *JobManager) Report(ctx context.Context, m *wire.Report) error {
 		j.measure(metrics)
 	}
 	return j.tell(ctx, evTask{
-		attempt: m.Attempt, tm: m.TaskManager, task: m.Task, state: m.State, failure: j.withEnds(m.Failure), prepared: m.Prepared, part: m.Part,
+		attempt: m.Attempt, tm: m.TaskManager, task: m.Task, state: m.State, failure: j.withEnds(m.Failure), prepared: m.Prepared, holds: m.Holds,
 	})
 }
 

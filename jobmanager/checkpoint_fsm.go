@@ -193,12 +193,6 @@ func (m *ckFSM) step(now time.Time, e ckEvent) []ckAction {
 	return m.actions
 }
 
-// hasPartOf says whether a task that runs has given its part of the checkpoint in flight. When it finishes now, that is the
-// part that counts: what it has sent behind the barrier is in nobody's part.
-func (m *ckFSM) hasPartOf(task graph.TaskID) bool {
-	return m.phase == ckCollecting && m.running[task] && !m.missing[task]
-}
-
 func (m *ckFSM) do(a ckAction) { m.actions = append(m.actions, a) }
 
 func (m *ckFSM) current(attempt graph.Attempt, id checkpoint.ID) bool {

@@ -3,7 +3,6 @@ package jobmanager
 import (
 	"context"
 	"fmt"
-	"maps"
 	"time"
 
 	"github.com/wasmill/wasmill/abi"
@@ -25,7 +24,6 @@ type checkpoints struct {
 	timerNumber int
 	fsm         *ckFSM // of the current attempt, nil before the first and without checkpoints
 	parts       map[graph.TaskID]*checkpoint.Task
-	last        map[graph.TaskID]*checkpoint.Task // of tasks that have finished behind their part of the checkpoint in flight: the next has them
 	begun       time.Time
 	committing  bool
 	held        map[string]bool       // what the last decided checkpoint of the attempt has prepared
@@ -193,14 +191,12 @@ func (c *checkpoints) follow(was phase, e event) {
 		c.begin()
 	case (now == deploying || now == running) && c.fsm != nil:
 		if t, ok := e.(evTask); ok && t.state == wire.TaskFinished {
-			if c.fsm.hasPartOf(t.task) {
-				c.last[t.task] = t.part
-			} else {
-				c.parts[t.task] = t.part
+			if !t.holds { // it keeps nothing
+				delete(c.parts, t.task)
+				c.step(ckFinished{t.task})
 			}
-			c.step(ckFinished{t.task})
-			if c.fsm.phase == ckCollecting && c.fsm.ask.overtakes() {
-				c.trigger(c.fsm.id, c.fsm.ask) // again, also at who waits for nobody now
+			if c.fsm.phase == ckCollecting && (t.holds || c.fsm.ask.overtakes()) {
+				c.trigger(c.fsm.id, c.fsm.ask) // again, also at who waits for nobody now, and for the last part
 			}
 		}
 	case c.fsm != nil && (was == deploying || was == running):
@@ -219,7 +215,7 @@ func (c *checkpoints) begin() {
 		attempt: c.job.fsm.attempt, interval: s.Interval, minPause: s.MinPause, timeout: s.Timeout, tolerated: s.Tolerated,
 		running: map[graph.TaskID]bool{}, called: c.job.called, unsettled: c.job.record.Previous != nil,
 	}
-	c.parts, c.last = map[graph.TaskID]*checkpoint.Task{}, map[graph.TaskID]*checkpoint.Task{}
+	c.parts = map[graph.TaskID]*checkpoint.Task{}
 	c.held = nil
 	c.job.showGivenUp(nil)
 	for id, t := range c.job.fsm.tasks {
@@ -279,8 +275,6 @@ func (c *checkpoints) act(a ckAction) ckEvent {
 		return ckNumbered{checkpoint.ID(n)}
 	case ckDoTrigger:
 		c.begun = j.jm.config.Now()
-		maps.Copy(c.parts, c.last)
-		clear(c.last)
 		j.log.Debug("checkpoint begins", "checkpoint", a.id)
 		if a.ask.exchange != 0 {
 			c.stepExchange(exTriggered{})
@@ -324,11 +318,11 @@ func (c *checkpoints) trigger(id checkpoint.ID, ask ckRequest) {
 	j := c.job
 	byTM := map[wire.TaskManagerID][]graph.TaskID{}
 	for task, t := range j.fsm.tasks {
-		if t.gone {
+		if t.gone && !c.owes(task) {
 			continue
 		}
 		source := len(j.exec.Chains[task.Chain].Inputs) == 0
-		if source || ask.overtakes() && j.waitsForNobody(task) {
+		if t.gone || source || ask.overtakes() && j.waitsForNobody(task) {
 			byTM[t.slot.TaskManager] = append(byTM[t.slot.TaskManager], task)
 		}
 	}
@@ -349,6 +343,12 @@ func (c *checkpoints) trigger(id checkpoint.ID, ask ckRequest) {
 			return evUntriggered{id, fmt.Sprintf("trigger it on TaskManager %s: %s", tm.info.Name, err)}
 		})
 	}
+}
+
+// owes says whether a task has finished whose last part no checkpoint has asked for yet.
+func (c *checkpoints) owes(task graph.TaskID) bool {
+	part := c.parts[task]
+	return c.job.fsm.tasks[task].holds && (part == nil || !part.Finished)
 }
 
 // waitsForNobody says whether all that send to a task have finished: what they have sent may be far from processed.
@@ -396,6 +396,9 @@ func (c *checkpoints) acknowledged(m *wire.Acknowledge) {
 	c.parts[m.Task] = m.Part
 	failpoint.Hit(failpoint.Acked)
 	c.step(ckAck{m.Attempt, m.Checkpoint, m.Task})
+	if m.Part.Finished { // it counts for all checkpoints from now on
+		c.step(ckFinished{m.Task})
+	}
 }
 
 // openStore opens the job's checkpoints.

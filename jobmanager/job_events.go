@@ -45,7 +45,7 @@ type (
 		state    wire.TaskState
 		failure  *wire.Failure
 		prepared []connector.Committable
-		part     *checkpoint.Task
+		holds    bool // of one that has finished: checkpoints can ask it for its last part
 	}
 	evLost struct { // a TaskManager and all that ran on it is gone
 		tm           wire.TaskManagerID

@@ -75,7 +75,8 @@ type subtask struct {
 	state    wire.TaskState          // empty: not reported yet
 	gone     bool                    // it has ended, or cannot be running any more
 	prepared []connector.Committable // and not committed with a checkpoint
-	part     *checkpoint.Task        // of one that has finished
+	part     *checkpoint.Task        // of one that had finished before the attempt began
+	holds    bool                    // it has finished, and its TaskManager has its last part until the attempt is over
 
 	// In batch mode, where a task that has finished stays so in later attempts.
 	attempt graph.Attempt // that it runs in, or has finished in
@@ -343,7 +344,7 @@ func (m *jobFSM) onTask(now time.Time, e evTask) {
 	case wire.TaskRunning:
 		m.checkRunning()
 	case wire.TaskFinished:
-		t.gone, t.prepared, t.part = true, e.prepared, e.part
+		t.gone, t.prepared, t.holds = true, e.prepared, e.holds
 		if m.batches {
 			m.nextTasks()
 		}
@@ -380,7 +381,7 @@ func (m *jobFSM) checkFinished() {
 // finish decides the end of the job.
 func (m *jobFSM) finish(prepared []connector.Committable) {
 	m.phase = finishing
-	m.endBatch()
+	m.endTasks()
 	m.do(actReleaseSlots{}, actDecide{prepared: prepared})
 }
 

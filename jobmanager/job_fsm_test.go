@@ -23,7 +23,7 @@ import (
 //	job [batch] [chains=(1,2)] [attempt=N] [adopting] [decided] [cancelled] [stopped]   a new machine; by default one chain of two subtasks
 //	copied | adopted | unrestorable                        the savepoint that the job goes on from
 //	slots a b ... [anew=a]                                 slots are granted, one on each TaskManager named; one that has registered anew
-//	task 0.1 STATE [tm=a] [attempt=N] [kind=N] [cause=...] what a TaskManager reports; by default the one it was placed on
+//	task 0.1 STATE [tm=a] [attempt=N] [kind=N] [cause=...] [holds]   what a TaskManager reports; by default the one it was placed on
 //	deployed tm=a [refused=...] [unknown=...]              the answer to a deploy
 //	lost a | timer [free=N] | cancel | stopped | redeploy parallelism=N | trying | exchanged | start | failed | decided | committed [kind=N] | cleaned before=N [failed] | ended | store-failed
 //	after 10m                                              time goes by
@@ -191,6 +191,7 @@ func (s *jobScript) task(t *testing.T, d *datadriven.TestData, tm wire.TaskManag
 		tm = known.slot.TaskManager
 	}
 	e := evTask{attempt: attempt, tm: tm, task: id, state: wire.TaskState(d.CmdArgs[1].Key), failure: f}
+	e.holds = d.HasArg("holds")
 	if e.state == wire.TaskFinished {
 		e.prepared = []connector.Committable{{Operator: "sink", Data: json.RawMessage(fmt.Sprintf("%q", id))}}
 	}

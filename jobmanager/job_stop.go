@@ -48,12 +48,7 @@ func mayRestart(k wire.Kind) bool {
 // stop ends the attempt everywhere.
 func (m *jobFSM) stop(to outcome) {
 	m.phase, m.outcome = stopping, to
-	if m.batch == nil {
-		for _, tm := range m.taskManagers() {
-			m.do(actCancelTasks{tm: tm})
-		}
-	}
-	m.endBatch()
+	m.endTasks()
 	if to == canceled {
 		m.cancelled = true
 		m.do(actStoreCancel{})
@@ -64,11 +59,25 @@ func (m *jobFSM) stop(to outcome) {
 	m.checkStopped()
 }
 
-// taskManagers are those on which a task may be running.
+// endTasks tells the TaskManagers that the attempt is over: what runs ends, and what is held for checkpoints goes.
+func (m *jobFSM) endTasks() {
+	if m.batches {
+		m.endBatch()
+		return
+	}
+	for _, tm := range m.taskManagers() {
+		m.do(actCancelTasks{tm: tm})
+	}
+	for _, t := range m.tasks {
+		t.holds = false
+	}
+}
+
+// taskManagers are those on which a task may be running, or holds something.
 func (m *jobFSM) taskManagers() []wire.TaskManagerID {
 	on := map[wire.TaskManagerID]bool{}
 	for _, t := range m.tasks {
-		if !t.gone {
+		if !t.gone || t.holds {
 			on[t.slot.TaskManager] = true
 		}
 	}
@@ -85,7 +94,7 @@ func (m *jobFSM) onStopping(e event) {
 			m.betterCause(e.failure)
 		case !t.gone && e.state != wire.TaskRunning:
 			t.state, t.gone = e.state, true
-			t.prepared, t.part = e.prepared, e.part
+			t.prepared = e.prepared
 			m.betterCause(e.failure)
 		}
 	case evLost:

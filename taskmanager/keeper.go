@@ -68,7 +68,7 @@ type capture struct {
 	watermarks map[string]int64  // of the state, by operator
 	inFlight   *exchange.Capture // nil: the barrier has overtaken nothing
 	trial      *trial            // of guests that came with it, nil: none did
-	done       chan error        // of the last part: written, or why not; nothing is acknowledged
+	settled    chan error        // nil, or this is no part: only its output is settled, and why not is said here
 }
 
 // release frees what the part holds.
@@ -138,12 +138,16 @@ func (k *keeper) run(ctx context.Context) {
 
 // keep writes a part and acknowledges it.
 func (k *keeper) keep(ctx context.Context, c capture) {
+	if c.settled != nil {
+		c.settled <- k.settle(ctx, &c)
+		return
+	}
 	begun := time.Now()
 	k.now, k.watermarks = max(k.now, c.now), c.watermarks
 	if c.frozen != nil {
 		k.unwritten = append(k.unwritten, c.frozen)
 	}
-	if failpoint.Planted(failpoint.AckBeforeUpload) && c.done == nil {
+	if failpoint.Planted(failpoint.AckBeforeUpload) {
 		k.ack(ctx, c.checkpoint, c.part, nil)
 	}
 	written, err := k.write(ctx)
@@ -157,8 +161,6 @@ func (k *keeper) keep(ctx context.Context, c capture) {
 	c.part.Figures.AsyncNs, c.part.Figures.Bytes = int64(time.Since(begun)), written
 	switch {
 	case errors.Is(err, errOvertaken):
-	case c.done != nil:
-		c.done <- err
 	case ctx.Err() != nil || k.broken() != nil:
 	case err != nil:
 		k.log.Warn("checkpoint declined", "checkpoint", c.checkpoint, "error", err)
@@ -170,6 +172,9 @@ func (k *keeper) keep(ctx context.Context, c capture) {
 		}
 		c.part.Figures.ExchangeNs = int64(took)
 		k.ack(ctx, c.checkpoint, c.part, nil)
+		if c.part.Finished {
+			break // there is no next part
+		}
 		if err := k.fold(ctx); err != nil && ctx.Err() == nil {
 			k.log.Warn("fold the files of the task's state", "files", len(k.files), "error", err)
 		}

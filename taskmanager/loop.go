@@ -33,6 +33,7 @@ type loop struct {
 	firing  bool // the chain is not done with the last watermark, or with timers
 	nudged  bool // wake has been taken
 	warming bool // the state takes in more of what was restored
+	closed  bool
 
 	overtakeAfter time.Duration  // that a barrier which may overtake has waited
 	held          time.Time      // since when one waits for what is due, the zero time: none does
@@ -42,6 +43,7 @@ type loop struct {
 	retired       []*guest       // exchanged with the newest part, which is not known to be completed
 	trial         *trial         // of those in their place
 	stopped       checkpoint.ID  // nothing is processed behind the barrier of this one, 0: it has not come
+	last          *capture       // once all input is taken: what the checkpoints have from then on that name the task
 }
 
 // Between two batches a task takes in so many entries of what was restored, which takes about 20 ms, and waits at most so
@@ -51,15 +53,9 @@ const (
 	warmWait    = 10 * time.Millisecond
 )
 
-// last is what a task leaves when it has ended.
-type last struct {
-	prepared []connector.Committable // that no completed checkpoint has committed
-	part     *checkpoint.Task        // nil: the job takes no checkpoints
-}
-
-// run takes all input through the chain, ends its outputs, and returns what its sinks have prepared, and its state. It
-// returns early when ctx ends or something fails.
-func (l *loop) run(ctx context.Context) (*last, error) {
+// run takes all input through the chain, ends its outputs, and returns what its sinks have prepared and no completed checkpoint has
+// committed. It returns early when ctx ends or something fails.
+func (l *loop) run(ctx context.Context) ([]connector.Committable, error) {
 	l.timer = time.NewTimer(time.Hour)
 	defer l.timer.Stop()
 	l.mark = time.Now()
@@ -210,12 +206,14 @@ func (l *loop) cause(ctx context.Context, err error) error {
 
 // end follows the last record and watermark. It returns when the receivers have everything: until then a channel can
 // break, and who reports that it has finished is not asked again.
-func (l *loop) end(ctx context.Context) (*last, error) {
+func (l *loop) end(ctx context.Context) ([]connector.Committable, error) {
 	settle, err := l.prepare(ctx, l.taken+1)
-	if err != nil {
-		return nil, l.cause(ctx, err)
+	if err == nil {
+		err = l.settle(ctx, settle)
 	}
-	part, err := l.lastPart(ctx, settle)
+	if err == nil && l.keeper != nil {
+		l.last, err = l.lastPart()
+	}
 	if err != nil {
 		return nil, l.cause(ctx, err)
 	}
@@ -234,7 +232,7 @@ func (l *loop) end(ctx context.Context) (*last, error) {
 		}
 	}
 	l.obey(time.Now()) // a checkpoint may have committed some of it meanwhile
-	return &last{prepared: l.output.all(), part: part}, nil
+	return l.output.all(), nil
 }
 
 func (l *loop) flush(now time.Time) {
@@ -274,13 +272,24 @@ func (l *loop) account(now time.Time) {
 	l.mark = now
 }
 
+// close frees all that the loop holds. It may be called again.
 func (l *loop) close() error {
-	release(l.retired)
-	return errors.Join(l.input.close(), l.chain.close())
+	if l.closed {
+		return nil
+	}
+	l.closed = true
+	return errors.Join(l.release(), l.chain.store.Close())
 }
 
-// close frees what the chain holds, but for its channels.
-func (c *chain) close() error {
+// release frees all but the state.
+func (l *loop) release() error {
+	release(l.retired)
+	l.retired = nil
+	return errors.Join(l.input.close(), l.chain.release())
+}
+
+// release frees what the chain holds, but for its channels and its state.
+func (c *chain) release() error {
 	var errs []error
 	for _, s := range c.requests {
 		s.requester.close()
@@ -289,6 +298,6 @@ func (c *chain) close() error {
 	for _, s := range c.sinks {
 		errs = append(errs, s.close())
 	}
-	errs = append(errs, c.store.Close())
+	c.requests, c.guests, c.sinks = nil, nil, nil
 	return errors.Join(errs...)
 }

@@ -15,34 +15,44 @@ type reporter struct {
 	wake chan struct{} // capacity 1
 
 	mu    sync.Mutex
-	queue []*wire.Report // guarded by mu
+	queue []queued // guarded by mu
+}
+
+// queued is a report, and what is closed when it was answered.
+type queued struct {
+	report   *wire.Report
+	answered chan struct{}
 }
 
 func newReporter() *reporter { return &reporter{wake: make(chan struct{}, 1)} }
 
-func (r *reporter) add(report *wire.Report) {
+// add sends a report when those before it are sent. What it returns is closed when the report was answered; one that nobody wants
+// to know any more is not.
+func (r *reporter) add(report *wire.Report) (answered <-chan struct{}) {
+	q := queued{report, make(chan struct{})}
 	r.mu.Lock()
-	r.queue = append(r.queue, report)
+	r.queue = append(r.queue, q)
 	r.mu.Unlock()
 	select {
 	case r.wake <- struct{}{}:
 	default:
 	}
+	return q.answered
 }
 
 // take returns the oldest report of an epoch that still counts, and drops those before it.
-func (r *reporter) take(epoch graph.Epoch) *wire.Report {
+func (r *reporter) take(epoch graph.Epoch) (q queued, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for len(r.queue) > 0 {
 		first := r.queue[0]
-		r.queue[0] = nil
+		r.queue[0] = queued{}
 		r.queue = r.queue[1:]
-		if first.Epoch >= epoch {
-			return first
+		if first.report.Epoch >= epoch {
+			return first, true
 		}
 	}
-	return nil
+	return queued{}, false
 }
 
 // reportTimeout bounds one try.
@@ -51,8 +61,8 @@ const reportTimeout = 5 * time.Second
 // runReports sends reports until ctx ends.
 func (tm *TaskManager) runReports(ctx context.Context) {
 	for {
-		report := tm.reporter.take(tm.currentEpoch())
-		if report == nil {
+		q, ok := tm.reporter.take(tm.currentEpoch())
+		if !ok {
 			select {
 			case <-ctx.Done():
 				return
@@ -60,23 +70,29 @@ func (tm *TaskManager) runReports(ctx context.Context) {
 			}
 			continue
 		}
-		tm.send(ctx, report)
+		if tm.send(ctx, q.report) {
+			close(q.answered)
+		}
 	}
 }
 
-// send tries until the report is answered, refused for good, or outdated.
-func (tm *TaskManager) send(ctx context.Context, report *wire.Report) {
+// send tries until the report is answered, refused for good, or outdated. It says whether it was answered.
+func (tm *TaskManager) send(ctx context.Context, report *wire.Report) bool {
+	answered := false
 	err := insist(ctx, func() error {
 		if report.Epoch < tm.currentEpoch() {
 			return nil
 		}
 		try, cancel := context.WithTimeout(ctx, reportTimeout)
 		defer cancel()
-		return tm.jm.Report(try, report)
+		err := tm.jm.Report(try, report)
+		answered = err == nil
+		return err
 	})
 	if err != nil && ctx.Err() == nil && !isStale(err) {
 		tm.config.Log.Error("report refused", "job", string(report.Job), "task", report.Task.String(), "state", string(report.State), "error", err)
 	}
+	return answered
 }
 
 func (tm *TaskManager) currentEpoch() graph.Epoch {

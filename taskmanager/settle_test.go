@@ -67,9 +67,9 @@ func TestNothingIsAcknowledgedBehindLostOutput(t *testing.T) {
 	lost := errors.New("lost")
 	k.keep(t.Context(), capture{checkpoint: 1, part: &checkpoint.Task{}, settle: settles{func(context.Context) error { return lost }}})
 	k.keep(t.Context(), capture{checkpoint: 2, part: &checkpoint.Task{}, settle: settles{func(context.Context) error { return nil }}})
-	last := capture{part: &checkpoint.Task{}, done: make(chan error, 1)}
+	last := capture{settled: make(chan error, 1)}
 	k.keep(t.Context(), last)
-	if err := <-last.done; err != lost || k.broken() != lost || nudged != 1 {
-		t.Errorf("the last part: %v, broken: %v, the task was told %d times", err, k.broken(), nudged)
+	if err := <-last.settled; err != lost || k.broken() != lost || nudged != 1 {
+		t.Errorf("the last output: %v, broken: %v, the task was told %d times", err, k.broken(), nudged)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/failpoint"
-	"github.com/wasmill/wasmill/internal/wire"
 	"github.com/wasmill/wasmill/taskmanager/exchange"
 	"github.com/wasmill/wasmill/taskmanager/state"
 )
@@ -168,41 +167,6 @@ func (l *loop) freeze() (state.Frozen, error) {
 		}
 	}
 	return l.chain.store.Freeze()
-}
-
-// lastPart is the part of a task whose input has ended, which counts for every checkpoint from now on. It ends when the
-// task's output is settled.
-func (l *loop) lastPart(ctx context.Context, settle settles) (*checkpoint.Task, error) {
-	if l.keeper == nil {
-		return nil, settle.run(ctx)
-	}
-	frozen, err := l.freeze()
-	if err != nil {
-		return nil, err
-	}
-	part := l.part()
-	source := l.input.state()
-	part.Finished, part.Promised = true, l.chain.promised(l.input.ended())
-	part.Skipped, part.Counts = l.metrics.left(), l.metrics.passed(source != nil)
-	if source != nil {
-		part.Sources = []checkpoint.SourceState{*source}
-	}
-	c := capture{part: part, settle: settle, frozen: frozen, now: l.chain.time.ms, watermarks: l.chain.store.Watermarks(), done: make(chan error, 1)}
-	l.keeper.take(c)
-	for {
-		select {
-		case err := <-c.done:
-			if broken := l.keeper.broken(); broken != nil {
-				return nil, broken
-			}
-			if err != nil {
-				return nil, refuse(wire.KindIO, "keep the last state of task %s: %v", part.Task, err)
-			}
-			return part, nil
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
 }
 
 // promised is what the chain's timestamp functions have promised, by uid, also that they have promised nothing. Without input

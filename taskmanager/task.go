@@ -78,44 +78,46 @@ func (t *task) nudge() {
 // run is the task's goroutine, from its deployment to its end.
 func (t *task) run() {
 	defer t.attempt.gone()
-	left, err := t.work(t.attempt.ctx)
+	err := t.work(t.attempt.ctx)
+	if err == nil {
+		return // it has said so, and freed what it had
+	}
 	t.attempt.release(t)
-	switch {
-	case err == nil:
-		t.report(wire.TaskFinished, nil, left)
-	case t.attempt.ctx.Err() != nil:
-		t.report(wire.TaskCanceled, nil, nil)
-	default:
+	if t.attempt.ctx.Err() != nil {
+		t.report(&wire.Report{State: wire.TaskCanceled})
+	} else {
 		f := t.distrust(*failureOf(err))
 		f.Subtask = t.id.Subtask
 		if f.Operator == "" {
 			f.Operator = t.name
 		}
 		t.log.Error("task failed", "kind", int(f.Kind), "error", f.Message)
-		t.report(wire.TaskFailed, &f, nil)
+		t.report(&wire.Report{State: wire.TaskFailed, Failure: &f})
 		// Its channels stay open until the attempt is over: otherwise their other ends would fail, too, and the
 		// JobManager might hear of that before it hears of the cause.
 		<-t.attempt.ctx.Done()
 	}
+	t.disconnect()
+}
+
+// disconnect closes the task's channels. The task is remembered longer than they are needed.
+func (t *task) disconnect() {
 	for _, e := range t.edges {
 		e.close()
 	}
 	if t.gate != nil {
 		t.gate.Close()
 	}
-	t.edges, t.gate = nil, nil // the task is remembered longer than they are needed
+	t.edges, t.gate = nil, nil
 }
 
-func (t *task) report(state wire.TaskState, f *wire.Failure, left *last) {
+// report tells the JobMaster of a state of the task. What it returns is closed when that is answered; if the attempt is over, it may
+// never be.
+func (t *task) report(r *wire.Report) (answered <-chan struct{}) {
 	a := t.attempt
-	r := &wire.Report{
-		Header: a.header(), TaskManager: a.tm.config.ID, Task: t.id, State: state, Failure: f, Metrics: t.figures(),
-	}
-	if left != nil {
-		r.Prepared, r.Part = left.prepared, left.part
-	}
-	r.Request = a.request(string(state), t.id, 0)
-	a.tm.reporter.add(r)
+	r.Header, r.TaskManager, r.Task, r.Metrics = a.header(), a.tm.config.ID, t.id, t.figures()
+	r.Request = a.request(string(r.State), t.id, 0)
+	return a.tm.reporter.add(r)
 }
 
 func (t *task) figures() wire.TaskMetrics {
@@ -124,8 +126,9 @@ func (t *task) figures() wire.TaskMetrics {
 	return m
 }
 
-// work builds the task's chain, runs it to the end of its input, and frees it. A panic ends the task and nothing else.
-func (t *task) work(ctx context.Context) (left *last, err error) {
+// work builds the task's chain, runs it to the end of its input, says so, and frees it: its state when no checkpoint will name it
+// any more. A panic ends the task and nothing else.
+func (t *task) work(ctx context.Context) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			t.log.Error("task panicked", "panic", r, "stack", string(debug.Stack()))
@@ -137,18 +140,32 @@ func (t *task) work(ctx context.Context) (left *last, err error) {
 	l, free, err := t.build(ctx)
 	defer func() { free() }()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer func() {
-		if cerr := l.close(); err == nil && cerr != nil {
-			err = cerr
-		}
-	}()
+	defer l.close() // again, if all went well
 	if err := l.chain.open(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	t.report(wire.TaskRunning, nil, nil)
-	return l.run(ctx)
+	t.report(&wire.Report{State: wire.TaskRunning})
+	prepared, err := l.run(ctx)
+	if err != nil {
+		return err
+	}
+	end := l.release
+	if l.keeper == nil {
+		end = l.close
+	}
+	if err := end(); err != nil {
+		return err
+	}
+	t.standby.close()
+	t.disconnect()
+	t.attempt.release(t)
+	answered := t.report(&wire.Report{State: wire.TaskFinished, Prepared: prepared, Holds: l.keeper != nil})
+	if l.keeper != nil {
+		l.hold(ctx, answered)
+	}
+	return nil
 }
 
 // build makes the chain, its state and its input; nothing but the keeper is started. free is called when the task has

@@ -12,8 +12,9 @@ import (
 	"github.com/wasmill/wasmill/internal/graph"
 )
 
-// Version is the version of these messages; a TaskManager of another version is refused at registration.
-const Version = 1
+// Version is the version of these messages; a TaskManager of another version is refused at registration. Version 2: who has finished
+// gives its last part when it is asked for it.
+const Version = 2
 
 // TaskManagerID names one TaskManager process; a restarted one has another.
 type TaskManagerID string
@@ -250,7 +251,7 @@ type Report struct {
 	State       TaskState               `json:"state"`
 	Failure     *Failure                `json:"failure,omitempty"`  // of FAILED
 	Prepared    []connector.Committable `json:"prepared,omitempty"` // of FINISHED: what no completed checkpoint has committed
-	Part        *checkpoint.Task        `json:"part,omitempty"`     // of FINISHED: its state, which later checkpoints hold; without Prepared
+	Holds       bool                    `json:"holds,omitempty"`    // of FINISHED: its last part is given to the checkpoint that asks for it
 	Metrics     TaskMetrics             `json:"metrics"`            // final figures of an ended task
 }
 
