@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -96,13 +97,21 @@ func Hit(p Point) {
 			tell("failpoint " + string(p))
 		}
 		if o.signal != 0 {
-			_ = syscall.Kill(os.Getpid(), o.signal)
+			raise(o.signal)
 		}
 		if o.signal == syscall.SIGKILL {
 			select {} // the signal is on its way
 		}
 		time.Sleep(o.pause)
 	}
+}
+
+// raise signals the process by its calling thread, which goes no further: with kill(2) another thread may take the signal, and
+// an answer be sent before all have stopped.
+func raise(s syscall.Signal) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	_ = syscall.Tgkill(os.Getpid(), syscall.Gettid(), s)
 }
 
 var chance = struct {
