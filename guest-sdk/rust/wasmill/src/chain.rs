@@ -214,6 +214,7 @@ pub(crate) enum HeadRun<'x> {
 pub(crate) struct CallHeader {
     pub watermark: i64,
     pub processing: i64,
+    pub subtask: u32,
     pub parallelism: u32,
 }
 

@@ -1,8 +1,9 @@
 use crate::connector::Source;
+use crate::folding::{AggregatingStateDescriptor, ReducingStateDescriptor};
 use crate::graph::{Graph, Kind, Operator, Param, Watermarks};
 use crate::record::{codec_of, Record};
 use crate::side::Side;
-use crate::state::{ListStateDescriptor, MapStateDescriptor, ValueStateDescriptor};
+use crate::state::{BroadcastStateDescriptor, ListStateDescriptor, MapStateDescriptor, OperatorListStateDescriptor, ValueStateDescriptor};
 use crate::step::Start;
 use crate::stream::Stream;
 use alloc::format;
@@ -107,6 +108,43 @@ impl<'x> Env<'x> {
     /// Declares a map of each key. Its own keys may not be empty, as the text "" is: a function that uses one fails.
     pub fn map_state<K: Record<'x>, V: Record<'x>>(&self, name: &str) -> MapStateDescriptor<'x, K, V> {
         MapStateDescriptor::new(name)
+    }
+
+    /// Declares a value of each key that becomes `merge(value, added)` with each `add`; the first one is the value. merge may depend on
+    /// nothing but its arguments.
+    pub fn reducing_state<T: Record<'x>>(&self, name: &str, merge: impl Fn(T, T) -> T + 'static) -> ReducingStateDescriptor<'x, T> {
+        ReducingStateDescriptor::new(name, merge)
+    }
+
+    /// Declares an accumulator of each key, begun by `create`, into which `add` takes values, and of which `result` is made when it is
+    /// asked for. The functions may depend on nothing but their arguments.
+    pub fn aggregating_state<T: Record<'x>, A: Record<'x>, R: Record<'x>>(
+        &self,
+        name: &str,
+        create: impl Fn() -> A + 'static,
+        add: impl Fn(A, T) -> A + 'static,
+        result: impl Fn(A) -> R + 'static,
+    ) -> AggregatingStateDescriptor<'x, T, A, R> {
+        AggregatingStateDescriptor::new(name, create, add, result)
+    }
+
+    /// Declares a list of the operator, not of a key: each subtask has a part of it, which only it sees. Every process function may
+    /// use one, also one over a stream without key. It lies in memory, and is for what does not grow with the input. Another
+    /// parallelism deals its elements out anew, as many to each subtask.
+    pub fn operator_list_state<T: Record<'x>>(&self, name: &str) -> OperatorListStateDescriptor<'x, T> {
+        OperatorListStateDescriptor::new(name)
+    }
+
+    /// Declares a list of the operator of which every subtask begins with all elements, whenever the job begins or goes on: also after
+    /// a failure. What it does not need it removes.
+    pub fn union_list_state<T: Record<'x>>(&self, name: &str) -> OperatorListStateDescriptor<'x, T> {
+        OperatorListStateDescriptor::new(name).union()
+    }
+
+    /// Declares a map of which every subtask of an operator has a copy. Records of the operator's broadcast stream change it, the same
+    /// ones in every subtask; for those of the other stream it can only be read. It lies in memory.
+    pub fn broadcast_state<K: Record<'x>, V: Record<'x>>(&self, name: &str) -> BroadcastStateDescriptor<'x, K, V> {
+        BroadcastStateDescriptor::new(name)
     }
 
     /// Makes a side output, to be given to one operator.

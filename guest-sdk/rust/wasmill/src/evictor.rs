@@ -1,19 +1,15 @@
 //! What leaves windows, and how long the sessions of records are.
 
-use crate::chain::{CallHeader, Fault, HeadRun, Status};
-use crate::fail::{failed, set_record};
+use crate::call::Call;
 use crate::field::{FieldOf, Rows};
-use crate::graph::{Body, Function, Kind};
-use crate::group::{Group, Groups, ReplyWriter, EVICT, GAP, GAPS, KEEP};
-use crate::host;
+use crate::frame::answering;
+use crate::graph::Kind;
+use crate::group::{ReplyWriter, EVICT, GAP, GAPS, KEEP};
 use crate::json::JsonWriter;
 use crate::keyed::KeyedStream;
-use crate::local::Own;
 use crate::record::{codec_of, Record};
 use crate::window::{TimeWindow, Window, WindowedStream, Windows};
-use alloc::boxed::Box;
 use alloc::format;
-use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -74,16 +70,15 @@ impl<'x, K: Record<'x>, V: Record<'x>> WindowedStream<'x, K, V> {
 
     /// Has f say which values of a window stay: it has them, in the order in which they came, and an answer for each, false as yet.
     pub fn evict_by(self, name: &str, f: impl Fn(Window, &[V], &mut [bool]) + 'static) -> Self {
-        let answer = move |g: &Group<'x>, reply: &mut ReplyWriter| {
-            let records = g.records[0];
+        asked(&self.keyed, Kind::Evict, EVICT, name, move |call, reply| {
+            let records = call.records();
             let all: Vec<V> = (0..records.n).map(|i| V::decode(records.value(i))).collect();
             let mut stay = vec![false; all.len()];
-            f(g.window, &all, &mut stay);
+            f(call.at_hand(|g| g.window), &all, &mut stay);
             reply.action(KEEP, 0, |to| {
                 to.extend(stay.chunks(8).map(|eight| eight.iter().enumerate().fold(0u8, |bits, (i, stays)| bits | u8::from(*stays) << i)));
             });
-        };
-        asked(&self.keyed, Kind::Evict, EVICT, name, answer);
+        });
         self.evictor(Evictor { function: name.to_string(), ..Evictor::new("guest") })
     }
 
@@ -105,8 +100,8 @@ impl<'x, K: Record<'x>, V: Record<'x>> KeyedStream<'x, K, V> {
     /// Windows with as long a silence between two records of a key as gap says of the first, or longer; more than 0 ms.
     pub fn session_by(&self, name: &str, gap: impl Fn(&V) -> Duration + 'static) -> WindowedStream<'x, K, V> {
         self.unwindowed("a window of time");
-        asked(self, Kind::Gap, GAP, name, move |g, reply| {
-            let records = g.records[0];
+        asked(self, Kind::Gap, GAP, name, move |call, reply| {
+            let records = call.records();
             reply.action(GAPS, 0, |to| {
                 for i in 0..records.n {
                     to.extend_from_slice(&(gap(&V::decode(records.value(i))).as_millis() as i64).to_le_bytes());
@@ -123,36 +118,9 @@ fn asked<'x, K: Record<'x>, V: Record<'x>>(
     kind: Kind,
     verb: u32,
     name: &str,
-    answer: impl Fn(&Group<'x>, &mut ReplyWriter) + 'x,
+    answer: impl Fn(&Call<'x>, &mut ReplyWriter) + 'x,
 ) {
-    let answer = Rc::new(answer);
-    let body = Body::Keyed(Box::new(move |_| {
-        let (answer, memory) = (answer.clone(), Own::new((Group::default(), ReplyWriter::default())));
-        Ok(HeadRun::Groups(Box::new(move |given, _: &CallHeader, p| {
-            if given != verb {
-                return Err(Fault(Status::UnknownVerb, format!("verb {given} is not one of a function of kind {}", kind.name())));
-            }
-            memory.with(|(group, reply)| answers(group, reply, p, &*answer));
-            Ok(())
-        })))
-    }));
-    let mut function = Function::new(kind, name, vec![codec_of::<V>()], String::new(), body);
+    let mut function = answering(kind, verb, name, (codec_of::<V>(), String::new()), answer);
     function.key = codec_of::<K>();
     of.env.with(|g| g.callable(function));
-}
-
-fn answers<'x>(g: &mut Group<'x>, reply: &mut ReplyWriter, p: &'static [u8], answer: &impl Fn(&Group<'x>, &mut ReplyWriter)) {
-    reply.clear();
-    let mut groups = Groups::new(p);
-    while groups.read(g) {
-        set_record(g.index);
-        g.records[0].whole();
-        reply.begin(g.index);
-        answer(g, reply);
-        reply.end();
-        if failed() {
-            return;
-        }
-    }
-    host::reply(&reply.bytes);
 }

@@ -6,9 +6,9 @@ use crate::connector::Connector;
 use crate::field::Condition;
 use crate::join::Interval;
 use crate::manifest;
-use crate::process::StateSpec;
 use crate::request::Requests;
 use crate::state::ACCUMULATOR;
+use crate::uses::StateSpec;
 use crate::window::Windows;
 use alloc::boxed::Box;
 use alloc::format;
@@ -99,10 +99,12 @@ pub struct Edge {
 }
 
 /// How the host derives watermarks from event times.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Watermarks {
     pub out_of_order_ms: i64,
-    pub guest: bool, // the function reports them
+    pub guest: bool,   // the function reports them
+    pub group: String, // of sources that do not run away from each other
+    pub drift_ms: i64, // by more than this
     pub idle_ms: i64,
 }
 
@@ -150,6 +152,7 @@ pub(crate) struct Function<'x> {
     pub sides: Vec<String>,
     pub states: Vec<StateSpec<'x>>,
     pub timers: bool,
+    pub begins: bool,   // it is called before a subtask's first record
     pub failures: bool, // of a request function: it is told of requests without an answer
     pub body: Body<'x>,
 }
@@ -167,6 +170,7 @@ impl<'x> Function<'x> {
             sides: Vec::new(),
             states: Vec::new(),
             timers: false,
+            begins: false,
             failures: false,
             body,
         }
@@ -174,6 +178,10 @@ impl<'x> Function<'x> {
 }
 
 impl<'x> Function<'x> {
+    pub fn has_state_of(&self, scope: &str) -> bool {
+        self.states.iter().any(|s| s.scope == scope)
+    }
+
     /// Says whether the state is that of what the function folds into, and none that it uses.
     pub fn folds_into(&self, s: &StateSpec<'x>) -> bool {
         !self.accumulator.is_empty() && s.name == ACCUMULATOR
@@ -260,14 +268,25 @@ impl<'x> Graph<'x> {
     }
 
     pub fn set_idleness(&mut self, o: OperatorId, after: Duration) {
+        let ms = after.as_millis() as i64;
+        let wrong = (ms == 0).then(|| format!("{after:?} (expected >= 1ms)"));
+        self.set_watermarks(o, "idleness", wrong, |marks| marks.idle_ms = ms);
+    }
+
+    pub fn set_alignment(&mut self, o: OperatorId, group: &str, drift: Duration) {
+        let ms = drift.as_millis() as i64;
+        let wrong = (group.is_empty() || ms == 0).then(|| format!("group {group:?}, drift {drift:?} (expected a name, and >= 1ms)"));
+        self.set_watermarks(o, "alignment", wrong, |marks| (marks.group, marks.drift_ms) = (group.to_string(), ms));
+    }
+
+    /// Says something of an operator's watermarks, unless that is wrong or it has none.
+    fn set_watermarks(&mut self, o: OperatorId, what: &str, wrong: Option<String>, set: impl FnOnce(&mut Watermarks)) {
         let o = &mut self.operators[o];
-        match (&mut o.watermarks, after.as_millis()) {
-            (None, _) => self.problems.push(format!(
-                "idleness of {:?}: it has no watermarks (expected a source with event times, or what assign_timestamps returns)",
-                o.name
-            )),
-            (_, 0) => self.problems.push(format!("idleness of {:?}: {after:?} (expected >= 1ms)", o.name)),
-            (Some(marks), ms) => marks.idle_ms = ms as i64,
+        let none = "it has no watermarks (expected a source with event times, or what assign_timestamps returns)";
+        match (&mut o.watermarks, wrong) {
+            (None, _) => self.problems.push(format!("{what} of {:?}: {none}", o.name)),
+            (_, Some(wrong)) => self.problems.push(format!("{what} of {:?}: {wrong}", o.name)),
+            (Some(marks), None) => set(marks),
         }
     }
 
@@ -301,7 +320,7 @@ impl<'x> Graph<'x> {
         self.name_operators();
         for i in 0..self.operators.len() {
             let o = &self.operators[i];
-            if o.kind.is_some_and(Kind::keeps_state) && o.uid.is_empty() {
+            if self.keeps_state(o) && o.uid.is_empty() {
                 self.problems.push(format!(
                     "operator {:?} keeps state and has no uid; give it one with uid, so that its state is found again when the job changes",
                     o.name
@@ -317,6 +336,12 @@ impl<'x> Graph<'x> {
                 self.problems.push(format!("function {:?}: defined twice", f.name));
             }
         }
+    }
+
+    /// A process function without key keeps what it declares, and otherwise nothing.
+    fn keeps_state(&self, o: &Operator) -> bool {
+        let nothing = |f: &Function| f.kind == Kind::Process && f.key.is_empty() && f.states.is_empty();
+        o.kind.is_some_and(Kind::keeps_state) && !o.function.is_some_and(|f| nothing(&self.functions[f]))
     }
 
     fn name_operators(&mut self) {

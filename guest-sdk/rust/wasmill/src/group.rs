@@ -22,6 +22,7 @@ pub(crate) const PARTITION: u32 = 11;
 pub(crate) const REQUEST: u32 = 12;
 pub(crate) const RESPONSE: u32 = 13;
 pub(crate) const WINDOW: u32 = 14;
+pub(crate) const BEGIN: u32 = 16;
 
 const GROUP_BYTES: usize = 40;
 const LIST_BYTES: usize = 24;
@@ -42,7 +43,7 @@ const STATE: u16 = 4;
 
 impl CallHeader {
     pub fn parse(p: &[u8]) -> CallHeader {
-        CallHeader { watermark: i64_at(p, 8), processing: i64_at(p, 16), parallelism: u32_at(p, 32) }
+        CallHeader { watermark: i64_at(p, 8), processing: i64_at(p, 16), subtask: u32_at(p, 28), parallelism: u32_at(p, 32) }
     }
 }
 

@@ -1,26 +1,24 @@
 //! The interval join: records of two streams that meet by key and event time.
 
-use crate::chain::{Binding, CallHeader, Fault, HeadRun, Next, Status};
-use crate::fail::{failed, set_record};
-use crate::graph::{Body, Edge, Function, Kind, Operator, OperatorId};
-use crate::group::{Group, Groups, JOIN};
+use crate::call::{Call, StreamContext};
+use crate::chain::{Binding, Fault};
+use crate::fail::failed;
+use crate::frame::{keyed_context, AtHand, Frame};
+use crate::graph::{Edge, Kind, Operator, OperatorId};
+use crate::group::JOIN;
 use crate::json::JsonWriter;
 use crate::keyed::KeyedStream;
-use crate::local::Own;
-use crate::process::{Binder, Call, Declaration};
 use crate::record::{codec_of, Record};
 use crate::row::Pair;
 use crate::side::{Side, Sides};
 use crate::step::Start;
 use crate::stream::Stream;
-use crate::Scratch;
-use alloc::boxed::Box;
-use alloc::format;
 use alloc::rc::Rc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::cell::Cell;
 use core::marker::PhantomData;
+use core::ops::Deref;
 
 /// How near the times of records are that meet, in milliseconds.
 #[derive(Clone, Copy)]
@@ -115,29 +113,17 @@ impl<'x, K: Record<'x>, A: Record<'x>, B: Record<'x>> IntervalJoined<'x, K, A, B
         uses: U,
         f: impl Fn(&JoinContext<'x, K, R>, &U::Handles, A, B) + 'static,
     ) -> Stream<'x, R> {
-        let mut declared = Declaration { states: Vec::new(), sides: Vec::new() };
-        uses.declare(&mut declared);
-        let f = Rc::new(f);
-        let body = Body::Keyed(Box::new(move |b: &Binding<'x>| {
-            let (context, f) = (JoinContext::new(b)?, f.clone());
-            let handles = U::bind(&mut Binder { binding: b, call: &context.call, states: 0, sides: 0 });
-            let group = Own::new(Group::default());
-            Ok(HeadRun::Groups(Box::new(move |verb, _: &CallHeader, p| {
-                if verb != JOIN {
-                    return Err(Fault(Status::UnknownVerb, format!("verb {verb} is not one of a join function")));
-                }
-                group.with(|g| context.run(g, p, |left, right| f(&context, &handles, A::decode(left), B::decode(right))));
-                Ok(())
-            })))
-        }));
-        let mut function = Function::new(Kind::Join, name, vec![codec_of::<A>(), codec_of::<B>()], codec_of::<R>(), body);
+        let (mut frame, inputs) = (Frame::of(uses), vec![codec_of::<A>(), codec_of::<B>()]);
+        let mut function = frame.function(Kind::Join, name, inputs, codec_of::<R>(), move |c: &JoinContext<'x, K, R>, u, verb, h, p| {
+            let mine = verb == JOIN;
+            if mine {
+                c.run(h, p, || c.pairs(|left, right| f(c, u, A::decode(left), B::decode(right))), |_| ());
+            }
+            mine
+        });
         function.key = codec_of::<K>();
-        function.sides = declared.sides.iter().map(|(codec, _)| codec.clone()).collect();
         let o = Operator { inputs: self.edges(), interval: Some(self.interval), ..Operator::default() };
-        let operator = self.left.env.with(|g| g.call(function, o));
-        for (k, (_, tell)) in declared.sides.iter().enumerate() {
-            tell(operator, k + 1);
-        }
+        let operator = frame.add(&self.left.env, function, o);
         self.late(operator)
     }
 
@@ -158,26 +144,14 @@ impl<'x, K: Record<'x>, A: Record<'x>, B: Record<'x>> IntervalJoined<'x, K, A, B
     }
 }
 
-/// What a join function has at hand: the key, the times of the two records, and where its own go.
-pub struct JoinContext<'x, K, R> {
-    call: Rc<Call<'x>>,
-    next: Next<'x, R>,
-    key: Cell<&'x [u8]>,
-    times: Cell<[i64; 2]>,
-    keys: PhantomData<fn() -> K>,
+keyed_context! {
+    /// What a join function has at hand: the key, the times of the two records, of which the later one is the `timestamp`, and where
+    /// its own go.
+    JoinContext { times: Cell<[i64; 2]> }
+    /// The key that both records have.
 }
 
 impl<'x, K: Record<'x>, R: Record<'x>> JoinContext<'x, K, R> {
-    fn new(b: &Binding<'x>) -> Result<Self, Fault> {
-        let call = Rc::new(Call::new(b.scope.clone(), 0));
-        Ok(JoinContext { call, next: b.next::<R>()?, key: Cell::new(&[]), times: Cell::default(), keys: PhantomData })
-    }
-
-    /// The key that both records have.
-    pub fn key(&self) -> K {
-        K::decode(self.key.get())
-    }
-
     /// The event time of the left record.
     pub fn left_timestamp(&self) -> i64 {
         self.times.get()[0]
@@ -188,47 +162,18 @@ impl<'x, K: Record<'x>, R: Record<'x>> JoinContext<'x, K, R> {
         self.times.get()[1]
     }
 
-    /// The later one.
-    pub fn timestamp(&self) -> i64 {
-        let [left, right] = self.times.get();
-        left.max(right)
-    }
-
-    /// Memory for what the function makes of the records.
-    pub fn scratch(&self) -> &'x Scratch {
-        self.call.scratch()
-    }
-
-    /// Puts out a record.
-    #[inline]
-    pub fn emit(&self, record: R) {
-        self.next.push(record);
-    }
-
-    /// Puts out a record with an event time of its own.
-    pub fn emit_at(&self, milliseconds: i64, record: R) {
-        let at = self.call.time().replace(milliseconds);
-        self.next.push(record);
-        self.call.time().set(at);
-    }
-
-    /// Runs the pairs of each group of p.
-    fn run(&self, g: &mut Group<'x>, p: &'static [u8], pair: impl Fn(&'x [u8], &'x [u8])) {
-        let mut groups = Groups::new(p);
-        while groups.read(g) {
-            set_record(g.index);
-            let [left, right] = g.records;
-            left.whole();
-            right.whole();
-            self.key.set(g.key);
-            self.call.scope().key.set_bytes(g.key);
-            for i in 0..left.n {
-                for k in 0..right.n {
-                    self.times.set([left.timestamp(i), right.timestamp(k)]);
-                    self.call.record(self.timestamp(), || pair(left.value(i), right.value(k)));
-                    if failed() {
-                        return;
-                    }
+    /// Runs the pairs of the group at hand.
+    fn pairs(&self, pair: impl Fn(&'x [u8], &'x [u8])) {
+        let [left, right] = self.at_hand(|g| g.records);
+        left.whole();
+        right.whole();
+        for i in 0..left.n {
+            for k in 0..right.n {
+                let times = [left.timestamp(i), right.timestamp(k)];
+                self.times.set(times);
+                self.record(times[0].max(times[1]), || pair(left.value(i), right.value(k)));
+                if failed() {
+                    return;
                 }
             }
         }

@@ -1,7 +1,6 @@
 use crate::env::Env;
 use crate::fold::{fold, Aggregation, Reduction};
 use crate::graph::{Edge, Kind, Operator, OperatorId};
-use crate::process::{Context, Processing, Timer, Uses};
 use crate::record::{codec_of, Record};
 use crate::row::{KeyValue, Windowed};
 use crate::step::Start;
@@ -10,7 +9,6 @@ use crate::trap::{dead_letters, Letter, TrapPolicy};
 use crate::window::{TimeWindow, Window, WindowedStream, Windows};
 use alloc::format;
 use alloc::string::String;
-use alloc::vec;
 use core::marker::PhantomData;
 
 /// A stream whose records have a key: all records of one key meet in one subtask.
@@ -119,39 +117,6 @@ impl<'x, K: Record<'x>, V: Record<'x>> KeyedStream<'x, K, V> {
         self.stream(fold(self, Kind::Aggregate, name, self.windows(), folding, finish))
     }
 
-    /// Runs a function over the records of each key: anything, with the states and side outputs that it uses at hand. All
-    /// calls for one key come in the order of its records. What a call does takes effect together, or not at all. The
-    /// operator keeps state: it needs a uid.
-    pub fn process<U: Uses<'x>, R: Record<'x>>(
-        &self,
-        name: &str,
-        uses: U,
-        each: impl Fn(&Context<'x, K, R>, &U::Handles, V) + 'static,
-    ) -> Stream<'x, R> {
-        self.processing(name).add(uses, move |c, u, _, p| each(c, u, V::decode(p)), no_timers())
-    }
-
-    /// The same with a function for the timers that it sets, which come in the order of their times.
-    pub fn process_timers<U: Uses<'x>, R: Record<'x>>(
-        &self,
-        name: &str,
-        uses: U,
-        each: impl Fn(&Context<'x, K, R>, &U::Handles, V) + 'static,
-        timer: impl Fn(&Context<'x, K, R>, &U::Handles, Timer) + 'static,
-    ) -> Stream<'x, R> {
-        self.processing(name).add(uses, move |c, u, _, p| each(c, u, V::decode(p)), Some(timer))
-    }
-
-    fn processing(&self, name: &str) -> Processing<'x> {
-        self.unwindowed("a process function");
-        Processing::new(&self.env, name, codec_of::<K>(), vec![(self.edge(), codec_of::<V>())])
-    }
-
-    /// Two streams with the same key, for one process function.
-    pub fn connect<W: Record<'x>>(&self, other: &KeyedStream<'x, K, W>) -> ConnectedStreams<'x, K, V, W> {
-        ConnectedStreams { first: self.clone(), second: other.clone() }
-    }
-
     pub(crate) fn check_sum(&self) {
         let codec = codec_of::<V>();
         if codec != "i64" && codec != "f64" {
@@ -203,59 +168,4 @@ impl<'x, K: Record<'x>, V: Record<'x>> WindowedStream<'x, K, V> {
         let finish = move |window, key, a| Windowed { window, key, value: result(a) };
         self.stream(fold(&self.keyed, Kind::Aggregate, name, Some(self.windows.clone()), folding, finish))
     }
-}
-
-/// Two streams with the same key.
-pub struct ConnectedStreams<'x, K, A, B> {
-    first: KeyedStream<'x, K, A>,
-    second: KeyedStream<'x, K, B>,
-}
-
-impl<'x, K: Record<'x>, A: Record<'x>, B: Record<'x>> ConnectedStreams<'x, K, A, B> {
-    /// Runs functions over the records of each key of both, in no order between them: `first` and `second` have the states at
-    /// hand that both use.
-    pub fn process<U: Uses<'x>, R: Record<'x>>(
-        &self,
-        name: &str,
-        uses: U,
-        first: impl Fn(&Context<'x, K, R>, &U::Handles, A) + 'static,
-        second: impl Fn(&Context<'x, K, R>, &U::Handles, B) + 'static,
-    ) -> Stream<'x, R> {
-        self.processing(name).add(uses, either(first, second), no_timers())
-    }
-
-    /// The same with a function for the timers that they set.
-    pub fn process_timers<U: Uses<'x>, R: Record<'x>>(
-        &self,
-        name: &str,
-        uses: U,
-        first: impl Fn(&Context<'x, K, R>, &U::Handles, A) + 'static,
-        second: impl Fn(&Context<'x, K, R>, &U::Handles, B) + 'static,
-        timer: impl Fn(&Context<'x, K, R>, &U::Handles, Timer) + 'static,
-    ) -> Stream<'x, R> {
-        self.processing(name).add(uses, either(first, second), Some(timer))
-    }
-
-    fn processing(&self, name: &str) -> Processing<'x> {
-        self.first.unwindowed("a process function");
-        self.second.unwindowed("a process function");
-        let inputs = vec![(self.first.edge(), codec_of::<A>()), (self.second.edge(), codec_of::<B>())];
-        Processing::new(&self.first.env, name, codec_of::<K>(), inputs)
-    }
-}
-
-/// Functions over the values of two inputs as one over their bytes.
-fn either<'x, C, H, A: Record<'x>, B: Record<'x>>(
-    first: impl Fn(&C, &H, A),
-    second: impl Fn(&C, &H, B),
-) -> impl Fn(&C, &H, usize, &'x [u8]) {
-    move |c, u, input, p| match input {
-        0 => first(c, u, A::decode(p)),
-        _ => second(c, u, B::decode(p)),
-    }
-}
-
-/// No function for timers: none is set.
-fn no_timers<C, H>() -> Option<fn(&C, &H, Timer)> {
-    None
 }

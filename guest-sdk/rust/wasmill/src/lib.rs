@@ -66,11 +66,17 @@ mod chain_test;
 #[cfg(test)]
 mod field_test;
 #[cfg(test)]
+mod first_test;
+#[cfg(test)]
 mod golden_test;
+#[cfg(test)]
+mod own_test;
 #[cfg(test)]
 mod process_test;
 #[cfg(test)]
 mod request_test;
+#[cfg(test)]
+mod stored_test;
 #[cfg(test)]
 mod window_join_test;
 #[cfg(test)]
@@ -82,7 +88,9 @@ mod allocator;
 mod arena;
 mod ask;
 mod batch;
+mod call;
 mod chain;
+mod connect;
 mod connector;
 mod copy;
 mod document;
@@ -93,7 +101,10 @@ pub mod exports;
 mod fail;
 mod field;
 mod file;
+mod first;
 mod fold;
+mod folding;
+mod frame;
 mod graph;
 mod group;
 mod guest;
@@ -120,6 +131,7 @@ pub mod testing;
 mod text;
 mod trap;
 mod trigger;
+mod uses;
 mod window;
 mod window_function;
 mod window_join;
@@ -128,26 +140,33 @@ mod window_join;
 pub use allocator::Allocator;
 pub use aggregates::{Aggregate, Number, Ordered};
 pub use arena::Scratch;
+pub use call::{Call, StreamContext};
+pub use connect::{BroadcastKeyedStreams, BroadcastStreams, ConnectedKeyedStreams, ConnectedStreams};
 pub use connector::{blackhole, generator, nexmark, print, Connector, Sink, Source};
 pub use document::Json;
 pub use env::Env;
 pub use fail::fail;
 pub use field::{value, Constant, FieldOf, KeyField, Predicate, Rows, Several};
 pub use file::{avro_files, csv_files, file_sink, files, json_files, parquet_files};
+pub use folding::{AggregatingState, AggregatingStateDescriptor, ReducingState, ReducingStateDescriptor};
 pub use join::{IntervalJoin, IntervalJoined, JoinContext};
-pub use keyed::{ConnectedStreams, KeyedStream};
+pub use keyed::KeyedStream;
 pub use log::{counter_add, gauge_set, log, Level};
-pub use process::{Call, Context, Timer, Uses, NO_TIMESTAMP};
+pub use process::{Context, Timer, NO_TIMESTAMP};
 pub use record::{Field, Millis, Record};
-pub use request::{ordered, unordered, Answer, AsyncContext, HttpRequest, HttpResponse, Requests};
+pub use request::{ordered, unordered, Answer, HttpRequest, HttpResponse, Requests};
 pub use row::{Decimal, KeyValue, List, ListRef, Pair, RowBytes, RowWriter, Windowed};
 pub use side::{Side, SideOutput, Sides};
-pub use state::{ListState, ListStateDescriptor, MapState, MapStateDescriptor, ValueState, ValueStateDescriptor};
+pub use state::{
+    BroadcastStateDescriptor, ListState, ListStateDescriptor, MapState, MapStateDescriptor, OperatorListStateDescriptor, ValueState,
+    ValueStateDescriptor,
+};
 pub use step::{Path, Start, Step, Then};
 pub use stream::{After, Outlet, SinkOperator, Stream};
 pub use text::{Text, TextBuf};
 pub use trap::{Letter, TrapPolicy};
 pub use trigger::{Asked, Decision, Trigger, TriggerContext};
+pub use uses::{begin, Begin, Begins, Uses};
 
 /// Makes a struct a row, whose fields are read where they lie. The fields are of types that implement [`Field`]; a lifetime, if
 /// there is one, is `'x`.
@@ -201,19 +220,21 @@ pub mod export {
 pub mod prelude {
     pub use crate::aggregates::Aggregate;
     pub use crate::arena::Scratch;
+    pub use crate::call::{Call, StreamContext};
     pub use crate::connector::{blackhole, generator, nexmark, print};
     pub use crate::document::Json;
     pub use crate::env::Env;
     pub use crate::field::value;
     pub use crate::file::{avro_files, csv_files, file_sink, files, json_files, parquet_files};
-    pub use crate::process::{Call, Context, Timer};
+    pub use crate::process::{Context, Timer};
     pub use crate::record::{Field, Millis, Record};
-    pub use crate::request::{ordered, unordered, Answer, AsyncContext, HttpRequest, HttpResponse};
+    pub use crate::request::{ordered, unordered, Answer, HttpRequest, HttpResponse};
     pub use crate::row::{Decimal, KeyValue, List, ListRef, Pair, Windowed};
     pub use crate::stream::Stream;
     pub use crate::text::{Text, TextBuf};
     pub use crate::trap::{Letter, TrapPolicy};
     pub use crate::trigger::{Asked, Decision, Trigger, TriggerContext};
+    pub use crate::uses::begin;
     pub use crate::window::{all_time, days, global, hours, millis, mins, secs, session, sliding, tumbling, Window};
     pub use crate::window_function::{Timing, Values, WindowContext};
     pub use crate::window_join::{Together, WindowJoinContext};

@@ -3,7 +3,8 @@
 use crate::connector::Connector;
 use crate::graph::{Body, Function, Graph, Kind, Operator, Param};
 use crate::json::JsonWriter;
-use crate::process::StateSpec;
+use crate::state::{BROADCAST, OPERATOR};
+use crate::uses::StateSpec;
 use crate::window::Windows;
 use alloc::vec::Vec;
 
@@ -24,6 +25,7 @@ const ACCUMULATORS: i64 = 10;
 const FIELDS: i64 = 11;
 const WINDOWS: i64 = 12;
 const MEETING: i64 = 14;
+const OWN: i64 = 16;
 const TIES: i64 = 18;
 const EVENT_TTL: i64 = 19;
 
@@ -58,7 +60,8 @@ fn features(g: &Graph) -> Vec<i64> {
         (ACCUMULATORS, any(&|f| f.states.iter().any(|s| f.folds_into(s)))),
         (FIELDS, g.operators.iter().any(|o| !o.fields.is_empty() || o.predicate.is_some() || !o.aggregates.is_empty())),
         (WINDOWS, g.operators.iter().any(|o| o.kind == Some(Kind::Window) || o.window.as_ref().is_some_and(Windows::special))),
-        (MEETING, g.operators.iter().any(|o| o.kind == Some(Kind::Join) && o.window.is_some())),
+        (MEETING, g.operators.iter().any(|o| o.kind == Some(Kind::Join) && o.window.is_some()) || any(&|f| f.has_state_of(BROADCAST))),
+        (OWN, any(&|f| f.begins || f.has_state_of(OPERATOR) || f.kind == Kind::Process && f.key.is_empty())),
         (TIES, g.operators.iter().any(|o| o.aggregates.iter().any(|a| a.decides()))),
         (EVENT_TTL, any(&|f| f.states.iter().any(|s| s.event))),
     ];
@@ -85,6 +88,7 @@ fn function(w: &mut JsonWriter, id: usize, f: &Function) {
     }
     w.flag_or("result", f.kind == Kind::Reduce);
     w.flag_or("combine", matches!(f.kind, Kind::Reduce | Kind::Aggregate));
+    w.flag_or("begins", f.begins);
     w.flag_or("failures", f.failures);
     if !f.states.is_empty() {
         w.array("states", &f.states, |w, s| w.object("", |w| state(w, s)));
@@ -139,6 +143,8 @@ fn operator(w: &mut JsonWriter, g: &Graph, o: &Operator) {
         w.object("watermarks", |w| {
             w.number_or("outOfOrderMs", marks.out_of_order_ms);
             w.flag_or("guest", marks.guest);
+            w.text_or("group", &marks.group);
+            w.number_or("driftMs", marks.drift_ms);
             w.number_or("idleMs", marks.idle_ms);
         });
     }

@@ -1,18 +1,16 @@
 //! Which subtask of the next operator gets a record, which operators share a task, and which tasks share a slot.
 
-use crate::chain::{CallHeader, Fault, HeadRun, Status};
-use crate::fail::{fail, failed, set_record};
-use crate::graph::{Body, Function, Kind, Operator};
-use crate::group::{Group, Groups, ReplyWriter, PARTITION, RECEIVERS};
-use crate::host;
-use crate::local::Own;
-use crate::record::{codec_of, Record};
+use crate::fail::fail;
+use crate::frame::answering;
+use crate::graph::{Kind, Operator};
+use crate::group::{PARTITION, RECEIVERS};
+use crate::record::Record;
 use crate::step::{Path, Start};
 use crate::stream::{SinkOperator, Stream};
-use alloc::boxed::Box;
 use alloc::format;
-use alloc::rc::Rc;
 use alloc::vec;
+use alloc::vec::Vec;
+use core::cmp::Ordering;
 
 impl<'x, T: Record<'x>, P: Path<'x, T>> Stream<'x, T, P> {
     /// Deals the records out to all subtasks of the next operator in turn, a batch at a time.
@@ -48,24 +46,49 @@ impl<'x, T: Record<'x>, P: Path<'x, T>> Stream<'x, T, P> {
 
     /// Gives each record to the subtask of the next operator that f answers, below the number of receivers.
     pub fn partition_custom(&self, name: &str, f: impl Fn(&T, u32) -> u32 + 'static) -> Stream<'x, T> {
-        let f = Rc::new(f);
-        let body = Body::Keyed(Box::new(move |_| {
-            let (f, memory) = (f.clone(), Own::new((Group::default(), ReplyWriter::default())));
-            Ok(HeadRun::Groups(Box::new(move |verb, header: &CallHeader, p| {
-                if verb != PARTITION {
-                    return Err(Fault(Status::UnknownVerb, format!("verb {verb} is not one of a partition function")));
+        self.partition_by(name, f)
+    }
+
+    fn partition_by(&self, name: &str, f: impl Fn(&T, u32) -> u32 + 'x) -> Stream<'x, T> {
+        let (edge, codec) = self.input();
+        let function = answering(Kind::Partition, PARTITION, name, (codec.clone(), codec), move |call, reply| {
+            let (records, (_, receivers)) = (call.records(), call.subtask());
+            reply.action(RECEIVERS, 0, |to| {
+                for i in 0..records.n {
+                    let receiver = f(&T::decode(records.value(i)), receivers);
+                    if receiver >= receivers {
+                        fail(&format!("subtask {receiver} (expected 0 <= subtask < {receivers})"));
+                    }
+                    to.extend_from_slice(&receiver.to_le_bytes());
                 }
-                memory.with(|(group, reply)| receivers(group, reply, p, header.parallelism, &*f));
-                Ok(())
-            })))
-        }));
-        let function = Function::new(Kind::Partition, name, vec![codec_of::<T>()], codec_of::<T>(), body);
-        let o = Operator { inputs: vec![self.edge()], ..Operator::default() };
+            });
+        });
         let operator = self.env().with(|g| {
             let parallelism = g.operators[self.operator()].parallelism;
-            g.call(function, Operator { parallelism, ..o })
+            g.call(function, Operator { inputs: vec![edge], parallelism, ..Operator::default() })
         });
         Stream::new(self.env().clone(), operator, 0, Start::default())
+    }
+
+    /// Gives each record to the subtask of the next operator that has its range of what `of` answers: those below `bounds[0]`, those
+    /// from there to below `bounds[1]`, and so on. Of two subtasks the later one has what is larger; it has several ranges if there
+    /// are fewer subtasks than ranges, none if there are more. NaN is larger than every number.
+    pub fn partition_range<K: PartialOrd + 'x>(
+        &self,
+        name: &str,
+        of: impl Fn(&T) -> K + 'static,
+        bounds: impl Into<Vec<K>>,
+    ) -> Stream<'x, T> {
+        let bounds: Vec<K> = bounds.into();
+        if bounds.is_empty() {
+            self.env().refuse(&format!("partition {name:?}: no bounds (expected one at least)"));
+        }
+        if let Some(i) = (1..bounds.len()).find(|&i| bounds[i - 1].partial_cmp(&bounds[i]) != Some(Ordering::Less)) {
+            self.env().refuse(&format!("partition {name:?}: bound {i} is not above the one before it"));
+        }
+        let place =
+            move |v: &T, receivers: u32| (range_of(&of(v), &bounds) as u64 * u64::from(receivers) / (bounds.len() as u64 + 1)) as u32;
+        self.partition_by(name, place)
     }
 
     /// Has the operator run in another task than the one before it.
@@ -110,28 +133,7 @@ impl SinkOperator<'_> {
     }
 }
 
-/// Answers the receiver of each record.
-fn receivers<'x, T: Record<'x>>(g: &mut Group<'x>, reply: &mut ReplyWriter, p: &'static [u8], n: u32, f: &impl Fn(&T, u32) -> u32) {
-    reply.clear();
-    let mut groups = Groups::new(p);
-    while groups.read(g) {
-        set_record(g.index);
-        let records = g.records[0];
-        records.whole();
-        reply.begin(g.index);
-        reply.action(RECEIVERS, 0, |to| {
-            for i in 0..records.n {
-                let receiver = f(&T::decode(records.value(i)), n);
-                if receiver >= n {
-                    fail(&format!("subtask {receiver} (expected 0 <= subtask < {n})"));
-                }
-                to.extend_from_slice(&receiver.to_le_bytes());
-            }
-        });
-        reply.end();
-        if failed() {
-            return;
-        }
-    }
-    host::reply(&reply.bytes);
+/// How many bounds are not above a value.
+fn range_of<K: PartialOrd>(v: &K, bounds: &[K]) -> usize {
+    bounds.partition_point(|b| v.partial_cmp(b) != Some(Ordering::Less)) // NaN is below none
 }

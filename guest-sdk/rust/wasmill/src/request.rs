@@ -1,23 +1,18 @@
 //! Request functions: what is asked of the outside about records, and what becomes of the answers.
 
 use crate::batch::u32_at;
-use crate::chain::{Binding, CallHeader, Fault, HeadRun, Next, Status};
+use crate::call::{Call, StreamContext};
 use crate::env::Env;
-use crate::fail::{failed, set_record};
-use crate::graph::{Body, Edge, Function, Kind, Operator};
-use crate::group::{Group, Groups, ReplyWriter, ASK, REQUEST, RESPONSE};
-use crate::host;
+use crate::fail::failed;
+use crate::frame::Frame;
+use crate::graph::{Edge, Kind, Operator};
+use crate::group::{ReplyWriter, ASK, REQUEST, RESPONSE};
 use crate::json::JsonWriter;
 use crate::keyed::KeyedStream;
-use crate::local::Own;
-use crate::process::Call;
 use crate::record::{codec_of, Record};
 use crate::step::{Path, Start};
 use crate::stream::Stream;
-use crate::Scratch;
-use alloc::boxed::Box;
 use alloc::format;
-use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -264,9 +259,9 @@ impl<'x, T: Record<'x>, P: Path<'x, T>> Stream<'x, T, P> {
         name: &str,
         how: Requests,
         request: impl Fn(T) -> Option<HttpRequest> + 'static,
-        answer: impl Fn(&AsyncContext<'x, R>, T, Answer<'x>) + 'static,
+        answer: impl Fn(&StreamContext<'x, R>, T, Answer<'x>) + 'static,
     ) -> Stream<'x, R> {
-        async_wait(self.env(), self.edge(), name, how, request, answer)
+        async_wait(self.env(), self.input(), name, how, request, answer)
     }
 }
 
@@ -277,119 +272,59 @@ impl<'x, K: Record<'x>, V: Record<'x>> KeyedStream<'x, K, V> {
         name: &str,
         how: Requests,
         request: impl Fn(V) -> Option<HttpRequest> + 'static,
-        answer: impl Fn(&AsyncContext<'x, R>, V, Answer<'x>) + 'static,
+        answer: impl Fn(&StreamContext<'x, R>, V, Answer<'x>) + 'static,
     ) -> Stream<'x, R> {
-        self.unwindowed("requests");
-        async_wait(&self.env, self.edge(), name, how, request, answer)
+        async_wait(&self.env, self.input("requests"), name, how, request, answer)
     }
 }
 
 fn async_wait<'x, T: Record<'x>, R: Record<'x>>(
     env: &Env<'x>,
-    edge: Edge,
+    (edge, codec): (Edge, String),
     name: &str,
     how: Requests,
     request: impl Fn(T) -> Option<HttpRequest> + 'static,
-    answer: impl Fn(&AsyncContext<'x, R>, T, Answer<'x>) + 'static,
+    answer: impl Fn(&StreamContext<'x, R>, T, Answer<'x>) + 'static,
 ) -> Stream<'x, R> {
     if how.retries == 0 && !how.on.is_empty() {
         env.refuse(&format!("request {name:?}: retry_on without fixed_delay or exponential_backoff"));
     }
-    let functions = Rc::new((request, answer));
-    let body = Body::Keyed(Box::new(move |b: &Binding<'x>| {
-        let context = AsyncContext { call: Rc::new(Call::new(b.scope.clone(), 0)), next: b.next::<R>()? };
-        let (functions, memory) = (functions.clone(), Own::new((Group::default(), ReplyWriter::default())));
-        Ok(HeadRun::Groups(Box::new(move |verb, _: &CallHeader, p| {
-            let (request, answer) = &*functions;
-            memory.with(|(g, reply)| match verb {
-                REQUEST => {
-                    context.ask(g, reply, p, |record| request(T::decode(record)));
-                    Ok(())
-                }
-                RESPONSE => {
-                    context.answer(g, p, |record, given| answer(&context, T::decode(record), Answer::read(given)));
-                    Ok(())
-                }
-                _ => Err(Fault(Status::UnknownVerb, format!("verb {verb} is not one of a request function"))),
-            })
-        })))
-    }));
-    let mut function = Function::new(Kind::Request, name, vec![codec_of::<T>()], codec_of::<R>(), body);
+    let mut frame = Frame::of(());
+    let mut function = frame.function(Kind::Request, name, vec![codec], codec_of::<R>(), move |c: &StreamContext<'x, R>, _, verb, h, p| {
+        match verb {
+            REQUEST => c.run(h, p, || (), |reply| ask(c, reply, |record| request(T::decode(record)))),
+            RESPONSE => c.run(h, p, || answers(c, |record, given| answer(c, T::decode(record), Answer::read(given))), |_| ()),
+            _ => return false,
+        }
+        true
+    });
     function.failures = how.failures;
-    let operator = env.with(|g| g.call(function, Operator { inputs: vec![edge], requests: Some(how), ..Operator::default() }));
+    let operator = frame.add(env, function, Operator { inputs: vec![edge], requests: Some(how), ..Operator::default() });
     Stream::new(env.clone(), operator, 0, Start::default())
 }
 
-/// What a request function has at hand when it is told an answer: the record's time, and where results go.
-pub struct AsyncContext<'x, R> {
-    call: Rc<Call<'x>>,
-    next: Next<'x, R>,
+/// Asks about the records of the group at hand.
+fn ask<'x>(call: &Call<'x>, reply: &mut ReplyWriter, request: impl Fn(&'x [u8]) -> Option<HttpRequest>) {
+    let records = call.records();
+    for i in 0..records.n {
+        call.record(records.timestamp(i), || {
+            if let Some(asked) = request(records.value(i)) {
+                reply.action(ASK, 0, |to| asked.append(i, to));
+            }
+        });
+        if failed() {
+            return;
+        }
+    }
 }
 
-impl<'x, R: Record<'x>> AsyncContext<'x, R> {
-    /// The event time of the record.
-    pub fn timestamp(&self) -> i64 {
-        self.call.time().get()
-    }
-
-    /// Memory for what the function makes of the record.
-    pub fn scratch(&self) -> &'x Scratch {
-        self.call.scratch()
-    }
-
-    /// Puts out a record.
-    #[inline]
-    pub fn emit(&self, record: R) {
-        self.next.push(record);
-    }
-
-    /// Puts out a record with an event time of its own.
-    pub fn emit_at(&self, milliseconds: i64, record: R) {
-        let at = self.call.time().replace(milliseconds);
-        self.next.push(record);
-        self.call.time().set(at);
-    }
-
-    /// Asks about the records of each group of p.
-    fn ask(&self, g: &mut Group<'x>, reply: &mut ReplyWriter, p: &'static [u8], request: impl Fn(&'x [u8]) -> Option<HttpRequest>) {
-        reply.clear();
-        let mut groups = Groups::new(p);
-        while groups.read(g) {
-            set_record(g.index);
-            let records = g.records[0];
-            records.whole();
-            reply.begin(g.index);
-            for i in 0..records.n {
-                self.call.record(records.timestamp(i), || {
-                    if let Some(asked) = request(records.value(i)) {
-                        reply.action(ASK, 0, |to| asked.append(i, to));
-                    }
-                });
-                if failed() {
-                    return;
-                }
-            }
-            reply.end();
-        }
-        if !reply.bytes.is_empty() {
-            host::reply(&reply.bytes);
-        }
-    }
-
-    /// Hands the function the records of each group of p, with their answers.
-    fn answer(&self, g: &mut Group<'x>, p: &'static [u8], answer: impl Fn(&'x [u8], &'x [u8])) {
-        let mut groups = Groups::new(p);
-        while groups.read(g) {
-            set_record(g.index);
-            let (records, answers) = (g.records[0], g.answers);
-            records.whole();
-            self.call.scope().key.set_bytes(g.key);
-            for i in 0..records.n {
-                self.call.record(records.timestamp(i), || answer(records.value(i), answers.value(i)));
-                if failed() {
-                    return;
-                }
-            }
+/// Hands over the records of the group at hand, with their answers.
+fn answers<'x>(call: &Call<'x>, answer: impl Fn(&'x [u8], &'x [u8])) {
+    let (records, answers) = (call.records(), call.at_hand(|g| g.answers));
+    for i in 0..records.n {
+        call.record(records.timestamp(i), || answer(records.value(i), answers.value(i)));
+        if failed() {
+            return;
         }
     }
 }

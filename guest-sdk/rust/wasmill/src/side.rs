@@ -1,10 +1,10 @@
 use crate::chain::Next;
 use crate::env::Env;
 use crate::graph::OperatorId;
-use crate::process::{Binder, Declaration, Uses};
 use crate::record::{codec_of, Record};
 use crate::step::Start;
 use crate::stream::Stream;
+use crate::uses::{Bind, Declaration, Uses};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::rc::Rc;
@@ -60,14 +60,11 @@ impl<'x, T: Record<'x>> Side<'x, T> {
 impl<'x, T: Record<'x>> Uses<'x> for &Side<'x, T> {
     type Handles = SideOutput<'x, T>;
 
-    fn declare(&self, to: &mut Declaration<'x>) {
+    fn declare(&self, to: &mut Declaration<'x>) -> Bind<'x, Self::Handles> {
         let side = Side::clone(self);
         to.sides.push((codec_of::<T>(), Box::new(move |operator, number| side.declare(operator, number))));
-    }
-
-    fn bind(to: &mut Binder<'_, 'x>) -> Self::Handles {
-        to.sides += 1;
-        SideOutput { next: to.binding.side(to.sides) }
+        let number = to.sides.len() as u32;
+        Box::new(move |b| SideOutput { next: b.binding.side(number) })
     }
 }
 

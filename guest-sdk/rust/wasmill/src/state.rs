@@ -1,9 +1,12 @@
-//! States of a key, which the host keeps.
+//! States of a key and of the operator, which the host keeps.
 
 use crate::ask::{Page, Request, APPEND, DELETE, GET, PUT, SCAN};
+use crate::call::Call;
 use crate::fail::fail;
-use crate::process::{Binder, Call, Declaration, Migration, StateSpec, Uses, CLEAR_VALUE, PUT_VALUE};
+use crate::group;
 use crate::record::{codec_of, Record};
+use crate::uses::{Bind, Declaration, Migration, StateSpec, Uses};
+use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use core::marker::PhantomData;
@@ -11,10 +14,11 @@ use core::time::Duration;
 
 /// Declares a kind of state, and says how it is used.
 macro_rules! descriptor {
-    ($(#[$doc:meta])* $name:ident<$($t:ident),+> $kind:literal $state:ident, $key:expr, $value:ident) => {
+    ($(#[$doc:meta])* $name:ident<$($t:ident),+> $scope:ident $kind:literal $state:ident, $key:expr, $value:ident) => {
         $(#[$doc])*
         pub struct $name<'x, $($t),+> {
             name: String,
+            kind: &'static str,
             ttl: Duration,
             event: bool,
             version: u32,
@@ -26,14 +30,24 @@ macro_rules! descriptor {
 
         impl<'x, $($t: Record<'x>),+> $name<'x, $($t),+> {
             pub(crate) fn new(name: &str) -> Self {
-                $name { name: name.to_string(), ttl: Duration::ZERO, event: false, version: 0, oldest: 0, migrate: None, scope: PER_KEY, types: PhantomData }
+                $name {
+                    name: name.to_string(),
+                    kind: $kind,
+                    ttl: Duration::ZERO,
+                    event: false,
+                    version: 0,
+                    oldest: 0,
+                    migrate: None,
+                    scope: $scope,
+                    types: PhantomData,
+                }
             }
 
-            fn spec(&self) -> StateSpec<'x> {
+            pub(crate) fn spec(&self) -> StateSpec<'x> {
                 StateSpec {
                     name: self.name.clone(),
                     scope: self.scope,
-                    kind: $kind,
+                    kind: self.kind,
                     codec: codec_of::<$value>(),
                     key: $key,
                     ttl_ms: self.ttl.as_millis() as i64,
@@ -44,6 +58,54 @@ macro_rules! descriptor {
                 }
             }
 
+            /// The oldest version that the function of `migrate` takes: a job whose state may hold older ones is refused.
+            pub fn oldest(mut self, version: u32) -> Self {
+                self.oldest = version;
+                self
+            }
+        }
+
+        impl<'x, $($t: Record<'x>),+> Uses<'x> for &$name<'x, $($t),+> {
+            type Handles = $state<'x, $($t),+>;
+
+            fn declare(&self, to: &mut Declaration<'x>) -> Bind<'x, Self::Handles> {
+                let (state, request) = (to.state(self.spec()), if $scope == PER_KEY { Call::request } else { Call::own_request });
+                Box::new(move |b| $state { call: b.call.clone(), state, request, types: PhantomData })
+            }
+        }
+    };
+}
+
+descriptor! {
+    /// Declares a value of each key: see [`Env::value_state`](crate::Env::value_state).
+    ValueStateDescriptor<T> PER_KEY "value" ValueState, String::new(), T
+}
+
+descriptor! {
+    /// Declares a list of each key: see [`Env::list_state`](crate::Env::list_state).
+    ListStateDescriptor<T> PER_KEY "list" ListState, String::new(), T
+}
+
+descriptor! {
+    /// Declares a map of each key: see [`Env::map_state`](crate::Env::map_state).
+    MapStateDescriptor<K, V> PER_KEY "map" MapState, codec_of::<K>(), V
+}
+
+descriptor! {
+    /// Declares a list of the operator: see [`Env::operator_list_state`](crate::Env::operator_list_state) and
+    /// [`Env::union_list_state`](crate::Env::union_list_state).
+    OperatorListStateDescriptor<T> OPERATOR "list" ListState, String::new(), T
+}
+
+descriptor! {
+    /// Declares a map of which every subtask has a copy: see [`Env::broadcast_state`](crate::Env::broadcast_state).
+    BroadcastStateDescriptor<K, V> BROADCAST "map" MapState, codec_of::<K>(), V
+}
+
+/// Says how long what is a key's stays.
+macro_rules! ttl {
+    ($name:ident<$($t:ident),+>) => {
+        impl<'x, $($t: Record<'x>),+> $name<'x, $($t),+> {
             /// Makes what was set or added vanish so long after its last change.
             pub fn ttl(mut self, d: Duration) -> Self {
                 self.ttl = d;
@@ -58,42 +120,19 @@ macro_rules! descriptor {
                 self.event = true;
                 self
             }
-
-            /// The oldest version that the function of `migrate` takes: a job whose state may hold older ones is refused.
-            pub fn oldest(mut self, version: u32) -> Self {
-                self.oldest = version;
-                self
-            }
-        }
-
-        impl<'x, $($t: Record<'x>),+> Uses<'x> for &$name<'x, $($t),+> {
-            type Handles = $state<'x, $($t),+>;
-
-            fn declare(&self, to: &mut Declaration<'x>) {
-                to.states.push(self.spec());
-            }
-
-            fn bind(to: &mut Binder<'_, 'x>) -> Self::Handles {
-                to.states += 1;
-                $state { call: to.call.clone(), state: to.states - 1, types: PhantomData }
-            }
         }
     };
 }
 
-descriptor! {
-    /// Declares a value of each key: see [`Env::value_state`](crate::Env::value_state).
-    ValueStateDescriptor<T> "value" ValueState, String::new(), T
-}
+ttl!(ValueStateDescriptor<T>);
+ttl!(ListStateDescriptor<T>);
+ttl!(MapStateDescriptor<K, V>);
 
-descriptor! {
-    /// Declares a list of each key: see [`Env::list_state`](crate::Env::list_state).
-    ListStateDescriptor<T> "list" ListState, String::new(), T
-}
-
-descriptor! {
-    /// Declares a map of each key: see [`Env::map_state`](crate::Env::map_state).
-    MapStateDescriptor<K, V> "map" MapState, codec_of::<K>(), V
+impl<'x, T: Record<'x>> OperatorListStateDescriptor<'x, T> {
+    /// Has every subtask begin with all elements.
+    pub(crate) fn union(self) -> Self {
+        OperatorListStateDescriptor { kind: "union", ..self }
+    }
 }
 
 /// Says how elements of older versions become those of the newest.
@@ -119,22 +158,31 @@ macro_rules! migrate {
 
 migrate!(ValueStateDescriptor);
 migrate!(ListStateDescriptor);
+migrate!(OperatorListStateDescriptor);
 
-impl<'x, K: Record<'x>, V: Record<'x>> MapStateDescriptor<'x, K, V> {
-    /// Says that values are of a new schema version, and how one of an older version (0: none was given) becomes one; None
-    /// drops the entry. What it makes may depend on nothing but its arguments.
-    pub fn migrate(mut self, version: u32, f: impl Fn(u32, K, &'x [u8]) -> Option<V> + 'static) -> Self {
-        self.version = version;
-        self.migrate = Some(Rc::new(move |from, key, old, to| match f(from, K::decode(key), old) {
-            Some(v) => {
-                v.append(to);
-                true
+/// Says how values of older versions become those of the newest.
+macro_rules! migrate_map {
+    ($name:ident) => {
+        impl<'x, K: Record<'x>, V: Record<'x>> $name<'x, K, V> {
+            /// Says that values are of a new schema version, and how one of an older version (0: none was given) becomes one; None
+            /// drops the entry. What it makes may depend on nothing but its arguments.
+            pub fn migrate(mut self, version: u32, f: impl Fn(u32, K, &'x [u8]) -> Option<V> + 'static) -> Self {
+                self.version = version;
+                self.migrate = Some(Rc::new(move |from, key, old, to| match f(from, K::decode(key), old) {
+                    Some(v) => {
+                        v.append(to);
+                        true
+                    }
+                    None => false,
+                }));
+                self
             }
-            None => false,
-        }));
-        self
-    }
+        }
+    };
 }
+
+migrate_map!(MapStateDescriptor);
+migrate_map!(BroadcastStateDescriptor);
 
 impl<'x, T: Record<'x>> ValueStateDescriptor<'x, T> {
     /// Makes it a value of each key in one window, with which it ends: of a window function that is not of sessions. The states of a
@@ -145,9 +193,14 @@ impl<'x, T: Record<'x>> ValueStateDescriptor<'x, T> {
     }
 }
 
-/// Scopes of a state: of a key, and of a key in one window.
+/// Scopes of a state: of a key, of a key in one window, and of the operator.
 pub(crate) const PER_KEY: &str = "keyed";
 pub(crate) const PER_WINDOW: &str = "window";
+pub(crate) const OPERATOR: &str = "operator";
+pub(crate) const BROADCAST: &str = "broadcast";
+
+/// Makes a request about a state: of the key at hand, or of the operator.
+type Requests<'x> = fn(&Call<'x>, u32, u16) -> Request;
 
 /// The name of the state that stands for the accumulators of a function.
 pub(crate) const ACCUMULATOR: &str = "accumulator";
@@ -166,10 +219,30 @@ pub(crate) fn accumulators<'x, A: Record<'x>>(
 pub struct ValueState<'x, T> {
     call: Rc<Call<'x>>,
     state: u16,
+    request: Requests<'x>,
     types: PhantomData<fn() -> T>,
 }
 
+/// Makes requests about a state.
+macro_rules! requests {
+    ($name:ident<$($t:ident),+>) => {
+        impl<'x, $($t),+> $name<'x, $($t),+> {
+            fn request(&self, op: u32) -> Request {
+                (self.request)(&self.call, op, self.state)
+            }
+        }
+    };
+}
+
+requests!(ValueState<T>);
+requests!(ListState<T>);
+requests!(MapState<K, V>);
+
 impl<'x, T: Record<'x>> ValueState<'x, T> {
+    pub(crate) fn new(call: &Rc<Call<'x>>, state: u16) -> Self {
+        ValueState { call: call.clone(), state, request: Call::request, types: PhantomData }
+    }
+
     /// The value, if there is one.
     pub fn get(&self) -> Option<T> {
         if !self.call.cell(self.state, |c| c.known) {
@@ -182,7 +255,7 @@ impl<'x, T: Record<'x>> ValueState<'x, T> {
     /// Makes the value of the group known: it came with the call, or it is asked for.
     fn know(&self) {
         let value = self.call.fetched(self.state).unwrap_or_else(|| {
-            let page = self.call.ask(|a, arena| a.read(self.call.request(GET, self.state), |_| (), arena));
+            let page = self.call.ask(|a, arena| a.read(self.request(GET), |_| (), arena));
             (page.n > 0).then(|| page.value(0))
         });
         self.call.cell(self.state, |c| {
@@ -204,7 +277,7 @@ impl<'x, T: Record<'x>> ValueState<'x, T> {
         self.call.cell(self.state, |c| {
             c.bytes.clear();
             value.append(&mut c.bytes);
-            (c.known, c.set, c.action) = (true, true, PUT_VALUE);
+            (c.known, c.set, c.action) = (true, true, group::PUT);
         });
     }
 
@@ -212,39 +285,41 @@ impl<'x, T: Record<'x>> ValueState<'x, T> {
     pub fn clear(&self) {
         self.call.cell(self.state, |c| {
             c.bytes.clear();
-            (c.known, c.set, c.action) = (true, false, CLEAR_VALUE);
+            (c.known, c.set, c.action) = (true, false, group::CLEAR);
         });
     }
 }
 
-/// A list of the key at hand.
+/// A list of the key at hand, or of the operator.
 pub struct ListState<'x, T> {
     call: Rc<Call<'x>>,
     state: u16,
+    request: Requests<'x>,
     types: PhantomData<fn() -> T>,
 }
 
 impl<'x, T: Record<'x>> ListState<'x, T> {
     /// Appends an element.
     pub fn add(&self, value: T) {
-        self.call.ask(|a, _| a.write(self.call.request(APPEND, self.state), |_| (), |to| value.append(to)));
+        self.call.ask(|a, _| a.write(self.request(APPEND), |_| (), |to| value.append(to)));
     }
 
     /// The elements in the order in which they were added. The list is not to be changed meanwhile.
     pub fn iter(&self) -> impl Iterator<Item = T> + use<'x, T> {
-        Scan::new(&self.call, self.state).map(|(_, value)| T::decode(value))
+        Scan::of(&self.call, self.request(SCAN)).map(|(_, value)| T::decode(value))
     }
 
     /// Removes all elements.
     pub fn clear(&self) {
-        self.call.ask(|a, _| a.write(self.call.request(DELETE, self.state), |_| (), |_| ()));
+        self.call.ask(|a, _| a.write(self.request(DELETE), |_| (), |_| ()));
     }
 }
 
-/// A map of the key at hand.
+/// A map of the key at hand, or one that every subtask has.
 pub struct MapState<'x, K, V> {
     call: Rc<Call<'x>>,
     state: u16,
+    request: Requests<'x>,
     types: PhantomData<fn() -> (K, V)>,
 }
 
@@ -272,18 +347,18 @@ impl<'x, K: Record<'x>, V: Record<'x>> MapState<'x, K, V> {
                 fail("an empty key of a map state");
                 return None;
             }
-            Some(f(self.call.request(op, self.state), key))
+            Some(f(self.request(op), key))
         })
     }
 
     /// The entries in the order of their keys' bytes. The map is not to be changed meanwhile.
     pub fn iter(&self) -> impl Iterator<Item = (K, V)> + use<'x, K, V> {
-        Scan::new(&self.call, self.state).map(|(key, value)| (K::decode(key), V::decode(value)))
+        Scan::of(&self.call, self.request(SCAN)).map(|(key, value)| (K::decode(key), V::decode(value)))
     }
 
     /// Removes all entries.
     pub fn clear(&self) {
-        self.call.ask(|a, _| a.write(self.call.request(DELETE, self.state), |_| (), |_| ()));
+        self.call.ask(|a, _| a.write(self.request(DELETE), |_| (), |_| ()));
     }
 }
 
@@ -296,10 +371,6 @@ pub(crate) struct Scan<'x> {
 }
 
 impl<'x> Scan<'x> {
-    fn new(call: &Rc<Call<'x>>, state: u16) -> Self {
-        Scan::of(call, call.request(SCAN, state))
-    }
-
     /// Walks what a request and those behind it answer.
     pub fn of(call: &Rc<Call<'x>>, first: Request) -> Self {
         Scan { call: call.clone(), next: Some(first), page: Page::default(), at: 0 }

@@ -202,6 +202,14 @@ impl<'x, T: Record<'x>, P: Path<'x, T>> Stream<'x, T, P> {
         self
     }
 
+    /// Says of a source, or a stream whose event times a function assigns, that it is of a group of sources that do not run away
+    /// from each other: a split that is further than `max_drift` ahead of the slowest of the group is not read until that has come
+    /// nearer. Idle splits hold nobody up. How far the others are is known once a second.
+    pub fn alignment(self, group: &str, max_drift: Duration) -> Self {
+        self.env.with(|g| g.set_alignment(self.operator, group, max_drift));
+        self
+    }
+
     /// Gives each record a key.
     pub fn key_by<K: Record<'x>>(&self, name: &str, f: impl Fn(&T) -> K + 'static) -> KeyedStream<'x, K, T> {
         self.keyed(name, KeyStep::new(f))
@@ -212,7 +220,7 @@ impl<'x, T: Record<'x>, P: Path<'x, T>> Stream<'x, T, P> {
         self.keyed(name, KeyValueStep::new(f))
     }
 
-    fn keyed<K: Record<'x>, S: Step<'x, In = T>>(&self, name: &str, step: S) -> KeyedStream<'x, K, S::Out> {
+    pub(crate) fn keyed<K: Record<'x>, S: Step<'x, In = T>>(&self, name: &str, step: S) -> KeyedStream<'x, K, S::Out> {
         let s = self.step(Kind::Key, name, step);
         s.end();
         s.env.with(|g| {

@@ -1,21 +1,24 @@
 //! When windows have results.
 
-use crate::chain::{Binding, CallHeader, Fault, HeadRun, Status};
+use crate::call::Call;
+use crate::chain::{Binding, Fault};
 use crate::field::FieldOf;
-use crate::graph::{Body, Function, Kind};
+use crate::frame::{AtHand, Frame};
+use crate::graph::Kind;
 use crate::group::{ReplyWriter, DECISIONS, TRIGGER};
 use crate::json::JsonWriter;
 use crate::local::Own;
-use crate::process::{Binder, Call, Declaration, Timer, Uses};
+use crate::process::{timers, Timer};
 use crate::record::{codec_of, Record};
 use crate::state::PER_WINDOW;
+use crate::uses::{Merge, Uses};
 use crate::window::{Window, WindowedStream};
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
+use core::mem;
 use core::ops::Deref;
 use core::time::Duration;
 
@@ -112,7 +115,15 @@ pub struct TriggerContext<'x> {
     call: Rc<Call<'x>>,
 }
 
+impl<'x> AtHand<'x> for TriggerContext<'x> {
+    fn open(call: Rc<Call<'x>>, _: &Binding<'x>) -> Result<Self, Fault> {
+        Ok(TriggerContext { call })
+    }
+}
+
 impl TriggerContext<'_> {
+    timers!("window");
+
     /// The window at hand, an empty one if it has no end.
     pub fn window(&self) -> Window {
         self.call.at_hand(|g| g.window)
@@ -142,29 +153,21 @@ impl<'x, K: Record<'x>, V: Record<'x>> WindowedStream<'x, K, V> {
         uses: U,
         f: impl Fn(&TriggerContext<'x>, &U::Handles, Asked<V>) -> Decision + 'static,
     ) -> Self {
-        let mut declared = Declaration { states: Vec::new(), sides: Vec::new() };
-        uses.declare(&mut declared);
-        if !declared.sides.is_empty() {
+        let mut frame = Frame::of(uses);
+        if !frame.declared.sides.is_empty() {
             self.env().refuse(&format!("trigger {name:?}: a side output (expected values only)"));
         }
-        declared.states.iter_mut().for_each(|s| s.scope = PER_WINDOW);
-        let (states, f) = (declared.states.len(), Rc::new(f));
-        let body = Body::Keyed(Box::new(move |b: &Binding<'x>| {
-            let call = Rc::new(Call::new(b.scope.clone(), states));
-            let handles = U::bind(&mut Binder { binding: b, call: &call, states: 0, sides: 0 });
-            let (context, f, decisions) = (TriggerContext { call }, f.clone(), Own::new(Vec::new()));
-            Ok(HeadRun::Groups(Box::new(move |verb, h: &CallHeader, p| {
-                if verb != TRIGGER {
-                    return Err(Fault(Status::UnknownVerb, format!("verb {verb} is not one of a trigger")));
-                }
-                let each = || context.decide(&decisions, |asked| f(&context, &handles, asked));
-                context.call.run(h, p, each, |reply| answer(&decisions, reply));
-                Ok(())
-            })))
-        }));
-        let mut function = Function::new(Kind::Trigger, name, vec![codec_of::<V>()], String::new(), body);
+        frame.declared.states.iter_mut().for_each(|s| s.scope = PER_WINDOW);
+        let (merges, decisions) = (mem::take(&mut frame.declared.merges), Own::new(Vec::new()));
+        let inputs = vec![codec_of::<V>()];
+        let mut function = frame.function(Kind::Trigger, name, inputs, String::new(), move |c: &TriggerContext<'x>, u, verb, h, p| {
+            let mine = verb == TRIGGER;
+            if mine {
+                c.run(h, p, || c.decide(&decisions, &merges, |asked| f(c, u, asked)), |reply| answer(&decisions, reply));
+            }
+            mine
+        });
         function.key = codec_of::<K>();
-        function.states = declared.states;
         function.timers = true;
         self.env().with(|g| g.callable(function));
         self.trigger(Trigger { function: name.to_string(), ..Trigger::new("guest") })
@@ -179,7 +182,7 @@ impl<'x, K: Record<'x>, V: Record<'x>> WindowedStream<'x, K, V> {
 
 impl<'x> TriggerContext<'x> {
     /// Has f say what is to be done with the group at hand.
-    fn decide<V: Record<'x>>(&self, decisions: &Own<Vec<u8>>, f: impl Fn(Asked<V>) -> Decision) {
+    fn decide<V: Record<'x>>(&self, decisions: &Own<Vec<u8>>, merges: &[Merge<'x>], f: impl Fn(Asked<V>) -> Decision) {
         let (merged, timer, records) = self.call.at_hand(|g| (g.merged(), g.has_timer(), g.records[0]));
         let ask = |asked| {
             let decision = f(asked);
@@ -188,6 +191,7 @@ impl<'x> TriggerContext<'x> {
         decisions.with(Vec::clear);
         if merged {
             self.call.forget();
+            merges.iter().for_each(|merge| merge(&self.call));
             f(Asked::Merged);
         } else if timer {
             self.call.due(|t| ask(Asked::Timer(t)));

@@ -1,13 +1,13 @@
 //! Joins and co-groups: records of two streams that meet by key and window.
 
-use crate::arena::Scratch;
 use crate::ask::{Request, RECORDS};
-use crate::chain::{Binding, CallHeader, Fault, HeadRun, Next, Status};
+use crate::call::{Call, StreamContext};
+use crate::chain::{Binding, Fault};
 use crate::fail::failed;
-use crate::graph::{Body, Function, Kind, Operator, OperatorId};
+use crate::frame::{keyed_context, AtHand, Frame};
+use crate::graph::{Kind, Operator, OperatorId};
 use crate::group::{List, JOIN};
 use crate::keyed::KeyedStream;
-use crate::process::{Binder, Call, Declaration};
 use crate::record::{codec_of, Record};
 use crate::row::Pair;
 use crate::side::{Side, Sides};
@@ -15,12 +15,11 @@ use crate::state::Scan;
 use crate::step::{Path, Start};
 use crate::stream::Stream;
 use crate::window::{all_time, TimeWindow, Window};
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::vec;
-use alloc::vec::Vec;
 use core::marker::PhantomData;
+use core::ops::Deref;
 use core::time::Duration;
 
 /// Two streams with the same key that are to be joined: `window` says which records meet.
@@ -117,14 +116,14 @@ impl<'x, K: Record<'x>, A: Record<'x>, B: Record<'x>, L: 'x, R: 'x> WindowJoined
     ) -> Stream<'x, T> {
         let take = self.take;
         self.function(Kind::Join, name, uses, move |c, u| {
-            let [left, right] = c.call.at_hand(|g| g.records);
+            let [left, right] = c.at_hand(|g| g.records);
             left.whole();
             right.whole();
             for i in 0..left.n.max(1) {
                 for k in 0..right.n.max(1) {
                     let one = take.0((i < left.n).then(|| left.value(i)));
                     f(c, u, one, take.1((k < right.n).then(|| right.value(k))));
-                    c.call.scratch().reset();
+                    c.scratch().reset();
                     if failed() {
                         return;
                     }
@@ -141,33 +140,17 @@ impl<'x, K: Record<'x>, A: Record<'x>, B: Record<'x>, L: 'x, R: 'x> WindowJoined
         uses: U,
         each: impl Fn(&WindowJoinContext<'x, K, T>, &U::Handles) + 'x,
     ) -> Stream<'x, T> {
-        let mut declared = Declaration { states: Vec::new(), sides: Vec::new() };
-        uses.declare(&mut declared);
-        let each = Rc::new(each);
-        let body = Body::Keyed(Box::new(move |b: &Binding<'x>| {
-            let call = Rc::new(Call::new(b.scope.clone(), 0));
-            let handles = U::bind(&mut Binder { binding: b, call: &call, states: 0, sides: 0 });
-            let (context, each) = (WindowJoinContext { call, next: b.next::<T>()?, key: PhantomData }, each.clone());
-            Ok(HeadRun::Groups(Box::new(move |verb, h: &CallHeader, p| {
-                if verb != JOIN {
-                    return Err(Fault(Status::UnknownVerb, format!("verb {verb} is not one of a join function")));
-                }
-                let call = &context.call;
-                call.run(h, p, || call.record(call.at_hand(|g| g.timestamp()), || each(&context, &handles)), |_| ());
-                Ok(())
-            })))
-        }));
-        let mut function = Function::new(kind, name, vec![codec_of::<A>(), codec_of::<B>()], codec_of::<T>(), body);
-        function.key = codec_of::<K>();
-        function.sides = declared.sides.iter().map(|(codec, _)| codec.clone()).collect();
-        let operator = self.left.env.with(|g| {
-            let o = g.call(function, self.operator(Operator::default()));
-            g.operators[o].kind = Some(Kind::Join); // whatever the function's
-            o
+        let (mut frame, inputs) = (Frame::of(uses), vec![codec_of::<A>(), codec_of::<B>()]);
+        let mut f = frame.function(kind, name, inputs, codec_of::<T>(), move |c: &WindowJoinContext<'x, K, T>, u, verb, h, p| {
+            let mine = verb == JOIN;
+            if mine {
+                c.run(h, p, || c.whole(|| each(c, u)), |_| ());
+            }
+            mine
         });
-        for (k, (_, tell)) in declared.sides.iter().enumerate() {
-            tell(operator, k + 1);
-        }
+        f.key = codec_of::<K>();
+        let operator = frame.add(&self.left.env, f, self.operator(Operator::default()));
+        self.left.env.with(|g| g.operators[operator].kind = Some(Kind::Join)); // whatever the function's
         self.late(operator)
     }
 
@@ -215,7 +198,7 @@ impl<'x, K: Record<'x>, A: Record<'x>, B: Record<'x>> WindowJoined<'x, K, A, B> 
         f: impl Fn(&WindowJoinContext<'x, K, T>, &U::Handles, &Together<'x, A>, &Together<'x, B>) + 'static,
     ) -> Stream<'x, T> {
         self.function(Kind::CoGroup, name, uses, move |c, u| {
-            f(c, u, &Together::new(&c.call, 0), &Together::new(&c.call, 1));
+            f(c, u, &Together::new(c.call(), 0), &Together::new(c.call(), 1));
         })
     }
 }
@@ -261,44 +244,15 @@ impl<'x, V: Record<'x>> Together<'x, V> {
     }
 }
 
-/// What the function of a join in windows has at hand: the key, the window, and where its records go.
-pub struct WindowJoinContext<'x, K, R> {
-    call: Rc<Call<'x>>,
-    next: Next<'x, R>,
-    key: PhantomData<fn() -> K>,
+keyed_context! {
+    /// What the function of a join in windows has at hand: the key, the window, and where its records go.
+    WindowJoinContext {}
+    /// The key that the records have.
 }
 
 impl<'x, K: Record<'x>, R: Record<'x>> WindowJoinContext<'x, K, R> {
-    /// The key that the records have.
-    pub fn key(&self) -> K {
-        K::decode(self.call.at_hand(|g| g.key))
-    }
-
     /// The window that they lie in.
     pub fn window(&self) -> Window {
-        self.call.at_hand(|g| g.window)
-    }
-
-    /// The event time that has been reached.
-    pub fn watermark(&self) -> i64 {
-        self.call.watermark()
-    }
-
-    /// Memory for what the function makes of the records.
-    pub fn scratch(&self) -> &'x Scratch {
-        self.call.scratch()
-    }
-
-    /// Puts out a record.
-    #[inline]
-    pub fn emit(&self, record: R) {
-        self.next.push(record);
-    }
-
-    /// Puts out a record with an event time of its own.
-    pub fn emit_at(&self, milliseconds: i64, record: R) {
-        let at = self.call.time().replace(milliseconds);
-        self.next.push(record);
-        self.call.time().set(at);
+        self.at_hand(|g| g.window)
     }
 }

@@ -61,8 +61,13 @@ pub(crate) struct Answer {
 }
 
 pub(crate) fn call(verb: u32, group: &[u8]) -> Answer {
+    call_at((0, 1), verb, group)
+}
+
+/// Calls one of so many subtasks.
+pub(crate) fn call_at((subtask, of): (u32, u32), verb: u32, group: &[u8]) -> Answer {
     TOLD.with(|t| *t.borrow_mut() = Default::default());
-    let mut p = Vec::from(octets(&[40u32, 0, 0, 0, 0, 0, 0, 0, 1, 1, 16, 1, 0, 0]));
+    let mut p = Vec::from(octets(&[40u32, 0, 0, 0, 0, 0, 0, subtask, of, 1, 16, 1, 0, 0]));
     p.extend(group);
     let status = guest::keyed(0, verb, leak(&p)) as u32;
     let told = TOLD.with(|t| mem::take(&mut *t.borrow_mut()));
