@@ -12,7 +12,7 @@ import (
 )
 
 // What a rescaling or an upgrade changes about a job, and what becomes of it: it is done with the first checkpoint behind it,
-// or a failure before takes the job back. Either stays in the record.
+// or a failure before takes the job back. Either stays in the record, and so does an upgrade in place that was never decided.
 
 // wentBackText begins the failure of an attempt of what the job is not any more.
 const wentBackText = "the job went back to what it was before: "
@@ -34,22 +34,50 @@ func (r *jobRecord) prove() {
 	}
 }
 
-// wentBack is a change that a failure has undone.
-func wentBack(c *api.Change, attempt graph.Attempt, cause *wire.Failure) *api.Change {
+// begin makes a change what the job is from now on.
+func (r *jobRecord) begin(c *api.Change) { r.Change, r.Trial = c, nil }
+
+// lastChange is what people see: the newest, once it is more than a trial.
+func (r *jobRecord) lastChange() **api.Change {
+	if r.Trial != nil && r.Trial.Outcome == api.ChangeWentBack {
+		return &r.Trial
+	}
+	return &r.Change
+}
+
+// wentBack is a change that a failure has undone, or kept from being decided.
+func wentBack(c *api.Change, attempt graph.Attempt, cause string) *api.Change {
 	back := api.Change{}
 	if c != nil { // it may have been stored before changes were
 		back = *c
 	}
-	back.Outcome, back.Attempt, back.Reason = api.ChangeWentBack, attempt, strings.TrimPrefix(cause.Message, wentBackText)
+	back.Outcome, back.Attempt, back.Reason = api.ChangeWentBack, attempt, strings.TrimPrefix(cause, wentBackText)
 	return &back
+}
+
+// forgetTrial gives up an upgrade that the JobManager before did not decide.
+func (r *jobRecord) forgetTrial() {
+	if r.Trial != nil && r.Trial.Outcome == api.ChangePending {
+		r.Trial = wentBack(r.Trial, r.Attempt, "the JobManager ended before it was decided")
+	}
+}
+
+// gaveUp stores why an upgrade in place has come to nothing.
+func (j *jobMaster) gaveUp(cause string) {
+	if e := j.storeOr(nil, func(r *jobRecord) { r.Trial = wentBack(r.Trial, j.fsm.attempt, cause) }); e != nil {
+		j.log.Error("store why an upgrade was given up", "err", e.(evStoreFailed).failure.Message)
+	}
 }
 
 // explain stores a better cause for what the current attempt was taken back for.
 func (j *jobMaster) explain() {
-	if c := j.record.Change; c == nil || c.Outcome != api.ChangeWentBack || c.Attempt != j.fsm.attempt {
+	if c := *j.record.lastChange(); c == nil || c.Outcome != api.ChangeWentBack || c.Attempt != j.fsm.attempt {
 		return // nothing was stored that could have been undone
 	}
-	if e := j.storeOr(nil, func(r *jobRecord) { r.Change = wentBack(r.Change, j.fsm.attempt, j.fsm.failure) }); e != nil {
+	if e := j.storeOr(nil, func(r *jobRecord) {
+		last := r.lastChange()
+		*last = wentBack(*last, j.fsm.attempt, j.fsm.failure.Message)
+	}); e != nil {
 		j.log.Error("store why the job went back", "err", e.(evStoreFailed).failure.Message)
 	}
 }

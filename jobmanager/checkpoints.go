@@ -200,8 +200,9 @@ func (c *checkpoints) follow(was phase, e event) {
 			}
 		}
 	case c.fsm != nil && (was == deploying || was == running):
-		c.stepExchange(exEnded{c.job.whyOver()})
-		c.step(ckOver{fmt.Sprintf("the job's attempt has ended before (%s): ask again when the job runs", c.job.whyOver())})
+		why, then := c.job.whyOver()
+		c.stepExchange(exEnded{why})
+		c.step(ckOver{fmt.Sprintf("the job's attempt has ended before (%s): %s", why, then)})
 	}
 	if now == running && was == deploying {
 		c.step(ckStart{})

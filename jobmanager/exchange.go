@@ -68,6 +68,9 @@ func (c *checkpoints) exchange(e evExchange) {
 	} else {
 		refused = j.mayChange(e.from)
 	}
+	if refused == nil {
+		refused = j.try(e.graph)
+	}
 	if refused != nil {
 		e.answer <- answer{refused: refused}
 		return
@@ -76,6 +79,14 @@ func (c *checkpoints) exchange(e evExchange) {
 	c.exchanging = &exchange{number: c.exchanges, graph: e.graph, answer: e.answer}
 	j.log.Info("modules are to be exchanged", "module", short(e.graph.Modules[0].ID), "exchange", c.exchanges)
 	c.stepExchange(exBegin{j.fsm.taskManagers()})
+}
+
+// try stores that an upgrade to a graph was begun: whatever becomes of it, the job says so.
+func (j *jobMaster) try(g *graph.JobGraph) error {
+	if failed := j.storeOr(nil, func(r *jobRecord) { r.Trial = j.change(api.ChangeUpgrade, &r.Graph, g) }); failed != nil {
+		return api.Errorf(api.KindInternal, "%s", failed.(evStoreFailed).failure.Message)
+	}
+	return nil
 }
 
 // stepExchange feeds an event to the exchange that is under way, and carries out what it asks for.
@@ -99,8 +110,11 @@ func (c *checkpoints) stepExchange(e exEvent) {
 			c.conclude(&wire.Conclude{Header: j.header(), Dropped: x.number})
 		case exDoAnswer:
 			j.log.Info("exchange of modules is over", "exchange", x.number, "checkpoint", x.decided, "cause", a.cause)
-			x.answer <- answer{id: x.decided, cause: a.cause}
 			c.exchanging = nil
+			if a.cause != "" {
+				j.gaveUp(a.cause)
+			}
+			x.answer <- answer{id: x.decided, cause: a.cause}
 		}
 	}
 }
@@ -140,11 +154,8 @@ func (c *checkpoints) tried() *graph.JobGraph {
 }
 
 // whyOver is why the job's attempt is over, for whoever has asked something of it.
-func (j *jobMaster) whyOver() string {
+func (j *jobMaster) whyOver() (why, then string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if f := j.fsm.failure; f != nil && j.fsm.phase == stopping {
-		return f.Message
-	}
-	return fmt.Sprintf("it is %s", j.fsm.state())
+	return j.fsm.whyOver()
 }

@@ -2,6 +2,7 @@ package jobmanager
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -96,11 +97,43 @@ func TestAnExchangeThatOneTaskManagerRefusesIsDropped(t *testing.T) {
 		if now := c.expect(job.ID, api.JobRunning, ""); now.Params["window"] != "" || now.Attempt != 1 {
 			t.Errorf("job: %+v", now)
 		}
+		c.changed(job.ID, api.ChangeWentBack, `parameter "window" is other`, "prepare it on TaskManager taskmanager-b: start module 123: out of memory")
 		b.set(func() { b.unprepared = nil })
 		answer := c.upgrade(job.ID, map[string]string{"window": "8"})
 		a.acknowledge(1)
 		b.acknowledge(1)
 		c.answered(answer, "")
+		c.changed(job.ID, api.ChangePending, `parameter "window" is other`, "")
+	})
+}
+
+// changed looks at the last change of a job.
+func (c *cluster) changed(id graph.JobID, outcome api.ChangeOutcome, what, why string) {
+	c.t.Helper()
+	got := c.job(id).Change
+	if got == nil || got.Kind != api.ChangeUpgrade || got.Outcome != outcome || !slices.Contains(got.Changes, what) || !strings.Contains(got.Reason, why) || why == "" && got.Reason != "" {
+		c.t.Errorf("last change %+v (expected an upgrade, %s: %s, because of %q)", got, outcome, what, why)
+	}
+}
+
+// An upgrade that comes to nothing while the change before it is not settled is the last one of the job; what then becomes of that
+// one is told again if it goes back.
+func TestAnUpgradeIsGivenUpBehindAChangeThatIsPending(t *testing.T) {
+	onFakeTime(t, func(t *testing.T, c *cluster) {
+		c.withCheckpoints(t)
+		a, b := c.add("a", 1), c.add("b", 1)
+		job := c.submit(2)
+		answer := c.upgrade(job.ID, map[string]string{"window": "7"})
+		a.acknowledge(1)
+		b.acknowledge(1)
+		c.answered(answer, "")
+		b.set(func() { b.unprepared = &wire.Failure{Kind: wire.KindModule, Message: "out of memory"} })
+		c.answered(c.upgrade(job.ID, map[string]string{"window": "8"}), "job "+string(job.ID)+" was not upgraded: ")
+		c.changed(job.ID, api.ChangeWentBack, `parameter "window" is other`, "out of memory")
+		b.report(b.running()[0], wire.TaskFailed, &wire.Failure{Kind: wire.KindGuest, Message: "unreachable"})
+		c.after(stopLimit)
+		c.expect(job.ID, api.JobRunning, "unreachable")
+		c.changed(job.ID, api.ChangeWentBack, `parameter "window" is other`, "unreachable")
 	})
 }
 
@@ -141,6 +174,7 @@ func TestAnExchangeThatFailsBeforeItsDecision(t *testing.T) {
 				if g := a.deployed[len(a.deployed)-1].Graph; g.Params["window"] != "" {
 					t.Errorf("attempt 2 is deployed with %v", g.Params)
 				}
+				x.changed(job.ID, api.ChangeWentBack, `parameter "window" is other`, c.cause)
 			})
 		})
 	}
@@ -153,7 +187,7 @@ func TestAJobThatEndsDuringAnExchange(t *testing.T) {
 		prepared, acknowledged bool // one of its two TaskManagers has
 		want                   string
 	}{
-		"while it is prepared":    {false, false, "it is "},
+		"while it is prepared":    {false, false, "its input has ended"},
 		"behind the trigger":      {true, false, ""},
 		"when one has taken part": {true, true, ""},
 	} {
@@ -203,6 +237,11 @@ func TestAnotherJobManagerKnowsWhatIsDecided(t *testing.T) {
 			c.expect(job.ID, api.JobRunning, "")
 			if has := b.deployed[0].Graph.Params["window"] == "7"; has != decided {
 				t.Errorf("decided %v, but the next attempt has the new module: %v", decided, has)
+			}
+			if decided {
+				c.changed(job.ID, api.ChangePending, `parameter "window" is other`, "")
+			} else {
+				c.changed(job.ID, api.ChangeWentBack, `parameter "window" is other`, "the JobManager ended before it was decided")
 			}
 		})
 	}

@@ -31,6 +31,9 @@ func (jm *JobManager) beginAt(ctx context.Context, s *api.Submit, g *graph.JobGr
 	if !jm.takesCheckpoints() {
 		return nil, api.Errorf(api.KindInvalid, "from: jobs take no checkpoints here")
 	}
+	if err := absolute("from", s.From); err != nil {
+		return nil, err
+	}
 	store, err := jm.openThere(ctx, s.From)
 	if err != nil {
 		return nil, placeError("from: savepoint "+s.From, err)

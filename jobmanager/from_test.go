@@ -14,6 +14,19 @@ import (
 	"github.com/wasmill/wasmill/internal/graph"
 )
 
+// The JobManager's working directory is nothing that its clients know.
+func TestAPlaceIsNotRelative(t *testing.T) {
+	for place, fine := range map[string]bool{"/data/savepoint": true, "s3://bucket/savepoint": true, "savepoint": false, "../savepoint": false} {
+		jm := &JobManager{config: Config{OpenStore: func(context.Context, string) (blob.Store, error) { return nil, errors.New("opened") }}}
+		_, err := jm.beginAt(t.Context(), &api.Submit{From: place}, nil)
+		var refused *api.Error
+		if relative := err != nil && strings.HasPrefix(err.Error(), "from: "+place+" is relative (expected an absolute path"); relative == fine ||
+			relative && (!errors.As(err, &refused) || refused.Kind != api.KindInvalid || refused.Hint == "") {
+			t.Errorf("%s: %v", place, err)
+		}
+	}
+}
+
 // What a job that has failed leaves may hold records in flight. A graph in which they cannot get where they were going is
 // refused before a job is made of it.
 func TestGoingOnWithRecordsInFlightNeedsTheirWay(t *testing.T) {

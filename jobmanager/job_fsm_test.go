@@ -261,3 +261,28 @@ func showAction(a action) string {
 	}
 	return fmt.Sprintf("%#v", a)
 }
+
+// Who has asked something of an attempt that is over is told why, and what there is to do.
+func TestWhyAnAttemptIsOver(t *testing.T) {
+	lost := &wire.Failure{Message: "TaskManager a is lost"}
+	for name, c := range map[string]struct {
+		m         jobFSM
+		why, then string // what they begin with
+	}{
+		"all input was read":    {jobFSM{phase: finishing}, "its input has ended", "it finishes"},
+		"the end is decided":    {jobFSM{phase: finishing, decided: true}, "its input has ended", "it finishes"},
+		"another has stopped":   {jobFSM{phase: stopping, outcome: finished, stopped: true}, "it was stopped with a savepoint", "run it from that"},
+		"and all tasks ended":   {jobFSM{phase: finishing, outcome: finished, stopped: true}, "it was stopped with a savepoint", "run it from that"},
+		"the user":              {jobFSM{phase: stopping, outcome: canceled, failure: lost}, "it was cancelled", "run it again"},
+		"no task was left":      {jobFSM{phase: cleaning, outcome: canceled}, "it was cancelled", "run it again"},
+		"a failure":             {jobFSM{phase: stopping, outcome: restart, failure: lost}, "TaskManager a is lost", "ask again"},
+		"it waits for its time": {jobFSM{phase: delaying, outcome: restart, failure: lost}, "TaskManager a is lost", "ask again"},
+		"it waits for slots":    {jobFSM{phase: waiting, attempt: 1, outcome: restart, failure: lost}, "TaskManager a is lost", "ask again"},
+		"a failure for good":    {jobFSM{phase: cleaning, outcome: failed, failure: lost}, "TaskManager a is lost", "run it again"},
+		"a rescaling":           {jobFSM{phase: waiting, attempt: 1, outcome: restart}, "it was changed", "ask again"},
+	} {
+		if why, then := c.m.whyOver(); !strings.HasPrefix(why, c.why) || !strings.HasPrefix(then, c.then) {
+			t.Errorf("%s: %q, %q (expected %q, %q)", name, why, then, c.why, c.then)
+		}
+	}
+}

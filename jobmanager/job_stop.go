@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/wire"
 )
 
@@ -165,6 +166,24 @@ func (m *jobFSM) checkStopped() {
 		m.phase = delaying
 		m.startTimer(m.delay)
 	}
+}
+
+// whyOver is why the attempt is over, and what whoever has asked something of it can do.
+func (m *jobFSM) whyOver() (why, then string) {
+	const anew = "run it again, from its last savepoint if it is to go on (`wasmill run --from`)"
+	switch now := m.state(); {
+	case m.stopped:
+		return "it was stopped with a savepoint", "run it from that (`wasmill run --from`)"
+	case m.phase == finishing:
+		return "its input has ended", "it finishes, with all of its output, and nothing is left to go on with; for a savepoint of it run it again, and ask sooner"
+	case now == api.JobCancelling || now == api.JobCanceled:
+		return "it was cancelled", anew
+	case m.failure == nil:
+		return "it was changed", "ask again when the job runs"
+	case now == api.JobFailing || now == api.JobFailed:
+		return m.failure.Message, anew
+	}
+	return m.failure.Message, "ask again when the job runs"
 }
 
 // ends are the TaskManagers at the ends of the channel whose end a failure is; the same if it is about none.

@@ -38,7 +38,7 @@ func (j *jobMaster) job() *api.Job {
 		out.Output = r.Decision.Output
 	}
 	out.Origin, out.GivenUp, out.Uncommitted = j.origin(), j.givenUp, j.hindered
-	out.Operators, out.Change = r.Parallelism, r.Change
+	out.Operators, out.Change = r.Parallelism, *r.lastChange()
 	if m.phase == ended {
 		out.GivenUp, out.Uncommitted = nil, ""
 	}

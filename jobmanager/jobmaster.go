@@ -62,6 +62,7 @@ type mail struct {
 }
 
 func newJobMaster(jm *JobManager, r jobRecord) *jobMaster {
+	r.forgetTrial()
 	exec := graph.Expand(&r.Graph)
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
@@ -310,7 +311,7 @@ func (j *jobMaster) decide(prepared []connector.Committable) event {
 	next := j.checkpoints.tried()
 	e := j.storeOr(evDecided{n}, func(r *jobRecord) {
 		if next != nil {
-			r.Change = j.change(api.ChangeUpgrade, &r.Graph, next)
+			r.begin(j.change(api.ChangeUpgrade, &r.Graph, next))
 			r.Graph = *next
 			r.Generation++
 		}

@@ -155,7 +155,7 @@ func (c *checkpoints) decide(e evManifest) {
 		r.prove()
 		if next != nil && !failpoint.Planted(failpoint.ForgetExchange) {
 			before := r.Graph
-			r.Change = j.change(api.ChangeUpgrade, &before, next)
+			r.begin(j.change(api.ChangeUpgrade, &before, next))
 			r.Graph, r.Previous, r.PreviousParallelism = *next, &before, r.Parallelism
 			r.Generation++
 		}

@@ -57,6 +57,7 @@ type jobRecord struct {
 	PreviousParallelism map[string]int `json:"previousParallelism,omitempty"` // what it was in the graph before
 
 	Change *api.Change       `json:"change,omitempty"` // the last rescaling or upgrade
+	Trial  *api.Change       `json:"trial,omitempty"`  // an upgrade in place that came after it: pending until its decision makes it Change, or given up
 	Counts checkpoint.Counts `json:"counts,omitzero"`  // what had passed through the tasks in the last checkpoint
 
 	Running   *time.Time       `json:"running,omitempty"`

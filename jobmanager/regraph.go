@@ -98,7 +98,7 @@ func (j *jobMaster) storeGraph(e evGraph) error {
 	}
 	if failed := j.storeOr(nil, func(r *jobRecord) {
 		r.Former = left(r.Former, &before, e.graph, j.fsm.attempt)
-		r.Change = j.change(e.kind, &before, e.graph)
+		r.begin(j.change(e.kind, &before, e.graph))
 		r.Graph, r.Previous = *e.graph, &before
 		r.Parallelism, r.PreviousParallelism = e.parallelism, r.Parallelism
 		r.Generation++
@@ -158,7 +158,7 @@ func (j *jobMaster) revertGraph() {
 		r.Former = left(r.Former, &r.Graph, r.Previous, j.fsm.attempt)
 		r.Graph, r.Previous = *r.Previous, nil
 		r.Parallelism, r.PreviousParallelism = r.PreviousParallelism, nil
-		r.Change = wentBack(r.Change, j.fsm.attempt, j.fsm.failure)
+		r.begin(wentBack(r.Change, j.fsm.attempt, j.fsm.failure.Message))
 		r.Generation++
 	}
 	if failed := j.storeOr(nil, back); failed != nil {

@@ -134,8 +134,11 @@ func (jm *JobManager) TakeSavepoint(ctx context.Context, id graph.JobID, s *api.
 		return nil, api.Errorf(api.KindInvalid, "drain: without stop (a job that goes on cannot be at the end of time)")
 	case s.Path == "" && jm.config.Checkpoints.Savepoints == "":
 		return nil, api.Errorf(api.KindInvalid, "path: empty").WithHint("say where the savepoint is to be made, or set savepoint.dir")
-	case s.Path != "" && !strings.Contains(s.Path, "://") && !filepath.IsAbs(s.Path):
-		return nil, api.Errorf(api.KindInvalid, "path: %s (expected an absolute path on the JobManager's machine, or a URL)", s.Path)
+	}
+	if s.Path != "" {
+		if err := absolute("path", s.Path); err != nil {
+			return nil, err
+		}
 	}
 	if err := jm.mayTake(j); err != nil {
 		return nil, err
@@ -210,6 +213,15 @@ func (jm *JobManager) vacant(ctx context.Context, path string) error {
 		return api.Errorf(api.KindConflict, "path: %s is not empty: there is %s", path, taken).WithHint("give each savepoint a directory of its own")
 	}
 	return nil
+}
+
+// absolute refuses a place that would depend on the JobManager's working directory.
+func absolute(field, place string) error {
+	if strings.Contains(place, "://") || filepath.IsAbs(place) {
+		return nil
+	}
+	return api.Errorf(api.KindInvalid, "%s: %s is relative (expected an absolute path on the JobManager's machine, or a URL)", field, place).
+		WithHint("over REST give the path from the root on; `wasmill` makes it of one that is typed")
 }
 
 // placeError is the answer to who has named a place for a savepoint that cannot be used.

@@ -12,6 +12,7 @@ import (
 	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/blob"
 	"github.com/wasmill/wasmill/internal/checkpoint"
+	"github.com/wasmill/wasmill/internal/wire"
 )
 
 // A savepoint whose attempt ends while it is stored is none: nothing of it stays, who has asked is told so, and another can be
@@ -72,6 +73,44 @@ func TestASavepointWhoseAttemptEnds(t *testing.T) {
 	}
 }
 
+// The input of a job may end while it is asked to stop with a savepoint: then it finishes, and the answer says so.
+func TestASavepointWhoseJobFinishes(t *testing.T) {
+	for name, stored := range map[string]bool{"before all tasks have taken part": false, "while it is stored": true} {
+		t.Run(name, func(t *testing.T) {
+			onFakeTime(t, func(t *testing.T, c *cluster) {
+				if err := c.jm.Close(); err != nil {
+					t.Fatal(err)
+				}
+				c.gate = &gatedStores{dir: t.TempDir()}
+				c.start()
+				a, b := c.add("a", 1), c.add("b", 1)
+				job := c.submit(2)
+				to := filepath.Join(c.gate.dir, "savepoint")
+				answer := make(chan error, 1)
+				c.gate.set(func(ctx context.Context, _ string) error {
+					<-ctx.Done()
+					return ctx.Err()
+				})
+				go func() {
+					_, err := c.jm.TakeSavepoint(t.Context(), job.ID, &api.TakeSavepoint{Path: to, Stop: true})
+					answer <- err
+				}()
+				synctest.Wait()
+				a.acknowledge(1)
+				if stored {
+					b.acknowledge(1)
+				}
+				for _, tm := range []*fakeTM{a, b} {
+					tm.report(tm.running()[0], wire.TaskFinished, nil)
+				}
+				c.answered(answer, "take a savepoint of job "+string(job.ID)+": the job's attempt has ended before (its input has ended): it finishes, with all of its output")
+				empty(t, to)
+				c.expect(job.ID, api.JobFinished, "")
+			})
+		})
+	}
+}
+
 // empty sees that there are no files in a directory, if it is there at all.
 func empty(t *testing.T, dir string) {
 	t.Helper()
@@ -107,7 +146,7 @@ func TestARefusedSavepointMakesNothing(t *testing.T) {
 		}
 		at := filepath.Join(dir, "a", "b")
 		refused(at, "is CREATED (expected RUNNING)", true)
-		refused("a/b", "path: a/b (expected an absolute path", false)
+		refused("a/b", "path: a/b is relative (expected an absolute path", true)
 		c.add("a", 1)
 		c.expect(job.ID, api.JobRunning, "")
 		refused(filepath.Join(file, "b"), "not a directory", false)

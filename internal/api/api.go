@@ -87,7 +87,7 @@ type ChangeOutcome string
 const (
 	ChangePending  ChangeOutcome = "pending"  // the job is what it was asked to be, and no checkpoint of it is decided: a failure may take it back
 	ChangeDone     ChangeOutcome = "done"     // a checkpoint is decided
-	ChangeWentBack ChangeOutcome = "wentBack" // the job is what it was before
+	ChangeWentBack ChangeOutcome = "wentBack" // the job is what it was before: a failure took it back, or an upgrade in place was given up before its decision
 )
 
 // Skipped says how many records, timers and results an operator has left out since the job began, what restarts have undone

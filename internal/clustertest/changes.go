@@ -56,11 +56,17 @@ func (x *Cluster) twoChanges(meanwhile func()) {
 // expectChanges holds what was answered against the job.
 func (x *Cluster) expectChanges(before *api.Job, rescaled bool, parallelism int, upgraded bool, module graph.ModuleID) {
 	j := x.Job()
-	if j == nil || j.Change != nil && j.Change.Outcome == api.ChangeWentBack && (before.Change == nil || !j.Change.Time.Equal(before.Change.Time)) {
+	if j == nil || j.Change != nil && tookBack(j.Change, before, upgraded) {
 		return
 	}
 	if rescaled && j.Parallelism != parallelism || upgraded && j.Module != module {
 		x.broken = fmt.Errorf("of two changes at once one is lost: the job has parallelism %d (rescaled %v, to %d) and module %s (upgraded %v, to %s)",
 			j.Parallelism, rescaled, parallelism, j.Module, upgraded, module)
 	}
+}
+
+// tookBack says whether a job's last change is one of those that were answered, undone by a failure: not an upgrade that was refused.
+func tookBack(c *api.Change, before *api.Job, upgraded bool) bool {
+	since := before.Change == nil || !c.Time.Equal(before.Change.Time)
+	return since && c.Outcome == api.ChangeWentBack && (upgraded || c.Kind != api.ChangeUpgrade)
 }
