@@ -57,6 +57,9 @@ func (jm *JobManager) beginAt(ctx context.Context, s *api.Submit, g *graph.JobGr
 	if err != nil {
 		return nil, err
 	}
+	if err := jm.keepsInput(ctx, &b.manifest.Graph, g, "from: savepoint "+s.From+": "); err != nil {
+		return nil, err
+	}
 	checkpoint.Inherit(&b.manifest.Graph, g)
 	return b, nil
 }

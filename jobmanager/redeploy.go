@@ -196,6 +196,9 @@ func (jm *JobManager) redefine(ctx context.Context, r *jobRecord, want *redeploy
 		}
 		return nil, e.WithHint("have the module migrate what has changed in a state, or give an operator that has changed otherwise another uid and go on without the old state: --allow-dropped-state")
 	}
+	if err := jm.keepsInput(ctx, &r.Graph, g, ""); err != nil {
+		return nil, err
+	}
 	checkpoint.Inherit(&r.Graph, g)
 	return g, nil
 }

@@ -1,6 +1,7 @@
 package jobmanager
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -185,6 +186,39 @@ func TestAChangeIsSettledWithoutPeriodicCheckpoints(t *testing.T) {
 		c.after(stopLimit)
 		if j := c.expect(job.ID, api.JobRunning, "killed"); j.Parallelism != 2 || j.Change.Outcome != api.ChangeDone {
 			t.Errorf("parallelism %d, %+v (expected 2, and that nothing went back)", j.Parallelism, j.Change)
+		}
+	})
+}
+
+// A source that has begun goes on in its splits: options that would have it read something else are refused, and those that say
+// how it is read, or from another place the same, are taken.
+func TestASourceThatHasBegunKeepsItsInput(t *testing.T) {
+	onFakeTime(t, func(t *testing.T, c *cluster) {
+		c.withCheckpoints(t)
+		a := c.add("a", 2)
+		job := c.submit(1)
+		for _, dry := range []bool{true, false} {
+			_, err := c.jm.UpgradeJob(t.Context(), job.ID, &api.Upgrade{Module: c.upload(), Params: map[string]string{"input": "5"}, DryRun: dry})
+			var refused *api.Error
+			if !errors.As(err, &refused) || refused.Kind != api.KindConflict || refused.Hint == "" ||
+				refused.Detail != `source "numbers" (uid "numbers") has begun with other input, and would go on in that: n 5 instead of 4` {
+				t.Errorf("dry run %v: %+v", dry, err)
+			}
+		}
+		if _, err := c.jm.UpgradeJob(t.Context(), job.ID, &api.Upgrade{Module: c.upload(), Params: map[string]string{"input": "none"}}); err == nil || !strings.Contains(err.Error(), "input none does not exist") {
+			t.Errorf("an input that is not there: %v", err)
+		}
+		answer := make(chan error, 1)
+		go func() {
+			_, err := c.jm.UpgradeJob(t.Context(), job.ID, &api.Upgrade{Module: c.upload(), Params: map[string]string{"input": "04"}})
+			answer <- err
+		}()
+		synctest.Wait()
+		a.acknowledge(1)
+		c.after(2 * commitPoll)
+		c.answered(answer, "")
+		if j := c.job(job.ID); j.Params["input"] != "04" {
+			t.Errorf("%v (expected that the option is taken)", j.Params)
 		}
 	})
 }
