@@ -54,7 +54,8 @@ type (
 		counts    checkpoint.Counts
 		err       error
 	}
-	evOutput struct { // the output of checkpoints was committed, as far as that one
+	evWithdrawn struct{ id checkpoint.ID } // nothing is left of a savepoint whose attempt has ended
+	evOutput    struct {                   // the output of checkpoints was committed, as far as that one
 		upTo checkpoint.ID
 	}
 )
@@ -80,6 +81,7 @@ func (evSealed) event()       {}
 func (evAcknowledged) event() {}
 func (evUntriggered) event()  {}
 func (evManifest) event()     {}
+func (evWithdrawn) event()    {}
 func (evOutput) event()       {}
 
 func newCheckpoints(j *jobMaster) *checkpoints {
@@ -172,6 +174,8 @@ func (c *checkpoints) take(e event) bool {
 		c.step(ckDecline{c.job.fsm.attempt, e.id, e.cause})
 	case evManifest:
 		c.decide(e)
+	case evWithdrawn:
+		c.answerWithdrawn(e.id)
 	case evOutput:
 		c.committed(e.upTo)
 	default:

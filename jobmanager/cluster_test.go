@@ -2,6 +2,7 @@ package jobmanager
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -192,6 +193,8 @@ type fakeTM struct {
 	lost       int   // answers to deploys that get lost
 	lines      []wire.LogLine
 	commits    []*wire.Commit
+	sink       int  // index of the operator that its tasks write to, 0: 1
+	lasting    bool // its tasks do not end when they are cancelled
 }
 
 func (tm *fakeTM) register() {
@@ -220,7 +223,7 @@ func (tm *fakeTM) beat(alive chan struct{}) {
 			tm.mu.Lock()
 			m := &wire.Heartbeat{Epoch: tm.epoch, TaskManager: tm.id, RSS: 1 << 20}
 			for id, h := range tm.tasks {
-				m.Tasks = append(m.Tasks, wire.TaskMetrics{Job: h.Job, Attempt: h.Attempt, Task: id, RecordsIn: 100, RecordsOut: 50, InputRead: 20, SinkIn: map[int]int64{1: 50}})
+				m.Tasks = append(m.Tasks, wire.TaskMetrics{Job: h.Job, Attempt: h.Attempt, Task: id, RecordsIn: 100, RecordsOut: 50, InputRead: 20, SinkIn: map[int]int64{cmp.Or(tm.sink, 1): 50}})
 			}
 			silent := tm.silent
 			tm.mu.Unlock()
@@ -294,7 +297,7 @@ func (tm *fakeTM) Cancel(ctx context.Context, m *wire.Cancel) error {
 	tm.mu.Lock()
 	defer tm.mu.Unlock()
 	for id, h := range tm.tasks {
-		if h.Job == m.Job && h.Attempt <= m.Attempt {
+		if h.Job == m.Job && h.Attempt <= m.Attempt && !tm.lasting {
 			go tm.report(id, wire.TaskCanceled, nil)
 		}
 	}

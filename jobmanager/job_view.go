@@ -141,6 +141,7 @@ func (j *jobMaster) subtasks() api.Subtasks {
 	}
 	for _, t := range j.fsm.tasks {
 		switch {
+		case j.foreign:
 		case t.state == wire.TaskFinished:
 			c.Finished++
 		case t.state == wire.TaskRunning && !t.gone:
@@ -197,8 +198,10 @@ func (j *jobMaster) taken(sink int) int64 {
 // measure notes what tasks of an attempt have told of themselves.
 func (j *jobMaster) measure(tasks ...wire.TaskMetrics) {
 	j.mu.Lock()
+	unknown := func(op int, _ int64) bool { return op < 0 || op >= len(j.record.Graph.Operators) }
 	for _, m := range tasks {
-		if m.Attempt == j.fsm.attempt && j.fsm.tasks[m.Task] != nil && m.Task.Chain < len(j.exec.Chains) {
+		maps.DeleteFunc(m.SinkIn, unknown)
+		if m.Attempt == j.fsm.attempt && j.fsm.tasks[m.Task] != nil && !j.foreign {
 			j.metrics[m.Task] = m
 		}
 	}
@@ -213,7 +216,7 @@ func (j *jobMaster) plan() *api.Plan {
 	p := &api.Plan{Graph: j.record.Graph, Execution: *j.exec, Guarantee: j.guaranteed()}
 	for _, id := range j.exec.Tasks() {
 		task := api.Task{Task: id, Name: j.exec.ChainName(&j.record.Graph, id.Chain), State: "WAITING", Metrics: j.metrics[id]}
-		if t := j.fsm.tasks[id]; t != nil {
+		if t := j.fsm.tasks[id]; t != nil && !j.foreign {
 			task.TaskManager, task.Slot, task.State = t.slot.TaskManager, t.slot.Index, "DEPLOYING"
 			if t.state != "" {
 				task.State = string(t.state)

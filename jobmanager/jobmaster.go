@@ -47,6 +47,7 @@ type jobMaster struct {
 	splits   map[int]*splitQueue         // by operator, of the current attempt
 	restored *checkpoint.Plan            // that the current attempt goes on from, nil: from the beginning
 	metrics  map[graph.TaskID]wire.TaskMetrics
+	foreign  bool                   // the tasks of the last attempt are of another graph than the job's, which the next one will have
 	givenUp  *api.GivenUp           // nil: the last checkpoint of the attempt was completed
 	hindered string                 // why the output of completed checkpoints could not be committed, empty: nothing is known
 	watchers map[chan struct{}]bool // of capacity 1: look again
@@ -127,6 +128,7 @@ func (j *jobMaster) run(ctx context.Context, first event) {
 			j.take(evTimer{number: j.timerNumber, freeSlots: free})
 		}
 	}
+	j.checkpoints.withdrawAll(ctx)
 	if j.owes() != nil || len(j.unsealed()) > 0 {
 		j.jm.tidySoon()
 	}
@@ -187,6 +189,7 @@ func (j *jobMaster) step(e event) []action {
 // beginAttempt forgets what the attempt before has done. The caller holds mu.
 func (j *jobMaster) beginAttempt() {
 	before := j.splits
+	j.foreign = false
 	maps.DeleteFunc(j.metrics, func(id graph.TaskID, _ wire.TaskMetrics) bool { return !j.fsm.keeps(id) })
 	if n := j.fsm.kept(); n > 0 {
 		j.log.Info("the attempt goes on with tasks that have finished", "attempt", j.fsm.attempt, "tasks", n, "of", len(j.fsm.tasks))
@@ -288,6 +291,11 @@ func (j *jobMaster) act(a action) event {
 // storeOr stores the job's record with a change, and what else goes with it or not at all: the event is then done, or
 // evStoreFailed with the record unchanged. Nobody sees the change before it is stored: a decision that is not must have no effect.
 func (j *jobMaster) storeOr(done event, change func(*jobRecord), with ...ha.Op) event {
+	return j.storeAnd(done, change, func() {}, with...)
+}
+
+// storeAnd is storeOr with what is to be seen together with the change: then is called with mu held.
+func (j *jobMaster) storeAnd(done event, change func(*jobRecord), then func(), with ...ha.Op) event {
 	j.mu.Lock()
 	after := j.record
 	change(&after)
@@ -297,6 +305,7 @@ func (j *jobMaster) storeOr(done event, change func(*jobRecord), with ...ha.Op) 
 	}
 	j.mu.Lock()
 	j.record = after
+	then()
 	j.mu.Unlock()
 	return done
 }

@@ -96,19 +96,18 @@ func (j *jobMaster) storeGraph(e evGraph) error {
 	if len(e.splits) > 0 {
 		with = append(with, ha.Put(splitsKey+string(j.id), encode(sources)))
 	}
-	if failed := j.storeOr(nil, func(r *jobRecord) {
+	exec := graph.Expand(e.graph)
+	if failed := j.storeAnd(nil, func(r *jobRecord) {
 		r.Former = left(r.Former, &before, e.graph, j.fsm.attempt)
 		r.begin(j.change(e.kind, &before, e.graph))
 		r.Graph, r.Previous = *e.graph, &before
 		r.Parallelism, r.PreviousParallelism = e.parallelism, r.Parallelism
 		r.Generation++
-	}, with...); failed != nil {
+	}, func() { j.regraph(exec, sources, whatChanged(j.record.Change)) }, with...); failed != nil {
 		return api.Errorf(api.KindInternal, "%s", failed.(evStoreFailed).failure.Message)
 	}
 	failpoint.Hit(failpoint.Rescaling)
 	j.log.Info("the job is given another graph", "changes", strings.Join(j.record.Change.Changes, ", "), "parallelism", e.graph.Parallelism)
-	exec := graph.Expand(e.graph)
-	j.regraph(exec, sources, whatChanged(j.record.Change))
 	j.take(evRedeploy{exec})
 	return nil
 }
@@ -161,20 +160,20 @@ func (j *jobMaster) revertGraph() {
 		r.begin(wentBack(r.Change, j.fsm.attempt, j.fsm.failure.Message))
 		r.Generation++
 	}
-	if failed := j.storeOr(nil, back); failed != nil {
+	then := func() { j.regraph(exec, j.sources, "a failure has taken it back to what it was before") }
+	if failed := j.storeAnd(nil, back, then); failed != nil {
 		j.log.Error("store the graph that the job goes back to", "err", failed.(evStoreFailed).failure.Message)
 		j.mu.Lock()
 		back(&j.record)
+		then()
 		j.mu.Unlock()
 	}
-	j.regraph(exec, j.sources, "a failure has taken it back to what it was before")
 }
 
-// regraph forgets what was known under another graph.
+// regraph forgets what was known under another graph, together with the change of it: who looks sees one or the other. The caller
+// holds mu.
 func (j *jobMaster) regraph(exec *graph.ExecutionGraph, sources map[string]connector.Splits, by string) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.exec, j.sources, j.changedBy = exec, sources, by
+	j.exec, j.sources, j.changedBy, j.foreign = exec, sources, by, true
 	clear(j.metrics)
 	j.guarantee = j.jm.guaranteeOf(&j.record.Graph)
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/api"
@@ -41,6 +42,41 @@ var asked = map[string]struct {
 	"another upgrade in place":   upgradeOf("window", "8"),
 	"upgrade with a new source":  upgradeOf("more", "a"),
 	"upgrade with another of it": upgradeOf("more", "b"),
+}
+
+// While tasks of the graph before are ended, what they tell of themselves is counted for nobody: their operators are not those of
+// the graph that people are shown by now.
+func TestTasksOfTheGraphBeforeAreNotCounted(t *testing.T) {
+	onFakeTime(t, func(t *testing.T, c *cluster) {
+		c.withCheckpoints(t)
+		a := c.add("a", 2)
+		job := c.submit(1, "more=extra")
+		a.set(func() { a.sink, a.lasting = 3, true })
+		c.after(3 * time.Second)
+		if now := c.job(job.ID); now.Progress.SinkIn == 0 || now.Subtasks.Running == 0 {
+			t.Fatalf("%+v, %+v (expected records and tasks)", now.Progress, now.Subtasks)
+		}
+		answer := make(chan error, 1)
+		go func() {
+			_, err := c.jm.UpgradeJob(t.Context(), job.ID, &api.Upgrade{Module: c.upload(), Params: map[string]string{"more": ""}, AllowDroppedState: true})
+			answer <- err
+		}()
+		synctest.Wait()
+		a.acknowledge(1)
+		c.after(2 * commitPoll)
+		c.answered(answer, "")
+		c.after(stopLimit / 2)
+		now := c.expect(job.ID, api.JobRestarting, "")
+		if now.Progress.SinkIn != 0 || now.Subtasks.Running != 0 || now.Subtasks.Total != 1 {
+			t.Errorf("while the tasks end: %+v, %+v (expected what the checkpoint holds, and one task that does not run)", now.Progress, now.Subtasks)
+		}
+		plan, err := c.jm.JobPlan(t.Context(), job.ID)
+		if err != nil || len(plan.Tasks) != 1 || plan.Tasks[0].State != "WAITING" {
+			t.Errorf("plan %+v, %v (expected one task that waits)", plan, err)
+		}
+		c.after(stopLimit)
+		c.expect(job.ID, api.JobRunning, "")
+	})
 }
 
 func upgradeOf(param, value string) (one struct {

@@ -17,7 +17,6 @@ import (
 	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/internal/graph"
-	savepointfiles "github.com/wasmill/wasmill/internal/savepoint"
 )
 
 // A savepoint is a checkpoint whose manifest and files are copied to a place of the user's before it is decided. Then a
@@ -299,45 +298,6 @@ func (j *jobMaster) copySavepoint(ctx context.Context, m *checkpoint.Manifest, s
 	}
 	failpoint.Hit(failpoint.Savepoint)
 	return nil
-}
-
-// withdrawal is a checkpoint that was being stored when its attempt ended, and who waits for it.
-type withdrawal struct {
-	to    chan<- answer
-	cause string
-}
-
-// withdraw removes a savepoint whose storing has ended behind its attempt, and answers who waits for it.
-func (c *checkpoints) withdraw(e evManifest) {
-	w, asked := c.withdrawn[e.decided.ID]
-	if !asked {
-		return
-	}
-	delete(c.withdrawn, e.decided.ID)
-	c.job.later(func(ctx context.Context) event {
-		if e.savepoint != nil && e.err == nil { // else what was copied is deleted
-			if err := c.job.removeSavepoint(ctx, e.savepoint.Path); err != nil && !errors.Is(err, savepointfiles.ErrNone) {
-				c.job.log.Warn("remove a savepoint that was not completed", "path", e.savepoint.Path, "err", err)
-			}
-		}
-		w.to <- answer{id: e.decided.ID, cause: w.cause}
-		return nil
-	})
-}
-
-func (j *jobMaster) removeSavepoint(ctx context.Context, path string) error {
-	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
-	defer cancel()
-	store, err := j.jm.openThere(ctx, path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // nothing was copied yet
-	}
-	if err != nil {
-		return err
-	}
-	defer store.Close()
-	_, err = savepointfiles.DisposeIncomplete(ctx, store)
-	return err
 }
 
 func copyObject(ctx context.Context, to, from blob.Store, name, as string) error {
