@@ -84,8 +84,8 @@ bin/guests/%-rust.wasm: examples/%/rust/Cargo.toml examples/%/rust/src/*.rs gues
 	guest-sdk/rust/build.sh bin/rust/sysroot examples/$*/rust $@
 
 .PHONY: bench
-bench: bin/wasmill guests ## measure each stage and the whole word count, beside a plain Go program
-	@go run ./test/bench
+bench: bin/wasmill guests ## measure stages, operators and whole jobs beside plain Go and Flink; ARGS='operators/session nexmark-jobs'
+	@go run ./test/bench $(ARGS)
 
 .PHONY: check
 check: ## what review expects: formatting, vet, fast tests

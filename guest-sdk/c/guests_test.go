@@ -41,6 +41,7 @@ var guests = map[string]string{
 	"huge-table":        "table",
 	"ledger":            "",
 	"lies":              "",
+	"measured":          "",
 	"moved":             "",
 	"moved-2":           "",
 	"moved-3":           "",

@@ -1,8 +1,9 @@
 // Command bench measures Wasmill on this machine and prints a table: each stage that a record passes through, a state that
-// does not fit in memory, the word count from end to end beside a plain Go program over the same text, how fast a cluster
-// starts, what checkpoints cost, how long a rescaling, an exchange of a module and a recovery take, how fast Nexmark's events are
-// made and its queries answered in plain Go, and by jobs. Given names of parts (stages, state, wordcount, operations, checkpoints,
-// rescale, upgrade, recovery, nexmark, nexmark-jobs) it measures only these. It fails where a result is wrong: a figure for wrong work is worth nothing.
+// does not fit in memory, the word count from end to end beside a plain Go program over the same text, what pre-aggregation gains
+// between two processes, operators beside plain Go, how fast a cluster starts, what checkpoints cost, how long a rescaling, an
+// exchange of a module and a recovery take, how fast Nexmark's events are made and its queries answered in plain Go, and by jobs.
+// Given names of parts it measures only these, and of wordcount, operators and nexmark-jobs also single entries: operators/session,
+// nexmark-jobs/q20. It fails where a result is wrong: a figure for wrong work is worth nothing.
 package main
 
 import (
@@ -18,9 +19,6 @@ import (
 	"time"
 )
 
-// repeats of Moby-Dick make the text: long enough that starting up hardly counts.
-const repeats = 60
-
 func main() {
 	if len(os.Args) == 3 && os.Args[1] == "plain" {
 		exitOn(plain(os.Args[2]))
@@ -30,25 +28,54 @@ func main() {
 	exitOn(err)
 	defer os.RemoveAll(dir)
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	for _, part := range []struct {
-		name string
-		run  func(*tabwriter.Writer, string) error
-	}{
-		{"stages", stages}, {"state", largeState}, {"wordcount", wordCount}, {"operations", operations},
-		{"checkpoints", checkpointing}, {"rescale", redeployments}, {"upgrade", upgrades}, {"recovery", recovery},
-		{"nexmark", nexmarkQueries}, {"nexmark-jobs", nexmarkJobs},
-	} {
-		if len(os.Args) > 1 && !slices.Contains(os.Args[1:], part.name) {
+	exitOn(known(os.Args[1:]))
+	for _, part := range parts {
+		if !chosen(part.name, "") {
 			continue
 		}
+		begun := time.Now()
 		if err := part.run(w, dir); err != nil {
 			w.Flush()
 			os.RemoveAll(dir)
 			exitOn(err)
 		}
-		fmt.Fprintln(w)
+		fmt.Fprintf(w, "(%s took %.0f s)\n\n", part.name, time.Since(begun).Seconds())
 		w.Flush()
 	}
+}
+
+type part struct {
+	name string
+	run  func(*tabwriter.Writer, string) error
+}
+
+var parts = []part{
+	{"stages", stages}, {"state", largeState}, {"wordcount", wordCount}, {"preaggregate", preAggregation}, {"operators", operators},
+	{"operations", operations}, {"checkpoints", checkpointing}, {"rescale", redeployments}, {"upgrade", upgrades},
+	{"recovery", recovery}, {"nexmark", nexmarkQueries}, {"nexmark-jobs", nexmarkJobs},
+}
+
+// known checks the names that the command was given.
+func known(names []string) error {
+	var all []string
+	for _, p := range parts {
+		all = append(all, p.name)
+	}
+	for _, name := range names {
+		of, _, _ := strings.Cut(name, "/")
+		if !slices.Contains(all, of) {
+			return fmt.Errorf("%q is no part (expected one of %s)", name, strings.Join(all, ", "))
+		}
+	}
+	return nil
+}
+
+// chosen says whether an entry of a part is measured; with an empty entry, whether any is.
+func chosen(part, entry string) bool {
+	return len(os.Args) == 1 || slices.ContainsFunc(os.Args[1:], func(name string) bool {
+		of, only, _ := strings.Cut(name, "/")
+		return of == part && (entry == "" || only == "" || only == entry)
+	})
 }
 
 func exitOn(err error) {
@@ -56,16 +83,6 @@ func exitOn(err error) {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
-}
-
-// plain is what the child process runs: count, and write the result to stdout.
-func plain(path string) error {
-	counts, words, err := plainCount(path)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintln(os.Stderr, words)
-	return writeCounts(os.Stdout, counts)
 }
 
 // child runs a command and says how long it took on the clock and on the processors.
@@ -89,74 +106,6 @@ const runs = 3
 func median(d []time.Duration) time.Duration {
 	sort.Slice(d, func(i, j int) bool { return d[i] < d[j] })
 	return d[len(d)/2]
-}
-
-// wordCount measures the plain program and the same work as a job, and compares their results.
-func wordCount(w *tabwriter.Writer, dir string) error {
-	input, err := repeated(dir)
-	if err != nil {
-		return err
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	var want bytes.Buffer
-	var words int64
-	var cpus []time.Duration
-	for range runs {
-		_, cpu, stderr, err := child(&want, self, "plain", input)
-		if err != nil {
-			return err
-		}
-		if _, err := fmt.Sscan(stderr, &words); err != nil {
-			return fmt.Errorf("read the plain program's word count: %w", err)
-		}
-		cpus = append(cpus, cpu)
-	}
-	plainRate := rate(words, median(cpus))
-	fmt.Fprintf(w, "WORD COUNT, Moby-Dick %d times, %.1f M words\twall\tCPU\tM words/CPU-s\tof plain\taim\n", repeats, float64(words)/1e6)
-	fmt.Fprintf(w, "plain Go, one thread\t\t%.2f s\t%.1f\t1\t>= 12\n", median(cpus).Seconds(), plainRate)
-	for _, run := range []struct {
-		language, counter string
-		parallelism       int
-		aim               string
-	}{
-		{"c", "native", 1, ">= 4"}, {"rust", "native", 1, ">= 4"}, {"go", "native", 1, ">= 2"},
-		{"c", "guest", 1, ""}, {"rust", "guest", 1, ""}, {"go", "guest", 1, ""}, {"c", "native", 2, "Flink: 1.5, wall 4.9 s"},
-	} {
-		var walls, cpus []time.Duration
-		for i := range runs + 1 { // the first fills the compile cache
-			out := filepath.Join(dir, fmt.Sprintf("%s-%s-%d-%d", run.language, run.counter, run.parallelism, i))
-			wall, cpu, _, err := child(nil, "bin/wasmill", "run", "bin/guests/wordcount-"+run.language+".wasm", "--parallelism", fmt.Sprint(run.parallelism),
-				"--param", "input="+input, "--param", "output="+out, "--param", "counter="+run.counter)
-			if err != nil {
-				return err
-			}
-			if err := sameResult(out, want.Bytes()); err != nil {
-				return fmt.Errorf("wordcount-%s, counter=%s: %w", run.language, run.counter, err)
-			}
-			if i > 0 {
-				walls, cpus = append(walls, wall), append(cpus, cpu)
-			}
-		}
-		r := rate(words, median(cpus))
-		fmt.Fprintf(w, "%s guest, %s count, parallelism %d\t%.2f s\t%.2f s\t%.2f\t%.2f\t%s\n", run.language, run.counter, run.parallelism,
-			median(walls).Seconds(), median(cpus).Seconds(), r, r/plainRate, run.aim)
-	}
-	return nil
-}
-
-func rate(words int64, cpu time.Duration) float64 { return float64(words) / cpu.Seconds() / 1e6 }
-
-// repeated writes the text, many times over, into one file.
-func repeated(dir string) (string, error) {
-	text, err := os.ReadFile("examples/data/moby-dick.txt")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "input.txt")
-	return path, os.WriteFile(path, bytes.Repeat(text, repeats), 0o666)
 }
 
 // sameResult compares the lines of the part files in dir with those of the plain program.

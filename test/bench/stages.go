@@ -48,7 +48,7 @@ func stages(w *tabwriter.Writer, _ string) error {
 }
 
 func measure(w *tabwriter.Writer, title string, all []stage) error {
-	fmt.Fprintf(w, "%s\tns/record\tbudget\tof budget\tallocations a run\n", title)
+	fmt.Fprintf(w, "%s\tns/record\tbudget\tof budget\tallocations a run\taim\n", title)
 	for _, s := range all {
 		var out bytes.Buffer
 		if _, _, _, err := child(&out, "go", "test", "-run", "^$", "-bench", "^"+strings.ReplaceAll(s.benchmark, "/", "$/^")+"$", "-benchmem", "-count", "1", s.pkg); err != nil {
@@ -70,7 +70,7 @@ func measure(w *tabwriter.Writer, title string, all []stage) error {
 			fmt.Fprintf(w, "%s\t%.1f\t\t\t%s\n", s.name, ns, perRun)
 			continue
 		}
-		fmt.Fprintf(w, "%s\t%.1f\t%.0f\t%.2f\t%s\n", s.name, ns, s.budget, ns/s.budget, perRun)
+		fmt.Fprintf(w, "%s\t%.1f\t%.0f\t%.2f\t%s\t%s\n", s.name, ns, s.budget, ns/s.budget, perRun, aim{most: 1}.verdict(ns/s.budget))
 	}
 	return nil
 }
