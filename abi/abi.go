@@ -77,6 +77,7 @@ const (
 	VerbPartition  Verb = 11
 	VerbRequest    Verb = 12
 	VerbBegin      Verb = 16 // a subtask begins or goes on: one group with an empty key
+	VerbEnd        Verb = 17 // no more records come: one group with an empty key
 	VerbResponse   Verb = 13
 	VerbWindow     Verb = 14
 )

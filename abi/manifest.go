@@ -29,22 +29,23 @@ type Param struct {
 type FunctionKind string
 
 const (
-	FunctionMap       FunctionKind = "map"       // one record to one
-	FunctionFilter    FunctionKind = "filter"    // keeps a record or not
-	FunctionFlatMap   FunctionKind = "flatMap"   // one record to any number
-	FunctionKey       FunctionKind = "key"       // sets the key, passes the value on
-	FunctionTimestamp FunctionKind = "timestamp" // sets the event time, passes the record on
-	FunctionReduce    FunctionKind = "reduce"    // verbs accumulate, merge; the accumulator is a value; result if Result
-	FunctionAggregate FunctionKind = "aggregate" // verbs accumulate, merge, result
-	FunctionProcess   FunctionKind = "process"   // verbs process, timer
-	FunctionJoin      FunctionKind = "join"      // verb join, of two inputs
-	FunctionCoGroup   FunctionKind = "coGroup"   // verb join, of all that two inputs have in a window
-	FunctionTrigger   FunctionKind = "trigger"   // verb trigger: when a window fires
-	FunctionEvict     FunctionKind = "evict"     // verb evict: what of a window is left out of its result
-	FunctionGap       FunctionKind = "gap"       // verb gap: the session gap of each record
-	FunctionPartition FunctionKind = "partition" // verb partition: the receiving subtask of each record
-	FunctionRequest   FunctionKind = "request"   // verbs request, response
-	FunctionWindow    FunctionKind = "window"    // verb window: anything, of what a window has; with an Accumulator also create, accumulate and merge
+	FunctionMap          FunctionKind = "map"          // one record to one
+	FunctionFilter       FunctionKind = "filter"       // keeps a record or not
+	FunctionFlatMap      FunctionKind = "flatMap"      // one record to any number
+	FunctionKey          FunctionKind = "key"          // sets the key, passes the value on
+	FunctionTimestamp    FunctionKind = "timestamp"    // sets the event time, passes the record on
+	FunctionReduce       FunctionKind = "reduce"       // verbs accumulate, merge; the accumulator is a value; result if Result
+	FunctionAggregate    FunctionKind = "aggregate"    // verbs accumulate, merge, result
+	FunctionProcess      FunctionKind = "process"      // verbs process, timer
+	FunctionJoin         FunctionKind = "join"         // verb join, of two inputs
+	FunctionCoGroup      FunctionKind = "coGroup"      // verb join, of all that two inputs have in a window
+	FunctionTrigger      FunctionKind = "trigger"      // verb trigger: when a window fires
+	FunctionEvict        FunctionKind = "evict"        // verb evict: what of a window is left out of its result
+	FunctionGap          FunctionKind = "gap"          // verb gap: the session gap of each record
+	FunctionPartition    FunctionKind = "partition"    // verb partition: the receiving subtask of each record
+	FunctionRequest      FunctionKind = "request"      // verbs request, response
+	FunctionMapPartition FunctionKind = "mapPartition" // verbs begin, process, end: all records of a subtask, in one instance
+	FunctionWindow       FunctionKind = "window"       // verb window: anything, of what a window has; with an Accumulator also create, accumulate and merge
 )
 
 // Function is one elementary function of the module. ID is its index in Manifest.Functions; Name is unique in the
@@ -175,10 +176,14 @@ const (
 	OperatorRequest    OperatorKind = "request" // guest: Function; Requests says whom it asks and how
 	OperatorWindow     OperatorKind = "window"  // guest, keyed: Function over what its Window has
 	OperatorSink       OperatorKind = "sink"    // native: Connector
+	// guest: Function over all records of a subtask, whose input ends
+	OperatorMapPartition OperatorKind = "mapPartition"
+	// native, behind a key operator by forward: all records of a subtask, whose input ends, in the Order of their keys
+	OperatorSortPartition OperatorKind = "sortPartition"
 )
 
 // Operator is one operator of the job graph. Name is unique in the job; UID names its state and is required of stateful
-// operators (count, sum, reduce, aggregate, aggregates, process, join, window, request).
+// operators (count, sum, reduce, aggregate, aggregates, process, join, window, request, mapPartition, sortPartition).
 type Operator struct {
 	Name        string       `json:"name"`
 	UID         string       `json:"uid,omitempty"`
@@ -199,6 +204,7 @@ type Operator struct {
 	Fields      []string     `json:"fields,omitempty"`      // of a key without a function: what of the value the key is
 	Predicate   *Predicate   `json:"predicate,omitempty"`   // of a filter without a function: which records it keeps
 	Aggregates  []Aggregate  `json:"aggregates,omitempty"`  // of aggregates
+	Order       []string     `json:"order,omitempty"`       // of a sortPartition: asc or desc, one for all of the key, or one for each of its fields; empty: asc
 	SlotGroup   string       `json:"slotGroup,omitempty"`   // its tasks share slots only with those of the same group; empty: that of its inputs if they agree, else "default"
 
 	// PreAggregate says whether records are folded before they are sent to a count, sum, aggregates, reduce or aggregate: on, off;
@@ -219,6 +225,12 @@ type Connector struct {
 	Type   string            `json:"type"` // file, generator, nexmark, print, blackhole
 	Config map[string]string `json:"config,omitempty"`
 }
+
+// Directions of Order.
+const (
+	Ascending  = "asc"
+	Descending = "desc"
+)
 
 // OptionUpdates is the option of a sink that says what it writes of results that change: with UpdatesAll, each change. Without,
 // where all input ends, a result is written once, when it can change no more.

@@ -52,11 +52,13 @@ func (jm *JobManager) setMode(g *graph.JobGraph, s *api.Submit) error {
 	return nil
 }
 
-// checkJoins refuses joins of all that their inputs have, where a source before them does not end.
-func (jm *JobManager) checkJoins(g *graph.JobGraph) error {
+// checkEnding refuses operators that take all that their inputs have before they put anything out, where a source before them does
+// not end.
+func (jm *JobManager) checkEnding(g *graph.JobGraph) error {
 	for i := range g.Operators {
 		o := &g.Operators[i]
-		if o.Window == nil || o.Window.Kind != abi.WindowAll {
+		joins := o.Window != nil && o.Window.Kind == abi.WindowAll
+		if !joins && !o.Whole() {
 			continue
 		}
 		for _, s := range g.SourcesBefore(i) {
@@ -65,7 +67,12 @@ func (jm *JobManager) checkJoins(g *graph.JobGraph) error {
 			if err != nil {
 				return connectorError(err)
 			}
-			if !made.(connector.Source).Bounded() {
+			switch {
+			case made.(connector.Source).Bounded():
+			case !joins:
+				return api.Errorf(api.KindInvalid, "%s %q: source %q (%s) does not end, and nothing comes of it before", o.Kind, o.Name, op.Name, op.Connector.Type).
+					WithHint("have the source end, or use windows")
+			default:
 				return api.Errorf(api.KindInvalid, "join %q: no window, and source %q (%s) does not end", o.Name, op.Name, op.Connector.Type).
 					WithHint("give the join a window, or have the source end")
 			}

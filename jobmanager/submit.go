@@ -49,7 +49,7 @@ func (jm *JobManager) SubmitJob(ctx context.Context, s *api.Submit) (*api.Job, e
 	if err := jm.checkRequests(g); err != nil {
 		return nil, err
 	}
-	if err := jm.checkJoins(g); err != nil {
+	if err := jm.checkEnding(g); err != nil {
 		return nil, err
 	}
 	if err := jm.setMode(g, s); err != nil {

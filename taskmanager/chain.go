@@ -8,6 +8,7 @@ import (
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/taskmanager/keysort"
 	"github.com/wasmill/wasmill/taskmanager/operator"
 	"github.com/wasmill/wasmill/taskmanager/state"
 )
@@ -27,6 +28,7 @@ type chain struct {
 	assigners []*assigner // those whose lanes are the input's
 	promises  []*assigner // those of timestamp functions, whose watermarks are kept
 	requests  []*requestStep
+	whole     []*wholeStep
 	store     state.Store
 	room      func() error // waits until the outputs take more; see loop.room
 	midway    step         // that has done a part of what is due, nil: none
@@ -62,6 +64,7 @@ type chainParts interface {
 	requester(op *graph.Operator) (*requester, error)
 	keyGroups() (from, to graph.KeyGroup) // that the task owns
 	warn(operator, text string)
+	sorting(step int, cols abi.Columns) keysort.Config // of records that a step sorts
 }
 
 // newChain wires the plan's steps. Nothing is opened yet.
@@ -129,6 +132,8 @@ func (c *chain) newStep(s int, parts chainParts) (step, error) {
 		return c.newJoin(op, h, parts)
 	case op.Kind == abi.OperatorRequest:
 		return c.newRequest(op, h, parts)
+	case op.Whole():
+		return c.newWhole(s, op, h, parts)
 	case isKeyed(op.Kind):
 		return c.newKeyed(s, op, h, parts)
 	case op.Kind == abi.OperatorPartition:
@@ -148,7 +153,8 @@ func (c *chain) newStep(s int, parts chainParts) (step, error) {
 
 // newHandle makes the handle of step s. newGuest is asked for modules that the chain has no guest of yet.
 func (c *chain) newHandle(s int, newGuest func(graph.ModuleID) (*guest, error)) (*handle, error) {
-	h, err := c.handleOf(c.plan.function(s).Module, newGuest)
+	alone := c.plan.graph.Operators[c.plan.steps[s].operators[0]].Whole()
+	h, err := c.handleOf(c.plan.function(s).Module, alone, newGuest)
 	if err != nil {
 		return nil, err
 	}
@@ -158,14 +164,15 @@ func (c *chain) newHandle(s int, newGuest func(graph.ModuleID) (*guest, error)) 
 	return h, nil
 }
 
-// handleOf makes a handle of a module, of nothing yet.
-func (c *chain) handleOf(module graph.ModuleID, newGuest func(graph.ModuleID) (*guest, error)) (*handle, error) {
-	i := slices.IndexFunc(c.guests, func(g *guest) bool { return g.module == module })
+// handleOf makes a handle of a module, of nothing yet; alone: of an instance that has no other.
+func (c *chain) handleOf(module graph.ModuleID, alone bool, newGuest func(graph.ModuleID) (*guest, error)) (*handle, error) {
+	i := slices.IndexFunc(c.guests, func(g *guest) bool { return g.module == module && !g.alone && !alone })
 	if i < 0 {
 		g, err := newGuest(module)
 		if err != nil {
 			return nil, err
 		}
+		g.alone = alone
 		i, c.guests = len(c.guests), append(c.guests, g)
 	}
 	g := c.guests[i]
@@ -178,7 +185,7 @@ func (c *chain) handleOf(module graph.ModuleID, newGuest func(graph.ModuleID) (*
 func (c *chain) newWindowHandles(s int, newGuest func(graph.ModuleID) (*guest, error)) (all []*handle, err error) {
 	op := &c.plan.graph.Operators[c.plan.steps[s].operators[0]]
 	for _, f := range op.WindowFunctions {
-		h, err := c.handleOf(op.WindowModule, newGuest)
+		h, err := c.handleOf(op.WindowModule, false, newGuest)
 		if err != nil {
 			return nil, err
 		}
@@ -324,7 +331,7 @@ func (c *chain) newAssigner(s int) *assigner {
 			return a
 		}
 		switch c.nodes[at].step.(type) {
-		case *keyedStep, *processStep, *joinStep, *requestStep:
+		case *keyedStep, *processStep, *joinStep, *requestStep, *wholeStep:
 			return made(1)
 		}
 		i = c.plan.steps[at].upstream.operator
@@ -345,6 +352,8 @@ func (c *chain) mark(out source) *int64 {
 	case *joinStep:
 		return &st.passed
 	case *requestStep:
+		return &st.passed
+	case *wholeStep:
 		return &st.passed
 	case *partitionStep:
 		return &st.received
@@ -401,6 +410,14 @@ func (c *chain) wire(edges map[int]*edge) {
 		case *processStep:
 			st.emitter = c.emitter(s, edges)
 			st.emitter.out.split = abi.None
+		case *wholeStep:
+			switch taker := st.taker.(type) {
+			case *partitionMapper:
+				taker.emitter = c.emitter(s, edges)
+				taker.emitter.out.split = abi.None
+			case *partitionSorter:
+				taker.outlet = c.outlet(source{head, 0}, edges)
+			}
 		case *requestStep:
 			st.emitter = c.emitter(s, edges)
 			st.emitter.out.split = abi.None
@@ -498,7 +515,7 @@ func (c *chain) advance() (more bool, err error) {
 // which results of a window have gone out stands nowhere.
 func (c *chain) divisible() bool {
 	switch s := c.midway.(type) {
-	case *keyedStep:
+	case *keyedStep, *wholeStep:
 		return false
 	case *joinStep:
 		return !s.windowed

@@ -253,6 +253,9 @@ func readGroups(p []byte) []readGroup {
 			l := p[at:]
 			count, tag := int(le(l[12:])), abi.ListTag(l[4])
 			offs := l[abi.ListHeaderBytes:]
+			if le(l[16:])&abi.ListHasTimestamps != 0 {
+				offs = offs[8*count:]
+			}
 			data := offs[(4*(count+1)+7)&^7:]
 			for i := range count {
 				v := data[le(offs[4*i:]):le(offs[4*i+4:])]

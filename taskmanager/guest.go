@@ -39,6 +39,7 @@ type guest struct {
 	ctx     context.Context // of starting an instance; ends when the task is cancelled
 	unhook  func() bool     // from ctx, once the first instance was started
 
+	alone    bool // it has one handle, whose function keeps something in its memory
 	checking bool // functions are called to see what they answer: what they log and count is dropped
 
 	idle int // batches since something was migrated

@@ -39,19 +39,27 @@ type keyedHead interface {
 
 // newSortedInput sorts what comes by a gate.
 func (t *task) newSortedInput(in *gateInput, c *chain) *sortedInput {
-	a := t.attempt
 	cols := c.plan.needs[c.plan.steps[0].operators[0]] | abi.ColumnKeys | abi.ColumnHashes
-	memory := int(a.budget(t.slot) / 2) // the operator has the other half
+	return &sortedInput{
+		gateInput: in, head: c.nodes[0].step.(keyedHead), share: newShare(cols, in.gate), sorter: keysort.New(t.sorting(inputSorting, cols)),
+	}
+}
+
+// inputSorting stands for the step that a task's input is sorted for.
+const inputSorting = -1
+
+// sorting is what a step sorts records with.
+func (t *task) sorting(step int, cols abi.Columns) keysort.Config {
+	a := t.attempt
+	memory := int(a.budget(t.slot) / 2) // the operators have the other half
 	if memory == 0 {
 		memory = sortMemory
 	}
-	return &sortedInput{
-		gateInput: in, head: c.nodes[0].step.(keyedHead), share: newShare(cols, in.gate),
-		sorter: keysort.New(keysort.Config{
-			Columns: cols, Memory: memory, Check: a.space().Check,
-			Dir: filepath.Join(a.dir(), fmt.Sprintf("%s%d-%d-%s", sortPrefix, a.key.Epoch, a.key.Attempt, t.id)),
-		}),
+	name := fmt.Sprintf("%s%d-%d-%s", sortPrefix, a.key.Epoch, a.key.Attempt, t.id)
+	if step != inputSorting {
+		name += fmt.Sprintf("-%d", step)
 	}
+	return keysort.Config{Columns: cols, Memory: memory, Check: a.space().Check, Dir: filepath.Join(a.dir(), name)}
 }
 
 func (in *sortedInput) ended() bool { return in.done }

@@ -298,6 +298,9 @@ func (c *chain) release() error {
 	for _, s := range c.sinks {
 		errs = append(errs, s.close())
 	}
-	c.requests, c.guests, c.sinks = nil, nil, nil
+	for _, s := range c.whole {
+		errs = append(errs, s.taker.close())
+	}
+	c.requests, c.guests, c.sinks, c.whole = nil, nil, nil, nil
 	return errors.Join(errs...)
 }

@@ -79,7 +79,7 @@ func (p *plan) fuses(s, i int, from source) bool {
 
 func isKeyed(kind abi.OperatorKind) bool {
 	switch kind {
-	case abi.OperatorCount, abi.OperatorSum, abi.OperatorAggregates, abi.OperatorReduce, abi.OperatorAggregate, abi.OperatorProcess, abi.OperatorJoin, abi.OperatorWindow, abi.OperatorRequest:
+	case abi.OperatorCount, abi.OperatorSum, abi.OperatorAggregates, abi.OperatorReduce, abi.OperatorAggregate, abi.OperatorProcess, abi.OperatorJoin, abi.OperatorWindow, abi.OperatorRequest, abi.OperatorMapPartition, abi.OperatorSortPartition:
 		return true
 	}
 	return false
@@ -120,6 +120,10 @@ func (p *plan) need(sinks sinkColumns) error {
 				break
 			}
 			p.needs[i] = abi.ColumnKeys | abi.ColumnHashes | abi.ColumnValues | abi.ColumnTimestamps
+		case abi.OperatorMapPartition:
+			p.needs[i] = abi.ColumnValues | abi.ColumnTimestamps
+		case abi.OperatorSortPartition:
+			p.needs[i] = abi.ColumnKeys | abi.ColumnValues | abi.ColumnTimestamps | behind&carried
 		case abi.OperatorRequest:
 			p.needs[i] = abi.ColumnValues | abi.ColumnTimestamps
 			if p.graph.KeyCodec(op.Inputs[0].From, op.Inputs[0].Side) != "" {

@@ -52,7 +52,7 @@ func (c *chain) newCombineStep(index int, e *edge, parts chainParts) error {
 // newHandleAhead makes the handle of what the guest of a reduce or aggregate is called for before its records are sent: nothing is
 // emitted there.
 func (c *chain) newHandleAhead(op *graph.Operator, newGuest func(graph.ModuleID) (*guest, error)) (*handle, error) {
-	h, err := c.handleOf(op.Function.Module, newGuest)
+	h, err := c.handleOf(op.Function.Module, false, newGuest)
 	if err != nil {
 		return nil, err
 	}

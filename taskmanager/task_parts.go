@@ -130,7 +130,7 @@ func (a *attempt) keepsState(chain int) bool {
 	for _, i := range a.exec.Chains[chain].Operators {
 		switch a.graph.Operators[i].Kind {
 		case abi.OperatorCount, abi.OperatorSum, abi.OperatorAggregates, abi.OperatorReduce, abi.OperatorAggregate, abi.OperatorProcess, abi.OperatorJoin,
-			abi.OperatorWindow:
+			abi.OperatorWindow, abi.OperatorMapPartition, abi.OperatorSortPartition:
 			return true
 		}
 	}

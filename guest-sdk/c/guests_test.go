@@ -74,6 +74,7 @@ var guests = map[string]string{
 	"unknown-feature":   "99",
 	"unknown-import":    "teleport",
 	"versioned":         "",
+	"whole":             "",
 	"windows":           "",
 	"windows-2":         "",
 	"wordcount-c":       "",

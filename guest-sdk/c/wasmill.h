@@ -252,6 +252,7 @@ typedef struct wasmill_processor {
 	void (*process_other)(wasmill_context *, const wasmill_record *); // one of the other input, of wasmill_co_process
 	void (*timer)(wasmill_context *, wasmill_clock, int64_t time);    // a timer is due; NULL: none are set
 	void (*begin)(wasmill_context *);                                 // before a subtask's first record, whenever the job begins or goes on: of no key
+	void (*end)(wasmill_context *);                                   // behind a subtask's last record, of wasmill_map_partition
 	void (*window)(wasmill_context *, const wasmill_co_group *);      // in place of these three, of wasmill_process_window: input 0 is what the window has
 	void (*folded)(wasmill_context *, wasmill_bytes result);          // the same of wasmill_aggregate_window_with: what the aggregator makes of it
 	const char *codec;                                                // of what is emitted
@@ -520,6 +521,19 @@ static wasmill_stream wasmill_first(wasmill_keyed in, const char *name, uint32_t
 static wasmill_stream wasmill_first_of_all(wasmill_stream in, const char *name, uint32_t n);
 static wasmill_stream wasmill_distinct(wasmill_keyed in, const char *name);
 static wasmill_stream wasmill_distinct_values(wasmill_stream in, const char *name); // of codec utf8, bytes, i64 or f64
+
+// A function over all records that a subtask has, whose input must end: begin, process for each of them, end. What it makes of them
+// meanwhile may lie in static variables, which are its own: begin sets them. It has no states. In streaming mode the host keeps
+// the records until the input has ended: it needs a uid.
+WASMILL__SMALL wasmill_stream wasmill_map_partition(wasmill_stream in, const char *name, wasmill_processor p);
+
+// The records that each subtask has in the order of the keys that they were given, which deal out nothing here; the input must end.
+// Of a key that is a row, order says it of each field: the first one goes before the second. It needs a uid.
+//
+//	wasmill_keyed by = wasmill_key_by_fields(bids, "by", NULL, "\"price\",\"at\"");
+//	wasmill_stream sorted = wasmill_sort_partition(by, "sorted", "\"desc\",\"asc\"");
+#define wasmill_sort_partition(in, name, order) wasmill__sort_partition(in, name, "[" order "]")
+WASMILL__SMALL wasmill_stream wasmill__sort_partition(wasmill_keyed in, const char *name, const char *order);
 
 // A process function over a stream, keyed or not, and one that is broadcast: every subtask has all records of that, in
 // process_other, where there is no key, and they change its broadcast states, which can only be read elsewhere.
@@ -1017,12 +1031,12 @@ static inline wasmill_bytes wasmill_row_end(const wasmill_row *row) {
 
 typedef enum wasmill__kind {
 	WASMILL__SOURCE, WASMILL__MAP, WASMILL__FILTER, WASMILL__FLAT_MAP, WASMILL__KEY, WASMILL__TIMESTAMP, WASMILL__UNION,
-	WASMILL__COUNT, WASMILL__SUM, WASMILL__AGGREGATES, WASMILL__REDUCE, WASMILL__AGGREGATE, WASMILL__PROCESS, WASMILL__JOIN, WASMILL__REQUEST,
+	WASMILL__COUNT, WASMILL__SUM, WASMILL__AGGREGATES, WASMILL__SORT_PARTITION, WASMILL__REDUCE, WASMILL__AGGREGATE, WASMILL__PROCESS, WASMILL__MAP_PARTITION, WASMILL__JOIN, WASMILL__REQUEST,
 	WASMILL__WINDOW, WASMILL__TRIGGER, WASMILL__EVICT, WASMILL__GAP, WASMILL__PARTITION, WASMILL__SINK,
 } wasmill__kind;
 
 static const char *const wasmill__kind_names[] = {
-	"source", "map", "filter", "flatMap", "key", "timestamp", "union", "count", "sum", "aggregates", "reduce", "aggregate", "process", "join", "request",
+	"source", "map", "filter", "flatMap", "key", "timestamp", "union", "count", "sum", "aggregates", "sortPartition", "reduce", "aggregate", "process", "mapPartition", "join", "request",
 	"window", "trigger", "evict", "gap", "partition", "sink",
 };
 
@@ -1085,7 +1099,8 @@ struct wasmill__operator {
 	const char *key, *output; // codecs
 	wasmill_trap_policy on_trap;
 	const char *chaining, *slot_group, *pre_aggregate; // NULL: the host's choice
-	const char *fields, *predicate, *aggregates; // JSON; NULL: none
+	const char *fields, *predicate, *aggregates, *order; // JSON; NULL: none
+	wasmill__operator *before; // one that has the same parallelism, NULL: there is none
 };
 
 typedef struct wasmill__param {
@@ -1537,6 +1552,19 @@ WASMILL__SMALL wasmill_stream wasmill_process_stream(wasmill_stream in, const ch
 	return wasmill__process_streams(&in, 1, name, p);
 }
 
+WASMILL__SMALL wasmill_stream wasmill_map_partition(wasmill_stream in, const char *name, wasmill_processor p) {
+	wasmill__function f = {.name = name, .processor = p, .output = p.codec, .run_process = wasmill__run_process, .end_process = wasmill__end_process};
+	wasmill__count_parts(&f);
+	if (f.n_states > 0) wasmill_refuse(in.job, WASMILL__JOINED("map partition \"", name, "\": with states (expected none: the host keeps the records)"));
+	return wasmill__call(in, (wasmill__operator){.kind = WASMILL__MAP_PARTITION}, f);
+}
+
+WASMILL__SMALL wasmill_stream wasmill__sort_partition(wasmill_keyed in, const char *name, const char *order) {
+	wasmill_stream by = {.job = in.job, .op = in.op, .partition = "forward"};
+	return wasmill__add(in.job, (wasmill__operator){.kind = WASMILL__SORT_PARTITION, .name = name, .named = true, .output = wasmill__codec(by),
+		.order = order, .before = in.op, .parallelism = in.op->parallelism}, &by, 1);
+}
+
 WASMILL__SMALL wasmill_stream wasmill_co_process_streams(wasmill_stream in, wasmill_stream other, const char *name, wasmill_processor p) {
 	return wasmill__process_streams((const wasmill_stream[]){in, other}, 2, name, p);
 }
@@ -1757,7 +1785,7 @@ WASMILL__SMALL wasmill_stream wasmill_slot_sharing_group(wasmill_stream s, const
 
 WASMILL__SMALL wasmill_stream wasmill_parallelism(wasmill_stream s, uint32_t n) {
 	if (n < 1) wasmill_refuse(s.job, WASMILL__JOINED("operator \"", s.op->name, "\": parallelism 0 (expected >= 1)"));
-	s.op->parallelism = n;
+	for (wasmill__operator *o = s.op; o != NULL; o = o->before) o->parallelism = n;
 	return s;
 }
 
@@ -1893,7 +1921,7 @@ WASMILL__SMALL void wasmill__json_function(wasmill__json *w, const wasmill__func
 	}
 	if (f->kind == WASMILL__REDUCE) wasmill__json_true(w, "result");
 	if (f->kind == WASMILL__REDUCE || (f->kind == WASMILL__AGGREGATE && f->aggregator.merge)) wasmill__json_true(w, "combine");
-	if (f->processor.begin != NULL) wasmill__json_true(w, "begins");
+	if (f->kind == WASMILL__PROCESS && f->processor.begin != NULL) wasmill__json_true(w, "begins");
 	if (f->async.failures) wasmill__json_true(w, "failures");
 	if (f->n_states > 0) {
 		wasmill__json_open(w, "states", "[");
@@ -2006,6 +2034,7 @@ WASMILL__SMALL void wasmill__json_operator(wasmill__json *w, const wasmill__oper
 	wasmill__json_given(w, "fields", o->fields);
 	wasmill__json_given(w, "predicate", o->predicate);
 	wasmill__json_given(w, "aggregates", o->aggregates);
+	wasmill__json_given(w, "order", o->order);
 	wasmill__json_string_or_none(w, "slotGroup", o->slot_group);
 	wasmill__json_string_or_none(w, "preAggregate", o->pre_aggregate);
 	wasmill__json_close(w, "}");
@@ -2699,6 +2728,7 @@ enum { // verbs
 	WASMILL__RESPONSES = 13,
 	WASMILL__WINDOW_RESULT = 14,
 	WASMILL__BEGIN = 16,
+	WASMILL__END = 17,
 };
 
 enum {
@@ -3009,6 +3039,7 @@ static void wasmill__run_group(wasmill__node *n, uint32_t verb, const wasmill__g
 static bool wasmill__knows(const wasmill__function *f, uint32_t verb) {
 	switch (f->kind) {
 	case WASMILL__PROCESS: return verb == WASMILL__PROCESS_RECORDS || (verb == WASMILL__TIMER && f->processor.timer != NULL) || (verb == WASMILL__BEGIN && f->processor.begin != NULL);
+	case WASMILL__MAP_PARTITION: return verb == WASMILL__PROCESS_RECORDS || verb == WASMILL__BEGIN || verb == WASMILL__END;
 	case WASMILL__AGGREGATE: return verb >= WASMILL__CREATE && verb <= WASMILL__RESULT;
 	case WASMILL__JOIN: return verb == WASMILL__JOIN_RECORDS;
 	case WASMILL__REQUEST: return verb == WASMILL__REQUESTS || verb == WASMILL__RESPONSES;
@@ -3033,7 +3064,7 @@ static uint32_t wasmill__keyed_call(uint32_t handle, uint32_t verb, const uint8_
 	wasmill__node *node = h->n > 0 ? &h->nodes[0] : NULL;
 	if (node == NULL || !wasmill__keyed_kind(node->function->kind)) return WASMILL__UNKNOWN_FUNCTION;
 	if (!wasmill__knows(node->function, verb)) return WASMILL__UNKNOWN_VERB;
-	bool process = node->function->kind == WASMILL__PROCESS;
+	bool process = node->function->kind == WASMILL__PROCESS || node->function->kind == WASMILL__MAP_PARTITION;
 	bool timed = process || node->function->kind == WASMILL__JOIN || node->function->kind == WASMILL__REQUEST || (n > 0 && (wasmill__load32(at + 4) & WASMILL__GROUP_HAS_WINDOW) != 0);
 	wasmill__begin(h, WASMILL__KEYS | (timed ? WASMILL__TIMESTAMPS : 0));
 	wasmill__reply.size = 0;
@@ -3543,9 +3574,10 @@ static void wasmill__run_process(wasmill__node *n, uint32_t verb, const wasmill_
 	wasmill_context *c = wasmill__begin_context(n, g);
 	const wasmill__function *f = n->function;
 	wasmill_record none = {.key = c->key, .value.data = (const uint8_t *)"", .timestamp = WASMILL_NO_TIMESTAMP};
-	if (verb == WASMILL__BEGIN) {
+	if (verb == WASMILL__BEGIN || verb == WASMILL__END) {
+		void (*call)(wasmill_context *) = verb == WASMILL__BEGIN ? f->processor.begin : f->processor.end;
 		n->out.in = &none;
-		f->processor.begin(c);
+		if (call != NULL) call(c);
 	} else if (verb == WASMILL__TIMER) {
 		wasmill__run_timer(n, c, g);
 	} else if (verb == WASMILL__WINDOW_RESULT) {

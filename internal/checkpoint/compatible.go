@@ -49,7 +49,8 @@ func (c *comparison) faultf(format string, args ...any) {
 // Saves says whether an operator of that kind has something of its own in a checkpoint.
 func Saves(kind abi.OperatorKind) bool {
 	switch kind {
-	case abi.OperatorSource, abi.OperatorCount, abi.OperatorSum, abi.OperatorAggregates, abi.OperatorReduce, abi.OperatorAggregate, abi.OperatorProcess, abi.OperatorJoin, abi.OperatorWindow, abi.OperatorRequest:
+	case abi.OperatorSource, abi.OperatorCount, abi.OperatorSum, abi.OperatorAggregates, abi.OperatorReduce, abi.OperatorAggregate, abi.OperatorProcess, abi.OperatorJoin, abi.OperatorWindow, abi.OperatorRequest,
+		abi.OperatorMapPartition, abi.OperatorSortPartition:
 		return true
 	}
 	return false
@@ -147,7 +148,7 @@ func window(o *graph.Operator) string {
 // keepsValues says whether what an operator saves is in the form of the values that it takes.
 func keepsValues(o *graph.Operator) bool {
 	switch o.Kind {
-	case abi.OperatorSum, abi.OperatorAggregates, abi.OperatorJoin, abi.OperatorRequest:
+	case abi.OperatorSum, abi.OperatorAggregates, abi.OperatorJoin, abi.OperatorRequest, abi.OperatorMapPartition, abi.OperatorSortPartition:
 		return true
 	case abi.OperatorWindow:
 		return o.Declared != nil && o.Declared.Accumulator == ""

@@ -137,6 +137,17 @@ func TestSeedsOfMeetings(t *testing.T) {
 	}
 }
 
+// TestSeedsOfWhole sorts and maps all that a subtask has, gone on with and rescaled before the end of it is there, and behind it.
+func TestSeedsOfWhole(t *testing.T) {
+	cache := t.TempDir()
+	for i := range max(min(*seeds, 100)/5, 6) {
+		w := []*workload.Workload{workload.SortedLines, workload.Mapped, workload.SortedRows}[i%3]
+		s := scenario(*seed+uint64(i), w, 1+i/3%2, cache)
+		s.Prefer = []string{"rescale", "kill", "stop"}[i/2%3]
+		t.Run(fmt.Sprintf("%d %s", s.Seed, w.Name), func(t *testing.T) { Run(t, s) })
+	}
+}
+
 // TestSeedsOfDrift runs sources that wait for each other, over input that ends and input that does not: none waits for ever.
 func TestSeedsOfDrift(t *testing.T) {
 	cache := t.TempDir()

@@ -97,7 +97,7 @@ func (b *builder) operator(i int) Operator {
 	op := Operator{
 		Name: o.Name, UID: o.UID, Kind: o.Kind, Connector: o.Connector, Window: o.Window, Interval: o.Interval, Outer: o.Outer, Requests: requestsOf(o.Requests), Watermarks: o.Watermarks,
 		Parallelism: o.Parallelism, Key: o.Key, Output: o.Output, OnTrap: o.OnTrap,
-		Chaining: o.Chaining, PreAggregate: o.PreAggregate, SlotGroup: o.SlotGroup, Fields: o.Fields, Predicate: o.Predicate, Aggregates: o.Aggregates,
+		Chaining: o.Chaining, PreAggregate: o.PreAggregate, SlotGroup: o.SlotGroup, Fields: o.Fields, Predicate: o.Predicate, Aggregates: o.Aggregates, Order: o.Order,
 	}
 	if op.Parallelism == 0 {
 		op.Parallelism = b.parallelism
@@ -146,6 +146,9 @@ func (b *builder) resolveInputs(g *JobGraph, i int, placed []int) error {
 		return err
 	}
 	if err := checkUnkeyed(fmt.Sprintf("operators[%d]", i), g, op, o.UID); err != nil {
+		return err
+	}
+	if err := resolveOrder(fmt.Sprintf("operators[%d]", i), g, op); err != nil {
 		return err
 	}
 	if err := resolveFields(fmt.Sprintf("operators[%d]", i), g, op); err != nil {

@@ -132,6 +132,7 @@ type Operator struct {
 	Fields      []string        `json:"fields,omitempty"`     // of a key without a function
 	Predicate   *abi.Predicate  `json:"predicate,omitempty"`  // of a filter without a function
 	Aggregates  []abi.Aggregate `json:"aggregates,omitempty"` // of aggregates
+	Order       []string        `json:"order,omitempty"`      // of a sortPartition
 	SlotGroup   string          `json:"slotGroup,omitempty"`  // empty: that of operators that name none
 
 	PreAggregate string `json:"preAggregate,omitempty"` // whether records are folded before they are sent to it; see PreAggregates

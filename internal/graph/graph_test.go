@@ -61,7 +61,7 @@ func TestManifestFaultsAreNamedByPath(t *testing.T) {
 		{"watermarks of a guest at a source", func(m *abi.Manifest) { m.Operators[0].Watermarks = &abi.Watermarks{Guest: true} }, "operators[0].watermarks.guest: true (a source has no function that could report watermarks)"},
 		{"name twice", func(m *abi.Manifest) { m.Operators[2].Name = "split" }, `operators[2].name: "split" is taken by operators[1]`},
 		{"uid twice", func(m *abi.Manifest) { m.Operators[4].UID = "counts" }, `operators[4].uid: "counts" is taken by operators[3]`},
-		{"unknown kind", func(m *abi.Manifest) { m.Operators[1].Kind = "smap" }, `operators[1].kind: "smap" (expected one of source, map, filter, flatMap, key, timestamp, partition, union, count, sum, aggregates, reduce, aggregate, process, join, request, sink)`},
+		{"unknown kind", func(m *abi.Manifest) { m.Operators[1].Kind = "smap" }, `operators[1].kind: "smap" (expected one of source, map, filter, flatMap, key, timestamp, partition, union, count, sum, aggregates, reduce, aggregate, process, join, request, mapPartition, sortPartition, sink)`},
 		{"no input", func(m *abi.Manifest) { m.Operators[1].Inputs = nil }, `operators[1].inputs: 0 of flatMap "split" (expected >= 1)`},
 		{"source with input", func(m *abi.Manifest) { m.Operators[0].Inputs = []abi.Input{{From: "split"}} }, `operators[0].inputs: 1 of source "files" (expected <= 0)`},
 		{"unknown input", func(m *abi.Manifest) { m.Operators[1].Inputs[0].From = "x" }, `operators[1].inputs[0].from: "x" is not an operator of this job`},
@@ -122,6 +122,25 @@ func TestManifestFaultsAreNamedByPath(t *testing.T) {
 			withState(m, abi.State{Scope: "keyed", Kind: "value", TTL: 5, Time: "event"})
 			m.Functions[0].Kind = abi.FunctionWindow
 		}, `functions[0].states[0].time: "event" of a window function (expected processing: only the states of process functions end by event time)`},
+		{"sorted by no keys", func(m *abi.Manifest) {
+			m.Operators[2] = abi.Operator{Name: "word", Kind: abi.OperatorSortPartition, UID: "word", Inputs: []abi.Input{{From: "split"}}}
+		}, `operators[2].inputs[0]: sortPartition "word" needs the keys that it sorts by, and flatMap "split" sends none (expected a key operator before it)`},
+		{"sorted by hash", func(m *abi.Manifest) { m.Operators[3].Kind = abi.OperatorSortPartition },
+			`operators[3].inputs[0].partition: hash (expected forward: the keys are what a subtask sorts by; deal the records out before the key operator)`},
+		{"sorted in two directions", func(m *abi.Manifest) {
+			m.Operators[3] = abi.Operator{Name: "count", Kind: abi.OperatorSortPartition, UID: "count", Order: []string{"asc", "desc"}, Inputs: []abi.Input{{From: "word", Partition: "forward"}}}
+		}, `operators[3].order: 2 of keys that have 1 fields (expected one, or one for each)`},
+		{"direction", func(m *abi.Manifest) {
+			m.Operators[3] = abi.Operator{Name: "count", Kind: abi.OperatorSortPartition, UID: "count", Order: []string{"up"}, Inputs: []abi.Input{{From: "word", Partition: "forward"}}}
+		}, `operators[3].order[0]: "up" (expected asc or desc)`},
+		{"order of a count", func(m *abi.Manifest) { m.Operators[3].Order = []string{"asc"} }, `operators[3].order: given (a count has none)`},
+		{"sorted without uid", func(m *abi.Manifest) {
+			m.Operators[3] = abi.Operator{Name: "count", Kind: abi.OperatorSortPartition, Inputs: []abi.Input{{From: "word", Partition: "forward"}}}
+		}, `operators[3].uid: empty (expected one: sortPartition "count" keeps state, and the uid is its name across versions of the job)`},
+		{"left out of a whole", func(m *abi.Manifest) {
+			m.Functions[0].Kind = abi.FunctionMapPartition
+			m.Operators[1].Kind, m.Operators[1].UID, m.Operators[1].OnTrap = abi.OperatorMapPartition, "split", OnTrapSkip
+		}, `operators[1].onTrap: "skip" (expected fail: what a function of all records of a subtask has made of them is lost with its instance)`},
 		{"state of keys on a stream without key", func(m *abi.Manifest) { unkeyed(m, abi.State{Scope: "keyed", Kind: "list"}) },
 			`functions[0].states[0].scope: keyed, and "split" takes a stream without key (expected operator, or a key operator before it)`},
 		{"timers on a stream without key", func(m *abi.Manifest) {

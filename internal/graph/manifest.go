@@ -128,7 +128,7 @@ func (b *builder) checkFunctions() error {
 		case f.ID != uint32(i):
 			return faultf(path+".id", "%d (expected %d, its index)", f.ID, i)
 		case operatorOf[f.Kind] == "" && !ofWindow(f.Kind):
-			return faultf(path+".kind", "%q (expected map, filter, flatMap, key, timestamp, reduce, aggregate, process, window, trigger, evict, gap, join, coGroup, partition or request)", f.Kind)
+			return faultf(path+".kind", "%q (expected map, filter, flatMap, key, timestamp, reduce, aggregate, process, window, trigger, evict, gap, join, coGroup, partition, request or mapPartition)", f.Kind)
 		}
 		if err := checkStates(path, f); err != nil {
 			return err
@@ -224,6 +224,8 @@ var operatorOf = map[abi.FunctionKind]abi.OperatorKind{
 	abi.FunctionCoGroup:   abi.OperatorJoin,
 	abi.FunctionPartition: abi.OperatorPartition,
 	abi.FunctionRequest:   abi.OperatorRequest,
+
+	abi.FunctionMapPartition: abi.OperatorMapPartition,
 }
 
 func (b *builder) checkNames() error {
@@ -294,6 +296,9 @@ func (b *builder) checkOperator(i int) error {
 		return err
 	}
 	if err := checkPreAggregate(path+".preAggregate", o); err != nil {
+		return err
+	}
+	if err := checkWhole(path, o); err != nil {
 		return err
 	}
 	if o.Chaining != "" && o.Chaining != ChainBegin && o.Chaining != ChainAlone {
@@ -384,6 +389,9 @@ var kinds = map[abi.OperatorKind]kindRules{
 	abi.OperatorJoin:       {minInputs: 2, maxInputs: 2, function: true, optional: true, keyed: true, stateful: true, window: true},
 	abi.OperatorRequest:    {minInputs: 1, maxInputs: 1, function: true, stateful: true},
 	abi.OperatorSink:       {minInputs: 1, maxInputs: 1, connector: true},
+
+	abi.OperatorMapPartition:  {minInputs: 1, maxInputs: 1, function: true, stateful: true},
+	abi.OperatorSortPartition: {minInputs: 1, maxInputs: 1, stateful: true},
 }
 
-var kindNames = strings.Join([]string{"source", "map", "filter", "flatMap", "key", "timestamp", "partition", "union", "count", "sum", "aggregates", "reduce", "aggregate", "process", "join", "request", "sink"}, ", ")
+var kindNames = strings.Join([]string{"source", "map", "filter", "flatMap", "key", "timestamp", "partition", "union", "count", "sum", "aggregates", "reduce", "aggregate", "process", "join", "request", "mapPartition", "sortPartition", "sink"}, ", ")

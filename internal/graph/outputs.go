@@ -99,7 +99,7 @@ func (g *JobGraph) KeyCodec(op, side int) abi.Codec {
 		return o.Declared.Key
 	case o.Kind == abi.OperatorKey:
 		return o.Key
-	case o.Unkeyed():
+	case o.Unkeyed(), o.Whole():
 		return ""
 	}
 	key := g.KeyCodec(o.Inputs[0].From, o.Inputs[0].Side)

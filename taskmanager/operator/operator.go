@@ -171,7 +171,7 @@ const ProcessingWindows = "processing"
 // EmitsItself says whether the results of a keyed function come from the guest, by emit. Without a result function its
 // accumulators are the results.
 func EmitsItself(f *abi.Function) bool {
-	return f.Kind == abi.FunctionAggregate || f.Kind == abi.FunctionProcess || f.Kind == abi.FunctionWindow || f.Kind == abi.FunctionRequest || f.Result
+	return f.Kind == abi.FunctionAggregate || f.Kind == abi.FunctionProcess || f.Kind == abi.FunctionWindow || f.Kind == abi.FunctionRequest || f.Kind == abi.FunctionMapPartition || f.Result
 }
 
 // A result goes out in batches of this many records or about so many bytes, more by what the accumulators of fireEntries

@@ -20,7 +20,7 @@ var snippet = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
 // packages are those that a snippet may use without saying so.
 var packages = map[string]string{
 	"wasmill": "github.com/wasmill/wasmill/guest-sdk/go/wasmill", "time": "time", "strings": "strings", "slices": "slices", "strconv": "strconv",
-	"fmt": "fmt", "math": "math", "bytes": "bytes", "maps": "maps", "cmp": "cmp",
+	"fmt": "fmt", "math": "math", "bytes": "bytes", "maps": "maps", "cmp": "cmp", "iter": "iter",
 }
 
 // A snippet is a part of a program, of which it is known that job is its Env. Other names that it does not declare itself are

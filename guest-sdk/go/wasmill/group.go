@@ -23,6 +23,7 @@ const (
 	verbResponse   = 13
 	verbWindow     = 14
 	verbBegin      = 16
+	verbEnd        = 17
 )
 
 // Tags of the lists of a group.

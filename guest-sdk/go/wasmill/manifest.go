@@ -261,6 +261,13 @@ func (o *operator) write(w *jsonWriter) {
 	w.textOr("onTrap", o.onTrap)
 	w.textOr("chaining", o.chaining)
 	o.writeFields(w)
+	if len(o.order) > 0 {
+		w.array("order", func() {
+			for _, by := range o.order {
+				w.element(string(by))
+			}
+		})
+	}
 	w.textOr("slotGroup", o.slotGroup)
 	w.textOr("preAggregate", o.preAggregate)
 }

@@ -26,6 +26,9 @@ const (
 	kindEvict      = "evict"
 	kindGap        = "gap"
 	kindSink       = "sink"
+
+	kindMapPartition  = "mapPartition"
+	kindSortPartition = "sortPartition"
 )
 
 // operator is one operator of the graph under definition. Edges are pointers, so that an operator may be renamed after
@@ -51,6 +54,8 @@ type operator struct {
 	fields      []Field    // of a key without a function
 	predicate   *Predicate // of a filter without a function
 	aggregates  []Agg
+	order       []Direction // of a sortPartition
+	before      *operator   // one that has the same parallelism, because it is a part of what the user asked for; nil: there is none
 
 	preAggregate string
 }
@@ -83,7 +88,7 @@ func (o *operator) stateful() bool {
 	switch o.kind {
 	case kindProcess:
 		return o.function.key != "" || len(o.function.processing.states) > 0
-	case kindCount, kindSum, kindAggregates, kindReduce, kindAggregate, kindJoin, kindWindow, kindRequest:
+	case kindCount, kindSum, kindAggregates, kindReduce, kindAggregate, kindJoin, kindWindow, kindRequest, kindMapPartition, kindSortPartition:
 		return true
 	}
 	return false
@@ -111,5 +116,7 @@ func (e *Env) setParallelism(o *operator, n int) {
 		e.Fail("operator " + strconv.Quote(o.name) + ": parallelism " + strconv.Itoa(n) + " (expected >= 1)")
 		return
 	}
-	o.parallelism = n
+	for ; o != nil; o = o.before {
+		o.parallelism = n
+	}
 }

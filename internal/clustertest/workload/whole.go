@@ -1,0 +1,107 @@
+package workload
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+)
+
+// All lines that a subtask has, sorted by a number or by rows, or taken by a function that tells of them behind the last one. The
+// lines are dealt out in turn, so which subtask has which is left open: each subtask's must be in order, and all must be there.
+var (
+	SortedLines = wholes("sort")
+	SortedRows  = wholes("fields")
+	Mapped      = wholes("map")
+)
+
+func wholes(of string) *Workload {
+	return &Workload{
+		Name: "whole " + of, Guest: "whole", Outputs: []string{""}, Params: map[string]string{"of": of},
+		Make: func(seed uint64, records int) Input {
+			r := rand.New(rand.NewPCG(seed, 67))
+			files := make([][]string, 3)
+			for i := range records {
+				files[i%3] = append(files[i%3], fmt.Sprintf("%d,%d", r.Int64N(int64(records))-int64(records)/2, i))
+			}
+			return Input{"input": files}
+		},
+		Check: func(in Input, out map[string][]File) error {
+			if of == "map" {
+				return checkMapped(in["input"], linesOf(out[""]))
+			}
+			return checkSorted(in["input"], out[""], of == "fields")
+		},
+	}
+}
+
+// checkMapped wants what subtasks tell of their lines to add up to all lines.
+func checkMapped(in [][]string, out []string) error {
+	want := map[string]bool{}
+	var n, sum, id, tenths int64
+	for _, file := range in {
+		for _, l := range file {
+			var v int64
+			if _, err := fmt.Sscanf(l, "%d,%d", &v, &id); err != nil {
+				return err
+			}
+			want[l], n, sum = true, n+1, sum+v
+		}
+	}
+	var told, total int64
+	ends := 0
+	for _, l := range out {
+		var some, of int64
+		if _, err := fmt.Sscanf(l, "end,%d,%d", &some, &of); err == nil {
+			ends, told, total, tenths = ends+1, told+some, total+of, tenths-some/100
+			continue
+		}
+		if tenths++; !want[l] {
+			return fmt.Errorf("%q came out, which did not go in, or came out again", l)
+		}
+		delete(want, l)
+	}
+	switch {
+	case told > n || told == n && (total != sum || tenths != 0):
+		return fmt.Errorf("%d subtasks tell of %d lines that add up to %d, %d hundreds too many (expected %d, %d)", ends, told, total, tenths, n, sum)
+	case told < n:
+		return missing("%d subtasks tell of %d lines (expected %d)", ends, told, n)
+	}
+	return nil
+}
+
+// checkSorted wants each line once, and those of a subtask in order.
+func checkSorted(in [][]string, out []File, rows bool) error {
+	left := map[string]int{}
+	for _, file := range in {
+		for _, l := range file {
+			left[l]++
+		}
+	}
+	last := map[string][2]int64{} // by job and subtask
+	for _, f := range out {
+		parts := strings.Split(f.Name, "-") // part, job, checkpoint, subtask, number
+		writer := parts[1] + " " + parts[3]
+		for _, l := range f.Lines {
+			var v [2]int64
+			if _, err := fmt.Sscanf(l, "%d,%d", &v[0], &v[1]); err != nil {
+				return fmt.Errorf("%s: %q", f.Name, l)
+			}
+			if left[l]--; left[l] < 0 {
+				return fmt.Errorf("%q came out, which did not go in, or came out again", l)
+			}
+			before, some := last[writer]
+			if some && (!rows && v[0] < before[0] || rows && (v[0] > before[0] || v[0] == before[0] && v[1] < before[1])) {
+				return fmt.Errorf("%s: %q behind %d,%d", f.Name, l, before[0], before[1])
+			}
+			last[writer] = v
+		}
+	}
+	for _, l := range slices.Sorted(maps.Keys(left)) {
+		if left[l] > 0 {
+			return missing("%q did not come out", l)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,60 @@
+// Whole does something with all lines that a subtask has.
+//
+//	in input    number,id
+//	out         as `of` says
+//
+//	sort      the lines by their numbers, the smallest first
+//	fields    the same by rows of number and id: the largest number first, and of one number the smallest id
+//	map       every hundredth line as it comes, and behind the last one: end,lines,sum of the numbers
+#include "work.h"
+
+static wasmill_bytes no_line(const wasmill_record *r) { return r->value; }
+
+static wasmill_bytes number_of(const wasmill_record *r) {
+	int64_t *n = (int64_t *)wasmill_scratch(sizeof *n);
+	*n = work_int(r->value, 0);
+	return (wasmill_bytes){(const uint8_t *)n, sizeof *n};
+}
+
+static wasmill_bytes both_of(const wasmill_record *r) {
+	wasmill_row row = wasmill_row_begin(2);
+	wasmill_row_set_i64(&row, 0, work_int(r->value, 0));
+	wasmill_row_set_i64(&row, 1, work_int(r->value, 1));
+	return wasmill_row_end(&row);
+}
+
+static int64_t lines, sum; // of the subtask
+
+static void begin(wasmill_context *c) {
+	(void)c;
+	lines = sum = 0;
+}
+
+static void take(wasmill_context *c, const wasmill_record *r) {
+	sum += work_int(r->value, 0);
+	if (++lines % 100 == 0) wasmill_emit(c->out, r->value.data, r->value.size);
+}
+
+static void end(wasmill_context *c) {
+	work_line l = work_begin(64);
+	work_text(&l, (wasmill_bytes){(const uint8_t *)"end,", 4});
+	work_number(&l, lines);
+	work_char(&l, ',');
+	work_number(&l, sum);
+	wasmill_bytes made = work_end(l);
+	wasmill_emit(c->out, made.data, made.size);
+}
+
+WASMILL_JOB("whole") {
+	const char *of = wasmill_param_or(job, "of", "sort", "what is done: sort, fields or map");
+	wasmill_stream in = wasmill_rebalance(work_source(job, "input", "make", no_line)), out;
+	if (wasmill_same(of, "map")) {
+		out = wasmill_map_partition(in, "whole", (wasmill_processor){.begin = begin, .process = take, .end = end, .codec = WASMILL_UTF8});
+	} else if (wasmill_same(of, "fields")) {
+		out = wasmill_sort_partition(wasmill_key_by(in, "by", both_of, "row(number: i64, id: i64)"), "whole", "\"desc\",\"asc\"");
+	} else {
+		if (!wasmill_same(of, "sort")) wasmill_refuse_param(job, "of", of, "sort, fields or map");
+		out = wasmill_sort_partition(wasmill_key_by(in, "by", number_of, WASMILL_I64), "whole", "\"asc\"");
+	}
+	work_sink(wasmill_uid(out, "whole"), "");
+}
