@@ -78,6 +78,16 @@ var simulated = []struct {
 		only: directed{faults: slices.Repeat(named("rescale"), 3), workload: workload.Unending, parallelism: 2, records: 900}},
 	{bug: failpoint.StaleChange, shows: "of a rescaling and an upgrade at once both are said to be done, and one is not there",
 		only: directed{faults: slices.Repeat(named("two changes at once"), 4), workload: workload.Ledger, records: 900}},
+	{bug: failpoint.LoseElements, shows: "window function: a window has fewer lines than it was given",
+		only: directed{faults: slices.Repeat(named("kill TaskManager"), 3), workload: workload.Framed}},
+	{bug: failpoint.ForgetTrigger, shows: "window function: a window takes lines though it is full", only: directed{workload: workload.Framed}},
+	{bug: failpoint.OneCopy, about: "kill", shows: "broadcast state: rules from before a restore are not known to facts of other subtasks",
+		only: directed{workload: workload.Rules, parallelism: 2}},
+	{bug: failpoint.DealtToAll, about: "kill", shows: "roster: lines that were held back come out of each subtask", only: directed{workload: workload.Roster, parallelism: 2}},
+	{bug: failpoint.FoldedBehind, shows: "folds: values that were folded ahead are in no state and are not read again",
+		only: directed{faults: slices.Repeat(named("kill TaskManager"), 5), workload: workload.Folds}},
+	{bug: failpoint.DropSide, shows: "co-group: a window lacks lines that one before it has, too", only: directed{workload: workload.Together}},
+	{bug: failpoint.ForgetRefresh, shows: "recent: a count begins anew though lines have come all the time", only: directed{workload: workload.Recent}},
 	{bug: failpoint.UncutChain, about: "chain", shows: "an operator that was apart from its chain comes back with the state that its neighbours had when it left"},
 }
 

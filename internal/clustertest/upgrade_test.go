@@ -18,7 +18,7 @@ func TestUpgrades(t *testing.T) {
 			upgrades = append(upgrades, f)
 		}
 	}
-	for i, w := range append(slices.Clone(workload.All), workload.Versioned, workload.Versioned) {
+	for i, w := range append(slices.Clone(workload.All), workload.Versioned) {
 		t.Run(fmt.Sprint(i, " ", w.Name), func(t *testing.T) {
 			s := scenario(5000+*seed+uint64(i), w, 1+i%2, cache)
 			s.Faults, s.Must = append([]Fault{upgrades[0]}, upgrades...), "upgrade inPlace"

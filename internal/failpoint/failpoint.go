@@ -99,6 +99,13 @@ const (
 	ForgetPromised      Bug = "forget-promised"       // a split goes on without what was promised of it
 	UncutChain          Bug = "uncut-chain"           // every part of a chain that is cut goes on from all of its files
 	StaleChange         Bug = "stale-change"          // a graph that was worked out from what the job was before another change is taken
+	LoseElements        Bug = "lose-elements"         // records that windows keep are left out of snapshots
+	ForgetTrigger       Bug = "forget-trigger"        // what a trigger of the guest's keeps of a window is forgotten
+	OneCopy             Bug = "one-copy"              // only the first subtask goes on with a broadcast state
+	DealtToAll          Bug = "dealt-to-all"          // a list that is to be dealt out is given to every subtask
+	FoldedBehind        Bug = "folded-behind"         // what was folded ahead goes behind the barrier
+	DropSide            Bug = "drop-side"             // records of a join are removed before the last window that they are in
+	ForgetRefresh       Bug = "forget-refresh"        // what is written again ends by event time when it would have ended
 )
 
 // Bugs are all of them.
@@ -106,5 +113,6 @@ var Bugs = []Bug{
 	SkipFsync, UnsyncedOutput, AckBeforeUpload, CommitBeforeDecide, NoFencing, LoseTimer, ForgetInFlight, WrongKeyGroups, SkipAlignment,
 	ForgetPosition, ReplayDoneSplit, ForgetAborted, DropPreparedAborted, NoRecommit, AbortBeforeCommit, TrustDamaged, TrustLocal,
 	RestoreOldest, DeleteNamed, ReuseID, ForgetTombstone, MutateFrozen, OverlayLeak, RepeatPassed, ForgetFinished, ForgetExchange, FiredAgain,
-	ForgetPromised, UncutChain, ForgetRequests, StaleChange,
+	ForgetPromised, UncutChain, ForgetRequests, StaleChange, LoseElements, ForgetTrigger, OneCopy, DealtToAll, FoldedBehind, DropSide,
+	ForgetRefresh,
 }

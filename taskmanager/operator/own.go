@@ -7,6 +7,7 @@ import (
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
+	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/taskmanager/state"
 )
@@ -40,7 +41,7 @@ func openList(uid string, declared abi.State, store state.Store, share Share) (*
 	}
 	l := &ownList{declared: declared, begun: true, changed: true, old: declared.Version > 0}
 	if l.part, err = deal(parts, false, share); err == nil {
-		l.data, err = deal(parts, declared.Kind == "union", share)
+		l.data, err = deal(parts, declared.Kind == "union" || failpoint.Planted(failpoint.DealtToAll), share)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("restore state %q of %s: %w", declared.Name, uid, err)

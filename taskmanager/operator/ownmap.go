@@ -8,6 +8,7 @@ import (
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
+	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/taskmanager/state"
 )
@@ -27,7 +28,7 @@ type ownMap struct {
 func openMap(uid string, declared abi.State, store state.Store, share Share) (*ownMap, error) {
 	m := &ownMap{declared: declared, values: map[string][]byte{}, older: map[string]uint16{}, changed: true}
 	parts, err := store.Own(uid, snapshot.MapName(declared.Name))
-	if err != nil || len(parts) == 0 {
+	if err != nil || len(parts) == 0 || share.Subtask > 0 && failpoint.Planted(failpoint.OneCopy) {
 		return m, err
 	}
 	if err := m.read(copyOf(parts, share).Value); err != nil {

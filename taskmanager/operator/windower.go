@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/taskmanager/state"
 )
 
@@ -308,6 +309,9 @@ func (w *windower) cellOf(s span, t state.Table, e state.Entry, ns state.Namespa
 	*c = cell{span: s, table: t, entry: e, mark: c.mark, full: c.full[:0]}
 	if rest, err = c.mark.read(v, w.states); err != nil {
 		return nil, nil, fmt.Errorf("windows of key %q: %w", t.Key(e), err)
+	}
+	if failpoint.Planted(failpoint.ForgetTrigger) {
+		clear(c.mark.states[:len(w.asks.TriggerStates)])
 	}
 	if c.mark.folded != nil {
 		c.accs = w.listing(c.mark.folded)

@@ -6,6 +6,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/taskmanager/state"
 )
 
@@ -279,8 +280,12 @@ func (j *windowJoin) follow(b *bucket) error {
 
 // remove forgets the records of a key in the step that begins at from.
 func (j *windowJoin) remove(b *bucket, from int64) error {
+	last := shift(from, j.window.step-1)
+	if failpoint.Planted(failpoint.DropSide) {
+		last = shift(from, j.window.size-1)
+	}
 	for input := range j.match.kept {
-		if err := j.match.kept[input].forget(b.hash, b.key, from, shift(from, j.window.step-1)); err != nil {
+		if err := j.match.kept[input].forget(b.hash, b.key, from, last); err != nil {
 			return err
 		}
 	}

@@ -440,7 +440,8 @@ func cellOf(head int, stored []byte) cell {
 
 // parts are the changes of a state of tables, by namespace.
 func (f *frozen) parts(state int) (parts []part) {
-	if f.states[state].Kind == uint8(Timer) && failpoint.Planted(failpoint.LoseTimer) {
+	switch s := f.states[state]; {
+	case s.Kind == uint8(Timer) && failpoint.Planted(failpoint.LoseTimer), s.Name == "elements" && failpoint.Planted(failpoint.LoseElements):
 		return nil
 	}
 	at := func(ns int64) *part {

@@ -317,7 +317,9 @@ func (t *table) Version(e Entry) uint16 {
 func (t *table) SetValue(e Entry, v []byte) error {
 	expiry := int64(0)
 	if t.spec.TTL > 0 {
-		expiry = t.clock.expiry(t.spec.TTL)
+		if expiry = t.clock.expiry(t.spec.TTL); t.spec.Event && t.stored(e) != nil && failpoint.Planted(failpoint.ForgetRefresh) {
+			expiry = t.expiry(e)
+		}
 	}
 	t.changed = true
 	t.set(e, t.spec.Version, expiry, v)

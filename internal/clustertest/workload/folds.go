@@ -3,13 +3,23 @@ package workload
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 )
 
 // Folds has records folded before they are sent, by the host and by the guest: sums in sliding windows, and all values of a key
 // in their order. What is held back when something breaks is neither lost nor counted twice.
 var Folds = &Workload{
-	Name: "folds", Guest: "folds", Outputs: []string{"results", "chains"}, Params: Sliding.Params, Make: Sliding.Make,
+	Name: "folds", Guest: "folds", Outputs: []string{"results", "chains"}, Params: Sliding.Params,
+	Make: func(seed uint64, records int) Input { // each key is in one of the files, which are read in turn and overlap in time
+		r := rand.New(rand.NewPCG(seed, 53))
+		files := make([][]string, 3)
+		for i := range records {
+			f := i % len(files)
+			files[f] = append(files[f], fmt.Sprintf("k%d-%d,%d,%d", f, r.IntN(2), max(0, 20*i-r.IntN(windowDisorder+1)), r.IntN(1000)))
+		}
+		return Input{"input": files}
+	},
 	Check: func(in Input, out map[string][]File) error {
 		var wrong error
 		if err := Sliding.Check(in, out); err != nil && !errors.Is(err, errMissing) {

@@ -7,12 +7,18 @@ import (
 	"strings"
 )
 
+// A window fires when its values make framedFull or more; no value makes framedValue.
+const (
+	framedFull  = 2500
+	framedValue = 1000
+)
+
 // Framed has a window function over tumbling windows that a trigger of the guest's fires and purges, by what they have and by their
 // end: each line is in one result. The function counts results by window, and lines by key. No line comes too late.
-var Framed = framed("window function", map[string]string{"trigger": "full", "full": "2500"})
+var Framed = framed("window function", map[string]string{"trigger": "full", "full": fmt.Sprint(framedFull)})
 
 // FramedSessions is the same over sessions, folded, whose gap each line says.
-var FramedSessions = framed("window function of sessions", map[string]string{"trigger": "full", "full": "2500", "kind": "pause", "fold": "yes"})
+var FramedSessions = framed("window function of sessions", map[string]string{"trigger": "full", "full": fmt.Sprint(framedFull), "kind": "pause", "fold": "yes"})
 
 func framed(name string, params map[string]string) *Workload {
 	params["window"], params["disorder"] = fmt.Sprint(windowSize), fmt.Sprint(windowDisorder)
@@ -22,7 +28,7 @@ func framed(name string, params map[string]string) *Workload {
 			r := rand.New(rand.NewPCG(seed, 23))
 			var lines []string
 			for i := range records {
-				lines = append(lines, fmt.Sprintf("k%d,%d,%d", r.IntN(5), max(0, 20*i-r.IntN(windowDisorder)), r.IntN(1000)))
+				lines = append(lines, fmt.Sprintf("k%d,%d,%d", r.IntN(5), max(0, 20*i-r.IntN(windowDisorder)), r.IntN(framedValue)))
 			}
 			return Input{"input": {lines}}
 		},
@@ -63,6 +69,9 @@ func checkFramed(in Input, out map[string][]File, tumbling bool) error {
 		var n [6]int64 // start, lines, sum, number, all, why
 		if _, err := fmt.Sscan(strings.Join(append(p[:1:1], p[2:]...), " "), &n[0], &n[1], &n[2], &n[3], &n[4], &n[5]); err != nil {
 			return fmt.Errorf("results: line %q: %w", l, err)
+		}
+		if tumbling && n[2] >= framedFull+framedValue {
+			return fmt.Errorf("results: line %q is of a window that was full before its last line", l)
 		}
 		id := of(n[0], p[1])
 		g := got[id]

@@ -38,8 +38,13 @@ type File struct {
 	Lines []string
 }
 
-// All are the workloads that faults are tried on.
-var All = []*Workload{Ledger, HashChain, Windows, Enrich, Poison, Copy, Braid, Sliding, Sessions, Nearby, NearbyPairs}
+// All are the workloads that every fault is tried on.
+var All = []*Workload{
+	Ledger, HashChain, Windows, Enrich, Poison, Copy, Braid, Sliding, Sessions, Nearby, NearbyPairs, Together, TogetherPairs, Rules, Asking,
+	AskingInOrder, Framed, FramedSessions, Folds, Roster, Drift, UnendingDrift, Unending, Overlapping, Idle, Rows, Partitions, FirstOfKey,
+	FirstOfAll, Distinct, Unequal, Moved, Versioned, PoisonKeys, PoisonTimers, PoisonResults, Recent, SortedLines,
+	Mapped, SortedRows,
+}
 
 // Prepare writes the input files below dir and answers the job's parameters.
 func (w *Workload) Prepare(dir string, seed uint64, records int) (params map[string]string, in Input, err error) {
