@@ -87,7 +87,8 @@ func (s *Sink) Commit(_ context.Context, job string, checkpoint uint64, prepared
 	return nil
 }
 
-// Abort removes the pending files of attempts before the given one.
+// Abort removes the pending files of attempts before the given one, so that no power cut brings them back: not those either that
+// were removed before, for nobody comes here again when the job has ended.
 func (s *Sink) Abort(_ context.Context, job string, before uint32) error {
 	dir, err := filepath.Abs(s.dir)
 	if err != nil {
@@ -108,6 +109,9 @@ func (s *Sink) Abort(_ context.Context, job string, before uint32) error {
 		if err := s.on.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("file sink: abort: %w", err)
 		}
+	}
+	if err := s.on.SyncDir(dir); err != nil {
+		return fmt.Errorf("file sink: abort: sync %s: %w", dir, err)
 	}
 	return nil
 }

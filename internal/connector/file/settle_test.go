@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -87,5 +89,40 @@ func TestSinkSettlesWhatItHasPrepared(t *testing.T) {
 	}
 	if err := w.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// What an attempt has left behind is removed for good, also where it was removed before and a power cut might bring it back.
+func TestAbortIsDurable(t *testing.T) {
+	on := &slowFS{FS: durable.OS, synced: make(chan string, 8)}
+	dir := t.TempDir()
+	sink, err := NewSinkOn(on, map[string]string{"path": dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, theirs := filepath.Join(dir, pendingName("j", 1, 0, 0)), filepath.Join(dir, pendingName("j", 2, 0, 0))
+	for _, path := range []string{left, theirs} {
+		if err := os.WriteFile(path, []byte("x"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if err := sink.Abort(t.Context(), "j", 2); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Lstat(left); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is there: %v", left, err)
+		}
+		if _, err := os.Lstat(theirs); err != nil {
+			t.Error(err)
+		}
+		select {
+		case what := <-on.synced:
+			if what != "directory" {
+				t.Errorf("a %s was synced", what)
+			}
+		default:
+			t.Error("the directory was not synced")
+		}
 	}
 }
