@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 directory=${1:-testdata}
 shift || true
-[[ $# -gt 0 ]] || set -- c c-process rust rust-process
+[[ $# -gt 0 ]] || set -- c c-process c-operators rust rust-process rust-operators
 
 c() { # source
 	"${CLANG:-clang-19}" --target=wasm32-unknown-unknown -std=c11 -Wall -Wextra -O2 -ffreestanding -nostdlib \
@@ -20,7 +20,9 @@ for guest in "$@"; do
 	case $guest in
 	c) c conformance.c ;;
 	c-process) c process.c ;;
+	c-operators) c operators.c ;;
 	rust) rust wasm32-wasip1 --example conformance ;;
+	rust-operators) rust wasm32-wasip1 --example conformance-operators ;;
 	rust-process) rust wasm32-unknown-unknown --example conformance-process --no-default-features ;;
 	esac
 done

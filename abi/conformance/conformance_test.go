@@ -38,10 +38,11 @@ func run(t *testing.T, path string, s *script) {
 	datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string { return s.run(t, d) })
 }
 
-// The two guests of an SDK, by their names in the manifest.
+// The guests of an SDK, by their names in the manifest.
 const (
-	usualGuest   = "conformance"
-	processGuest = "conformance-process"
+	usualGuest     = "conformance"
+	processGuest   = "conformance-process"
+	operatorsGuest = "conformance-operators"
 )
 
 // guests returns the modules of the name given, by SDK. They are built here where their compiler is at hand: Go's always,

@@ -1,7 +1,6 @@
 package conformance_test
 
 import (
-	"cmp"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -12,12 +11,15 @@ import (
 	"github.com/wasmill/wasmill/abi"
 )
 
-func TestProcessScenarios(t *testing.T) {
-	scenarios, err := filepath.Glob("testdata/process/*.txt")
+func TestProcessScenarios(t *testing.T) { runStaged(t, processGuest, "testdata/process/*.txt") }
+
+// runStaged runs scenarios on a stage against the guests of a name.
+func runStaged(t *testing.T, guest, pattern string) {
+	scenarios, err := filepath.Glob(pattern)
 	if err != nil || len(scenarios) == 0 {
 		t.Fatalf("no scenarios: %v", err)
 	}
-	for name, wasm := range guests(t, processGuest) {
+	for name, wasm := range guests(t, guest) {
 		t.Run(name, func(t *testing.T) {
 			for _, path := range scenarios {
 				scenario := strings.TrimSuffix(filepath.Base(path), ".txt")
@@ -26,6 +28,9 @@ func TestProcessScenarios(t *testing.T) {
 						s := &processScript{handles: make(map[string]*handle), numbers: make(map[string]int)}
 						if s.stage, err = newStage(t, wasm, nil, replace); err != nil {
 							t.Fatal(err)
+						}
+						if name := s.stage.lacks(string(read(t, path))); name != "" {
+							t.Skipf("the guest declares no function %q", name)
 						}
 						datadriven.RunTest(t, path, s.run)
 					})
@@ -43,17 +48,16 @@ type processScript struct {
 }
 
 func (s *processScript) run(t *testing.T, d *datadriven.TestData) string {
+	if verb := stagedVerbs[d.Cmd]; verb != 0 {
+		return s.records(t, d, verb)
+	}
 	switch d.Cmd {
+	case "needs": // see stage.lacks
+		return "ok"
 	case "describe":
-		return printManifest(t, s.stage.manifest)
+		return s.describe(t, d)
 	case "open":
 		return s.open(t, d)
-	case "records":
-		return s.records(t, d, abi.VerbProcess)
-	case "join":
-		return s.records(t, d, abi.VerbJoin)
-	case "partition":
-		return s.records(t, d, abi.VerbPartition)
 	case "advance":
 		return s.advance(t, d)
 	case "state":
@@ -65,8 +69,15 @@ func (s *processScript) run(t *testing.T, d *datadriven.TestData) string {
 	case "migrate":
 		return s.migrate(t, d)
 	}
-	d.Fatalf(t, "command %q (expected describe, open, records, join, partition, advance, state, migrate)", d.Cmd)
+	d.Fatalf(t, "command %q (expected needs, describe, open, advance, state, migrate, or a verb)", d.Cmd)
 	return ""
+}
+
+// stagedVerbs are the commands that hand over groups.
+var stagedVerbs = map[string]abi.Verb{
+	"records": abi.VerbProcess, "join": abi.VerbJoin, "partition": abi.VerbPartition, "window": abi.VerbWindow, "trigger": abi.VerbTrigger,
+	"evict": abi.VerbEvict, "gap": abi.VerbGap, "request": abi.VerbRequest, "response": abi.VerbResponse, "begin": abi.VerbBegin,
+	"create": abi.VerbCreate, "accumulate": abi.VerbAccumulate, "merge": abi.VerbMerge,
 }
 
 func (s *processScript) open(t *testing.T, d *datadriven.TestData) string {
@@ -128,6 +139,10 @@ func (l *line) recordsGroup(f abi.Function) (g stagedGroup, err error) {
 			input = 1
 			continue
 		}
+		var more bool
+		if more, err = g.mark(l, f); more || err != nil {
+			continue
+		}
 		n := l.times()
 		var v []byte
 		if v, err = l.encoded(f.Inputs[input]); err != nil {
@@ -158,11 +173,12 @@ func (s *processScript) call(name string, verb abi.Verb, header *abi.CallHeader,
 	if err != nil {
 		return report(err)
 	}
-	if verb == abi.VerbPartition {
-		return cmp.Or(strings.TrimSpace(s.stage.call.receivers), "nothing")
-	}
 	effects.Reply = nil // by reply or by the import state: the stores show what came of it
-	return h.printEffects(effects)
+	answered := strings.Join(s.stage.call.answered, "\n")
+	if answered != "" && len(effects.Emits) == 0 {
+		return answered
+	}
+	return strings.TrimSpace(answered + "\n" + h.printEffects(effects))
 }
 
 // groups encodes groups, the value states before the records in every second one: their order is the host's choice.
@@ -173,14 +189,10 @@ func (s *stage) groups(f abi.Function, list []stagedGroup, part int, ahead bool)
 		w.Begin(g.head)
 		states := func() {
 			for i, state := range f.States {
-				if state.Kind != "value" || !ahead {
-					continue
+				if state.Kind == "value" && ahead {
+					v := s.values(f, &g, i)
+					w.List(abi.ListState, uint16(i), len(v), nil, v)
 				}
-				var v [][]byte
-				if st := s.stores[f.Name]; st != nil && st.cell(string(g.head.Key), uint16(i)).value != nil {
-					v = [][]byte{st.cell(string(g.head.Key), uint16(i)).value}
-				}
-				w.List(abi.ListState, uint16(i), len(v), nil, v)
 			}
 		}
 		if k%2 == 1 {
@@ -195,12 +207,35 @@ func (s *stage) groups(f abi.Function, list []stagedGroup, part int, ahead bool)
 				w.List(abi.ListTag(input), 0, len(values), times, values[:n])
 			}
 		}
+		if g.accumulators != nil {
+			w.List(abi.ListAccumulators, 0, len(g.accumulators), nil, g.accumulators)
+		}
+		if g.answers != nil {
+			w.List(abi.ListAnswers, 0, len(g.answers), nil, g.answers)
+		}
 		if k%2 == 0 {
 			states()
 		}
 		w.EndGroup()
 	}
 	return w
+}
+
+// values is what a value state has for a group: of windows that have become one, what it had in each.
+func (s *stage) values(f abi.Function, g *stagedGroup, state int) (all [][]byte) {
+	at := []place{g.place(f.States[state])}
+	if g.merged != nil {
+		at = nil
+		for _, window := range g.merged {
+			at = append(at, place{string(g.head.Key), window})
+		}
+	}
+	for _, p := range at {
+		if st := s.stores[f.Name]; st != nil && st.cell(p, uint16(state)).value != nil {
+			all = append(all, st.cell(p, uint16(state)).value)
+		}
+	}
+	return all
 }
 
 // advance lets time go on to watermark=w or now=n, and hands over the timers that are due then, call by call, at most one
@@ -225,9 +260,14 @@ func (s *processScript) advance(t *testing.T, d *datadriven.TestData) string {
 		var list []stagedGroup
 		for _, timer := range due {
 			delete(st.timers, timer)
-			list = append(list, stagedGroup{head: abi.Group{Key: []byte(timer.key), Flags: flags, TimerTime: timer.at}})
+			g := stagedGroup{head: abi.Group{Key: []byte(timer.key), Flags: flags, TimerTime: timer.at}}
+			if timer.window != "" {
+				g.head.Flags |= abi.GroupHasWindow
+				fmt.Sscanf(timer.window, "%d..%d", &g.head.WindowStart, &g.head.WindowEnd) // as it was printed
+			}
+			list = append(list, g)
 		}
-		out.WriteString(s.call(d.CmdArgs[0].Key, abi.VerbTimer, header, list, 0, !d.HasArg("fetch")) + "\n")
+		out.WriteString(s.call(d.CmdArgs[0].Key, timerVerb(h.head()), header, list, 0, !d.HasArg("fetch")) + "\n")
 	}
 	if out.Len() == 0 {
 		return "none is due"

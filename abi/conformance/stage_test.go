@@ -2,11 +2,11 @@ package conformance_test
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tetratelabs/wazero"
@@ -39,20 +39,53 @@ type stagedCall struct {
 	effects  host.Effects
 	failure  *abi.Failure
 
-	receivers string // of the records of each group, of a partition function
+	verb     abi.Verb
+	answered []string // what it replied about each group, but for states and timers
 }
 
 // stagedGroup is a group with all records, also those that do not come with the call.
 type stagedGroup struct {
-	head       abi.Group
-	values     [2][][]byte
-	timestamps [2][]int64
+	head         abi.Group
+	values       [2][][]byte
+	timestamps   [2][]int64
+	accumulators [][]byte
+	answers      [][]byte // to requests
+	merged       []string // windows that have become this one
 }
+
+// place is where a state of the group belongs.
+func (g *stagedGroup) place(state abi.State) place {
+	switch state.Scope {
+	case "operator", "broadcast":
+		return own
+	case "window":
+		return place{string(g.head.Key), g.window()}
+	}
+	return place{key: string(g.head.Key)}
+}
+
+// timers is where timers of the group belong.
+func (g *stagedGroup) timers(f abi.Function) place {
+	if f.Kind == abi.FunctionTrigger {
+		return g.place(abi.State{Scope: "window"})
+	}
+	return place{key: string(g.head.Key)}
+}
+
+func (g *stagedGroup) window() string {
+	if g.head.Flags&abi.GroupHasWindow == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d..%d", g.head.WindowStart, g.head.WindowEnd)
+}
+
+// compiled has what was compiled of each guest, for all of its stages.
+var compiled = wazero.NewCompilationCache()
 
 // newStage starts a guest. The memory that it is given for what it is called with is all that it gets of the host's.
 func newStage(t testing.TB, wasm []byte, params map[string]string, replace bool) (*stage, error) {
 	ctx := context.Background()
-	s := &stage{t: t, runtime: wazero.NewRuntime(ctx), replace: replace, params: params, stores: make(map[string]*store)}
+	s := &stage{t: t, runtime: wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCompilationCache(compiled)), replace: replace, params: params, stores: make(map[string]*store)}
 	t.Cleanup(func() { s.runtime.Close(ctx) })
 	wasi_snapshot_preview1.MustInstantiate(ctx, s.runtime)
 	b := s.runtime.NewHostModuleBuilder(abi.ImportModule)
@@ -180,7 +213,7 @@ func (s *stage) keyed(number int, verb abi.Verb, f abi.Function, header *abi.Cal
 	if s.stores[f.Name] == nil {
 		s.stores[f.Name] = newStore()
 	}
-	if err := s.begin(&stagedCall{function: f, groups: list, store: s.stores[f.Name].clone()}); err != nil {
+	if err := s.begin(&stagedCall{function: f, verb: verb, groups: list, store: s.stores[f.Name].clone()}); err != nil {
 		return nil, err
 	}
 	in := make([]byte, abi.CallHeaderBytes, abi.CallHeaderBytes+groups.Size())
@@ -199,38 +232,65 @@ func (s *stage) keyed(number int, verb abi.Verb, f abi.Function, header *abi.Cal
 
 // apply carries out what the guest replied.
 func (c *stagedCall) apply() error {
+	for _, g := range c.groups {
+		for _, window := range g.merged {
+			c.store.forget(place{string(g.head.Key), window})
+		}
+	}
 	for p := c.effects.Reply; len(p) > 0; {
 		entry, rest, err := abi.NextReplyEntry(p)
 		if err != nil {
 			return err
 		}
-		actions, key := entry.Actions, string(c.groups[entry.Group].head.Key)
+		actions, g := entry.Actions, &c.groups[entry.Group]
 		for range entry.Count {
 			var a abi.Action
 			if a, actions, err = abi.NextAction(actions); err != nil {
 				return err
 			}
-			switch a.Op {
-			case abi.ActionPut:
-				c.store.cell(key, a.Index).value = slices.Concat([]byte{}, a.Value)
-			case abi.ActionClear:
-				delete(c.store.cells, cellKey{key, a.Index})
-			case abi.ActionSetTimer:
-				c.store.timers[timerKey{key, a.Index, a.Time}] = true
-			case abi.ActionDeleteTimer:
-				delete(c.store.timers, timerKey{key, a.Index, a.Time})
-			case abi.ActionPartition:
-				for i := 0; i+4 <= len(a.Value); i += 4 {
-					c.receivers += fmt.Sprint(" ", binary.LittleEndian.Uint32(a.Value[i:]))
-				}
-				c.receivers += "\n"
-			default:
-				return fmt.Errorf("action %d of a process function", a.Op)
+			if err := c.act(g, a); err != nil {
+				return err
 			}
 		}
 		p = rest
 	}
 	return nil
+}
+
+// act carries out one action.
+func (c *stagedCall) act(g *stagedGroup, a abi.Action) error {
+	switch a.Op {
+	case abi.ActionPut, abi.ActionClear:
+		if c.verb == abi.VerbCreate || c.verb == abi.VerbAccumulate || c.verb == abi.VerbMerge {
+			c.answer(g, "acc="+printValue(c.function.Accumulator, a.Value))
+			return nil
+		}
+		if int(a.Index) >= len(c.function.States) {
+			return fmt.Errorf("action %d of state %d of %d", a.Op, a.Index, len(c.function.States))
+		}
+		at := g.place(c.function.States[a.Index])
+		delete(c.store.cells, cellKey{at, a.Index})
+		if a.Op == abi.ActionPut {
+			c.store.cell(at, a.Index).value = slices.Concat([]byte{}, a.Value)
+		}
+	case abi.ActionSetTimer:
+		c.store.timers[timerKey{g.timers(c.function), a.Index, a.Time}] = true
+	case abi.ActionDeleteTimer:
+		delete(c.store.timers, timerKey{g.timers(c.function), a.Index, a.Time})
+	default:
+		text, err := printAnswer(a)
+		c.answer(g, text)
+		return err
+	}
+	return nil
+}
+
+// answer takes note of what was replied about a group.
+func (c *stagedCall) answer(g *stagedGroup, text string) {
+	if c.function.Key != "" && len(g.head.Key) > 0 {
+		text = strings.Join(strings.Fields(printKey(c.function.Key, g.head.Key)+" "+g.window()), " ") + " " + text
+	}
+	c.answered = append(c.answered, text)
 }
 
 // migrate makes elements of the version that the manifest declares.
@@ -305,17 +365,23 @@ func (s *stage) state(op, ptr, n, out, capacity uint32) uint32 {
 const pageSize = 2
 
 func (c *stagedCall) carryOut(op abi.StateOp, r abi.StateRequest) (a abi.StateAnswer, err error) {
-	if int(r.Group) >= len(c.groups) {
+	if r.Group != abi.None && int(r.Group) >= len(c.groups) {
 		return a, fmt.Errorf("state: group %d of %d", r.Group, len(c.groups))
 	}
-	g := &c.groups[r.Group]
 	if op == abi.StateRecords {
-		return g.records(int(r.State), int(r.Cursor))
+		return c.groups[r.Group].records(int(r.State), int(r.Cursor))
 	}
 	if int(r.State) >= len(c.function.States) {
 		return a, fmt.Errorf("state %d of %d", r.State, len(c.function.States))
 	}
-	kind, cell := c.function.States[r.State].Kind, c.store.cell(string(g.head.Key), r.State)
+	declared, at := c.function.States[r.State], own
+	if r.Group != abi.None {
+		at = c.groups[r.Group].place(declared)
+	}
+	if (at == own) != (r.Group == abi.None) || at == own && declared.Scope != "operator" && declared.Scope != "broadcast" {
+		return a, fmt.Errorf("state %q of scope %s, of group %d", declared.Name, declared.Scope, r.Group)
+	}
+	kind, cell := strings.Replace(declared.Kind, "union", "list", 1), c.store.cell(at, r.State)
 	switch kind + " " + fmt.Sprint(op) {
 	case "value 1":
 		if cell.value != nil {

@@ -1,6 +1,7 @@
 package conformance_test
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,8 +16,14 @@ type store struct {
 	timers map[timerKey]bool
 }
 
+// place is where a state or timer belongs: to a key, to a key in a window ("0..1000"), or to the operator.
+type place struct{ key, window string }
+
+// own is the place of what belongs to the operator. No key has a window of that name.
+var own = place{window: "own"}
+
 type cellKey struct {
-	key   string
+	place
 	state uint16
 }
 
@@ -28,7 +35,7 @@ type cellContent struct {
 }
 
 type timerKey struct {
-	key   string
+	place
 	clock uint16 // 0 event, 1 processing time
 	at    int64
 }
@@ -45,8 +52,8 @@ func (s *store) clone() *store {
 	return c
 }
 
-func (s *store) cell(key string, state uint16) *cellContent {
-	k := cellKey{key, state}
+func (s *store) cell(at place, state uint16) *cellContent {
+	k := cellKey{at, state}
 	if s.cells[k] == nil {
 		s.cells[k] = new(cellContent)
 	}
@@ -61,41 +68,57 @@ func (c *cellContent) sorted() (keys, values [][]byte) {
 	return keys, values
 }
 
-// due returns the first timer of each key that is due on a clock, in the order of their keys.
+// due returns the first timer of each place that is due on a clock, in the order of their keys.
 func (s *store) due(clock uint16, now int64) (due []timerKey) {
-	first := make(map[string]timerKey)
+	first := make(map[place]timerKey)
 	for t := range s.timers {
-		if f, ok := first[t.key]; t.clock == clock && t.at <= now && (!ok || t.at < f.at) {
-			first[t.key] = t
+		if f, ok := first[t.place]; t.clock == clock && t.at <= now && (!ok || t.at < f.at) {
+			first[t.place] = t
 		}
 	}
-	for _, key := range slices.Sorted(maps.Keys(first)) {
-		due = append(due, first[key])
+	for _, at := range slices.SortedFunc(maps.Keys(first), comparePlaces) {
+		due = append(due, first[at])
 	}
 	return due
 }
 
-// print writes what there is of each key.
+func comparePlaces(a, b place) int {
+	return cmp.Or(strings.Compare(a.key, b.key), strings.Compare(a.window, b.window))
+}
+
+// forget removes all that is of a place.
+func (s *store) forget(at place) {
+	maps.DeleteFunc(s.cells, func(k cellKey, _ *cellContent) bool { return k.place == at })
+	maps.DeleteFunc(s.timers, func(k timerKey, _ bool) bool { return k.place == at })
+}
+
+// print writes what there is of each key, of each key in a window, and of the operator.
 //
 //	"whale" sum=7 all=["a" "b"] counts=["a"=1] event=1500 processing=20
+//	"whale" 0..1000 results=2
+//	own rules=["a"=1]
 func (s *store) print(f abi.Function) string {
-	keys := make(map[string][]string)
+	keys := make(map[place][]string)
 	for k, state := range f.States {
 		for at, c := range s.cells {
 			if int(at.state) != k {
 				continue
 			}
 			if text := c.print(state); text != "" {
-				keys[at.key] = append(keys[at.key], state.Name+"="+text)
+				keys[at.place] = append(keys[at.place], state.Name+"="+text)
 			}
 		}
 	}
 	for _, t := range slices.SortedFunc(maps.Keys(s.timers), func(a, b timerKey) int { return int(a.at - b.at) }) {
-		keys[t.key] = append(keys[t.key], fmt.Sprintf("%s=%d", []string{"event", "processing"}[t.clock], t.at))
+		keys[t.place] = append(keys[t.place], fmt.Sprintf("%s=%d", []string{"event", "processing"}[t.clock], t.at))
 	}
 	var out strings.Builder
-	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		fmt.Fprintf(&out, "%s %s\n", printKey(f.Key, []byte(key)), strings.Join(keys[key], " "))
+	for _, at := range slices.SortedFunc(maps.Keys(keys), comparePlaces) {
+		name := "own"
+		if at != own {
+			name = strings.TrimSpace(printKey(f.Key, []byte(at.key)) + " " + at.window)
+		}
+		fmt.Fprintf(&out, "%s %s\n", name, strings.Join(keys[at], " "))
 	}
 	if out.Len() == 0 {
 		return "nothing\n"
