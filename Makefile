@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-GUESTS := bin/guests/wordcount-go.wasm bin/guests/joins-go.wasm bin/guests/wordcount-c.wasm bin/guests/wordcount-rust.wasm bin/guests/nexmark-rust.wasm bin/guests/aggregation-go.wasm bin/guests/requests-go.wasm bin/guests/flink-go.wasm bin/guests/batch-go.wasm
+GUESTS := bin/guests/wordcount-go.wasm bin/guests/joins-go.wasm bin/guests/wordcount-c.wasm bin/guests/wordcount-rust.wasm bin/guests/nexmark-rust.wasm bin/guests/aggregation-go.wasm bin/guests/requests-go.wasm bin/guests/flink-go.wasm bin/guests/batch-go.wasm bin/guests/work-rust.wasm
 # the first clang that has its wasm-ld, or the one that will be installed
 CLANG ?= $(firstword $(foreach v,-19 -22 -16 -14,$(if $(shell command -v clang$(v) && command -v wasm-ld$(v)),clang$(v))) clang-19)
 GO_SOURCES = $(shell find abi cmd host internal jobmanager taskmanager third_party -name "*.go" -not -name "*_test.go") jobmanager/rest/openapi.json go.mod go.sum
@@ -24,7 +24,7 @@ test: need-gcc need-rust bin/wasmill guests ## pass every test
 	@echo '== three planted bugs, which the simulation must notice' && go vet -tags failpoint ./... && go test -tags failpoint -timeout 10m -run TestPlanted ./internal/clustertest -bugs forget-position,skip-fsync,no-recommit
 	@echo '== answers of Nexmark, which the race detector would make slow' && go test ./internal/nexmark/reference
 	@echo '== guest SDK' && (cd guest-sdk/go && go test -race ./...) && for example in wordcount joins requests batch; do (cd examples/$$example/go && go vet . && go test ./...) || exit 1; done
-	@for crate in guest-sdk/rust examples/wordcount/rust examples/nexmark/rust; do (cd $$crate && PATH=/usr/bin:$$PATH CARGO_TARGET_DIR=$(CURDIR)/bin/rust/target cargo test -q --offline) || exit 1; done
+	@for crate in guest-sdk/rust examples/wordcount/rust examples/nexmark/rust test/guests/rust; do (cd $$crate && PATH=/usr/bin:$$PATH CARGO_TARGET_DIR=$(CURDIR)/bin/rust/target cargo test -q --offline) || exit 1; done
 	@echo '== the queries of Nexmark, against their answers' && go vet -tags nexmark ./test/nexmark && go test -tags nexmark -count 1 -timeout 15m ./test/nexmark
 	@echo '== bounds of time and memory, one by one, on bin/wasmill' && go test -tags bounds -p 1 -count 1 -timeout 15m -v ./test/bounds
 
@@ -82,6 +82,11 @@ bin/guests/%-c.wasm: examples/%/c/*.c guest-sdk/c/wasmill.h | need-clang
 bin/guests/%-rust.wasm: examples/%/rust/Cargo.toml examples/%/rust/src/*.rs guest-sdk/rust/*/src/*.rs | need-rust
 	@mkdir -p $(@D)
 	guest-sdk/rust/build.sh bin/rust/sysroot examples/$*/rust $@
+
+# Workloads for tests, as test/guests has them in C.
+bin/guests/work-rust.wasm: test/guests/rust/Cargo.toml test/guests/rust/src/*.rs guest-sdk/rust/*/src/*.rs | need-rust
+	@mkdir -p $(@D)
+	guest-sdk/rust/build.sh bin/rust/sysroot test/guests/rust $@
 
 .PHONY: bench
 bench: bin/wasmill guests ## measure stages, operators and whole jobs beside plain Go and Flink; ARGS='operators/session nexmark-jobs'

@@ -48,43 +48,54 @@ func TestWindowFunctions(t *testing.T) {
 	}
 }
 
-// Every kind of window, trigger and evictor from the command line, over lines whose answer is told by hand.
-func TestTriggersAndEvictors(t *testing.T) {
+// frameCases are kinds of windows, triggers and evictors over frameLines, with the results that are told by hand:
+// start,key,lines,sum,results,why.
+var frameCases = map[string]struct{ params, want []string }{
+	"at the end":           {nil, []string{"0,a,2,3,1,0", "0,b,1,8,1,0", "1000,a,3,14,1,0", "2000,a,1,7,1,0"}},
+	"folded":               {[]string{"fold=yes"}, []string{"0,a,2,3,1,0", "0,b,1,8,1,0", "1000,a,3,14,1,0", "2000,a,1,7,1,0"}},
+	"counted":              {[]string{"trigger=count", "every=2"}, []string{"0,a,2,3,1,1", "1000,a,2,8,1,1"}},
+	"counted, without end": {[]string{"kind=global", "trigger=count", "every=2", "purging=yes"}, []string{"0,a,2,3,1,1", "0,a,2,8,2,1", "0,a,2,13,3,1"}},
+	"the newest two":       {[]string{"kind=global", "trigger=count", "every=3", "evictor=count"}, []string{"0,a,2,5,1,1", "0,a,2,13,2,1"}},
+	"even ones":            {[]string{"evictor=odd"}, []string{"0,a,1,2,1,0", "0,b,1,8,1,0", "1000,a,1,6,1,0", "2000,a,0,0,1,0"}},
+	"in steps":             {[]string{"trigger=continuousEventTime", "every=600"}, []string{"0,a,2,3,1,1", "0,a,2,3,2,0", "0,b,1,8,1,1", "0,b,1,8,2,0", "1000,a,3,14,1,1", "1000,a,3,14,2,1", "1000,a,3,14,3,0", "2000,a,1,7,1,0"}},
+	"full":                 {[]string{"trigger=full", "full=6"}, []string{"0,a,2,3,1,0", "0,b,1,8,1,1", "1000,a,1,6,2,1", "1000,a,2,8,1,1", "2000,a,1,7,1,1"}},
+	"sessions by the line": {[]string{"kind=pause"}, []string{"100,a,1,1,0,0", "200,a,1,2,0,0", "250,b,1,8,0,0", "1100,a,1,3,0,0", "1150,a,1,5,0,0", "1900,a,1,6,0,0", "2500,a,1,7,0,0"}},
+	"sessions":             {[]string{"kind=session", "window=300"}, []string{"100,a,2,3,0,0", "250,b,1,8,0,0", "1100,a,2,8,0,0", "1900,a,1,6,0,0", "2500,a,1,7,0,0"}},
+}
+
+const frameLines = "a,100,1\na,200,2\nb,250,8\na,1100,3\na,1150,5\na,1900,6\na,2500,7\n"
+
+// checkFrames has the guest frames run over frameLines and holds its results against those that are told.
+func checkFrames(t *testing.T, params, want []string, run func(args ...string) harness.Result) {
+	t.Helper()
 	dir := t.TempDir()
-	lines := filepath.Join(dir, "lines.txt")
-	text := "a,100,1\na,200,2\nb,250,8\na,1100,3\na,1150,5\na,1900,6\na,2500,7\n"
-	if err := os.WriteFile(lines, []byte(text), 0o666); err != nil {
+	lines, out := filepath.Join(dir, "lines.txt"), filepath.Join(dir, "out")
+	if err := os.WriteFile(lines, []byte(frameLines), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	for name, c := range map[string]struct{ params, want []string }{ // start,key,lines,sum,results,why
-		"at the end":           {nil, []string{"0,a,2,3,1,0", "0,b,1,8,1,0", "1000,a,3,14,1,0", "2000,a,1,7,1,0"}},
-		"folded":               {[]string{"fold=yes"}, []string{"0,a,2,3,1,0", "0,b,1,8,1,0", "1000,a,3,14,1,0", "2000,a,1,7,1,0"}},
-		"counted":              {[]string{"trigger=count", "every=2"}, []string{"0,a,2,3,1,1", "1000,a,2,8,1,1"}},
-		"counted, without end": {[]string{"kind=global", "trigger=count", "every=2", "purging=yes"}, []string{"0,a,2,3,1,1", "0,a,2,8,2,1", "0,a,2,13,3,1"}},
-		"the newest two":       {[]string{"kind=global", "trigger=count", "every=3", "evictor=count"}, []string{"0,a,2,5,1,1", "0,a,2,13,2,1"}},
-		"even ones":            {[]string{"evictor=odd"}, []string{"0,a,1,2,1,0", "0,b,1,8,1,0", "1000,a,1,6,1,0", "2000,a,0,0,1,0"}},
-		"in steps":             {[]string{"trigger=continuousEventTime", "every=600"}, []string{"0,a,2,3,1,1", "0,a,2,3,2,0", "0,b,1,8,1,1", "0,b,1,8,2,0", "1000,a,3,14,1,1", "1000,a,3,14,2,1", "1000,a,3,14,3,0", "2000,a,1,7,1,0"}},
-		"full":                 {[]string{"trigger=full", "full=6"}, []string{"0,a,2,3,1,0", "0,b,1,8,1,1", "1000,a,1,6,2,1", "1000,a,2,8,1,1", "2000,a,1,7,1,1"}},
-		"sessions by the line": {[]string{"kind=pause"}, []string{"100,a,1,1,0,0", "200,a,1,2,0,0", "250,b,1,8,0,0", "1100,a,1,3,0,0", "1150,a,1,5,0,0", "1900,a,1,6,0,0", "2500,a,1,7,0,0"}},
-		"sessions":             {[]string{"kind=session", "window=300"}, []string{"100,a,2,3,0,0", "250,b,1,8,0,0", "1100,a,2,8,0,0", "1900,a,1,6,0,0", "2500,a,1,7,0,0"}},
-	} {
+	args := []string{"--parallelism", "2"}
+	for _, p := range append(slices.Clone(params), "disorder=0", "input="+lines, "output="+out) {
+		args = append(args, "--param", p)
+	}
+	run(args...).OK(t)
+	var got []string
+	for _, l := range strings.Fields(harness.Output(t, filepath.Join(out, "results"))) {
+		p := strings.Split(l, ",")
+		got = append(got, strings.Join(slices.Delete(p, 5, 6), ",")) // not what results of the key have had so far
+	}
+	if got, want := slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want)); !slices.Equal(got, want) {
+		t.Errorf("results %q\nexpected %q", got, want)
+	}
+}
+
+// Every kind of window, trigger and evictor from the command line.
+func TestTriggersAndEvictors(t *testing.T) {
+	guest := filepath.Join(harness.Root(t), "test/guests/frames.wasm")
+	for name, c := range frameCases {
 		t.Run(name, func(t *testing.T) {
-			out := filepath.Join(t.TempDir(), "out")
-			args := []string{"run", filepath.Join(harness.Root(t), "test/guests/frames.wasm"), "--parallelism", "2"}
-			for _, p := range append(c.params, "disorder=0", "input="+lines, "output="+out) {
-				args = append(args, "--param", p)
-			}
-			built.wasmill.Run(t, args...).OK(t)
-			var got []string
-			for _, l := range strings.Fields(harness.Output(t, filepath.Join(out, "results"))) {
-				p := strings.Split(l, ",")
-				got = append(got, strings.Join(slices.Delete(p, 5, 6), ",")) // not what results of the key have had so far
-			}
-			slices.Sort(got)
-			slices.Sort(c.want)
-			if !slices.Equal(got, c.want) {
-				t.Errorf("results %q\nexpected %q", got, c.want)
-			}
+			checkFrames(t, c.params, c.want, func(args ...string) harness.Result {
+				return built.wasmill.Run(t, append([]string{"run", guest}, args...)...)
+			})
 		})
 	}
 }

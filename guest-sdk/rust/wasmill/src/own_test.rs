@@ -27,7 +27,12 @@ fn lists(job: &Env) {
     });
     hold.uid("hold").sink_to(print());
     let odd = job.side("odd");
-    let both = lines.connect(&lines.map("length", |l| l.len() as i64)).process("both", &odd, |c, _, l| c.emit(l), |_, odd, n| odd.emit(n));
+    let both = lines.connect(&lines.map("length", |l| l.len() as i64).broadcast()).process(
+        "both",
+        &odd,
+        |c, _, l| c.emit(l),
+        |_, odd, n| odd.emit(n),
+    );
     both.sink_to(print());
     odd.stream().sink_to(print());
 }
@@ -39,6 +44,7 @@ fn lists_of_the_operator_are_in_the_manifest() {
         r#""features":[1,2,3,5,16]"#,
         r#"{"id":0,"name":"hold","kind":"process","inputs":["utf8"],"output":"utf8","begins":true,"states":[{"name":"held","scope":"operator","kind":"list","codec":"utf8"},{"name":"shared","scope":"operator","kind":"union","codec":"utf8","version":2,"migrates":true}]}"#,
         r#"{"id":2,"name":"both","kind":"process","inputs":["utf8","i64"],"output":"utf8","sides":["i64"]}"#,
+        r#""function":"both","inputs":[{"from":"files"},{"from":"length","partition":"broadcast"}],"output":"utf8"}"#,
     ] {
         assert!(job.manifest().contains(want), "expected {want} in {}", job.manifest());
     }

@@ -97,12 +97,13 @@ pub(crate) struct Processing<'x> {
     name: String,
     key: String, // empty: it has none
     inputs: Vec<(Edge, String)>,
+    broadcasts: bool, // the second input is to change a broadcast state
 }
 
 impl<'x> Processing<'x> {
     /// Of a stream without key.
     pub fn new(env: &Env<'x>, name: &str, inputs: Vec<(Edge, String)>) -> Self {
-        Processing { env: env.clone(), name: name.to_string(), key: String::new(), inputs }
+        Processing { env: env.clone(), name: name.to_string(), key: String::new(), inputs, broadcasts: false }
     }
 
     /// Of streams with a key.
@@ -113,6 +114,7 @@ impl<'x> Processing<'x> {
     /// Has all subtasks have the records of the second input, which are to change a state that all of them have.
     pub fn broadcasting(mut self) -> Self {
         self.inputs[1].0.partition = "broadcast";
+        self.broadcasts = true;
         self
     }
 
@@ -148,8 +150,7 @@ impl<'x> Processing<'x> {
 
     /// Refuses a function over a broadcast stream that keeps nothing of it.
     fn check(&self, declared: &Declaration<'x>) {
-        let broadcasts = self.inputs.last().is_some_and(|(edge, _)| edge.partition == "broadcast");
-        if broadcasts && !declared.states.iter().any(|s| s.scope == BROADCAST) {
+        if self.broadcasts && !declared.states.iter().any(|s| s.scope == BROADCAST) {
             let hint = "expected one of broadcast_state among what it uses: what would come of the broadcast stream?";
             self.env.refuse(&format!("process {:?}: no broadcast state ({hint})", self.name));
         }
