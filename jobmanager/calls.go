@@ -101,6 +101,7 @@ func (jm *JobManager) Heartbeat(_ context.Context, m *wire.Heartbeat) (*wire.Not
 	for _, job := range slices.Sorted(maps.Keys(byJob)) {
 		if j := jm.jobOf(job); j != nil {
 			noted.Slowest = append(noted.Slowest, j.slowest()...)
+			noted.Dealt = append(noted.Dealt, j.dealt(byJob[job])...)
 		}
 	}
 	for _, job := range m.Kept {

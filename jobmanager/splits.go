@@ -134,6 +134,27 @@ func (q *splitQueue) assign(r splitRequest) *wire.SplitAssignment {
 	return a
 }
 
+// dealt are those of the tasks that hold their watermarks for splits that nobody reads yet, of a source that has none left to give
+// out. Whoever was given one before counts with what it has promised, also while the answer is on its way.
+func (j *jobMaster) dealt(tasks []wire.TaskMetrics) (all []wire.Dealt) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, m := range tasks {
+		if !m.Held || m.Attempt != j.fsm.attempt || m.Task.Chain >= len(j.exec.Chains) {
+			continue
+		}
+		if q := j.splits[j.exec.Chains[m.Task.Chain].Operators[0]]; q != nil && q.dealt() {
+			all = append(all, wire.Dealt{Job: m.Job, Attempt: m.Attempt, Task: m.Task})
+		}
+	}
+	return all
+}
+
+// dealt says whether every split has been given out.
+func (q *splitQueue) dealt() bool {
+	return !slices.ContainsFunc(q.next, func(next int) bool { return next < len(q.order) })
+}
+
 // splitReaders are the subtasks among which the splits of a source are dealt out: those that run, if the splits do not end;
 // else none.
 func (j *jobMaster) splitReaders(operator int) (readers []int) {

@@ -65,3 +65,39 @@ func TestSplitsWithoutEndAreDealtOut(t *testing.T) {
 		}
 	}
 }
+
+// Who holds its watermark for splits that nobody reads hears that none is left, as soon as the last was given out, and not before.
+func TestWhoWaitsForSplitsHearsThatNoneIsLeft(t *testing.T) {
+	onFakeTime(t, func(t *testing.T, c *cluster) {
+		a := c.add("a", 2)
+		job := c.submit(2, "input=2") // two splits
+		source := 0
+		beat := func(want int) {
+			t.Helper()
+			m := &wire.Heartbeat{Epoch: a.epoch, TaskManager: "a"}
+			for s := range 2 {
+				m.Tasks = append(m.Tasks, wire.TaskMetrics{Job: job.ID, Attempt: 1, Task: graph.TaskID{Subtask: s}, Held: s == 0})
+			}
+			noted, err := c.jm.Heartbeat(t.Context(), m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(noted.Dealt) != want || want == 1 && noted.Dealt[0] != (wire.Dealt{Job: job.ID, Attempt: 1}) {
+				t.Errorf("%+v (expected %d, the first subtask)", noted.Dealt, want)
+			}
+		}
+		next := func(s int) {
+			t.Helper()
+			n := &wire.NextSplit{Header: a.tasks[graph.TaskID{Subtask: s}], Task: graph.TaskID{Subtask: s}, Operator: source}
+			n.Request = wire.RequestID(fmt.Sprint("split-", s))
+			if got, err := c.jm.NextSplit(t.Context(), n); err != nil || got.Split == nil {
+				t.Fatalf("%+v: %v", got, err)
+			}
+		}
+		beat(0)
+		next(0)
+		beat(0)
+		next(1)
+		beat(1)
+	})
+}

@@ -140,6 +140,10 @@ func (in *sourceInput) next(ctx context.Context, now time.Time) (bool, time.Time
 		return false, time.Time{}, in.begin(ctx)
 	}
 	failpoint.Hit(failpoint.Reading)
+	if in.chain.metrics.held.Load() && in.chain.metrics.dealt.Load() {
+		in.release()
+		return false, time.Time{}, nil
+	}
 	if in.rest(now) {
 		return false, time.Time{}, nil
 	}
@@ -239,6 +243,7 @@ func (in *sourceInput) begin(ctx context.Context) error {
 	}
 	in.last = a.Last
 	if a.Split == nil {
+		in.chain.metrics.held.Store(false)
 		if in.last = true; len(in.open) == 0 {
 			in.done, in.chain.watermark, in.chain.idle = true, abi.MaxTime, false
 		}
@@ -253,11 +258,36 @@ func (in *sourceInput) begin(ctx context.Context) error {
 		o.promised = nil
 	}
 	in.open = append(in.open, o)
+	held := false
 	for to := range in.assigners() {
 		in.beginLane(to, a)
+		held = held || to.held && to.strategy != nil
 	}
+	in.chain.metrics.held.Store(held)
 	in.chain.watermark, in.chain.idle = in.assigner.watermark(), in.assigner.idle
 	return nil
+}
+
+// release lets the watermark go that was held for splits that nobody read: all are given out by now, most of them to others,
+// whose watermarks count where the subtasks come together.
+func (in *sourceInput) release() {
+	for a := range in.assigners() {
+		a.held = false
+	}
+	in.chain.metrics.held.Store(false)
+	in.chain.watermark = in.assigner.watermark()
+}
+
+// dealt tells tasks that hold their watermarks that no split is left which nobody reads. The JobMaster says so with the answer to a
+// heartbeat.
+func (tm *TaskManager) dealt(all []wire.Dealt) {
+	for _, d := range all {
+		for _, t := range tm.tasks() {
+			if t.attempt.key.Job == d.Job && t.attempt.key.Attempt == d.Attempt && t.id == d.Task && !t.metrics.dealt.Swap(true) {
+				t.nudge()
+			}
+		}
+	}
 }
 
 // beginLane makes the newest split known. Of those that are read in turn none is read, and nothing is said of what was promised

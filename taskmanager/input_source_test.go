@@ -73,6 +73,23 @@ func turns(t *testing.T, in *sourceInput, n int) {
 	}
 }
 
+// A subtask whose split is not the last of its source promises nothing, until it hears that the others are given out: then at once.
+func TestEventTimeGoesOnWhenAllSplitsAreGivenOut(t *testing.T) {
+	lines, newest := make([]string, batchRecords+1), int64(batchRecords-1)*10 // of the first batch
+	in, behind := subtask(&listSource{splits: [][]string{lines, lines}, stamps: true}, nil, 0, 1)
+	turns(t, in, 2)
+	behind.observe(0, newest)
+	m := in.chain.metrics
+	if w := in.chain.watermark; w != abi.MinTime || behind.watermark() != abi.MinTime || !m.held.Load() {
+		t.Fatalf("watermark %d, %d, held %t, while another split may begin before (expected none, held)", w, behind.watermark(), m.held.Load())
+	}
+	m.dealt.Store(true)
+	turns(t, in, 1)
+	if w := in.chain.watermark; w != newest-11 || behind.watermark() != newest-6 || m.held.Load() {
+		t.Errorf("watermark %d, %d, held %t (expected %d, %d, not held)", w, behind.watermark(), m.held.Load(), newest-11, newest-6)
+	}
+}
+
 // A split goes on from what was promised of it, with whoever reads it now, also if it shows nothing more.
 func TestARestoredSplitKeepsItsWatermark(t *testing.T) {
 	lines := make([]string, 50)

@@ -22,6 +22,7 @@ type taskMetrics struct {
 	sinks                                    map[int]string        // the uids of these; the same
 	idle                                     atomic.Pointer[[]wire.Idle]
 	aligned                                  atomic.Pointer[aligned]    // of a source that is of a group
+	held, dealt                              atomic.Bool                // of a source, see sourceInput.release
 	skipped                                  map[string]*atomic.Int64   // by the uid of those that may leave something out; the same
 	requests                                 map[string]*requestMetrics // by the uid of request operators; the same
 }
@@ -94,6 +95,7 @@ func (m *taskMetrics) fill(w *wire.TaskMetrics) {
 	w.BytesIn, w.BytesOut = m.bytesIn.Load(), m.bytesOut.Load()
 	w.InputRead, w.BusyNs, w.BlockedNs = m.inputRead.Load(), m.busyNs.Load(), m.blockedNs.Load()
 	w.Watermark, w.Fuel, w.Skipped = m.watermark.Load(), m.fuel.Load(), m.left()
+	w.Held = m.held.Load()
 	if idle := m.idle.Load(); idle != nil {
 		w.Idle = *idle
 	}

@@ -146,6 +146,7 @@ func (tm *TaskManager) runSession(ctx context.Context, r *wire.Registered) error
 			answered = time.Now()
 			removal.begin(ctx, noted.Over)
 			tm.slow(noted.Slowest)
+			tm.dealt(noted.Dealt)
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case isStale(err):

@@ -101,6 +101,7 @@ func (a *app) jobInfo(cmd *cobra.Command, client *api.Client, id graph.JobID) er
 			table(w, taskRows(figures.Tasks)...)
 			idle(w, figures.Tasks, time.Now())
 			paused(w, figures.Tasks)
+			held(w, figures.Tasks)
 			requests(w, figures.Tasks)
 		}
 	})
@@ -218,6 +219,15 @@ func paused(w io.Writer, tasks []api.Task) {
 	for _, t := range tasks {
 		for _, p := range t.Metrics.Paused {
 			fmt.Fprintf(w, "task %s: %s paused: %s ahead of group %s\n", t.Task, printable(p.What), (time.Duration(p.AheadMs) * time.Millisecond).Round(100*time.Millisecond), printable(p.Group))
+		}
+	}
+}
+
+// held says which sources promise nothing yet, and why.
+func held(w io.Writer, tasks []api.Task) {
+	for _, t := range tasks {
+		if t.Metrics.Held {
+			fmt.Fprintf(w, "task %s: event time waits until every split of the source is being read\n", t.Task)
 		}
 	}
 }

@@ -62,6 +62,14 @@ type Heartbeat struct {
 type Noted struct {
 	Over    []graph.JobID `json:"over,omitempty"` // of those that were kept: no task will ever go on with the files
 	Slowest []Slowest     `json:"slowest,omitempty"`
+	Dealt   []Dealt       `json:"dealt,omitempty"`
+}
+
+// Dealt is a task that holds its watermark for splits that nobody reads yet: there are none left.
+type Dealt struct {
+	Job     graph.JobID   `json:"job"`
+	Attempt graph.Attempt `json:"attempt"`
+	Task    graph.TaskID  `json:"task"`
 }
 
 // Slowest is how far the slowest source of a group is, of those that are read: others wait for it when they are too far ahead.
@@ -92,6 +100,7 @@ type TaskMetrics struct {
 	Requests []Requests       `json:"requests,omitempty"` // of each request operator
 	Aligned  *Aligned         `json:"aligned,omitempty"`  // of a source that is of a group; none: nothing is known of how far it is, or it holds nobody up
 	Paused   []Paused         `json:"paused,omitempty"`   // splits that wait for slower sources of their group
+	Held     bool             `json:"held,omitempty"`     // a source promises nothing before every split of it is read by some subtask
 	Idle     []Idle           `json:"idle,omitempty"`     // what holds the task's watermark back no longer, because nothing comes from it
 }
 
