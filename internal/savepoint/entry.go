@@ -31,6 +31,7 @@ const (
 	listState  = 3
 	mapState   = 4
 	timerState = 5
+	pieceState = 6
 )
 
 // shape is how the entries of a state are read.
@@ -113,7 +114,7 @@ func (s *shape) sample(e *snapshot.Entry) Entry {
 		}
 	}
 	key := e.Key
-	if s.kind == listState || s.kind == mapState {
+	if s.kind == listState || s.kind == mapState || s.kind == pieceState {
 		var sub []byte
 		if key, sub, _ = snapshot.SplitKey(nil, e.Key); s.kind == mapState {
 			one.SubKey = readable.Value(s.subKey, sub)

@@ -3,7 +3,6 @@ package operator
 import (
 	"encoding/binary"
 	"fmt"
-	"strconv"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/taskmanager/state"
@@ -17,158 +16,141 @@ type element struct {
 	value []byte
 }
 
-// elements are the records that windows keep, in lists by key and window. A list lies in chunks, each in a table of its own: a
-// record that comes has no more than the last one written anew, and a window that is over has its tables dropped whole.
+// elements are the records that windows keep, in lists by key and window. The end of a list lies with the mark of its window, and is
+// written anew with that; when it is long enough it becomes a piece, which nobody touches any more until elements leave. A window
+// that is over has its pieces dropped whole.
 type elements struct {
 	store  state.Store
 	spec   state.Spec
-	chunks int // tables that a window may have
-	one    struct {
-		key   [1][]byte
-		hash  [1]uint64
-		entry [1]state.Entry
-	}
+	limits listLimits
+	arena  []byte // of ends of lists, until forget
 	record []byte // scratch
+	asked  []state.PieceKey
+	owners []int // of these: in which list they are
+	sifted []sifted
 }
 
-// chunkBytes is how long a chunk grows before there is another one.
-const chunkBytes = 32 << 10
+// listLimits are how much of lists is held together.
+type listLimits struct {
+	tail    int    // bytes of the end of a list that lies with its mark, at most
+	piece   int    // about how long a piece may be, if much comes at once
+	atOnce  uint32 // pieces that are read in one pass
+	portion int    // bytes of elements that are in memory at a time, about
+}
 
-// newElements finds how many tables a snapshot had of a window.
+var usualLimits = listLimits{tail: 1 << 10, piece: 16 << 10, atOnce: 64, portion: 1 << 20}
+
+// newElements says if a snapshot has them in another form.
 func newElements(store state.Store, spec state.Spec) (*elements, error) {
-	l := &elements{store: store, spec: spec}
-	for {
-		there, err := store.Namespaces(l.chunk(l.chunks))
-		if err != nil || len(there) == 0 {
-			return l, err
-		}
-		l.chunks++
-	}
-}
-
-// chunk is the state of chunk number k.
-func (l *elements) chunk(k int) state.Spec {
-	s := l.spec
-	s.Name, s.Kind, s.Version, s.Value = "elements", state.Bytes, 0, abi.CodecBytes
-	if k > 0 {
-		s.Name += "." + strconv.Itoa(k)
-	}
-	return s
+	spec.Name, spec.Kind, spec.Version, spec.Value = "elements", state.Piece, 0, abi.CodecBytes
+	_, err := store.Namespaces(spec)
+	return &elements{store: store, spec: spec, limits: usualLimits}, err
 }
 
 // keptList is where the list of a key in a window is.
 type keptList struct {
-	ns     state.Namespace
-	key    []byte
-	hash   uint64
-	chunks int
+	ns   state.Namespace
+	key  []byte
+	hash uint64
+	listNote
 }
 
-// find is the entry of a list in a chunk; NoEntry if it is only read and not there.
-func (l *elements) find(p *keptList, chunk int, read bool) (t state.Table, e state.Entry, err error) {
-	if t, err = l.store.Table(l.chunk(chunk), p.ns); err != nil {
-		return nil, 0, err
+// listNote is what is noted of a list: how many elements it has, their bytes, the numbers of its pieces, first <= number < next, of which some
+// may be gone, and the elements that are in none.
+type listNote struct {
+	records     int
+	bytes       int
+	first, next uint32
+	tail        []byte
+}
+
+// A note in the state: u32 elements, u32 first, u32 next, u32 zero, u64 bytes, the tail. A list without elements has none.
+const noteBytes = 24
+
+func (k *listNote) append(dst []byte) []byte {
+	le := binary.LittleEndian
+	dst = le.AppendUint32(dst, uint32(k.records))
+	dst = le.AppendUint32(dst, k.first)
+	dst = le.AppendUint32(dst, k.next)
+	dst = le.AppendUint32(dst, 0)
+	dst = le.AppendUint64(dst, uint64(k.bytes))
+	return append(dst, k.tail...)
+}
+
+func (k *listNote) size() int {
+	if k.records == 0 {
+		return 0
 	}
-	l.chunks = max(l.chunks, chunk+1)
-	l.one.key[0], l.one.hash[0] = p.key, p.hash
-	err = t.ResolveKeys(l.one.key[:], l.one.hash[:], read, l.one.entry[:])
-	return t, l.one.entry[0], err
+	return noteBytes + len(k.tail)
+}
+
+// readNote reads a note, whose memory it shares.
+func readNote(v []byte) (k listNote, err error) {
+	if len(v) == 0 {
+		return k, nil
+	}
+	if len(v) < noteBytes {
+		return k, errMark
+	}
+	le := binary.LittleEndian
+	return listNote{records: int(le.Uint32(v)), first: le.Uint32(v[4:]), next: le.Uint32(v[8:]), bytes: int(le.Uint64(v[16:])), tail: v[noteBytes:]}, nil
 }
 
 // add appends elements to a list.
 func (l *elements) add(p *keptList, n int, of func(i int) element) error {
-	for i := 0; i < n; {
-		chunk := max(0, p.chunks-1)
-		t, e, err := l.find(p, chunk, false)
+	if n == 0 {
+		return nil
+	}
+	l.record = append(l.record[:0], p.tail...)
+	for i := range n {
+		was := len(l.record)
+		l.record = appendElement(l.record, of(i))
+		p.bytes += len(l.record) - was
+		if p.records++; len(l.record) < l.limits.tail || i < n-1 && len(l.record) < l.limits.piece {
+			continue
+		}
+		pieces, err := l.store.Pieces(l.spec, p.ns)
 		if err != nil {
 			return err
 		}
-		v := t.Value(e)
-		if len(v) >= chunkBytes {
-			p.chunks++
-			continue
-		}
-		l.record = append(l.record[:0], v...)
-		for ; i < n && len(l.record) < chunkBytes; i++ {
-			l.record = appendElement(l.record, of(i))
-		}
-		if err := t.SetValue(e, l.record); err != nil {
+		if err := pieces.Put(p.piece(p.next), l.record); err != nil {
 			return err
 		}
-		p.chunks = chunk + 1
+		p.next++
+		l.record = l.record[:0]
 	}
+	p.tail = keep(&l.arena, l.record)
 	return nil
 }
 
-// read appends the elements of a list to dst, in the order in which they came. They share the memory of the state.
-func (l *elements) read(p *keptList, dst []element) ([]element, error) {
-	for chunk := range p.chunks {
-		t, e, err := l.find(p, chunk, true)
-		if err != nil {
-			return dst, err
-		}
-		if e == state.NoEntry {
-			continue
-		}
-		for v := t.Value(e); len(v) > 0; {
-			var one element
-			if one, v, err = nextElement(v); err != nil {
-				return dst, fmt.Errorf("elements of key %q: %w", p.key, err)
-			}
-			one.at = len(dst)
-			dst = append(dst, one)
-		}
-	}
-	return dst, nil
+func (p *keptList) piece(number uint32) state.PieceKey {
+	return state.PieceKey{Hash: p.hash, Key: p.key, Number: number}
 }
 
 // clear empties a list.
 func (l *elements) clear(p *keptList) error {
-	for chunk := range p.chunks {
-		t, e, err := l.find(p, chunk, true)
+	if p.first < p.next {
+		pieces, err := l.store.Pieces(l.spec, p.ns)
 		if err != nil {
 			return err
 		}
-		if e == state.NoEntry {
-			continue
-		}
-		if err := t.Delete(e); err != nil {
-			return err
+		for number := p.first; number < p.next; number++ {
+			if err := pieces.Delete(p.piece(number)); err != nil {
+				return err
+			}
 		}
 	}
-	p.chunks = 0
+	p.listNote = listNote{}
 	return nil
-}
-
-// replace makes a list that of some of its elements.
-func (l *elements) replace(p *keptList, all []element) error {
-	kept := make([]element, len(all)) // what they share goes
-	var memory []byte
-	for i, o := range all {
-		memory = append(memory, o.value...)
-		kept[i] = o
-	}
-	for i, at := 0, 0; i < len(all); i++ {
-		kept[i].value = memory[at : at+len(all[i].value)]
-		at += len(all[i].value)
-	}
-	if err := l.clear(p); err != nil {
-		return err
-	}
-	return l.add(p, len(kept), func(i int) element { return kept[i] })
 }
 
 // drop removes the lists of a window, whole.
-func (l *elements) drop(ns state.Namespace) error {
-	for chunk := range l.chunks {
-		if err := l.store.Drop(l.chunk(chunk), ns); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+func (l *elements) drop(ns state.Namespace) error { return l.store.Drop(l.spec, ns) }
 
-// An element in a chunk: i64 timestamp, i64 place, u32 length of the value, the value.
+// forget frees the ends of lists.
+func (l *elements) forget() { l.arena = l.arena[:0] }
+
+// An element in a list: i64 timestamp, i64 place, u32 length of the value, the value.
 const elementBytes = 20
 
 func appendElement(dst []byte, e element) []byte {

@@ -4,12 +4,15 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"testing"
 
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/taskmanager/state"
+	"github.com/wasmill/wasmill/taskmanager/state/spill"
 )
 
 // rec is a record of a test: value is a number unless text is given.
@@ -171,17 +174,46 @@ type running struct {
 	op    Operator
 	out   *abi.Builder
 	store state.Store
+	spill int64    // budget of the store, 0: none
+	files [][]byte // of the last snapshot
 }
 
 func start(t testing.TB, c Config) *running {
 	t.Helper()
-	store := state.NewMemory()
+	return startIn(t, c, 0)
+}
+
+// startIn is start with a budget of memory.
+func startIn(t testing.TB, c Config, budget int64) *running {
+	t.Helper()
+	store, err := state.New(storeConfig(t, budget))
+	if err != nil {
+		t.Fatal(err)
+	}
 	c.Store, c.UID = store, "op"
 	op, err := New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &running{t: t, op: op, out: abi.NewBuilder(abi.ColumnKeys | abi.ColumnValues | abi.ColumnTimestamps), store: store}
+	return &running{t: t, op: op, out: abi.NewBuilder(abi.ColumnKeys | abi.ColumnValues | abi.ColumnTimestamps), store: store, spill: budget}
+}
+
+// storeConfig is a store's with a budget, 0: all lies in memory.
+func storeConfig(t testing.TB, budget int64) state.Config {
+	c := state.Config{Groups: graph.DefaultMaxParallelism, To: graph.DefaultMaxParallelism, Budget: budget}
+	if budget > 0 {
+		dir := t.TempDir()
+		c.Dir, c.Space = filepath.Join(dir, "spill"), &spill.Space{Disk: &spill.Disk{Dir: dir}, Dir: dir}
+	}
+	return c
+}
+
+// trim follows a call, as a task does.
+func (r *running) trim() {
+	r.t.Helper()
+	if err := r.store.Trim(); err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 func (r *running) process(recs ...rec) {
@@ -200,6 +232,7 @@ func (r *running) fire(watermark int64) (calls int) {
 		if err != nil {
 			r.t.Fatal(err)
 		}
+		r.trim()
 		if !more {
 			return calls
 		}

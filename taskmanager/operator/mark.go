@@ -15,8 +15,8 @@ type mark struct {
 	next    int64      // when a continuous trigger fires next, never: it has not begun
 	timers  [2][]int64 // of the trigger, by clock, ascending
 	states  [][]byte   // of the trigger, then of the window function; nil: not set
-	chunks  int        // of its elements
 	folded  []byte     // accumulator, nil: none
+	list    listNote   // of a window that keeps its records
 
 	fresh [2][]int64 // timers that were set since it was read
 }
@@ -26,7 +26,7 @@ const never = math.MaxInt64
 
 // reset makes it that of a window that has just begun.
 func (m *mark) reset(states int) {
-	m.records, m.last, m.next, m.chunks, m.folded = 0, math.NaN(), never, 0, nil
+	m.records, m.last, m.next, m.folded, m.list = 0, math.NaN(), never, nil, listNote{}
 	for clock := range m.timers {
 		m.timers[clock], m.fresh[clock] = m.timers[clock][:0], m.fresh[clock][:0]
 	}
@@ -57,16 +57,16 @@ func (m *mark) take(clock int, time int64) bool {
 	return found
 }
 
-// A mark in the state: u32 size, u32 chunks, u64 records, f64 last, i64 next, u32 event-time timers, u32 processing-time
-// timers, u32 states, u32 1 + length of the accumulator or 0, the timers, then of each state u32 1 + length or 0 and its bytes, and
-// the accumulator.
+// A mark in the state: u32 size, u32 length of the note of its list, u64 records, f64 last, i64 next, u32 event-time timers, u32
+// processing-time timers, u32 states, u32 1 + length of the accumulator or 0, the timers, then of each state u32 1 + length or 0 and
+// its bytes, the accumulator, and the note of the list.
 const markBytes = 48
 
 func (m *mark) append(dst []byte) []byte {
 	le := binary.LittleEndian
 	at := len(dst)
 	dst = le.AppendUint32(dst, 0)
-	dst = le.AppendUint32(dst, uint32(m.chunks))
+	dst = le.AppendUint32(dst, uint32(m.list.size()))
 	dst = le.AppendUint64(dst, m.records)
 	dst = le.AppendUint64(dst, math.Float64bits(m.last))
 	dst = le.AppendUint64(dst, uint64(m.next))
@@ -83,6 +83,9 @@ func (m *mark) append(dst []byte) []byte {
 		dst = append(le.AppendUint32(dst, lengthOf(s)), s...)
 	}
 	dst = append(dst, m.folded...)
+	if m.list.records > 0 {
+		dst = m.list.append(dst)
+	}
 	le.PutUint32(dst[at:], uint32(len(dst)-at))
 	return dst
 }
@@ -108,7 +111,8 @@ func (m *mark) read(v []byte, states int) (rest []byte, err error) {
 		return nil, errMark
 	}
 	v, rest = v[:le.Uint32(v)], v[le.Uint32(v):]
-	m.chunks, m.records, m.last, m.next = int(le.Uint32(v[4:])), le.Uint64(v[8:]), math.Float64frombits(le.Uint64(v[16:])), int64(le.Uint64(v[24:]))
+	listed := int(le.Uint32(v[4:]))
+	m.records, m.last, m.next = le.Uint64(v[8:]), math.Float64frombits(le.Uint64(v[16:])), int64(le.Uint64(v[24:]))
 	counts := [2]int{int(le.Uint32(v[32:])), int(le.Uint32(v[36:]))}
 	kept, folded := int(le.Uint32(v[40:])), le.Uint32(v[44:])
 	v = v[markBytes:]
@@ -135,10 +139,11 @@ func (m *mark) read(v []byte, states int) (rest []byte, err error) {
 		}
 	}
 	var ok bool
-	if m.folded, ok = cutOff(&v, 0, folded); !ok {
+	if m.folded, ok = cutOff(&v, 0, folded); !ok || listed > len(v) {
 		return nil, errMark
 	}
-	return rest, nil
+	m.list, err = readNote(v[:listed:listed])
+	return rest, err
 }
 
 // cutOff takes, behind skip bytes of v, those that lengthOf says n of.

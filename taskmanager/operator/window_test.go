@@ -227,7 +227,9 @@ func (r *running) again(c Config) {
 	if err := r.op.Save(); err != nil {
 		r.t.Fatal(err)
 	}
-	c.Store, c.UID = restored(r.t, r.store), "op"
+	r.files = saved(r.t, r.store, r.files)
+	r.close()
+	c.Store, c.UID = opened(r.t, storeConfig(r.t, r.spill), r.files), "op"
 	op, err := New(c)
 	if err != nil {
 		r.t.Fatal(err)
@@ -235,49 +237,78 @@ func (r *running) again(c Config) {
 	r.op, r.store = op, c.Store
 }
 
-// restored is a store that goes on from a snapshot of another one.
+// close frees what the store has on disk.
+func (r *running) close() {
+	if err := r.store.Close(); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// restored is a store in memory that goes on from a snapshot of another one.
 func restored(t testing.TB, store state.Store) state.Store {
+	t.Helper()
+	files := saved(t, store, nil)
+	if len(files) == 0 {
+		return store // nothing has changed since the last one
+	}
+	return opened(t, storeConfig(t, 0), files)
+}
+
+// saved is a snapshot of a store that had gone on from files: all that there is in one, or what has changed in another.
+func saved(t testing.TB, store state.Store, files [][]byte) [][]byte {
 	t.Helper()
 	frozen, err := store.Freeze()
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole := frozen.Whole()
-	if whole == nil {
-		return store // nothing has changed since the last one
+	defer frozen.Release()
+	what := frozen
+	if whole := frozen.Whole(); whole != nil {
+		what, files = whole, nil
 	}
-	c := state.Config{Groups: graph.DefaultMaxParallelism, To: graph.DefaultMaxParallelism}
+	if len(what.States()) == 0 {
+		return files
+	}
 	var b bytes.Buffer
-	w := snapshot.NewWriter(&b, whole.States())
-	if err := whole.Write(w); err != nil {
+	w := snapshot.NewWriter(&b, what.States())
+	if err := what.Write(w); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	r, err := snapshot.Open(bytes.NewReader(b.Bytes()), int64(b.Len()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Restored = []*snapshot.Reader{r}
-	for _, s := range r.States() {
-		if strings.HasPrefix(s.Name, "$r") {
-			t.Fatalf("state %s is in the snapshot", s.Name)
-		}
-	}
-	next, err := state.New(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return next
+	return append(slices.Clone(files), b.Bytes())
 }
 
-// namespaces of a state that are not dropped.
+func opened(t testing.TB, c state.Config, files [][]byte) state.Store {
+	t.Helper()
+	for _, f := range files {
+		r, err := snapshot.Open(bytes.NewReader(f), int64(len(f)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Restored = append(c.Restored, r)
+		for _, s := range r.States() {
+			if strings.HasPrefix(s.Name, "$r") {
+				t.Fatalf("state %s is in the snapshot", s.Name)
+			}
+		}
+	}
+	store, err := state.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
 func (r *running) namespaces(name string) []state.Namespace {
 	r.t.Helper()
 	kind := state.Bytes
-	if name == "result" {
+	switch name {
+	case "result":
 		kind = state.Words
+	case "elements":
+		kind = state.Piece
 	}
 	open, err := r.store.Namespaces(state.Spec{Operator: "op", Name: name, Kind: kind})
 	if err != nil {

@@ -39,7 +39,7 @@ type windower struct {
 	of        byKey
 	some      []*cell // scratch
 	questions []question
-	lists     [][]byte
+	listed    [][]byte
 	accs      [][]byte // scratch
 	arena     []byte
 	record    []byte // scratch
@@ -47,8 +47,9 @@ type windower struct {
 	dueKeys   [][]byte
 	dueHashes []uint64
 	entries   []state.Entry
-	kept      []element // scratch, as is taken
-	taken     []uint32
+	loaded    []byte      // elements of the windows that fire together
+	lists     []*keptList // of these, scratch
+	taken     []uint32    // scratch
 }
 
 // shape is how windows lie.
@@ -74,6 +75,7 @@ type cell struct {
 	now    decision
 	full   []element // what it has, while it fires
 	left   bool      // some of that has left it
+	sifted int       // so many of those that stay were met in its list
 }
 
 func (c *cell) key() []byte  { return c.table.Key(c.entry) }
@@ -280,8 +282,8 @@ func (w *windower) piece(c *cell) piece { return piece{c.span, c.key(), c.accs} 
 
 // listing is a list of one.
 func (w *windower) listing(acc []byte) [][]byte {
-	w.lists = append(w.lists, acc)
-	return w.lists[len(w.lists)-1 : len(w.lists) : len(w.lists)]
+	w.listed = append(w.listed, acc)
+	return w.listed[len(w.listed)-1 : len(w.listed) : len(w.listed)]
 }
 
 // keep copies bytes that are valid for a call only.
@@ -316,14 +318,14 @@ func (w *windower) cellOf(s span, t state.Table, e state.Entry, ns state.Namespa
 	if c.mark.folded != nil {
 		c.accs = w.listing(c.mark.folded)
 	}
-	c.list = keptList{ns: ns, key: t.Key(e), hash: t.Hash(e), chunks: c.mark.chunks}
+	c.list = keptList{ns: ns, key: t.Key(e), hash: t.Hash(e), listNote: c.mark.list}
 	w.cells = append(w.cells, c)
 	return c, rest, nil
 }
 
 // settleMark brings into the mark what is to be stored of a cell.
 func (c *cell) settleMark() *mark {
-	c.mark.chunks, c.mark.folded = c.list.chunks, nil
+	c.mark.list, c.mark.folded = c.list.listNote, nil
 	if len(c.accs) > 0 {
 		c.mark.folded = c.accs[0]
 	}
@@ -337,7 +339,10 @@ func (w *windower) forget() {
 		w.spare = append(w.spare, c)
 	}
 	clear(w.keys)
-	w.cells, w.keys, w.lists, w.arena, w.batch, w.gaps, w.rows = w.cells[:0], w.keys[:0], w.lists[:0], w.arena[:0], nil, w.gaps[:0], w.rows[:0]
+	if w.elements != nil {
+		w.elements.forget()
+	}
+	w.cells, w.keys, w.listed, w.arena, w.batch, w.gaps, w.rows = w.cells[:0], w.keys[:0], w.listed[:0], w.arena[:0], nil, w.gaps[:0], w.rows[:0]
 	if w.shape.merging {
 		p := w.open[0]
 		p.entries = p.entries[:0]

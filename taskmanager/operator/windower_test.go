@@ -9,8 +9,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/oracle"
 	"github.com/wasmill/wasmill/taskmanager/state"
 )
 
@@ -640,22 +643,26 @@ func randomWindow(r *rand.Rand, elem bool) abi.Window {
 // Random streams go through windows of every kind with every trigger and evictor, with snapshots and restores in between; what
 // comes out is what the model says, window by window and in its order.
 func TestTriggeredWindowsAreWhatTheyAreDefinedAs(t *testing.T) {
-	for seed := range uint64(1500) {
-		r := rand.New(rand.NewPCG(seed, 21))
-		kind := []abi.OperatorKind{abi.OperatorWindow, abi.OperatorWindow, abi.OperatorSum}[r.IntN(3)]
-		elem := kind == abi.OperatorWindow && r.IntN(3) > 0
-		w := randomWindow(r, elem)
-		if kind == abi.OperatorSum && !Triggered(kind, &w) {
-			continue // that is what the cheaper forms are for
-		}
-		name := fmt.Sprintf("seed %d: %s (all elements: %v) over %s", seed, kind, elem, w.String())
-		if !triggeredAgree(t, name, w, kind, elem, r) {
-			return
-		}
-	}
+	oracle.Check(t, 1500, func(t testing.TB, r *rand.Rand) { triggeredCase(t, r, 0) })
 }
 
-func triggeredAgree(t *testing.T, name string, w abi.Window, kind abi.OperatorKind, elem bool, r *rand.Rand) bool {
+// What does not fit in memory is the same.
+func TestTriggeredWindowsThatSpill(t *testing.T) {
+	oracle.Check(t, 60, func(t testing.TB, r *rand.Rand) { triggeredCase(t, r, 3) })
+}
+
+func triggeredCase(t testing.TB, r *rand.Rand, budget int64) {
+	kind := []abi.OperatorKind{abi.OperatorWindow, abi.OperatorWindow, abi.OperatorSum}[r.IntN(3)]
+	elem := kind == abi.OperatorWindow && r.IntN(3) > 0
+	w := randomWindow(r, elem)
+	if kind == abi.OperatorSum && !Triggered(kind, &w) {
+		return // that is what the cheaper forms are for
+	}
+	name := fmt.Sprintf("%s (all elements: %v) over %s", kind, elem, w.String())
+	triggeredAgree(t, name, w, kind, elem, budget, r)
+}
+
+func triggeredAgree(t testing.TB, name string, w abi.Window, kind abi.OperatorKind, elem bool, budget int64, r *rand.Rand) bool {
 	guest := &windowGuest{elem: elem, scoped: w.Kind != "session", results: map[string][]string{}, counted: map[string]int64{}}
 	c := Config{Kind: kind, Key: "utf8", Value: "i64", Window: &w, Guest: guest, Calls: guest, Late: abi.NewBuilder(abi.ColumnKeys), Groups: graph.DefaultMaxParallelism}
 	c.Asks = Asks{Trigger: nil}
@@ -677,7 +684,10 @@ func triggeredAgree(t *testing.T, name string, w abi.Window, kind abi.OperatorKi
 			c.Function.Accumulator = "i64"
 		}
 	}
-	f := start(t, c)
+	f := startIn(t, c, budget)
+	defer f.close()
+	limits := randomLimits(r)
+	f.limit(limits)
 	m := newWindowModel(w, elem)
 	native := abi.Codec(windowed)
 	if !timed(&w) {
@@ -704,6 +714,7 @@ func triggeredAgree(t *testing.T, name string, w abi.Window, kind abi.OperatorKi
 				t.Errorf("%s: %v", name, err)
 				return false
 			}
+			f.trim()
 			m.now = now
 			if m.own() == ProcessingTime {
 				m.now = max(now, m.passed+1)
@@ -727,6 +738,7 @@ func triggeredAgree(t *testing.T, name string, w abi.Window, kind abi.OperatorKi
 		if r.IntN(8) == 0 { // it goes on from what it has saved
 			late += f.op.Late()
 			f.again(c)
+			f.limit(limits)
 		}
 	}
 	f.fire(abi.MaxTime)
@@ -760,27 +772,66 @@ func triggeredAgree(t *testing.T, name string, w abi.Window, kind abi.OperatorKi
 	return nothingLeft(f, name) && everyCall(t, name, guest, m, kind)
 }
 
+// randomLimits are small ones, most often, so that lists have many pieces.
+func randomLimits(r *rand.Rand) listLimits {
+	if r.IntN(4) == 0 {
+		return usualLimits
+	}
+	return listLimits{tail: 1 + r.IntN(200), piece: 1 + r.IntN(400), atOnce: 1 + r.Uint32N(5), portion: 1 + r.IntN(2000)}
+}
+
+func (r *running) limit(l listLimits) {
+	if w, ok := r.op.(*windower); ok && w.elements != nil {
+		w.elements.limits = l
+	}
+}
+
 // nothingLeft says whether all that windows keep is gone with them.
 func nothingLeft(f *running, name string) bool {
 	f.t.Helper()
-	for _, s := range []string{"windows", "elements", "elements.1"} {
-		for _, ns := range f.namespaces(s) {
-			table, err := f.store.Table(state.Spec{Operator: "op", Name: s, Kind: state.Bytes}, ns)
-			if err != nil {
-				f.t.Fatal(err)
-			}
-			n, _, err := table.Scan(0, make([]state.Entry, 8))
-			if err != nil || n > 0 {
-				f.t.Errorf("%s: %d entries of %s are left in %d (%v)", name, n, s, ns, err)
-				return false
-			}
+	for _, ns := range f.namespaces("windows") {
+		table, err := f.store.Table(state.Spec{Operator: "op", Name: "windows", Kind: state.Bytes}, ns)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		n, _, err := table.Scan(0, make([]state.Entry, 8))
+		if err != nil || n > 0 {
+			f.t.Errorf("%s: %d entries of windows are left in %d (%v)", name, n, ns, err)
+			return false
+		}
+	}
+	for _, ns := range f.namespaces("elements") {
+		if n := f.pieces(ns); n > 0 {
+			f.t.Errorf("%s: %d pieces are left in %d", name, n, ns)
+			return false
 		}
 	}
 	return true
 }
 
+// pieces is how many the windows of a namespace have of the keys k0 to k9.
+func (r *running) pieces(ns state.Namespace) (n int) {
+	r.t.Helper()
+	pieces, err := r.store.Pieces(state.Spec{Operator: "op", Name: "elements", Kind: state.Piece}, ns)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var all []state.PieceKey
+	for k := range 10 {
+		key := fmt.Sprint("k", k)
+		for number := range uint32(1000) {
+			all = append(all, state.PieceKey{Hash: xxhash.Sum64String(key), Key: []byte(key), Number: number})
+		}
+	}
+	err = pieces.Read(all, func(int, []byte) bool { n++; return true })
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return n
+}
+
 // everyCall says whether each call has seen what the one before has left for its key.
-func everyCall(t *testing.T, name string, guest *windowGuest, m *windowModel, kind abi.OperatorKind) bool {
+func everyCall(t testing.TB, name string, guest *windowGuest, m *windowModel, kind abi.OperatorKind) bool {
 	if kind != abi.OperatorWindow {
 		return true
 	}
@@ -802,6 +853,7 @@ func (r *running) tick(now int64) {
 		if err != nil {
 			r.t.Fatal(err)
 		}
+		r.trim()
 		if !more {
 			return
 		}

@@ -44,17 +44,28 @@ func (w *windower) emit(cells []*cell, out *abi.Builder) error {
 	return w.acc.emit(len(cells), func(i int) piece { return w.piece(cells[i]) }, out)
 }
 
-// emitElements is emit of windows that keep their records, with those that leave them.
+// emitElements is emit of windows that keep their records, some at a time, with those records that leave them.
 func (w *windower) emitElements(cells []*cell) error {
-	some := cells[:0]
-	for _, c := range cells {
-		if err := w.read(c); err != nil {
+	for len(cells) > 0 {
+		n := 1
+		for size := w.listOf(cells[0]).bytes; n < len(cells); n++ {
+			if size += w.listOf(cells[n]).bytes; size > w.elements.limits.portion {
+				break
+			}
+		}
+		if err := w.emitPortion(cells[:n]); err != nil {
 			return err
 		}
-		if len(c.full) > 0 {
-			some = append(some, c)
-		}
+		cells = cells[n:]
 	}
+	return nil
+}
+
+func (w *windower) emitPortion(cells []*cell) error {
+	if err := w.load(cells); err != nil {
+		return err
+	}
+	some := slices.DeleteFunc(cells, func(c *cell) bool { return len(c.full) == 0 })
 	if w.evictor != nil && !w.evictor.after {
 		if err := w.evict(some); err != nil {
 			return err
@@ -82,13 +93,21 @@ func (w *windower) listOf(c *cell) *keptList {
 	return &c.list
 }
 
-// read sets c.full to the elements that a window has.
-func (w *windower) read(c *cell) (err error) {
-	if c.full, err = w.elements.read(w.listOf(c), c.full[:0]); err != nil || !w.shape.merging {
-		return err
+// load sets c.full of cells to the elements that the windows have.
+func (w *windower) load(cells []*cell) error {
+	w.lists, w.loaded = w.lists[:0], w.loaded[:0]
+	for _, c := range cells {
+		c.full, c.left, c.sifted = c.full[:0], false, 0
+		w.lists = append(w.lists, w.listOf(c))
 	}
-	c.full = slices.DeleteFunc(c.full, func(e element) bool { return !c.has(e) })
-	return nil
+	return w.elements.scan(w.lists, func(i int, e *element) bool {
+		if c := cells[i]; !w.shape.merging || c.has(e) {
+			one := *e
+			one.value = keep(&w.loaded, e.value)
+			c.full = append(c.full, one)
+		}
+		return true
+	})
 }
 
 // evict has elements leave what windows have at hand.
@@ -109,40 +128,39 @@ func (w *windower) evict(cells []*cell) error {
 
 // leave stores that elements have left windows.
 func (w *windower) leave(cells []*cell) error {
-	for _, c := range cells { // what is stored of one may move what another has at hand
-		for i := range c.full {
-			if c.left {
-				c.full[i].value = w.keep(c.full[i].value)
-			}
-		}
-	}
-	for _, c := range cells {
+	for i, c := range cells {
 		if !c.left {
 			continue
 		}
-		stay := c.full
-		if w.shape.merging {
-			others, err := w.elements.read(w.listOf(c), nil)
-			if err != nil {
-				return err
-			}
-			kept := c.full // in order, as all of them are
-			stay = slices.DeleteFunc(others, func(e element) bool {
-				if !c.has(e) {
-					return false
-				}
-				if len(kept) > 0 && kept[0].at == e.at {
-					kept = kept[1:]
-					return false
-				}
-				return true
-			})
+		together := cells[i : i+1]
+		if w.shape.merging { // others may lie in the same list
+			together = slices.Clone(cells[i:])
+			together = slices.DeleteFunc(together, func(o *cell) bool { return !o.left || o.of != c.of })
 		}
-		if err := w.elements.replace(w.listOf(c), stay); err != nil {
+		err := w.elements.sift(w.listOf(c), func(e *element) bool { return w.stays(together, e) })
+		if err != nil {
 			return err
+		}
+		for _, o := range together {
+			o.left = false
 		}
 	}
 	return nil
+}
+
+// stays says whether an element is one of those that windows still have, which are in order, as the calls are.
+func (w *windower) stays(cells []*cell, e *element) bool {
+	for _, c := range cells {
+		switch {
+		case w.shape.merging && !c.has(e):
+		case c.sifted < len(c.full) && c.full[c.sifted].at == e.at:
+			c.sifted++
+			return true
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // purge drops what a window has; what its trigger has kept stays.
@@ -154,12 +172,7 @@ func (w *windower) purge(c *cell) error {
 	case !w.shape.merging:
 		return w.elements.clear(&c.list)
 	}
-	all, err := w.elements.read(w.listOf(c), w.kept[:0])
-	if err != nil {
-		return err
-	}
-	w.kept = all
-	return w.elements.replace(w.listOf(c), slices.DeleteFunc(all, c.has))
+	return w.elements.sift(w.listOf(c), func(e *element) bool { return !c.has(e) })
 }
 
 // save stores what the cells have become.

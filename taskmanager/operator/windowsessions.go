@@ -23,8 +23,8 @@ type sessionsOf struct {
 	passed int64 // what they have been brought to by their clock
 }
 
-// The sessions of a key in the state: i64 when a timer of event time comes, i64 one of the clock, u32 chunks of elements, u32
-// zero, then of each i64 start, i64 end and its mark.
+// The sessions of a key in the state: i64 when a timer of event time comes, i64 one of the clock, u32 length of the note of their list,
+// u32 zero, that note, then of each i64 start, i64 end and its mark.
 const (
 	sessionsHeader = 24
 	sessionSpan    = 16
@@ -65,8 +65,16 @@ func (w *windower) readSessions(e state.Entry) (*sessionsOf, error) {
 	if len(v) < sessionsHeader {
 		return nil, fmt.Errorf("windows of key %q: %w", t.Key(e), errMark)
 	}
-	k.armed, k.list.chunks = [2]int64{int64(le.Uint64(v)), int64(le.Uint64(v[8:]))}, int(le.Uint32(v[16:]))
-	for v = v[sessionsHeader:]; len(v) > 0; {
+	listed := int(le.Uint32(v[16:]))
+	if listed > len(v)-sessionsHeader {
+		return nil, fmt.Errorf("windows of key %q: %w", t.Key(e), errMark)
+	}
+	var err error
+	k.armed = [2]int64{int64(le.Uint64(v)), int64(le.Uint64(v[8:]))}
+	if k.list.listNote, err = readNote(v[sessionsHeader : sessionsHeader+listed]); err != nil {
+		return nil, fmt.Errorf("windows of key %q: %w", t.Key(e), err)
+	}
+	for v = v[sessionsHeader+listed:]; len(v) > 0; {
 		if len(v) < sessionSpan+1 {
 			return nil, fmt.Errorf("windows of key %q: %w", t.Key(e), errMark)
 		}
@@ -261,7 +269,7 @@ func (w *windower) saveSessions() error {
 				k.armed[clock] = next
 			}
 		}
-		if len(k.all) == 0 && k.list.chunks == 0 {
+		if len(k.all) == 0 && k.list.records == 0 {
 			if err := t.Delete(k.entry); err != nil {
 				return err
 			}
@@ -269,7 +277,10 @@ func (w *windower) saveSessions() error {
 		}
 		v := le.AppendUint64(w.record[:0], uint64(k.armed[0]))
 		v = le.AppendUint64(v, uint64(k.armed[1]))
-		v = le.AppendUint64(v, uint64(k.list.chunks))
+		v = le.AppendUint64(v, uint64(k.list.size()))
+		if k.list.records > 0 {
+			v = k.list.append(v)
+		}
 		for _, c := range k.all {
 			v = le.AppendUint64(v, uint64(c.start))
 			v = le.AppendUint64(v, uint64(c.end))
@@ -289,16 +300,11 @@ func (w *windower) forgetOver(k *sessionsOf) error {
 	if over < 0 {
 		return nil
 	}
-	if w.elements != nil && k.list.chunks > 0 {
-		all, err := w.elements.read(&k.list, w.kept[:0])
-		if err != nil {
-			return err
-		}
-		w.kept = all
-		left := slices.DeleteFunc(all, func(e element) bool {
-			return slices.ContainsFunc(k.all, func(c *cell) bool { return w.isOver(c, k.passed) && c.has(e) })
+	if k.list.records > 0 {
+		err := w.elements.sift(&k.list, func(e *element) bool {
+			return !slices.ContainsFunc(k.all, func(c *cell) bool { return w.isOver(c, k.passed) && c.has(e) })
 		})
-		if err := w.elements.replace(&k.list, left); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -312,7 +318,7 @@ func (w *windower) isOver(c *cell, passed int64) bool {
 }
 
 // has says whether an element of the key's is of the session.
-func (c *cell) has(e element) bool { return e.place >= c.start && e.place < c.end }
+func (c *cell) has(e *element) bool { return e.place >= c.start && e.place < c.end }
 
 // next is when a clock has something due of a key's sessions; never: it has not.
 func (w *windower) next(k *sessionsOf, clock int) int64 {

@@ -225,15 +225,21 @@ func (g *getter) close() {
 
 func (g *getter) one(m *miss) error {
 	g.found, g.word = false, g.t.blank()
+	return g.lookUp(m, func(v []byte) (err error) {
+		g.word, g.found, err = g.t.fromDisk(v)
+		return err
+	}, func(e *snapshot.Entry) (err error) {
+		g.word, g.found, err = g.t.fromFile(e)
+		return err
+	})
+}
+
+// lookUp calls one of two functions, if there is something: with a value as it lies on disk, or an entry of a file.
+func (g *getter) lookUp(m *miss, disk func(v []byte) error, file func(e *snapshot.Entry) error) error {
 	if g.disk {
 		c := g.t.store.cold
 		c.key = appendDiskKey(c.key[:0], g.t.id, m.group, m.key)
-		there, err := g.view.Get(c.key, func(v []byte) error {
-			var err error
-			g.word, g.found, err = g.t.fromDisk(v)
-			return err
-		})
-		if there || err != nil {
+		if there, err := g.view.Get(c.key, disk); there || err != nil {
 			return err
 		}
 	}
@@ -246,8 +252,7 @@ func (g *getter) one(m *miss) error {
 			return damaged(err, f.reader)
 		}
 		if there {
-			g.word, g.found, err = g.t.fromFile(&e)
-			return damaged(err, f.reader)
+			return damaged(file(&e), f.reader)
 		}
 	}
 	return nil

@@ -9,21 +9,25 @@ import (
 	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
 )
 
-// Lists, maps and timers are tables too, with an entry for each element, whose key is
+// Lists, maps, timers and pieces are tables too, with an entry for each element, whose key is
 //
 //	List   the key, then the number of the element, a u64 big-endian: as snapshot.JoinKey makes it
 //	Map    the key, then the sub key: as snapshot.JoinKey makes it
 //	Timer  the time, 8 bytes whose order is that of the numbers, then the key; the entry has no value
+//	Piece  the key, then the number of the piece, a u32 big-endian: as snapshot.JoinKey makes it
 //
 // and which lies in the key group of the key alone. Files name elements alike, but have the time as the namespace.
 
-// elements says whether entries of the kind are elements of a key, which have an order.
+// elements says whether entries of the kind are elements of a key.
 func (k Kind) elements() bool { return k > Bytes }
+
+// ordered says whether they are walked through in an order.
+func (k Kind) ordered() bool { return k.elements() && k != Piece }
 
 // ownerHash is the hash of the key that an entry belongs to. It chooses the key group.
 func (k Kind) ownerHash(key []byte) uint64 {
 	switch k {
-	case List, Map:
+	case List, Map, Piece:
 		if i := bytes.IndexByte(key, 0); i >= 0 && i+1 < len(key) && key[i+1] != escaped {
 			return xxhash.Sum64(key[:i])
 		}

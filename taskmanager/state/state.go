@@ -26,6 +26,7 @@ const (
 	List  Kind = 3 // elements of a key, in the order in which they were appended: Sorted
 	Map   Kind = 4 // values of a key by sub key, in the order of the sub keys' bytes: Sorted
 	Timer Kind = 5 // keys by time: Timers
+	Piece Kind = 6 // byte strings of a key by number, read many at a time: Pieces
 )
 
 // Spec names a state and what it holds.
@@ -73,9 +74,11 @@ type Store interface {
 	// Table returns the table of a state of kind Words or Bytes in a namespace, an empty one if there was none. A state
 	// keeps the kind with which it was first named.
 	Table(s Spec, ns Namespace) (Table, error)
-	// Drop removes a table with all its entries; it is nothing if there is none.
+	// Pieces returns a state of kind Piece in a namespace, an empty one if there was none.
+	Pieces(s Spec, ns Namespace) (Pieces, error)
+	// Drop removes a namespace of a state of kind Words, Bytes or Piece with all its entries; it is nothing if there is none.
 	Drop(s Spec, ns Namespace) error
-	// Namespaces lists those in which a state of kind Words or Bytes may have entries, restored ones included, in
+	// Namespaces lists those in which a state of kind Words, Bytes or Piece may have entries, restored ones included, in
 	// ascending order.
 	Namespaces(s Spec) ([]Namespace, error)
 	// Sorted returns a state of kind List or Map.
@@ -141,6 +144,25 @@ type Table interface {
 	// 0 and goes on with the cursor that the call before returned. Entries that were scanned may be deleted between
 	// calls, and snapshots taken; nothing may be added.
 	Scan(cursor uint64, dst []Entry) (n int, next uint64, err error)
+}
+
+// Pieces is one namespace of a state of kind Piece. What is read of it is not taken into memory: it may be more than that has
+// room for.
+type Pieces interface {
+	// Put sets a piece; what it was is not read.
+	Put(at PieceKey, value []byte) error
+	// Delete removes a piece, if it is there; it is not read.
+	Delete(at PieceKey) error
+	// Read calls yield for those of the pieces that are there, in the order of all, until yield answers false. What is not in
+	// memory is read in one sorted pass, before the first yield. Value is valid until the next call.
+	Read(all []PieceKey, yield func(i int, value []byte) bool) error
+}
+
+// PieceKey names a piece of a key. Hash is the key's.
+type PieceKey struct {
+	Hash   uint64
+	Key    []byte
+	Number uint32
 }
 
 // NoEntry is the entry of a key that is not there.

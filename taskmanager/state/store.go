@@ -135,7 +135,7 @@ func (h *hot) restoreOwn(s *snapshot.State, e *snapshot.Entry) error {
 
 func (h *hot) restoreEntry(s *snapshot.State, e *snapshot.Entry) error {
 	spec := Spec{Operator: s.Operator, Name: s.Name, Kind: Kind(s.Kind), TTL: s.TTL, Event: s.Event, Version: s.Version, Key: s.Key, SubKey: s.SubKey, Value: s.Value}
-	if spec.Kind >= Words && spec.Kind <= Timer {
+	if spec.Kind >= Words && spec.Kind <= Piece {
 		ns := Namespace(e.Namespace)
 		if spec.Kind == Timer {
 			ns = Global
@@ -208,7 +208,7 @@ func (h *hot) table(s Spec, ns Namespace) (*tiered, error) {
 		h.cold.toWarm = append(h.cold.toWarm, t)
 	}
 	st.open[ns] = t
-	if s.Kind.elements() {
+	if s.Kind.ordered() {
 		st.elements = t
 	}
 	if s.Kind == Timer {
@@ -253,10 +253,8 @@ func (h *hot) Drop(s Spec, ns Namespace) error {
 
 // Namespaces implements Store.
 func (h *hot) Namespaces(s Spec) ([]Namespace, error) {
-	if h.cold != nil {
-		if _, err := h.stateOf(s); err != nil {
-			return nil, err
-		}
+	if _, err := h.stateOf(s); err != nil {
+		return nil, err
 	}
 	var out []Namespace
 	if st := h.states[s.id()]; st != nil {

@@ -90,7 +90,7 @@ const (
 
 func newTable(h *hot, s Spec) *table {
 	t := &table{store: h, spec: s, clock: h.clockOf(s)}
-	if s.Kind.elements() {
+	if s.Kind.ordered() {
 		t.order = new(sequence)
 	}
 	t.resize(firstIndex)

@@ -34,6 +34,7 @@ type tiered struct {
 	scan     *scan            // that runs
 	loaded   []bool           // by key group from the first that the task owns: all that the files have of it is in memory
 	timers   *timers          // what is known of the times, of kind Timer
+	pieces   *pieces          // of kind Piece; nil before it is asked for
 	seeker   *snapshot.Seeker // of lists and maps in the restored files; nil before it is needed
 	whole    bool             // of every group
 }

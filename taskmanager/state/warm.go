@@ -177,7 +177,7 @@ func (h *hot) Warm(n int, wait time.Duration) (more bool, err error) {
 			if !ok {
 				w.t.whole = w.err == nil
 				c.stopWarming()
-				if w.t.whole && w.kind.elements() {
+				if w.t.whole && w.kind.ordered() {
 					w.t.forgetFiles()
 				}
 				if w.err != nil && w.err != errNotWarmed {

@@ -30,6 +30,7 @@ var (
 	alarms  = state.Spec{Operator: "a", Name: "alarms", Kind: state.Timer}
 	offers  = state.Spec{Operator: "a", Name: "offers", Kind: state.Map, TTL: 300, Version: 2}
 	news    = state.Spec{Operator: "b", Name: "news", Kind: state.List, TTL: 300}
+	scraps  = state.Spec{Operator: "a", Name: "scraps", Kind: state.Piece}
 )
 
 // model is what a store should hold.
@@ -44,7 +45,14 @@ type model struct {
 	alarms  map[string]int64 // "time key"
 	offers  map[string]map[string]briefly
 	news    map[string][]briefly
+	scraps  map[state.Namespace]map[scrap]string
 	own     string
+}
+
+// scrap is a piece of a key.
+type scrap struct {
+	key    string
+	number uint32
 }
 
 type briefly struct {
@@ -57,6 +65,7 @@ func newModel() *model {
 		windows: map[state.Namespace]map[string]uint64{}, sums: map[string]string{}, brief: map[string]briefly{},
 		logs: map[string][]string{}, carts: map[string]map[string]string{}, alarms: map[string]int64{},
 		offers: map[string]map[string]briefly{}, news: map[string][]briefly{},
+		scraps: map[state.Namespace]map[scrap]string{},
 	}
 }
 
@@ -71,6 +80,10 @@ func (m *model) clone() *model {
 	}
 	for k, v := range m.logs {
 		c.logs[k] = slices.Clone(v)
+	}
+	c.scraps = map[state.Namespace]map[scrap]string{}
+	for k, v := range m.scraps {
+		c.scraps[k] = maps.Clone(v)
 	}
 	c.offers, c.news = map[string]map[string]briefly{}, map[string][]briefly{}
 	for k, v := range m.offers {
@@ -203,6 +216,12 @@ func (x *random) openAll(s state.Store) {
 	for _, ns := range spaces {
 		table(x.t, s, windows, ns)
 	}
+	spaces, err = s.Namespaces(scraps)
+	x.check(err)
+	for _, ns := range spaces {
+		_, err := s.Pieces(scraps, ns)
+		x.check(err)
+	}
 }
 
 func (x *random) turn(turn int) {
@@ -217,6 +236,8 @@ func (x *random) turn(turn int) {
 		x.changeMaps()
 	case n < 74:
 		x.changeTimers()
+	case n < 77:
+		x.changePieces()
 	case n < 80:
 		x.read()
 	case n < 83:
@@ -404,6 +425,8 @@ func (x *random) read() {
 func (x *random) dropWindow() {
 	x.check(x.s.Drop(windows, x.base))
 	delete(x.m.windows, x.base)
+	x.check(x.s.Drop(scraps, x.base))
+	delete(x.m.scraps, x.base)
 	x.base += 1000
 }
 
@@ -512,6 +535,7 @@ func (x *random) compareAll(s state.Store, m *model, from, to graph.KeyGroup) {
 			x.compareSorted(s, m, k)
 		}
 	}
+	x.comparePieces(s, m, own)
 	tm, err := s.Timers(alarms)
 	x.check(err)
 	var all, expected []string
