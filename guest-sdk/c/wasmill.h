@@ -217,6 +217,11 @@ typedef struct wasmill_state {
 	uint32_t oldest;               // the oldest version that migrate takes
 	bool event_time;               // ttl_ms is measured by event time: it begins with that of the record or timer that wrote, and the watermark ends it
 	bool of_window;                // of a window function: a value that every key has in every window, and that ends with it
+	// Of a value that is made of all that wasmill_add adds: what the value and one that is added become; or, of an accumulator, an
+	// aggregator, whose result wasmill_result answers. Their functions may depend on nothing but their arguments. In sessions that
+	// have become one, such a state of a trigger is made of those that they had, by reduce or merge, before merged is called.
+	wasmill_reduce_fn reduce;
+	const wasmill_aggregator *aggregator;
 } wasmill_state;
 
 typedef enum wasmill_clock { WASMILL_EVENT_TIME, WASMILL_PROCESSING_TIME } wasmill_clock;
@@ -269,6 +274,13 @@ static wasmill_bytes wasmill_get(wasmill_context *c, uint32_t state);
 static void wasmill_put(wasmill_context *c, uint32_t state, wasmill_bytes value);
 static inline int64_t wasmill_get_i64(wasmill_context *c, uint32_t state, int64_t otherwise);
 static inline void wasmill_put_i64(wasmill_context *c, uint32_t state, int64_t value);
+
+// Reducing and aggregating states: values that others are added to. wasmill_result is the value, or what the aggregator makes of
+// it; its data is NULL when nothing was added.
+//
+//	.states = {[MOST] = {.name = "most", .codec = WASMILL_I64, .reduce = larger}, [MEAN] = {.name = "mean", .codec = "row(...)", .aggregator = &mean}}
+static void wasmill_add(wasmill_context *c, uint32_t state, wasmill_bytes value);
+static wasmill_bytes wasmill_result(wasmill_context *c, uint32_t state);
 
 // wasmill_clear removes a value, or all of a list or map.
 static void wasmill_clear(wasmill_context *c, uint32_t state);
@@ -3368,6 +3380,26 @@ __attribute__((unused)) static void wasmill_put(wasmill_context *c, uint32_t sta
 	s->known = s->changed = true;
 }
 
+__attribute__((unused)) static void wasmill_add(wasmill_context *c, uint32_t state, wasmill_bytes value) {
+	if (!wasmill__is_state(c, state, WASMILL_VALUE_STATE)) return;
+	const wasmill_state *s = &c->function->processor.states[state];
+	wasmill_bytes before = wasmill_get(c, state);
+	if (s->reduce != NULL) {
+		wasmill_put(c, state, before.data == NULL ? value : s->reduce(before, value));
+	} else if (s->aggregator != NULL) {
+		wasmill_put(c, state, s->aggregator->add(before.data == NULL ? s->aggregator->create() : before, value));
+	} else {
+		wasmill_fail("a state that nothing can be added to: it has neither reduce nor an aggregator");
+	}
+}
+
+__attribute__((unused)) static wasmill_bytes wasmill_result(wasmill_context *c, uint32_t state) {
+	wasmill_bytes v = wasmill_get(c, state);
+	if (v.data == NULL || wasmill__failed) return v;
+	const wasmill_aggregator *a = c->function->processor.states[state].aggregator;
+	return a == NULL ? v : a->result(v);
+}
+
 static inline int64_t wasmill_get_i64(wasmill_context *c, uint32_t state, int64_t otherwise) {
 	wasmill_bytes v = wasmill_get(c, state);
 	return v.data == NULL ? otherwise : wasmill_as_i64(v);
@@ -3589,6 +3621,22 @@ static void wasmill__run_process(wasmill__node *n, uint32_t verb, const wasmill_
 	wasmill__end_context(f);
 }
 
+// wasmill__merge_states makes one of what states had in windows that have become one, where they say how.
+static void wasmill__merge_states(wasmill_context *c) {
+	const uint8_t *list = c->read->lists;
+	for (uint32_t left = c->read->n_lists; left > 0; left--, list += wasmill__load32(list)) {
+		uint32_t state = wasmill__load16(list + 6);
+		if (wasmill__load16(list + 4) != WASMILL__LIST_STATE || state >= c->function->n_states) continue;
+		const wasmill_state *s = &c->function->processor.states[state];
+		wasmill_reduce_fn merge = s->reduce != NULL || s->aggregator == NULL ? s->reduce : s->aggregator->merge;
+		wasmill__list l = wasmill__read_list(list);
+		for (uint32_t i = 0; i < l.n && merge != NULL; i++) {
+			wasmill_bytes before = wasmill_get(c, state), one = wasmill__element(&l, i);
+			wasmill_put(c, state, before.data == NULL ? one : merge(before, one));
+		}
+	}
+}
+
 // wasmill__run_trigger has a trigger answer for a group.
 static void wasmill__run_trigger(wasmill__node *n, uint32_t verb, const wasmill__group *g) {
 	static wasmill__buffer decisions;
@@ -3597,6 +3645,7 @@ static void wasmill__run_trigger(wasmill__node *n, uint32_t verb, const wasmill_
 	const wasmill_trigger_function *t = &n->function->trigger;
 	decisions.size = 0;
 	if ((g->flags & WASMILL__GROUP_MERGED) != 0) {
+		wasmill__merge_states(c);
 		if (t->merged != NULL) t->merged(c);
 	} else if ((g->flags & WASMILL__GROUP_HAS_TIMER) != 0) {
 		uint8_t d = (uint8_t)t->timer(c, g->clock, g->timer);

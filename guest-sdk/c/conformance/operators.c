@@ -96,6 +96,16 @@ static void merged(wasmill_context *c) {
 	wasmill_set_timer(c, WASMILL_EVENT_TIME, c->end - 1);
 }
 
+// Plenty fires when one of the values is 10 or more.
+enum { MOST, TOTAL };
+
+static wasmill_bytes larger(wasmill_bytes a, wasmill_bytes b) { return wasmill_as_i64(a) < wasmill_as_i64(b) ? b : a; }
+
+static wasmill_decision plenty(wasmill_context *c, const wasmill_record *r) {
+	wasmill_add(c, MOST, r->value);
+	return wasmill_as_i64(wasmill_result(c, MOST)) >= 10 ? WASMILL_FIRE : WASMILL_CONTINUE;
+}
+
 // Odd leaves odd values out of what kept counts.
 static void odd(const wasmill_group *window, const wasmill_record *records, uint32_t n, bool *stay) {
 	(void)window;
@@ -173,6 +183,24 @@ static void recent(wasmill_context *c, const wasmill_record *r) {
 	wasmill_emit(c->out, &n, sizeof n);
 }
 
+// Tally says what the largest value is and what all make with 100. 0 forgets them.
+static wasmill_bytes hundred(void) { return wasmill_i64(100); }
+static wasmill_bytes sum_of(wasmill_bytes a) { return JOIN(TEXT("sum "), digits(wasmill_as_i64(a))); }
+
+static const wasmill_aggregator from_hundred = {.create = hundred, .add = plus, .result = sum_of};
+
+static void tally(wasmill_context *c, const wasmill_record *r) {
+	if (wasmill_as_i64(r->value) == 0) {
+		wasmill_clear(c, MOST);
+		wasmill_clear(c, TOTAL);
+	} else {
+		wasmill_add(c, MOST, r->value);
+		wasmill_add(c, TOTAL, r->value);
+	}
+	wasmill_bytes most = wasmill_result(c, MOST), sum = wasmill_result(c, TOTAL);
+	emit(c->out, sum.data == NULL ? TEXT("nothing") : JOIN(TEXT("most "), digits(wasmill_as_i64(most)), TEXT(", "), sum));
+}
+
 // Rules keeps how often each text was broadcast: "-x" forgets x, "clear" all of them. It says of other texts how often that was, and
 // for "all" of each that there is.
 enum { RULES };
@@ -236,6 +264,10 @@ WASMILL_JOB("conformance-operators") {
 	drop(wasmill_uid(wasmill_process_window(wasmill_evict_by(threes, "odd", false, odd), "kept", (wasmill_processor){.window = kept, .codec = WASMILL_I64}), "kept"));
 	drop(wasmill_uid(wasmill_count(wasmill_session_by(lengths, "pause", pause_of)), "pauses"));
 
+	drop(wasmill_uid(wasmill_count(wasmill_trigger_by(wasmill_window(lengths, wasmill_session(1000)), "plenty", (wasmill_trigger_function){
+		.record = plenty, .states = {[MOST] = {.name = "most", .codec = WASMILL_I64, .reduce = larger}},
+	})), "plenty"));
+
 	drop(wasmill_uid(wasmill_co_group_to(by_text, lengths, wasmill_tumbling(1000), "together", together, WASMILL_UTF8), "together"));
 	drop(wasmill_uid(wasmill_window_join_to(by_text, lengths, wasmill_tumbling(1000), WASMILL_LEFT_OUTER, "met", met, WASMILL_UTF8), "met"));
 	drop(wasmill_uid(wasmill_async_wait(texts, "ask", (wasmill_async){
@@ -245,6 +277,10 @@ WASMILL_JOB("conformance-operators") {
 	drop(wasmill_uid(wasmill_process(lengths, "recent", (wasmill_processor){
 		.process = recent, .codec = WASMILL_I64, .states = {[COUNT] = {.name = "count", .codec = WASMILL_I64, .ttl_ms = 1000, .event_time = true}},
 	}), "recent"));
+	drop(wasmill_uid(wasmill_process(lengths, "tally", (wasmill_processor){
+		.process = tally, .codec = WASMILL_UTF8,
+		.states = {[MOST] = {.name = "most", .codec = WASMILL_I64, .reduce = larger}, [TOTAL] = {.name = "sum", .codec = WASMILL_I64, .aggregator = &from_hundred}},
+	}), "tally"));
 	drop(wasmill_uid(wasmill_broadcast_process(by_text, texts, "rules", (wasmill_processor){
 		.process = apply, .process_other = hear, .codec = WASMILL_UTF8,
 		.states = {[RULES] = {.name = "known", .kind = WASMILL_BROADCAST_STATE, .codec = WASMILL_I64, .key_codec = WASMILL_UTF8}},

@@ -2,7 +2,10 @@
 //! operator against, in Rust. Every SDK has one, with the same functions under the same names; what it lacks it leaves out.
 
 use wasmill::prelude::*;
-use wasmill::{SideOutput, Timing, Together, ValueState, Values, WindowContext, WindowJoinContext};
+use wasmill::{
+    begin, AggregatingState, ListState, MapState, ReducingState, SideOutput, StreamContext, Timing, Together, ValueState, Values,
+    WindowContext, WindowJoinContext,
+};
 
 wasmill::job!("conformance-operators", define);
 
@@ -24,6 +27,8 @@ fn define(job: &Env) {
     let even = threes.evict_by("odd", |_, all, stay| all.iter().zip(stay).for_each(|(v, stays)| *stays = v % 2 == 0));
     even.process("kept", (), |c: &WindowContext<&str, i64>, _, all| c.emit(all.len() as i64)).uid("kept").sink_to(blackhole());
     lengths.session_by("pause", |v| millis((v + 1) as u64)).count().uid("pauses").sink_to(blackhole());
+    let most = job.reducing_state("most", i64::max);
+    lengths.window(session(secs(1))).trigger_by("plenty", &most, plenty).count().uid("plenty").sink_to(blackhole());
 
     by_text.join(&lengths).window(tumbling(secs(1))).co_group("together", (), together).uid("together").sink_to(blackhole());
     by_text.join(&lengths).window(tumbling(secs(1))).left_outer().process("met", (), met).uid("met").sink_to(blackhole());
@@ -31,6 +36,12 @@ fn define(job: &Env) {
     texts.async_wait("ask", how, ask, answered).uid("ask").sink_to(blackhole());
     let count = job.value_state("count").event_time_ttl(secs(1));
     lengths.process("recent", &count, recent).uid("recent").sink_to(blackhole());
+    let sums = (&job.reducing_state("most", i64::max), &job.aggregating_state("sum", || 100, |a: i64, v: i64| a + v, |a| format!("sum {a}")));
+    lengths.process("tally", sums, tally).uid("tally").sink_to(blackhole());
+    let known = job.broadcast_state("known");
+    by_text.connect_broadcast(&texts).process("rules", &known, apply, hear).uid("rules").sink_to(blackhole());
+    let lists = (&job.operator_list_state("held"), &job.union_list_state("known"));
+    texts.process("roster", begin(lists, list), enlist).uid("roster").sink_to(blackhole());
 }
 
 /// Says what a window has, how many results it has had, how many values results of the key have had so far, and why it has this one.
@@ -136,7 +147,7 @@ fn ask(s: &str) -> Option<HttpRequest> {
 }
 
 /// Emits what was answered, or why nothing was.
-fn answered<'x>(c: &AsyncContext<'x, String>, s: &'x str, answer: Answer<'x>) {
+fn answered<'x>(c: &StreamContext<'x, String>, s: &'x str, answer: Answer<'x>) {
     c.emit(match answer {
         Answer::Response(r) => {
             let kind = r.header("x-kind").map_or(String::new(), |kind| format!(" of kind {}", String::from_utf8_lossy(kind)));
@@ -153,4 +164,71 @@ fn answered<'x>(c: &AsyncContext<'x, String>, s: &'x str, answer: Answer<'x>) {
 fn recent<'x>(c: &Context<'x, &'x str, i64>, count: &ValueState<'x, i64>, _: i64) {
     count.set(count.get().unwrap_or(0) + 1);
     c.emit(count.get().unwrap_or(0));
+}
+
+/// Fires when one of the values is 10 or more.
+fn plenty<'x>(_: &TriggerContext<'x>, most: &ReducingState<'x, i64>, asked: Asked<i64>) -> Decision {
+    if let Asked::Record(v) = asked {
+        most.add(v);
+    }
+    if most.get() >= Some(10) {
+        Decision::Fire
+    } else {
+        Decision::Continue
+    }
+}
+
+type Tally<'x> = (ReducingState<'x, i64>, AggregatingState<'x, i64, i64, String>);
+
+/// Says what the largest value is and what all make with 100. 0 forgets them.
+fn tally<'x>(c: &Context<'x, &'x str, String>, (most, sum): &Tally<'x>, v: i64) {
+    if v == 0 {
+        most.clear();
+        sum.clear();
+    } else {
+        most.add(v);
+        sum.add(v);
+    }
+    c.emit(match (most.get(), sum.get()) {
+        (Some(most), Some(sum)) => format!("most {most}, {sum}"),
+        _ => String::from("nothing"),
+    });
+}
+
+type Known<'x> = MapState<'x, &'x str, i64>;
+
+/// Says of texts how often they were broadcast, and for "all" of each that there is.
+fn apply<'x>(c: &Context<'x, &'x str, String>, known: &Known<'x>, s: &'x str) {
+    match s {
+        "all" => known.iter().for_each(|(k, n)| c.emit(format!("{k}={n}"))),
+        _ => c.emit(format!("{s}={}", known.get(s).unwrap_or(0))),
+    }
+}
+
+/// Keeps how often each text was broadcast: "-x" forgets x, "clear" all of them.
+fn hear<'x>(c: &StreamContext<'x, String>, known: &Known<'x>, s: &'x str) {
+    match s.strip_prefix('-') {
+        Some(rest) => known.remove(rest),
+        None if s == "clear" => known.clear(),
+        None => known.put(s, known.get(s).unwrap_or(0) + 1),
+    }
+    c.emit(format!("heard {s}"));
+}
+
+type Lists<'x> = (ListState<'x, &'x str>, ListState<'x, &'x str>);
+
+/// Puts out what is in both lists.
+fn list<'x>(c: &StreamContext<'x, &'x str>, (held, known): &Lists<'x>) {
+    held.iter().chain(known.iter()).for_each(|s| c.emit(s));
+}
+
+/// Holds texts back, those that begin with + in a list that all begin with, and puts them out for "list"; "clear" removes those of the
+/// first list.
+fn enlist<'x>(c: &StreamContext<'x, &'x str>, lists: &Lists<'x>, s: &'x str) {
+    match s {
+        "list" => list(c, lists),
+        "clear" => lists.0.clear(),
+        _ if s.starts_with('+') => lists.1.add(s),
+        _ => lists.0.add(s),
+    }
 }

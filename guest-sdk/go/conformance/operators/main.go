@@ -25,10 +25,12 @@ func define(job *wasmill.Env) {
 	enough(job, lengths.Window(wasmill.Session(time.Second)))
 	odd(lengths.Window(wasmill.Global()).Trigger(wasmill.AtCount(3).Purging()))
 	drop(lengths.SessionBy("pause", func(v int64) time.Duration { return time.Duration(v+1) * time.Millisecond }).Count().UID("pauses"))
+	plenty(job, lengths.Window(wasmill.Session(time.Second)))
 	together(wasmill.Join(byText, lengths).Window(wasmill.Tumbling(time.Second)))
 	met(wasmill.Join(byText, lengths).Window(wasmill.Tumbling(time.Second)).LeftOuter())
 	ask(texts)
 	recent(job, lengths)
+	tally(job, lengths)
 	rules(job, byText, texts)
 	roster(job, texts)
 }
@@ -119,6 +121,21 @@ func enough(job *wasmill.Env, in *wasmill.WindowedStream[string, int64]) {
 			c.SetTimer(c.Window().End - 1)
 		},
 	}).Count().UID("enough"))
+}
+
+// plenty fires when one of the values is 10 or more.
+func plenty(job *wasmill.Env, in *wasmill.WindowedStream[string, int64]) {
+	most := wasmill.NewReducingState(job, "most", func(a, b int64) int64 { return max(a, b) })
+	drop(in.TriggerBy("plenty", wasmill.TriggerFunction[int64]{
+		States: []wasmill.State{most},
+		Record: func(_ *wasmill.TriggerContext, v int64) wasmill.Decision {
+			most.Add(v)
+			if n, _ := most.Get(); n >= 10 {
+				return wasmill.Fire
+			}
+			return wasmill.Continue
+		},
+	}).Count().UID("plenty"))
 }
 
 // odd leaves odd values out of what kept counts.
@@ -222,6 +239,30 @@ func recent(job *wasmill.Env, in *wasmill.KeyedStream[string, int64]) {
 			c.Emit(count.GetOr(0))
 		},
 	}).UID("recent"))
+}
+
+// tally says what the largest value is and what all make with 100. 0 forgets them.
+func tally(job *wasmill.Env, in *wasmill.KeyedStream[string, int64]) {
+	most := wasmill.NewReducingState(job, "most", func(a, b int64) int64 { return max(a, b) })
+	sum := wasmill.NewAggregatingState(job, "sum", func() int64 { return 100 }, func(a, v int64) int64 { return a + v }, func(a int64) string { return "sum " + number(a) })
+	drop(wasmill.Process(in, "tally", wasmill.ProcessFunction[string, int64, string]{
+		States: []wasmill.State{most, sum},
+		Process: func(c *wasmill.Context[string, string], v int64) {
+			if v == 0 {
+				most.Clear()
+				sum.Clear()
+			} else {
+				most.Add(v)
+				sum.Add(v)
+			}
+			m, _ := most.Get()
+			if s, ok := sum.Get(); ok {
+				c.Emit("most " + number(m) + ", " + s)
+			} else {
+				c.Emit("nothing")
+			}
+		},
+	}).UID("tally"))
 }
 
 // rules keeps how often each text was broadcast: "-x" forgets x, "clear" all of them. It says of other texts how often that was, and
