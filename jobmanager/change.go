@@ -20,7 +20,7 @@ const wentBackText = "the job went back to what it was before: "
 // change is one that is stored now.
 func (j *jobMaster) change(kind api.ChangeKind, was, is *graph.JobGraph) *api.Change {
 	return &api.Change{
-		Kind: kind, Time: j.jm.config.Now(), Outcome: api.ChangePending, Changes: append(changes(was, is), parallelisms(was, is)...),
+		Kind: kind, Time: j.jm.config.Now(), Outcome: api.ChangePending, Changes: slices.Concat(changes(was, is), parallelisms(was, is), reordered(was, is)),
 	}
 }
 
@@ -149,6 +149,30 @@ func parallelisms(was, is *graph.JobGraph) (all []string) {
 			continue
 		}
 		tell(fmt.Sprintf(" of operator %q", now.Name), was.Operators[k].Parallelism, now.Parallelism)
+	}
+	return all
+}
+
+// reordered says between which operators records come in turn to several subtasks that did not, for people.
+func reordered(was, is *graph.JobGraph) (all []string) {
+	had := inTurn(was)
+	for _, between := range inTurn(is) {
+		if !slices.Contains(had, between) {
+			all = append(all, fmt.Sprintf("records from %q to %q are dealt out in turn: their order is not kept, not of one key either", between[0], between[1]))
+		}
+	}
+	return all
+}
+
+// inTurn are the edges that do not keep the order of a sender's records, by the names of their ends.
+func inTurn(g *graph.JobGraph) (all [][2]string) {
+	for i := range g.Operators {
+		to := &g.Operators[i]
+		for _, in := range to.Inputs {
+			if in.Partition == graph.Rebalance && to.Parallelism > 1 {
+				all = append(all, [2]string{g.Operators[in.From].Name, to.Name})
+			}
+		}
 	}
 	return all
 }

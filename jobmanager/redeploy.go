@@ -88,7 +88,7 @@ func (jm *JobManager) UpgradeJob(ctx context.Context, id graph.JobID, u *api.Upg
 	if err != nil {
 		return nil, err
 	}
-	done := &api.Upgraded{Module: g.Modules[0].ID, Changes: changes(&r.Graph, g), Way: api.UpgradeInPlace, Because: graph.NotExchangeable(&r.Graph, g)}
+	done := &api.Upgraded{Module: g.Modules[0].ID, Changes: append(changes(&r.Graph, g), reordered(&r.Graph, g)...), Way: api.UpgradeInPlace, Because: graph.NotExchangeable(&r.Graph, g)}
 	if len(done.Because) > 0 {
 		done.Way = api.UpgradeRestart
 	}

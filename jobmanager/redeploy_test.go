@@ -245,3 +245,31 @@ func TestAnUpgradeOfParametersIsCalledOne(t *testing.T) {
 		}
 	})
 }
+
+// Who gives an operator a parallelism of its own is told where records lose their order by it, and only there.
+func TestWhereOrderIsLost(t *testing.T) {
+	graphOf := func(counts, enrich int, to graph.Partition) *graph.JobGraph {
+		return &graph.JobGraph{Operators: []graph.Operator{
+			{Name: "in", UID: "in", Parallelism: 2},
+			{Name: "counts", UID: "counts", Parallelism: counts, Inputs: []graph.Input{{From: 0, Partition: graph.Hash}}},
+			{Name: "enrich", UID: "enrich", Parallelism: enrich, Inputs: []graph.Input{{From: 1, Partition: to}}},
+		}}
+	}
+	lost := `records from "counts" to "enrich" are dealt out in turn: their order is not kept, not of one key either`
+	for _, c := range []struct {
+		name    string
+		was, is *graph.JobGraph
+		want    []string
+	}{
+		{"it leaves its chain", graphOf(2, 2, graph.Forward), graphOf(2, 3, graph.Rebalance), []string{lost}},
+		{"it is dealt out by one", graphOf(1, 1, graph.Forward), graphOf(1, 2, graph.Rebalance), []string{lost}},
+		{"all go to one", graphOf(2, 2, graph.Forward), graphOf(2, 1, graph.Rebalance), nil},
+		{"they were before", graphOf(2, 3, graph.Rebalance), graphOf(2, 4, graph.Rebalance), nil},
+		{"it comes back", graphOf(2, 3, graph.Rebalance), graphOf(2, 2, graph.Forward), nil},
+		{"by key", graphOf(2, 2, graph.Forward), graphOf(3, 3, graph.Forward), nil},
+	} {
+		if got := reordered(c.was, c.is); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q (expected %q)", c.name, got, c.want)
+		}
+	}
+}

@@ -61,7 +61,14 @@ func (a *app) rescaleJob(cmd *cobra.Command, id graph.JobID, given []string) err
 	if err != nil {
 		return err
 	}
-	return a.answer(now, func(w io.Writer) { sayRedeployed(w, now, "rescaled", begun) })
+	return a.answer(now, func(w io.Writer) {
+		sayRedeployed(w, now, "rescaled", begun)
+		if c := now.Change; c != nil {
+			for _, what := range c.Changes {
+				fmt.Fprintf(w, "  %s\n", printable(what))
+			}
+		}
+	})
 }
 
 // parallelismsOf reads what is given to the job and to operators, each once.
