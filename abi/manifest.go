@@ -180,6 +180,11 @@ const (
 	OperatorMapPartition OperatorKind = "mapPartition"
 	// native, behind a key operator by forward: all records of a subtask, whose input ends, in the Order of their keys
 	OperatorSortPartition OperatorKind = "sortPartition"
+	// native, behind a key operator by forward: tells at the end which keys its subtask has, by some of them
+	OperatorSample OperatorKind = "sample"
+	// native: input 0 behind a key operator by forward, input 1 a sample of the same, broadcast; the edge out of it is custom-partitioned:
+	// each receiver has a range of the keys in their Order, all about as many records
+	OperatorRange OperatorKind = "range"
 )
 
 // Operator is one operator of the job graph. Name is unique in the job; UID names its state and is required of stateful
@@ -204,7 +209,7 @@ type Operator struct {
 	Fields      []string     `json:"fields,omitempty"`      // of a key without a function: what of the value the key is
 	Predicate   *Predicate   `json:"predicate,omitempty"`   // of a filter without a function: which records it keeps
 	Aggregates  []Aggregate  `json:"aggregates,omitempty"`  // of aggregates
-	Order       []string     `json:"order,omitempty"`       // of a sortPartition: asc or desc, one for all of the key, or one for each of its fields; empty: asc
+	Order       []string     `json:"order,omitempty"`       // of a sortPartition, sample or range: asc or desc, one for all of the key, or one for each of its fields; empty: asc
 	SlotGroup   string       `json:"slotGroup,omitempty"`   // its tasks share slots only with those of the same group; empty: that of its inputs if they agree, else "default"
 
 	// PreAggregate says whether records are folded before they are sent to a count, sum, aggregates, reduce or aggregate: on, off;

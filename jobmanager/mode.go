@@ -13,9 +13,15 @@ func (jm *JobManager) setMode(g *graph.JobGraph, s *api.Submit) error {
 	if mode == "" {
 		mode = jm.config.Mode
 	}
+	streams := func() error {
+		if why := g.NotStreaming(); why != "" {
+			return api.Errorf(api.KindInvalid, "mode: streaming, but %s", why).WithHint("run it with --mode batch, or say the bounds of the ranges")
+		}
+		return nil
+	}
 	switch mode {
 	case "", api.ModeStreaming:
-		return nil
+		return streams()
 	case api.ModeBatch, api.ModeAutomatic:
 	default:
 		return api.Errorf(api.KindInvalid, "mode: %q (expected streaming, batch or automatic)", mode)
@@ -30,20 +36,20 @@ func (jm *JobManager) setMode(g *graph.JobGraph, s *api.Submit) error {
 			continue
 		}
 		if mode == api.ModeAutomatic {
-			return nil
+			return streams()
 		}
 		return api.Errorf(api.KindInvalid, "mode: batch, but source %q (%s) does not end", op.Name, op.Connector.Type).
 			WithHint("run it in streaming mode, or have the source end")
 	}
 	if why := g.NotBatch(); why != "" {
 		if mode == api.ModeAutomatic {
-			return nil
+			return streams()
 		}
 		return api.Errorf(api.KindInvalid, "mode: batch, but %s", why).WithHint("run it in streaming mode")
 	}
 	if s.From != "" {
 		if mode == api.ModeAutomatic {
-			return nil
+			return streams()
 		}
 		return api.Errorf(api.KindInvalid, "mode: batch, but from: %s (a job in batch mode has no state to go on with)", s.From).
 			WithHint("run it in streaming mode, or from the beginning")

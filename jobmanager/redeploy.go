@@ -188,6 +188,12 @@ func (jm *JobManager) redefine(ctx context.Context, r *jobRecord, want *redeploy
 	if err := jm.checkRequests(g); err != nil {
 		return nil, err
 	}
+	if err := jm.checkEnding(g); err != nil {
+		return nil, err
+	}
+	if why := g.NotStreaming(); why != "" {
+		return nil, api.Errorf(api.KindInvalid, "the job runs in streaming mode, and %s", why).WithHint("say the bounds of the ranges")
+	}
 	var why *checkpoint.Incompatible
 	if err := checkpoint.Compatible(&r.Graph, g, want.dropState); errors.As(err, &why) {
 		e := api.Errorf(api.KindConflict, "the job cannot go on so: %s", why)

@@ -134,6 +134,10 @@ func (c *chain) newStep(s int, parts chainParts) (step, error) {
 		return c.newRequest(op, h, parts)
 	case op.Whole():
 		return c.newWhole(s, op, h, parts)
+	case op.Kind == abi.OperatorSample:
+		return c.newSample(op, parts)
+	case op.Kind == abi.OperatorRange:
+		return c.newRange(op)
 	case isKeyed(op.Kind):
 		return c.newKeyed(s, op, h, parts)
 	case op.Kind == abi.OperatorPartition:
@@ -355,6 +359,10 @@ func (c *chain) mark(out source) *int64 {
 		return &st.passed
 	case *wholeStep:
 		return &st.passed
+	case *sampleStep:
+		return &st.passed
+	case *rangeStep:
+		return &st.received
 	case *partitionStep:
 		return &st.received
 	case *fieldStep:
@@ -410,6 +418,10 @@ func (c *chain) wire(edges map[int]*edge) {
 		case *processStep:
 			st.emitter = c.emitter(s, edges)
 			st.emitter.out.split = abi.None
+		case *sampleStep:
+			st.outlet = c.outlet(source{head, 0}, edges)
+		case *rangeStep:
+			st.outlet = c.outlet(source{head, 0}, edges)
 		case *wholeStep:
 			switch taker := st.taker.(type) {
 			case *partitionMapper:

@@ -61,6 +61,8 @@ type gateInput struct {
 	waited  time.Duration
 	stopped bool        // END says nothing about time
 	idle    []wire.Idle // channels, in the order in which they became so
+	ahead   []int       // channels that end before anything is taken of those behind
+	behind  []int
 }
 
 // newGateInput takes from a gate whose channels are called names.
@@ -88,6 +90,7 @@ func (in *gateInput) next(_ context.Context, now time.Time) (bool, time.Time, er
 		in.note(e.Channel, e.Idle, now)
 	case exchange.End:
 		in.open--
+		in.endAhead(e.Channel)
 		in.follow(e.Channel, in.align.end(e.Channel), now)
 		if in.stopped {
 			break
@@ -106,6 +109,33 @@ func (in *gateInput) next(_ context.Context, now time.Time) (bool, time.Time, er
 		return false, time.Time{}, channelFailure(e.Err)
 	}
 	return false, time.Time{}, nil
+}
+
+// first has all of one input taken before anything of the others. They wait with their senders, so these must not wait for the first
+// one: what they send lies in files.
+func (in *gateInput) first(input int) {
+	for channel, of := range in.gate.Inputs() {
+		if of == input {
+			in.ahead = append(in.ahead, channel)
+			continue
+		}
+		in.behind = append(in.behind, channel)
+		in.gate.Pause(channel)
+	}
+}
+
+// endAhead takes note that a channel has ended.
+func (in *gateInput) endAhead(channel int) {
+	i := slices.Index(in.ahead, channel)
+	if i < 0 {
+		return
+	}
+	if in.ahead = slices.Delete(in.ahead, i, i+1); len(in.ahead) > 0 {
+		return
+	}
+	for _, c := range in.behind {
+		in.gate.Resume(c)
+	}
 }
 
 // note has a channel shown that is idle now, or is no longer.

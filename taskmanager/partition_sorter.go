@@ -8,7 +8,6 @@ import (
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/graph/field"
 	"github.com/wasmill/wasmill/taskmanager/keysort"
-	"github.com/wasmill/wasmill/taskmanager/operator"
 )
 
 // partitionSorter puts out the records of a subtask in the order of their keys, those of one key by time. What does not fit in memory
@@ -47,10 +46,7 @@ func (p *partitionSorter) take(b *batch) error {
 		at := len(p.keys)
 		var ok bool
 		if p.keys, ok = p.order.Append(p.keys, b.Key(i)); !ok {
-			return &operator.InputError{
-				Problem: fmt.Sprintf("record %d of %s has a key that is not what its codec says", b.first+int64(i), b.from),
-				Hint:    "the function that made it must write keys of the codec that it declares",
-			}
+			return keyError(b, i)
 		}
 		var begin [8]byte
 		copy(begin[:], p.keys[at:])

@@ -120,6 +120,10 @@ func (p *plan) need(sinks sinkColumns) error {
 				break
 			}
 			p.needs[i] = abi.ColumnKeys | abi.ColumnHashes | abi.ColumnValues | abi.ColumnTimestamps
+		case abi.OperatorSample:
+			p.needs[i] = abi.ColumnKeys
+		case abi.OperatorRange:
+			p.needs[i] = abi.ColumnKeys | abi.ColumnValues | behind
 		case abi.OperatorMapPartition:
 			p.needs[i] = abi.ColumnValues | abi.ColumnTimestamps
 		case abi.OperatorSortPartition:
@@ -161,6 +165,9 @@ func (p *plan) wantedOfLetters(i int) (cols abi.Columns, told bool) {
 func (p *plan) needsOf(op, input int) abi.Columns {
 	if input == 1 && p.graph.Operators[op].Broadcasts() { // records of no key
 		return abi.ColumnValues | abi.ColumnTimestamps
+	}
+	if input == 1 && p.graph.Operators[op].Kind == abi.OperatorRange { // a sample
+		return abi.ColumnValues
 	}
 	return p.needs[op]
 }

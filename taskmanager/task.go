@@ -296,6 +296,9 @@ func (t *task) input(c *chain) (input, error) {
 	}
 	_, _, ordered := t.lanes()
 	in := newGateInput(t.gate, names, c, newAlignment(ordered, a.alignTimeout()))
+	if first := a.graph.Operators[a.exec.Chains[t.id.Chain].Operators[0]].First(); a.graph.Batch && first >= 0 {
+		in.first(first)
+	}
 	if sorts(a.graph, a.exec.Chains[t.id.Chain]) {
 		return t.newSortedInput(in, c), nil
 	}

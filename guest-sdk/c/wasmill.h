@@ -544,6 +544,9 @@ WASMILL__SMALL wasmill_stream wasmill_map_partition(wasmill_stream in, const cha
 //
 //	wasmill_keyed by = wasmill_key_by_fields(bids, "by", NULL, "\"price\",\"at\"");
 //	wasmill_stream sorted = wasmill_sort_partition(by, "sorted", "\"desc\",\"asc\"");
+// wasmill_partition_range gives each subtask of the next operator a range of the keys, about as many records to each, the later subtasks
+// the larger keys: in batch mode only, where the host samples the keys first.
+WASMILL__SMALL wasmill_stream wasmill_partition_range(wasmill_keyed in, const char *name);
 #define wasmill_sort_partition(in, name, order) wasmill__sort_partition(in, name, "[" order "]")
 WASMILL__SMALL wasmill_stream wasmill__sort_partition(wasmill_keyed in, const char *name, const char *order);
 
@@ -1044,12 +1047,12 @@ static inline wasmill_bytes wasmill_row_end(const wasmill_row *row) {
 typedef enum wasmill__kind {
 	WASMILL__SOURCE, WASMILL__MAP, WASMILL__FILTER, WASMILL__FLAT_MAP, WASMILL__KEY, WASMILL__TIMESTAMP, WASMILL__UNION,
 	WASMILL__COUNT, WASMILL__SUM, WASMILL__AGGREGATES, WASMILL__SORT_PARTITION, WASMILL__REDUCE, WASMILL__AGGREGATE, WASMILL__PROCESS, WASMILL__MAP_PARTITION, WASMILL__JOIN, WASMILL__REQUEST,
-	WASMILL__WINDOW, WASMILL__TRIGGER, WASMILL__EVICT, WASMILL__GAP, WASMILL__PARTITION, WASMILL__SINK,
+	WASMILL__WINDOW, WASMILL__TRIGGER, WASMILL__EVICT, WASMILL__GAP, WASMILL__PARTITION, WASMILL__SAMPLE, WASMILL__RANGE, WASMILL__SINK,
 } wasmill__kind;
 
 static const char *const wasmill__kind_names[] = {
 	"source", "map", "filter", "flatMap", "key", "timestamp", "union", "count", "sum", "aggregates", "sortPartition", "reduce", "aggregate", "process", "mapPartition", "join", "request",
-	"window", "trigger", "evict", "gap", "partition", "sink",
+	"window", "trigger", "evict", "gap", "partition", "sample", "range", "sink",
 };
 
 static bool wasmill__keyed_kind(wasmill__kind kind) { return kind >= WASMILL__REDUCE && kind <= WASMILL__PARTITION; }
@@ -1569,6 +1572,14 @@ WASMILL__SMALL wasmill_stream wasmill_map_partition(wasmill_stream in, const cha
 	wasmill__count_parts(&f);
 	if (f.n_states > 0) wasmill_refuse(in.job, WASMILL__JOINED("map partition \"", name, "\": with states (expected none: the host keeps the records)"));
 	return wasmill__call(in, (wasmill__operator){.kind = WASMILL__MAP_PARTITION}, f);
+}
+
+WASMILL__SMALL wasmill_stream wasmill_partition_range(wasmill_keyed in, const char *name) {
+	wasmill_stream by[2] = {{.job = in.job, .op = in.op, .partition = "forward"}};
+	by[1] = wasmill_broadcast(wasmill__add(in.job, (wasmill__operator){.kind = WASMILL__SAMPLE, .name = WASMILL__JOINED(name, " sample"), .named = true,
+		.output = WASMILL_BYTES, .before = in.op, .parallelism = in.op->parallelism}, by, 1));
+	return wasmill__add(in.job, (wasmill__operator){.kind = WASMILL__RANGE, .name = name, .named = true, .output = wasmill__codec(by[0]),
+		.before = by[1].op, .parallelism = in.op->parallelism}, by, 2);
 }
 
 WASMILL__SMALL wasmill_stream wasmill__sort_partition(wasmill_keyed in, const char *name, const char *order) {

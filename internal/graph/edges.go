@@ -212,7 +212,7 @@ func defaultPartition(from *Operator, side int, to *Operator) Partition {
 	switch {
 	case from.Kind == abi.OperatorKey && side == 0:
 		return Hash
-	case from.Kind == abi.OperatorPartition && side == 0:
+	case from.Deals() && side == 0:
 		return Custom
 	case from.Parallelism == to.Parallelism:
 		return Forward
@@ -242,14 +242,14 @@ func checkEdge(path string, e Input, from, to *Operator) error {
 		}
 	case Rebalance, Shuffle, Rescale, Broadcast, Global:
 	case Custom:
-		if from.Kind != abi.OperatorPartition || e.Side != 0 {
+		if !from.Deals() || e.Side != 0 {
 			return faultf(path+".partition", "custom behind %s %q (expected a partition operator before it)", from.Kind, from.Name)
 		}
 	default:
 		return faultf(path+".partition", "%q (expected forward, hash, rebalance, shuffle, rescale, broadcast, global or custom)", e.Partition)
 	}
-	if from.Kind == abi.OperatorPartition && e.Side == 0 && e.Partition != Custom {
-		return faultf(path+".partition", "%s behind partition %q (expected custom: its function says who gets a record)", e.Partition, from.Name)
+	if from.Deals() && e.Side == 0 && e.Partition != Custom {
+		return faultf(path+".partition", "%s behind %s %q (expected custom: that says who gets a record)", e.Partition, from.Kind, from.Name)
 	}
 	if kinds[to.Kind].keyed && e.Partition != Hash && !takesUnkeyed(to) && !(to.Broadcasts() && e.Partition == Broadcast) {
 		return faultf(path, "%s %q needs keyed input, and %s %q comes by %s (expected a key operator before it)", to.Kind, to.Name, from.Kind, from.Name, e.Partition)

@@ -61,7 +61,7 @@ func TestManifestFaultsAreNamedByPath(t *testing.T) {
 		{"watermarks of a guest at a source", func(m *abi.Manifest) { m.Operators[0].Watermarks = &abi.Watermarks{Guest: true} }, "operators[0].watermarks.guest: true (a source has no function that could report watermarks)"},
 		{"name twice", func(m *abi.Manifest) { m.Operators[2].Name = "split" }, `operators[2].name: "split" is taken by operators[1]`},
 		{"uid twice", func(m *abi.Manifest) { m.Operators[4].UID = "counts" }, `operators[4].uid: "counts" is taken by operators[3]`},
-		{"unknown kind", func(m *abi.Manifest) { m.Operators[1].Kind = "smap" }, `operators[1].kind: "smap" (expected one of source, map, filter, flatMap, key, timestamp, partition, union, count, sum, aggregates, reduce, aggregate, process, join, request, mapPartition, sortPartition, sink)`},
+		{"unknown kind", func(m *abi.Manifest) { m.Operators[1].Kind = "smap" }, `operators[1].kind: "smap" (expected one of source, map, filter, flatMap, key, timestamp, partition, union, count, sum, aggregates, reduce, aggregate, process, join, request, mapPartition, sortPartition, sample, range, sink)`},
 		{"no input", func(m *abi.Manifest) { m.Operators[1].Inputs = nil }, `operators[1].inputs: 0 of flatMap "split" (expected >= 1)`},
 		{"source with input", func(m *abi.Manifest) { m.Operators[0].Inputs = []abi.Input{{From: "split"}} }, `operators[0].inputs: 1 of source "files" (expected <= 0)`},
 		{"unknown input", func(m *abi.Manifest) { m.Operators[1].Inputs[0].From = "x" }, `operators[1].inputs[0].from: "x" is not an operator of this job`},
@@ -124,15 +124,23 @@ func TestManifestFaultsAreNamedByPath(t *testing.T) {
 		}, `functions[0].states[0].time: "event" of a window function (expected processing: only the states of process functions end by event time)`},
 		{"sorted by no keys", func(m *abi.Manifest) {
 			m.Operators[2] = abi.Operator{Name: "word", Kind: abi.OperatorSortPartition, UID: "word", Inputs: []abi.Input{{From: "split"}}}
-		}, `operators[2].inputs[0]: sortPartition "word" needs the keys that it sorts by, and flatMap "split" sends none (expected a key operator before it)`},
+		}, `operators[2].inputs[0]: sortPartition "word" needs the keys that it goes by, and flatMap "split" sends none (expected a key operator before it)`},
 		{"sorted by hash", func(m *abi.Manifest) { m.Operators[3].Kind = abi.OperatorSortPartition },
-			`operators[3].inputs[0].partition: hash (expected forward: the keys are what a subtask sorts by; deal the records out before the key operator)`},
+			`operators[3].inputs[0].partition: hash (expected forward: the keys are what a subtask goes by; deal the records out before the key operator)`},
 		{"sorted in two directions", func(m *abi.Manifest) {
 			m.Operators[3] = abi.Operator{Name: "count", Kind: abi.OperatorSortPartition, UID: "count", Order: []string{"asc", "desc"}, Inputs: []abi.Input{{From: "word", Partition: "forward"}}}
 		}, `operators[3].order: 2 of keys that have 1 fields (expected one, or one for each)`},
 		{"direction", func(m *abi.Manifest) {
 			m.Operators[3] = abi.Operator{Name: "count", Kind: abi.OperatorSortPartition, UID: "count", Order: []string{"up"}, Inputs: []abi.Input{{From: "word", Partition: "forward"}}}
 		}, `operators[3].order[0]: "up" (expected asc or desc)`},
+		{"ranges without a sample", func(m *abi.Manifest) {
+			m.Operators[3] = abi.Operator{Name: "count", Kind: abi.OperatorRange, Inputs: []abi.Input{{From: "word", Partition: "forward"}, {From: "split", Partition: "broadcast"}}}
+		}, `operators[3].inputs[1]: flatMap "split" (expected a sample of what "word" sends, in the same order)`},
+		{"ranges of a part of a sample", func(m *abi.Manifest) {
+			m.Operators[3] = abi.Operator{Name: "count", Kind: abi.OperatorSample, Inputs: []abi.Input{{From: "word", Partition: "forward"}}}
+			m.Operators[4].Inputs[0].From = "ranged"
+			m.Operators = append(m.Operators, abi.Operator{Name: "ranged", Kind: abi.OperatorRange, Inputs: []abi.Input{{From: "word", Partition: "forward"}, {From: "count"}}})
+		}, `operators[5].inputs[1].partition: forward (expected broadcast: every subtask has to know all of the sample)`},
 		{"order of a count", func(m *abi.Manifest) { m.Operators[3].Order = []string{"asc"} }, `operators[3].order: given (a count has none)`},
 		{"sorted without uid", func(m *abi.Manifest) {
 			m.Operators[3] = abi.Operator{Name: "count", Kind: abi.OperatorSortPartition, Inputs: []abi.Input{{From: "word", Partition: "forward"}}}

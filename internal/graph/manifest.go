@@ -392,6 +392,8 @@ var kinds = map[abi.OperatorKind]kindRules{
 
 	abi.OperatorMapPartition:  {minInputs: 1, maxInputs: 1, function: true, stateful: true},
 	abi.OperatorSortPartition: {minInputs: 1, maxInputs: 1, stateful: true},
+	abi.OperatorSample:        {minInputs: 1, maxInputs: 1},
+	abi.OperatorRange:         {minInputs: 2, maxInputs: 2},
 }
 
-var kindNames = strings.Join([]string{"source", "map", "filter", "flatMap", "key", "timestamp", "partition", "union", "count", "sum", "aggregates", "reduce", "aggregate", "process", "join", "request", "mapPartition", "sortPartition", "sink"}, ", ")
+var kindNames = strings.Join([]string{"source", "map", "filter", "flatMap", "key", "timestamp", "partition", "union", "count", "sum", "aggregates", "reduce", "aggregate", "process", "join", "request", "mapPartition", "sortPartition", "sample", "range", "sink"}, ", ")

@@ -99,7 +99,7 @@ func (g *JobGraph) KeyCodec(op, side int) abi.Codec {
 		return o.Declared.Key
 	case o.Kind == abi.OperatorKey:
 		return o.Key
-	case o.Unkeyed(), o.Whole():
+	case o.Unkeyed(), o.Whole(), o.Kind == abi.OperatorSample, o.Kind == abi.OperatorRange:
 		return ""
 	}
 	key := g.KeyCodec(o.Inputs[0].From, o.Inputs[0].Side)

@@ -68,7 +68,7 @@ func TestPartitionsAndSlots(t *testing.T) {
 			m.Operators = append(m.Operators, abi.Operator{Name: "more", Kind: abi.OperatorSink, Connector: &abi.Connector{Type: "print"}, Inputs: []abi.Input{{From: "same"}}})
 		}, `operators[3].inputs[0]: "out" has parallelism 2, and another receiver of partition "last" has 3 (expected the same)`, 0},
 		{"no custom behind a partition", func(m *abi.Manifest) { m.Operators[2].Inputs[0].Partition = "shuffle" },
-			`operators[2].inputs[0].partition: shuffle behind partition "last" (expected custom: its function says who gets a record)`, 0},
+			`operators[2].inputs[0].partition: shuffle behind partition "last" (expected custom: that says who gets a record)`, 0},
 		{"custom elsewhere", func(m *abi.Manifest) { m.Operators[3].Inputs[0].Partition = "custom" },
 			`operators[3].inputs[0].partition: custom behind map "same" (expected a partition operator before it)`, 0},
 		{"a chain that begins", func(m *abi.Manifest) { m.Operators[1].Chaining = "begin" }, "files, last, same -> out", 2},

@@ -9,19 +9,22 @@ import (
 	"github.com/wasmill/wasmill/test/harness"
 )
 
-// What is sorted, or taken by a function, is all that a subtask has, in both modes, in one process and at parallelisms above the
-// slots of a cluster; also where it does not fit in memory.
+// What is sorted, or taken by a function, is all that a subtask has, in both modes, in one process and on a cluster; also where it
+// does not fit in memory.
 func TestAllThatASubtaskHas(t *testing.T) {
 	t.Setenv("WASMILL_STATE_BUDGET", "1MiB")
-	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "1")
-	for i, w := range []*workload.Workload{workload.SortedLines, workload.SortedRows, workload.Mapped} {
+	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
+	for i, w := range []*workload.Workload{workload.SortedLines, workload.SortedRows, workload.Mapped, workload.Ranged} {
 		for k, mode := range []string{"streaming", "batch"} {
+			if w == workload.Ranged && mode != "batch" {
+				continue // it is refused
+			}
 			t.Run(w.Name+" "+mode, func(t *testing.T) {
 				for parallelism, run := range map[int]func(args ...string) harness.Result{
 					1: func(args ...string) harness.Result {
 						return built.wasmill.Run(t, append([]string{"run", guestOf(t, w)}, args...)...)
 					},
-					2: func(args ...string) harness.Result { return cluster.Run(guestOf(t, w), args...) },
+					3: func(args ...string) harness.Result { return cluster.Run(guestOf(t, w), args...) },
 				} {
 					dir := t.TempDir()
 					params, input, err := w.Prepare(dir, uint64(i+10*parallelism+100*k), 30_000)
@@ -45,6 +48,23 @@ func TestAllOfWhatDoesNotEndIsRefused(t *testing.T) {
 	for of, kind := range map[string]string{"sort": "sortPartition", "map": "mapPartition"} {
 		r := built.wasmill.Run(t, "run", guestOf(t, workload.SortedLines), "--param", "of="+of, "--param", "count=0", "--param", "output="+t.TempDir())
 		if want := fmt.Sprintf(`%s "whole": source "generator" (generator) does not end`, kind); r.Code == 0 || !strings.Contains(r.Stderr, want) {
+			t.Errorf("code %d, %s\nexpected %s", r.Code, r.Stderr, want)
+		}
+	}
+}
+
+// Ranges of a sample need all records first: that is said before the job runs.
+func TestRangesOfASampleNeedBatchMode(t *testing.T) {
+	w, dir := workload.Ranged, t.TempDir()
+	params, _, err := w.Prepare(dir, 1, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := batchArgs(1, params)
+	args[1] = "streaming"
+	r := built.wasmill.Run(t, append([]string{"run", guestOf(t, w)}, args...)...)
+	for _, want := range []string{`"ranged" deals records out by ranges of a sample, which takes all of them first`, "--mode batch"} {
+		if r.Code == 0 || !strings.Contains(r.Stderr, want) {
 			t.Errorf("code %d, %s\nexpected %s", r.Code, r.Stderr, want)
 		}
 	}

@@ -5,6 +5,7 @@
 //
 //	sort      the lines by their numbers, the smallest first
 //	fields    the same by rows of number and id: the largest number first, and of one number the smallest id
+//	range     the same, behind ranges of the numbers: the lines of a subtask are behind those of the one before
 //	map       every hundredth line as it comes, and behind the last one: end,lines,sum of the numbers
 #include "work.h"
 
@@ -46,14 +47,17 @@ static void end(wasmill_context *c) {
 }
 
 WASMILL_JOB("whole") {
-	const char *of = wasmill_param_or(job, "of", "sort", "what is done: sort, fields or map");
+	const char *of = wasmill_param_or(job, "of", "sort", "what is done: sort, fields, range or map");
 	wasmill_stream in = wasmill_rebalance(work_source(job, "input", "make", no_line)), out;
 	if (wasmill_same(of, "map")) {
 		out = wasmill_map_partition(in, "whole", (wasmill_processor){.begin = begin, .process = take, .end = end, .codec = WASMILL_UTF8});
 	} else if (wasmill_same(of, "fields")) {
 		out = wasmill_sort_partition(wasmill_key_by(in, "by", both_of, "row(number: i64, id: i64)"), "whole", "\"desc\",\"asc\"");
+	} else if (wasmill_same(of, "range")) {
+		in = wasmill_partition_range(wasmill_key_by(in, "ranged by", number_of, WASMILL_I64), "ranged");
+		out = wasmill_sort_partition(wasmill_key_by(in, "by", number_of, WASMILL_I64), "whole", "\"asc\"");
 	} else {
-		if (!wasmill_same(of, "sort")) wasmill_refuse_param(job, "of", of, "sort, fields or map");
+		if (!wasmill_same(of, "sort")) wasmill_refuse_param(job, "of", of, "sort, fields, range or map");
 		out = wasmill_sort_partition(wasmill_key_by(in, "by", number_of, WASMILL_I64), "whole", "\"asc\"");
 	}
 	work_sink(wasmill_uid(out, "whole"), "");

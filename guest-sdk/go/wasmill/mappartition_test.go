@@ -26,6 +26,7 @@ func defineWhole(job *Env) {
 	}).UID("all").SinkTo(Print())
 	ReducePartition(lines, "sum", func(a, b string) string { return a + b }).UID("sum").SinkTo(Print())
 	SortPartition(lines, "sorted", func(s string) int64 { return int64(len(s)) }, Descending).UID("sorted").Parallelism(3).SinkTo(Print())
+	PartitionRange(lines, "ranged", func(s string) int64 { return int64(len(s)) }).Parallelism(2).SinkTo(Blackhole())
 	visits := Map(lines, "visit", func(s string) visit { return visit{s, s} })
 	SortPartitionByFields(visits, "visits", Field("user").Ascending(), Field("page").Descending()).UID("visits").SinkTo(Blackhole())
 }
@@ -39,6 +40,9 @@ func TestWholePartitionsInTheManifest(t *testing.T) {
 		`{"name":"sorted","uid":"sorted","kind":"sortPartition","inputs":[{"from":"sorted by","partition":"forward"}],"parallelism":3,"output":"utf8","order":["desc"]}`,
 		`{"name":"visits by","kind":"key","inputs":[{"from":"visit"}],"output":"row(user: utf8, page: utf8)","fields":["user","page"]}`,
 		`"output":"row(user: utf8, page: utf8)","order":["asc","desc"]}`,
+		`{"name":"ranged by","kind":"key","function":"ranged by","inputs":[{"from":"files"}],"parallelism":2,"key":"i64","output":"utf8"}`,
+		`{"name":"ranged sample","kind":"sample","inputs":[{"from":"ranged by","partition":"forward"}],"parallelism":2,"output":"bytes"}`,
+		`{"name":"ranged","kind":"range","inputs":[{"from":"ranged by","partition":"forward"},{"from":"ranged sample","partition":"broadcast"}],"parallelism":2,"output":"utf8"}`,
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("expected %s in\n%s", want, got)

@@ -29,6 +29,8 @@ const (
 
 	kindMapPartition  = "mapPartition"
 	kindSortPartition = "sortPartition"
+	kindSample        = "sample"
+	kindRange         = "range"
 )
 
 // operator is one operator of the graph under definition. Edges are pointers, so that an operator may be renamed after
@@ -54,7 +56,7 @@ type operator struct {
 	fields      []Field    // of a key without a function
 	predicate   *Predicate // of a filter without a function
 	aggregates  []Agg
-	order       []Direction // of a sortPartition
+	order       []Direction // of a sortPartition, sample or range
 	before      *operator   // one that has the same parallelism, because it is a part of what the user asked for; nil: there is none
 
 	preAggregate string

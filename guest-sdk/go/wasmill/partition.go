@@ -40,7 +40,8 @@ func PartitionCustom[T any](in *Stream[T], name string, f func(record T, receive
 
 // PartitionRange gives each record to the subtask of the next operator that has its range of what of answers: those below bounds[0],
 // those from there to below bounds[1], and so on. Of two subtasks the later one has what is larger; it has several ranges if there
-// are fewer subtasks than ranges, none if there are more. NaN is larger than every number.
+// are fewer subtasks than ranges, none if there are more. NaN is larger than every number. Without bounds the host samples what comes,
+// in batch mode only, so that each subtask has about as many records.
 func PartitionRange[T any, K cmp.Ordered](in *Stream[T], name string, of func(T) K, bounds ...K) *Stream[T] {
 	for i := 1; i < len(bounds); i++ {
 		if !(bounds[i-1] < bounds[i]) {
@@ -49,9 +50,25 @@ func PartitionRange[T any, K cmp.Ordered](in *Stream[T], name string, of func(T)
 		}
 	}
 	if len(bounds) == 0 {
-		in.env.Fail("partition " + strconv.Quote(name) + ": no bounds (expected one at least)")
+		return sampled(in, KeyBy(in, name+" by", of).op, name, nil)
 	}
 	return PartitionCustom(in, name, func(v T, receivers int) int { return rangeOf(of(v), bounds) * receivers / (len(bounds) + 1) })
+}
+
+// PartitionRangeByFields is PartitionRange without bounds, by fields of the record, the first one before the second; no record enters the
+// guest for it.
+func PartitionRangeByFields[T any](in *Stream[T], name string, by ...SortField) *Stream[T] {
+	key, orders := keyToSort(in, "partition", name, by)
+	return sampled(in, key, name, orders)
+}
+
+// sampled adds the operators that deal records out by ranges of the keys that another one gives.
+func sampled[T any](in *Stream[T], key *operator, name string, by []Direction) *Stream[T] {
+	sample := in.env.add(&operator{kind: kindSample, inputs: []edge{{from: key, partition: "forward"}}, output: octets.name, order: by, before: key})
+	sample.rename(name + " sample")
+	o := in.env.add(&operator{kind: kindRange, inputs: []edge{{from: key, partition: "forward"}, {from: sample, partition: "broadcast"}}, output: in.codec.name, order: by, before: sample})
+	o.rename(name)
+	return &Stream[T]{env: in.env, op: o, codec: in.codec}
 }
 
 // rangeOf is how many bounds are not above a value.

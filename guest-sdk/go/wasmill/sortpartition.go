@@ -1,5 +1,7 @@
 package wasmill
 
+import "strconv"
+
 // Direction is one in which records are sorted.
 type Direction string
 
@@ -29,16 +31,21 @@ func SortPartition[T, K any](in *Stream[T], name string, of func(T) K, order Dir
 
 // SortPartitionByFields is SortPartition by fields of the record, the first one before the second; no record enters the guest for it.
 func SortPartitionByFields[T any](in *Stream[T], name string, by ...SortField) *Stream[T] {
-	o := &operator{kind: kindKey, inputs: in.edges(), output: in.codec.name}
-	var orders []Direction
+	key, orders := keyToSort(in, "sort", name, by)
+	return sorted(in, key, name, orders)
+}
+
+// keyToSort adds a key operator over the fields that an operator goes by.
+func keyToSort[T any](in *Stream[T], what, name string, by []SortField) (key *operator, orders []Direction) {
+	key = &operator{kind: kindKey, inputs: in.edges(), output: in.codec.name}
 	for _, f := range by {
-		o.fields, orders = append(o.fields, f.field), append(orders, f.order)
+		key.fields, orders = append(key.fields, f.field), append(orders, f.order)
 	}
 	if len(by) == 0 {
-		in.env.Fail("sort " + name + ": by no field (expected one at least)")
+		in.env.Fail(what + " " + strconv.Quote(name) + ": by no field (expected one at least)")
 	}
-	o.rename(name + " by")
-	return sorted(in, in.env.add(o), name, orders)
+	key.rename(name + " by")
+	return in.env.add(key), orders
 }
 
 // sorted adds the operator that sorts by the keys that another one gives.

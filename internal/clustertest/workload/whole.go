@@ -14,6 +14,7 @@ var (
 	SortedLines = wholes("sort")
 	SortedRows  = wholes("fields")
 	Mapped      = wholes("map")
+	Ranged      = wholes("range")
 )
 
 func wholes(of string) *Workload {
@@ -31,7 +32,10 @@ func wholes(of string) *Workload {
 			if of == "map" {
 				return checkMapped(in["input"], linesOf(out[""]))
 			}
-			return checkSorted(in["input"], out[""], of == "fields")
+			if err := checkSorted(in["input"], out[""], of == "fields"); err != nil || of != "range" {
+				return err
+			}
+			return checkRanged(out[""])
 		},
 	}
 }
@@ -67,6 +71,41 @@ func checkMapped(in [][]string, out []string) error {
 		return fmt.Errorf("%d subtasks tell of %d lines that add up to %d, %d hundreds too many (expected %d, %d)", ends, told, total, tenths, n, sum)
 	case told < n:
 		return missing("%d subtasks tell of %d lines (expected %d)", ends, told, n)
+	}
+	return nil
+}
+
+// checkRanged wants the lines of a writer, which are in order, to be behind those of the one before, and all writers to have about as many.
+func checkRanged(out []File) error {
+	type span struct {
+		first, last int64
+		n           int
+	}
+	writers, lines := map[int]*span{}, 0
+	for _, f := range out {
+		var writer int
+		var first, last int64
+		_, err := fmt.Sscan(strings.Split(f.Name, "-")[3], &writer)
+		if err == nil {
+			_, err = fmt.Sscanf(f.Lines[0]+" "+f.Lines[len(f.Lines)-1], "%d,%d %d,", &first, new(int), &last)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.Name, err)
+		}
+		if writers[writer] == nil {
+			writers[writer] = &span{first: first}
+		}
+		w := writers[writer]
+		w.last, w.n = last, w.n+len(f.Lines)
+		lines += len(f.Lines)
+	}
+	for i, w := range writers {
+		if fair := lines / len(writers); w.n < fair/2 || w.n > fair*2 {
+			return fmt.Errorf("writer %d has %d of %d lines (expected about %d)", i, w.n, lines, fair)
+		}
+		if next := writers[i+1]; next != nil && next.first <= w.last {
+			return fmt.Errorf("writer %d begins with %d, and the one before ends with %d", i+1, next.first, w.last)
+		}
 	}
 	return nil
 }
