@@ -41,37 +41,27 @@ func define(job *wasmill.Env) {
 
 // split emits the words of a line.
 func split(line string, emit func(string)) {
-	text, start := lower(line), 0
-	for i := range len(text) {
-		if text[i] != ' ' {
-			continue
+	text, start := append(buffer[:0], line...), 0
+	buffer = text
+	for i, c := range text {
+		lower := letters[c]
+		text[i] = lower
+		if lower == 0 {
+			if i > start {
+				emit(wasmill.View(text[start:i]))
+			}
+			start = i + 1
 		}
-		if i > start {
-			emit(text[start:i])
-		}
-		start = i + 1
 	}
 	if start < len(text) {
-		emit(text[start:])
+		emit(wasmill.View(text[start:]))
 	}
-}
-
-// lower returns the line with its letters in lower case and a space for every other byte.
-func lower(line string) string {
-	buffer = append(buffer[:0], line...)
-	for i, c := range buffer {
-		buffer[i] = letters[c]
-	}
-	return string(buffer)
 }
 
 var buffer []byte
 
-// letters has what becomes of each byte.
+// letters has the lower case of each letter, 0 for every other byte.
 var letters = func() (to [256]byte) {
-	for c := range to {
-		to[c] = ' '
-	}
 	for c := 'a'; c <= 'z'; c++ {
 		to[c], to[c-'a'+'A'] = byte(c), byte(c)
 	}

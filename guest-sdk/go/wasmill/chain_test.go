@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 func spaces(line string, emit func(string)) {
@@ -39,6 +40,38 @@ func TestBatchesHaveTheBytesOfTheSpecification(t *testing.T) {
 	}
 	if got := decodeRecords(t, unhex(t, want)); !reflect.DeepEqual(got, all) {
 		t.Errorf("read as %+v, want %+v", got, all)
+	}
+}
+
+// Keys of which nothing else is wanted have a way of their own, by length: each comes out as it is, over several batches and where
+// the memory of a batch ends.
+func TestKeysOfEveryLength(t *testing.T) {
+	for _, room := range []int{0, 1, 7, 64 << 10} {
+		h := newHost(t, func(job *Env) {
+			KeyBy(FlatMap(Source(job, Files("x")), "split", spaces), "word", same).Count().UID("c").SinkTo(Print())
+		})
+		h.open(functionSpec{id: 0, upstream: none}, functionSpec{id: 1, upstream: 0, outputs: []outputSpec{{0, 0, columnKeys}}})
+		out := guest.handles[1].outputs[0]
+		out.keys = make([]byte, 0, room)
+		var words []string
+		for n := range 4000 {
+			word := make([]byte, n%40)
+			for i := range word {
+				word[i] = '!' + byte(n+i)%90
+			}
+			words = append(words, string(word))
+		}
+		got := h.process(records{Values: []string{strings.Join(words, " ")}})[0].Keys
+		if !reflect.DeepEqual(got, words) {
+			t.Errorf("room for %d bytes: %d keys of %d, or others", room, len(got), len(words))
+		}
+	}
+}
+
+func TestViewSharesItsBytes(t *testing.T) {
+	b := []byte("whale")
+	if v := View(b); v != "whale" || unsafe.StringData(v) != &b[0] || View(nil) != "" {
+		t.Errorf("view %q", v)
 	}
 }
 

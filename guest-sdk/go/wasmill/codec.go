@@ -110,7 +110,7 @@ var (
 		name: "utf8", field: "utf8",
 		append:    func(dst []byte, v string) []byte { return append(dst, v...) },
 		appendKey: func(dst []byte, v string) []byte { return append(dst, v...) },
-		decode:    func(p []byte) string { return unsafe.String(unsafe.SliceData(p), len(p)) },
+		decode:    View,
 	}
 	octets = codec[[]byte]{
 		name: "bytes", field: "bytes",
@@ -148,3 +148,7 @@ func keyFloatBits(v float64) uint64 {
 	}
 	return math.Float64bits(v)
 }
+
+// View is the text that lies in b, which it shares: it is right until b is written to again. What is emitted is done with when emit
+// returns, unless a function behind it keeps it, so one buffer does for all that a function emits.
+func View(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

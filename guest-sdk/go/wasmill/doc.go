@@ -9,7 +9,8 @@
 //
 // Functions run fused: those that follow each other in the graph are composed into one call a batch. A string or []byte
 // that a function is given may share the memory of the call's input: it is valid until the function returns, and a
-// function that keeps it must copy it (strings.Clone, bytes.Clone). What a function returns or emits is copied at once.
+// function that keeps it must copy it (strings.Clone, bytes.Clone). What a function returns or emits is copied at once, so it may be
+// a View of a buffer that is written anew for the next record.
 //
 // A function that cannot go on panics: the SDK names the record and tells the host, and the instance stays good.
 package wasmill

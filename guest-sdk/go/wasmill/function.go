@@ -81,7 +81,7 @@ func keyFunction[T, K any](name string, f func(T) K, in codec[T], key codec[K]) 
 			cell := b.scope.key
 			if text, ok := any(f).(func(T) string); ok {
 				if o := b.keysOnly(); o != nil {
-					return func(v T) { o.addKey(text(v)) }, err
+					return keysTo(o, text), err
 				}
 				return func(v T) {
 					k := text(v)

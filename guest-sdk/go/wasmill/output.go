@@ -3,6 +3,7 @@ package wasmill
 import (
 	"encoding/binary"
 	"slices"
+	"unsafe"
 )
 
 // A batch is sent when it has batchRecords records or batchBytes of keys and values, and at the end of the call.
@@ -35,15 +36,35 @@ func (o *output) reset() {
 	o.n, o.keys, o.values, o.timestamps = 0, o.keys[:0], o.values[:0], o.timestamps[:0]
 }
 
-// addKey puts a record of which only the key is wanted. It is end written out: this is the way to every native count, and
-// the call would be a tenth of it.
-func (o *output) addKey(key string) {
-	o.keys = append(o.keys, key...)
-	n := o.n & (batchRecords - 1)
-	o.rows[n], o.keyEnds[n] = o.chain.record, uint32(len(o.keys))
-	o.n++
-	if o.n == batchRecords || len(o.keys) >= batchBytes {
-		o.flush()
+// keysTo puts records into o of which only the key is wanted, a text. It is append and end written out: this is the way to every
+// native count, where each call would be a tenth of it. Up to 16 bytes are copied as two numbers that may overlap.
+func keysTo[T any](o *output, text func(T) string) func(T) {
+	return func(v T) {
+		key := text(v)
+		if size, at := len(key), len(o.keys); size > 0 && size <= 16 && size <= cap(o.keys)-at {
+			o.keys = o.keys[:at+size]
+			from, to := unsafe.Pointer(unsafe.StringData(key)), unsafe.Pointer(&o.keys[at])
+			switch {
+			case size >= 8:
+				*(*uint64)(to) = *(*uint64)(from)
+				*(*uint64)(unsafe.Add(to, size-8)) = *(*uint64)(unsafe.Add(from, size-8))
+			case size >= 4:
+				*(*uint32)(to) = *(*uint32)(from)
+				*(*uint32)(unsafe.Add(to, size-4)) = *(*uint32)(unsafe.Add(from, size-4))
+			default:
+				*(*byte)(to) = *(*byte)(from)
+				*(*byte)(unsafe.Add(to, size/2)) = *(*byte)(unsafe.Add(from, size/2))
+				*(*byte)(unsafe.Add(to, size-1)) = *(*byte)(unsafe.Add(from, size-1))
+			}
+		} else {
+			o.keys = append(o.keys, key...)
+		}
+		n := o.n & (batchRecords - 1)
+		o.rows[n], o.keyEnds[n] = o.chain.record, uint32(len(o.keys))
+		o.n++
+		if o.n == batchRecords || len(o.keys) >= batchBytes {
+			o.flush()
+		}
 	}
 }
 
