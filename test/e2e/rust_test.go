@@ -29,7 +29,7 @@ func rustGuest(t *testing.T) string {
 }
 
 // What the guests in C do, one in Rust does: window functions with triggers and evictors, joins of each kind, broadcast state, lists of the
-// operator, first and distinct, and requests; each line has the answer that it must have.
+// operator, first and distinct, sorts, and requests; each line has the answer that it must have.
 func TestRustGuest(t *testing.T) {
 	t.Setenv("WASMILL_CAPABILITIES_HTTP_ALLOW", "127.0.0.1:*")
 	module := rustGuest(t)
@@ -45,6 +45,7 @@ func TestRustGuest(t *testing.T) {
 	for i, w := range []*workload.Workload{
 		workload.Framed, workload.FramedSessions, workload.Nearby, workload.NearbyPairs, workload.Together, workload.TogetherPairs, &byFunction,
 		workload.Rules, workload.Roster, workload.FirstOfKey, workload.FirstOfAll, workload.Distinct, workload.Unequal,
+		workload.SortedLines, workload.SortedRows, workload.Mapped,
 	} {
 		t.Run(w.Name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -40,6 +40,8 @@ pub(crate) enum Kind {
     Trigger,
     Evict,
     Gap,
+    MapPartition,
+    SortPartition,
     Sink,
 }
 
@@ -67,6 +69,8 @@ impl Kind {
             Kind::Trigger => "trigger",
             Kind::Evict => "evict",
             Kind::Gap => "gap",
+            Kind::MapPartition => "mapPartition",
+            Kind::SortPartition => "sortPartition",
             Kind::Sink => "sink",
         }
     }
@@ -83,6 +87,8 @@ impl Kind {
                 | Kind::Join
                 | Kind::Window
                 | Kind::Request
+                | Kind::MapPartition
+                | Kind::SortPartition
         )
     }
 }
@@ -133,6 +139,8 @@ pub(crate) struct Operator {
     pub predicate: Option<Condition>, // of a filter without a function
     pub aggregates: Vec<aggregates::Spec>,
     pub pre_aggregate: &'static str,
+    pub order: Vec<&'static str>,   // of what is sorted
+    pub before: Option<OperatorId>, // one that has the same parallelism, because it is a part of what the user asked for
 }
 
 impl Operator {
@@ -264,7 +272,11 @@ impl<'x> Graph<'x> {
         if n == 0 {
             self.problems.push(format!("operator {:?}: parallelism 0 (expected >= 1)", self.operators[o].name));
         }
-        self.operators[o].parallelism = n;
+        let mut next = Some(o);
+        while let Some(o) = next {
+            self.operators[o].parallelism = n;
+            next = self.operators[o].before;
+        }
     }
 
     pub fn set_idleness(&mut self, o: OperatorId, after: Duration) {
@@ -326,7 +338,8 @@ impl<'x> Graph<'x> {
                     o.name
                 ));
             }
-            if o.kind == Some(Kind::Key) && o.parallelism == 0 {
+            let of_a_sort = || self.operators.iter().any(|o| o.before == Some(i));
+            if o.kind == Some(Kind::Key) && o.parallelism == 0 && !of_a_sort() {
                 // a key function runs where its records come from
                 self.operators[i].parallelism = self.operators[o.inputs[0].from].parallelism;
             }

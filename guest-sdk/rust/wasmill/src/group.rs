@@ -23,6 +23,7 @@ pub(crate) const REQUEST: u32 = 12;
 pub(crate) const RESPONSE: u32 = 13;
 pub(crate) const WINDOW: u32 = 14;
 pub(crate) const BEGIN: u32 = 16;
+pub(crate) const END: u32 = 17;
 
 const GROUP_BYTES: usize = 40;
 const LIST_BYTES: usize = 24;

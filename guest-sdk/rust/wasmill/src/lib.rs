@@ -78,6 +78,8 @@ mod request_test;
 #[cfg(test)]
 mod stored_test;
 #[cfg(test)]
+mod whole_test;
+#[cfg(test)]
 mod window_join_test;
 #[cfg(test)]
 mod window_test;
@@ -132,6 +134,7 @@ mod text;
 mod trap;
 mod trigger;
 mod uses;
+mod whole;
 mod window;
 mod window_function;
 mod window_join;
@@ -167,6 +170,7 @@ pub use text::{Text, TextBuf};
 pub use trap::{Letter, TrapPolicy};
 pub use trigger::{Asked, Decision, Trigger, TriggerContext};
 pub use uses::{begin, Begin, Begins, Uses};
+pub use whole::{Direction, SortField};
 
 /// Makes a struct a row, whose fields are read where they lie. The fields are of types that implement [`Field`]; a lifetime, if
 /// there is one, is `'x`.
@@ -235,6 +239,7 @@ pub mod prelude {
     pub use crate::trap::{Letter, TrapPolicy};
     pub use crate::trigger::{Asked, Decision, Trigger, TriggerContext};
     pub use crate::uses::begin;
+    pub use crate::whole::Direction;
     pub use crate::window::{all_time, days, global, hours, millis, mins, secs, session, sliding, tumbling, Window};
     pub use crate::window_function::{Timing, Values, WindowContext};
     pub use crate::window_join::{Together, WindowJoinContext};

@@ -61,7 +61,7 @@ fn features(g: &Graph) -> Vec<i64> {
         (FIELDS, g.operators.iter().any(|o| !o.fields.is_empty() || o.predicate.is_some() || !o.aggregates.is_empty())),
         (WINDOWS, g.operators.iter().any(|o| o.kind == Some(Kind::Window) || o.window.as_ref().is_some_and(Windows::special))),
         (MEETING, g.operators.iter().any(|o| o.kind == Some(Kind::Join) && o.window.is_some()) || any(&|f| f.has_state_of(BROADCAST))),
-        (OWN, any(&|f| f.begins || f.has_state_of(OPERATOR) || f.kind == Kind::Process && f.key.is_empty())),
+        (OWN, any(&|f| f.begins || f.has_state_of(OPERATOR) || matches!(f.kind, Kind::Process | Kind::MapPartition) && f.key.is_empty())),
         (TIES, g.operators.iter().any(|o| o.aggregates.iter().any(|a| a.decides()))),
         (EVENT_TTL, any(&|f| f.states.iter().any(|s| s.event))),
     ];
@@ -154,6 +154,9 @@ fn operator(w: &mut JsonWriter, g: &Graph, o: &Operator) {
     w.text_or("onTrap", o.on_trap);
     w.text_or("chaining", o.chaining);
     fields(w, o);
+    if !o.order.is_empty() {
+        w.array("order", &o.order, |w, direction| w.element(direction));
+    }
     w.text_or("slotGroup", &o.slot_group);
     w.text_or("preAggregate", o.pre_aggregate);
 }

@@ -8,6 +8,7 @@ mod nearby;
 mod roster;
 mod rules;
 mod together;
+mod whole;
 
 use wasmill::prelude::*;
 use wasmill::{KeyedStream, Path};
@@ -22,8 +23,11 @@ fn define(job: &Env) {
         "nearby" => nearby::define(job),
         "roster" => roster::define(job),
         "rules" => rules::define(job),
+        "whole" => whole::define(job),
         "together" | "" => together::define(job), // without a parameter it is at upload
-        other => job.refuse(&format!("parameter \"work\": {other:?} (expected asking, first, frames, nearby, roster, rules or together)")),
+        other => {
+            job.refuse(&format!("parameter \"work\": {other:?} (expected asking, first, frames, nearby, roster, rules, together or whole)"))
+        }
     }
 }
 
@@ -87,6 +91,7 @@ mod tests {
             ("roster", &["input", "calls"]),
             ("rules", &["facts", "rules"]),
             ("together", &["left", "right"]),
+            ("whole", &["input"]),
         ] {
             let given: Vec<_> = inputs.iter().map(|input| (*input, "x")).chain([("work", work), ("output", "y")]).collect();
             Job::describe("work", super::define, &given).unwrap_or_else(|why| panic!("{work}: {why}"));

@@ -1,0 +1,43 @@
+//! Does something with all lines that a subtask has.
+
+use crate::{lines, number, write};
+use wasmill::prelude::*;
+
+#[derive(Clone, Row)]
+struct Line<'x> {
+    number: i64,
+    id: i64,
+    text: &'x str,
+}
+
+pub fn define(job: &Env) {
+    let lines = lines(job, "input").rebalance();
+    match job.param_or("of", "sort", "what is done: sort, fields or map").as_str() {
+        "sort" => {
+            let sorted = lines.sort_partition("whole", |line| number(line, 0), Direction::Ascending);
+            write(job, &sorted.uid("whole"), "");
+        }
+        "fields" => {
+            let rows = lines.map("row", |line| Line { number: number(line, 0), id: number(line, 1), text: line });
+            let sorted = rows.sort_partition_by("whole", [Line::NUMBER.descending(), Line::ID.ascending()]);
+            write(job, &sorted.uid("whole").map("text", |row| row.text), "");
+        }
+        "map" => {
+            let mapped = lines.map_partition(
+                "whole",
+                (),
+                || (0, 0),
+                |c, _, (lines, sum), line| {
+                    *lines += 1;
+                    *sum += number(line, 0);
+                    if *lines % 100 == 0 {
+                        c.emit(line.to_string());
+                    }
+                },
+                |c, _, (lines, sum)| c.emit(format!("end,{lines},{sum}")),
+            );
+            write(job, &mapped.uid("whole"), "");
+        }
+        of => job.refuse(&format!("parameter \"of\": {of:?} (expected sort, fields or map)")),
+    }
+}
