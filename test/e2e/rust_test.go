@@ -33,7 +33,7 @@ func rustGuest(t *testing.T) string {
 func TestRustGuest(t *testing.T) {
 	t.Setenv("WASMILL_CAPABILITIES_HTTP_ALLOW", "127.0.0.1:*")
 	module := rustGuest(t)
-	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "1")
+	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
 	byFunction := *workload.TogetherPairs
 	byFunction.Name, byFunction.Params = "outer join by a function", maps.Clone(byFunction.Params)
 	byFunction.Params["shape"] = "function"
@@ -45,7 +45,7 @@ func TestRustGuest(t *testing.T) {
 	for i, w := range []*workload.Workload{
 		workload.Framed, workload.FramedSessions, workload.Nearby, workload.NearbyPairs, workload.Together, workload.TogetherPairs, &byFunction,
 		workload.Rules, workload.Roster, workload.FirstOfKey, workload.FirstOfAll, workload.Distinct, workload.Unequal,
-		workload.SortedLines, workload.SortedRows, workload.Mapped,
+		workload.SortedLines, workload.SortedRows, workload.Mapped, workload.Ranged,
 	} {
 		t.Run(w.Name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -53,9 +53,9 @@ func TestRustGuest(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			args := []string{"--parallelism", "2", "--param", "work=" + w.Guest}
-			for name, value := range params {
-				args = append(args, "--param", name+"="+value)
+			args := append(batchArgs(2, params), "--param", "work="+w.Guest)
+			if w != workload.Ranged { // that runs in batch mode only
+				args[1] = "streaming"
 			}
 			cluster.Run(module, args...).OK(t)
 			if err := w.Verify(dir, input); err != nil {

@@ -42,6 +42,8 @@ pub(crate) enum Kind {
     Gap,
     MapPartition,
     SortPartition,
+    Sample,
+    Range,
     Sink,
 }
 
@@ -71,6 +73,8 @@ impl Kind {
             Kind::Gap => "gap",
             Kind::MapPartition => "mapPartition",
             Kind::SortPartition => "sortPartition",
+            Kind::Sample => "sample",
+            Kind::Range => "range",
             Kind::Sink => "sink",
         }
     }

@@ -213,6 +213,23 @@ pub use window_join::{Together, WindowJoin, WindowJoinContext, WindowJoined};
 #[doc = include_str!("../../README.md")]
 mod readme {}
 
+/// The documentation's pages with Rust in them.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../../../docs/aggregation.md")]
+    mod aggregation {}
+    #[doc = include_str!("../../../../docs/batch.md")]
+    mod batch {}
+    #[doc = include_str!("../../../../docs/joins.md")]
+    mod joins {}
+    #[doc = include_str!("../../../../docs/requests.md")]
+    mod requests {}
+    #[doc = include_str!("../../../../docs/state.md")]
+    mod state {}
+    #[doc = include_str!("../../../../docs/windows.md")]
+    mod windows {}
+}
+
 /// What derived code names, with and without std.
 #[doc(hidden)]
 pub mod export {

@@ -126,25 +126,58 @@ impl<'x, T: Record<'x>, P: Path<'x, T>> Stream<'x, T, P> {
     where
         T: Rows,
     {
+        let (key, order) = self.key_to_sort("sort", name, by);
+        self.sorted(name, key, order)
+    }
+
+    /// Gives each subtask of the next operator a range of what `of` answers, the later ones what is larger, so that each has about as
+    /// many records: the host samples what comes, in batch mode only.
+    pub fn partition_range_sampled<K: Record<'x>>(&self, name: &str, of: impl Fn(&T) -> K + 'static) -> Stream<'x, T> {
+        self.sampled(name, self.key_by(&format!("{name} by"), of).operator, Vec::new())
+    }
+
+    /// `partition_range_sampled` by fields of the record, the first one before the second; no record enters the guest for it.
+    pub fn partition_range_sampled_by(&self, name: &str, by: impl IntoIterator<Item = SortField<T::Row>>) -> Stream<'x, T>
+    where
+        T: Rows,
+    {
+        let (key, order) = self.key_to_sort("partition", name, by);
+        self.sampled(name, key, order)
+    }
+
+    /// Adds the operator whose keys are fields, and returns their directions.
+    fn key_to_sort(&self, what: &str, name: &str, by: impl IntoIterator<Item = SortField<T::Row>>) -> (OperatorId, Vec<&'static str>)
+    where
+        T: Rows,
+    {
         let (fields, order): (Vec<_>, Vec<_>) = by.into_iter().map(|f| (f.field, f.direction.name())).unzip();
         if fields.is_empty() {
-            self.env().refuse(&format!("sort {name:?}: by no field (expected one at least)"));
+            self.env().refuse(&format!("{what} {name:?}: by no field (expected one at least)"));
         }
         let (edge, codec) = self.input();
         let o = Operator { inputs: vec![edge], output: codec, fields, named: true, ..Operator::new(Kind::Key, &format!("{name} by")) };
-        self.sorted(name, self.env().with(|g| g.add(o)), order)
+        (self.env().with(|g| g.add(o)), order)
     }
 
     /// Adds the operator that sorts by the keys that another one gives.
     fn sorted(&self, name: &str, key: OperatorId, order: Vec<&'static str>) -> Stream<'x, T> {
-        let o = Operator {
-            inputs: vec![Edge { from: key, side: 0, partition: "forward" }],
-            output: codec_of::<T>(),
-            named: true,
-            order,
-            before: Some(key),
-            ..Operator::new(Kind::SortPartition, name)
-        };
-        Stream::new(self.env().clone(), self.env().with(|g| g.add(o)), 0, Start::default())
+        let inputs = vec![Edge { from: key, side: 0, partition: "forward" }];
+        self.behind(key, Operator { inputs, output: codec_of::<T>(), order, ..Operator::new(Kind::SortPartition, name) })
+    }
+
+    /// Adds the operators that deal records out by ranges of the keys that another one gives.
+    fn sampled(&self, name: &str, key: OperatorId, order: Vec<&'static str>) -> Stream<'x, T> {
+        let forward = Edge { from: key, side: 0, partition: "forward" };
+        let sample = Operator::new(Kind::Sample, &format!("{name} sample"));
+        let sample = Operator { inputs: vec![forward], output: codec_of::<&[u8]>(), order: order.clone(), ..sample };
+        let sample = self.behind::<&[u8]>(key, sample).operator();
+        let inputs = vec![forward, Edge { from: sample, side: 0, partition: "broadcast" }];
+        self.behind(sample, Operator { inputs, output: codec_of::<T>(), order, ..Operator::new(Kind::Range, name) })
+    }
+
+    /// Adds an operator that has the parallelism of one before it.
+    fn behind<R: Record<'x>>(&self, before: OperatorId, o: Operator) -> Stream<'x, R> {
+        let o = self.env().with(|g| g.add(Operator { named: true, before: Some(before), ..o }));
+        Stream::new(self.env().clone(), o, 0, Start::default())
     }
 }

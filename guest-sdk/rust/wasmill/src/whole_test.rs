@@ -35,6 +35,8 @@ fn whole(job: &Env) {
     lines.sort_partition("sorted", |s| s.len() as i64, Direction::Descending).uid("sorted").parallelism(3).sink_to(print());
     let visits = lines.map("visit", |s| Visit { user: s, page: s }).parallelism(2);
     visits.sort_partition_by("visits", [Visit::USER.ascending(), Visit::PAGE.descending()]).uid("visits").sink_to(blackhole());
+    lines.partition_range_sampled("ranged", |s| s.len() as i64).parallelism(4).sink_to(blackhole());
+    visits.partition_range_sampled_by("pages", [Visit::PAGE.descending()]).sink_to(blackhole());
 }
 
 #[test]
@@ -48,14 +50,19 @@ fn whole_partitions_are_in_the_manifest() {
         r#"{"name":"sorted","uid":"sorted","kind":"sortPartition","inputs":[{"from":"sorted by","partition":"forward"}],"parallelism":3,"output":"utf8","order":["desc"]}"#,
         r#"{"name":"visits by","kind":"key","inputs":[{"from":"visit"}],"output":"row(user: utf8, page: utf8)","fields":["user","page"]}"#,
         r#""output":"row(user: utf8, page: utf8)","order":["asc","desc"]}"#,
+        r#"{"name":"ranged sample","kind":"sample","inputs":[{"from":"ranged by","partition":"forward"}],"parallelism":4,"output":"bytes"}"#,
+        r#"{"name":"ranged","kind":"range","inputs":[{"from":"ranged by","partition":"forward"},{"from":"ranged sample","partition":"broadcast"}],"parallelism":4,"output":"utf8"}"#,
+        r#"{"name":"pages sample","kind":"sample","inputs":[{"from":"pages by","partition":"forward"}],"output":"bytes","order":["desc"]}"#,
     ] {
         assert!(job.manifest().contains(want), "expected {want} in {}", job.manifest());
     }
     fn wrong(job: &Env) {
         let visits = job.source(files("x")).map("visit", |s| Visit { user: s, page: s });
         visits.sort_partition_by("visits", []).sink_to(blackhole());
+        visits.partition_range_sampled_by("pages", []).sink_to(blackhole());
     }
     let why = Job::describe("wrong", wrong, &[]).err().unwrap();
+    assert!(why.contains(r#"partition "pages": by no field"#), "{why}");
     assert!(why.contains(r#"sort "visits": by no field"#) && why.contains(r#""visits" keeps state and has no uid"#), "{why}");
 }
 

@@ -12,7 +12,7 @@ struct Line<'x> {
 
 pub fn define(job: &Env) {
     let lines = lines(job, "input").rebalance();
-    match job.param_or("of", "sort", "what is done: sort, fields or map").as_str() {
+    match job.param_or("of", "sort", "what is done: sort, fields, range or map").as_str() {
         "sort" => {
             let sorted = lines.sort_partition("whole", |line| number(line, 0), Direction::Ascending);
             write(job, &sorted.uid("whole"), "");
@@ -21,6 +21,11 @@ pub fn define(job: &Env) {
             let rows = lines.map("row", |line| Line { number: number(line, 0), id: number(line, 1), text: line });
             let sorted = rows.sort_partition_by("whole", [Line::NUMBER.descending(), Line::ID.ascending()]);
             write(job, &sorted.uid("whole").map("text", |row| row.text), "");
+        }
+        "range" => {
+            let ranged = lines.partition_range_sampled("ranged", |line| number(line, 0));
+            let sorted = ranged.sort_partition("whole", |line| number(line, 0), Direction::Ascending);
+            write(job, &sorted.uid("whole"), "");
         }
         "map" => {
             let mapped = lines.map_partition(
@@ -38,6 +43,6 @@ pub fn define(job: &Env) {
             );
             write(job, &mapped.uid("whole"), "");
         }
-        of => job.refuse(&format!("parameter \"of\": {of:?} (expected sort, fields or map)")),
+        of => job.refuse(&format!("parameter \"of\": {of:?} (expected sort, fields, range or map)")),
     }
 }
