@@ -38,6 +38,15 @@ func (a *apart) encode(fired int64) (value []byte) {
 	return value
 }
 
+// lasting is how far windows have fired for whoever goes on. That event time came to its end is none of it: at the end of the input no
+// record is left to be late, and a job that goes on from a drained savepoint has others.
+func lasting(passed, before int64) int64 {
+	if passed == abi.MaxTime {
+		return before
+	}
+	return passed
+}
+
 // decodeFired is the least watermark of all key groups, and each one's, nil if they are the same. Of a group that nobody
 // speaks of nothing has fired.
 func decodeFired(all []state.Owned, groups int) (least int64, a *apart, err error) {
@@ -46,6 +55,7 @@ func decodeFired(all []state.Owned, groups int) (least int64, a *apart, err erro
 		fired[g] = abi.MinTime
 	}
 	set := func(o state.Owned, first, last int, watermark int64) {
+		watermark = lasting(watermark, abi.MinTime) // an older version has stored it
 		for g := max(first, int(o.From)); g <= min(last, int(o.To)-1, groups-1); g++ {
 			fired[g] = watermark
 		}

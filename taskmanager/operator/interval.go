@@ -273,7 +273,8 @@ func shift(t, n int64) int64 {
 	return t + n
 }
 
-// Fire implements Join. At the end of time nothing is removed: the state ends with the task.
+// Fire implements Join. At the end of time nothing is removed: the state ends with the task, or a job that goes on from a drained
+// savepoint meets it.
 func (j *interval) Fire(watermark int64) (more bool, err error) {
 	j.due, j.memory, j.set.time = j.due[:0], j.memory[:0], abi.MaxTime
 	if watermark < abi.MaxTime {

@@ -70,11 +70,12 @@ func NewJoin(c JoinConfig) (Join, error) {
 // progress is how far the watermark has come: what it has passed is late. It outlives a restore.
 type progress struct {
 	passed int64
+	before int64 // what had been passed before the end of time
 	apart  *apart
 }
 
 func restoreProgress(store state.Store, uid string, groups int) (p progress, err error) {
-	p.passed = abi.MinTime
+	p.passed, p.before = abi.MinTime, abi.MinTime
 	all, err := store.Own(uid, passedName)
 	if err != nil || len(all) == 0 {
 		return p, err
@@ -93,12 +94,13 @@ const (
 )
 
 func (p *progress) save(store state.Store, uid string) error {
-	if p.passed == abi.MinTime && p.apart == nil {
+	passed := lasting(p.passed, p.before)
+	if passed == abi.MinTime && p.apart == nil {
 		return nil
 	}
-	value := binary.LittleEndian.AppendUint64(nil, uint64(p.passed))
+	value := binary.LittleEndian.AppendUint64(nil, uint64(passed))
 	if p.apart != nil {
-		value = p.apart.encode(p.passed)
+		value = p.apart.encode(passed)
 	}
 	return store.SetOwn(uid, passedName, value)
 }
@@ -112,8 +114,9 @@ func (p *progress) of(hash uint64) int64 {
 }
 
 func (p *progress) pass(watermark int64) {
+	p.before = lasting(p.passed, p.before)
 	p.passed = max(watermark, p.passed)
-	if p.apart != nil && watermark >= p.apart.most {
+	if p.apart != nil && watermark >= p.apart.most && watermark < abi.MaxTime {
 		p.apart = nil
 	}
 }

@@ -56,6 +56,8 @@ type panes struct {
 	touched  []*pane // by the batch at hand
 	free     []*pane
 	passed   int64 // the watermark to which windows have fired
+	before   int64 // what it was before the end of time; from when windows fire for that on
+	ends     bool  // they do
 	apart    *apart
 	late     int64
 	lateOut  *abi.Builder // takes late records as they came; nil: they are dropped
@@ -228,9 +230,17 @@ func (p *panes) fires(end int64, hash uint64) bool {
 
 // pass notes how far the watermark has come. From then on what it has passed is late.
 func (p *panes) pass(watermark int64) {
+	p.begin(watermark)
 	p.passed = max(watermark, p.passed)
-	if p.apart != nil && watermark >= p.apart.most {
+	if p.apart != nil && watermark >= p.apart.most && watermark < abi.MaxTime {
 		p.apart = nil
+	}
+}
+
+// begin notes how far windows had fired before those fire that only the end of time has come for.
+func (p *panes) begin(watermark int64) {
+	if watermark == abi.MaxTime && !p.ends {
+		p.ends, p.before = true, p.passed
 	}
 }
 
@@ -326,12 +336,13 @@ const firedName = "fired"
 
 // Save implements Operator.
 func (p *panes) Save() error {
-	if p.window == nil || p.passed == abi.MinTime && p.apart == nil {
+	passed := lasting(p.passed, p.before)
+	if p.window == nil || passed == abi.MinTime && p.apart == nil {
 		return nil
 	}
-	value := binary.LittleEndian.AppendUint64(nil, uint64(p.passed))
+	value := binary.LittleEndian.AppendUint64(nil, uint64(passed))
 	if p.apart != nil {
-		value = p.apart.encode(p.passed)
+		value = p.apart.encode(passed)
 	}
 	return p.store.SetOwn(p.spec.Operator, firedName, value)
 }

@@ -95,6 +95,12 @@ func (m *sessionModel) fire(watermark int64) {
 	}
 }
 
+func (m *sessionModel) drain() {
+	passed := m.passed
+	m.fire(abi.MaxTime)
+	m.passed, m.open = passed, map[string][]sessionOf{}
+}
+
 func (m *sessionModel) answers() (map[string]string, int64) { return m.result, m.late }
 
 func TestSessionsAreWhatTheyAreDefinedAs(t *testing.T) {

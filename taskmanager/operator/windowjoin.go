@@ -196,7 +196,8 @@ func (j *windowJoin) bucketOf(f *firing) bucket {
 	return bucket{span{shift(f.time+1, -j.window.size), f.time + 1}, f.key, f.hash}
 }
 
-// Fire implements Join. At the end of time nothing is removed: the state ends with the task.
+// Fire implements Join. At the end of time what windows had is removed, too, also if they take late records: those of a job that
+// goes on from a drained savepoint make windows of their own.
 func (j *windowJoin) Fire(watermark int64) (more bool, err error) {
 	defer j.forget()
 	if j.session != nil {
@@ -209,7 +210,7 @@ func (j *windowJoin) Fire(watermark int64) (more bool, err error) {
 	if len(j.due) > 0 {
 		return true, j.fired(watermark)
 	}
-	if j.expiry != nil && watermark < abi.MaxTime {
+	if j.expiry != nil {
 		if err := j.find(j.expiry, watermark, false); err != nil {
 			return false, err
 		}
@@ -247,7 +248,7 @@ func (j *windowJoin) fired(watermark int64) error {
 		if err := j.follow(&b); err != nil {
 			return err
 		}
-		if j.expiry == nil && watermark < abi.MaxTime {
+		if j.expiry == nil && b.end < abi.MaxTime {
 			if err := j.remove(&b, b.start); err != nil {
 				return err
 			}
