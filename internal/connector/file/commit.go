@@ -53,9 +53,13 @@ func (s *Sink) Commit(_ context.Context, job string, checkpoint uint64, prepared
 			return fmt.Errorf("file sink: commit %s: %w", p.Data, err)
 		}
 		from, to := filepath.Join(c.Dir, c.Pending), filepath.Join(c.place(), finalName(job, checkpoint, c.Subtask, c.N))
-		_, pending := os.Lstat(from)
-		_, final := os.Lstat(to)
+		written, pending := os.Lstat(from)
+		visible, final := os.Lstat(to)
 		switch {
+		case pending == nil && written.Size() != c.Bytes:
+			return fmt.Errorf("file sink: commit %s: %s has %d bytes (expected the %d that were written)", to, from, written.Size(), c.Bytes)
+		case errors.Is(pending, fs.ErrNotExist) && final == nil && visible.Size() != c.Bytes:
+			return fmt.Errorf("file sink: commit %s: it has %d bytes (expected the %d that were written)", to, visible.Size(), c.Bytes)
 		case pending == nil && errors.Is(final, fs.ErrNotExist):
 			renames = append(renames, [2]string{from, to})
 		case errors.Is(pending, fs.ErrNotExist) && final == nil:

@@ -77,6 +77,24 @@ func openInput(sp span) (*input, error) {
 	return r, nil
 }
 
+// head reads the file from where it stands, and no further than it was when it was cut into splits: what was appended is another
+// record, also behind a line that had no end.
+type head struct{ *input }
+
+func (h head) Read(p []byte) (int, error) {
+	if h.span.Size > 0 { // splits of before there were sizes have none
+		at, err := h.file.Seek(0, io.SeekCurrent)
+		if err != nil {
+			return 0, err
+		}
+		if at >= h.span.Size {
+			return 0, io.EOF
+		}
+		p = p[:min(int64(len(p)), h.span.Size-at)]
+	}
+	return h.file.Read(p)
+}
+
 // checkIdentity holds the file against what it was when it was cut into splits.
 func (r *input) checkIdentity() error {
 	info, err := r.file.Stat()

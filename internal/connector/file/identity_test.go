@@ -2,6 +2,7 @@ package file
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -236,5 +237,31 @@ func TestFingerprints(t *testing.T) {
 	}
 	if _, err := fingerprint(bytes.NewReader(nil), 1); err == nil {
 		t.Error("a file that is shorter has a fingerprint")
+	}
+}
+
+// What is appended behind a last line without an end is no part of it, nor is a file that is appended to a compressed one read.
+func TestSourceEndsWhereItsFileEnded(t *testing.T) {
+	packed := func(text string) string {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		if _, err := z.Write([]byte(text)); err != nil || z.Close() != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	for name, c := range map[string]struct{ was, appended string }{
+		"f": {"one\ntwo", "more\nthree\n"}, "g": {"one\ntwo\n", "three\n"}, "f.gz": {packed("one\ntwo"), packed("more\nthree\n")},
+	} {
+		path := write(t, filepath.Join(t.TempDir(), name), []byte(c.was))
+		src := source(t, map[string]string{"path": path})
+		splits, err := src.Enumerate(context.Background(), 1)
+		if err != nil || len(splits.Splits) != 1 {
+			t.Fatalf("%+v, %v", splits, err)
+		}
+		altered(t, path, int64(len(c.was)), c.appended)
+		if got, err := rest(src, splits.Splits[0]); err != nil || strings.Join(got, " ") != "one two" {
+			t.Errorf("%s: %q, %v (expected one two)", name, got, err)
+		}
 	}
 }

@@ -41,7 +41,7 @@ type reader struct {
 
 // openLines returns a reader of the lines that begin in the split.
 func (s *Source) openLines(in *input, at json.RawMessage) (connector.Reader, error) {
-	r := &reader{input: in, in: in.file, buf: make([]byte, readBytes), quotes: s.csv.quotedNewlines}
+	r := &reader{input: in, in: head{in}, buf: make([]byte, readBytes), quotes: s.csv.quotedNewlines}
 	var err error
 	if r.decode, err = s.decoder(&in.span); err != nil {
 		return nil, err
@@ -302,7 +302,7 @@ func (r *reader) counted() io.Reader { return countingReader{r} }
 type countingReader struct{ r *reader }
 
 func (c countingReader) Read(p []byte) (int, error) {
-	n, err := c.r.file.Read(p)
+	n, err := head{c.r.input}.Read(p)
 	c.r.read += int64(n)
 	if err != nil && err != io.EOF {
 		c.r.fileErr = err

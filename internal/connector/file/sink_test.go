@@ -3,6 +3,7 @@ package file
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -416,5 +417,35 @@ func TestSinkCommitNamesWhatIsLost(t *testing.T) {
 	}
 	if err := sink.Commit(context.Background(), "j", 3, p); err == nil || !strings.Contains(err.Error(), "file sink: commit "+dir+"/part-j-3-0-0") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A file that is not what was prepared is not committed, nor said to have been: whoever has cut it off can put it back.
+func TestSinkCommitsWhatWasWritten(t *testing.T) {
+	dir := t.TempDir()
+	sink, _ := NewSink(map[string]string{"path": dir})
+	w, err := sink.Open(context.Background(), connector.SinkTask{Job: "j", Attempt: 1, Value: abi.CodecUTF8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Write(connectortest.Values(t, "one", "two"), time.Time{})
+	p := connectortest.Prepared(t, w)
+	w.Close()
+	for _, name := range []string{pendingName("j", 1, 0, 0), finalName("j", 3, 0, 0)} { // before, and when it is committed again
+		path := filepath.Join(dir, name)
+		for _, n := range []int{0, 7} {
+			if err := os.WriteFile(path, []byte("one\ntwo\n")[:n], 0o666); err != nil {
+				t.Fatal(err)
+			}
+			if err := sink.Commit(context.Background(), "j", 3, p); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("has %d bytes (expected the 8 that were written)", n)) {
+				t.Errorf("%s: got %v", name, err)
+			}
+		}
+		if err := os.WriteFile(path, []byte("one\ntwo\n"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if err := sink.Commit(context.Background(), "j", 3, p); err != nil {
+			t.Errorf("%s: %v when it is back", name, err)
+		}
 	}
 }
