@@ -39,6 +39,7 @@ func (j *jobMaster) job() *api.Job {
 	}
 	out.Origin, out.GivenUp, out.Uncommitted = j.origin(), j.givenUp, j.hindered
 	out.Operators, out.Change = r.Parallelism, *r.lastChange()
+	out.Notes = j.exec.ApartFromSplits(&r.Graph)
 	if m.phase == ended {
 		out.GivenUp, out.Uncommitted = nil, ""
 	}

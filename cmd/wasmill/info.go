@@ -135,6 +135,9 @@ func jobRows(j *api.Job, now time.Time) []string {
 	for _, b := range j.Guarantee.Because {
 		rows = append(rows, "\t"+printable(b))
 	}
+	for _, n := range j.Notes {
+		rows = append(rows, "note\t"+oneParagraph(n))
+	}
 	for i, s := range j.Skipped {
 		how := map[string]string{graph.OnTrapSkip: "skipped", graph.OnTrapDeadLetter: "in dead letters"}[s.OnTrap]
 		rows = append(rows, fmt.Sprintf("%s\t%s of %s, %s", first(i, "left out"), humanize.Comma(s.Count), printable(s.Operator), how))

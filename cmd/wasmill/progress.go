@@ -81,6 +81,10 @@ func (p *progress) stateLine(j *api.Job) {
 		line += fmt.Sprintf("  %s, %s", plural(int64(j.Subtasks.Total), "subtask"), p.where)
 		if j.Attempt > 1 {
 			line += fmt.Sprintf(", attempt %d", j.Attempt)
+			break
+		}
+		for _, n := range j.Notes {
+			line += "\n  note: " + oneParagraph(n)
 		}
 	case j.State == api.JobCreated && j.Failure != nil:
 		line += "  " + oneParagraph(j.Failure.Message)

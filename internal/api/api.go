@@ -61,6 +61,7 @@ type Job struct {
 	Origin      *Origin           `json:"origin,omitempty"`      // what it goes on from, if not from the beginning
 	Operators   map[string]int    `json:"operators,omitempty"`   // parallelism of those that were given one of their own since it began, by name
 	Change      *Change           `json:"change,omitempty"`      // the last rescaling or upgrade
+	Notes       []string          `json:"notes,omitempty"`       // what about the job as it is defined may not be meant, for people
 }
 
 // Change is a rescaling or upgrade of a job, and what became of it. It is shown until there is another.

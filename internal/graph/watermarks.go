@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -71,4 +72,38 @@ func (g *JobGraph) patienceBehind(i int) (least int64, only bool) {
 		}
 	}
 	return least, true
+}
+
+// ApartFromSplits says, for people, which timestamp functions do not run in the chain of the source whose records they give their
+// times. They see channels and no splits: of splits that are read at the same time the furthest makes the watermark.
+func (x *ExecutionGraph) ApartFromSplits(g *JobGraph) (all []string) {
+	for _, c := range x.Chains {
+		if g.Operators[c.Operators[0]].Kind == abi.OperatorSource {
+			continue
+		}
+		for _, i := range c.Operators {
+			o := &g.Operators[i]
+			if o.Kind != abi.OperatorTimestamp || o.Watermarks == nil {
+				continue
+			}
+			for _, s := range g.readBefore(i) {
+				all = append(all, fmt.Sprintf("timestamps %q and their source %q are not in one chain (one parallelism, and nothing dealt out between them): "+
+					"splits are not told apart, and records of a split that is behind another may be late", o.Name, g.Operators[s].Name))
+			}
+		}
+	}
+	return all
+}
+
+// readBefore are the sources whose records come to operator i with nothing before it that has state.
+func (g *JobGraph) readBefore(i int) (sources []int) {
+	for _, in := range g.Operators[i].Inputs {
+		switch g.Operators[in.From].Kind {
+		case abi.OperatorSource:
+			sources = append(sources, in.From)
+		case abi.OperatorMap, abi.OperatorFilter, abi.OperatorFlatMap, abi.OperatorKey, abi.OperatorPartition, abi.OperatorUnion:
+			sources = append(sources, g.readBefore(in.From)...)
+		}
+	}
+	return sources
 }

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -29,6 +30,38 @@ func TestASourceHasThePatienceOfThoseWhoUseItsTime(t *testing.T) {
 	} {
 		if got := (&JobGraph{Operators: c.operators}).Patience(0); got != c.want {
 			t.Errorf("%s: %v (expected %v)", name, got, c.want)
+		}
+	}
+}
+
+// A timestamp function that is not in the chain of its source knows no splits, and who runs the job is told; one behind an operator
+// with state has another input anyway.
+func TestTimestampsApartFromSplits(t *testing.T) {
+	op := func(name string, kind abi.OperatorKind, parallelism int, way Partition, from ...int) Operator {
+		o := Operator{Name: name, UID: name, Kind: kind, Parallelism: parallelism}
+		if kind == abi.OperatorTimestamp {
+			o.Watermarks = &abi.Watermarks{OutOfOrderMs: 5}
+		}
+		for _, i := range from {
+			o.Inputs = append(o.Inputs, Input{From: i, Partition: way, Exchange: Pipelined})
+		}
+		return o
+	}
+	files := op("files", abi.OperatorSource, 2, "")
+	for name, c := range map[string]struct {
+		operators []Operator
+		want      int
+	}{
+		"in its chain":          {[]Operator{files, op("map", abi.OperatorMap, 2, Forward, 0), op("times", abi.OperatorTimestamp, 2, Forward, 1)}, 0},
+		"another parallelism":   {[]Operator{files, op("times", abi.OperatorTimestamp, 3, Rebalance, 0)}, 1},
+		"dealt out before":      {[]Operator{files, op("map", abi.OperatorMap, 2, Rebalance, 0), op("times", abi.OperatorTimestamp, 2, Forward, 1)}, 1},
+		"of two sources":        {[]Operator{files, op("more", abi.OperatorSource, 2, ""), op("all", abi.OperatorUnion, 2, Forward, 0, 1), op("times", abi.OperatorTimestamp, 2, Forward, 2)}, 2},
+		"behind a count":        {[]Operator{files, op("count", abi.OperatorCount, 2, Hash, 0), op("times", abi.OperatorTimestamp, 2, Forward, 1)}, 0},
+		"only dealt out behind": {[]Operator{files, op("times", abi.OperatorTimestamp, 2, Forward, 0), op("map", abi.OperatorMap, 3, Rebalance, 1)}, 0},
+	} {
+		g := &JobGraph{Operators: c.operators}
+		if got := Expand(g).ApartFromSplits(g); len(got) != c.want || c.want > 0 && !strings.HasPrefix(got[0], `timestamps "times" and their source "files" are not in one chain`) {
+			t.Errorf("%s: %q (expected %d)", name, got, c.want)
 		}
 	}
 }
