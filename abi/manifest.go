@@ -199,6 +199,7 @@ type Operator struct {
 	Window      *Window      `json:"window,omitempty"`
 	Interval    *Interval    `json:"interval,omitempty"` // of a join
 	Outer       string       `json:"outer,omitempty"`    // of a join in windows: left, right, full: keys that have no records of the other input take part; empty: they do not
+	Hint        string       `json:"hint,omitempty"`     // of a join of all that there is: how it is done in batch mode, see HintSortMerge; empty: the host chooses
 	Requests    *Requests    `json:"requests,omitempty"` // of a request operator
 	Watermarks  *Watermarks  `json:"watermarks,omitempty"`
 	Parallelism int          `json:"parallelism,omitempty"` // 0: the job's
@@ -249,6 +250,15 @@ const (
 	OuterLeft  = "left"
 	OuterRight = "right"
 	OuterFull  = "full"
+)
+
+// How a join of all that its inputs have is done in batch mode. First and second are input 0 and 1.
+const (
+	HintSortMerge       = "repartitionSortMerge"  // both inputs are dealt out by key, and sorted
+	HintHashFirst       = "repartitionHashFirst"  // both inputs are dealt out by key; the first lies in a table, and the second is looked up in it
+	HintHashSecond      = "repartitionHashSecond" // the other way round
+	HintBroadcastFirst  = "broadcastHashFirst"    // every subtask has all of the first in a table, and looks up what it has of the second, which stays where it is
+	HintBroadcastSecond = "broadcastHashSecond"   // the other way round
 )
 
 // Interval is how far behind a record of a join's input 0 the event time of one of input 1 may be: both ends belong to it,

@@ -258,6 +258,9 @@ func (c *chain) newJoin(op *graph.Operator, h *handle, parts chainParts) (step, 
 	config := operator.JoinConfig{
 		UID: op.UID, Interval: op.Interval, Window: op.Window, Outer: op.Outer, Output: op.Output, Function: op.Declared, Groups: c.plan.graph.MaxParallelism, Joiner: st,
 	}
+	if build := op.Builds(); c.plan.graph.Batch && build >= 0 {
+		config.Hash, config.Build = true, build
+	}
 	for i, in := range op.Inputs {
 		config.Key, config.Values[i] = codecs(c.plan.graph, source{in.From, in.Side})
 		st.lates[i].builder = c.lates(op, i, &st.lates[i])

@@ -237,5 +237,6 @@ func (s *share) each(pass func(input int, rows *abi.Builder) error) error {
 
 // sorts says whether the chain's input is sorted: that of a keyed operator in batch mode.
 func sorts(g *graph.JobGraph, c graph.Chain) bool {
-	return g.Batch && g.Operators[c.Operators[0]].Keyed()
+	head := &g.Operators[c.Operators[0]]
+	return g.Batch && head.Keyed() && head.Builds() < 0
 }

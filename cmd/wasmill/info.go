@@ -95,6 +95,11 @@ func (a *app) jobInfo(cmd *cobra.Command, client *api.Client, id graph.JobID) er
 		for i := range ahead {
 			rows = append(rows, first(i, "pre-aggregation")+"\t"+printable(ahead[i].String()))
 		}
+		for i := range plan.Graph.Operators {
+			if how := plan.Graph.HintText(i); how != "" {
+				rows = append(rows, "join\t"+printable(fmt.Sprintf("%q: %s", plan.Graph.Operators[i].Name, how)))
+			}
+		}
 		table(w, rows...)
 		if len(figures.Tasks) > 0 {
 			fmt.Fprintln(w)

@@ -42,6 +42,7 @@ var guests = map[string]string{
 	"ledger":            "",
 	"lies":              "",
 	"measured":          "",
+	"met":               "",
 	"moved":             "",
 	"moved-2":           "",
 	"moved-3":           "",

@@ -573,6 +573,8 @@ WASMILL__SMALL wasmill_stream wasmill_interval_join_to(wasmill_keyed left, wasmi
 // needs a uid. wasmill_window_join puts out row(left, right), which the host makes by itself, wasmill_window_join_to what a function
 // does of each two, and wasmill_co_group_to what one does of all. What comes out has the last time of the window.
 typedef enum wasmill_outer { WASMILL_INNER, WASMILL_LEFT_OUTER, WASMILL_RIGHT_OUTER, WASMILL_FULL_OUTER } wasmill_outer;
+// How a join of all time is done in batch mode, by the names of abi/README.md: "broadcastHashSecond" ... What comes out is the same.
+WASMILL__SMALL wasmill_stream wasmill_join_hint(wasmill_stream joined, const char *hint);
 WASMILL__SMALL wasmill_stream wasmill_window_join(wasmill_keyed left, wasmill_keyed right, wasmill_time_window w, wasmill_outer outer);
 WASMILL__SMALL wasmill_stream wasmill_window_join_to(wasmill_keyed left, wasmill_keyed right, wasmill_time_window w, wasmill_outer outer, const char *name, wasmill_join_fn f, const char *codec);
 static wasmill_stream wasmill_co_group_to(wasmill_keyed left, wasmill_keyed right, wasmill_time_window w, const char *name, wasmill_co_group_fn f, const char *codec);
@@ -1113,7 +1115,7 @@ struct wasmill__operator {
 	uint32_t parallelism;
 	const char *key, *output; // codecs
 	wasmill_trap_policy on_trap;
-	const char *chaining, *slot_group, *pre_aggregate; // NULL: the host's choice
+	const char *chaining, *slot_group, *pre_aggregate, *hint; // NULL: the host's choice
 	const char *fields, *predicate, *aggregates, *order; // JSON; NULL: none
 	wasmill__operator *before; // one that has the same parallelism, NULL: there is none
 };
@@ -1791,6 +1793,11 @@ WASMILL__SMALL wasmill_stream wasmill_start_new_chain(wasmill_stream s) {
 	return s;
 }
 
+WASMILL__SMALL wasmill_stream wasmill_join_hint(wasmill_stream joined, const char *hint) {
+	joined.op->hint = hint;
+	return joined;
+}
+
 WASMILL__SMALL wasmill_stream wasmill_pre_aggregate(wasmill_stream s, bool on) {
 	s.op->pre_aggregate = on ? "on" : "off";
 	return s;
@@ -2039,6 +2046,7 @@ WASMILL__SMALL void wasmill__json_operator(wasmill__json *w, const wasmill__oper
 	if (o->kind == WASMILL__JOIN && !wasmill__windowed(o->window)) wasmill__json_interval(w, &o->interval);
 	static const char *const outers[] = {NULL, "left", "right", "full"};
 	wasmill__json_string_or_none(w, "outer", outers[o->outer]);
+	wasmill__json_string_or_none(w, "hint", o->hint);
 	if (o->kind == WASMILL__REQUEST) o->function->write_requests(w, &o->function->async);
 	if (o->watermarks) {
 		wasmill__json_open(w, "watermarks", "{");

@@ -12,12 +12,25 @@ func (g *JobGraph) MakeBatch() {
 	g.Batch = true
 	for i := range g.Operators {
 		op := &g.Operators[i]
+		if op.broadcastsHint() {
+			g.broadcast(op)
+		}
 		if chains(g, op) {
 			continue
 		}
 		for k := range op.Inputs {
 			op.Inputs[k].Exchange = Blocking
 		}
+	}
+}
+
+// broadcast has every subtask of a join have all of the input that lies in a table; the other need not be dealt out by key then.
+func (g *JobGraph) broadcast(join *Operator) {
+	table := join.Builds()
+	join.Inputs[table].Partition = Broadcast
+	stays := &join.Inputs[1-table]
+	if stays.Partition = Rebalance; g.Operators[stays.From].Parallelism == join.Parallelism {
+		stays.Partition = Forward
 	}
 }
 

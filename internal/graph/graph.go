@@ -123,6 +123,7 @@ type Operator struct {
 	Interval    *abi.Interval   `json:"interval,omitempty"`
 	Requests    *abi.Requests   `json:"requests,omitempty"`
 	Outer       string          `json:"outer,omitempty"`
+	Hint        string          `json:"hint,omitempty"` // of a join: see abi.HintSortMerge
 	Watermarks  *abi.Watermarks `json:"watermarks,omitempty"`
 	Parallelism int             `json:"parallelism"`
 	Key         abi.Codec       `json:"key,omitempty"`

@@ -141,6 +141,7 @@ func TestManifestFaultsAreNamedByPath(t *testing.T) {
 			m.Operators[4].Inputs[0].From = "ranged"
 			m.Operators = append(m.Operators, abi.Operator{Name: "ranged", Kind: abi.OperatorRange, Inputs: []abi.Input{{From: "word", Partition: "forward"}, {From: "count"}}})
 		}, `operators[5].inputs[1].partition: forward (expected broadcast: every subtask has to know all of the sample)`},
+		{"hint of a count", func(m *abi.Manifest) { m.Operators[3].Hint = abi.HintSortMerge }, `operators[3].hint: "repartitionSortMerge" (a count has none)`},
 		{"order of a count", func(m *abi.Manifest) { m.Operators[3].Order = []string{"asc"} }, `operators[3].order: given (a count has none)`},
 		{"sorted without uid", func(m *abi.Manifest) {
 			m.Operators[3] = abi.Operator{Name: "count", Kind: abi.OperatorSortPartition, Inputs: []abi.Input{{From: "word", Partition: "forward"}}}
@@ -435,5 +436,52 @@ func TestProcessFunctionsWithoutKey(t *testing.T) {
 	m.Functions[0].Kind, m.Operators[1].Kind = abi.FunctionProcess, abi.OperatorProcess
 	if _, err := build(m, 2); err != nil {
 		t.Errorf("one that keeps nothing needs no uid: %v", err)
+	}
+}
+
+// A join of all that there is may be done in several ways, in batch mode; not those that would lose what meets nothing.
+func TestJoinHints(t *testing.T) {
+	joined := func(hint, outer, window string) *abi.Manifest {
+		m := wordCount()
+		m.Operators = append(m.Operators[:3:3],
+			abi.Operator{Name: "met", UID: "met", Kind: abi.OperatorJoin, Hint: hint, Outer: outer, Window: &abi.Window{Kind: window}, Inputs: []abi.Input{{From: "word"}, {From: "word"}}},
+			abi.Operator{Name: "out", Kind: abi.OperatorSink, Connector: &abi.Connector{Type: "print"}, Inputs: []abi.Input{{From: "met"}}})
+		if window != abi.WindowAll {
+			m.Operators[3].Window.SizeMs = 1000
+		}
+		return m
+	}
+	for _, c := range []struct{ hint, outer, window, want string }{
+		{abi.HintHashFirst, "", "tumbling", `operators[3].hint: "repartitionHashFirst" of a join that has a window or an interval (expected none: hints are for joins of all that there is)`},
+		{"fast", "", abi.WindowAll, `operators[3].hint: "fast" (expected broadcastHashFirst, broadcastHashSecond, repartitionHashFirst, repartitionHashSecond, repartitionSortMerge or none)`},
+		{abi.HintBroadcastFirst, abi.OuterLeft, abi.WindowAll, `operators[3].hint: "broadcastHashFirst" of a left outer join (expected repartitionHashFirst or broadcastHashSecond: what meets nothing comes out, and a subtask that has all of an input does not know what the others have met)`},
+		{abi.HintBroadcastSecond, abi.OuterFull, abi.WindowAll, `operators[3].hint: "broadcastHashSecond" of a full outer join (expected repartitionHashSecond or repartitionSortMerge: what meets nothing comes out, and a subtask that has all of an input does not know what the others have met)`},
+	} {
+		if _, err := build(joined(c.hint, c.outer, c.window), 2); err == nil || err.Error() != c.want {
+			t.Errorf("%s %s:\ngot  %v\nwant %s", c.hint, c.outer, err, c.want)
+		}
+	}
+	for _, c := range []struct {
+		hint, outer string
+		want        [2]Partition
+		first       int
+	}{
+		{"", abi.OuterFull, [2]Partition{Hash, Hash}, -1},
+		{abi.HintSortMerge, "", [2]Partition{Hash, Hash}, -1},
+		{abi.HintHashSecond, abi.OuterFull, [2]Partition{Hash, Hash}, 1},
+		{abi.HintBroadcastFirst, abi.OuterRight, [2]Partition{Broadcast, Forward}, 0},
+		{abi.HintBroadcastSecond, abi.OuterLeft, [2]Partition{Forward, Broadcast}, 1},
+	} {
+		g, err := build(joined(c.hint, c.outer, abi.WindowAll), 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		met := &g.Operators[3]
+		if met.Inputs[0].Partition != Hash || met.Inputs[1].Partition != Hash {
+			t.Errorf("%s in streaming mode: %+v", c.hint, met.Inputs)
+		}
+		if g.MakeBatch(); met.Inputs[0].Partition != c.want[0] || met.Inputs[1].Partition != c.want[1] || met.First() != c.first {
+			t.Errorf("%s: %+v, input %d first", c.hint, met.Inputs, met.First())
+		}
 	}
 }

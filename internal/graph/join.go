@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/wasmill/wasmill/abi"
@@ -13,8 +14,12 @@ func checkJoin(path string, o *abi.Operator) error {
 		return faultf(path+".interval", "given (a %s has none)", o.Kind)
 	case o.Kind != abi.OperatorJoin && o.Outer != "":
 		return faultf(path+".outer", "%q (a %s has none)", o.Outer, o.Kind)
+	case o.Kind != abi.OperatorJoin && o.Hint != "":
+		return faultf(path+".hint", "%q (a %s has none)", o.Hint, o.Kind)
 	case o.Kind != abi.OperatorJoin:
 		return nil
+	case o.Hint != "" && (o.Window == nil || o.Window.Kind != abi.WindowAll):
+		return faultf(path+".hint", "%q of a join that has a window or an interval (expected none: hints are for joins of all that there is)", o.Hint)
 	case o.Interval != nil && o.Window != nil:
 		return faultf(path+".interval", "given beside a window (expected one of them)")
 	case o.Window != nil:
@@ -42,9 +47,69 @@ func checkWindowJoin(path string, o *abi.Operator) error {
 	}
 	switch o.Outer {
 	case "", abi.OuterLeft, abi.OuterRight, abi.OuterFull:
-		return nil
+		return checkHint(path+".hint", o)
 	}
 	return faultf(path+".outer", "%q (expected left, right, full or none)", o.Outer)
+}
+
+// checkHint checks how a join is to be done. Of an input of which every subtask has all, none knows what meets nothing anywhere.
+func checkHint(path string, o *abi.Operator) error {
+	first := o.Outer == abi.OuterLeft || o.Outer == abi.OuterFull
+	second := o.Outer == abi.OuterRight || o.Outer == abi.OuterFull
+	switch o.Hint {
+	case "", abi.HintSortMerge, abi.HintHashFirst, abi.HintHashSecond:
+		return nil
+	case abi.HintBroadcastFirst:
+		if !first {
+			return nil
+		}
+		return broadcastOuter(path, o, abi.HintHashFirst, abi.HintBroadcastSecond, second)
+	case abi.HintBroadcastSecond:
+		if !second {
+			return nil
+		}
+		return broadcastOuter(path, o, abi.HintHashSecond, abi.HintBroadcastFirst, first)
+	}
+	return faultf(path, "%q (expected %s, %s, %s, %s, %s or none)", o.Hint, abi.HintBroadcastFirst, abi.HintBroadcastSecond, abi.HintHashFirst, abi.HintHashSecond, abi.HintSortMerge)
+}
+
+func broadcastOuter(path string, o *abi.Operator, hash, other string, both bool) error {
+	if both {
+		other = abi.HintSortMerge
+	}
+	return faultf(path, "%q of a %s outer join (expected %s or %s: what meets nothing comes out, and a subtask that has all of an input does not know what the others have met)",
+		o.Hint, o.Outer, hash, other)
+}
+
+// Builds is the input of a join whose records lie in a table, in batch mode, before those of the other come; -1: both are sorted.
+func (o *Operator) Builds() int {
+	switch o.Hint {
+	case abi.HintHashFirst, abi.HintBroadcastFirst:
+		return 0
+	case abi.HintHashSecond, abi.HintBroadcastSecond:
+		return 1
+	}
+	return -1
+}
+
+// broadcastsHint says whether the input that lies in a table does so in every subtask, as a whole.
+func (o *Operator) broadcastsHint() bool {
+	return o.Hint == abi.HintBroadcastFirst || o.Hint == abi.HintBroadcastSecond
+}
+
+// HintText is how a join that has a hint is done, for people; empty for all else.
+func (g *JobGraph) HintText(i int) string {
+	o := &g.Operators[i]
+	build := o.Builds()
+	switch {
+	case o.Hint == "":
+		return ""
+	case !g.Batch:
+		return o.Hint + ", which says nothing in streaming mode"
+	case build < 0:
+		return o.Hint
+	}
+	return fmt.Sprintf("%s: %q is kept in a table, and %q looked up in it", o.Hint, g.Operators[o.Inputs[build].From].Name, g.Operators[o.Inputs[1-build].From].Name)
 }
 
 // checkCoGroup checks what only the function of a join can say: a co-group has all that lies in a window.
@@ -54,6 +119,8 @@ func checkCoGroup(path string, o *abi.Operator, f *abi.Function) error {
 		return nil
 	case o.Interval != nil:
 		return faultf(path+".interval", "given to a co-group (expected a window)")
+	case o.Hint != "" && o.Hint != abi.HintSortMerge:
+		return faultf(path+".hint", "%q of a co-group (expected none or %s: its function is called with all that either input has of a key)", o.Hint, abi.HintSortMerge)
 	case o.Outer != "":
 		return faultf(path+".outer", "%q of a co-group (expected none: its function is called with what either input has)", o.Outer)
 	}

@@ -96,5 +96,5 @@ func (o *Operator) First() int {
 	if o.Kind == abi.OperatorRange {
 		return 1
 	}
-	return -1
+	return o.Builds()
 }

@@ -48,6 +48,8 @@ type JoinConfig struct {
 	Groups   int // key groups of the job
 	Store    state.Store
 	Joiner   Joiner
+	Hash     bool // in batch mode, of all that there is: input Build comes before the other, and lies in a table
+	Build    int
 	Results  *abi.Builder    // takes what a join without function makes
 	Late     [2]*abi.Builder // take what comes too late, by input; nil: it is dropped
 }
@@ -60,6 +62,9 @@ func NewJoin(c JoinConfig) (Join, error) {
 		if kept[i], err = newTimeline(c.Store, state.Spec{Operator: c.UID, Name: name, Key: c.Key, Value: c.Values[i]}); err != nil {
 			return nil, err
 		}
+	}
+	if c.Hash {
+		return newHashJoin(&c, kept)
 	}
 	if c.Window != nil {
 		return newWindowJoin(&c, kept)

@@ -27,7 +27,7 @@ func TestAllThatASubtaskHas(t *testing.T) {
 					3: func(args ...string) harness.Result { return cluster.Run(guestOf(t, w), args...) },
 				} {
 					dir := t.TempDir()
-					params, input, err := w.Prepare(dir, uint64(i+10*parallelism+100*k), 30_000)
+					params, input, err := w.Prepare(dir, uint64(i+10*parallelism+100*k), 20_000)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -67,5 +67,43 @@ func TestRangesOfASampleNeedBatchMode(t *testing.T) {
 		if r.Code == 0 || !strings.Contains(r.Stderr, want) {
 			t.Errorf("code %d, %s\nexpected %s", r.Code, r.Stderr, want)
 		}
+	}
+}
+
+// All that meets comes out, however a join is done, in both modes; what would be lost is refused before the job runs.
+func TestJoinsAreDoneAsHinted(t *testing.T) {
+	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "1")
+	for i, c := range []struct{ hint, outer, mode string }{
+		{"broadcastHashSecond", "left", "batch"}, {"broadcastHashFirst", "right", "batch"}, {"repartitionHashSecond", "full", "batch"},
+		{"repartitionHashFirst", "left", "batch"}, {"repartitionSortMerge", "full", "batch"}, {"broadcastHashSecond", "none", "streaming"},
+	} {
+		w := workload.Met(c.hint, c.outer)
+		t.Run(w.Name+" "+c.mode, func(t *testing.T) {
+			for _, parallelism := range []int{1, 2} {
+				dir := t.TempDir()
+				params, input, err := w.Prepare(dir, uint64(i), 4000)
+				if err != nil {
+					t.Fatal(err)
+				}
+				args := batchArgs(parallelism, params)
+				args[1] = c.mode
+				cluster.Run(guestOf(t, w), args...).OK(t)
+				if err := w.Verify(dir, input); err != nil {
+					t.Errorf("parallelism %d: %v", parallelism, err)
+				}
+			}
+		})
+	}
+	if r := built.wasmill.Run(t, "info", string(cluster.Job().ID), "--jobmanager", cluster.URL); !strings.Contains(r.Stdout, `"met": broadcastHashSecond, which says nothing in streaming mode`) {
+		t.Errorf("info says %s", r.Stdout)
+	}
+	w := workload.Met("broadcastHashFirst", "full")
+	params, _, err := w.Prepare(t.TempDir(), 1, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := built.wasmill.Run(t, append([]string{"run", guestOf(t, w)}, batchArgs(1, params)...)...)
+	if want := `"broadcastHashFirst" of a full outer join (expected repartitionHashFirst or repartitionSortMerge`; r.Code == 0 || !strings.Contains(r.Stderr, want) {
+		t.Errorf("code %d, %s\nexpected %s", r.Code, r.Stderr, want)
 	}
 }

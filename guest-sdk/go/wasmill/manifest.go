@@ -243,6 +243,7 @@ func (o *operator) write(w *jsonWriter) {
 		w.object("interval", func() { o.interval.write(w) })
 	}
 	w.textOr("outer", o.outer)
+	w.textOr("hint", string(o.hint))
 	if o.requests != nil {
 		w.object("requests", func() { o.requests.write(w) })
 	}

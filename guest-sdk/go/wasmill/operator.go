@@ -46,6 +46,7 @@ type operator struct {
 	window      *TimeWindow
 	interval    *interval // of a join
 	outer       string    // of a join in windows
+	hint        JoinHint  // of a join of all time
 	requests    *requests // of a request operator
 	watermarks  *watermarks
 	parallelism int

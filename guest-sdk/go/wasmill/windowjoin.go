@@ -12,6 +12,7 @@ type WindowJoined[K, A, B any] struct {
 	right     *KeyedStream[K, B]
 	window    *TimeWindow // nil: Window was not called
 	outer     string
+	hint      JoinHint
 	lateLeft  *Side[A]
 	lateRight *Side[B]
 }
@@ -70,6 +71,24 @@ func (j *WindowJoined[K, A, B]) outerOf(side string) *WindowJoined[K, A, B] {
 	return &to
 }
 
+// JoinHint says how a join of all time is done in batch mode. First is the left stream, second the right one.
+type JoinHint string
+
+const (
+	RepartitionSortMerge  JoinHint = "repartitionSortMerge"  // both streams are dealt out by key, and sorted: this is done without a hint
+	RepartitionHashFirst  JoinHint = "repartitionHashFirst"  // both are dealt out by key; the left one, which is small, lies in a table, and the right one is looked up in it
+	RepartitionHashSecond JoinHint = "repartitionHashSecond" // the other way round
+	BroadcastHashFirst    JoinHint = "broadcastHashFirst"    // every subtask has all of the left stream, which is very small, in a table; the right one stays where it is
+	BroadcastHashSecond   JoinHint = "broadcastHashSecond"   // the other way round
+)
+
+// Hint says how a join of all time is done in batch mode. What comes out is the same; in streaming mode it says nothing.
+func (j *WindowJoined[K, A, B]) Hint(how JoinHint) *WindowJoined[K, A, B] {
+	to := *j
+	to.hint = how
+	return &to
+}
+
 // LateLeft makes left records go to a side output that come too late for all of their windows; without it they are counted and
 // dropped.
 func (j *WindowJoined[K, A, B]) LateLeft(to *Side[A]) *WindowJoined[K, A, B] {
@@ -108,7 +127,7 @@ func (j *WindowJoined[K, A, B]) OuterPairs() *Stream[OuterPair[A, B]] {
 }
 
 func (j *WindowJoined[K, A, B]) native(output string) *operator {
-	o := j.check("join").add(&operator{kind: kindJoin, name: kindJoin, inputs: j.edges(), window: j.window, outer: j.outer, output: output})
+	o := j.check("join").add(&operator{kind: kindJoin, name: kindJoin, inputs: j.edges(), window: j.window, outer: j.outer, hint: j.hint, output: output})
 	lateOfJoin(o, 0, j.lateLeft, j.lateRight)
 	return o
 }
@@ -196,7 +215,7 @@ func windowJoined[K, A, B, R any](j *WindowJoined[K, A, B], kind, name string, s
 		r.each = func() { each(c, r) }
 		return r.call, nil
 	}
-	o := e.call(fn, &operator{inputs: j.edges(), window: j.window, outer: j.outer})
+	o := e.call(fn, &operator{inputs: j.edges(), window: j.window, outer: j.outer, hint: j.hint})
 	o.kind = kindJoin
 	for k, s := range sides {
 		s.declare(o, k+1)

@@ -218,3 +218,16 @@ func TestOuterPairsAreRowsWithNulls(t *testing.T) {
 		}
 	}
 }
+
+func TestHintsOfJoinsInTheManifest(t *testing.T) {
+	got := newHost(t, func(job *Env) {
+		left, right := KeyBy(Source(job, Files("x")), "left", same), KeyBy(Source(job, Files("y")), "right", same)
+		Join(left, right).AllTime().Hint(BroadcastHashSecond).LeftOuter().OuterPairs().UID("pairs").SinkTo(Print())
+		ProcessWindowJoined(Join(left, right).AllTime().Hint(RepartitionHashFirst), "met", func(*WindowJoinContext[string, string], *string, *string) {}).UID("met").SinkTo(Print())
+	}).describe()
+	for _, want := range []string{`"window":{"kind":"all"},"outer":"left","hint":"broadcastHashSecond","output":`, `"window":{"kind":"all"},"hint":"repartitionHashFirst","output":"utf8"`} {
+		if !strings.Contains(got, want) {
+			t.Errorf("expected %s in\n%s", want, got)
+		}
+	}
+}
