@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
 	"github.com/wasmill/wasmill/jobmanager/schedule"
@@ -16,20 +17,20 @@ import (
 
 // batch is what is known of the attempts of a job in batch mode.
 type batch struct {
-	slots    []schedule.Slot
-	sessions map[wire.TaskManagerID]uint64 // registrations, when the attempt began
-	used     map[wire.TaskManagerID]bool   // that have been told of the attempt
+	slots     []schedule.Slot
+	processes map[wire.TaskManagerID]int  // that there were when the attempt began: what a task has sent is with one of them, or lost
+	used      map[wire.TaskManagerID]bool // that have been told of the attempt
 }
 
 // deployBatch begins an attempt.
-func (m *jobFSM) deployBatch(slots []schedule.Slot, sessions map[wire.TaskManagerID]uint64) {
+func (m *jobFSM) deployBatch(slots []schedule.Slot, processes map[wire.TaskManagerID]int) {
 	before := m.tasks
 	m.phase = deploying
 	m.stopTimer()
 	m.attempt++
-	m.do(actStoreAttempt{})
-	m.batch = &batch{slots: slots, sessions: sessions, used: map[wire.TaskManagerID]bool{}}
+	m.batch = &batch{slots: slots, processes: processes, used: map[wire.TaskManagerID]bool{}}
 	again := m.runAgain(before)
+	m.do(actStoreAttempt{forget: m.forgotten(again)})
 	m.tasks = map[graph.TaskID]*subtask{}
 	for _, id := range m.exec.Tasks() {
 		if again[id] {
@@ -67,10 +68,36 @@ func (m *jobFSM) runAgain(before map[graph.TaskID]*subtask) map[graph.TaskID]boo
 	return again
 }
 
+// forgotten are the tasks that run again whose results may be stored: another JobManager must not go on with one of them beside
+// what this attempt makes of the others.
+func (m *jobFSM) forgotten(again map[graph.TaskID]bool) (all []graph.TaskID) {
+	for _, id := range m.exec.Tasks() {
+		if again[id] && m.stored[id] {
+			all = append(all, id)
+		}
+	}
+	return all
+}
+
+// finishedBatch has the result of a task that has finished stored, so that another JobManager goes on with it.
+func (m *jobFSM) finishedBatch(id graph.TaskID) {
+	if !m.batches {
+		return
+	}
+	if m.stored == nil {
+		m.stored = map[graph.TaskID]bool{}
+	}
+	m.stored[id] = true // from now on it may be, whatever comes of it
+	m.do(actStoreResult{id})
+}
+
 // lost says whether what a finished task has sent is not there any more.
 func (m *jobFSM) lost(t *subtask) bool {
-	session, alive := m.batch.sessions[t.slot.TaskManager]
-	return t.damaged || !alive || session != t.session
+	if failpoint.Planted(failpoint.TrustLost) {
+		return t.damaged
+	}
+	process, alive := m.batch.processes[t.slot.TaskManager]
+	return t.damaged || !alive || process != t.process
 }
 
 // nextTasks deploys what can run now.
@@ -92,7 +119,7 @@ func (m *jobFSM) nextTasks() {
 			continue
 		}
 		t.slot, t.gone, t.attempt = free[0], false, m.attempt
-		t.session = m.batch.sessions[t.slot.TaskManager]
+		t.process = m.batch.processes[t.slot.TaskManager]
 		free = free[1:]
 		d := on(t.slot.TaskManager)
 		d.tasks = append(d.tasks, wire.TaskDeploy{Task: id, Slot: t.slot.Index})
@@ -107,12 +134,13 @@ func (m *jobFSM) nextTasks() {
 	}
 }
 
-// unreadable takes note that what a finished task has sent cannot be replayed, if that is what an event says.
+// unreadable takes note that what a finished task has sent cannot be replayed, if that is what an event says: because it cannot be read,
+// or because the channel broke.
 func (m *jobFSM) unreadable(t *subtask, e evTask) bool {
 	if !m.batches || !t.gone || t.state != wire.TaskFinished || e.state != wire.TaskFailed || e.failure == nil {
 		return false
 	}
-	t.damaged = true
+	t.damaged = t.damaged || e.failure.Kind != wire.KindChannel
 	return true
 }
 

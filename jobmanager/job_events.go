@@ -21,7 +21,8 @@ type (
 	evSlots   struct {                        // as many as were requested
 		slots    []schedule.Slot
 		finished map[graph.TaskID]*checkpoint.Task // tasks of what is restored that need not run
-		sessions map[wire.TaskManagerID]uint64     // of a job in batch mode: the registrations that there are
+
+		processes map[wire.TaskManagerID]int // of a job in batch mode: all that are registered
 	}
 	evUnrestorable struct{ failure *wire.Failure }      // instead of evCopied or evSlots: no attempt can begin
 	evCheckpoints  struct{ failure *wire.Failure }      // a checkpoint has failed that had to succeed
@@ -97,7 +98,8 @@ type (
 		number int
 		after  time.Duration
 	}
-	actStoreAttempt struct{}                                   // answered by evStoreFailed, or nothing
+	actStoreAttempt struct{ forget []graph.TaskID }            // and forget these results; answered by evStoreFailed, or nothing
+	actStoreResult  struct{ task graph.TaskID }                // of a task in batch mode that has finished; never answered: without it the task may run again
 	actStoreCancel  struct{}                                   // never answered: the end is stored in any case
 	actRevert       struct{}                                   // store that the job has the graph before again; never answered
 	actExplain      struct{}                                   // store why the job went back, a better cause was told; never answered
@@ -120,6 +122,7 @@ func (actKeepApart) action()    {}
 func (actReleaseSlots) action() {}
 func (actTimer) action()        {}
 func (actStoreAttempt) action() {}
+func (actStoreResult) action()  {}
 func (actStoreCancel) action()  {}
 func (actRevert) action()       {}
 func (actExplain) action()      {}

@@ -80,7 +80,7 @@ type subtask struct {
 
 	// In batch mode, where a task that has finished stays so in later attempts.
 	attempt graph.Attempt // that it runs in, or has finished in
-	session uint64        // registration of its TaskManager then
+	process int           // that its TaskManager was then
 	damaged bool          // what it has sent cannot be read
 }
 
@@ -111,6 +111,8 @@ type jobFSM struct {
 	actions   []action      // of the step in progress
 	batches   bool          // the job is in batch mode
 	batch     *batch        // then: of the current attempt
+
+	stored map[graph.TaskID]bool // in batch mode: tasks whose results may be stored
 }
 
 // step takes one event. now is when it happened.
@@ -205,7 +207,7 @@ func (m *jobFSM) onWaiting(now time.Time, e event) {
 		}
 	case evSlots:
 		if m.batches {
-			m.deployBatch(e.slots, e.sessions)
+			m.deployBatch(e.slots, e.processes)
 			break
 		}
 		m.deploy(e.slots, e.finished)
@@ -346,6 +348,7 @@ func (m *jobFSM) onTask(now time.Time, e evTask) {
 	case wire.TaskFinished:
 		t.gone, t.prepared, t.holds = true, e.prepared, e.holds
 		if m.batches {
+			m.finishedBatch(e.task)
 			m.nextTasks()
 		}
 		m.checkRunning()

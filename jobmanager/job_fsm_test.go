@@ -20,9 +20,9 @@ import (
 // state machine sends because of it, then where the job stands. `go test -run TestJobScripts -rewrite` writes the outputs
 // anew; read the difference.
 //
-//	job [batch] [chains=(1,2)] [attempt=N] [adopting] [decided] [cancelled] [stopped]   a new machine; by default one chain of two subtasks
+//	job [batch] [chains=(1,2)] [left=(0.0@a,0.1@b)] [attempt=N] [adopting] [decided] [cancelled] [stopped]   a new machine; by default one chain of two subtasks
 //	copied | adopted | unrestorable                        the savepoint that the job goes on from
-//	slots a b ... [anew=a]                                 slots are granted, one on each TaskManager named; one that has registered anew
+//	slots a b ... [anew=a]                                 slots are granted, one on each TaskManager named; one that is another process now
 //	task 0.1 STATE [tm=a] [attempt=N] [kind=N] [cause=...] [holds]   what a TaskManager reports; by default the one it was placed on
 //	deployed tm=a [refused=...] [unknown=...]              the answer to a deploy
 //	lost a | timer [free=N] | cancel | stopped | redeploy parallelism=N | trying | exchanged | start | failed | decided | committed [kind=N] | cleaned before=N [failed] | ended | store-failed
@@ -38,7 +38,7 @@ type jobScript struct {
 	m   *jobFSM
 	now time.Time
 
-	sessions map[wire.TaskManagerID]uint64
+	processes map[wire.TaskManagerID]int
 }
 
 func (s *jobScript) run(t *testing.T, d *datadriven.TestData) string {
@@ -88,12 +88,31 @@ func (s *jobScript) start(t *testing.T, d *datadriven.TestData) string {
 	s.now = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	s.m = &jobFSM{exec: x, slotsTimeout: 30 * time.Second, restart: Restart{Delay: time.Second, MaxDelay: time.Minute, PerHour: 4}}
 	s.m.decided, s.m.cancelled, s.m.stopped = d.HasArg("decided"), d.HasArg("cancelled"), d.HasArg("stopped")
-	s.m.batches, s.sessions = d.HasArg("batch"), map[wire.TaskManagerID]uint64{}
+	s.m.batches, s.processes = d.HasArg("batch"), map[wire.TaskManagerID]int{}
 	d.MaybeScanArgs(t, "attempt", (*uint32)(&s.m.attempt))
+	for _, arg := range d.CmdArgs {
+		if arg.Key == "left" {
+			s.left(t, d, arg.Vals)
+		}
+	}
 	if d.HasArg("adopting") {
 		s.m.phase, s.m.inherited = adopting, s.m.attempt
 	}
 	return s.stands() + "\n"
+}
+
+// left has tasks of attempt 1 finished under a JobManager before, each 0.1@a.
+func (s *jobScript) left(t *testing.T, d *datadriven.TestData, tasks []string) {
+	s.m.tasks, s.m.stored = map[graph.TaskID]*subtask{}, map[graph.TaskID]bool{}
+	for _, one := range tasks {
+		var id graph.TaskID
+		var on string
+		if _, err := fmt.Sscanf(strings.ReplaceAll(one, "@", " "), "%d.%d %s", &id.Chain, &id.Subtask, &on); err != nil {
+			d.Fatalf(t, "%s: %s", one, err)
+		}
+		s.m.tasks[id] = &subtask{slot: schedule.Slot{TaskManager: wire.TaskManagerID(on)}, state: wire.TaskFinished, gone: true, attempt: 1}
+		s.m.stored[id] = true
+	}
 }
 
 func (s *jobScript) event(t *testing.T, d *datadriven.TestData) event {
@@ -133,14 +152,14 @@ func (s *jobScript) event(t *testing.T, d *datadriven.TestData) event {
 		used := map[string]int{}
 		for _, arg := range d.CmdArgs {
 			if arg.Key == "anew" {
-				s.sessions[wire.TaskManagerID(arg.Vals[0])] += 10
+				s.processes[wire.TaskManagerID(arg.Vals[0])] += 10
 				continue
 			}
 			slots = append(slots, schedule.Slot{TaskManager: wire.TaskManagerID(arg.Key), Index: used[arg.Key]})
 			used[arg.Key]++
-			s.sessions[wire.TaskManagerID(arg.Key)] += 0
+			s.processes[wire.TaskManagerID(arg.Key)] += 0
 		}
-		return evSlots{slots: slots, sessions: maps.Clone(s.sessions)}
+		return evSlots{slots: slots, processes: maps.Clone(s.processes)}
 	case "timer":
 		return evTimer{number: s.m.timer + number("older", 0), freeSlots: number("free", 0)}
 	case "redeploy":
@@ -165,7 +184,7 @@ func (s *jobScript) event(t *testing.T, d *datadriven.TestData) event {
 	case "task":
 		return s.task(t, d, tm, attempt, failure())
 	case "lost":
-		delete(s.sessions, wire.TaskManagerID(d.CmdArgs[0].Key))
+		delete(s.processes, wire.TaskManagerID(d.CmdArgs[0].Key))
 		return evLost{tm: wire.TaskManagerID(d.CmdArgs[0].Key), name: d.CmdArgs[0].Key, reason: "it died"}
 	case "decided":
 		return evDecided{1}
@@ -225,7 +244,13 @@ func showAction(a action) string {
 	case actTimer:
 		return fmt.Sprintf("timer %s", a.after)
 	case actStoreAttempt:
-		return "store attempt"
+		text := "store attempt"
+		for _, id := range a.forget {
+			text += fmt.Sprintf(", without the result of %s", id)
+		}
+		return text
+	case actStoreResult:
+		return fmt.Sprintf("store the result of %s", a.task)
 	case actStoreCancel:
 		return "store cancellation"
 	case actRevert:

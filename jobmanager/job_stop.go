@@ -96,6 +96,9 @@ func (m *jobFSM) onStopping(e event) {
 		case !t.gone && e.state != wire.TaskRunning:
 			t.state, t.gone = e.state, true
 			t.prepared = e.prepared
+			if e.state == wire.TaskFinished {
+				m.finishedBatch(e.task)
+			}
 			m.betterCause(e.failure)
 		}
 	case evLost:

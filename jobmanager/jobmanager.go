@@ -126,12 +126,14 @@ func (jm *JobManager) takeOver(r jobRecord) {
 		jm.wg.Go(func() { j.run(jm.ctx, evStart{}) })
 		return
 	}
+	with := j.goOn()
 	jm.wg.Go(func() { j.run(jm.ctx, nil) })
 	j.later(func(ctx context.Context) event {
 		sources, err := jm.splitsOf(ctx, &r)
 		if err != nil {
 			return evFailed{connectorFailure(err)}
 		}
+		jm.resources.gather(ctx, with, gatherLimit)
 		j.mu.Lock()
 		j.sources = sources
 		j.mu.Unlock()

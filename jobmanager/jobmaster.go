@@ -263,7 +263,9 @@ func (j *jobMaster) act(a action) event {
 		j.timerNumber = a.number
 		j.timer.Reset(a.after)
 	case actStoreAttempt:
-		return j.storeOr(nil, func(r *jobRecord) { r.Attempt = j.fsm.attempt })
+		return j.storeOr(nil, func(r *jobRecord) { r.Attempt = j.fsm.attempt }, j.forgetResults(a.forget)...)
+	case actStoreResult:
+		j.storeResult(a.task)
 	case actStoreCancel:
 		if e := j.storeOr(nil, func(r *jobRecord) { r.Cancelled = true }); e != nil {
 			j.log.Error("store cancellation", "err", e.(evStoreFailed).failure.Message)
@@ -344,7 +346,7 @@ func (j *jobMaster) end(owed graph.Attempt) event {
 		r.Skipped = j.skipped()
 		r.Ended, r.Failure, r.Owed, r.Progress = &now, j.fsm.failure, owed, new(j.progress())
 		r.State = map[outcome]api.JobState{finished: api.JobFinished, canceled: api.JobCanceled, failed: api.JobFailed}[j.fsm.outcome]
-	})
+	}, j.forgetResults(j.exec.Tasks())...)
 	if _, ok := e.(evEnded); ok {
 		j.jm.forgetOldJobs(j.id)
 		if j.jm.takesCheckpoints() {

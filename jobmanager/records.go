@@ -20,12 +20,14 @@ import (
 //	job/ID             jobRecord
 //	request/REQUEST    the id of the job that this submission became
 //	splits/ID          what the job's sources read, by uid: connector.Splits
+//	result/ID/TASK     what a task in batch mode has left, until the job has ended: result
 //	counter checkpoint/ID   the job's checkpoint ids
 const (
 	moduleKey     = "module/"
 	jobKey        = "job/"
 	requestKey    = "request/"
 	splitsKey     = "splits/"
+	resultKey     = "result/"
 	checkpointKey = "checkpoint/"
 )
 

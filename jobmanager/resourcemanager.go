@@ -23,6 +23,7 @@ type resourceManager struct {
 	requests []*slotRequest                      // guarded by mu; those not granted, oldest first
 	apart    []brokenPair                        // guarded by mu; the newest last
 	now      func() time.Time
+	opened   chan struct{} // closed when one more is open; guarded by mu
 }
 
 // brokenPair is two TaskManagers between which a channel broke.
@@ -62,7 +63,7 @@ type slotRequest struct {
 }
 
 func newResourceManager(now func() time.Time) *resourceManager {
-	return &resourceManager{tms: map[wire.TaskManagerID]*taskManager{}, now: now}
+	return &resourceManager{tms: map[wire.TaskManagerID]*taskManager{}, now: now, opened: make(chan struct{})}
 }
 
 // keepApart has jobs not placed on both of two TaskManagers for a while, if there are other slots.
@@ -105,6 +106,8 @@ func (r *resourceManager) open(id wire.TaskManagerID) {
 	defer r.mu.Unlock()
 	if tm := r.tms[id]; tm != nil && !tm.open {
 		tm.open = true
+		close(r.opened)
+		r.opened = make(chan struct{})
 		r.grant()
 	}
 }
@@ -265,13 +268,36 @@ func (r *resourceManager) holding(id wire.TaskManagerID, job graph.JobID) *taskM
 	return nil
 }
 
-// sessions are the registrations that there are.
-func (r *resourceManager) sessions() map[wire.TaskManagerID]uint64 {
-	all := map[wire.TaskManagerID]uint64{}
+// processes are those that are registered, by their ids: one that is started again may have the id of the one before.
+func (r *resourceManager) processes() map[wire.TaskManagerID]int {
+	all := map[wire.TaskManagerID]int{}
 	for _, tm := range r.live() {
-		all[tm.info.TaskManager] = tm.session
+		all[tm.info.TaskManager] = tm.info.PID
 	}
 	return all
+}
+
+// gather waits until these TaskManagers are there, and their slots, but no longer than that.
+func (r *resourceManager) gather(ctx context.Context, ids map[wire.TaskManagerID]bool, limit time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for {
+		r.mu.Lock()
+		missing := false
+		for id := range ids {
+			missing = missing || r.tms[id] == nil || !r.tms[id].open
+		}
+		opened := r.opened
+		r.mu.Unlock()
+		if !missing {
+			return
+		}
+		select {
+		case <-opened:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // live lists the TaskManagers by id.

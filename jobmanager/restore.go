@@ -20,7 +20,7 @@ import (
 // behind a damaged one only when no output was committed since the older one, or the user allows output to be repeated.
 func (j *jobMaster) restore(slots []schedule.Slot) event {
 	if j.record.Graph.Batch {
-		return evSlots{slots: slots, sessions: j.jm.resources.sessions()}
+		return evSlots{slots: slots, processes: j.jm.resources.processes()}
 	}
 	plan, err := j.findRestore(j.noteDamage())
 	if err != nil {

@@ -107,7 +107,7 @@ func (q *splitQueue) restore(s checkpoint.SourceSplits) {
 // keep leaves out what tasks have read in an attempt before that need not run again.
 func (q *splitQueue) keep(before *splitQueue, kept func(graph.TaskID) bool) {
 	for i, task := range before.read {
-		if kept(task) {
+		if kept(task) && !failpoint.Planted(failpoint.ForgetRead) {
 			q.read[i] = task
 		}
 	}

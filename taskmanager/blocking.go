@@ -1,6 +1,7 @@
 package taskmanager
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,9 +19,9 @@ import (
 // outputPrefix begins the names of outputs in the directory of a job.
 const outputPrefix = "output-"
 
-// outputPath is where what a task has sent over an edge lies.
+// outputPath is where what a task has sent over an edge lies, whichever JobManager has had it do so: an attempt's number is given once.
 func (a *attempt) outputPath(made graph.Attempt, from graph.TaskID, edge int) string {
-	return filepath.Join(a.dir(), fmt.Sprintf("%s%d-%d-%s-%d", outputPrefix, a.key.Epoch, made, from, edge))
+	return filepath.Join(a.dir(), fmt.Sprintf("%s%d-%s-%d", outputPrefix, made, from, edge))
 }
 
 func (t *task) blockingEdge(index, receivers int, cols abi.Columns, m *taskMetrics) (*edge, error) {
@@ -48,7 +49,8 @@ func outputFailure(err error) error {
 	return f
 }
 
-// replay sends what a task has recorded for another one to that. When it cannot, that task has to run again.
+// replay sends what a task has recorded for another one to that. When the record cannot be read that task has to run again; when the
+// channel breaks the attempt is over: its receiver may never have heard of it.
 func (a *attempt) replay(r wire.Replay) {
 	addr := r.Address
 	if r.At == a.tm.config.ID {
@@ -65,7 +67,11 @@ func (a *attempt) replay(r wire.Replay) {
 	}
 	a.tm.config.Log.Error("replay failed", "job", string(a.key.Job), "attempt", a.key.Attempt, "error", err)
 	report := &wire.Report{Header: a.header(), TaskManager: a.tm.config.ID, Task: r.From, State: wire.TaskFailed}
-	report.Failure = refuse(wire.KindIO, "replay the output of task %s to task %s: %v", r.From, r.To, err)
+	if broken := p.sender.Err(); broken != nil {
+		report.Failure = failureOf(channelFailure(broken))
+	} else {
+		report.Failure = refuse(wire.KindIO, "replay the output of task %s to task %s: %v", r.From, r.To, err)
+	}
 	report.Request = a.request("replay", r.From, r.To.Subtask)
 	a.tm.reporter.add(report)
 	<-a.ctx.Done() // as of a task that has failed: its channel stays open until the attempt is over
@@ -78,7 +84,7 @@ type player struct {
 	done   <-chan struct{}
 }
 
-// play answers why the file cannot be read. That the channel broke is for its receiver to tell.
+// play answers why the file cannot be read, or how the channel broke.
 func (p *player) play(path string, receiver int) error {
 	recorded, err := exchange.OpenRecorded(path, receiver)
 	if err != nil {
@@ -94,27 +100,26 @@ func (p *player) play(path string, receiver int) error {
 			return err
 		}
 		p.sender.Send(b)
-		if !p.wait(func() bool { return !p.sender.Full() }) {
-			return nil
+		if err := p.wait(func() bool { return !p.sender.Full() }); err != nil {
+			return err
 		}
 	}
 	p.sender.Watermark(abi.MaxTime, false)
 	p.sender.End()
-	p.wait(p.sender.Delivered)
-	return nil
+	return p.wait(p.sender.Delivered)
 }
 
-// wait answers false when the channel is broken, or the attempt over.
-func (p *player) wait(until func() bool) bool {
+// wait answers how the channel broke, or that the attempt is over.
+func (p *player) wait(until func() bool) error {
 	for !until() {
-		if p.sender.Err() != nil {
-			return false
+		if err := p.sender.Err(); err != nil {
+			return err
 		}
 		select {
 		case <-p.wake:
 		case <-p.done:
-			return false
+			return context.Canceled
 		}
 	}
-	return p.sender.Err() == nil
+	return p.sender.Err()
 }

@@ -139,7 +139,7 @@ func (a *attempt) keepsState(chain int) bool {
 
 // removeSpills removes what tasks of an earlier process have left.
 func (tm *TaskManager) removeSpills() {
-	if tm.config.State.Budget == 0 {
+	if tm.config.StateDir == "" {
 		return
 	}
 	var left []string

@@ -98,6 +98,8 @@ const (
 	FiredAgain          Bug = "fired-again"           // what is restored forgets watermarks and which windows have fired
 	ForgetPromised      Bug = "forget-promised"       // a split goes on without what was promised of it
 	UncutChain          Bug = "uncut-chain"           // every part of a chain that is cut goes on from all of its files
+	ForgetRead          Bug = "forget-read"           // in batch mode, what a task has read that is kept is read again
+	TrustLost           Bug = "trust-lost"            // in batch mode, what a lost TaskManager had is taken to be there
 	StaleChange         Bug = "stale-change"          // a graph that was worked out from what the job was before another change is taken
 	LoseElements        Bug = "lose-elements"         // records that windows keep are left out of snapshots
 	ForgetTrigger       Bug = "forget-trigger"        // what a trigger of the guest's keeps of a window is forgotten
@@ -114,5 +116,5 @@ var Bugs = []Bug{
 	ForgetPosition, ReplayDoneSplit, ForgetAborted, DropPreparedAborted, NoRecommit, AbortBeforeCommit, TrustDamaged, TrustLocal,
 	RestoreOldest, DeleteNamed, ReuseID, ForgetTombstone, MutateFrozen, OverlayLeak, RepeatPassed, ForgetFinished, ForgetExchange, FiredAgain,
 	ForgetPromised, UncutChain, ForgetRequests, StaleChange, LoseElements, ForgetTrigger, OneCopy, DealtToAll, FoldedBehind, DropSide,
-	ForgetRefresh,
+	ForgetRefresh, ForgetRead, TrustLost,
 }

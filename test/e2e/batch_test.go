@@ -55,37 +55,47 @@ func TestBatchMode(t *testing.T) {
 	})
 }
 
-// A TaskManager is killed while the second stage runs. What the other one has made of the first is not made again, and the output
-// is that of a run without a failure.
+// A TaskManager, or the JobManager, is killed while the second stage runs. What others have made of the first is not made again, and
+// the output is that of a run without a failure.
 func TestABatchStageIsRunAgain(t *testing.T) {
 	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
-	w, dir := workload.Congested, t.TempDir()
-	params, input, err := w.Prepare(dir, 3, 40_000)
-	if err != nil {
-		t.Fatal(err)
+	for _, c := range []struct {
+		killed string
+		log    string
+	}{
+		{"taskmanager-2", `"msg":"the attempt goes on with tasks that have finished","job":"%s"`},
+		{"jobmanager", `"msg":"tasks have finished under the JobManager before","job":"%s"`},
+	} {
+		t.Run(c.killed, func(t *testing.T) {
+			w, dir := workload.Congested, t.TempDir()
+			params, input, err := w.Prepare(dir, 3, 16_000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			run := cluster.Start(guestOf(t, w), batchArgs(4, params)...)
+			harness.Until(t, time.Minute, "the second stage runs", func() bool {
+				seen := cluster.Job()
+				return seen != nil && !seen.State.Terminal() && seen.Subtasks.Finished >= 4 && seen.Subtasks.Running > 0
+			})
+			cluster.Restart(c.killed)
+			run.Wait().OK(t)
+			if err := w.Verify(dir, input); err != nil {
+				t.Error(err)
+			}
+			j := cluster.Job()
+			if j == nil || j.Restarts == 0 || j.Mode != api.ModeBatch || j.Progress.SourceOut != int64(len(input["input"][0])+len(input["input"][1])) {
+				t.Fatalf("%+v (expected a job in batch mode that was restarted, and has read its input once)", j)
+			}
+			log, err := os.ReadFile(filepath.Join(cluster.Dir, "jobmanager.log"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := fmt.Sprintf(c.log, j.ID); !strings.Contains(string(log), want) {
+				t.Errorf("the second attempt has run every task again (expected %s)", want)
+			}
+			harness.NothingPending(t, filepath.Join(dir, "output"))
+		})
 	}
-	run := cluster.Start(guestOf(t, w), batchArgs(4, params)...)
-	var seen *api.Job
-	harness.Until(t, time.Minute, "the second stage runs", func() bool {
-		seen = cluster.Job()
-		return seen != nil && seen.Subtasks.Finished >= 4 && seen.Subtasks.Running > 0
-	})
-	cluster.Restart("taskmanager-2")
-	run.Wait().OK(t)
-	if err := w.Verify(dir, input); err != nil {
-		t.Error(err)
-	}
-	log, err := os.ReadFile(filepath.Join(cluster.Dir, "jobmanager.log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(string(log), "the attempt goes on with tasks that have finished") {
-		t.Error("the second attempt has run every task again")
-	}
-	if j := cluster.Job(); j == nil || j.Restarts == 0 || j.Mode != api.ModeBatch {
-		t.Errorf("%+v (expected a job in batch mode that was restarted)", j)
-	}
-	harness.NothingPending(t, filepath.Join(dir, "output"))
 }
 
 // What cannot run in batch mode is refused before it does.
