@@ -35,6 +35,7 @@ type Config struct {
 	Connectors   *connector.Registry
 	Cache        string // directory of compiled modules, which outlives the cluster
 	Timeless     bool   // the job may be drained before its input has ended
+	Batch        bool   // the job runs in batch mode
 }
 
 // Barriers say how checkpoints pass what is in flight, and see to it that something is.
@@ -116,8 +117,11 @@ func (x *Cluster) Submit() error {
 	if err != nil {
 		return fmt.Errorf("upload: %w", err)
 	}
-	n := x.config.Parallelism
-	j, err := x.jm.jm.SubmitJob(ctx, &api.Submit{Module: m.ID, Params: x.config.Params, Parallelism: &n, Directory: x.dir})
+	n, mode := x.config.Parallelism, api.ModeStreaming
+	if x.config.Batch {
+		mode = api.ModeBatch
+	}
+	j, err := x.jm.jm.SubmitJob(ctx, &api.Submit{Module: m.ID, Params: x.config.Params, Parallelism: &n, Directory: x.dir, Mode: mode})
 	if err != nil {
 		return fmt.Errorf("submit: %w", err)
 	}

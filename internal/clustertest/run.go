@@ -32,7 +32,9 @@ type Scenario struct {
 	Records     int
 	Parallelism int
 	Barriers    Barriers
+	Batch       bool
 	Faults      []Fault // nil: some, chosen by the seed
+	Among       []Fault // these are chosen from; nil: all
 	Must        string  // an effect that there has to be
 	Prefer      string  // every other one that is chosen has this in its name
 	Guests      string  // directory of the guests
@@ -72,7 +74,7 @@ func Try(t *testing.T, s Scenario) (effects map[string]int, failed error) {
 		x := Start(t, Config{
 			Seed: s.Seed, TaskManagers: 2, Slots: s.Parallelism, Checkpoint: time.Second, Barriers: s.Barriers,
 			Guest: guest, Params: params, Parallelism: s.Parallelism, Connectors: s.Connectors, Cache: s.Cache,
-			Timeless: s.Workload.Timeless,
+			Timeless: s.Workload.Timeless, Batch: s.Batch,
 		})
 		begin := time.Now()
 		verify := func() error { return s.Workload.Verify(dir, in, x.jobs()...) }
@@ -110,6 +112,9 @@ func Try(t *testing.T, s Scenario) (effects map[string]int, failed error) {
 		}
 		if n := x.trace.Count("msg=restore") - x.trace.Count("msg=restore", "inFlight=0"); n > 0 {
 			effects["restored with records in flight"] = n
+		}
+		if n := x.trace.Count("msg=\"tasks have finished under the JobManager before\""); n > 0 {
+			effects["went on with results"] = n
 		}
 		said := fmt.Sprintf("seed %d, %s, parallelism %d: %v, %s of virtual time: %s", s.Seed, s.Workload.Name, s.Parallelism, effects, took.Round(time.Second), verdict)
 		t.Log(said)
@@ -210,10 +215,13 @@ func (x *Cluster) run(s Scenario, complete func() error) error {
 	if err := x.Submit(); err != nil {
 		return err
 	}
-	faults := s.Faults
+	faults, among := s.Faults, s.Among
+	if among == nil {
+		among = Faults
+	}
 	if faults == nil {
 		for n := 2 + x.random.IntN(4); len(faults) < n; {
-			f := Faults[x.random.IntN(len(Faults))]
+			f := among[x.random.IntN(len(among))]
 			if s.Prefer != "" && len(faults)%2 == 0 && !strings.Contains(f.Name, s.Prefer) {
 				continue
 			}

@@ -74,6 +74,24 @@ func TestDamageIsRefusedOrMended(t *testing.T) {
 	}
 }
 
+// TestSeedsOfBatch runs jobs in batch mode whose JobManager and TaskManagers are killed between their stages and in them, with sinks
+// that take their time: the second stage is not over at once.
+func TestSeedsOfBatch(t *testing.T) {
+	cache := t.TempDir()
+	kept := 0
+	all := []*workload.Workload{workload.Ledger, workload.Windows, workload.HashChain, workload.Enrich, workload.NearbyPairs}
+	for i := range max(min(*seeds, 100)/10, 5) {
+		w := all[i%len(all)]
+		s := scenario(*seed+uint64(i), w, 1+i%2, cache)
+		s.Batch, s.Among, s.Barriers = true, BatchFaults(), Barriers{Slow: true}
+		s.Prefer = []string{"killed", "", "JobManager"}[i%3]
+		t.Run(fmt.Sprintf("%d %s", s.Seed, w.Name), func(t *testing.T) { kept += Run(t, s)["went on with results"] })
+	}
+	if kept == 0 {
+		t.Error("no job has gone on with what its tasks had left")
+	}
+}
+
 func scenario(seed uint64, w *workload.Workload, parallelism int, cache string) Scenario {
 	return Scenario{
 		Seed: seed, Workload: w, Records: 600 + int(seed%5)*200, Parallelism: parallelism, Guests: "../../test/guests", Cache: cache,
