@@ -296,7 +296,7 @@ func kills() []scenario {
 			x.tms[0].kill()
 			x.mended()
 		}},
-		{row: "3", name: "every process", remark: true, fault: func(x *run) {
+		{row: "3", name: "every process", records: 300_000, remark: true, fault: func(x *run) {
 			for range 2 {
 				x.completes(1 + x.random.IntN(3))
 				x.pass(x.someTime(300 * time.Millisecond))
