@@ -49,6 +49,8 @@ type table struct {
 	kept    bool  // a snapshot may have entries of it
 	long    bool  // a key is too long for the disk
 	shared  bool  // what was frozen has memory of it
+
+	read uint64 // what lookAhead has read: for nothing else
 }
 
 // page is the values of pageEntries entries: words, or refs of byte strings.
@@ -145,15 +147,27 @@ func (t *table) Resolve(b *abi.Batch, rows []uint32, hashes []uint64, entries []
 	t.makeRoom(n)
 	t.changed = true
 	entries = entries[:n]
+	large := len(t.keyRefs) >= outsideCaches
 	if rows == nil {
 		for i := range entries {
+			if large && i%together == 0 {
+				t.lookAhead(hashes[i:min(i+together, n)])
+			}
 			e := t.find(hashes[i], b.Keys[b.KeyOffs[i]:b.KeyOffs[i+1]], true)
 			t.touch(e)
 			entries[i] = e
 		}
 		return nil
 	}
+	var next [together]uint64
 	for i, r := range rows {
+		if large && i%together == 0 {
+			some := rows[i:min(i+together, n)]
+			for k, r := range some {
+				next[k] = hashes[r]
+			}
+			t.lookAhead(next[:len(some)])
+		}
 		e := t.find(hashes[r], b.Keys[b.KeyOffs[r]:b.KeyOffs[r+1]], true)
 		t.touch(e)
 		entries[i] = e
@@ -167,7 +181,11 @@ func (t *table) ResolveKeys(keys [][]byte, hashes []uint64, read bool, entries [
 		t.makeRoom(len(keys))
 		t.changed = true
 	}
+	large := len(t.keyRefs) >= outsideCaches && len(keys) > 1
 	for i, key := range keys {
+		if large && i%together == 0 {
+			t.lookAhead(hashes[i:min(i+together, len(keys))])
+		}
 		e := t.find(hashes[i], key, !read)
 		if !read {
 			t.touch(e)
