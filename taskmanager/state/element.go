@@ -31,7 +31,8 @@ func (k Kind) ownerHash(key []byte) uint64 {
 		if i := bytes.IndexByte(key, 0); i >= 0 && i+1 < len(key) && key[i+1] != escaped {
 			return xxhash.Sum64(key[:i])
 		}
-		owner, _, _ := snapshot.SplitKey(nil, key)
+		var room [64]byte // most keys have room there
+		owner, _, _ := snapshot.SplitKey(room[:0], key)
 		return xxhash.Sum64(owner)
 	case Timer:
 		return xxhash.Sum64(key[timeBytes:])
