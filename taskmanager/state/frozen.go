@@ -418,6 +418,9 @@ func (o *output) add() error {
 	if e.Op == snapshot.Delete && failpoint.Planted(failpoint.ForgetTombstone) {
 		return nil
 	}
+	if o.f.states[e.State].Kind == uint8(Piece) && failpoint.Planted(failpoint.LoseElements) {
+		return nil
+	}
 	return o.w.Add(e)
 }
 
@@ -440,8 +443,7 @@ func cellOf(head int, stored []byte) cell {
 
 // parts are the changes of a state of tables, by namespace.
 func (f *frozen) parts(state int) (parts []part) {
-	switch s := f.states[state]; {
-	case s.Kind == uint8(Timer) && failpoint.Planted(failpoint.LoseTimer), s.Name == "elements" && failpoint.Planted(failpoint.LoseElements):
+	if f.states[state].Kind == uint8(Timer) && failpoint.Planted(failpoint.LoseTimer) {
 		return nil
 	}
 	at := func(ns int64) *part {

@@ -28,7 +28,8 @@ func framed(name string, params map[string]string) *Workload {
 			r := rand.New(rand.NewPCG(seed, 23))
 			var lines []string
 			for i := range records {
-				lines = append(lines, fmt.Sprintf("k%d,%d,%d", r.IntN(5), max(0, 20*i-r.IntN(windowDisorder)), r.IntN(framedValue)))
+				rest := strings.Repeat("x", r.IntN(600)) // so that some windows have more than what lies with their mark
+				lines = append(lines, fmt.Sprintf("k%d,%d,%d,%s", r.IntN(5), max(0, 20*i-r.IntN(windowDisorder)), r.IntN(framedValue), rest))
 			}
 			return Input{"input": {lines}}
 		},
