@@ -18,15 +18,7 @@ import (
 
 // batchArgs are what a workload is run with in batch mode.
 func batchArgs(parallelism int, params map[string]string) []string {
-	args := []string{"--mode", "batch", "--parallelism", fmt.Sprint(parallelism)}
-	for name, value := range params {
-		args = append(args, "--param", name+"="+value)
-	}
-	return args
-}
-
-func guestOf(t *testing.T, w *workload.Workload) string {
-	return filepath.Join(harness.Root(t), "test/guests", w.Guest+".wasm")
+	return append([]string{"--mode", "batch", "--parallelism", fmt.Sprint(parallelism)}, paramArgs(params)...)
 }
 
 // What a job makes in streaming mode it makes in batch mode, on two TaskManagers with a slot each, at parallelisms above that, too;

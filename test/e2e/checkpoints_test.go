@@ -22,10 +22,7 @@ func TestStateSurvivesSIGKILL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"--parallelism", "2"}
-	for name, value := range params {
-		args = append(args, "--param", name+"="+value)
-	}
+	args := append([]string{"--parallelism", "2"}, paramArgs(params)...)
 	run := cluster.Start(filepath.Join(harness.Root(t), "test/guests/ledger.wasm"), args...)
 	job := func() *api.Job {
 		j := cluster.Job()

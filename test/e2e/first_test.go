@@ -4,7 +4,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/wasmill/wasmill/internal/clustertest/workload"
 	"github.com/wasmill/wasmill/test/harness"
@@ -52,23 +51,11 @@ func TestDistinctGoesOn(t *testing.T) {
 	args := batchArgs(2, params)
 	args[1] = "streaming"
 	run := cluster.Start(guestOf(t, w), args...)
-	attempt := 0
-	saves := func() {
-		t.Helper()
-		harness.Until(t, time.Minute, "a checkpoint of another attempt", func() bool {
-			j := cluster.Job()
-			return j != nil && (j.State.Terminal() || j.Checkpoint != nil && int(j.Checkpoint.Attempt) > attempt)
-		})
-		if j := cluster.Job(); j.State.Terminal() {
-			t.Fatalf("the job has ended too early: %+v", j)
-		}
-		attempt = int(cluster.Job().Checkpoint.Attempt)
-	}
-	saves()
-	job, saved := string(cluster.Job().ID), filepath.Join(dir, "saved")
+	job := &attempts{cluster: cluster}
+	id, saved := string(job.saves(t).ID), filepath.Join(dir, "saved")
 	cluster.Restart("taskmanager-1")
-	saves()
-	built.wasmill.Run(t, "stop", job, "--to", saved, "--jobmanager", cluster.URL).OK(t)
+	job.saves(t)
+	built.wasmill.Run(t, "stop", id, "--to", saved, "--jobmanager", cluster.URL).OK(t)
 	if r := run.Wait(); r.Code != 0 {
 		t.Fatalf("the run that was stopped: %+v", r)
 	}

@@ -8,9 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/clustertest/workload"
 	"github.com/wasmill/wasmill/test/harness"
 )
@@ -24,25 +22,7 @@ func TestWindowFunctions(t *testing.T) {
 	for _, w := range []*workload.Workload{workload.Framed, workload.FramedSessions} {
 		for i, parallelism := range []int{1, 2, 4} {
 			t.Run(fmt.Sprintf("%s at %d", w.Name, parallelism), func(t *testing.T) {
-				dir := t.TempDir()
-				params, input, err := w.Prepare(dir, uint64(parallelism), lines[w])
-				if err != nil {
-					t.Fatal(err)
-				}
-				args := []string{"--parallelism", fmt.Sprint(parallelism)}
-				for name, value := range params {
-					args = append(args, "--param", name+"="+value)
-				}
-				run := cluster.Start(filepath.Join(harness.Root(t), "test/guests", w.Guest+".wasm"), args...)
-				harness.Until(t, time.Minute, "a checkpoint completes", func() bool {
-					j := cluster.Job()
-					return j != nil && (j.Checkpoint != nil || j.State == api.JobFinished)
-				})
-				cluster.Restart(fmt.Sprint("taskmanager-", 1+i%2))
-				run.Wait().OK(t)
-				if err := w.Verify(dir, input); err != nil {
-					t.Error(err)
-				}
+				runThroughKill(t, cluster, w, uint64(i), lines[w], parallelism)
 			})
 		}
 	}

@@ -6,9 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/clustertest/workload"
 	"github.com/wasmill/wasmill/test/harness"
 )
@@ -21,25 +19,7 @@ func TestJoins(t *testing.T) {
 	for _, w := range []*workload.Workload{workload.Nearby, workload.NearbyPairs, workload.Together, workload.TogetherPairs} {
 		for i, parallelism := range []int{1, 2, 4} {
 			t.Run(fmt.Sprintf("%s at %d", w.Name, parallelism), func(t *testing.T) {
-				dir := t.TempDir()
-				params, input, err := w.Prepare(dir, uint64(parallelism), 20_000)
-				if err != nil {
-					t.Fatal(err)
-				}
-				args := []string{"--parallelism", fmt.Sprint(parallelism)}
-				for name, value := range params {
-					args = append(args, "--param", name+"="+value)
-				}
-				run := cluster.Start(filepath.Join(harness.Root(t), "test/guests", w.Guest+".wasm"), args...)
-				harness.Until(t, time.Minute, "a checkpoint completes", func() bool {
-					j := cluster.Job()
-					return j != nil && (j.Checkpoint != nil || j.State == api.JobFinished)
-				})
-				cluster.Restart(fmt.Sprint("taskmanager-", 1+i%2))
-				run.Wait().OK(t)
-				if err := w.Verify(dir, input); err != nil {
-					t.Error(err)
-				}
+				runThroughKill(t, cluster, w, uint64(i), 20_000, parallelism)
 			})
 		}
 	}
@@ -54,10 +34,7 @@ func TestJoinsInBatchMode(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			args := []string{"run", filepath.Join(harness.Root(t), "test/guests", w.Guest+".wasm"), "--mode", "batch", "--parallelism", "2"}
-			for name, value := range params {
-				args = append(args, "--param", name+"="+value)
-			}
+			args := append([]string{"run", guestOf(t, w), "--mode", "batch", "--parallelism", "2"}, paramArgs(params)...)
 			built.wasmill.Run(t, args...).OK(t)
 			if err := w.Verify(dir, input); err != nil {
 				t.Error(err)

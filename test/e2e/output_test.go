@@ -74,13 +74,6 @@ func (r *reader) watch(stop <-chan struct{}) error {
 	}
 }
 
-func paramArgs(params map[string]string) (args []string) {
-	for name, value := range params {
-		args = append(args, "--param", name+"="+value)
-	}
-	return args
-}
-
 // Output in many small files of many directories, whose writers are killed again and again: a reader only ever sees whole
 // files that stay, every record counts once, and no pending file is left.
 func TestPartitionedOutputIsOnlySeenWhole(t *testing.T) {

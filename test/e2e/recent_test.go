@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wasmill/wasmill/internal/clustertest/workload"
 	"github.com/wasmill/wasmill/test/harness"
 )
 
@@ -50,5 +51,26 @@ func TestStateEndsByEventTime(t *testing.T) {
 	}
 	if n := strings.Count(output, ",a,"); n != 5 || len(got) != lines+5 {
 		t.Errorf("%d lines of a and %d of all (expected 5 and %d)", n, len(got), lines+5)
+	}
+}
+
+// The count of a key begins anew where its state has ended and goes on where it has not, through a kill as well as without: what a
+// checkpoint has ends by the watermark of the job that goes on from it.
+func TestStateEndsByEventTimeThroughAKill(t *testing.T) {
+	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
+	cluster := built.wasmill.Cluster(t, "--taskmanagers", "1", "--slots", "1")
+	w, dir := workload.Recents(4_000_000), t.TempDir() // the watermark comes every 10 ms
+	params, input, err := w.Prepare(dir, 3, 1_000_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := cluster.Start(guestOf(t, w), append(paramArgs(params), "--parallelism", "1")...)
+	job := &attempts{cluster: cluster}
+	job.saves(t)
+	cluster.Restart("taskmanager-1")
+	job.saves(t)
+	run.Wait().OK(t)
+	if err := w.Verify(dir, input); err != nil {
+		t.Error(err)
 	}
 }

@@ -24,10 +24,7 @@ func TestRescaleAndUpgrade(t *testing.T) {
 		t.Fatal(err)
 	}
 	module := filepath.Join(harness.Root(t), "test/guests/ledger.wasm")
-	var args []string
-	for name, value := range params {
-		args = append(args, "--param", name+"="+value)
-	}
+	args := paramArgs(params)
 	cmd := func(args ...string) harness.Result {
 		return built.wasmill.Run(t, append(args, "--jobmanager", cluster.URL)...)
 	}
@@ -109,10 +106,7 @@ func TestAnOperatorLeavesItsChainAndComesBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"--parallelism", "2"}
-	for name, value := range params {
-		args = append(args, "--param", name+"="+value)
-	}
+	args := append([]string{"--parallelism", "2"}, paramArgs(params)...)
 	run := cluster.Start(filepath.Join(harness.Root(t), "test/guests/ledger.wasm"), args...)
 	follow := follower{t: t, cluster: cluster}
 	follow.completes(2)

@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/clustertest/workload"
 	"github.com/wasmill/wasmill/test/harness"
@@ -108,9 +107,7 @@ func (s *troubled) asking(t *testing.T, dir string, lines int, params ...string)
 		name, value, _ := strings.Cut(p, "=")
 		all[name] = value
 	}
-	for name, value := range all {
-		args = append(args, "--param", name+"="+value)
-	}
+	args = append(args, paramArgs(all)...)
 	return in, args
 }
 
@@ -138,10 +135,7 @@ func TestRequests(t *testing.T) {
 			dir := t.TempDir()
 			in, args := server.asking(t, dir, 3000, append(c.params, "retries=5", "timeout=30000")...)
 			run := cluster.Start(askingGuest(t), append(args, "--parallelism", fmt.Sprint(c.parallelism))...)
-			harness.Until(t, time.Minute, "a checkpoint completes", func() bool {
-				j := cluster.Job()
-				return j != nil && (j.Checkpoint != nil || j.State == api.JobFinished)
-			})
+			awaitCheckpoint(t, cluster)
 			cluster.Restart(fmt.Sprint("taskmanager-", 1+i%2))
 			run.Wait().OK(t)
 			files, err := workload.Read(filepath.Join(dir, "output"), false)

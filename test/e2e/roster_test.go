@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/wasmill/wasmill/test/harness"
 )
@@ -25,21 +24,13 @@ func TestListsOfAnOperator(t *testing.T) {
 		return built.wasmill.Run(t, append(args, "--jobmanager", cluster.URL)...)
 	}
 	run := cluster.Start(module, append(args, "--parallelism", "2")...)
-	attempt := 0
-	saves := func() {
-		harness.Until(t, time.Minute, "a checkpoint of another attempt", func() bool {
-			j := cluster.Job()
-			return j != nil && (j.State.Terminal() || j.Checkpoint != nil && int(j.Checkpoint.Attempt) > attempt)
-		})
-		attempt = int(cluster.Job().Checkpoint.Attempt)
-	}
-	saves()
-	job := string(cluster.Job().ID)
+	job := &attempts{cluster: cluster}
+	id := string(job.saves(t).ID)
 	cluster.Restart("taskmanager-1")
-	saves()
-	cmd("rescale", job, "--parallelism", "3").OK(t)
-	saves()
-	cmd("stop", job, "--to", saved).OK(t)
+	job.saves(t)
+	cmd("rescale", id, "--parallelism", "3").OK(t)
+	job.saves(t)
+	cmd("stop", id, "--to", saved).OK(t)
 	if r := run.Wait(); r.Code != 0 {
 		t.Fatalf("the run that was stopped: %+v", r)
 	}

@@ -4,7 +4,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/wasmill/wasmill/internal/clustertest/workload"
 	"github.com/wasmill/wasmill/test/harness"
@@ -20,30 +19,15 @@ func TestBroadcastState(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var args []string
-	for name, value := range params {
-		args = append(args, "--param", name+"="+value)
-	}
+	args := paramArgs(params)
 	run := cluster.Start(module, append(args, "--parallelism", "2")...)
-	attempt := 0
-	saves := func() {
-		t.Helper()
-		harness.Until(t, time.Minute, "a checkpoint of another attempt", func() bool {
-			j := cluster.Job()
-			return j != nil && (j.State.Terminal() || j.Checkpoint != nil && int(j.Checkpoint.Attempt) > attempt)
-		})
-		if j := cluster.Job(); j.State.Terminal() {
-			t.Fatalf("the job has ended too early: %+v", j)
-		}
-		attempt = int(cluster.Job().Checkpoint.Attempt)
-	}
-	saves()
-	job, saved := string(cluster.Job().ID), filepath.Join(dir, "saved")
+	job := &attempts{cluster: cluster}
+	id, saved := string(job.saves(t).ID), filepath.Join(dir, "saved")
 	cluster.Restart("taskmanager-1")
-	saves()
-	built.wasmill.Run(t, "rescale", job, "--parallelism", "3", "--jobmanager", cluster.URL).OK(t)
-	saves()
-	built.wasmill.Run(t, "stop", job, "--to", saved, "--jobmanager", cluster.URL).OK(t)
+	job.saves(t)
+	built.wasmill.Run(t, "rescale", id, "--parallelism", "3", "--jobmanager", cluster.URL).OK(t)
+	job.saves(t)
+	built.wasmill.Run(t, "stop", id, "--to", saved, "--jobmanager", cluster.URL).OK(t)
 	if r := run.Wait(); r.Code != 0 {
 		t.Fatalf("the run that was stopped: %+v", r)
 	}
@@ -66,10 +50,7 @@ func TestBroadcastStateIsReadOnlyOnTheOtherSide(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"run", filepath.Join(harness.Root(t), "test/guests/rules.wasm"), "--param", "spoil=yes"}
-	for name, value := range params {
-		args = append(args, "--param", name+"="+value)
-	}
+	args := append([]string{"run", filepath.Join(harness.Root(t), "test/guests/rules.wasm"), "--param", "spoil=yes"}, paramArgs(params)...)
 	r := built.wasmill.Run(t, args...)
 	if want := `state "rules", which can only be read here (expected for a record of input 1`; r.Code == 0 || !strings.Contains(r.Stderr, want) {
 		t.Errorf("code %d, %s\nexpected %s", r.Code, r.Stderr, want)

@@ -24,10 +24,7 @@ func TestStopWithASavepointAndGoOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	module := filepath.Join(harness.Root(t), "test/guests/ledger.wasm")
-	var args []string
-	for name, value := range params {
-		args = append(args, "--param", name+"="+value)
-	}
+	args := paramArgs(params)
 	cmd := func(args ...string) harness.Result {
 		return built.wasmill.Run(t, append(args, "--jobmanager", cluster.URL)...)
 	}
@@ -137,10 +134,7 @@ func TestGoOnFromWhatAFailedJobLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	module := filepath.Join(harness.Root(t), "test/guests/ledger.wasm")
-	var args []string
-	for name, value := range params {
-		args = append(args, "--param", name+"="+value)
-	}
+	args := paramArgs(params)
 	run := cluster.Start(module, args...)
 	for attempt := 1; ; attempt++ {
 		harness.Until(t, time.Minute, "a checkpoint of the attempt", func() bool {

@@ -33,9 +33,7 @@ func startSlowed(t *testing.T, transfers int) *slowed {
 		t.Fatal(err)
 	}
 	x.input = input
-	for name, value := range params {
-		x.args = append(x.args, "--param", name+"="+value)
-	}
+	x.args = append(x.args, paramArgs(params)...)
 	x.run = x.Start(filepath.Join(harness.Root(t), "test/guests/ledger.wasm"), append(x.args, "--parallelism", "2")...)
 	return x
 }

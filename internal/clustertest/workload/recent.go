@@ -7,40 +7,39 @@ import (
 	"strings"
 )
 
-// Recent counts the lines of each key in a state that ends a second of event time after the last of them. No line comes when it is
-// a matter of the watermark whether the state has ended.
-var Recent = &Workload{
-	Name: "recent", Guest: "recent", Outputs: []string{""},
-	Make: func(seed uint64, records int) Input {
-		r := rand.New(rand.NewPCG(seed, 47))
-		last, lines := map[string]int{}, []string{}
-		for i := range records {
-			time := 20 * i
-			key := fmt.Sprintf("k%d", r.IntN(40))
-			for n := 0; n < 5 && !settled(last, key, time); n++ {
-				key = fmt.Sprintf("k%d", r.IntN(40))
-			}
-			if !settled(last, key, time) {
-				key = fmt.Sprintf("once%d", i)
-			}
-			last[key] = time
-			lines = append(lines, fmt.Sprintf("%d,%s", time, key))
-		}
-		return Input{"input": {lines}}
-	},
-	Check: checkRecent,
-}
+// Recent counts the lines of each key in a state that ends a second of event time after the last of them.
+var Recent = Recents(1000)
 
-// A state lives for recentLife; a watermark is less than recentLag behind the lines.
 const (
-	recentLife = 1000
-	recentLag  = 1000
+	recentLife = 1000 // milliseconds that the state lives
+	recentStep = 20   // between two lines
+	recentKeys = 20   // at a time, each again before its state ends
 )
 
-// settled says whether the watermark does not matter to a line of a key at that time.
-func settled(last map[string]int, key string, time int) bool {
-	before, any := last[key]
-	return !any || time-before <= recentLife || time-before > recentLife+recentLag
+// Recents is Recent where the watermark is at most so many milliseconds behind the lines: none comes when it is a matter of the
+// watermark whether the state has ended. Keys come for twice as long, and then others.
+func Recents(lag int) *Workload {
+	return &Workload{
+		Name: "recent", Guest: "recent", Outputs: []string{""},
+		Make: func(seed uint64, records int) Input {
+			r := rand.New(rand.NewPCG(seed, 47))
+			last, lines, round := map[string]int{}, []string{}, []int(nil)
+			for i := range records {
+				if i%recentKeys == 0 {
+					round = r.Perm(recentKeys)
+				}
+				time := recentStep * i
+				key := fmt.Sprintf("k%d", time/(2*lag)%2*recentKeys+round[i%recentKeys])
+				if before, any := last[key]; any && time-before > recentLife && time-before <= recentLife+lag {
+					key = fmt.Sprintf("once%d", i)
+				}
+				last[key] = time
+				lines = append(lines, fmt.Sprintf("%d,%s", time, key))
+			}
+			return Input{"input": {lines}}
+		},
+		Check: checkRecent,
+	}
 }
 
 // checkRecent wants each line once, behind those of its key, with its number among those that came before its state ended.
