@@ -12,8 +12,6 @@ import (
 
 	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/clustertest/workload"
-	"github.com/wasmill/wasmill/internal/connector"
-	"github.com/wasmill/wasmill/internal/connector/file"
 )
 
 // Where event time ends, its timers fire, and nothing waits for processing time. The timers of it that are pending then are
@@ -44,10 +42,7 @@ func TestTimersOfProcessingTimeWhenEventTimeEnds(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				connectors := &connector.Registry{
-					Sources: map[string]func(map[string]string) (connector.Source, error){"file": file.NewSource},
-					Sinks:   map[string]func(map[string]string) (connector.Sink, error){"file": file.NewSink},
-				}
+				connectors := fileConnectors
 				if !c.ends {
 					connectors = withoutEnd(connectors)
 				}

@@ -10,8 +10,6 @@ import (
 
 	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/clustertest/workload"
-	"github.com/wasmill/wasmill/internal/connector"
-	"github.com/wasmill/wasmill/internal/connector/file"
 )
 
 // Sinks take nothing any more, and all that is before them is full, up to the sources. A checkpoint that overtakes what is in
@@ -48,10 +46,7 @@ func TestABlockedSinkHoldsUpWhatDoesNotOvertake(t *testing.T) {
 				c.barriers.Slow, c.barriers.Stuck = true, true
 				x := Start(t, Config{
 					Seed: 1, TaskManagers: 2, Slots: 1, Barriers: c.barriers, Guest: guest, Params: params, Parallelism: 2, Cache: cache,
-					Connectors: &connector.Registry{
-						Sources: map[string]func(map[string]string) (connector.Source, error){"file": file.NewSource},
-						Sinks:   map[string]func(map[string]string) (connector.Sink, error){"file": file.NewSink},
-					},
+					Connectors: fileConnectors,
 				})
 				defer x.Close()
 				x.Sleep(2 * time.Second)

@@ -3,7 +3,6 @@ package clustertest
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/wasmill/wasmill/internal/clustertest/workload"
@@ -12,7 +11,7 @@ import (
 // TestSeedsOfTwoChanges has jobs changed by two at once, again and again, alone and while processes are killed.
 func TestSeedsOfTwoChanges(t *testing.T) {
 	cache := t.TempDir()
-	both := slices.DeleteFunc(slices.Clone(Faults), func(f Fault) bool { return !strings.HasPrefix(f.Name, "two changes") })
+	both := faultsThat("two changes")
 	made := 0
 	for i := range max(min(*seeds, 100)/10, 4) {
 		w := []*workload.Workload{workload.Ledger, workload.Versioned, workload.Windows}[i%3]

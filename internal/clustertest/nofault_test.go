@@ -27,12 +27,7 @@ func TestWithoutFaults(t *testing.T) {
 // a TaskManager is killed, or while the JobManager is.
 func TestStopAndGoOn(t *testing.T) {
 	cache := t.TempDir()
-	var all []Fault
-	for _, f := range Faults {
-		if strings.HasPrefix(f.Name, "stop and go on") {
-			all = append(all, f)
-		}
-	}
+	all := faultsThat("stop and go on")
 	for i, w := range workload.All {
 		two := []Fault{all[i%len(all)], all[(i+1)%len(all)]}
 		t.Run(fmt.Sprintf("%s, %s, %s", w.Name, two[0].Name, two[1].Name), func(t *testing.T) {
@@ -41,6 +36,16 @@ func TestStopAndGoOn(t *testing.T) {
 			Run(t, s)
 		})
 	}
+}
+
+// faultsThat are those whose names begin so.
+func faultsThat(begin string) (all []Fault) {
+	for _, f := range Faults {
+		if strings.HasPrefix(f.Name, begin) {
+			all = append(all, f)
+		}
+	}
+	return all
 }
 
 // fault is one by its name.

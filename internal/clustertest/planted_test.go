@@ -14,8 +14,6 @@ import (
 	"testing"
 
 	"github.com/wasmill/wasmill/internal/clustertest/workload"
-	"github.com/wasmill/wasmill/internal/connector"
-	"github.com/wasmill/wasmill/internal/connector/file"
 	"github.com/wasmill/wasmill/internal/failpoint"
 )
 
@@ -182,10 +180,7 @@ func TestPlantedBugsAreNoticed(t *testing.T) {
 			try := func(n uint64, planted failpoint.Bug) (err error) {
 				c := s.only.scenario(n)
 				c.Prefer, c.Guests, c.Cache, c.Discard = s.about, "../../test/guests", cache, true
-				c.Connectors = &connector.Registry{
-					Sources: map[string]func(map[string]string) (connector.Source, error){"file": file.NewSource},
-					Sinks:   map[string]func(map[string]string) (connector.Sink, error){"file": file.NewSink},
-				}
+				c.Connectors = fileConnectors
 				failpoint.Plant(planted)
 				t.Run("", func(t *testing.T) { _, err = Try(t, c) })
 				return err

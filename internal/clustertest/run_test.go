@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -48,7 +47,7 @@ func TestSeeds(t *testing.T) {
 // again and again.
 func TestRescaledSourceIsExactToTheByte(t *testing.T) {
 	cache := t.TempDir()
-	rescales := slices.DeleteFunc(slices.Clone(Faults), func(f Fault) bool { return !strings.HasPrefix(f.Name, "rescale") })
+	rescales := faultsThat("rescale")
 	done := 0
 	for i := range uint64(4) {
 		s := scenario(*seed+i, workload.Edges, 2, cache)
@@ -92,13 +91,16 @@ func TestSeedsOfBatch(t *testing.T) {
 	}
 }
 
+// fileConnectors are those of the workloads.
+var fileConnectors = &connector.Registry{
+	Sources: map[string]func(map[string]string) (connector.Source, error){"file": file.NewSource},
+	Sinks:   map[string]func(map[string]string) (connector.Sink, error){"file": file.NewSink},
+}
+
 func scenario(seed uint64, w *workload.Workload, parallelism int, cache string) Scenario {
 	return Scenario{
 		Seed: seed, Workload: w, Records: 600 + int(seed%5)*200, Parallelism: parallelism, Guests: "../../test/guests", Cache: cache,
-		Barriers: barriers(seed),
-		Connectors: &connector.Registry{
-			Sources: map[string]func(map[string]string) (connector.Source, error){"file": file.NewSource},
-			Sinks:   map[string]func(map[string]string) (connector.Sink, error){"file": file.NewSink},
-		},
+		Barriers:   barriers(seed),
+		Connectors: fileConnectors,
 	}
 }

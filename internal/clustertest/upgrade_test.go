@@ -3,7 +3,6 @@ package clustertest
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/wasmill/wasmill/internal/clustertest/workload"
@@ -12,12 +11,7 @@ import (
 // Modules are exchanged in running tasks, alone and while processes are killed and requests are lost.
 func TestUpgrades(t *testing.T) {
 	cache := t.TempDir()
-	var upgrades []Fault
-	for _, f := range Faults {
-		if strings.HasPrefix(f.Name, "upgrade") {
-			upgrades = append(upgrades, f)
-		}
-	}
+	upgrades := faultsThat("upgrade")
 	for i, w := range append(slices.Clone(workload.All), workload.Versioned) {
 		t.Run(fmt.Sprint(i, " ", w.Name), func(t *testing.T) {
 			s := scenario(5000+*seed+uint64(i), w, 1+i%2, cache)

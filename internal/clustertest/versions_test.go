@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/wasmill/wasmill/internal/clustertest/workload"
-	"github.com/wasmill/wasmill/internal/connector"
-	"github.com/wasmill/wasmill/internal/connector/file"
 )
 
 // TestStateThroughVersions upgrades a job whose states change their form, to the second version and to the third, with kills
@@ -47,10 +45,7 @@ func TestStateThroughVersions(t *testing.T) {
 				effects := Run(t, Scenario{
 					Seed: uint64(10*n + parallelism), Workload: workload.Moved, Records: 1500, Parallelism: parallelism, Faults: faults,
 					Guests: "../../test/guests", Cache: cache,
-					Connectors: &connector.Registry{
-						Sources: map[string]func(map[string]string) (connector.Source, error){"file": file.NewSource},
-						Sinks:   map[string]func(map[string]string) (connector.Sink, error){"file": file.NewSink},
-					},
+					Connectors: fileConnectors,
 				})
 				done += effects["upgrade restart"]
 			})

@@ -1,7 +1,6 @@
 package operator
 
 import (
-	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -9,9 +8,8 @@ import (
 	"testing"
 
 	"github.com/wasmill/wasmill/abi"
-	"github.com/wasmill/wasmill/internal/checkpoint"
-	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
 	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/oracle"
 	"github.com/wasmill/wasmill/taskmanager/state"
 )
 
@@ -30,25 +28,19 @@ type subtask struct {
 	op    *Process
 	guest *rostering
 	store state.Store
-	files []checkpoint.File
 	lists [2][]string // what the guest must see
 	was   []string    // of the union, what is stored while nobody has written to it
 	begun bool        // nobody has
 }
 
-// ownGroups are so few that subtasks of different parallelisms have the same ones.
-const ownGroups = 16
-
-// ownJob is an operator under test, at some parallelism, and the files that its subtasks have written.
+// ownJob is an operator under test, at some parallelism.
 type ownJob struct {
-	t       *testing.T
-	r       *rand.Rand
-	begins  bool
-	graph   graph.JobGraph
-	all     []*subtask
-	content map[string][]byte
-	number  int
-	next    int // of the element added next
+	t      testing.TB
+	r      *rand.Rand
+	begins bool
+	all    []*subtask
+	stored restarts
+	next   int // of the element added next
 }
 
 func ownFunction(version int, begins bool) *abi.Function {
@@ -68,38 +60,14 @@ func (j *ownJob) plan(parallelism int) *graph.JobGraph {
 
 // start makes the operator go on, from what was stored if anything was, at a parallelism.
 func (j *ownJob) start(parallelism int) {
-	was, g := j.all, j.plan(parallelism)
-	var restored *checkpoint.Plan
-	if was != nil {
-		m := &checkpoint.Manifest{Graph: j.graph}
-		for i, s := range was {
-			m.Tasks = append(m.Tasks, checkpoint.Task{Task: graph.TaskID{Subtask: i}, Files: s.files})
-		}
-		restored = checkpoint.NewPlan(m, g, graph.Expand(g))
-	}
-	j.all, j.graph = nil, *g
-	for i := range parallelism {
-		s := &subtask{begun: true}
+	was := j.all
+	j.all = nil
+	for i, store := range j.stored.start(parallelism) {
+		s := &subtask{begun: true, store: store}
 		s.lists, s.was = j.model(was, i, parallelism)
-		c := state.Config{Groups: ownGroups}
-		c.From, c.To = graph.KeyGroupsOf(i, parallelism, ownGroups)
-		if restored != nil {
-			s.files = restored.Files[graph.TaskID{Subtask: i}]
-		}
-		for _, f := range s.files {
-			p := j.content[f.Name]
-			reader, err := snapshot.Open(bytes.NewReader(p), int64(len(p)))
-			if err != nil {
-				j.t.Fatal(err)
-			}
-			c.Restored = append(c.Restored, reader.Cut(f.From, f.To).Of(f.Operators).OfOwner(f.OwnFrom, f.OwnTo))
-		}
 		var err error
-		if s.store, err = state.New(c); err != nil {
-			j.t.Fatal(err)
-		}
 		s.guest = &rostering{}
-		s.op, err = NewProcess(ProcessConfig{UID: "own", Unkeyed: true, Function: g.Operators[1].Declared, Store: s.store, Calls: s.guest, Share: Share{i, parallelism, ownGroups}})
+		s.op, err = NewProcess(ProcessConfig{UID: "own", Unkeyed: true, Function: ownFunction(0, j.begins), Store: s.store, Calls: s.guest, Share: Share{i, parallelism, ownGroups}})
 		if err != nil {
 			j.t.Fatal(err)
 		}
@@ -200,57 +168,36 @@ func (j *ownJob) snapshot() {
 		if err := s.op.Save(); err != nil {
 			j.t.Fatal(err)
 		}
-		frozen, err := s.store.Freeze()
-		if err != nil {
-			j.t.Fatal(err)
-		}
-		if len(frozen.States()) == 0 {
-			continue
-		}
-		var b bytes.Buffer
-		w := snapshot.NewWriter(&b, frozen.States())
-		if err := frozen.Write(w); err != nil {
-			j.t.Fatal(err)
-		}
-		if _, err := w.Close(); err != nil {
-			j.t.Fatal(err)
-		}
-		frozen.Release()
-		j.number++
-		f := checkpoint.File{Name: fmt.Sprint(j.number)}
-		f.From, f.To = graph.KeyGroupsOf(i, len(j.all), ownGroups)
-		j.content[f.Name] = b.Bytes()
-		s.files = append(s.files, f)
+		j.stored.store(i, s.store)
 	}
 }
 
 // Lists of the operator are what they are defined as, over snapshots and restores at the same and other parallelisms.
 func TestOwnListsAreWhatTheyAreDefinedAs(t *testing.T) {
-	for seed := range uint64(120) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			j := &ownJob{t: t, r: rand.New(rand.NewPCG(seed, 3)), begins: seed%2 == 0, content: map[string][]byte{}}
-			sizes := []int{1, 2, 3, 5, 9, 10, 11}
-			j.start(1 + j.r.IntN(3))
-			for range 12 {
-				for range j.r.IntN(6) {
-					s := j.all[j.r.IntN(len(j.all))]
-					b, _ := batchOf(rec{value: 1})
-					if err := s.op.Process(b, nil, 0); err != nil {
-						t.Fatal(err)
-					}
-				}
-				if j.r.IntN(2) == 0 {
-					continue
-				}
-				j.snapshot()
-				if j.r.IntN(2) == 0 {
-					n := len(j.all)
-					if j.r.IntN(2) == 0 {
-						n = sizes[j.r.IntN(len(sizes))]
-					}
-					j.start(n)
+	oracle.Check(t, 120, func(t testing.TB, r *rand.Rand) {
+		j := &ownJob{t: t, r: r, begins: r.IntN(2) == 0}
+		j.stored = restarts{t: t, plan: j.plan}
+		sizes := []int{1, 2, 3, 5, 9, 10, 11}
+		j.start(1 + r.IntN(3))
+		for range 12 {
+			for range r.IntN(6) {
+				s := j.all[r.IntN(len(j.all))]
+				b, _ := batchOf(rec{value: 1})
+				if err := s.op.Process(b, nil, 0); err != nil {
+					t.Fatal(err)
 				}
 			}
-		})
-	}
+			if r.IntN(2) == 0 {
+				continue
+			}
+			j.snapshot()
+			if r.IntN(2) == 0 {
+				n := len(j.all)
+				if r.IntN(2) == 0 {
+					n = sizes[r.IntN(len(sizes))]
+				}
+				j.start(n)
+			}
+		}
+	})
 }

@@ -1,7 +1,6 @@
 package operator
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -10,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/wasmill/wasmill/abi"
-	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/oracle"
@@ -19,20 +17,21 @@ import (
 
 // ruled is a process function over keyed records and broadcast rules, under test: its subtasks and what its model has.
 type ruled struct {
-	t       testing.TB
-	r       *rand.Rand
-	graph   graph.JobGraph
-	all     []*ruledSubtask
-	content map[string][]byte
-	rules   map[string]string
-	seen    map[string]int // records by key, in the model
+	t      testing.TB
+	r      *rand.Rand
+	all    []*ruledSubtask
+	stored restarts
+	rules  map[string]string
+}
+
+func newRuled(t testing.TB, r *rand.Rand) *ruled {
+	return &ruled{t: t, r: r, stored: restarts{t: t, plan: ruledGraph, chain: 1}, rules: map[string]string{}}
 }
 
 type ruledSubtask struct {
 	*rostering
 	op    *Process
 	store state.Store
-	files []checkpoint.File
 }
 
 func (*ruledSubtask) Emit() error { return nil }
@@ -59,36 +58,11 @@ func ruledGraph(parallelism int) *graph.JobGraph {
 
 // start has the operator go on at a parallelism, from what was stored if anything was.
 func (j *ruled) start(parallelism int) {
-	was, g := j.all, ruledGraph(parallelism)
-	var plan *checkpoint.Plan
-	if was != nil {
-		m := &checkpoint.Manifest{Graph: j.graph}
-		for i, s := range was {
-			m.Tasks = append(m.Tasks, checkpoint.Task{Task: graph.TaskID{Chain: 1, Subtask: i}, Files: s.files})
-		}
-		plan = checkpoint.NewPlan(m, g, graph.Expand(g))
-	}
-	j.all, j.graph = nil, *g
-	for i := range parallelism {
-		s := &ruledSubtask{rostering: &rostering{}}
-		c := state.Config{Groups: ownGroups}
-		c.From, c.To = graph.KeyGroupsOf(i, parallelism, ownGroups)
-		if plan != nil {
-			s.files = plan.Files[graph.TaskID{Chain: 1, Subtask: i}]
-		}
-		for _, f := range s.files {
-			p := j.content[f.Name]
-			r, err := snapshot.Open(bytes.NewReader(p), int64(len(p)))
-			if err != nil {
-				j.t.Fatal(err)
-			}
-			c.Restored = append(c.Restored, r.Cut(f.From, f.To).Of(f.Operators).OfOwner(f.OwnFrom, f.OwnTo))
-		}
+	j.all = nil
+	for i, store := range j.stored.start(parallelism) {
+		s := &ruledSubtask{rostering: &rostering{}, store: store}
 		var err error
-		if s.store, err = state.New(c); err != nil {
-			j.t.Fatal(err)
-		}
-		s.op, err = NewProcess(ProcessConfig{UID: "rules", Key: abi.CodecUTF8, Function: g.Operators[1].Declared, Store: s.store, Calls: s, Share: Share{i, parallelism, ownGroups}})
+		s.op, err = NewProcess(ProcessConfig{UID: "rules", Key: abi.CodecUTF8, Function: j.stored.graph.Operators[1].Declared, Store: s.store, Calls: s, Share: Share{i, parallelism, ownGroups}})
 		if err != nil {
 			j.t.Fatal(err)
 		}
@@ -99,32 +73,13 @@ func (j *ruled) start(parallelism int) {
 	}
 }
 
-// snapshot stores what has changed, in attempt n.
-func (j *ruled) snapshot(n int) {
+// snapshot stores what has changed.
+func (j *ruled) snapshot() {
 	for i, s := range j.all {
 		if err := s.op.Save(); err != nil {
 			j.t.Fatal(err)
 		}
-		frozen, err := s.store.Freeze()
-		if err != nil {
-			j.t.Fatal(err)
-		}
-		if len(frozen.States()) == 0 {
-			continue
-		}
-		var b bytes.Buffer
-		w := snapshot.NewWriter(&b, frozen.States())
-		if err := frozen.Write(w); err != nil {
-			j.t.Fatal(err)
-		}
-		if _, err := w.Close(); err != nil {
-			j.t.Fatal(err)
-		}
-		frozen.Release()
-		f := checkpoint.File{Name: checkpoint.FileName(graph.Attempt(n), graph.TaskID{Chain: 1, Subtask: i}, len(j.content))}
-		f.From, f.To = graph.KeyGroupsOf(i, len(j.all), ownGroups)
-		j.content[f.Name] = b.Bytes()
-		s.files = append(slices.Clip(s.files), f)
+		j.stored.store(i, s.store)
 	}
 }
 
@@ -202,8 +157,7 @@ func (j *ruled) sees(o *Overlay, rules map[string]string) error {
 // parallelisms; the other side reads them, and cannot change them.
 func TestBroadcastStatesAreWhatTheyAreDefinedAs(t *testing.T) {
 	oracle.Check(t, 300, func(t testing.TB, r *rand.Rand) {
-		j := &ruled{t: t, r: r, content: map[string][]byte{}, rules: map[string]string{}}
-		attempt := 1
+		j := newRuled(t, r)
 		j.start(1 + r.IntN(3))
 		for range 1 + r.IntN(24) {
 			switch r.IntN(4) {
@@ -212,8 +166,8 @@ func TestBroadcastStatesAreWhatTheyAreDefinedAs(t *testing.T) {
 			case 2:
 				j.record()
 			default:
-				j.snapshot(attempt)
-				if attempt++; r.IntN(2) == 0 {
+				j.snapshot()
+				if r.IntN(2) == 0 {
 					j.start(1 + r.IntN(5))
 				} else {
 					j.start(len(j.all))
@@ -264,7 +218,7 @@ func (j *ruled) record() {
 
 // A record of the broadcast input has no key: what is a key's is refused, by what it is.
 func TestBroadcastRecordsHaveNoKey(t *testing.T) {
-	j := &ruled{t: t, r: rand.New(rand.NewPCG(1, 1)), content: map[string][]byte{}, rules: map[string]string{}}
+	j := newRuled(t, rand.New(rand.NewPCG(1, 1)))
 	j.start(1)
 	s := j.all[0]
 	b, _ := batchOf(rec{value: 1})
