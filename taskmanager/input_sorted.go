@@ -3,6 +3,7 @@ package taskmanager
 import (
 	"context"
 	"fmt"
+	"math/bits"
 	"path/filepath"
 	"time"
 
@@ -27,6 +28,7 @@ type sortedInput struct {
 	sorted *keysort.Sorted // once all has come
 	head   keyedHead
 	share  *share
+	turned []uint64 // the hashes of a batch
 	done   bool
 }
 
@@ -118,7 +120,9 @@ func (in *sortedInput) keep(e *exchange.Element) error {
 	if err != nil {
 		return err
 	}
-	return stateFailure(in.sorter.Add(&b.Batch, hashes, uint32(e.Channel)))
+	in.turned = append(in.turned[:0], hashes...)
+	turn(in.turned)
+	return stateFailure(in.sorter.Add(&b.Batch, in.turned, uint32(e.Channel)))
 }
 
 // pass gives records of one input to the operator.
@@ -126,7 +130,16 @@ func (in *sortedInput) pass(input int, rows *abi.Builder) error {
 	b := &in.batch
 	*b = batch{hashed: b.hashed, split: abi.None, input: input, from: "the sorted input", first: 1, builder: rows}
 	rows.View(&b.Batch)
+	turn(b.Hashes)
 	return in.chain.process(b)
+}
+
+// turn swaps the halves of hashes. A table looks for a key where the first bits of its hash say: the keys of a share, neighbours by their
+// hashes, would all be looked for in one place. So they are sorted by the other half.
+func turn(hashes []uint64) {
+	for i, h := range hashes {
+		hashes[i] = bits.RotateLeft64(h, 32)
+	}
 }
 
 // endOfTime has everything that waits for time in the keys at hand happen, and forgets them.
@@ -159,7 +172,6 @@ type share struct {
 	all    *abi.Builder   // in their order
 	lanes  []uint32       // of all
 	turns  []*abi.Builder // the records of turn i, all of one input; see each
-	key    []byte
 	next   keysort.Record // that did not belong to the share before
 	held   bool           // there is one
 }
@@ -185,13 +197,10 @@ func (s *share) fill(from *keysort.Sorted) (more bool, err error) {
 			}
 		}
 		full := s.all.Len() >= shareRecords || s.all.Bytes() >= shareBytes
-		same := s.held && s.all.Len() > 0 && s.next.Same(s.key)
+		same := s.held && s.next.Again
 		if !s.held || full && (!same || s.all.Len() >= 2*shareRecords || s.all.Bytes() >= 2*shareBytes) {
 			s.whole = !same
 			return s.held, nil
-		}
-		if !same {
-			s.key = append(s.key[:0], s.next.Batch.Key(s.next.Row)...)
 		}
 		s.all.AppendRange(s.next.Batch, s.next.Row, s.next.Row+1, s.next.Batch.Hashes)
 		s.lanes = append(s.lanes, s.next.Lane)

@@ -4,13 +4,10 @@
 package keysort
 
 import (
-	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/wasmill/wasmill/abi"
 )
@@ -29,8 +26,10 @@ type Sorter struct {
 	config  Config
 	builder *abi.Builder
 	held    []abi.Batch // that are in memory
+	lanes   []uint32    // by which each came
 	bytes   int
 	refs    []ref
+	spare   []ref // for sorting
 	runs    []run // the oldest records first, and so the highest levels
 	named   int
 	made    bool  // Dir
@@ -47,13 +46,13 @@ type run struct {
 type ref struct {
 	hash  uint64
 	time  int64
-	lane  uint32
 	batch uint32
 	row   uint32
+	again bool // once sorted: the record before it has its key
 }
 
-// refBytes is what a ref takes.
-const refBytes = 32
+// refBytes is what a ref takes, and its place in spare.
+const refBytes = 2 * 32
 
 // Bounds of a merge.
 const (
@@ -76,9 +75,9 @@ func (s *Sorter) Add(b *abi.Batch, hashes []uint64, lane uint32) error {
 		return fmt.Errorf("sort by key: %w", err)
 	}
 	at := uint32(len(s.held))
-	s.held = append(s.held, kept)
+	s.held, s.lanes = append(s.held, kept), append(s.lanes, lane)
 	for i := range kept.N {
-		s.refs = append(s.refs, ref{hash: kept.Hashes[i], time: timeOf(&kept, i), lane: lane, batch: at, row: uint32(i)})
+		s.refs = append(s.refs, ref{hash: kept.Hashes[i], time: timeOf(&kept, i), batch: at, row: uint32(i)})
 	}
 	s.bytes += len(room) + kept.N*refBytes
 	if s.bytes < s.config.Memory {
@@ -94,21 +93,6 @@ func timeOf(b *abi.Batch, i int) int64 {
 	return b.Timestamps[i]
 }
 
-// sort orders what is held.
-func (s *Sorter) sort() {
-	slices.SortFunc(s.refs, func(a, b ref) int {
-		if a.hash != b.hash {
-			return cmp.Compare(a.hash, b.hash)
-		}
-		if c := bytes.Compare(s.key(a), s.key(b)); c != 0 {
-			return c
-		}
-		return cmp.Or(cmp.Compare(a.time, b.time), cmp.Compare(a.lane, b.lane), cmp.Compare(a.batch, b.batch), cmp.Compare(a.row, b.row))
-	})
-}
-
-func (s *Sorter) key(r ref) []byte { return s.held[r.batch].Key(int(r.row)) }
-
 // spill writes what is held as a run.
 func (s *Sorter) spill() error {
 	if len(s.refs) == 0 {
@@ -120,7 +104,7 @@ func (s *Sorter) spill() error {
 		return err
 	}
 	s.runs = append(s.runs, run{path: path})
-	s.held, s.refs, s.bytes = s.held[:0], s.refs[:0], 0
+	s.held, s.lanes, s.refs, s.bytes = s.held[:0], s.lanes[:0], s.refs[:0], 0
 	for from := s.level(); len(s.runs)-from >= maxRuns; from = s.level() {
 		if err := s.fold(from); err != nil {
 			return err
@@ -200,7 +184,7 @@ func (s *Sorter) write(from source) (path string, err error) {
 
 // Close removes what the sorter has written.
 func (s *Sorter) Close() error {
-	s.held, s.refs = nil, nil
+	s.held, s.refs, s.spare = nil, nil, nil
 	if !s.made {
 		return nil
 	}
@@ -212,13 +196,10 @@ type Record struct {
 	Batch *abi.Batch // that it is in, valid until the next call
 	Row   int
 	Lane  uint32
+	Again bool // the record before it has its key
 }
 
-func (r Record) key() []byte  { return r.Batch.Key(r.Row) }
-func (r Record) hash() uint64 { return r.Batch.Hashes[r.Row] }
-
-// Same says whether two records have one key.
-func (r Record) Same(key []byte) bool { return bytes.Equal(r.key(), key) }
+func (r Record) key() []byte { return r.Batch.Key(r.Row) }
 
 // source gives records in their order.
 type source interface {
@@ -237,7 +218,7 @@ func (m *memory) next() (Record, bool, error) {
 		return Record{}, false, nil
 	}
 	r := m.sorter.refs[m.at]
-	return Record{&m.sorter.held[r.batch], int(r.row), r.lane}, true, nil
+	return Record{&m.sorter.held[r.batch], int(r.row), m.sorter.lanes[r.batch], r.again}, true, nil
 }
 
 // Sorted gives the records of a sorter in order.
@@ -255,7 +236,7 @@ func (s *Sorter) Sorted() (*Sorted, error) {
 	if err := s.spill(); err != nil {
 		return nil, err
 	}
-	s.held, s.refs = nil, nil
+	s.held, s.refs, s.spare = nil, nil, nil
 	if err := s.few(); err != nil {
 		return nil, err
 	}

@@ -3,27 +3,27 @@ package keysort
 import (
 	"bytes"
 	"cmp"
-	"container/heap"
 	"errors"
 )
 
 // merge gives the records of runs in order. Runs are in the order in which their records came.
 type merge struct {
 	runs  []*runReader // a heap by record; those that have ended are gone
-	order map[*runReader]int
 	begun bool
 	all   []*runReader
+	hash  uint64 // of the record before
+	key   []byte
 }
 
 func openMerge(runs []run) (*merge, error) {
-	m := &merge{order: map[*runReader]int{}}
+	m := &merge{}
 	for i, run := range runs {
 		r, err := openRun(run.path)
 		if err != nil {
 			return nil, errors.Join(err, m.close())
 		}
+		r.order = i
 		m.all = append(m.all, r)
-		m.order[r] = i
 		more, err := r.step()
 		if err != nil {
 			return nil, errors.Join(err, m.close())
@@ -32,27 +32,54 @@ func openMerge(runs []run) (*merge, error) {
 			m.runs = append(m.runs, r)
 		}
 	}
-	heap.Init(m)
+	for i := len(m.runs)/2 - 1; i >= 0; i-- {
+		m.sink(i)
+	}
 	return m, nil
 }
 
 func (m *merge) next() (Record, bool, error) {
+	first := !m.begun
 	if m.begun && len(m.runs) > 0 {
 		more, err := m.runs[0].step()
 		if err != nil {
 			return Record{}, false, err
 		}
-		if more {
-			heap.Fix(m, 0)
-		} else {
-			heap.Pop(m)
+		if !more {
+			last := len(m.runs) - 1
+			m.runs[0] = m.runs[last]
+			m.runs = m.runs[:last]
 		}
+		m.sink(0)
 	}
 	m.begun = true
 	if len(m.runs) == 0 {
 		return Record{}, false, nil
 	}
-	return m.runs[0].record(), true, nil
+	r := m.runs[0].record()
+	if hash := r.Batch.Hashes[r.Row]; !first && hash == m.hash && bytes.Equal(r.key(), m.key) {
+		r.Again = true
+	} else {
+		m.hash, m.key = hash, append(m.key[:0], r.key()...)
+	}
+	return r, true, nil
+}
+
+// sink brings the run at i to its place in the heap, where all below it are in theirs.
+func (m *merge) sink(i int) {
+	for {
+		first := i
+		for c := 2*i + 1; c <= 2*i+2 && c < len(m.runs); c++ {
+			if before(m.runs[c], m.runs[first]) {
+				first = c
+			}
+		}
+		if first == i {
+			return
+		}
+		m.runs[i], m.runs[first] = m.runs[first], m.runs[i]
+		i = first
+	}
 }
 
 func (m *merge) close() error {
@@ -64,25 +91,14 @@ func (m *merge) close() error {
 	return errors.Join(errs...)
 }
 
-// compare orders records as the sorter does.
-func (m *merge) compare(a, b *runReader) int {
+// before orders records as the sorter does.
+func before(a, b *runReader) bool {
+	if x, y := a.batch.Hashes[a.row], b.batch.Hashes[b.row]; x != y {
+		return x < y
+	}
 	x, y := a.record(), b.record()
-	if x.hash() != y.hash() {
-		return cmp.Compare(x.hash(), y.hash())
-	}
 	if c := bytes.Compare(x.key(), y.key()); c != 0 {
-		return c
+		return c < 0
 	}
-	return cmp.Or(cmp.Compare(timeOf(x.Batch, x.Row), timeOf(y.Batch, y.Row)), cmp.Compare(x.Lane, y.Lane), cmp.Compare(m.order[a], m.order[b]))
-}
-
-// Len, Less, Swap, Push and Pop make it a heap.
-func (m *merge) Len() int           { return len(m.runs) }
-func (m *merge) Less(i, j int) bool { return m.compare(m.runs[i], m.runs[j]) < 0 }
-func (m *merge) Swap(i, j int)      { m.runs[i], m.runs[j] = m.runs[j], m.runs[i] }
-func (m *merge) Push(r any)         { m.runs = append(m.runs, r.(*runReader)) }
-func (m *merge) Pop() any {
-	last := m.runs[len(m.runs)-1]
-	m.runs = m.runs[:len(m.runs)-1]
-	return last
+	return cmp.Or(cmp.Compare(timeOf(x.Batch, x.Row), timeOf(y.Batch, y.Row)), cmp.Compare(x.Lane, y.Lane), cmp.Compare(a.order, b.order)) < 0
 }

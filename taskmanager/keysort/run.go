@@ -109,6 +109,7 @@ type runReader struct {
 	room  []byte
 	lanes []byte
 	row   int
+	order int // of its run among those that are merged
 }
 
 func openRun(path string) (*runReader, error) {
@@ -166,5 +167,5 @@ func (r *runReader) read() (bool, error) {
 }
 
 func (r *runReader) record() Record {
-	return Record{&r.batch, r.row, binary.LittleEndian.Uint32(r.lanes[4*r.row:])}
+	return Record{Batch: &r.batch, Row: r.row, Lane: binary.LittleEndian.Uint32(r.lanes[4*r.row:])}
 }
