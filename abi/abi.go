@@ -78,6 +78,7 @@ const (
 	VerbRequest    Verb = 12
 	VerbBegin      Verb = 16 // a subtask begins or goes on: one group with an empty key
 	VerbEnd        Verb = 17 // no more records come: one group with an empty key
+	VerbApply      Verb = 18 // a broadcast record has asked for the keys of a state: a group each, with the record
 	VerbResponse   Verb = 13
 	VerbWindow     Verb = 14
 )
@@ -103,6 +104,7 @@ const (
 	FeatureOperatorStates Feature = 16 // states of the operator's own scope, process functions without a key
 	FeatureTies           Feature = 18 // aggregates with further fields that decide among equal records
 	FeatureEventTTL       Feature = 19 // states whose entries end by event time
+	FeatureApply          Feature = 20 // broadcast records that are applied to all keys of a state
 )
 
 // LogLevel is the first argument of the log import.

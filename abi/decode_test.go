@@ -66,7 +66,7 @@ func TestDecodersNameTheFault(t *testing.T) {
 		{"reply", entry, cut(15), "reply: 15 bytes (expected >= 16)"},
 		{"reply", entry, put32(0, 44), "reply.size: 44 (expected 16 <= size <= 128, a multiple of 8)"},
 		{"reply", action, put32(16, 32), "reply action.size: 32 (expected 16 <= size <= 24, a multiple of 8)"},
-		{"reply", action, put32(20, 10), "reply action.op: 10 (expected 1 <= op <= 9)"},
+		{"reply", action, put32(20, 11), "reply action.op: 11 (expected 1 <= op <= 10)"},
 		{"reply", action, put32(24, 9), "reply action.length: 9 in 24 bytes"},
 	} {
 		if got := message(c.decode(c.edit(golden(t, c.name)))); got != c.want {

@@ -69,11 +69,12 @@ const (
 	ActionClear       ActionOp = 2
 	ActionSetTimer    ActionOp = 3
 	ActionDeleteTimer ActionOp = 4
-	ActionTrigger     ActionOp = 5 // u8 a record, or one for a due timer, see TriggerDecision
-	ActionKeep        ActionOp = 6 // bitmap, bit i%8 of byte i/8 set: element i stays in the window
-	ActionGap         ActionOp = 7 // i64 a record, milliseconds: its session gap
-	ActionPartition   ActionOp = 8 // u32 a record: the receiving subtask
-	ActionRequest     ActionOp = 9 // one request to the outside, see Request
+	ActionTrigger     ActionOp = 5  // u8 a record, or one for a due timer, see TriggerDecision
+	ActionKeep        ActionOp = 6  // bitmap, bit i%8 of byte i/8 set: element i stays in the window
+	ActionGap         ActionOp = 7  // i64 a record, milliseconds: its session gap
+	ActionPartition   ActionOp = 8  // u32 a record: the receiving subtask
+	ActionRequest     ActionOp = 9  // one request to the outside, see Request
+	ActionApply       ActionOp = 10 // of a broadcast record: each key that has a value in the state is to be called with it, by VerbApply
 )
 
 // TriggerDecision is what a custom trigger answers for a record or timer. The list only grows.
@@ -220,11 +221,11 @@ func NextAction(p []byte) (Action, []byte, error) {
 			return Action{}, nil, fmt.Errorf("reply action.length: %d in %d bytes", n, size)
 		}
 		a.Value = p[ReplyActionBytes : ReplyActionBytes+n]
-	case ActionClear:
+	case ActionClear, ActionApply:
 	case ActionSetTimer, ActionDeleteTimer:
 		a.Time = int64(le.Uint64(p[8:]))
 	default:
-		return Action{}, nil, fmt.Errorf("reply action.op: %d (expected 1 <= op <= %d)", a.Op, ActionRequest)
+		return Action{}, nil, fmt.Errorf("reply action.op: %d (expected 1 <= op <= %d)", a.Op, ActionApply)
 	}
 	return a, p[size:], nil
 }

@@ -115,7 +115,7 @@ var featureNames = map[abi.Feature]string{
 	abi.FeatureBatch: "batch", abi.FeatureKeyed: "keyed", abi.FeatureState: "state", abi.FeatureTimers: "timers",
 	abi.FeatureTwoInputs: "two inputs", abi.FeatureTriggers: "triggers", abi.FeatureRequests: "requests", abi.FeatureRow: "row",
 	abi.FeaturePartition: "partition", abi.FeatureAccumulators: "accumulators", abi.FeatureFields: "fields",
-	abi.FeatureWindows: "windows", abi.FeatureMeeting: "meeting", abi.FeatureOperatorStates: "operator states", abi.FeatureTies: "ties", abi.FeatureEventTTL: "event-time ttl",
+	abi.FeatureWindows: "windows", abi.FeatureMeeting: "meeting", abi.FeatureOperatorStates: "operator states", abi.FeatureTies: "ties", abi.FeatureEventTTL: "event-time ttl", abi.FeatureApply: "apply",
 }
 
 // checkManifest decides whether this version can run what the manifest needs. The graph is for others to judge.

@@ -1,6 +1,7 @@
 package taskmanager
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/wasmill/wasmill/abi"
@@ -110,8 +111,11 @@ func (s *processStep) Retry(err error, n int, call func(lo, hi int) error, descr
 	return s.handle.retry(err, n, call, func(i int) poisoned {
 		u := describe(i)
 		if u.Row < 0 {
-			return poisoned{kind: "timer", name: u.Name, data: u.Data, key: u.Key, time: u.Time, skip: u.Skip}
+			return poisoned{kind: cmp.Or(u.Kind, "timer"), name: u.Name, data: u.Data, key: u.Key, time: u.Time, skip: u.Skip}
 		}
 		return recordUnit(s.input, &u)
 	})
 }
+
+// Room implements operator.Roomy.
+func (s *processStep) Room() error { return s.handle.guest.room() }

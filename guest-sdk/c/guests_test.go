@@ -66,6 +66,7 @@ var guests = map[string]string{
 	"sleepy-state":      "",
 	"spin":              "",
 	"spin-in-describe":  "describe",
+	"sweep":             "",
 	"together":          "",
 	"trap":              "",
 	"trap-in-describe":  "describe",

@@ -256,6 +256,7 @@ typedef struct wasmill_processor {
 	void (*process)(wasmill_context *, const wasmill_record *);       // a record of the first input
 	void (*process_other)(wasmill_context *, const wasmill_record *); // one of the other input, of wasmill_co_process
 	void (*timer)(wasmill_context *, wasmill_clock, int64_t time);    // a timer is due; NULL: none are set
+	void (*apply)(wasmill_context *, const wasmill_record *);         // a broadcast record that process_other has said wasmill_apply_to_keys of, for a key
 	void (*begin)(wasmill_context *);                                 // before a subtask's first record, whenever the job begins or goes on: of no key
 	void (*end)(wasmill_context *);                                   // behind a subtask's last record, of wasmill_map_partition
 	void (*window)(wasmill_context *, const wasmill_co_group *);      // in place of these three, of wasmill_process_window: input 0 is what the window has
@@ -264,6 +265,10 @@ typedef struct wasmill_processor {
 	const char *sides[WASMILL_MAX_SIDES];                             // of what is emitted to side output 1, 2 ...
 	wasmill_state states[WASMILL_MAX_STATES];
 } wasmill_processor;
+
+// wasmill_apply_to_keys has apply called with the broadcast record at hand, for each key of this subtask that has a value in a state of
+// kind value, before the next record of either stream.
+static void wasmill_apply_to_keys(wasmill_context *c, uint32_t state);
 
 // wasmill_emit_side is wasmill_emit to a side output, from 1.
 static inline void wasmill_emit_side(wasmill_out *out, uint32_t side, const void *data, uint32_t size);
@@ -1952,6 +1957,7 @@ WASMILL__SMALL void wasmill__json_function(wasmill__json *w, const wasmill__func
 	if (f->kind == WASMILL__REDUCE) wasmill__json_true(w, "result");
 	if (f->kind == WASMILL__REDUCE || (f->kind == WASMILL__AGGREGATE && f->aggregator.merge)) wasmill__json_true(w, "combine");
 	if (f->kind == WASMILL__PROCESS && f->processor.begin != NULL) wasmill__json_true(w, "begins");
+	if (f->processor.apply != NULL) wasmill__json_true(w, "applies");
 	if (f->async.failures) wasmill__json_true(w, "failures");
 	if (f->n_states > 0) {
 		wasmill__json_open(w, "states", "[");
@@ -2096,9 +2102,10 @@ static bool wasmill__contains(const char *text, const char *part) {
 
 // wasmill__json_features lists what the graph needs of its host: batches (1), keyed functions (2), state (3), timers (4),
 // two inputs (5), functions of windows (6), requests (7), rows (8), partition functions (9), accumulators with a schema version (10), fields (11), windows that do more than fire at their end (12), joins in windows (14),
-// states of operators and process functions without key (16), fields that decide among equals (18), states that end by event time (19).
+// states of operators and process functions without key (16), fields that decide among equals (18), states that end by event time (19),
+// broadcast records that are applied to keys (20).
 WASMILL__SMALL void wasmill__json_features(wasmill__json *w, const wasmill_job *job) {
-	bool needs[20] = {[1] = true};
+	bool needs[21] = {[1] = true};
 	for (const wasmill__operator *o = job->operators; o != NULL; o = o->next) {
 		if (wasmill__keyed_kind(o->kind) && o->function != NULL) needs[2] = true;
 		if (o->kind == WASMILL__JOIN) needs[5] = true;
@@ -2115,6 +2122,7 @@ WASMILL__SMALL void wasmill__json_features(wasmill__json *w, const wasmill_job *
 		if (f->accumulator != NULL && f->n_states > 0) needs[10] = true;
 		if (f->run_process != NULL) needs[3] = true; // declared or not: such a module imports state
 		if (f->processor.timer != NULL) needs[4] = true;
+		if (f->processor.apply != NULL) needs[20] = true;
 		if (o->kind == WASMILL__PROCESS && (f->key == NULL || f->processor.begin != NULL)) needs[16] = true;
 		for (uint32_t i = 0; i < f->n_states; i++) {
 			wasmill_state_kind kind = f->processor.states[i].kind;
@@ -2760,6 +2768,7 @@ enum { // verbs
 	WASMILL__WINDOW_RESULT = 14,
 	WASMILL__BEGIN = 16,
 	WASMILL__END = 17,
+	WASMILL__APPLY = 18,
 };
 
 enum {
@@ -2788,6 +2797,7 @@ enum {
 	WASMILL__ACTION_GAP = 7,
 	WASMILL__ACTION_PARTITION = 8,
 	WASMILL__ACTION_REQUEST = 9,
+	WASMILL__ACTION_APPLY = 10,
 };
 
 // wasmill__list is the elements of one list of a group.
@@ -3069,7 +3079,7 @@ static void wasmill__run_group(wasmill__node *n, uint32_t verb, const wasmill__g
 // wasmill__knows says whether a verb is one of the function's.
 static bool wasmill__knows(const wasmill__function *f, uint32_t verb) {
 	switch (f->kind) {
-	case WASMILL__PROCESS: return verb == WASMILL__PROCESS_RECORDS || (verb == WASMILL__TIMER && f->processor.timer != NULL) || (verb == WASMILL__BEGIN && f->processor.begin != NULL);
+	case WASMILL__PROCESS: return verb == WASMILL__PROCESS_RECORDS || (verb == WASMILL__TIMER && f->processor.timer != NULL) || (verb == WASMILL__BEGIN && f->processor.begin != NULL) || (verb == WASMILL__APPLY && f->processor.apply != NULL);
 	case WASMILL__MAP_PARTITION: return verb == WASMILL__PROCESS_RECORDS || verb == WASMILL__BEGIN || verb == WASMILL__END;
 	case WASMILL__AGGREGATE: return verb >= WASMILL__CREATE && verb <= WASMILL__RESULT;
 	case WASMILL__JOIN: return verb == WASMILL__JOIN_RECORDS;
@@ -3548,6 +3558,11 @@ __attribute__((unused)) static void wasmill_delete_timer(wasmill_context *c, was
 	wasmill__action(WASMILL__ACTION_DELETE_TIMER, clock, (uint64_t)time, (wasmill_bytes){0});
 }
 
+__attribute__((unused)) static void wasmill_apply_to_keys(wasmill_context *c, uint32_t state) {
+	if (c->function->processor.apply == NULL) wasmill_fail("a broadcast record of a function that has no callback to apply it");
+	wasmill__action(WASMILL__ACTION_APPLY, state, 0, (wasmill_bytes){0});
+}
+
 // wasmill__run_records runs a callback over a list of records. What did not come with the call is asked for.
 static void wasmill__run_records(wasmill__node *n, wasmill_context *c, uint32_t tag, const wasmill__list *list, void (*f)(wasmill_context *, const wasmill_record *)) {
 	static wasmill__buffer rest;
@@ -3633,6 +3648,8 @@ static void wasmill__run_process(wasmill__node *n, uint32_t verb, const wasmill_
 		wasmill__run_timer(n, c, g);
 	} else if (verb == WASMILL__WINDOW_RESULT) {
 		wasmill__run_window(n, c, g);
+	} else if (verb == WASMILL__APPLY) {
+		wasmill__run_records(n, c, WASMILL__LIST_OTHER, &g->other, f->processor.apply);
 	} else {
 		if (g->values.total > 0) wasmill__run_records(n, c, WASMILL__LIST_INPUT, &g->values, f->processor.process);
 		if (g->other.total > 0) wasmill__run_records(n, c, WASMILL__LIST_OTHER, &g->other, f->processor.process_other);

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/wasmill/wasmill/abi"
@@ -12,6 +13,9 @@ func (o *Operator) Broadcasts() bool { return o.Declared != nil && o.Declared.Br
 // checkBroadcast checks the inputs of a process function that declares a broadcast state: one that has records dealt out to its
 // subtasks, and one that each of them has all of.
 func checkBroadcast(path string, o *Operator) error {
+	if d := o.Declared; d != nil && d.Applies && (!d.Broadcasts() || d.Key == "") {
+		return faultf(fmt.Sprintf("functions[%d].applies", d.ID), "true, and %q has no broadcast state, or no key (expected both: records that are broadcast are applied to keys)", d.Name)
+	}
 	if !o.Broadcasts() {
 		return nil
 	}

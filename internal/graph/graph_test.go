@@ -141,6 +141,10 @@ func TestManifestFaultsAreNamedByPath(t *testing.T) {
 			m.Operators[4].Inputs[0].From = "ranged"
 			m.Operators = append(m.Operators, abi.Operator{Name: "ranged", Kind: abi.OperatorRange, Inputs: []abi.Input{{From: "word", Partition: "forward"}, {From: "count"}}})
 		}, `operators[5].inputs[1].partition: forward (expected broadcast: every subtask has to know all of the sample)`},
+		{"applied to no keys", func(m *abi.Manifest) {
+			unkeyed(m, abi.State{Scope: "operator", Kind: "list"})
+			m.Functions[0].Applies = true
+		}, `functions[0].applies: true, and "split" has no broadcast state, or no key (expected both: records that are broadcast are applied to keys)`},
 		{"hint of a count", func(m *abi.Manifest) { m.Operators[3].Hint = abi.HintSortMerge }, `operators[3].hint: "repartitionSortMerge" (a count has none)`},
 		{"order of a count", func(m *abi.Manifest) { m.Operators[3].Order = []string{"asc"} }, `operators[3].order: given (a count has none)`},
 		{"sorted without uid", func(m *abi.Manifest) {

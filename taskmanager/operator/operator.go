@@ -53,6 +53,7 @@ type Folder interface {
 
 // Unit is what a call can be cut down to: one record, or one group.
 type Unit struct {
+	Kind string // timer or result, of one of those; empty: as the operator has it
 	Row  int    // in the batch, -1 for a timer or result
 	Name string // of one of those, for people
 	Data []byte // the record's value, or the group's key

@@ -40,7 +40,9 @@ type Process struct {
 	// of the batch or firing at hand
 	batch  *abi.Batch
 	input  int
-	bare   bool // its records are broadcast: they have no key, and change what is
+	bare   bool     // its records are broadcast: they have no key, and change what is
+	asked  []uint16 // states whose keys the record of the last call is to be applied to
+	walked applying
 	all    []keyed
 	order  []record
 	starts []uint32
@@ -229,7 +231,11 @@ func (p *Process) Process(b *abi.Batch, hashes []uint64, input int) error {
 		p.sort()
 	}
 	for lo := 0; lo < len(p.order); {
-		hi, err := p.fill(lo, len(p.order), callBytes)
+		most := len(p.order)
+		if p.bare && p.config.Function.Applies {
+			most = lo + 1 // it is applied before the next one changes anything
+		}
+		hi, err := p.fill(lo, most, callBytes)
 		if err == nil {
 			err = p.send(abi.VerbProcess)
 		}
@@ -237,6 +243,9 @@ func (p *Process) Process(b *abi.Batch, hashes []uint64, input int) error {
 			if err = p.retry(err, lo, hi); err != nil {
 				return err
 			}
+		}
+		if err := p.applyAsked(lo); err != nil {
+			return err
 		}
 		lo = hi
 	}

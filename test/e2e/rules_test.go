@@ -56,3 +56,31 @@ func TestBroadcastStateIsReadOnlyOnTheOtherSide(t *testing.T) {
 		t.Errorf("code %d, %s\nexpected %s", r.Code, r.Stderr, want)
 	}
 }
+
+// A broadcast record is applied to all keys of a state: what it sweeps out adds up, at one and at two subtasks.
+func TestBroadcastRecordsAreAppliedToAllKeys(t *testing.T) {
+	for _, parallelism := range []int{1, 2} {
+		w, dir := workload.Sweep, t.TempDir()
+		params, input, err := w.Prepare(dir, uint64(parallelism), 30_000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		args := batchArgs(parallelism, params)
+		args[1] = "streaming"
+		built.wasmill.Run(t, append([]string{"run", guestOf(t, w)}, args...)...).OK(t)
+		if err := w.Verify(dir, input); err != nil {
+			t.Errorf("parallelism %d: %v", parallelism, err)
+		}
+		lines, err := workload.Read(filepath.Join(dir, "output"), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, f := range lines {
+			n += len(f.Lines)
+		}
+		if n <= 3000 {
+			t.Errorf("parallelism %d: %d lines (expected more than the 3,000 keys: none was swept out but at the end)", parallelism, n)
+		}
+	}
+}

@@ -19,13 +19,28 @@ type BroadcastFunction[K, V, B, R any] struct {
 	Process   func(c *Context[K, R], value V)
 	Broadcast func(c *StreamContext[R], value B) // there is no key; it changes broadcast states
 	Timer     func(c *Context[K, R], t Timer)
+	// Apply is called for each key that has a value in a state to which Broadcast has said that its record is to be applied, before
+	// the next record of either stream: with the key's state and timers. nil: Broadcast says so of none.
+	Apply func(c *Context[K, R], value B)
+}
+
+// ApplyToKeys has Apply called with the broadcast record at hand, for each key of this subtask that has a value in the state: one of
+// NewValueState, or a reducing or aggregating one. Every subtask does so for its own keys.
+func (c *StreamContext[R]) ApplyToKeys(s State) {
+	for i, of := range c.run.states {
+		if of == s {
+			c.run.setTimer(actionApply, uint16(i), 0)
+			return
+		}
+	}
+	panic("state " + strconv.Quote(s.spec().name) + " is not one of the function's States")
 }
 
 // ProcessBroadcast runs f over the records of each key, and over all of a stream that is broadcast, in no order between them. The
 // operator keeps state: it needs a UID.
 func ProcessBroadcast[K, V, B, R any](in *KeyedStream[K, V], broadcast *Stream[B], name string, f BroadcastFunction[K, V, B, R]) *Stream[R] {
 	in.unwindowed("process", name)
-	p := &processing{name: name, key: in.key.name, inputs: []string{in.value.name, broadcast.codec.name}, states: f.States, sides: f.Sides, timers: f.Timer != nil, begins: f.Begin != nil}
+	p := &processing{name: name, key: in.key.name, inputs: []string{in.value.name, broadcast.codec.name}, states: f.States, sides: f.Sides, timers: f.Timer != nil, begins: f.Begin != nil, applies: f.Apply != nil}
 	bind := func(s StreamContext[R]) callbacks {
 		c := &Context[K, R]{s, in.key}
 		process, change := eachOf(in.value, f.Process), eachOf(broadcast.codec, f.Broadcast)
@@ -36,7 +51,12 @@ func ProcessBroadcast[K, V, B, R any](in *KeyedStream[K, V], broadcast *Stream[B
 				change(&c.StreamContext, p)
 			}
 		}
-		return callbacks{record, func(t Timer) { f.Timer(c, t) }, func() { f.Begin(&c.StreamContext) }}
+		made := callbacks{record: record, timer: func(t Timer) { f.Timer(c, t) }, begin: func() { f.Begin(&c.StreamContext) }}
+		if f.Apply != nil {
+			apply := eachOf(broadcast.codec, f.Apply)
+			made.apply = func(p []byte) { apply(c, p) }
+		}
+		return made
 	}
 	return process(in.env, p.checked(in.env), append(edgesOf([]*operator{in.op}), broadcasting(broadcast)), codecOf[R](in.env, name), bind)
 }

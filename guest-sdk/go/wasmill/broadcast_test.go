@@ -106,3 +106,36 @@ func TestCoMapHasAFunctionForEachInput(t *testing.T) {
 		t.Errorf("emitted %q", got.Values)
 	}
 }
+
+// A broadcast record that asks for the keys of a state is applied to those that the host calls with.
+func TestBroadcastRecordsAreAppliedToKeys(t *testing.T) {
+	h := newHost(t, func(job *Env) {
+		total, rules := NewValueState[int64](job, "total"), NewBroadcastState[string, string](job, "rules")
+		ProcessBroadcast(KeyBy(Source(job, Files("x")), "key", same), Source(job, Files("y")), "totals", BroadcastFunction[string, string, string, string]{
+			States:    []State{rules, total},
+			Process:   func(c *Context[string, string], word string) {},
+			Broadcast: func(c *StreamContext[string], rule string) { c.ApplyToKeys(total) },
+			Apply:     func(c *Context[string, string], rule string) { c.Emit(c.Key() + " " + rule) },
+		}).UID("totals").SinkTo(Print())
+	})
+	got := h.describe()
+	for _, want := range []string{`"applies":true`, `"features":[1,2,3,5,14,20]`} {
+		if !strings.Contains(got, want) {
+			t.Errorf("expected %s in\n%s", want, got)
+		}
+	}
+	newStateHost()
+	h.open(functionSpec{id: 1, upstream: none, outputs: []outputSpec{{0, 0, columnValues}}})
+	if status := guest.keyed(1, verbProcess, callOfGroups(groupOf("", 0, 0, appendList(nil, listInput1, []string{"off"})))); status != statusOK {
+		t.Fatalf("status %d, %+v", status, h.failures)
+	}
+	if len(h.replies) != 1 || h.replies[0][20] != actionApply || h.replies[0][22] != 1 {
+		t.Fatalf("replies %x (expected one that applies to state 1)", h.replies)
+	}
+	if status := guest.keyed(1, verbApply, callOfGroups(groupOf("a", 0, 0, appendList(nil, listInput1, []string{"off"})), groupOf("b", 0, 0, appendList(nil, listInput1, []string{"off"})))); status != statusOK {
+		t.Fatalf("status %d, %+v", status, h.failures)
+	}
+	if got := decodeRecords(t, h.emits[0].bytes); len(got.Values) != 2 || got.Values[0] != "a off" || got.Values[1] != "b off" {
+		t.Errorf("emitted %q", got.Values)
+	}
+}

@@ -24,6 +24,7 @@ const (
 	verbWindow     = 14
 	verbBegin      = 16
 	verbEnd        = 17
+	verbApply      = 18
 )
 
 // Tags of the lists of a group.
@@ -59,6 +60,7 @@ const (
 	actionGap            = 7
 	actionPartition      = 8
 	actionRequest        = 9
+	actionApply          = 10
 )
 
 // groupHeader is how the host begins a group, and listHeader each of its lists. They are read in place: the host and

@@ -25,6 +25,7 @@ const (
 	featureOwn    = 16
 	featureTies   = 18
 	featureEvent  = 19
+	featureApply  = 20
 )
 
 const sdkVersion = "go 0.1.0"
@@ -122,6 +123,9 @@ func (e *Env) features() []int64 {
 	}) {
 		list = append(list, featureEvent)
 	}
+	if any(func(p *processing) bool { return p.applies }) {
+		list = append(list, featureApply)
+	}
 	return list
 }
 
@@ -158,6 +162,7 @@ func (f *function) write(w *jsonWriter) {
 	w.flagOr("result", f.kind == kindReduce)
 	w.flagOr("combine", f.merges)
 	w.flagOr("begins", f.processing != nil && f.processing.begins)
+	w.flagOr("applies", f.processing != nil && f.processing.applies)
 	w.flagOr("failures", f.failures)
 	if states := f.states(); len(states) > 0 {
 		w.array("states", func() {

@@ -61,13 +61,18 @@ type callbacks struct {
 	record func(input int, value []byte)
 	timer  func(Timer)
 	begin  func()
+	apply  func(value []byte) // a broadcast record, to the key at hand
 }
 
 // withKey makes the callbacks of a function over keyed records.
 func withKey[K, R any](key codec[K], begin func(*StreamContext[R]), timer func(*Context[K, R], Timer), each ...func(*Context[K, R], []byte)) func(StreamContext[R]) callbacks {
 	return func(s StreamContext[R]) callbacks {
 		c := &Context[K, R]{s, key}
-		return callbacks{func(input int, p []byte) { each[input](c, p) }, func(t Timer) { timer(c, t) }, func() { begin(&c.StreamContext) }}
+		return callbacks{
+			record: func(input int, p []byte) { each[input](c, p) },
+			timer:  func(t Timer) { timer(c, t) },
+			begin:  func() { begin(&c.StreamContext) },
+		}
 	}
 }
 
@@ -80,6 +85,7 @@ type processing struct {
 	sides     []SideOutput
 	timers    bool
 	begins    bool
+	applies   bool
 }
 
 // newProcessRun makes the run of a function in an open handle.
@@ -170,7 +176,7 @@ type processRun struct {
 }
 
 func (r *processRun) call(verb uint32, h callHeader, p []byte) error {
-	if verb != verbProcess && verb != verbTimer && verb != verbBegin {
+	if verb != verbProcess && verb != verbTimer && verb != verbBegin && (verb != verbApply || r.apply == nil) {
 		return &fault{statusUnknownVerb, "verb " + strconv.Itoa(int(verb)) + " is not one of a process function"}
 	}
 	r.groupsOf(h, p, func() {
@@ -183,6 +189,9 @@ func (r *processRun) call(verb uint32, h callHeader, p []byte) error {
 				r.scope.time.now = t.Time
 			}
 			r.timer(t)
+		case verbApply:
+			r.scope.time.now = r.groups.timestamp(&r.groups.right, 0)
+			r.apply(r.groups.value(&r.groups.right, 0))
 		default:
 			r.each(0, listInput, &r.groups.records)
 			r.each(1, listInput1, &r.groups.right)
