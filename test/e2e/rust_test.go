@@ -44,7 +44,7 @@ func TestRustGuest(t *testing.T) {
 	}
 	for i, w := range []*workload.Workload{
 		workload.Framed, workload.FramedSessions, workload.Nearby, workload.NearbyPairs, workload.Together, workload.TogetherPairs, &byFunction,
-		workload.Rules, workload.Roster, workload.FirstOfKey, workload.FirstOfAll, workload.Distinct, workload.Unequal,
+		workload.Rules, workload.Roster, workload.FirstOfKey, workload.FirstOfAll, workload.Distinct, workload.Unequal, workload.Folds,
 		workload.SortedLines, workload.SortedRows, workload.Mapped, workload.Ranged,
 	} {
 		t.Run(w.Name, func(t *testing.T) {

@@ -1,12 +1,12 @@
 //! Operators that are process functions of the crate's own, and states that are made of what was added.
 
-use crate::group::{PARTITION, PROCESS, TRIGGER};
+use crate::group::{ACCUMULATE, MERGE, PARTITION, PROCESS, RESULT, TRIGGER};
 use crate::prelude::*;
 use crate::stored_test::begin as begin_states;
 use crate::testing::Job;
 use crate::window_test::{call, call_at, group, n, open, List};
 use std::format;
-use std::string::ToString;
+use std::string::{String, ToString};
 use std::vec::Vec;
 
 fn firsts(job: &Env) {
@@ -123,6 +123,39 @@ fn folds(job: &Env) {
         }
     });
     windows.count().uid("count").sink_to(print());
+}
+
+#[test]
+fn a_fold_is_an_aggregate_that_merges_nothing() {
+    fn define(job: &Env) {
+        let lengths = job.source(files("x")).key_value_by("by first", |w| (&w[..1], w.len() as i64));
+        let add = |all: String, v: i64| format!("{all}{v}");
+        lengths.fold("digits", String::new, add, |all| all.len() as i64).uid("digits").sink_to(print());
+        lengths.window(tumbling(secs(1))).fold("in windows", String::new, add, |all| all).uid("w").sink_to(print());
+        lengths.aggregate("sum", || 0, |a: i64, v| a + v, |a, b| a + b, |a| a).uid("sum").sink_to(print());
+    }
+    let job = Job::describe("fold", define, &[]).unwrap();
+    for want in [
+        r#""name":"digits","kind":"aggregate","inputs":["i64"],"key":"utf8","accumulator":"utf8","output":"row(key: utf8, value: i64)"}"#,
+        r#""accumulator":"i64","output":"row(key: utf8, value: i64)","combine":true}"#,
+        r#""function":"in windows","inputs":[{"from":"by first"}],"window":{"kind":"tumbling","sizeMs":1000}"#,
+    ] {
+        assert!(job.manifest().contains(want), "expected {want} in {}", job.manifest());
+    }
+    let _job = open(define, "digits");
+    let (records, before): (List, List) = ((0, 0, &[(0, &n(3)), (0, &n(12))]), (2, 0, &[(0, b"7")]));
+    let got = call(ACCUMULATE, &group(0, (0, 0), 0, "w", &[records, before]));
+    assert_eq!((got.status, got.actions), (0, Vec::from([(1, 0, b"7312".to_vec())])));
+    let got = call(RESULT, &group(0, (0, 0), 0, "w", &[(2, 0, &[(0, b"7312")])]));
+    assert_eq!(KeyValue::<&str, i64>::decode(crate::testing::leak(&got.emitted[0].1)), KeyValue { key: "w", value: 4 });
+    assert_eq!(call(MERGE, &group(0, (0, 0), 0, "w", &[(2, 0, &[(0, b"1"), (0, b"2")])])).status, 1, "it cannot");
+
+    fn wrong(job: &Env) {
+        let words = job.source(files("x")).key_by("word", |w| *w);
+        words.window(session(secs(1))).fold("f", || 0, |n: i64, _| n + 1, |n| n).uid("f").sink_to(print());
+    }
+    let why = Job::describe("wrong", wrong, &[]).err().unwrap();
+    assert!(why.contains(r#"fold "f": in windows that slide, or sessions (expected aggregate"#), "{why}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Reduce and aggregate: values are folded into accumulators, which the host keeps.
 
 use crate::chain::{CallHeader, Fault, HeadRun, Next, Status};
-use crate::fail::{failed, set_record};
+use crate::fail::{fail, failed, set_record};
 use crate::graph::{Body, Function, Kind, Operator, OperatorId};
 use crate::group::{Group, Groups, ReplyWriter, ACCUMULATE, CREATE, MERGE, PUT, RESULT};
 use crate::host;
@@ -18,6 +18,9 @@ use core::marker::PhantomData;
 
 /// How values become an accumulator.
 pub(crate) trait Folding<V, A> {
+    /// Two accumulators can become one.
+    const MERGES: bool = true;
+
     /// An accumulator of no values; None when only a first value makes one.
     fn create(&self) -> Option<A>;
     fn first(&self, value: V) -> A;
@@ -86,13 +89,48 @@ impl<V, A, C: Fn() -> A, D: Fn(A, V) -> A, M: Fn(A, A) -> A> Folding<V, A> for A
     }
 }
 
+/// A folding that takes one value after the other.
+pub(crate) struct InOrder<C, D> {
+    create: C,
+    add: D,
+}
+
+impl<C, D> InOrder<C, D> {
+    pub fn new(create: C, add: D) -> Self {
+        InOrder { create, add }
+    }
+}
+
+impl<V, A, C: Fn() -> A, D: Fn(A, V) -> A> Folding<V, A> for InOrder<C, D> {
+    const MERGES: bool = false;
+
+    fn create(&self) -> Option<A> {
+        Some((self.create)())
+    }
+
+    #[inline]
+    fn first(&self, value: V) -> A {
+        self.add((self.create)(), value)
+    }
+
+    #[inline]
+    fn add(&self, a: A, value: V) -> A {
+        (self.add)(a, value)
+    }
+
+    fn merge(&self, a: A, _: A) -> A {
+        fail("two accumulators of a fold, which merges none (aggregate does)");
+        a
+    }
+}
+
 /// Adds an operator that folds the values of each key, and makes the record to emit of an accumulator.
-pub(crate) fn fold<'x, K, V, A, R>(
+pub(crate) fn fold<'x, K, V, A, R, F>(
     input: &KeyedStream<'x, K, V>,
     kind: Kind,
     name: &str,
     window: Option<Windows>,
-    folding: impl Folding<V, A> + 'x,
+    folding: F,
     finish: impl Fn(Window, K, A) -> R + 'x,
 ) -> OperatorId
 where
@@ -100,7 +138,13 @@ where
     V: Record<'x>,
     A: Record<'x>,
     R: Record<'x>,
+    F: Folding<V, A> + 'x,
 {
+    if !F::MERGES && window.as_ref().is_some_and(Windows::merge) {
+        input.env.refuse(&format!(
+            "fold {name:?}: in windows that slide, or sessions (expected aggregate, which can merge what parts of them have)"
+        ));
+    }
     let (folding, finish) = (Rc::new(folding), Rc::new(finish));
     let body = Body::Keyed(Box::new(move |b| {
         let (folder, finish) = (Folder::new(folding.clone()), finish.clone());
@@ -117,6 +161,7 @@ where
     let mut f = Function::new(kind, name, vec![codec_of::<V>()], codec_of::<R>(), body);
     f.key = codec_of::<K>();
     f.accumulator = codec_of::<A>();
+    f.combine = F::MERGES;
     let o = Operator { inputs: vec![input.edge()], window, ..Operator::default() };
     input.env.with(|g| g.call(f, o))
 }

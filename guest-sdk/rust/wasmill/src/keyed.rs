@@ -1,5 +1,5 @@
 use crate::env::Env;
-use crate::fold::{fold, Aggregation, Reduction};
+use crate::fold::{fold, Aggregation, InOrder, Reduction};
 use crate::graph::{Edge, Kind, Operator, OperatorId};
 use crate::record::{codec_of, Record};
 use crate::row::{KeyValue, Windowed};
@@ -117,6 +117,19 @@ impl<'x, K: Record<'x>, V: Record<'x>> KeyedStream<'x, K, V> {
         self.stream(fold(self, Kind::Aggregate, name, self.windows(), folding, finish))
     }
 
+    /// Folds the values of each key into an accumulator, one after the other, as an iterator's `fold`: an aggregate without a merge.
+    /// Values are not folded before they are sent to the subtask of their key.
+    pub fn fold<A: Record<'x>, R: Record<'x>>(
+        &self,
+        name: &str,
+        create: impl Fn() -> A + 'static,
+        add: impl Fn(A, V) -> A + 'static,
+        result: impl Fn(A) -> R + 'static,
+    ) -> Stream<'x, KeyValue<K, R>> {
+        let finish = move |_, key, a| KeyValue { key, value: result(a) };
+        self.stream(fold(self, Kind::Aggregate, name, self.windows(), InOrder::new(create, add), finish))
+    }
+
     pub(crate) fn check_sum(&self) {
         let codec = codec_of::<V>();
         if codec != "i64" && codec != "f64" {
@@ -167,5 +180,18 @@ impl<'x, K: Record<'x>, V: Record<'x>> WindowedStream<'x, K, V> {
         let folding = Aggregation::new(create, add, merge);
         let finish = move |window, key, a| Windowed { window, key, value: result(a) };
         self.stream(fold(&self.keyed, Kind::Aggregate, name, Some(self.windows.clone()), folding, finish))
+    }
+
+    /// Folds the values of each key and window, as [`KeyedStream::fold`] does: of tumbling windows and such of records one behind the
+    /// other.
+    pub fn fold<A: Record<'x>, R: Record<'x>>(
+        &self,
+        name: &str,
+        create: impl Fn() -> A + 'static,
+        add: impl Fn(A, V) -> A + 'static,
+        result: impl Fn(A) -> R + 'static,
+    ) -> Stream<'x, Windowed<K, R>> {
+        let finish = move |window, key, a| Windowed { window, key, value: result(a) };
+        self.stream(fold(&self.keyed, Kind::Aggregate, name, Some(self.windows.clone()), InOrder::new(create, add), finish))
     }
 }

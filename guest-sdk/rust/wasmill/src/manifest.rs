@@ -87,7 +87,7 @@ fn function(w: &mut JsonWriter, id: usize, f: &Function) {
         w.array("sides", &f.sides, |w, codec| w.element(codec));
     }
     w.flag_or("result", f.kind == Kind::Reduce);
-    w.flag_or("combine", matches!(f.kind, Kind::Reduce | Kind::Aggregate));
+    w.flag_or("combine", f.combine);
     w.flag_or("begins", f.begins);
     w.flag_or("failures", f.failures);
     if !f.states.is_empty() {

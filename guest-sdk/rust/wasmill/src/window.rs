@@ -102,6 +102,12 @@ impl Windows {
         self.time.global || !self.gap.is_empty() || self.trigger.is_some() || self.evictor.is_some()
     }
 
+    /// Says whether what parts of them have must be made one.
+    pub fn merge(&self) -> bool {
+        let t = &self.time;
+        !t.slide.is_zero() || t.count_slide > 0 || !t.gap.is_zero() || !self.gap.is_empty()
+    }
+
     pub fn write(&self, w: &mut JsonWriter) {
         let ms = |d: Duration| d.as_millis() as i64;
         let t = &self.time;

@@ -3,6 +3,7 @@
 
 mod asking;
 mod first;
+mod folds;
 mod frames;
 mod nearby;
 mod roster;
@@ -19,15 +20,16 @@ fn define(job: &Env) {
     match job.param("work", "which of them").as_str() {
         "asking" => asking::define(job),
         "first" => first::define(job),
+        "folds" => folds::define(job),
         "frames" => frames::define(job),
         "nearby" => nearby::define(job),
         "roster" => roster::define(job),
         "rules" => rules::define(job),
         "whole" => whole::define(job),
         "together" | "" => together::define(job), // without a parameter it is at upload
-        other => {
-            job.refuse(&format!("parameter \"work\": {other:?} (expected asking, first, frames, nearby, roster, rules, together or whole)"))
-        }
+        other => job.refuse(&format!(
+            "parameter \"work\": {other:?} (expected asking, first, folds, frames, nearby, roster, rules, together or whole)"
+        )),
     }
 }
 
@@ -86,6 +88,7 @@ mod tests {
         for (work, inputs) in [
             ("asking", &["input"][..]),
             ("first", &["input"]),
+            ("folds", &["input"]),
             ("frames", &["input"]),
             ("nearby", &["left", "right"]),
             ("roster", &["input", "calls"]),
