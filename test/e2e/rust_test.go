@@ -46,6 +46,7 @@ func TestRustGuest(t *testing.T) {
 		workload.Framed, workload.FramedSessions, workload.Nearby, workload.NearbyPairs, workload.Together, workload.TogetherPairs, &byFunction,
 		workload.Rules, workload.Roster, workload.FirstOfKey, workload.FirstOfAll, workload.Distinct, workload.Unequal, workload.Folds,
 		workload.SortedLines, workload.SortedRows, workload.Mapped, workload.Ranged,
+		workload.Met("broadcastHashSecond", "left"), workload.Met("repartitionHashFirst", "full"),
 	} {
 		t.Run(w.Name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -54,7 +55,7 @@ func TestRustGuest(t *testing.T) {
 				t.Fatal(err)
 			}
 			args := append(batchArgs(2, params), "--param", "work="+w.Guest)
-			if w != workload.Ranged { // that runs in batch mode only
+			if w != workload.Ranged && w.Guest != "met" { // which batch mode is for
 				args[1] = "streaming"
 			}
 			cluster.Run(module, args...).OK(t)

@@ -131,6 +131,7 @@ pub(crate) struct Operator {
     pub window: Option<Windows>,
     pub interval: Option<Interval>, // of a join
     pub outer: &'static str,        // of a join in windows
+    pub hint: &'static str,         // of a join of all time
     pub requests: Option<Requests>, // of a request operator
     pub watermarks: Option<Watermarks>,
     pub parallelism: u32,

@@ -207,7 +207,7 @@ pub use whole::{Direction, SortField};
 pub use wasmill_derive::Row;
 pub use window::{all_time, global, session, sliding, tumbling, TimeWindow, Window, WindowedStream};
 pub use window_function::{Timing, Values, WindowContext};
-pub use window_join::{Together, WindowJoin, WindowJoinContext, WindowJoined};
+pub use window_join::{JoinHint, Together, WindowJoin, WindowJoinContext, WindowJoined};
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
@@ -259,7 +259,7 @@ pub mod prelude {
     pub use crate::whole::Direction;
     pub use crate::window::{all_time, days, global, hours, millis, mins, secs, session, sliding, tumbling, Window};
     pub use crate::window_function::{Timing, Values, WindowContext};
-    pub use crate::window_join::{Together, WindowJoinContext};
+    pub use crate::window_join::{JoinHint, Together, WindowJoinContext};
     pub use crate::{counter_add, fail, gauge_set, log, Level};
     pub use wasmill_derive::Row;
 }

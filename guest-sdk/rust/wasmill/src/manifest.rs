@@ -136,6 +136,7 @@ fn operator(w: &mut JsonWriter, g: &Graph, o: &Operator) {
         w.object("interval", |w| interval.write(w));
     }
     w.text_or("outer", o.outer);
+    w.text_or("hint", o.hint);
     if let Some(requests) = &o.requests {
         w.object("requests", |w| requests.write(w));
     }

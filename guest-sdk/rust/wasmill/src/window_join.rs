@@ -35,9 +35,37 @@ pub struct WindowJoined<'x, K, A, B, L = A, R = B> {
     right: KeyedStream<'x, K, B>,
     window: TimeWindow,
     outer: &'static str,
+    hint: &'static str,
     late_left: Option<Side<'x, A>>,
     late_right: Option<Side<'x, B>>,
     take: (Take<'x, L>, Take<'x, R>),
+}
+
+/// How a join of all time is done in batch mode. First is the left stream, second the right one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JoinHint {
+    /// Both streams are dealt out by key, and sorted: this is done without a hint.
+    RepartitionSortMerge,
+    /// Both are dealt out by key; the left one, which is small, lies in a table, and the right one is looked up in it.
+    RepartitionHashFirst,
+    /// The other way round.
+    RepartitionHashSecond,
+    /// Every subtask has all of the left stream, which is very small, in a table; the right one stays where it is.
+    BroadcastHashFirst,
+    /// The other way round.
+    BroadcastHashSecond,
+}
+
+impl JoinHint {
+    fn name(self) -> &'static str {
+        match self {
+            JoinHint::RepartitionSortMerge => "repartitionSortMerge",
+            JoinHint::RepartitionHashFirst => "repartitionHashFirst",
+            JoinHint::RepartitionHashSecond => "repartitionHashSecond",
+            JoinHint::BroadcastHashFirst => "broadcastHashFirst",
+            JoinHint::BroadcastHashSecond => "broadcastHashSecond",
+        }
+    }
 }
 
 /// Makes what a function is given of a record, or of none.
@@ -66,7 +94,7 @@ impl<'x, K: Record<'x>, A: Record<'x>, B: Record<'x>> WindowJoin<'x, K, A, B> {
         self.left.unwindowed("a join");
         self.right.unwindowed("a join");
         let take = (always as Take<'x, A>, always as Take<'x, B>);
-        WindowJoined { left: self.left, right: self.right, window: w, outer: "", late_left: None, late_right: None, take }
+        WindowJoined { left: self.left, right: self.right, window: w, outer: "", hint: "", late_left: None, late_right: None, take }
     }
 }
 
@@ -74,6 +102,12 @@ impl<'x, K: Record<'x>, A: Record<'x>, B: Record<'x>, L: 'x, R: 'x> WindowJoined
     /// Has windows take records for so long behind their end; what meets then comes out anew, all of it.
     pub fn allowed_lateness(mut self, d: Duration) -> Self {
         self.window = self.window.lateness(d);
+        self
+    }
+
+    /// Says how a join of all time is done in batch mode. What comes out is the same; in streaming mode it says nothing.
+    pub fn hint(mut self, how: JoinHint) -> Self {
+        self.hint = how.name();
         self
     }
 
@@ -91,8 +125,8 @@ impl<'x, K: Record<'x>, A: Record<'x>, B: Record<'x>, L: 'x, R: 'x> WindowJoined
     }
 
     fn outer<M, N>(self, outer: &'static str, take: (Take<'x, M>, Take<'x, N>)) -> WindowJoined<'x, K, A, B, M, N> {
-        let WindowJoined { left, right, window, late_left, late_right, .. } = self;
-        WindowJoined { left, right, window, outer, late_left, late_right, take }
+        let WindowJoined { left, right, window, hint, late_left, late_right, .. } = self;
+        WindowJoined { left, right, window, outer, hint, late_left, late_right, take }
     }
 
     /// Puts out each two records that meet. The host makes the pairs by itself; their event time is the last of the window. The
@@ -156,7 +190,7 @@ impl<'x, K: Record<'x>, A: Record<'x>, B: Record<'x>, L: 'x, R: 'x> WindowJoined
 
     fn operator(&self, o: Operator) -> Operator {
         let inputs = vec![self.left.edge(), self.right.edge()];
-        Operator { inputs, window: Some(self.window.into()), outer: self.outer, ..o }
+        Operator { inputs, window: Some(self.window.into()), outer: self.outer, hint: self.hint, ..o }
     }
 
     /// The stream of the operator, whose late records go where they are to: outputs behind those of the function.

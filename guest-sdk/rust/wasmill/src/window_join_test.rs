@@ -39,7 +39,8 @@ fn joins(job: &Env) {
     let second = || left.join(&right).window(tumbling(secs(1)));
     second().pairs().name("pairs").uid("p").map("first", |p| p.left).sink_to(print());
     second().full_outer().pairs().name("full").uid("f").map("second", |p| p.right.unwrap_or(0)).sink_to(print());
-    left.join(&right).window(all_time()).right_outer().pairs().uid("r").sink_to(blackhole());
+    let hinted = left.join(&right).window(all_time()).hint(JoinHint::BroadcastHashFirst);
+    hinted.right_outer().pairs().uid("r").sink_to(blackhole());
     job.source(files("in")).cross("cross", &job.source(files("out"))).uid("x").sink_to(blackhole());
 }
 
@@ -57,7 +58,7 @@ fn window_joins_are_in_the_manifest() {
         r#"{"from":"both","side":3}"#,
         r#""kind":"join","inputs":[{"from":"left"},{"from":"right"}],"window":{"kind":"tumbling","sizeMs":1000},"output":"row(left: utf8, right: i64)""#,
         r#"{"name":"cross","uid":"x","kind":"join","inputs":[{"from":"cross left"},{"from":"cross right"}],"window":{"kind":"all"},"output":"row(left: utf8, right: utf8)""#,
-        r#""window":{"kind":"all"},"outer":"right","output":"row(left: utf8?, right: i64)""#,
+        r#""window":{"kind":"all"},"outer":"right","hint":"broadcastHashFirst","output":"row(left: utf8?, right: i64)""#,
         r#""window":{"kind":"tumbling","sizeMs":1000},"outer":"full","output":"row(left: utf8?, right: i64?)""#,
     ] {
         assert!(job.manifest().contains(want), "expected {want} in {}", job.manifest());

@@ -5,6 +5,7 @@ mod asking;
 mod first;
 mod folds;
 mod frames;
+mod met;
 mod nearby;
 mod roster;
 mod rules;
@@ -22,13 +23,14 @@ fn define(job: &Env) {
         "first" => first::define(job),
         "folds" => folds::define(job),
         "frames" => frames::define(job),
+        "met" => met::define(job),
         "nearby" => nearby::define(job),
         "roster" => roster::define(job),
         "rules" => rules::define(job),
         "whole" => whole::define(job),
         "together" | "" => together::define(job), // without a parameter it is at upload
         other => job.refuse(&format!(
-            "parameter \"work\": {other:?} (expected asking, first, folds, frames, nearby, roster, rules, together or whole)"
+            "parameter \"work\": {other:?} (expected asking, first, folds, frames, met, nearby, roster, rules, together or whole)"
         )),
     }
 }
@@ -90,6 +92,7 @@ mod tests {
             ("first", &["input"]),
             ("folds", &["input"]),
             ("frames", &["input"]),
+            ("met", &["left", "right"]),
             ("nearby", &["left", "right"]),
             ("roster", &["input", "calls"]),
             ("rules", &["facts", "rules"]),
