@@ -16,14 +16,19 @@ const (
 	boundBesides = 64 << 20
 )
 
-// A state of sixty keys for each KiB of its budget is written and read all over, in a process of its own.
+// A state that is much larger than its budget, by more where that is small, is written and read all over, in a process of its own.
 func TestMemoryOfAProcessThatSpillsIsBounded(t *testing.T) {
 	if os.Getenv("SPILLS") != "" {
 		fmt.Printf("peak %d\n", spills(t))
 		return
 	}
-	const budget = 8 << 20
-	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^"+t.Name()+"$", "-large-budget", fmt.Sprint(budget), "-large-keys", fmt.Sprint(60*budget>>10))
+	for _, c := range []struct{ budget, keys int64 }{{8 << 20, 60 * 8 << 10}, {64 << 20, 20 * 64 << 10}} {
+		spillsWithin(t, c.budget, c.keys)
+	}
+}
+
+func spillsWithin(t *testing.T, budget, keys int64) {
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^"+t.Name()+"$", "-large-budget", fmt.Sprint(budget), "-large-keys", fmt.Sprint(keys))
 	child.Env = append(os.Environ(), "SPILLS=1")
 	out, err := child.CombinedOutput()
 	var peak int64
