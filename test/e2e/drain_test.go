@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/savepoint"
 	"github.com/wasmill/wasmill/test/harness"
 )
@@ -75,6 +76,24 @@ func TestDrainFiresEveryWindow(t *testing.T) {
 			t.Errorf("%d results (expected %d)", len(results), len(want))
 		}
 	})
+}
+
+// Bounded splits that are read at the same time hold event time back no longer than until the last of them is given out: windows
+// fire while there is input.
+func TestWindowsFireBeforeBoundedInputEnds(t *testing.T) {
+	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "200ms")
+	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "1")
+	dir := t.TempDir()
+	run := cluster.Start(filepath.Join(harness.Root(t), "test/guests/windows.wasm"), "--parallelism", "2", "--param", "output="+dir, "--param", "count=1000000", "--param", "rate=3000",
+		"--param", "by=count", "--param", "lateevery=0", "--param", "keys=7", "--param", "disorder=50", "--param", "window=1000")
+	harness.Until(t, time.Minute, "results of windows are committed", func() bool {
+		return len(windowCounts(t, filepath.Join(dir, "results"))) > 0
+	})
+	if j := cluster.Job(); j.State != api.JobRunning || j.Progress.SourceOut > 500_000 {
+		t.Errorf("%s, with %d of 1,000,000 records read (expected that it runs)", j.State, j.Progress.SourceOut)
+	}
+	built.wasmill.Run(t, "cancel", string(cluster.Job().ID), "--jobmanager", cluster.URL).OK(t)
+	run.Wait()
 }
 
 // mix is work_mix of the guests.
