@@ -65,6 +65,7 @@ type Function struct {
 	Timers      bool         `json:"timers,omitempty"`      // of a process: it sets timers, so it needs a key; false: nothing is said
 	Begins      bool         `json:"begins,omitempty"`      // of a process: verb begin is called before a subtask's first record
 	Applies     bool         `json:"applies,omitempty"`     // of a process with a broadcast input: verb apply, for each key of a state that a broadcast record has asked for
+	Pulls       bool         `json:"pulls,omitempty"`       // of a window over all records: it asks for those that did not come with a call
 	Failures    bool         `json:"failures,omitempty"`    // of a request function: it is told of requests without an answer, too
 	States      []State      `json:"states,omitempty"`      // of a reduce or aggregate: at most its accumulator
 }

@@ -1958,6 +1958,7 @@ WASMILL__SMALL void wasmill__json_function(wasmill__json *w, const wasmill__func
 	if (f->kind == WASMILL__REDUCE || (f->kind == WASMILL__AGGREGATE && f->aggregator.merge)) wasmill__json_true(w, "combine");
 	if (f->kind == WASMILL__PROCESS && f->processor.begin != NULL) wasmill__json_true(w, "begins");
 	if (f->processor.apply != NULL) wasmill__json_true(w, "applies");
+	if (f->kind == WASMILL__WINDOW && f->accumulator == NULL) wasmill__json_true(w, "pulls");
 	if (f->async.failures) wasmill__json_true(w, "failures");
 	if (f->n_states > 0) {
 		wasmill__json_open(w, "states", "[");

@@ -130,6 +130,9 @@ func (b *builder) checkFunctions() error {
 		case operatorOf[f.Kind] == "" && !ofWindow(f.Kind):
 			return faultf(path+".kind", "%q (expected map, filter, flatMap, key, timestamp, reduce, aggregate, process, window, trigger, evict, gap, join, coGroup, partition, request or mapPartition)", f.Kind)
 		}
+		if f.Pulls && (f.Kind != abi.FunctionWindow || f.Accumulator != "") {
+			return faultf(path+".pulls", "of a %s (expected a window function over all records: only that asks for those that did not come with a call)", f.Kind)
+		}
 		if err := checkStates(path, f); err != nil {
 			return err
 		}

@@ -42,6 +42,7 @@ func TestFaultsOfWindows(t *testing.T) {
 		spoil func(*abi.Manifest, *abi.Operator)
 	}{
 		{at + ": none (expected one: a window function has results of windows)", func(_ *abi.Manifest, o *abi.Operator) { o.Window = nil }},
+		{`functions[7].pulls: of a window (expected a window function over all records: only that asks for those that did not come with a call)`, func(m *abi.Manifest, _ *abi.Operator) { m.Functions[7].Pulls = true }},
 		{at + ".trigger: none of a global window, which has no end (expected one, or it would never have a result)", window(abi.Window{Kind: "global"})},
 		{at + ".trigger: none of a global window, which has no end (expected one, or it would never have a result)", window(abi.Window{Kind: "global", Trigger: &abi.Trigger{Kind: abi.TriggerNever}})},
 		{at + ": a global window with a time (expected nothing of time: it has no end)", window(abi.Window{Kind: "global", LatenessMs: 5, Trigger: &abi.Trigger{Kind: abi.TriggerCount, Count: 1}})},

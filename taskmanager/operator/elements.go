@@ -36,9 +36,10 @@ type listLimits struct {
 	piece   int    // about how long a piece may be, if much comes at once
 	atOnce  uint32 // pieces that are read in one pass
 	portion int    // bytes of elements that are in memory at a time, about
+	large   int    // bytes of a window's from which on its function asks for them
 }
 
-var usualLimits = listLimits{tail: 1 << 10, piece: 16 << 10, atOnce: 64, portion: 1 << 20}
+var usualLimits = listLimits{tail: 1 << 10, piece: 16 << 10, atOnce: 64, portion: 1 << 20, large: callBytes}
 
 // newElements says if a snapshot has them in another form.
 func newElements(store state.Store, spec state.Spec) (*elements, error) {

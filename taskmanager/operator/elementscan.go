@@ -7,16 +7,16 @@ import "fmt"
 // scan calls yield for the elements of lists, one list after the other, each in the order in which it came, until it answers false.
 // What is not in memory is read for many lists in one pass. An element is valid during the call, and nothing may be added meanwhile.
 func (l *elements) scan(lists []*keptList, yield func(list int, e *element) bool) error {
-	w := listWalk{of: l, lists: lists, yield: yield}
-	if len(lists) > 0 {
-		w.number = lists[0].first
+	if len(lists) == 0 {
+		return nil
 	}
-	for w.list < len(lists) && !w.over {
-		if err := w.some(); err != nil {
-			return fmt.Errorf("elements of windows: %w", err)
-		}
-	}
-	return nil
+	w := listWalk{of: l, lists: lists, yield: yield, number: lists[0].first}
+	return w.run()
+}
+
+// walk is a scan of one list, from a piece on, that is still to be run; the places of its elements are those behind there.
+func (l *elements) walk(list *keptList, piece uint32) *listWalk {
+	return &listWalk{of: l, lists: []*keptList{list}, number: max(piece, list.first)}
 }
 
 // listWalk is a scan under way.
@@ -26,9 +26,19 @@ type listWalk struct {
 	yield  func(list int, e *element) bool
 	list   int    // at hand
 	number uint32 // of its next piece
+	piece  uint32 // that the element at hand is in, behind the last: it is in none
 	at     int    // place of its next element
 	over   bool
 	err    error
+}
+
+func (w *listWalk) run() error {
+	for w.list < len(w.lists) && !w.over {
+		if err := w.some(); err != nil {
+			return fmt.Errorf("elements of windows: %w", err)
+		}
+	}
+	return nil
 }
 
 // some goes through as many pieces as are read in one pass.
@@ -54,6 +64,7 @@ func (w *listWalk) some() error {
 		}
 		err = pieces.Read(l.asked, func(i int, v []byte) bool {
 			w.finish(l.owners[i])
+			w.piece = l.asked[i].Number
 			w.each(v)
 			return !w.over
 		})
@@ -69,6 +80,7 @@ func (w *listWalk) some() error {
 // finish goes through the ends of the lists before one.
 func (w *listWalk) finish(list int) {
 	for ; w.list < list && !w.over; w.list++ {
+		w.piece = w.lists[w.list].next
 		w.each(w.lists[w.list].tail)
 		w.at = 0
 	}

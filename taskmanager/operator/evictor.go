@@ -2,7 +2,6 @@ package operator
 
 import (
 	"math"
-	"slices"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/graph/field"
@@ -34,43 +33,66 @@ func newEvictor(w *abi.Window, value abi.Codec) (e *evictor, err error) {
 	return e, err
 }
 
-// stay leaves those of the elements of a window that stay, in place and in their order.
-func (e *evictor) stay(all []element) ([]element, error) {
-	switch e.kind {
-	case abi.EvictCount:
-		return all[max(0, len(all)-e.count):], nil
-	case abi.EvictTime:
-		newest := abi.NoTimestamp
-		for i := range all {
-			newest = max(newest, all[i].time)
-		}
-		if newest == abi.NoTimestamp {
-			return all, nil
-		}
-		return slices.DeleteFunc(all, func(o element) bool { return o.time <= newest-e.keep }), nil
-	case abi.EvictDelta:
-		return e.near(all)
-	}
-	return all, nil
+// eviction is what an evictor has to know of all elements of a window before it can say which stay. It is of no use for an evictor of
+// the guest's.
+type eviction struct {
+	by     *evictor
+	n      int
+	newest int64
+	last   []byte // value of the element that came last
+	far    float64
 }
 
-// near is stay of the elements that are near to the last.
-func (e *evictor) near(all []element) ([]element, error) {
-	if len(all) == 0 {
-		return all, nil
+func (e *evictor) begin() eviction { return eviction{by: e, newest: abi.NoTimestamp} }
+
+// look takes note of an element, in the order in which they came.
+func (v *eviction) look(e *element) {
+	v.n++
+	v.newest = max(v.newest, e.time)
+	if v.by.kind == abi.EvictDelta {
+		v.last = append(v.last[:0], e.value...)
 	}
-	last, err := numberIn(e.measured, all[len(all)-1].value)
-	if err != nil {
+}
+
+// settle follows the last look.
+func (v *eviction) settle() (err error) {
+	if v.by.kind == abi.EvictDelta && v.n > 0 {
+		v.far, err = numberIn(v.by.measured, v.last)
+	}
+	return err
+}
+
+// stays says whether element i of those that were looked at stays.
+func (v *eviction) stays(i int, e *element) (bool, error) {
+	switch v.by.kind {
+	case abi.EvictCount:
+		return i >= v.n-v.by.count, nil
+	case abi.EvictTime:
+		return v.newest == abi.NoTimestamp || e.time > v.newest-v.by.keep, nil
+	case abi.EvictDelta:
+		n, err := numberIn(v.by.measured, e.value)
+		return !(math.Abs(n-v.far) >= v.by.threshold), err
+	}
+	return true, nil
+}
+
+// stay leaves those of the elements of a window that stay, in place and in their order.
+func (e *evictor) stay(all []element) ([]element, error) {
+	v := e.begin()
+	for i := range all {
+		v.look(&all[i])
+	}
+	if err := v.settle(); err != nil {
 		return nil, err
 	}
 	kept := all[:0]
-	for _, o := range all {
-		n, err := numberIn(e.measured, o.value)
+	for i := range all {
+		stays, err := v.stays(i, &all[i])
 		if err != nil {
 			return nil, err
 		}
-		if !(math.Abs(n-last) >= e.threshold) {
-			kept = append(kept, o)
+		if stays {
+			kept = append(kept, all[i])
 		}
 	}
 	return kept, nil

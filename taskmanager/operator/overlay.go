@@ -200,6 +200,14 @@ func (o *Overlay) read(op abi.StateOp, requests []abi.StateRequest, dst []abi.St
 	}
 	for i := range requests {
 		r := &requests[i]
+		if op == abi.StateRecords && o.process.records != nil {
+			a, err := o.records(r)
+			if err != nil {
+				return dst, err
+			}
+			dst = append(dst, a)
+			continue
+		}
 		s, c, err := o.find(r)
 		if err != nil {
 			return dst, err
@@ -221,6 +229,18 @@ func (o *Overlay) read(op abi.StateOp, requests []abi.StateRequest, dst []abi.St
 		dst = append(dst, a)
 	}
 	return dst, nil
+}
+
+// records answers elements of a window.
+func (o *Overlay) records(r *abi.StateRequest) (a abi.StateAnswer, err error) {
+	switch {
+	case int(r.Group) >= o.groups:
+		return a, fmt.Errorf("records of group %d (expected < %d)", r.Group, o.groups)
+	case r.State != uint16(abi.ListInput0):
+		return a, fmt.Errorf("records of list %d (expected 0)", r.State)
+	}
+	o.broken = o.process.records(r.Group, r, &a, &o.answers)
+	return a, o.broken
 }
 
 // fetch has the values of maps that are asked for read in one pass a state.

@@ -37,6 +37,9 @@ type Process struct {
 	migrate migration
 	scoped  func(group uint32, state uint16) *[]byte // of a window function: where a state of the window lies, nil for one of the key
 
+	// records answers, of a window function, for the elements of a group; nil: all come with the call
+	records func(group uint32, r *abi.StateRequest, a *abi.StateAnswer, memory *[]byte) error
+
 	// of the batch or firing at hand
 	batch  *abi.Batch
 	input  int

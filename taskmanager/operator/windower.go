@@ -74,6 +74,7 @@ type cell struct {
 	timing uint32   // flags of the group of a result: early, late
 	now    decision
 	full   []element // what it has, while it fires
+	large  *large    // nil: what it has is in full
 	left   bool      // some of that has left it
 	sifted int       // so many of those that stay were met in its list
 }
@@ -106,6 +107,7 @@ func newWindower(c *Config, p panes, acc adding) (w *windower, err error) {
 		if w.function, err = newWindowFunction(c, w.states); err != nil {
 			return nil, err
 		}
+		w.function.process.records = w.recordsOf
 		w.states += w.function.scoped
 	}
 	for clock, name := range []string{"$fires", "$fires-by-clock"} {

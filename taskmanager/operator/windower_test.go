@@ -443,12 +443,13 @@ type windowGuest struct {
 	summing
 	elem    bool
 	scoped  bool
+	limit   uint32 // of elements that it asks for at a time
 	made    []string
 	results map[string][]string
 	counted map[string]int64 // the newest of the state of each key
 }
 
-func (g *windowGuest) Call(verb abi.Verb, groups *abi.GroupsWriter, _ *Overlay) (reply []byte, err error) {
+func (g *windowGuest) Call(verb abi.Verb, groups *abi.GroupsWriter, overlay *Overlay) (reply []byte, err error) {
 	if verb != abi.VerbWindow {
 		return nil, fmt.Errorf("verb %d", verb)
 	}
@@ -462,6 +463,19 @@ func (g *windowGuest) Call(verb abi.Verb, groups *abi.GroupsWriter, _ *Overlay) 
 		id := string(h.Key)
 		if h.Flags&abi.GroupHasWindow != 0 {
 			id = fmt.Sprintf("%d,%d,%s", h.WindowStart, h.WindowEnd, h.Key)
+		}
+		for more := l.total > len(l.records); more; {
+			answers, fault := overlay.Read(abi.StateRecords, []abi.StateRequest{{Group: uint32(i), Cursor: uint64(len(l.records)), Limit: g.limit}}, nil)
+			if fault != nil {
+				err = fault
+				return
+			}
+			for _, v := range answers[0].Values {
+				l.records = append(l.records, slices.Clone(v))
+			}
+			if more = answers[0].More; !more && len(l.records) != l.total {
+				panic(fmt.Sprintf("%d elements of %d", len(l.records), l.total))
+			}
 		}
 		var values []string
 		for _, v := range l.records {
@@ -484,7 +498,7 @@ func (g *windowGuest) Call(verb abi.Verb, groups *abi.GroupsWriter, _ *Overlay) 
 		reply = appendEntry(reply, i, actions...)
 		g.made = append(g.made, id+"="+line)
 	})
-	return reply, nil
+	return reply, err
 }
 
 func (g *windowGuest) Emit() error {
@@ -680,9 +694,10 @@ func triggeredAgree(t testing.TB, name string, w abi.Window, kind abi.OperatorKi
 		if guest.scoped {
 			c.Function.States = append(c.Function.States, abi.State{Name: "results", Scope: abi.ScopeWindow, Kind: "value", Codec: "i64"})
 		}
-		if !elem {
+		if guest.limit = r.Uint32N(4); !elem {
 			c.Function.Accumulator = "i64"
 		}
+		c.Function.Pulls = elem && r.IntN(4) > 0
 	}
 	f := startIn(t, c, budget)
 	defer f.close()
@@ -777,7 +792,7 @@ func randomLimits(r *rand.Rand) listLimits {
 	if r.IntN(4) == 0 {
 		return usualLimits
 	}
-	return listLimits{tail: 1 + r.IntN(200), piece: 1 + r.IntN(400), atOnce: 1 + r.Uint32N(5), portion: 1 + r.IntN(2000)}
+	return listLimits{tail: 1 + r.IntN(200), piece: 1 + r.IntN(400), atOnce: 1 + r.Uint32N(5), portion: 1 + r.IntN(2000), large: r.IntN(600)}
 }
 
 func (r *running) limit(l listLimits) {
@@ -862,6 +877,7 @@ func (r *running) tick(now int64) {
 
 // groupLists are the lists of a group.
 type groupLists struct {
+	total                 int // of records; some may not have come
 	records, accumulators [][]byte
 	states                map[int][][]byte
 }
@@ -879,6 +895,9 @@ func eachGroup(p []byte, visit func(i int, g abi.Group, l groupLists)) {
 		for range le.Uint32(p[36:]) {
 			q := p[at:]
 			count := int(le.Uint32(q[12:]))
+			if abi.ListTag(le.Uint16(q[4:])) == abi.ListInput0 {
+				l.total = int(le.Uint32(q[8:]))
+			}
 			offs := q[abi.ListHeaderBytes:]
 			if le.Uint32(q[16:])&abi.ListHasTimestamps != 0 {
 				offs = offs[8*count:]

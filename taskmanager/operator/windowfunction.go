@@ -16,6 +16,7 @@ type windowFunction struct {
 	numbers []int // of its states: their number in a mark, -1 for one of the key
 	keyed   bool  // it has states of the key
 	timed   bool
+	pulls   bool            // it asks for elements that did not come with the call
 	cells   []*cell         // of the call
 	index   map[string]bool // keys of the call
 	times   []int64
@@ -28,7 +29,7 @@ func newWindowFunction(c *Config, first int) (*windowFunction, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &windowFunction{process: p, calls: c.Calls, timed: timed(c.Window), index: map[string]bool{}}
+	f := &windowFunction{process: p, calls: c.Calls, timed: timed(c.Window), pulls: c.Function.Pulls, index: map[string]bool{}}
 	for _, s := range c.Function.States {
 		if s.Scope != abi.ScopeWindow {
 			f.numbers, f.keyed = append(f.numbers, -1), f.keyed || s.Name != abi.Accumulator
@@ -144,6 +145,10 @@ func (f *windowFunction) write(c *cell) {
 	}
 	if len(c.accs) > 0 {
 		g.List(abi.ListAccumulators, 0, 1, nil, c.accs[:1])
+		return
+	}
+	if c.large != nil {
+		g.List(abi.ListInput0, 0, c.large.total, nil, nil)
 		return
 	}
 	f.times, f.values = f.times[:0], f.values[:0]

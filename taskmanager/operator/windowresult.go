@@ -47,8 +47,15 @@ func (w *windower) emit(cells []*cell, out *abi.Builder) error {
 // emitElements is emit of windows that keep their records, some at a time, with those records that leave them.
 func (w *windower) emitElements(cells []*cell) error {
 	for len(cells) > 0 {
+		if w.isLarge(cells[0]) {
+			if err := w.emitLarge(cells[0]); err != nil {
+				return err
+			}
+			cells = cells[1:]
+			continue
+		}
 		n := 1
-		for size := w.listOf(cells[0]).bytes; n < len(cells); n++ {
+		for size := w.listOf(cells[0]).bytes; n < len(cells) && !w.isLarge(cells[n]); n++ {
 			if size += w.listOf(cells[n]).bytes; size > w.elements.limits.portion {
 				break
 			}
@@ -66,7 +73,7 @@ func (w *windower) emitPortion(cells []*cell) error {
 		return err
 	}
 	some := slices.DeleteFunc(cells, func(c *cell) bool { return len(c.full) == 0 })
-	if w.evictor != nil && !w.evictor.after {
+	if w.evictsBefore() {
 		if err := w.evict(some); err != nil {
 			return err
 		}
@@ -101,7 +108,7 @@ func (w *windower) load(cells []*cell) error {
 		w.lists = append(w.lists, w.listOf(c))
 	}
 	return w.elements.scan(w.lists, func(i int, e *element) bool {
-		if c := cells[i]; !w.shape.merging || c.has(e) {
+		if c := cells[i]; w.isOf(c, e) {
 			one := *e
 			one.value = keep(&w.loaded, e.value)
 			c.full = append(c.full, one)

@@ -28,6 +28,24 @@ func TestWindowFunctions(t *testing.T) {
 	}
 }
 
+// A window has a million lines, and its guest less memory than they take: it is given some at a time.
+func TestAWindowLargerThanItsGuest(t *testing.T) {
+	dir := t.TempDir()
+	var lines []byte
+	for i := range 1_000_000 {
+		lines = fmt.Appendf(lines, "a,%d,%d\n", i, i%10)
+	}
+	input, out := filepath.Join(dir, "lines.txt"), filepath.Join(dir, "out")
+	if err := os.WriteFile(input, lines, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("WASMILL_GUEST_MEMORY", "2MiB")
+	built.wasmill.Run(t, "run", filepath.Join(harness.Root(t), "test/guests/frames.wasm"), "--param", "input="+input, "--param", "output="+out, "--param", "window=1000000").OK(t)
+	if got := harness.Output(t, filepath.Join(out, "results")); got != "0,a,1000000,4500000,1,1000000,0\n" {
+		t.Errorf("results %q", got)
+	}
+}
+
 // frameCases are kinds of windows, triggers and evictors over frameLines, with the results that are told by hand:
 // start,key,lines,sum,results,why.
 var frameCases = map[string]struct{ params, want []string }{

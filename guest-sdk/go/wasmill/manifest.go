@@ -163,6 +163,7 @@ func (f *function) write(w *jsonWriter) {
 	w.flagOr("combine", f.merges)
 	w.flagOr("begins", f.processing != nil && f.processing.begins)
 	w.flagOr("applies", f.processing != nil && f.processing.applies)
+	w.flagOr("pulls", f.kind == kindWindow && f.accumulator == "")
 	w.flagOr("failures", f.failures)
 	if states := f.states(); len(states) > 0 {
 		w.array("states", func() {

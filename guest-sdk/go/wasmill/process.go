@@ -173,6 +173,7 @@ type processRun struct {
 	count   uint32      // of actions
 	reply   replyWriter
 	asker   asker
+	keeper  keeper // of elements of a window that did not come with the call
 }
 
 func (r *processRun) call(verb uint32, h callHeader, p []byte) error {
@@ -247,6 +248,22 @@ func (r *processRun) each(input int, tag uint16, l *list) {
 			r.scope.time.now = at
 			r.record(input, value)
 			return true
+		})
+	}
+}
+
+// elements calls yield for the elements of a list, until it answers false. Those that did not come with the call are asked for, some at
+// a time.
+func (r *processRun) elements(tag uint16, l *list, yield func(at int64, value []byte) bool) {
+	g := &r.groups
+	for i := range l.n {
+		if !yield(g.timestamp(l, i), g.value(l, i)) {
+			return
+		}
+	}
+	if l.total > l.n {
+		r.asker.each(request{op: stateRecords, group: g.index, state: tag, cursor: uint64(l.n)}, func(at int64, _, value []byte) bool {
+			return yield(at, r.keeper.keep(value))
 		})
 	}
 }

@@ -29,13 +29,10 @@ func ProcessWindow[K, V, R any](in *WindowedStream[K, V], name string, f WindowF
 	k := in.keyed
 	each := func(c *WindowContext[K, R]) {
 		f.Process(c, func(yield func(V) bool) {
-			g := &c.run.groups
-			for i := range g.records.n {
-				c.recordTime = g.timestamp(&g.records, i)
-				if !yield(k.value.decode(g.value(&g.records, i))) {
-					return
-				}
-			}
+			c.run.elements(listInput, &c.run.groups.records, func(at int64, value []byte) bool {
+				c.recordTime = at
+				return yield(k.value.decode(value))
+			})
 		})
 	}
 	w := &windowing[K, R]{name: name, states: f.States, scoped: f.WindowStates, sides: f.Sides, each: each}

@@ -191,3 +191,42 @@ func windowGroup(key string, start, end int64, flags uint32, lists ...[]byte) []
 	binary.LittleEndian.PutUint64(p[16:], uint64(end))
 	return p
 }
+
+// What did not come with the call is asked for, as far as the function walks, and stays as it is while that has it.
+func TestAWindowFunctionAsksForTheRest(t *testing.T) {
+	h := newHost(t, func(job *Env) {
+		s := KeyBy(Source(job, Files("x")), "key", func(s string) string { return s }).Window(Tumbling(time.Second))
+		ProcessWindow(s, "all", WindowFunction[string, string, string]{Process: func(c *WindowContext[string, string], values iter.Seq[string]) {
+			var all []string
+			for v := range values {
+				if all = append(all, v); v == "d" {
+					break
+				}
+			}
+			c.Emit(strings.Join(all, "+"))
+		}}).UID("a").SinkTo(Print())
+	})
+	if manifest := h.describe(); !strings.Contains(manifest, `"pulls":true`) {
+		t.Fatalf("expected pulls in %s", manifest)
+	}
+	h.open(functionSpec{id: 1, upstream: none, outputs: []outputSpec{{0, 0, columnValues}}})
+	list := appendList(nil, listInput, []string{"a", "b"})
+	binary.LittleEndian.PutUint32(list[8:], 9)
+	var asked []uint64
+	native.state = func(op uint32, in, out []byte) uint32 {
+		cursor := binary.LittleEndian.Uint64(in[24:])
+		asked = append(asked, cursor)
+		answer := pageOf(stateMore, cursor+1, []string{string(rune('a' + cursor))})
+		copy(out, answer)
+		return uint32(len(answer))
+	}
+	if status := guest.keyed(1, verbWindow, callOfGroups(windowGroup("k", 0, 1000, 0, list))); status != statusOK {
+		t.Fatalf("status %d: %+v", status, h.failures)
+	}
+	if got := decodeRecords(t, h.emits[0].bytes); !slices.Equal(got.Values, []string{"a+b+c+d"}) {
+		t.Errorf("emitted %q", got.Values)
+	}
+	if want := []uint64{2, 3}; !slices.Equal(asked, want) {
+		t.Errorf("asked for values from %d (expected %d)", asked, want)
+	}
+}

@@ -189,9 +189,7 @@ func listed[T any](r *windowJoinRun, tag uint16, values codec[T]) iter.Seq[T] {
 		if l.total > l.n {
 			rest := request{op: stateRecords, group: g.index, state: tag, cursor: uint64(l.n)}
 			r.asker.each(rest, func(_ int64, _, value []byte) bool {
-				at := len(r.kept)
-				r.kept = append(r.kept, value...)
-				return yield(values.decode(r.kept[at:len(r.kept):len(r.kept)]))
+				return yield(values.decode(r.keeper.keep(value)))
 			})
 		}
 	}
@@ -275,7 +273,7 @@ type windowJoinRun struct {
 	header  callHeader
 	groups  groupReader
 	asker   asker
-	kept    []byte // of records of the group that did not come with the call: what was decoded may share their memory
+	keeper  keeper // of records that did not come with the call
 }
 
 func (r *windowJoinRun) call(verb uint32, h callHeader, p []byte) error {
@@ -290,7 +288,6 @@ func (r *windowJoinRun) call(verb uint32, h callHeader, p []byte) error {
 	for r.groups.begin(p); r.groups.next(); {
 		r.chain.record = r.groups.index
 		r.scope.enter(&r.groups)
-		r.kept = r.kept[:0]
 		r.each()
 	}
 	r.chain.end()
