@@ -15,8 +15,8 @@ import (
 func BenchmarkElements(b *testing.B) {
 	const keys = 1000
 	for _, each := range []int64{10, 1000} {
-		for _, w := range []abi.Window{{Kind: "tumbling", SizeMs: each}, {Kind: "sliding", SizeMs: each, SlideMs: each / 5}, {Kind: "session", GapMs: 2}} {
-			b.Run(fmt.Sprintf("%s, %d records", w.Kind, each), func(b *testing.B) {
+		for _, w := range []abi.Window{{Kind: "tumbling", SizeMs: each}, {Kind: "sliding", SizeMs: each, SlideMs: each / 5}, {Kind: "sliding", SizeMs: 100 * each, SlideMs: each}, {Kind: "session", GapMs: 2}} {
+			b.Run(fmt.Sprintf("%s, %d records", w.String(), each), func(b *testing.B) {
 				store := &writes{Store: state.NewMemory()}
 				guest := &deaf{}
 				op, err := New(Config{Kind: abi.OperatorWindow, Key: "i64", Value: "i64", Window: &w, Guest: guest, Calls: guest, Store: store, UID: "op",

@@ -159,6 +159,7 @@ const (
 	CountWindows   = "count"  // of records, which know no time
 	GlobalWindows  = "global" // without end
 	SessionWindows = "session"
+	SlidingWindows = "sliding"
 )
 
 // timed says whether a window is a piece of time, which stands in its results.

@@ -54,10 +54,14 @@ type windower struct {
 
 // shape is how windows lie.
 type shape struct {
-	merging bool // sessions: all of a key lie in one entry
+	merging bool // sessions
+	shared  bool // sliding ones that share the records of a key
 	global  bool // one without end
 	own     int  // the clock by which they end
 }
+
+// keyed says whether all windows of a key lie in one entry, and their records in one list.
+func (s *shape) keyed() bool { return s.merging || s.shared }
 
 // cell is one key in one window, with what concerns it of the batch or firing at hand.
 type cell struct {
@@ -95,6 +99,7 @@ func newWindower(c *Config, p panes, acc adding) (w *windower, err error) {
 	if w.evictor, err = newEvictor(c.Window, c.Value); err != nil {
 		return nil, fmt.Errorf("evictor: %w", err)
 	}
+	w.shape.shared = acc == nil && sharesRecords(c.Window, &w.trigger)
 	w.spec.Name, w.spec.Kind, w.spec.Value = "windows", state.Bytes, abi.CodecBytes
 	if acc == nil {
 		w.spec.Version = 0
@@ -115,10 +120,13 @@ func newWindower(c *Config, p panes, acc adding) (w *windower, err error) {
 			return nil, err
 		}
 	}
-	if w.window != nil {
+	if w.window != nil && !w.shape.shared {
 		w.window.slice = w.window.size // a window is a pane
 	}
-	if w.shape.merging {
+	if w.shape.keyed() {
+		if err := w.refusePanes(); err != nil {
+			return nil, err
+		}
 		if err := w.add(0, abi.MinTime, abi.MaxTime, state.Global); err != nil {
 			return nil, err
 		}
@@ -130,6 +138,15 @@ func newWindower(c *Config, p panes, acc adding) (w *windower, err error) {
 		p.done = p.done && !w.trigger.foreign // see ending
 	}
 	return w, err
+}
+
+// refusePanes says if a snapshot has the windows of a key apart, in tables of their own.
+func (w *windower) refusePanes() error {
+	there, err := w.store.Namespaces(w.spec)
+	if err == nil && slices.ContainsFunc(there, func(ns state.Namespace) bool { return ns != state.Global }) {
+		err = fmt.Errorf("open state %s of %s: it has a table a window (expected one of all: another version of wasmill kept it so)", w.spec.Name, w.spec.Operator)
+	}
+	return err
 }
 
 // Process implements Operator.
@@ -163,7 +180,7 @@ func (w *windower) deal(b *abi.Batch, hashes []uint64) error {
 	if err := w.askGaps(); err != nil {
 		return err
 	}
-	if w.shape.merging {
+	if w.shape.keyed() {
 		return w.dealSessions(b, hashes)
 	}
 	if err := w.dealPanes(b, hashes); err != nil {
@@ -174,9 +191,12 @@ func (w *windower) deal(b *abi.Batch, hashes []uint64) error {
 
 // turn has windows take records until they fire, and those fire. It answers whether there are more.
 func (w *windower) turn(out *abi.Builder) (more bool, err error) {
-	if w.shape.merging {
+	switch {
+	case w.shape.merging:
 		more, err = w.takeSessions()
-	} else {
+	case w.shape.shared:
+		more, err = w.takeShared()
+	default:
 		more, err = w.takePanes()
 	}
 	if err != nil {
@@ -213,8 +233,11 @@ func (w *windower) gather() error {
 	if w.acc != nil {
 		return w.fold()
 	}
-	if w.shape.merging {
+	switch {
+	case w.shape.merging:
 		return w.gatherSessions()
+	case w.shape.shared:
+		return w.gatherShared()
 	}
 	for _, c := range w.cells {
 		if err := w.append(&c.list, c.rows); err != nil {
@@ -345,7 +368,7 @@ func (w *windower) forget() {
 		w.elements.forget()
 	}
 	w.cells, w.keys, w.listed, w.arena, w.batch, w.gaps, w.rows = w.cells[:0], w.keys[:0], w.listed[:0], w.arena[:0], nil, w.gaps[:0], w.rows[:0]
-	if w.shape.merging {
+	if w.shape.keyed() {
 		p := w.open[0]
 		p.entries = p.entries[:0]
 		return

@@ -43,7 +43,7 @@ func (w *windower) Next() (int64, bool) {
 	if err != nil {
 		return 0, true
 	}
-	if w.shape.own == ProcessingTime && !w.shape.merging {
+	if w.shape.own == ProcessingTime && !w.shape.keyed() {
 		for _, p := range w.open {
 			if !p.done {
 				at = min(at, p.end-1)
@@ -69,7 +69,7 @@ func (w *windower) reach(until int64, out *abi.Builder) (more bool, err error) {
 	if p != nil {
 		return true, w.end(p, until, out)
 	}
-	for len(w.open) > 0 && !w.shape.merging && w.isOverPane(w.open[0], until) {
+	for len(w.open) > 0 && !w.shape.keyed() && w.isOverPane(w.open[0], until) {
 		if err := w.dropFirst(); err != nil {
 			return false, err
 		}
@@ -80,7 +80,7 @@ func (w *windower) reach(until int64, out *abi.Builder) (more bool, err error) {
 
 // ending is the first window whose end has been passed and that has not fired.
 func (w *windower) ending(until int64) *pane {
-	if w.shape.merging {
+	if w.shape.keyed() {
 		return nil
 	}
 	for _, p := range w.open {
@@ -207,9 +207,12 @@ func (w *windower) fireTimers(clock int, limit, until int64, out *abi.Builder) (
 		}
 	}
 	w.questions = w.questions[:0]
-	if w.shape.merging {
+	switch {
+	case w.shape.merging:
 		err = w.expireSessions(clock, until)
-	} else {
+	case w.shape.shared:
+		err = w.expireShared(clock)
+	default:
 		err = w.expirePanes(clock, until)
 	}
 	if err != nil {
@@ -220,6 +223,11 @@ func (w *windower) fireTimers(clock int, limit, until int64, out *abi.Builder) (
 	}
 	if err := w.conclude(out); err != nil {
 		return false, err
+	}
+	if w.shape.shared {
+		if err := w.lookShared(); err != nil {
+			return false, err
+		}
 	}
 	return true, w.save()
 }

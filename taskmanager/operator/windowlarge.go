@@ -28,9 +28,10 @@ func (w *windower) emitLarge(c *cell) error {
 	if w.evictor != nil {
 		l.evicted = w.evictor.begin()
 	}
+	w.look(c)
 	n := 0
 	err := w.elements.scan([]*keptList{w.listOf(c)}, func(_ int, e *element) bool {
-		if w.isOf(c, e) {
+		if w.see(c, e); w.isOf(c, e) {
 			if n++; w.evictor != nil {
 				l.evicted.look(e)
 			}
@@ -64,7 +65,7 @@ func (w *windower) emitLarge(c *cell) error {
 func (w *windower) evictsBefore() bool { return w.evictor != nil && !w.evictor.after }
 
 // isOf says whether an element of a list is of the window.
-func (w *windower) isOf(c *cell, e *element) bool { return !w.shape.merging || c.has(e) }
+func (w *windower) isOf(c *cell, e *element) bool { return !w.shape.keyed() || c.has(e) }
 
 // leaveLarge has elements leave a large window.
 func (w *windower) leaveLarge(c *cell, l *large) error {

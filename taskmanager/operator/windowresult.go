@@ -94,7 +94,7 @@ func (w *windower) emitPortion(cells []*cell) error {
 
 // listOf is where the elements of a window lie.
 func (w *windower) listOf(c *cell) *keptList {
-	if w.shape.merging {
+	if w.shape.keyed() {
 		return &w.keys[c.of].list
 	}
 	return &c.list
@@ -105,10 +105,12 @@ func (w *windower) load(cells []*cell) error {
 	w.lists, w.loaded = w.lists[:0], w.loaded[:0]
 	for _, c := range cells {
 		c.full, c.left, c.sifted = c.full[:0], false, 0
+		w.look(c)
 		w.lists = append(w.lists, w.listOf(c))
 	}
 	return w.elements.scan(w.lists, func(i int, e *element) bool {
-		if c := cells[i]; w.isOf(c, e) {
+		c := cells[i]
+		if w.see(c, e); w.isOf(c, e) {
 			one := *e
 			one.value = keep(&w.loaded, e.value)
 			c.full = append(c.full, one)
@@ -184,7 +186,7 @@ func (w *windower) purge(c *cell) error {
 
 // save stores what the cells have become.
 func (w *windower) save() error {
-	if w.shape.merging {
+	if w.shape.keyed() {
 		return w.saveSessions()
 	}
 	return w.savePanes()

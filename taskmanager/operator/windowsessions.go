@@ -21,6 +21,7 @@ type sessionsOf struct {
 	rows  []uint32 // of the batch, still to be taken
 
 	passed int64 // what they have been brought to by their clock
+	sharing
 }
 
 // The sessions of a key in the state: i64 when a timer of event time comes, i64 one of the clock, u32 length of the note of their list,
@@ -52,7 +53,7 @@ func (w *windower) dealSessions(b *abi.Batch, hashes []uint64) error {
 // readSessions makes the cells of a key's sessions.
 func (w *windower) readSessions(e state.Entry) (*sessionsOf, error) {
 	t := w.open[0].table
-	w.keys = append(w.keys, sessionsOf{entry: e, armed: [2]int64{never, never}, passed: w.passedOf(t.Hash(e)),
+	w.keys = append(w.keys, sessionsOf{entry: e, armed: [2]int64{never, never}, passed: w.passedOf(t.Hash(e)), sharing: sharing{due: never},
 		list: keptList{ns: state.Global, key: t.Key(e), hash: t.Hash(e)}})
 	k := &w.keys[len(w.keys)-1]
 	v := t.Value(e)
@@ -257,7 +258,11 @@ func (w *windower) saveSessions() error {
 	t, le := w.open[0].table, binary.LittleEndian
 	for i := range w.keys {
 		k := &w.keys[i]
-		if err := w.forgetOver(k); err != nil {
+		forget := w.forgetOver
+		if w.shape.shared {
+			forget = w.forgetShared
+		}
+		if err := forget(k); err != nil {
 			return err
 		}
 		for clock := range k.armed {
@@ -323,6 +328,12 @@ func (c *cell) has(e *element) bool { return e.place >= c.start && e.place < c.e
 // next is when a clock has something due of a key's sessions; never: it has not.
 func (w *windower) next(k *sessionsOf, clock int) int64 {
 	at := int64(never)
+	if w.shape.shared {
+		if clock == w.shape.own {
+			at = k.due
+		}
+		return at
+	}
 	for _, c := range k.all {
 		if times := c.mark.timers[clock]; len(times) > 0 {
 			at = min(at, times[0])
