@@ -174,7 +174,11 @@ func TestAnExchangeThatFailsBeforeItsDecision(t *testing.T) {
 				if g := a.deployed[len(a.deployed)-1].Graph; g.Params["window"] != "" {
 					t.Errorf("attempt 2 is deployed with %v", g.Params)
 				}
-				x.changed(job.ID, api.ChangeWentBack, `parameter "window" is other`, c.cause)
+				why := c.cause
+				if c.wait {
+					why = "lost" // as either says
+				}
+				x.changed(job.ID, api.ChangeWentBack, `parameter "window" is other`, why)
 			})
 		})
 	}

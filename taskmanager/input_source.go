@@ -243,8 +243,9 @@ func (in *sourceInput) begin(ctx context.Context) error {
 	}
 	in.last = a.Last
 	if a.Split == nil {
-		in.chain.metrics.held.Store(false)
-		if in.last = true; len(in.open) == 0 {
+		in.last = true
+		in.release()
+		if len(in.open) == 0 {
 			in.done, in.chain.watermark, in.chain.idle = true, abi.MaxTime, false
 		}
 		return nil
