@@ -24,6 +24,7 @@ type sessions struct {
 	acc    adding
 	pane   pane // all of the state
 	timers state.Timers
+	atOnce int                            // timers that fire in one call, at most
 	gone   func(key []byte, s span) error // is told of sessions that are forgotten; nil: nobody is
 	batch  *abi.Batch
 
@@ -39,7 +40,7 @@ type sessions struct {
 	arena  []byte
 	due    []dueTimer
 
-	seen    map[string]bool // scratch of find, as is what follows
+	seen    map[string]ends // scratch of find, as is what follows
 	dueKeys [][]byte
 	hashes  []uint64
 	entries []state.Entry
@@ -48,18 +49,31 @@ type sessions struct {
 // session is one of a key that the batch or a timer concerns.
 type session struct {
 	span
-	key   int      // in keys
-	accs  [][]byte // none: it begins with the batch
-	fired bool     // some of it has gone out
-	timed bool     // a timer comes when it ends, or before
+	key   int         // in keys
+	accs  [][]byte    // none: it begins with the batch
+	fired bool        // some of it has gone out
+	timed bool        // a timer comes when it ends, or before
+	turn  sessionTurn // of what fires
 	rows  []uint32
 }
+
+// sessionTurn is when a session goes out of those that a watermark has passed.
+type sessionTurn uint8
+
+const (
+	noTurn    sessionTurn = iota // it has gone out, or is not over
+	itsTurn                      // in this call
+	laterTurn                    // in a later one
+)
 
 // sessionKey is a key that the batch or a timer concerns; its sessions are all[first:last].
 type sessionKey struct {
 	entry       state.Entry
 	first, last int
 }
+
+// ends says whether a key has a timer at the first, and at the last of the times that are due.
+type ends struct{ first, last bool }
 
 type dueTimer struct {
 	time int64
@@ -68,7 +82,7 @@ type dueTimer struct {
 }
 
 func newSessions(p *panes, acc adding) (*sessions, error) {
-	s := &sessions{panes: p, acc: acc, seen: map[string]bool{}}
+	s := &sessions{panes: p, acc: acc, atOnce: fireRecords, seen: map[string]ends{}}
 	spec := p.spec
 	spec.Name, spec.Kind = "sessions", state.Bytes
 	var err error
@@ -278,13 +292,14 @@ func (s *sessions) emit(out *abi.Builder, so func(*session) bool) error {
 	return s.acc.emit(len(s.some), func(i int) piece { return s.piece(s.some[i]) }, out)
 }
 
-// fire puts out sessions that the watermark has passed.
+// fire puts out sessions that the watermark has passed, in pieces of so many timers, in the order of their times: each session goes out
+// with the timer of its end, once. One that had only earlier timers, because others have made it longer, gets that one here.
 func (s *sessions) fire(watermark int64, out *abi.Builder) (more bool, err error) {
 	defer s.forget()
 	s.due = s.due[:0]
 	err = s.timers.Due(watermark, func(time int64, hash uint64, key []byte) bool {
 		s.due = append(s.due, dueTimer{time, hash, s.keep(key)})
-		return len(s.due) < fireRecords
+		return len(s.due) < s.atOnce
 	})
 	if err != nil {
 		return false, err
@@ -303,8 +318,9 @@ func (s *sessions) fire(watermark int64, out *abi.Builder) (more bool, err error
 			return false, err
 		}
 		k.last = len(s.all)
+		s.inTime(k, watermark)
 	}
-	if err := s.emit(out, func(one *session) bool { return one.end-1 <= watermark && !(one.fired && s.passed(one)) }); err != nil {
+	if err := s.emit(out, func(one *session) bool { return one.turn == itsTurn }); err != nil {
 		return false, err
 	}
 	for _, d := range s.due {
@@ -320,13 +336,36 @@ func (s *sessions) fire(watermark int64, out *abi.Builder) (more bool, err error
 	return true, nil
 }
 
+// inTime says which of a key's sessions go out with the timers of this call. Those that end between the first and the last of them do,
+// if they have not before; at the first time itself, and at the last, there may be other calls with timers of the same time.
+func (s *sessions) inTime(k *sessionKey, watermark int64) {
+	first, last, more := s.due[0].time, s.due[len(s.due)-1].time, len(s.due) == s.atOnce
+	at := s.seen[string(s.pane.table.Key(k.entry))]
+	for i := k.first; i < k.last; i++ {
+		one := &s.all[i]
+		end := one.end - 1
+		switch {
+		case end > watermark || one.fired && s.passed(one):
+		case one.fired && (end < first || end == first && !at.first): // by an earlier call
+		case more && (end > last || end == last && !at.last):
+			one.turn = laterTurn
+		default:
+			one.turn = itsTurn
+		}
+	}
+}
+
 // find resolves the keys of the due timers, each once.
 func (s *sessions) find() error {
 	clear(s.seen)
 	s.dueKeys, s.hashes = s.dueKeys[:0], s.hashes[:0]
+	first, last := s.due[0].time, s.due[len(s.due)-1].time
 	for _, d := range s.due {
-		if !s.seen[string(d.key)] {
-			s.seen[string(d.key)] = true
+		was, again := s.seen[string(d.key)]
+		if at := (ends{d.time == first, d.time == last}); !again || at.first || at.last {
+			s.seen[string(d.key)] = ends{was.first || at.first, was.last || at.last}
+		}
+		if !again {
 			s.dueKeys, s.hashes = append(s.dueKeys, d.key), append(s.hashes, d.hash)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/oracle"
 )
 
@@ -102,6 +103,40 @@ func (m *sessionModel) drain() {
 }
 
 func (m *sessionModel) answers() (map[string]string, int64) { return m.result, m.late }
+
+// inPieces has sessions fire by so many timers at once.
+func inPieces(op Operator, timers int) {
+	if f, is := op.(*fold); is {
+		f.session.atOnce = timers
+	} else {
+		op.(*tally).session.atOnce = timers
+	}
+}
+
+// A session that is allowed late records goes out once when the watermark passes it, in however many calls others that end by
+// then do; and again with a late record, once.
+func TestASessionGoesOutOnceHoweverManyEnd(t *testing.T) {
+	for _, atOnce := range []int{1, 2, 3, 100} {
+		w := abi.Window{Kind: "session", GapMs: 10, LatenessMs: 1000}
+		f := start(t, Config{Kind: abi.OperatorSum, Key: "utf8", Value: "i64", Window: &w, Late: abi.NewBuilder(abi.ColumnKeys), Groups: graph.DefaultMaxParallelism})
+		inPieces(f.op, atOnce)
+		f.process(rec{100, "a", 1}, rec{100, "b", 1}, rec{100, "c", 1}, rec{200, "a", 2}, rec{300, "a", 3})
+		f.process(rec{305, "a", 3}, rec{105, "b", 1}, rec{109, "b", 1}, rec{200, "b", 5}) // some are longer than their first timers say
+		f.fire(500)
+		want := []string{"100,110,c,1@109", "100,110,a,1@109", "100,119,b,3@118", "200,210,a,2@209", "200,210,b,5@209", "300,315,a,6@314"}
+		got := f.rows(windowed)
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("%d timers at once: %q (expected %q)", atOnce, got, want)
+		}
+		f.process(rec{202, "a", 10})
+		f.fire(600)
+		if got, want := f.rows(windowed), []string{"200,212,a,12@211"}; !slices.Equal(got, want) {
+			t.Errorf("%d timers at once: a late record: %q (expected %q)", atOnce, got, want)
+		}
+	}
+}
 
 func TestSessionsAreWhatTheyAreDefinedAs(t *testing.T) {
 	oracle.Check(t, 300, func(t testing.TB, r *rand.Rand) {

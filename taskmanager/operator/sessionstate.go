@@ -58,7 +58,7 @@ func (s *sessions) store(k *sessionKey) error {
 		if len(one.accs) == 0 {
 			continue
 		}
-		if s.isOver(one, t.Hash(k.entry)) {
+		if one.turn != laterTurn && s.isOver(one, t.Hash(k.entry)) {
 			if s.gone != nil {
 				if err := s.gone(t.Key(k.entry), one.span); err != nil {
 					return err
@@ -77,7 +77,7 @@ func (s *sessions) store(k *sessionKey) error {
 		v = append(le.AppendUint32(v, fired), one.accs[0]...)
 		if !one.timed || one.fired {
 			at := one.end - 1
-			if one.fired && s.passed(one) {
+			if one.fired && one.turn != laterTurn && s.passed(one) {
 				at = after(one.end, s.panes.window.lateness) - 1
 			}
 			if err := s.timers.Set(at, t.Hash(k.entry), t.Key(k.entry)); err != nil {

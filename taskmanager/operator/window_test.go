@@ -147,6 +147,9 @@ func windowsAgree(t testing.TB, name string, m definition, w abi.Window, kind ab
 	if ahead {
 		f.foldAhead(c, guest, r)
 	}
+	if w.Kind == "session" {
+		inPieces(f.op, 1+r.IntN(8))
+	}
 	got := map[string]string{}
 	take := func() {
 		var lines []string
@@ -201,6 +204,9 @@ func windowsAgree(t testing.TB, name string, m definition, w abi.Window, kind ab
 				take()
 			}
 			f.again(c)
+			if w.Kind == "session" {
+				inPieces(f.op, 1+r.IntN(8))
+			}
 			if ahead {
 				f.foldAhead(c, guest, r)
 			}
