@@ -2,6 +2,7 @@ package taskmanager
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
@@ -14,7 +15,8 @@ import (
 // A key function that answers differently for the same record breaks a job silently: after a restart the record goes to another
 // subtask, whose state it finds or not. So now and then it is asked twice.
 
-// checkEvery is how many batches pass between two that are checked, beginning with the first.
+// checkEvery is how many batches pass at most between two that are checked. The first is, and each that is twice as far on, until
+// they are so far apart: a job of little input is looked at often enough.
 const checkEvery = 4096
 
 // checkApart is by how much the clock differs between both times, so that a key that is made of it is noticed.
@@ -23,7 +25,8 @@ const checkApart = 400 * 24 * 3600 * 1000
 // keyCheck is a key function of a step, and what makes its records.
 type keyCheck struct {
 	operator string
-	before   *handle // the functions before it in the step, nil: it is the head
+	codec    abi.Codec // of the keys
+	before   *handle   // the functions before it in the step, nil: it is the head
 	alone    *handle
 	made     *abi.Builder // what before has made
 }
@@ -35,7 +38,8 @@ func (c *chain) newKeyChecks(s int, h *handle) {
 			continue
 		}
 		path := c.plan.path(s, i)
-		check := keyCheck{operator: c.plan.graph.Operators[i].Name, alone: c.pathHandle(h.guest, path[len(path)-1:], abi.ColumnKeys)}
+		of := &c.plan.graph.Operators[i]
+		check := keyCheck{operator: of.Name, codec: of.Key, alone: c.pathHandle(h.guest, path[len(path)-1:], abi.ColumnKeys)}
 		if len(path) > 1 {
 			check.before = c.pathHandle(h.guest, path[:len(path)-1], abi.ColumnValues)
 			check.made = abi.NewBuilder(abi.ColumnValues)
@@ -79,12 +83,13 @@ func (s *guestStep) checkKeys(b *batch) error {
 	if s.unchecked--; s.unchecked >= 0 {
 		return nil
 	}
-	s.unchecked = checkEvery - 1
+	s.apart = min(max(1, 2*s.apart), checkEvery)
+	s.unchecked = s.apart - 1
 	g := s.handle.guest
 	g.checking = true
 	defer func() { g.checking = false }()
 	for i := range s.handle.checks {
-		err := s.handle.checks[i].run(s.header, s.inputOf(b))
+		err := s.handle.checks[i].run(s.header, s.inputOf(b), b)
 		var trap *host.Error
 		switch {
 		case errors.As(err, &trap) && trap.Kind.Poisoned():
@@ -98,7 +103,8 @@ func (s *guestStep) checkKeys(b *batch) error {
 	return nil
 }
 
-func (c *keyCheck) run(header abi.CallHeader, in host.Input) error {
+func (c *keyCheck) run(header abi.CallHeader, in host.Input, of *batch) error {
+	records := &of.Batch
 	if c.before != nil {
 		effects, err := c.before.process(&header, in)
 		if err != nil {
@@ -109,7 +115,8 @@ func (c *keyCheck) run(header abi.CallHeader, in host.Input) error {
 			e := &effects.Emits[i].Batch
 			c.made.AppendRange(e, 0, e.N, nil)
 		}
-		in = c.made
+		in, records = c.made, new(abi.Batch)
+		c.made.View(records)
 	}
 	first, err := c.keys(&header, in)
 	if err != nil {
@@ -122,7 +129,7 @@ func (c *keyCheck) run(header abi.CallHeader, in host.Input) error {
 	}
 	for i := range max(len(first), len(again)) {
 		if i >= len(first) || i >= len(again) || !bytes.Equal(first[i], again[i]) {
-			return c.failure(i, first, again)
+			return c.failure(i, records, first, again)
 		}
 	}
 	return nil
@@ -142,16 +149,23 @@ func (c *keyCheck) keys(header *abi.CallHeader, in host.Input) (keys [][]byte, e
 	return keys, nil
 }
 
-func (c *keyCheck) failure(i int, first, again [][]byte) error {
+func (c *keyCheck) failure(i int, records *abi.Batch, first, again [][]byte) error {
 	shown := func(keys [][]byte) string {
-		if i >= len(keys) {
+		switch {
+		case i >= len(keys):
 			return "none"
+		case c.codec == abi.CodecI64 && len(keys[i]) == 8:
+			return strconv.FormatInt(int64(binary.LittleEndian.Uint64(keys[i])), 10)
 		}
 		return strconv.QuoteToASCII(string(keys[i][:min(len(keys[i]), 64)]))
 	}
+	record := ""
+	if i < records.N {
+		record = " (" + excerpt(records.Value(i)) + ")"
+	}
 	return &wire.Failure{
 		Kind: wire.KindGuest, Operator: c.operator,
-		Message: fmt.Sprintf("operator %q: its function gave record %d of a batch the key %s, and when it was asked again %s", c.operator, i+1, shown(first), shown(again)),
+		Message: fmt.Sprintf("operator %q: its function gave record %d of a batch%s the key %s, and when it was asked again %s", c.operator, i+1, record, shown(first), shown(again)),
 		Hint:    "a key may depend on nothing but its record: not on the clock, on randomness, or on what earlier calls left in a variable",
 	}
 }

@@ -19,7 +19,7 @@ func TestFickleKeysAreFound(t *testing.T) {
 		want string
 	}{
 		"of the record":   {func(_ int, value []byte) string { return string(value) }, ""},
-		"of what it sees": {func(calls int, value []byte) string { return fmt.Sprint(string(value), calls) }, `operator "word": its function gave record 1 of a batch the key "a1", and when it was asked again "a4"`},
+		"of what it sees": {func(calls int, value []byte) string { return fmt.Sprint(string(value), calls) }, `operator "word": its function gave record 1 of a batch ("a") the key "a1", and when it was asked again "a4"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			calls := 0

@@ -133,7 +133,8 @@ type guestStep struct {
 	assigner *assigner // nil without a timestamp function
 	emitter  emitter
 	// batches until the key functions are checked again
-	unchecked int
+	unchecked int          // batches before the next whose keys are
+	apart     int          // how many lay between the last two
 	encoder   *abi.Builder // of batches that come neither encoded nor in a builder, and of parts of batches
 	encoded   host.Bytes   // an interface value of the field itself allocates nothing
 }

@@ -269,6 +269,12 @@ func checkCodec(path string, g *JobGraph, e Input, input int, to *Operator) erro
 			return faultf(path, "%q sends %s, and function %q takes %s", from.Name, sent, to.Declared.Name, want)
 		}
 	}
+	if to.Kind == abi.OperatorUnion && input > 0 {
+		first := to.Inputs[0]
+		if codec := g.Codec(first.From, first.Side); codec != sent && codec != "" && sent != "" {
+			return faultf(path, "%q sends %s, and %q, the first input of union %q, %s (expected one codec: map them to the same)", from.Name, sent, g.Operators[first.From].Name, to.Name, codec)
+		}
+	}
 	if to.Kind == abi.OperatorSum && sent != abi.CodecI64 && sent != abi.CodecF64 {
 		return faultf(path, "%q sends %s, and a sum takes i64 or f64", from.Name, sent)
 	}

@@ -84,8 +84,12 @@ func resolveAggregates(path string, g *JobGraph, op *Operator, value abi.Codec) 
 		}
 		return nil
 	}
-	if err := field.CheckResults(op.Output, results); err != nil && field.CheckResults(op.Output, field.Results(timed, key, name, true, list)) != nil {
-		return faultf(path+".output", "%v", err)
+	fits := func(timed bool) bool {
+		return field.CheckResults(op.Output, field.Results(timed, key, name, false, list)) == nil ||
+			field.CheckResults(op.Output, field.Results(timed, key, name, true, list)) == nil
+	}
+	if !fits(timed) && (op.Window == nil || op.Window.Kind != "global" || !fits(true)) { // a global window may say that it is from 0 to 0
+		return faultf(path+".output", "%v", field.CheckResults(op.Output, results))
 	}
 	return nil
 }

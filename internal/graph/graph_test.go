@@ -489,3 +489,19 @@ func TestJoinHints(t *testing.T) {
 		}
 	}
 }
+
+// A union is of one codec.
+func TestUnionOfOneCodec(t *testing.T) {
+	m := wordCount()
+	m.Operators = append(m.Operators,
+		abi.Operator{Name: "again", Kind: abi.OperatorFlatMap, Function: "split", Inputs: []abi.Input{{From: "files"}}, Output: "i64"},
+		abi.Operator{Name: "both", Kind: abi.OperatorUnion, Inputs: []abi.Input{{From: "split"}, {From: "again"}}, Output: "utf8"},
+		abi.Operator{Name: "print", Kind: abi.OperatorSink, Connector: &abi.Connector{Type: "print"}, Inputs: []abi.Input{{From: "both"}}},
+	)
+	m.Functions[0].Output = ""
+	_, err := build(m, 1)
+	want := `"again" sends i64, and "split", the first input of union "both", utf8 (expected one codec: map them to the same)`
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v (expected %s)", err, want)
+	}
+}

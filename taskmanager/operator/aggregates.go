@@ -352,6 +352,7 @@ type fieldRows struct {
 	layout   *layout
 	writer   abi.RowWriter
 	windowed bool
+	endless  bool // see rows
 	key      []*field.Field
 	first    int // field of the first aggregate, or of the rank
 	scratch  []byte
@@ -362,6 +363,9 @@ func newFieldRows(c *Config, l *layout) (*fieldRows, error) {
 	var list []field.Aggregate
 	for i := range l.kept {
 		list = append(list, l.kept[i].Aggregate)
+	}
+	if endless(c.Window) && c.Output != "" && fitsWindows(c, list) {
+		r.windowed, r.endless = true, true
 	}
 	schema := field.Results(r.windowed, c.Key, "key", false, list)
 	whole := c.Output != "" && field.CheckResults(c.Output, schema) != nil
@@ -388,6 +392,12 @@ func newFieldRows(c *Config, l *layout) (*fieldRows, error) {
 	return r, nil
 }
 
+// fitsWindows says whether the output has the times of windows.
+func fitsWindows(c *Config, list []field.Aggregate) bool {
+	return field.CheckResults(c.Output, field.Results(true, c.Key, "key", false, list)) == nil ||
+		field.CheckResults(c.Output, field.Results(true, c.Key, "key", true, list)) == nil
+}
+
 // append adds the results of one key to out.
 func (r *fieldRows) append(out *abi.Builder, w span, key, acc []byte) error {
 	timestamp, at := abi.NoTimestamp, 0
@@ -395,6 +405,11 @@ func (r *fieldRows) append(out *abi.Builder, w span, key, acc []byte) error {
 		r.writer.SetI64(0, w.start)
 		r.writer.SetI64(1, w.end)
 		timestamp, at = w.end-1, 2
+	}
+	if r.endless {
+		r.writer.SetI64(0, 0)
+		r.writer.SetI64(1, 0)
+		timestamp = abi.NoTimestamp
 	}
 	for i, f := range r.key {
 		if err := r.setKey(at+i, f, key); err != nil {

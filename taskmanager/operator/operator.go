@@ -167,6 +167,9 @@ func timed(w *abi.Window) bool {
 	return w != nil && w.Kind != CountWindows && w.Kind != GlobalWindows
 }
 
+// endless says whether windows have neither start nor end.
+func endless(w *abi.Window) bool { return w != nil && w.Kind == GlobalWindows }
+
 // ProcessingWindows is the time of windows that are cut by processing time.
 const ProcessingWindows = "processing"
 

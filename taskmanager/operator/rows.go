@@ -7,11 +7,13 @@ import (
 	"github.com/wasmill/wasmill/abi"
 )
 
-// rows writes the results of native operators: row(key, value), or in windows row(start: ms, end: ms, key, value).
+// rows writes the results of native operators: row(key, value), or in windows row(start: ms, end: ms, key, value); of a global window
+// either, as the graph says.
 type rows struct {
 	schema   *abi.Schema
 	writer   abi.RowWriter
 	windowed bool
+	endless  bool // a window that has neither start nor end: both are 0
 	key      int  // field of the key; the value is the next
 	inPlace  bool // the key is 8 bytes that stand in the slot
 	scratch  []byte
@@ -27,6 +29,9 @@ func newRows(c *Config) (*rows, error) {
 		return nil, err
 	}
 	r := &rows{schema: schema, windowed: timed(c.Window)}
+	if endless(c.Window) && len(schema.Fields) == 4 {
+		r.windowed, r.endless = true, true
+	}
 	if r.windowed {
 		r.key = 2
 	}
@@ -59,7 +64,11 @@ func resultCodec(c *Config) abi.Codec {
 // append adds the result of one key in a window to out. The value's word is the bits of an i64 or f64.
 func (r *rows) append(out *abi.Builder, w span, key []byte, word uint64) error {
 	timestamp := abi.NoTimestamp
-	if r.windowed {
+	switch {
+	case r.endless:
+		r.writer.SetI64(0, 0)
+		r.writer.SetI64(1, 0)
+	case r.windowed:
 		r.writer.SetI64(0, w.start)
 		r.writer.SetI64(1, w.end)
 		timestamp = w.end - 1

@@ -951,3 +951,27 @@ func appendEntry(dst []byte, group int, actions ...[]byte) []byte {
 	}
 	return dst
 }
+
+// What is native over a global window writes what the graph says: with the times of a window that has none, or without.
+func TestNativeResultsOfGlobalWindows(t *testing.T) {
+	w := abi.Window{Kind: GlobalWindows, Trigger: &abi.Trigger{Kind: abi.TriggerCount, Count: 2, Purging: true}}
+	plain, timed := abi.Codec("row(key: utf8, value: i64)"), abi.Codec(windowed)
+	count := Config{Kind: abi.OperatorCount}
+	most := Config{Kind: abi.OperatorAggregates, Aggregates: []abi.Aggregate{{Kind: "max", Name: "value"}}}
+	for _, c := range []struct {
+		kind          Config
+		output, codec abi.Codec
+		want          string
+	}{
+		{count, "", plain, "a,2"}, {count, plain, plain, "a,2"}, {count, timed, timed, "0,0,a,2"},
+		{most, plain, plain, "a,7"}, {most, timed, timed, "0,0,a,7"},
+	} {
+		c.kind.Key, c.kind.Value, c.kind.Window, c.kind.Output = "utf8", "i64", &w, c.output
+		c.kind.Late, c.kind.Groups = abi.NewBuilder(abi.ColumnKeys), graph.DefaultMaxParallelism
+		f := start(t, c.kind)
+		f.process(rec{100, "a", 7}, rec{200, "b", 1}, rec{50, "a", 1})
+		if got, want := f.rows(c.codec), []string{c.want}; !slices.Equal(got, want) {
+			t.Errorf("%s %q: %q (expected %q)", c.kind.Kind, c.output, got, want)
+		}
+	}
+}

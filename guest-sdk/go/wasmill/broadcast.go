@@ -51,7 +51,12 @@ func ProcessBroadcast[K, V, B, R any](in *KeyedStream[K, V], broadcast *Stream[B
 				change(&c.StreamContext, p)
 			}
 		}
-		made := callbacks{record: record, timer: func(t Timer) { f.Timer(c, t) }, begin: func() { f.Begin(&c.StreamContext) }}
+		made := callbacks{record: record, timer: func(t Timer) {
+			if f.Timer == nil {
+				panic(errNoTimerCallback)
+			}
+			f.Timer(c, t)
+		}, begin: func() { f.Begin(&c.StreamContext) }}
 		if f.Apply != nil {
 			apply := eachOf(broadcast.codec, f.Apply)
 			made.apply = func(p []byte) { apply(c, p) }

@@ -7,7 +7,7 @@ import (
 
 // MapPartition runs f once in each subtask, over all records that it has, whose input must end: f walks them, and puts out what it
 // likes meanwhile and behind them. A subtask without records has f called, too. What f keeps lies in the guest's memory; the records
-// need not fit there. In streaming mode the host keeps them until the input has ended: the operator needs a UID. f may emit to the
+// need not fit there, and come once: f walks them one time. In streaming mode the host keeps them until the input has ended: the operator needs a UID. f may emit to the
 // side outputs that are given.
 func MapPartition[V, R any](in *Stream[V], name string, f func(c *StreamContext[R], records iter.Seq[V]), sides ...SideOutput) *Stream[R] {
 	p := &processing{name: name, inputs: []string{in.codec.name}, sides: sides}
@@ -106,7 +106,12 @@ func (w *wholeRun[V]) keep() {
 
 // run is the function, which yields when it has taken all that is at hand.
 func (w *wholeRun[V]) run(yield func(struct{}) bool) {
+	walked := false
 	w.walk(func(each func(V) bool) {
+		if walked {
+			panic("MapPartition: the records of a subtask are walked a second time, and come once: keep what is needed of them in the first walk")
+		}
+		walked = true
 		for yield(struct{}{}) && !w.ended {
 			l, rest := &w.groups.records, w.memory
 			for i := range l.n {

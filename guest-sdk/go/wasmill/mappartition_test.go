@@ -3,6 +3,7 @@
 package wasmill
 
 import (
+	"fmt"
 	"iter"
 	"slices"
 	"strconv"
@@ -27,6 +28,14 @@ func defineWhole(job *Env) {
 	ReducePartition(lines, "sum", func(a, b string) string { return a + b }).UID("sum").SinkTo(Print())
 	SortPartition(lines, "sorted", func(s string) int64 { return int64(len(s)) }, Descending).UID("sorted").Parallelism(3).SinkTo(Print())
 	PartitionRange(lines, "ranged", func(s string) int64 { return int64(len(s)) }).Parallelism(2).SinkTo(Blackhole())
+	MapPartition(lines, "twice", func(c *StreamContext[string], lines iter.Seq[string]) {
+		for range lines {
+			break
+		}
+		for line := range lines {
+			c.Emit(line)
+		}
+	}).UID("twice").SinkTo(Blackhole())
 	visits := Map(lines, "visit", func(s string) visit { return visit{s, s} })
 	SortPartitionByFields(visits, "visits", Field("user").Ascending(), Field("page").Descending()).UID("visits").SinkTo(Blackhole())
 }
@@ -94,6 +103,17 @@ func TestMapPartitionWalksAllRecords(t *testing.T) {
 	}
 	if got := whole(t, 1); len(got) != 0 {
 		t.Errorf("nothing is reduced to %q", got)
+	}
+}
+
+// Records that were walked do not come again: a function that walks them twice is told so, and loses nothing unseen.
+func TestMapPartitionIsWalkedOnce(t *testing.T) {
+	h := newHost(t, defineWhole)
+	h.open(functionSpec{id: 4, upstream: none, outputs: []outputSpec{{0, 0, columnValues}}})
+	guest.keyed(1, verbBegin, callOfGroups(groupOf("", 0, 0)))
+	status := guest.keyed(1, verbProcess, callOfGroups(groupOf("", 0, 0, appendList(nil, listInput, []string{"a", "b"}))))
+	if said := fmt.Sprint(h.failures); status == statusOK || !strings.Contains(said, "a second time") {
+		t.Errorf("status %d: %s (expected that they are walked a second time)", status, said)
 	}
 }
 

@@ -70,11 +70,19 @@ func withKey[K, R any](key codec[K], begin func(*StreamContext[R]), timer func(*
 		c := &Context[K, R]{s, key}
 		return callbacks{
 			record: func(input int, p []byte) { each[input](c, p) },
-			timer:  func(t Timer) { timer(c, t) },
-			begin:  func() { begin(&c.StreamContext) },
+			timer: func(t Timer) {
+				if timer == nil {
+					panic(errNoTimerCallback)
+				}
+				timer(c, t)
+			},
+			begin: func() { begin(&c.StreamContext) },
 		}
 	}
 }
+
+// errNoTimerCallback is what a function is told that sets a timer and takes none.
+const errNoTimerCallback = "a timer of a function that has no callback for timers: set Timer beside Process"
 
 // processing is what the manifest says of a process function.
 type processing struct {

@@ -227,7 +227,7 @@ func (s *WindowedStream[K, V]) EvictAfter() *WindowedStream[K, V] {
 	return s.evictor(e)
 }
 
-// SessionBy is windows with as long a silence between two records of a key as gap says of the first, or longer; more than 0 ms.
+// SessionBy is windows with a longer silence between two records of a key than gap says of the first, which is more than 0 ms.
 func (s *KeyedStream[K, V]) SessionBy(name string, gap func(V) time.Duration) *WindowedStream[K, V] {
 	values := s.value
 	var gaps []byte

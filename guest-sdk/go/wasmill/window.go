@@ -10,10 +10,10 @@ type TimeWindow struct {
 	count, countSlide int // of windows of records
 	all               bool
 
-	global, session bool
-	gapOf           string // function
-	trigger         *Trigger
-	evictor         *evictor
+	global, session, sliding bool
+	gapOf                    string // function
+	trigger                  *Trigger
+	evictor                  *evictor
 }
 
 // Global is one window of all records of a key. It has no end, and has results by a trigger only.
@@ -24,9 +24,11 @@ func Tumbling(size time.Duration) TimeWindow { return TimeWindow{size: size} }
 
 // Sliding is windows of a size that begin every slide: a record is in size/slide of them. What they cost does not grow with
 // that number.
-func Sliding(size, slide time.Duration) TimeWindow { return TimeWindow{size: size, slide: slide} }
+func Sliding(size, slide time.Duration) TimeWindow {
+	return TimeWindow{size: size, slide: slide, sliding: true}
+}
 
-// Session is windows with as long a silence between two of a key as the gap, or longer.
+// Session is windows with a longer silence than the gap between two of a key.
 func Session(gap time.Duration) TimeWindow { return TimeWindow{gap: gap} }
 
 // Offset has windows begin so long behind the multiples.
@@ -53,7 +55,7 @@ func (w *TimeWindow) write(out *jsonWriter) {
 		kind = "global"
 	case w.gap != 0 || w.session:
 		kind = "session"
-	case w.slide != 0:
+	case w.sliding:
 		kind = "sliding"
 	}
 	out.text("kind", kind)

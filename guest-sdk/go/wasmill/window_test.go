@@ -12,6 +12,7 @@ func TestWindowsInTheManifest(t *testing.T) {
 	for want, w := range map[string]TimeWindow{
 		`{"kind":"session","gapMs":3000}`:                                 Session(3 * time.Second),
 		`{"kind":"tumbling","sizeMs":1000}`:                               Tumbling(time.Second),
+		`{"kind":"sliding","sizeMs":10000}`:                               Sliding(10*time.Second, 0), // the host refuses it
 		`{"kind":"sliding","sizeMs":10000,"slideMs":2000}`:                Sliding(10*time.Second, 2*time.Second),
 		`{"kind":"tumbling","sizeMs":1000,"offsetMs":300}`:                Tumbling(time.Second).Offset(300 * time.Millisecond),
 		`{"kind":"sliding","sizeMs":10,"slideMs":10,"time":"processing"}`: Sliding(10*time.Millisecond, 10*time.Millisecond).ProcessingTime(),

@@ -97,7 +97,7 @@ impl<'x, K: Record<'x>, V: Record<'x>> WindowedStream<'x, K, V> {
 }
 
 impl<'x, K: Record<'x>, V: Record<'x>> KeyedStream<'x, K, V> {
-    /// Windows with as long a silence between two records of a key as gap says of the first, or longer; more than 0 ms.
+    /// Windows with a longer silence between two records of a key than gap says of the first, which is more than 0 ms.
     pub fn session_by(&self, name: &str, gap: impl Fn(&V) -> Duration + 'static) -> WindowedStream<'x, K, V> {
         self.unwindowed("a window of time");
         asked(self, Kind::Gap, GAP, name, move |call, reply| {

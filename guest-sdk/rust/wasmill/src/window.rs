@@ -32,6 +32,7 @@ pub struct TimeWindow {
     count_slide: u32,
     all: bool,
     global: bool,
+    sliding: bool,
 }
 
 /// Windows of a size, one behind the other. They begin at multiples of it.
@@ -41,10 +42,10 @@ pub fn tumbling(size: Duration) -> TimeWindow {
 
 /// Windows of a size that begin every slide: a record is in size/slide of them. What they cost does not grow with that number.
 pub fn sliding(size: Duration, slide: Duration) -> TimeWindow {
-    TimeWindow { size, slide, ..TimeWindow::default() }
+    TimeWindow { size, slide, sliding: true, ..TimeWindow::default() }
 }
 
-/// Windows with as long a silence between two of a key as the gap, or longer.
+/// Windows with a longer silence than the gap between two of a key.
 pub fn session(gap: Duration) -> TimeWindow {
     TimeWindow { gap, ..TimeWindow::default() }
 }
@@ -105,14 +106,14 @@ impl Windows {
     /// Says whether what parts of them have must be made one.
     pub fn merge(&self) -> bool {
         let t = &self.time;
-        !t.slide.is_zero() || t.count_slide > 0 || !t.gap.is_zero() || !self.gap.is_empty()
+        t.sliding || t.count_slide > 0 || !t.gap.is_zero() || !self.gap.is_empty()
     }
 
     pub fn write(&self, w: &mut JsonWriter) {
         let ms = |d: Duration| d.as_millis() as i64;
         let t = &self.time;
         let sessions = !t.gap.is_zero() || !self.gap.is_empty();
-        let kinds = [(t.all, "all"), (t.count > 0, "count"), (t.global, "global"), (sessions, "session"), (!t.slide.is_zero(), "sliding")];
+        let kinds = [(t.all, "all"), (t.count > 0, "count"), (t.global, "global"), (sessions, "session"), (t.sliding, "sliding")];
         w.text("kind", kinds.iter().find(|(is, _)| *is).map_or("tumbling", |(_, kind)| kind));
         w.number_or("sizeMs", ms(t.size));
         w.number_or("slideMs", ms(t.slide));
