@@ -54,7 +54,7 @@ func (r resumed) scenario(w *workload.Workload) scenario {
 	}
 	if r.much { // the checkpoints of a second are that of 10,000 records
 		interval = time.Second
-		s.records, s.pace = 500_000, 200*time.Millisecond
+		s.records, s.pace = 1_500_000, 200*time.Millisecond                                                             // it reads a million a second until it is seen to have enough
 		s.env = []string{"WASMILL_CHECKPOINT_INTERVAL=1s", "WASMILL_STATE_BUDGET=256MiB", "WASMILL_RESTART_DELAY=10ms"} // each kill is like the first one
 		s.prepare = func(x *run) { x.slow(false) }
 	}
