@@ -19,7 +19,7 @@ func TestBadProgramsAreToldOf(t *testing.T) {
 		"codec":  `sum behind "whose": values of codec utf8 (expected i64 or f64)`,
 		"state":  `process "states": state "last" of a key on a stream without key (expected a list of the operator`,
 		"timers": `process "timers": timers on a stream without key (expected wasmill_key_by before it`,
-		"key":    `operator "whose": its function gave record 1 of a batch the key "0", and when it was asked again "`,
+		"key":    `operator "whose": its function gave record 1 of a batch ("0") the key "0", and when it was asked again "`,
 	} {
 		r := built.wasmill.Run(t, "run", module, "--param", "what="+what, "--param", "count=10000")
 		if r.Code == 0 || !strings.Contains(r.Stderr, want) {
