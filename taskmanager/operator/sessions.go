@@ -346,6 +346,8 @@ func (s *sessions) inTime(k *sessionKey, watermark int64) {
 		end := one.end - 1
 		switch {
 		case end > watermark || one.fired && s.passed(one):
+		case s.panes.window.lateness == 0: // it is gone with its result: no timer finds it again
+			one.turn = itsTurn
 		case one.fired && (end < first || end == first && !at.first): // by an earlier call
 		case more && (end > last || end == last && !at.last):
 			one.turn = laterTurn
