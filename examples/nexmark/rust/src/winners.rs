@@ -131,6 +131,7 @@ impl<'x> Offered<'x> for ShortBidRef<'x> {
 struct Won {
     category: i64,
     seller: i64,
+    auction: i64,
     at: Millis,
     price: i64,
     winners: i64,
@@ -143,6 +144,7 @@ fn prices<'x>(n: &Nexmark<'_, 'x>, told: bool) -> Stream<'x, Won> {
     winners(n, by_auction, told, |e| e.auction(), |e| e.bid(), |a: ShortAuctionRef, b: ShortBidRef, before: Option<ShortBidRef>| Won {
         category: a.category(),
         seller: a.seller(),
+        auction: b.auction(),
         at: b.date_time(),
         price: b.price() - before.map_or(0, |before| before.price()),
         winners: i64::from(before.is_none()),
@@ -178,23 +180,23 @@ struct SellerMean {
     avg_price: i64,
 }
 
-/// The mean of each winning price of a seller and the ten before it.
+/// The mean of each winning price of a seller and the ten before it, in the order of their times and, at one time, their auctions.
 pub fn q6(n: &Nexmark) {
-    let won = n.job.list_state::<(Millis, i64)>("won");
+    let won = n.job.list_state::<(Millis, i64, i64)>("won");
     prices(n, false)
-        .key_value_by("seller", |w| (w.seller, (w.at, w.price)))
+        .key_value_by("seller", |w| (w.seller, (w.at, w.auction, w.price)))
         .process_timers(
             "means",
             (&won,),
-            |c, (won,), at_price| {
-                won.add(at_price);
+            |c, (won,), one| {
+                won.add(one);
                 c.set_timer(END);
             },
             |c, (won,), _| {
                 let mut all: Vec<_> = won.iter().collect();
                 all.sort_unstable();
                 for last in (1..=all.len()).map(|n| &all[n.saturating_sub(11)..n]) {
-                    let sum: i64 = last.iter().map(|(_, price)| price).sum();
+                    let sum: i64 = last.iter().map(|(_, _, price)| price).sum();
                     c.emit(SellerMean { seller: c.key(), avg_price: sum / last.len() as i64 });
                 }
                 won.clear();
