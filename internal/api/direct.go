@@ -31,7 +31,7 @@ func (d direct) RoundTrip(req *http.Request) (*http.Response, error) {
 		defer close(done)
 		d.handler.ServeHTTP(answer, served)
 		answer.WriteHeader(http.StatusOK)
-		w.Close()
+		w.CloseWithError(req.Context().Err()) // an answer that the client's end cut short is not whole; nil is EOF
 		served.Body.Close()
 	}()
 	select {
