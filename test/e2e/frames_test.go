@@ -30,18 +30,28 @@ func TestWindowFunctions(t *testing.T) {
 
 // A window has a million lines, and its guest less memory than they take: it is given some at a time.
 func TestAWindowLargerThanItsGuest(t *testing.T) {
+	checkLargeWindow(t, 1_000_000, "2MiB", filepath.Join(harness.Root(t), "test/guests/frames.wasm"))
+}
+
+// checkLargeWindow has a guest of that memory sum up a window of so many lines.
+func checkLargeWindow(t *testing.T, n int, memory, module string, params ...string) {
+	t.Helper()
 	dir := t.TempDir()
 	var lines []byte
-	for i := range 1_000_000 {
+	for i := range n {
 		lines = fmt.Appendf(lines, "a,%d,%d\n", i, i%10)
 	}
 	input, out := filepath.Join(dir, "lines.txt"), filepath.Join(dir, "out")
 	if err := os.WriteFile(input, lines, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("WASMILL_GUEST_MEMORY", "2MiB")
-	built.wasmill.Run(t, "run", filepath.Join(harness.Root(t), "test/guests/frames.wasm"), "--param", "input="+input, "--param", "output="+out, "--param", "window=1000000").OK(t)
-	if got := harness.Output(t, filepath.Join(out, "results")); got != "0,a,1000000,4500000,1,1000000,0\n" {
+	t.Setenv("WASMILL_GUEST_MEMORY", memory)
+	args := []string{"run", module}
+	for _, p := range append(params, "input="+input, "output="+out, fmt.Sprint("window=", n)) {
+		args = append(args, "--param", p)
+	}
+	built.wasmill.Run(t, args...).OK(t)
+	if got := harness.Output(t, filepath.Join(out, "results")); got != fmt.Sprintf("0,a,%d,%d,1,%d,0\n", n, 9*n/2, n) {
 		t.Errorf("results %q", got)
 	}
 }

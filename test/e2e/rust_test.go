@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/wasmill/wasmill/internal/clustertest/workload"
@@ -28,6 +29,11 @@ func rustGuest(t *testing.T) string {
 	return filepath.Join(root, module)
 }
 
+// A function over one value after the other needs no memory for all of them.
+func TestAWindowLargerThanItsRustGuest(t *testing.T) {
+	checkLargeWindow(t, 400_000, "4MiB", rustGuest(t), "work=frames")
+}
+
 // What the guests in C do, one in Rust does: window functions with triggers and evictors, joins of each kind, broadcast state, lists of the
 // operator, first and distinct, sorts, and requests; each line has the answer that it must have.
 func TestRustGuest(t *testing.T) {
@@ -38,13 +44,15 @@ func TestRustGuest(t *testing.T) {
 	byFunction.Name, byFunction.Params = "outer join by a function", maps.Clone(byFunction.Params)
 	byFunction.Params["shape"] = "function"
 	for name, c := range frameCases {
-		t.Run("windows "+name, func(t *testing.T) {
-			checkFrames(t, append(c.params, "work=frames"), c.want, func(args ...string) harness.Result { return cluster.Run(module, args...) })
-		})
+		for _, hold := range []string{"hold=no", "hold=yes"} { // values one after the other, and all of a window
+			t.Run("windows "+name+", "+hold, func(t *testing.T) {
+				checkFrames(t, append(slices.Clone(c.params), "work=frames", hold), c.want, func(args ...string) harness.Result { return cluster.Run(module, args...) })
+			})
+		}
 	}
 	for i, w := range []*workload.Workload{
 		workload.Framed, workload.FramedSessions, workload.Nearby, workload.NearbyPairs, workload.Together, workload.TogetherPairs, &byFunction,
-		workload.Rules, workload.Roster, workload.FirstOfKey, workload.FirstOfAll, workload.Distinct, workload.Unequal, workload.Folds,
+		workload.Rules, workload.Sweep, workload.Roster, workload.FirstOfKey, workload.FirstOfAll, workload.Distinct, workload.Unequal, workload.Folds,
 		workload.SortedLines, workload.SortedRows, workload.Mapped, workload.Ranged,
 		workload.Met("broadcastHashSecond", "left"), workload.Met("repartitionHashFirst", "full"),
 	} {

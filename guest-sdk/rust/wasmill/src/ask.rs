@@ -20,9 +20,13 @@ const MORE: u32 = 1 << 0;
 const HAS_KEYS: u32 = 1 << 1;
 const HAS_TIMESTAMPS: u32 = 1 << 2;
 
-/// How many bytes of writes wait at most, and how much room a read is given first.
+/// How many bytes of writes wait at most.
 const MOST_WAITING: usize = 64 << 10;
+
+/// How much room a read is given: first, and at most before the host says how much it needs. Of a long list an answer has about 64 KiB;
+/// to ask for each of them twice would have the host look for it twice.
 const PAGE: usize = 4 << 10;
+const MOST_ROOM: usize = 256 << 10;
 
 /// What is asked, and of whom.
 #[derive(Clone, Copy)]
@@ -40,6 +44,7 @@ pub(crate) struct Asker {
     waiting: Vec<u8>,
     count: u32,
     one: Vec<u8>, // a request that is read at once
+    room: usize,  // that reads have needed so far
 }
 
 impl Asker {
@@ -76,7 +81,7 @@ impl Asker {
         begin(&mut self.one);
         append(&mut self.one, q, key, |_| ());
         self.one[0] = 1;
-        let mut size = PAGE;
+        let mut size = self.room.max(PAGE);
         loop {
             // SAFETY: whoever resets the arena knows that pages lie there.
             let room = unsafe { arena.take(size) };
@@ -87,6 +92,7 @@ impl Asker {
             }
             arena.keep(size, 0);
             size = need;
+            self.room = (need + need / 2).min(MOST_ROOM);
         }
     }
 }

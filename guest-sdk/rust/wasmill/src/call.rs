@@ -4,12 +4,13 @@ use crate::arena::{Arena, Scratch};
 use crate::ask::{Asker, Request, RECORDS};
 use crate::chain::{CallHeader, Next};
 use crate::fail::{failed, set_record, NONE};
-use crate::group::{Group, Groups, List, ReplyWriter};
+use crate::group::{Group, Groups, List, ReplyWriter, APPLY_TO};
 use crate::host;
 use crate::local::Own;
 use crate::output::Scope;
 use crate::process::{Timer, NO_TIMESTAMP};
 use crate::record::{Field, Record};
+use crate::state::{OfKeys, Scan};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::Cell;
@@ -22,6 +23,7 @@ pub struct Call<'x> {
     group: Own<Group<'x>>,
     cells: Own<Vec<ValueCell>>,        // of the group, by state
     timers: Own<Vec<(u16, u16, i64)>>, // op, clock, time
+    applied: Own<Vec<u16>>,            // states whose keys the record is to be applied to
     asker: Own<Asker>,
     map_key: Own<Vec<u8>>,
     reply: Own<ReplyWriter>,
@@ -75,6 +77,7 @@ impl<'x> Call<'x> {
             group: Own::new(Group::default()),
             cells: Own::new((0..states).map(|_| ValueCell::default()).collect()),
             timers: Own::new(Vec::new()),
+            applied: Own::new(Vec::new()),
             asker: Own::new(Asker::default()),
             map_key: Own::new(Vec::new()),
             reply: Own::new(ReplyWriter::default()),
@@ -95,6 +98,14 @@ impl<'x> Call<'x> {
     /// Reads the group at hand. The function runs outside of f.
     pub(crate) fn at_hand<R>(&self, f: impl FnOnce(&Group<'x>) -> R) -> R {
         self.group.with(|g| f(g))
+    }
+
+    /// The records of one input that did not come with the call, asked for when they are walked: they stay until the group is done
+    /// with. None: all came.
+    pub(crate) fn rest(self: &Rc<Self>, input: u16) -> Option<Scan<'x>> {
+        let list = self.at_hand(|g| g.records[input as usize]);
+        let first = Request { cursor: list.n as u64, ..self.request(RECORDS, input) };
+        (list.total > list.n).then(|| Scan::of(self, first))
     }
 
     /// All records of the group at hand that the first input has.
@@ -152,7 +163,13 @@ impl<'x> Call<'x> {
         self.scope.key.set_bytes(self.group.with(|g| g.key));
         self.time().set(NO_TIMESTAMP);
         self.timers.with(Vec::clear);
+        self.applied.with(Vec::clear);
         self.cells.with(|cells| cells.iter_mut().for_each(|c| (c.known, c.action) = (false, 0)));
+    }
+
+    /// Answers that the record at hand is to be applied to each key that has something in a state.
+    pub(crate) fn apply_to(&self, state: u16) {
+        self.applied.with(|states| states.push(state));
     }
 
     /// Writes what the group has become, and what else is answered.
@@ -165,6 +182,7 @@ impl<'x> Call<'x> {
                 }
             });
             self.timers.with(|timers| timers.iter().for_each(|&(op, clock, time)| reply.timer(op, clock, time)));
+            self.applied.with(|states| states.drain(..).for_each(|state| reply.action(APPLY_TO, state, |_| ())));
             answer(reply);
             reply.end();
         });
@@ -207,11 +225,16 @@ impl<'x> Call<'x> {
         self.record(self.at_hand(|g| g.timestamp()), f);
     }
 
-    /// Runs f over the records of one input, also those that did not fit the call.
+    /// Runs f over the records of one input, each at its time.
     pub(crate) fn each(&self, input: usize, f: &impl Fn(usize, &'x [u8])) {
+        self.walk(input, &|at, value| self.record(at, || f(input, value)));
+    }
+
+    /// Runs f over the times and values of one input, also of those that did not fit the call: they are gone when f has seen them.
+    pub(crate) fn walk(&self, input: usize, f: &impl Fn(i64, &'x [u8])) {
         let list = self.group.with(|g| g.records[input]);
         for i in 0..list.n {
-            self.record(list.timestamp(i), || f(input, list.value(i)));
+            f(list.timestamp(i), list.value(i));
             if failed() {
                 return;
             }
@@ -221,7 +244,7 @@ impl<'x> Call<'x> {
         while more {
             let page = self.asker.with(|a| a.read(q, |_| (), &self.pages));
             for i in 0..page.n {
-                self.record(page.timestamp(i), || f(input, page.value(i)));
+                f(page.timestamp(i), page.value(i));
                 if failed() {
                     return;
                 }
@@ -271,6 +294,13 @@ impl<'x, R: Record<'x>> StreamContext<'x, R> {
     #[inline]
     pub fn emit(&self, record: R) {
         self.next.push(record);
+    }
+
+    /// In a function of a broadcast record: has the record applied, before the next one of either stream, to each key of this subtask
+    /// that has something in a state of keys. Every subtask does so for its own keys. See
+    /// [`process_applying`](crate::BroadcastKeyedStreams::process_applying).
+    pub fn apply_to_keys(&self, state: &impl OfKeys) {
+        self.call.apply_to(state.number());
     }
 
     /// Puts out a record with an event time of its own.

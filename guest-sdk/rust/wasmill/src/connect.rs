@@ -89,6 +89,60 @@ impl<'x, K: Record<'x>, A: Record<'x>, B: Record<'x>, Q: Path<'x, B>> BroadcastK
         self.processing(name).add(uses, either(each, move |c: &Context<'x, K, R>, u, v| broadcast(c, u, v)), Some(timer))
     }
 
+    /// `process` with a function that is run for each key that has something in a state of which `broadcast` has said
+    /// [`apply_to_keys`](StreamContext::apply_to_keys), before the next record of either stream: with the broadcast record, and the
+    /// key's states and timers at hand.
+    ///
+    /// ```
+    /// use wasmill::prelude::*;
+    ///
+    /// // Sums up numbers by key, and puts out all sums whenever a line is broadcast.
+    /// fn swept(job: &Env) {
+    ///     let (sum, sweeps) = (job.reducing_state("sum", |a: i64, b| a + b), job.broadcast_state::<&str, i64>("sweeps"));
+    ///     let numbers = job.source(files("numbers.txt")).key_value_by("key", |line| (line, line.len() as i64));
+    ///     let swept = numbers.connect_broadcast(&job.source(files("sweeps.txt"))).process_applying(
+    ///         "swept",
+    ///         (&sum, &sweeps),
+    ///         |_, (sum, _), n| sum.add(n),
+    ///         |c, (sum, sweeps), name| {
+    ///             sweeps.put(name, c.now());
+    ///             c.apply_to_keys(sum);
+    ///         },
+    ///         |c, (sum, _), name| {
+    ///             c.emit(format!("{name}: {} had {}", c.key(), sum.get().unwrap_or(0)));
+    ///             sum.clear();
+    ///         },
+    ///     );
+    ///     swept.uid("swept").sink_to(print());
+    /// }
+    /// # wasmill::job!("swept", swept);
+    /// ```
+    pub fn process_applying<U: Begins<'x, R>, R: Record<'x>>(
+        &self,
+        name: &str,
+        uses: U,
+        each: impl Fn(&Context<'x, K, R>, &U::Handles, A) + 'static,
+        broadcast: impl Fn(&StreamContext<'x, R>, &U::Handles, B) + 'static,
+        apply: impl Fn(&Context<'x, K, R>, &U::Handles, B) + 'static,
+    ) -> Stream<'x, R> {
+        let record = either(each, move |c: &Context<'x, K, R>, u, v| broadcast(c, u, v));
+        self.processing(name).add_applying(uses, record, no_timers(), Some(move |c: &_, u: &_, p: &'x [u8]| apply(c, u, B::decode(p))))
+    }
+
+    /// The same with a function for the timers that `each` and `apply` set.
+    pub fn process_timers_applying<U: Begins<'x, R>, R: Record<'x>>(
+        &self,
+        name: &str,
+        uses: U,
+        each: impl Fn(&Context<'x, K, R>, &U::Handles, A) + 'static,
+        broadcast: impl Fn(&StreamContext<'x, R>, &U::Handles, B) + 'static,
+        apply: impl Fn(&Context<'x, K, R>, &U::Handles, B) + 'static,
+        timer: impl Fn(&Context<'x, K, R>, &U::Handles, Timer) + 'static,
+    ) -> Stream<'x, R> {
+        let record = either(each, move |c: &Context<'x, K, R>, u, v| broadcast(c, u, v));
+        self.processing(name).add_applying(uses, record, Some(timer), Some(move |c: &_, u: &_, p: &'x [u8]| apply(c, u, B::decode(p))))
+    }
+
     fn processing(&self, name: &str) -> Processing<'x> {
         let inputs = vec![self.keyed.input("a process function"), self.broadcast.input()];
         Processing::keyed::<K>(&self.keyed.env, name, inputs).broadcasting()

@@ -57,6 +57,7 @@ impl<V, F: Fn(V, V) -> V> Folding<V, V> for Reduction<F> {
     }
 }
 
+/// The folding of functions. Without one that merges, it takes one value after the other.
 pub(crate) struct Aggregation<C, D, M> {
     create: C,
     add: D,
@@ -69,7 +70,34 @@ impl<C, D, M> Aggregation<C, D, M> {
     }
 }
 
-impl<V, A, C: Fn() -> A, D: Fn(A, V) -> A, M: Fn(A, A) -> A> Folding<V, A> for Aggregation<C, D, M> {
+/// How two accumulators become one.
+pub(crate) trait Merging<A> {
+    const MERGES: bool = true;
+
+    fn merge(&self, a: A, b: A) -> A;
+}
+
+impl<A, M: Fn(A, A) -> A> Merging<A> for M {
+    fn merge(&self, a: A, b: A) -> A {
+        self(a, b)
+    }
+}
+
+/// Of a fold, which merges none.
+pub(crate) struct InOrder;
+
+impl<A> Merging<A> for InOrder {
+    const MERGES: bool = false;
+
+    fn merge(&self, a: A, _: A) -> A {
+        fail("two accumulators of a fold, which merges none (aggregate does)");
+        a
+    }
+}
+
+impl<V, A, C: Fn() -> A, D: Fn(A, V) -> A, M: Merging<A>> Folding<V, A> for Aggregation<C, D, M> {
+    const MERGES: bool = M::MERGES;
+
     fn create(&self) -> Option<A> {
         Some((self.create)())
     }
@@ -85,42 +113,7 @@ impl<V, A, C: Fn() -> A, D: Fn(A, V) -> A, M: Fn(A, A) -> A> Folding<V, A> for A
     }
 
     fn merge(&self, a: A, b: A) -> A {
-        (self.merge)(a, b)
-    }
-}
-
-/// A folding that takes one value after the other.
-pub(crate) struct InOrder<C, D> {
-    create: C,
-    add: D,
-}
-
-impl<C, D> InOrder<C, D> {
-    pub fn new(create: C, add: D) -> Self {
-        InOrder { create, add }
-    }
-}
-
-impl<V, A, C: Fn() -> A, D: Fn(A, V) -> A> Folding<V, A> for InOrder<C, D> {
-    const MERGES: bool = false;
-
-    fn create(&self) -> Option<A> {
-        Some((self.create)())
-    }
-
-    #[inline]
-    fn first(&self, value: V) -> A {
-        self.add((self.create)(), value)
-    }
-
-    #[inline]
-    fn add(&self, a: A, value: V) -> A {
-        (self.add)(a, value)
-    }
-
-    fn merge(&self, a: A, _: A) -> A {
-        fail("two accumulators of a fold, which merges none (aggregate does)");
-        a
+        self.merge.merge(a, b)
     }
 }
 

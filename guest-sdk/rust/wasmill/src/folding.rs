@@ -1,7 +1,7 @@
 //! States that are one value, made of all that was added: to the host, values.
 
 use crate::record::Record;
-use crate::state::{ValueState, ValueStateDescriptor};
+use crate::state::{OfKeys, ValueState, ValueStateDescriptor};
 use crate::uses::{Bind, Declaration, Uses};
 use alloc::boxed::Box;
 use alloc::rc::Rc;
@@ -150,5 +150,17 @@ impl<'x, T: Record<'x>, A: Record<'x>, R: Record<'x>> AggregatingState<'x, T, A,
     /// Removes the accumulator.
     pub fn clear(&self) {
         self.value.clear();
+    }
+}
+
+impl<'x, T: Record<'x>> OfKeys for ReducingState<'x, T> {
+    fn number(&self) -> u16 {
+        self.value.number()
+    }
+}
+
+impl<'x, T: Record<'x>, A: Record<'x>, R: Record<'x>> OfKeys for AggregatingState<'x, T, A, R> {
+    fn number(&self) -> u16 {
+        self.value.number()
     }
 }

@@ -166,6 +166,7 @@ pub(crate) struct Function<'x> {
     pub states: Vec<StateSpec<'x>>,
     pub timers: bool,
     pub begins: bool,   // it is called before a subtask's first record
+    pub applies: bool,  // a broadcast record may be applied to all keys
     pub combine: bool,  // records may be folded before they are sent
     pub failures: bool, // of a request function: it is told of requests without an answer
     pub body: Body<'x>,
@@ -185,6 +186,7 @@ impl<'x> Function<'x> {
             states: Vec::new(),
             timers: false,
             begins: false,
+            applies: false,
             combine: false,
             failures: false,
             body,

@@ -24,6 +24,7 @@ pub(crate) const RESPONSE: u32 = 13;
 pub(crate) const WINDOW: u32 = 14;
 pub(crate) const BEGIN: u32 = 16;
 pub(crate) const END: u32 = 17;
+pub(crate) const APPLY: u32 = 18;
 
 const GROUP_BYTES: usize = 40;
 const LIST_BYTES: usize = 24;
@@ -204,6 +205,7 @@ pub(crate) const KEEP: u16 = 6;
 pub(crate) const GAPS: u16 = 7;
 pub(crate) const RECEIVERS: u16 = 8;
 pub(crate) const ASK: u16 = 9;
+pub(crate) const APPLY_TO: u16 = 10;
 
 /// Writes the reply to a keyed call: entries of groups, with their actions.
 #[derive(Default)]

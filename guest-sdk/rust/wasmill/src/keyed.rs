@@ -127,7 +127,7 @@ impl<'x, K: Record<'x>, V: Record<'x>> KeyedStream<'x, K, V> {
         result: impl Fn(A) -> R + 'static,
     ) -> Stream<'x, KeyValue<K, R>> {
         let finish = move |_, key, a| KeyValue { key, value: result(a) };
-        self.stream(fold(self, Kind::Aggregate, name, self.windows(), InOrder::new(create, add), finish))
+        self.stream(fold(self, Kind::Aggregate, name, self.windows(), Aggregation::new(create, add, InOrder), finish))
     }
 
     pub(crate) fn check_sum(&self) {
@@ -192,6 +192,6 @@ impl<'x, K: Record<'x>, V: Record<'x>> WindowedStream<'x, K, V> {
         result: impl Fn(A) -> R + 'static,
     ) -> Stream<'x, Windowed<K, R>> {
         let finish = move |window, key, a| Windowed { window, key, value: result(a) };
-        self.stream(fold(&self.keyed, Kind::Aggregate, name, Some(self.windows.clone()), InOrder::new(create, add), finish))
+        self.stream(fold(&self.keyed, Kind::Aggregate, name, Some(self.windows.clone()), Aggregation::new(create, add, InOrder), finish))
     }
 }

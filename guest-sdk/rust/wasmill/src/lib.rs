@@ -72,6 +72,8 @@ mod golden_test;
 #[cfg(test)]
 mod own_test;
 #[cfg(test)]
+mod pages_test;
+#[cfg(test)]
 mod process_test;
 #[cfg(test)]
 mod request_test;
@@ -161,8 +163,8 @@ pub use request::{ordered, unordered, Answer, HttpRequest, HttpResponse, Request
 pub use row::{Decimal, KeyValue, List, ListRef, Pair, RowBytes, RowWriter, Windowed};
 pub use side::{Side, SideOutput, Sides};
 pub use state::{
-    BroadcastStateDescriptor, ListState, ListStateDescriptor, MapState, MapStateDescriptor, OperatorListStateDescriptor, ValueState,
-    ValueStateDescriptor,
+    BroadcastStateDescriptor, ListState, ListStateDescriptor, MapState, MapStateDescriptor, OfKeys, OperatorListStateDescriptor,
+    ValueState, ValueStateDescriptor,
 };
 pub use step::{Path, Start, Step, Then};
 pub use stream::{After, Outlet, SinkOperator, Stream};

@@ -17,6 +17,10 @@ impl<T> Own<T> {
         f(unsafe { self.hold() })
     }
 
+    pub fn into_inner(self) -> T {
+        self.0.into_inner()
+    }
+
     /// The value itself, for code that is to be compiled into its caller, as closures not always are.
     ///
     /// # Safety

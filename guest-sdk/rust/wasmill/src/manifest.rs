@@ -28,6 +28,7 @@ const MEETING: i64 = 14;
 const OWN: i64 = 16;
 const TIES: i64 = 18;
 const EVENT_TTL: i64 = 19;
+const APPLY: i64 = 20;
 
 pub(crate) fn write(g: &Graph) -> Vec<u8> {
     let mut w = JsonWriter::default();
@@ -64,6 +65,7 @@ fn features(g: &Graph) -> Vec<i64> {
         (OWN, any(&|f| f.begins || f.has_state_of(OPERATOR) || matches!(f.kind, Kind::Process | Kind::MapPartition) && f.key.is_empty())),
         (TIES, g.operators.iter().any(|o| o.aggregates.iter().any(|a| a.decides()))),
         (EVENT_TTL, any(&|f| f.states.iter().any(|s| s.event))),
+        (APPLY, any(&|f| f.applies)),
     ];
     needs.iter().filter(|(_, needed)| *needed).map(|(number, _)| *number).collect()
 }
@@ -89,6 +91,8 @@ fn function(w: &mut JsonWriter, id: usize, f: &Function) {
     w.flag_or("result", f.kind == Kind::Reduce);
     w.flag_or("combine", f.combine);
     w.flag_or("begins", f.begins);
+    w.flag_or("applies", f.applies);
+    w.flag_or("pulls", f.kind == Kind::Window && f.accumulator.is_empty());
     w.flag_or("failures", f.failures);
     if !f.states.is_empty() {
         w.array("states", &f.states, |w, s| w.object("", |w| state(w, s)));

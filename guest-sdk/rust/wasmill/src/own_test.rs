@@ -1,6 +1,6 @@
 //! Process functions without key, states of the operator, and functions of two streams.
 
-use crate::group::{BEGIN, PROCESS, TIMER};
+use crate::group::{APPLY, BEGIN, PROCESS, TIMER};
 use crate::prelude::*;
 use crate::stored_test::{begin as begin_states, elements, put, OWN};
 use crate::testing::Job;
@@ -121,6 +121,50 @@ fn a_broadcast_state_is_the_operators() {
     let one = |w: &'static str| texts(call(PROCESS, &group(0, (0, 0), 0, w, &[(0, 0, &[(0, w.as_bytes())])])));
     assert_eq!(one("a"), ["a>1", "a=1", "c=3"]);
     assert_eq!(one("x"), ["a=1", "c=3"]);
+}
+
+fn applied(job: &Env) {
+    let (sum, last, rules) =
+        (job.reducing_state("sum", |a: i64, b| a + b), job.value_state::<&str>("last"), job.broadcast_state::<&str, i64>("rules"));
+    let lengths = job.source(files("x")).key_value_by("word", |w| (w, w.len() as i64));
+    let swept = lengths.connect_broadcast(&job.source(files("y"))).process_applying(
+        "swept",
+        (&sum, &last, &rules),
+        |_, (sum, ..), n| sum.add(n),
+        |c, (sum, last, _), rule| match rule {
+            "last" => c.apply_to_keys(last),
+            "none" => {}
+            _ => {
+                c.apply_to_keys(last);
+                c.apply_to_keys(sum);
+            }
+        },
+        |c, (sum, last, _), rule| {
+            c.emit(format!("{rule} {} {:?} at {}", c.key(), sum.get(), c.timestamp()));
+            sum.clear();
+            last.set(rule);
+        },
+    );
+    swept.uid("swept").sink_to(print());
+}
+
+#[test]
+fn a_broadcast_record_is_applied_to_the_keys_of_states() {
+    let job = open(applied, "swept");
+    for want in [r#""features":[1,2,3,5,14,20]"#, r#""output":"utf8","applies":true,"states":[{"name":"sum","#] {
+        assert!(job.manifest().contains(want), "expected {want} in {}", job.manifest());
+    }
+    begin_states();
+    let told = |rule: &'static str| call(PROCESS, &group(0, (0, 0), 0, "", &[(1, 0, &[(0, rule.as_bytes())])])).actions;
+    assert_eq!(told("last"), [(10, 1, Vec::new())]);
+    assert_eq!(told("all"), [(10, 1, Vec::new()), (10, 0, Vec::new())]);
+    assert!(told("none").is_empty());
+    let lists: [List; 3] = [(4, 0, &[(0, &7i64.to_le_bytes())]), (4, 1, &[]), (1, 0, &[(5, b"all")])];
+    let got = call(APPLY, &group(0, (0, 0), 0, "k", &lists));
+    assert_eq!(got.emitted, [(5, b"all k Some(7) at 5".to_vec())]);
+    assert_eq!(got.actions, [(2, 0, Vec::new()), (1, 1, b"all".to_vec())]);
+    let _job = open(broadcast, "apply");
+    assert_eq!(call(APPLY, &group(0, (0, 0), 0, "k", &lists)).status, 4, "nothing is applied");
 }
 
 #[test]

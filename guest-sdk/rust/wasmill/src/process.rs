@@ -6,7 +6,7 @@ use crate::env::Env;
 use crate::fail::failed;
 use crate::frame::{keyed_context, AtHand, Frame};
 use crate::graph::{Edge, Kind, Operator};
-use crate::group::{BEGIN, PROCESS, TIMER};
+use crate::group::{APPLY, BEGIN, PROCESS, TIMER};
 use crate::keyed::KeyedStream;
 use crate::record::{codec_of, Record};
 use crate::state::BROADCAST;
@@ -127,22 +127,36 @@ impl<'x> Processing<'x> {
         F: Fn(&C, &B::Handles, usize, &'x [u8]) + 'x,
         T: Fn(&C, &B::Handles, Timer) + 'x,
     {
+        self.add_applying(uses, record, timer, None::<fn(&C, &B::Handles, &'x [u8])>)
+    }
+
+    /// The same with what is done for a key with a broadcast record that is to be applied to it.
+    pub fn add_applying<C, B, R, F, T, A>(self, uses: B, record: F, timer: Option<T>, apply: Option<A>) -> Stream<'x, R>
+    where
+        C: Processes<'x, R>,
+        B: Begins<'x, R>,
+        R: Record<'x>,
+        F: Fn(&C, &B::Handles, usize, &'x [u8]) + 'x,
+        T: Fn(&C, &B::Handles, Timer) + 'x,
+        A: Fn(&C, &B::Handles, &'x [u8]) + 'x,
+    {
         let mut declared = Declaration::default();
         let (bind, begin) = uses.declare_all(&mut declared);
         self.check(&declared);
-        let (timers, begins) = (timer.is_some(), begin.is_some());
+        let (timers, begins, applies) = (timer.is_some(), begin.is_some(), apply.is_some());
         let (mut frame, codecs) = (Frame::declared(declared, bind), self.inputs.iter().map(|(_, codec)| codec.clone()).collect());
         let mut f = frame.function(Kind::Process, &self.name, codecs, codec_of::<R>(), move |c: &C, u, verb, h, p| {
             let call = c.stream().call();
-            match (verb, &timer, &begin) {
+            match (verb, &timer, &begin, &apply) {
                 (PROCESS, ..) => call.run(h, p, || both(call, &|input, value| record(c, u, input, value)), |_| ()),
-                (TIMER, Some(timer), _) => call.run(h, p, || call.due(|t| timer(c, u, t)), |_| ()),
-                (BEGIN, _, Some(begin)) => call.run(h, p, || begin(c.stream(), u), |_| ()),
+                (TIMER, Some(timer), ..) => call.run(h, p, || call.due(|t| timer(c, u, t)), |_| ()),
+                (BEGIN, _, Some(begin), _) => call.run(h, p, || begin(c.stream(), u), |_| ()),
+                (APPLY, .., Some(apply)) => call.run(h, p, || call.each(1, &|_, value| apply(c, u, value)), |_| ()),
                 _ => return false,
             }
             true
         });
-        (f.key, f.timers, f.begins) = (self.key, timers, begins);
+        (f.key, f.timers, f.begins, f.applies) = (self.key, timers, begins, applies);
         let o = Operator { inputs: self.inputs.iter().map(|(edge, _)| *edge).collect(), ..Operator::default() };
         let operator = frame.add(&self.env, f, o);
         Stream::new(self.env, operator, 0, Start::default())

@@ -362,7 +362,20 @@ impl<'x, K: Record<'x>, V: Record<'x>> MapState<'x, K, V> {
     }
 }
 
-/// Walks a list or map, page by page.
+/// A state of keys.
+pub trait OfKeys {
+    #[doc(hidden)]
+    fn number(&self) -> u16;
+}
+
+impl<T> OfKeys for ValueState<'_, T> {
+    fn number(&self) -> u16 {
+        self.state
+    }
+}
+
+/// Walks a list or map, or records, page by page.
+#[derive(Clone)]
 pub(crate) struct Scan<'x> {
     call: Rc<Call<'x>>,
     next: Option<Request>,
@@ -375,12 +388,9 @@ impl<'x> Scan<'x> {
     pub fn of(call: &Rc<Call<'x>>, first: Request) -> Self {
         Scan { call: call.clone(), next: Some(first), page: Page::default(), at: 0 }
     }
-}
 
-impl<'x> Iterator for Scan<'x> {
-    type Item = (&'x [u8], &'x [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
+    /// The number of the next element in the page; None behind the last one.
+    fn advance(&mut self) -> Option<usize> {
         while self.at == self.page.n {
             let q = self.next?;
             self.page = self.call.ask(|a, arena| a.read(q, |_| (), arena));
@@ -388,6 +398,19 @@ impl<'x> Iterator for Scan<'x> {
             self.next = self.page.more.map(|cursor| Request { cursor, ..q });
         }
         self.at += 1;
-        Some((self.page.key(self.at - 1), self.page.value(self.at - 1)))
+        Some(self.at - 1)
+    }
+
+    /// The next record and its time.
+    pub fn timed(&mut self) -> Option<(i64, &'x [u8])> {
+        self.advance().map(|i| (self.page.timestamp(i), self.page.value(i)))
+    }
+}
+
+impl<'x> Iterator for Scan<'x> {
+    type Item = (&'x [u8], &'x [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.advance().map(|i| (self.page.key(i), self.page.value(i)))
     }
 }

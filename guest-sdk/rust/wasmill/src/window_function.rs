@@ -2,11 +2,15 @@
 
 use crate::call::{Call, StreamContext};
 use crate::chain::{Binding, Fault};
+use crate::fail::failed;
 use crate::fold::{Aggregation, Folder, Folding, Reduction};
 use crate::frame::{keyed_context, AtHand, Frame};
 use crate::graph::{Kind, Operator};
 use crate::group::{List, ACCUMULATE, CREATE, MERGE, WINDOW};
+use crate::local::Own;
+use crate::process::NO_TIMESTAMP;
 use crate::record::{codec_of, Record};
+use crate::state::Scan;
 use crate::stream::Stream;
 use crate::uses::Uses;
 use crate::window::{Window, WindowedStream};
@@ -14,6 +18,7 @@ use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec;
+use core::cell::Cell;
 use core::marker::PhantomData;
 use core::ops::Deref;
 
@@ -28,23 +33,39 @@ pub enum Timing {
     Late,
 }
 
-/// The values of a window, in the order in which they came.
+/// The values of a window, in the order in which they came. Of a window with many of them the host hands some over at a time; all
+/// that were walked lie in the guest's memory until the call is over.
 pub struct Values<'x, V> {
-    list: List<'x>,
+    came: List<'x>, // with the call
+    rest: Option<Scan<'x>>,
     at: usize,
     values: PhantomData<fn() -> V>,
 }
 
 impl<V> Clone for Values<'_, V> {
     fn clone(&self) -> Self {
-        Values { list: self.list, at: self.at, values: PhantomData }
+        Values { came: self.came, rest: self.rest.clone(), at: self.at, values: PhantomData }
     }
 }
 
 impl<'x, V: Record<'x>> Values<'x, V> {
+    fn of(call: &Rc<Call<'x>>) -> Self {
+        Values { came: call.at_hand(|g| g.records[0]), rest: call.rest(0), at: 0, values: PhantomData }
+    }
+
     /// The same with the event time of each, [`NO_TIMESTAMP`](crate::NO_TIMESTAMP) if it has none.
-    pub fn timed(self) -> impl Iterator<Item = (i64, V)> + use<'x, V> {
-        (self.at..self.list.n).map(move |i| (self.list.timestamp(i), V::decode(self.list.value(i))))
+    pub fn timed(mut self) -> impl Iterator<Item = (i64, V)> + use<'x, V> {
+        core::iter::from_fn(move || self.advance().map(|(time, value)| (time, V::decode(value))))
+    }
+
+    fn advance(&mut self) -> Option<(i64, &'x [u8])> {
+        let at = self.at;
+        let one = match at < self.came.n {
+            true => (self.came.timestamp(at), self.came.value(at)),
+            false => self.rest.as_mut()?.timed()?,
+        };
+        self.at += 1;
+        Some(one)
     }
 }
 
@@ -52,15 +73,11 @@ impl<'x, V: Record<'x>> Iterator for Values<'x, V> {
     type Item = V;
 
     fn next(&mut self) -> Option<V> {
-        let at = self.at;
-        (at < self.list.n).then(|| {
-            self.at += 1;
-            V::decode(self.list.value(at))
-        })
+        self.advance().map(|(_, value)| V::decode(value))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.list.n - self.at;
+        let left = self.came.total - self.at;
         (left, Some(left))
     }
 }
@@ -70,7 +87,7 @@ impl<'x, V: Record<'x>> ExactSizeIterator for Values<'x, V> {}
 keyed_context! {
     /// What a window function has at hand: the key, the window, the times, and where its records go. Their timestamp is the window's
     /// last millisecond, unless `emit_at` says another; they have none if the window has no end.
-    WindowContext {}
+    WindowContext { value_at: Cell<i64> }
     /// The key at hand.
 }
 
@@ -78,6 +95,11 @@ impl<'x, K: Record<'x>, R: Record<'x>> WindowContext<'x, K, R> {
     /// The window at hand, an empty one if it has no end.
     pub fn window(&self) -> Window {
         self.at_hand(|g| g.window)
+    }
+
+    /// In [`process_each`](WindowedStream::process_each): the event time of the value at hand, [`NO_TIMESTAMP`] if it has none.
+    pub fn value_timestamp(&self) -> i64 {
+        self.value_at.get()
     }
 
     /// Why the window has this result.
@@ -97,7 +119,32 @@ impl<'x, K: Record<'x>, V: Record<'x>> WindowedStream<'x, K, V> {
         each: impl Fn(&WindowContext<'x, K, R>, &U::Handles, Values<'x, V>) + 'static,
     ) -> Stream<'x, R> {
         let all = move |c: &WindowContext<'x, K, R>, u: &U::Handles| {
-            each(c, u, Values { list: c.records(), at: 0, values: PhantomData });
+            each(c, u, Values::of(c.call()));
+        };
+        self.function(name, uses, String::new(), None, all)
+    }
+
+    /// The same over one value after the other, which need not all fit in the guest's memory: `create` makes what is kept of none,
+    /// `each` takes the values in the order in which they came, and `end` is called behind the last.
+    pub fn process_each<U: Uses<'x>, A: 'static, R: Record<'x>>(
+        &self,
+        name: &str,
+        uses: U,
+        create: impl Fn() -> A + 'static,
+        each: impl Fn(&WindowContext<'x, K, R>, &U::Handles, &mut A, V) + 'static,
+        end: impl Fn(&WindowContext<'x, K, R>, &U::Handles, A) + 'static,
+    ) -> Stream<'x, R> {
+        let all = move |c: &WindowContext<'x, K, R>, u: &U::Handles| {
+            let kept = Own::new(create());
+            c.walk(0, &|at, value| {
+                c.value_at.set(at);
+                kept.with(|kept| each(c, u, kept, V::decode(value)));
+                c.scratch().reset();
+            });
+            c.value_at.set(NO_TIMESTAMP);
+            if !failed() {
+                end(c, u, kept.into_inner());
+            }
         };
         self.function(name, uses, String::new(), None, all)
     }

@@ -1,6 +1,5 @@
 //! Joins and co-groups: records of two streams that meet by key and window.
 
-use crate::ask::{Request, RECORDS};
 use crate::call::{Call, StreamContext};
 use crate::chain::{Binding, Fault};
 use crate::fail::failed;
@@ -11,7 +10,6 @@ use crate::keyed::KeyedStream;
 use crate::record::{codec_of, Record};
 use crate::row::Pair;
 use crate::side::{Side, Sides};
-use crate::state::Scan;
 use crate::step::{Path, Start};
 use crate::stream::Stream;
 use crate::window::{all_time, TimeWindow, Window};
@@ -271,8 +269,7 @@ impl<'x, V: Record<'x>> Together<'x, V> {
     /// They, in the order of their times, as often as one likes.
     pub fn iter(&self) -> impl Iterator<Item = V> + use<'x, V> {
         let list = self.list;
-        let rest = Request { cursor: list.n as u64, ..self.call.request(RECORDS, self.input) };
-        let rest = (list.total > list.n).then(|| Scan::of(&self.call, rest));
+        let rest = self.call.rest(self.input);
         let came = (0..list.n).map(move |i| list.value(i));
         came.chain(rest.into_iter().flatten().map(|(_, value)| value)).map(V::decode)
     }

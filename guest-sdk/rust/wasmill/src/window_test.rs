@@ -3,7 +3,7 @@
 use crate::batch::{octets, Batch};
 use crate::group::{ACCUMULATE, CREATE, EVICT, GAP, MERGE, PROCESS, RESULT, TRIGGER, WINDOW};
 use crate::guest;
-use crate::host::native::TOLD;
+use crate::host::native::{STATE, TOLD};
 use crate::prelude::*;
 use crate::testing::{leak, Job};
 use std::format;
@@ -62,6 +62,12 @@ pub(crate) struct Answer {
 
 pub(crate) fn call(verb: u32, group: &[u8]) -> Answer {
     call_at((0, 1), verb, group)
+}
+
+/// Calls with what answers the import state.
+pub(crate) fn call_in(verb: u32, group: &[u8], state: fn(u32, &[u8]) -> Vec<u8>) -> Answer {
+    STATE.with(|s| *s.borrow_mut() = state);
+    call(verb, group)
 }
 
 /// Calls one of so many subtasks.

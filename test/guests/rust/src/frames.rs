@@ -14,11 +14,12 @@ pub fn define(job: &Env) {
     let windows = evicted(job, triggered(job, cut(job, &kind))).late(&late);
     let fold = job.param_or("fold", "no", "whether lines are folded when they come: yes or no") == "yes";
     let all = job.reducing_state("all", |a: i64, b: i64| a + b);
+    let hold = job.param_or("hold", "no", "whether a window's lines are in memory at once: yes or no") == "yes";
     let results = if kind == "session" || kind == "pause" {
-        frames(&windows, fold, &all, |c, all, lines, sum| put(c, all, 0, lines, sum))
+        frames(&windows, (fold, hold), &all, |c, all, lines, sum| put(c, all, 0, lines, sum))
     } else {
         let results = job.aggregating_state("results", || 0i64, |n, more: i64| n + more, |n| n).per_window();
-        frames(&windows, fold, (&all, &results), |c, (all, results), lines, sum| put(c, all, next(results), lines, sum))
+        frames(&windows, (fold, hold), (&all, &results), |c, (all, results), lines, sum| put(c, all, next(results), lines, sum))
     };
     write(job, &results.uid("frames"), "results");
     write(job, &late.stream(), "late");
@@ -27,7 +28,7 @@ pub fn define(job: &Env) {
 /// Has put run over what a window has: how many lines, and the sum of their values.
 fn frames<'x, U: Uses<'x>>(
     windows: &Windows<'x>,
-    fold: bool,
+    (fold, hold): (bool, bool),
     uses: U,
     put: impl Fn(&WindowContext<'x, &'x str, String>, &U::Handles, i64, i64) + 'static,
 ) -> Stream<'x, String> {
@@ -36,10 +37,14 @@ fn frames<'x, U: Uses<'x>>(
         let add = move |a, line: &str| both(a, (1, number(line, 2)));
         return windows.aggregate_process("frames", uses, none, add, both, move |c, u, (lines, sum)| put(c, u, lines, sum));
     }
-    windows.process("frames", uses, move |c, u, lines| {
-        let (n, sum) = lines.fold(none(), |a, line| both(a, (1, number(line, 2))));
-        put(c, u, n, sum);
-    })
+    if hold {
+        return windows.process("frames", uses, move |c, u, lines| {
+            let lines: Vec<&str> = lines.collect();
+            put(c, u, lines.len() as i64, lines.iter().map(|line| number(line, 2)).sum());
+        });
+    }
+    let add = move |_: &_, _: &_, a: &mut (i64, i64), line: &str| *a = both(*a, (1, number(line, 2)));
+    windows.process_each("frames", uses, none, add, move |c, u, (lines, sum)| put(c, u, lines, sum))
 }
 
 fn next(results: &AggregatingState<i64, i64, i64>) -> i64 {

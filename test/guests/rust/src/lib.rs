@@ -9,6 +9,7 @@ mod met;
 mod nearby;
 mod roster;
 mod rules;
+mod sweep;
 mod together;
 mod whole;
 
@@ -27,10 +28,11 @@ fn define(job: &Env) {
         "nearby" => nearby::define(job),
         "roster" => roster::define(job),
         "rules" => rules::define(job),
+        "sweep" => sweep::define(job),
         "whole" => whole::define(job),
         "together" | "" => together::define(job), // without a parameter it is at upload
         other => job.refuse(&format!(
-            "parameter \"work\": {other:?} (expected asking, first, folds, frames, met, nearby, roster, rules, together or whole)"
+            "parameter \"work\": {other:?} (expected asking, first, folds, frames, met, nearby, roster, rules, sweep, together or whole)"
         )),
     }
 }
@@ -96,6 +98,7 @@ mod tests {
             ("nearby", &["left", "right"]),
             ("roster", &["input", "calls"]),
             ("rules", &["facts", "rules"]),
+            ("sweep", &["input", "sweeps"]),
             ("together", &["left", "right"]),
             ("whole", &["input"]),
         ] {
