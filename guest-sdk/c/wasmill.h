@@ -334,7 +334,7 @@ typedef struct wasmill_stream {
 typedef struct wasmill_keyed wasmill_keyed;
 
 // wasmill_time_window cuts time into pieces of one size that begin at multiples of it, or every slide_ms, and offset_ms behind
-// that; or into sessions, with as long a silence between two of a key as gap_ms, or longer; or into windows of
+// that; or into sessions, with a longer silence between two of a key than gap_ms (one of gap_ms still joins them); or into windows of
 // `count` records of a key, one every count_slide records (0: one behind the other). lateness_ms is how long behind its end a window takes late records: each makes its result be emitted again.
 typedef struct wasmill_time_window wasmill_time_window;
 
@@ -469,7 +469,7 @@ static inline wasmill_time_window wasmill_global_window(wasmill_trigger trigger)
 }
 WASMILL__SMALL wasmill_keyed wasmill_window(wasmill_keyed in, wasmill_time_window w);
 
-// Sessions with as long a silence behind a record as gap says of it, in milliseconds above 0.
+// Sessions with a longer silence behind a record than gap says of it, in milliseconds above 0.
 typedef int64_t (*wasmill_gap_fn)(const wasmill_record *);
 WASMILL__SMALL wasmill_keyed wasmill_session_by(wasmill_keyed in, const char *name, wasmill_gap_fn gap);
 

@@ -17,7 +17,7 @@ type adding interface {
 	renew(key []byte, from uint16, accs [][]byte) error
 }
 
-// sessions are windows with as long a silence between two of a key as the gap, or longer. A record is a window of its own
+// sessions are windows with a longer silence between two of a key than the gap. A record is a window of its own
 // that long, and windows that touch are one. All those of a key lie in one entry of the state.
 type sessions struct {
 	panes  *panes
