@@ -11,6 +11,8 @@ import (
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/taskmanager/exchange"
 	"github.com/wasmill/wasmill/taskmanager/keysort"
+	"github.com/wasmill/wasmill/taskmanager/operator"
+	"github.com/wasmill/wasmill/taskmanager/state"
 )
 
 // sortPrefix begins the names of directories in that of a job where tasks sort what does not fit in memory.
@@ -22,11 +24,18 @@ const sortMemory = 64 << 20
 // sortedInput is the input of a keyed operator in batch mode. It takes everything from the gate, sorts it by key, and gives it to
 // the operator some whole keys at a time: behind them time ends, for these keys, and what is remembered of them is forgotten. So
 // nothing is late, each result is final, and the operator holds a few keys, or one.
+//
+// Of an operator that merges accumulators, records are not sorted: it takes them as they come, and time ends behind the last. Only
+// what its table cannot hold is sorted: the accumulators of all keys, each time that it is full.
 type sortedInput struct {
 	*gateInput
 	sorter *keysort.Sorter
 	sorted *keysort.Sorted // once all has come
 	head   keyedHead
+	merges *keyedStep   // the head, if it takes records as they come; else nil
+	full   int64        // bytes of its table at which that is full; 0: never
+	drawn  *abi.Builder // from the table
+	drains bool         // it has been full
 	share  *share
 	turned []uint64 // the hashes of a batch
 	done   bool
@@ -41,10 +50,16 @@ type keyedHead interface {
 
 // newSortedInput sorts what comes by a gate.
 func (t *task) newSortedInput(in *gateInput, c *chain) *sortedInput {
-	cols := c.plan.needs[c.plan.steps[0].operators[0]] | abi.ColumnKeys | abi.ColumnHashes
-	return &sortedInput{
-		gateInput: in, head: c.nodes[0].step.(keyedHead), share: newShare(cols, in.gate), sorter: keysort.New(t.sorting(inputSorting, cols)),
+	first := c.plan.steps[0].operators[0]
+	made := &sortedInput{gateInput: in, head: c.nodes[0].step.(keyedHead)}
+	cols := c.plan.needs[first] | abi.ColumnKeys | abi.ColumnHashes
+	if op := &c.plan.graph.Operators[first]; c.plan.graph.Accumulates(first) {
+		cols = operator.PartialColumns(op.Kind, op.Window)
+		made.merges, made.drawn = c.nodes[0].step.(*keyedStep), abi.NewBuilder(cols)
+		made.full = t.attempt.budget(t.slot) / state.Rounds
 	}
+	made.share, made.sorter = newShare(cols, in.gate), keysort.New(t.sorting(inputSorting, cols))
+	return made
 }
 
 // inputSorting stands for the step that a task's input is sorted for.
@@ -70,8 +85,18 @@ func (in *sortedInput) next(ctx context.Context, now time.Time) (bool, time.Time
 	if in.open > 0 {
 		return in.take(ctx, now)
 	}
+	if in.merges != nil && !in.drains {
+		in.done, in.chain.watermark = true, abi.MaxTime
+		return false, time.Time{}, nil
+	}
 	if in.sorted == nil {
 		var err error
+		if in.merges != nil {
+			err = in.empty(ctx)
+		}
+		if err != nil {
+			return false, time.Time{}, err
+		}
 		if in.sorted, err = in.sorter.Sorted(); err != nil {
 			return false, time.Time{}, stateFailure(err)
 		}
@@ -94,7 +119,7 @@ func (in *sortedInput) next(ctx context.Context, now time.Time) (bool, time.Time
 }
 
 // take has the next element sorted. Watermarks say nothing here.
-func (in *sortedInput) take(_ context.Context, _ time.Time) (bool, time.Time, error) {
+func (in *sortedInput) take(ctx context.Context, _ time.Time) (bool, time.Time, error) {
 	e, ok := in.gate.Next()
 	if !ok {
 		return true, time.Time{}, nil
@@ -102,7 +127,13 @@ func (in *sortedInput) take(_ context.Context, _ time.Time) (bool, time.Time, er
 	switch e.Kind {
 	case exchange.Batch:
 		defer e.Buffer.Release()
-		return false, time.Time{}, in.keep(&e)
+		if in.merges == nil {
+			return false, time.Time{}, in.keep(&e)
+		}
+		if err := in.process(&e); err != nil || !in.isFull() {
+			return false, time.Time{}, err
+		}
+		return false, time.Time{}, in.empty(ctx)
 	case exchange.End:
 		in.open--
 	case exchange.Failed:
@@ -120,9 +151,13 @@ func (in *sortedInput) keep(e *exchange.Element) error {
 	if err != nil {
 		return err
 	}
+	return in.sort(&b.Batch, hashes, uint32(e.Channel))
+}
+
+func (in *sortedInput) sort(b *abi.Batch, hashes []uint64, lane uint32) error {
 	in.turned = append(in.turned[:0], hashes...)
 	turn(in.turned)
-	return stateFailure(in.sorter.Add(&b.Batch, in.turned, uint32(e.Channel)))
+	return stateFailure(in.sorter.Add(b, in.turned, lane))
 }
 
 // pass gives records of one input to the operator.
@@ -163,85 +198,6 @@ func (in *sortedInput) close() error {
 		_ = in.sorted.Close() // it was only read
 	}
 	return in.sorter.Close()
-}
-
-// share is the records of some whole keys, or a part of those of one.
-type share struct {
-	whole  bool           // behind it another key begins, or nothing
-	inputs []int          // by lane
-	all    *abi.Builder   // in their order
-	lanes  []uint32       // of all
-	turns  []*abi.Builder // the records of turn i, all of one input; see each
-	next   keysort.Record // that did not belong to the share before
-	held   bool           // there is one
-}
-
-// Bounds of a share. A larger key is given in parts.
-const (
-	shareRecords = 4096
-	shareBytes   = 256 << 10
-)
-
-func newShare(cols abi.Columns, gate *exchange.Gate) *share {
-	return &share{all: abi.NewBuilder(cols), inputs: gate.Inputs()}
-}
-
-// fill takes the next records, and answers whether more follow.
-func (s *share) fill(from *keysort.Sorted) (more bool, err error) {
-	s.all.Reset()
-	s.lanes = s.lanes[:0]
-	for {
-		if !s.held {
-			if s.next, s.held, err = from.Next(); err != nil {
-				return false, err
-			}
-		}
-		full := s.all.Len() >= shareRecords || s.all.Bytes() >= shareBytes
-		same := s.held && s.next.Again
-		if !s.held || full && (!same || s.all.Len() >= 2*shareRecords || s.all.Bytes() >= 2*shareBytes) {
-			s.whole = !same
-			return s.held, nil
-		}
-		s.all.AppendRange(s.next.Batch, s.next.Row, s.next.Row+1, s.next.Batch.Hashes)
-		s.lanes = append(s.lanes, s.next.Lane)
-		s.held = false
-	}
-}
-
-// each gives out the records input by input. Of two inputs, the records of a key keep their order: its first ones of one input,
-// then those of the other that follow, and so on; those of all keys that have one turn go together.
-func (s *share) each(pass func(input int, rows *abi.Builder) error) error {
-	if s.inputs[len(s.inputs)-1] == 0 {
-		return pass(0, s.all)
-	}
-	var b abi.Batch
-	s.all.View(&b)
-	for _, t := range s.turns {
-		t.Reset()
-	}
-	turn := 0
-	for i := range b.N {
-		input := s.inputs[s.lanes[i]]
-		switch {
-		case i == 0 || string(b.Key(i)) != string(b.Key(i-1)):
-			turn = input
-		case input != turn%2:
-			turn++
-		}
-		for len(s.turns) <= turn {
-			s.turns = append(s.turns, abi.NewBuilder(s.all.Columns()))
-		}
-		s.turns[turn].AppendRange(&b, i, i+1, b.Hashes)
-	}
-	for i, t := range s.turns {
-		if t.Len() == 0 {
-			continue
-		}
-		if err := pass(i%2, t); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // sorts says whether the chain's input is sorted: that of a keyed operator in batch mode.

@@ -85,20 +85,7 @@ func countIn(b *testing.B, mode string, lines []string, keys int) time.Duration 
 		}
 		f.jm.ends(len(d.Tasks))
 	} else {
-		d.Graph.MakeBatch()
-		exec := graph.Expand(&d.Graph)
-		all := d.Tasks
-		for n, task := range all { // one chain behind the other
-			one := *d
-			one.Tasks = []wire.TaskDeploy{task}
-			for _, from := range exec.Producers(task.Task) {
-				one.Replays = append(one.Replays, wire.Replay{Edge: exec.Chains[task.Task.Chain].Inputs[0], From: from, Attempt: 1, To: task.Task, At: "tm-1"})
-			}
-			if err := f.tm.Deploy(b.Context(), &one); err != nil {
-				b.Fatal(err)
-			}
-			f.jm.ends(n + 1)
-		}
+		f.inBatchMode(d)
 	}
 	used := processorTime() - before
 	for _, r := range f.jm.ends(len(d.Tasks)) {

@@ -107,9 +107,9 @@ func newEdgeTo(network *exchange.Network, partition graph.Partition, subtask, re
 	return e
 }
 
-// remote says whether some of the records leave the process.
+// remote says whether some of the records leave the process, or go to a file.
 func (e *edge) remote() bool {
-	return slices.ContainsFunc(e.senders, (*exchange.Sender).Remote)
+	return e.output != nil || slices.ContainsFunc(e.senders, (*exchange.Sender).Remote)
 }
 
 // head is the step that records go to on their way to the edge.

@@ -44,26 +44,44 @@ func (g *JobGraph) PreAggregates(i int) (folds bool, why string) {
 		return false, ""
 	}
 	switch {
-	case g.Batch:
-		return false, "in batch mode records are sorted by key instead"
 	case g.PreAggregate == PreAggregateOff:
 		return false, "the job says so"
 	case op.PreAggregate == PreAggregateOff:
 		return false, "the operator says so"
-	case op.Window != nil && op.Window.Kind != "tumbling" && op.Window.Kind != "sliding":
-		return false, fmt.Sprintf("%s windows are not made of slices", op.Window.Kind)
-	case op.Window != nil && (op.Window.Trigger != nil || op.Window.Evictor != nil):
-		return false, "its window does not fire by its end alone"
-	case op.LeavesOut():
-		return false, "a record that it traps on must be known"
-	case g.taken(i, op.LateSide(0)):
-		return false, "its late records go on as they came"
-	case op.Declared != nil && !op.Declared.Combine:
-		return false, fmt.Sprintf("function %q cannot merge", op.Declared.Name)
-	case op.PreAggregate != PreAggregateOn && g.addsFloats(op):
-		return false, "a sum of f64 depends on the order"
 	}
-	return true, ""
+	why = g.unfolded(i)
+	return why == "", why
+}
+
+// Accumulates says whether in batch mode operator i takes its records as they come, with an accumulator for each key in a table,
+// and not sorted by key. What may be folded ahead of it is of the same operators, so none of its accumulators comes to one that sorts.
+func (g *JobGraph) Accumulates(i int) bool {
+	op := &g.Operators[i]
+	return g.Batch && merges(op.Kind) && len(op.Inputs) == 1 && op.PreAggregate != PreAggregateOff && g.unfolded(i) == ""
+}
+
+// unfolded is why records of an operator that merges accumulators cannot be folded in any order, empty: they can.
+func (g *JobGraph) unfolded(i int) string {
+	op := &g.Operators[i]
+	switch {
+	case g.Batch && op.Window != nil && op.Window.Time == "processing":
+		return "its windows are of processing time"
+	case g.Batch && op.PreAggregate != PreAggregateOn && slices.ContainsFunc(op.Aggregates, keepsRecords):
+		return "which of equal records comes first is a matter of their times"
+	case op.Window != nil && op.Window.Kind != "tumbling" && op.Window.Kind != "sliding":
+		return fmt.Sprintf("%s windows are not made of slices", op.Window.Kind)
+	case op.Window != nil && (op.Window.Trigger != nil || op.Window.Evictor != nil):
+		return "its window does not fire by its end alone"
+	case op.LeavesOut():
+		return "a record that it traps on must be known"
+	case !g.Batch && g.taken(i, op.LateSide(0)): // in batch mode none is
+		return "its late records go on as they came"
+	case op.Declared != nil && !op.Declared.Combine:
+		return fmt.Sprintf("function %q cannot merge", op.Declared.Name)
+	case op.PreAggregate != PreAggregateOn && g.addsFloats(op):
+		return "a sum of f64 depends on the order"
+	}
+	return ""
 }
 
 // taken says whether somebody takes a side output of operator i.
@@ -86,6 +104,15 @@ func (g *JobGraph) addsFloats(op *Operator) bool {
 		over, err := field.Find(value, a.Field)
 		return err != nil || over.Type == abi.TypeF64
 	})
+}
+
+// keepsRecords says whether an aggregate is of one or several records whole: of equal ones the first or last.
+func keepsRecords(a abi.Aggregate) bool {
+	switch a.Kind {
+	case abi.AggregateMinBy, abi.AggregateMaxBy, abi.AggregateFirst, abi.AggregateLast, abi.AggregateTop, abi.AggregateBottom:
+		return true
+	}
+	return false
 }
 
 // index is that of an operator of the graph.

@@ -76,6 +76,67 @@ func TestWhatIsPreAggregated(t *testing.T) {
 	}
 }
 
+// In batch mode the same operators take their records as they come, but for what the order may show in; each of them whose records are folded
+// ahead is one of these.
+func TestWhatAccumulatesInBatchMode(t *testing.T) {
+	aggregate := func(kind, field string) func(*abi.Operator, *abi.Function) {
+		return func(o *abi.Operator, _ *abi.Function) {
+			o.Kind, o.Aggregates = abi.OperatorAggregates, []abi.Aggregate{{Name: "a", Kind: kind, Field: field}}
+		}
+	}
+	window := func(w abi.Window) func(*abi.Operator, *abi.Function) {
+		return func(o *abi.Operator, _ *abi.Function) { o.Window = &w }
+	}
+	also := func(say string, change func(*abi.Operator, *abi.Function)) func(*abi.Operator, *abi.Function) {
+		return func(o *abi.Operator, f *abi.Function) {
+			change(o, f)
+			o.PreAggregate = say
+		}
+	}
+	count := func(*abi.Operator, *abi.Function) {}
+	guest := func(o *abi.Operator, _ *abi.Function) { o.Kind, o.Function = abi.OperatorAggregate, "sum" }
+	for _, c := range []struct {
+		name              string
+		change            func(o *abi.Operator, f *abi.Function)
+		job               string
+		accumulates, fold bool
+		why               string
+	}{
+		{"count", count, "", true, true, ""},
+		{"count, the job folds nothing ahead", count, PreAggregateOff, true, false, "the job says so"},
+		{"count, by time", also(PreAggregateOff, count), "", false, false, "the operator says so"},
+		{"a guest that merges", guest, "", true, true, ""},
+		{"a guest that does not", func(o *abi.Operator, f *abi.Function) {
+			guest(o, f)
+			f.Combine = false
+		}, "", false, false, `function "sum" cannot merge`},
+		{"tumbling", window(abi.Window{Kind: "tumbling", SizeMs: 10}), "", true, true, ""},
+		{"of processing time", window(abi.Window{Kind: "tumbling", SizeMs: 10, Time: "processing"}), "", false, false, "its windows are of processing time"},
+		{"sessions", window(abi.Window{Kind: "session", GapMs: 10}), "", false, false, "session windows are not made of slices"},
+		{"max", aggregate("max", "x"), "", true, true, ""},
+		{"maxBy", aggregate("maxBy", "x"), "", false, false, "which of equal records comes first is a matter of their times"},
+		{"maxBy, whichever", also(PreAggregateOn, aggregate("maxBy", "x")), "", true, true, ""},
+		{"a sum of f64", aggregate("sum", "x"), "", false, false, "a sum of f64 depends on the order"},
+	} {
+		g, err := FromManifest(folded(c.change), Module{ID: "m"}, Options{Parallelism: 2, PreAggregate: c.job})
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		if g.Accumulates(3) {
+			t.Errorf("%s: not in batch mode, and accumulates", c.name)
+		}
+		g.MakeBatch()
+		folds, why := g.PreAggregates(3)
+		if got := g.Accumulates(3); got != c.accumulates || folds != c.fold || why != c.why {
+			t.Errorf("%s: accumulates %v, folds %v, %q (expected %v, %v, %q)", c.name, got, folds, why, c.accumulates, c.fold, c.why)
+		}
+		if g.Accumulates(1) {
+			t.Errorf("%s: so does a flatMap", c.name)
+		}
+	}
+}
+
 // Late records that somebody takes go on as they came.
 func TestLateRecordsAreNotPreAggregated(t *testing.T) {
 	m := folded(windowedCount)

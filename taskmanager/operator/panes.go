@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"sort"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/failpoint"
@@ -159,9 +160,9 @@ func (p *panes) at(t int64) (*pane, error) {
 	if p.window.over(start, p.passed) {
 		return nil, nil
 	}
-	i := len(p.open) // slices are looked up from the newest: that is where most records are
-	for i > 0 && p.open[i-1].start > start {
-		i--
+	i := len(p.open)
+	if i > 0 && p.open[i-1].start > start { // most records are of the newest
+		i = sort.Search(i-1, func(n int) bool { return p.open[n].start > start })
 	}
 	if i == 0 || p.open[i-1].start != start {
 		if err := p.add(i, start, end, state.Namespace(start)); err != nil {

@@ -35,11 +35,11 @@ type cold struct {
 	read       byte      // what fetchSlots has read: for nothing else
 }
 
-// rounds is how many thirds of a budget there are: young, old, and on their way to disk.
-const rounds = 3
+// Rounds is how many parts of a budget there are: young, old, and on their way to disk. What has not more than one stays in memory.
+const Rounds = 3
 
 func newCold(c *Config) *cold {
-	return &cold{config: c, limit: c.Budget / rounds, trigger: c.Budget / rounds}
+	return &cold{config: c, limit: c.Budget / Rounds, trigger: c.Budget / Rounds}
 }
 
 func hashOf(key []byte) uint64 { return xxhash.Sum64(key) }

@@ -21,6 +21,7 @@ type scenario struct {
 	aim                  aim
 	of                   string  // the aim is of how many times what this scenario costs it costs; empty: of the rate
 	flink                float64 // thousand events a CPU-second
+	mode                 string  // of the job, empty: streaming
 }
 
 // stageBudgets is what the budget table has for a record from a source through a guest, the partitioner and a channel into a window.
@@ -35,6 +36,9 @@ var scenarios = []scenario{
 	{name: "session", operator: "session", what: "session count, 10,000 keys", work: work{3_000_000, 10_000, 20_000, 0}, plain: plainSessions},
 	{name: "interval", operator: "interval", what: "interval join, 100,000 keys, a pair an event", work: work{2_000_000, 100_000, 200_000, 0}, plain: plainPairs},
 	{name: "process", operator: "process", what: "process function with a value, 1 million keys", work: work{5_000_000, 1_000_000, 0, 0}, plain: plainRunning, aim: aim{least: 4 * 269}, flink: 269},
+	{name: "tumbling-batch", operator: "tumbling", what: "tumbling count, 100,000 keys, batch mode", work: work{5_000_000, 100_000, 1_000_000, 0}, plain: plainTumbling, aim: aim{most: 1.1}, of: "tumbling", mode: "batch"},
+	{name: "tumbling-10M-batch", operator: "tumbling", what: "tumbling count, 10 million keys, batch mode", work: work{10_000_000, 10_000_000, 10_000_000, 0}, plain: plainTumbling, aim: aim{most: 1.1}, of: "tumbling-10M", mode: "batch"},
+	{name: "process-batch", operator: "process", what: "process function with a value, 1 million keys, batch mode", work: work{5_000_000, 1_000_000, 0, 0}, plain: plainRunning, aim: aim{most: 1.1}, of: "process", mode: "batch"},
 }
 
 // operators measures each scenario at parallelism 1, without checkpoints.
@@ -113,6 +117,9 @@ func (s *scenario) job(dir string, of work, want []byte) (best time.Duration, er
 	for i := range 2 {
 		out := filepath.Join(dir, fmt.Sprintf("%s-%d-%d", s.name, of.count, i))
 		args := []string{"run", "test/guests/measured.wasm", "--param", "operator=" + s.operator, "--param", "output=" + out}
+		if s.mode != "" {
+			args = append(args, "--mode", s.mode)
+		}
 		for name, value := range map[string]int64{"count": of.count, "keys": of.keys, "size": of.size, "slide": of.slide} {
 			args = append(args, "--param", fmt.Sprintf("%s=%d", name, value))
 		}
