@@ -517,7 +517,9 @@ WASMILL__SMALL wasmill_stream wasmill_aggregate(wasmill_keyed in, const char *na
 #define WASMILL_OR(a, b) "{\"op\":\"or\",\"of\":[" a "," b "]}"
 #define WASMILL_AGG(name, kind, field) "{\"name\":\"" name "\",\"kind\":\"" kind "\",\"field\":\"" field "\"}"
 #define WASMILL_AGG_IF(name, kind, field, predicate) "{\"name\":\"" name "\",\"kind\":\"" kind "\",\"field\":\"" field "\",\"filter\":" predicate "}"
-#define WASMILL_TOP_THEN(name, n, field, then) "{\"name\":\"" name "\",\"kind\":\"top\",\"field\":\"" field "\",\"n\":" #n ",\"then\":[\"" then "\"]}" // of equal ones that whose field then is smaller
+// Of equal ones that whose field then is smaller, text by its bytes; several fields are "at" WASMILL_THEN "channel".
+#define WASMILL_TOP_THEN(name, n, field, then) "{\"name\":\"" name "\",\"kind\":\"top\",\"field\":\"" field "\",\"n\":" #n ",\"then\":[\"" then "\"]}"
+#define WASMILL_THEN "\",\""
 #define WASMILL_TOP(name, n, field) "{\"name\":\"" name "\",\"kind\":\"top\",\"field\":\"" field "\",\"n\":" #n "}"
 WASMILL__SMALL wasmill_stream wasmill_where(wasmill_stream in, const char *name, const char *predicate);
 #define wasmill_key_by_fields(in, name, codec, fields) wasmill__key_by_fields(in, name, codec, "[" fields "]")

@@ -56,7 +56,7 @@ func (o *order) row(s *abi.Schema) []byte {
 func randomOrder(r *rand.Rand, id int64) order {
 	o := order{key: fmt.Sprint("key ", r.IntN(4)), id: id}
 	if r.IntN(5) > 0 {
-		v := r.Int64N(200) - 100
+		v := (r.Int64N(200) - 100) % []int64{3, 1000}[r.IntN(2)] // half of them have one of five prices
 		o.price = &v
 	}
 	if r.IntN(5) > 0 {
@@ -81,7 +81,9 @@ type naive struct {
 }
 
 // known are aggregates of every kind with what they are by definition.
-var known = []naive{
+var known = append(ofTies(), simple...)
+
+var simple = []naive{
 	{abi.Aggregate{Kind: "count"}, func(l []order) string { return fmt.Sprint(len(l)) }},
 	{abi.Aggregate{Kind: "count", Field: "channel"}, func(l []order) string { return fmt.Sprint(len(there(l, channelOf))) }},
 	{abi.Aggregate{Kind: "sum", Field: "price"}, func(l []order) string { return text(sum(there(l, priceOf))) }},
@@ -110,9 +112,17 @@ var known = []naive{
 	{abi.Aggregate{Kind: "first"}, func(l []order) string { return ids(1, l) }},
 	{abi.Aggregate{Kind: "last"}, func(l []order) string { return ids(1, reversed(l)) }},
 	{abi.Aggregate{Kind: "last", Field: "price"}, func(l []order) string { return ids(1, ranked(reversed(l), true)) }},
-	{abi.Aggregate{Kind: "maxBy", Field: "price", Then: byKindAndWeight}, func(l []order) string { return ids(1, ranked(settled(l), true)) }},
-	{abi.Aggregate{Kind: "first", Field: "price", Then: byKindAndWeight}, func(l []order) string { return ids(1, ranked(settled(l), false)) }},
-	{abi.Aggregate{Kind: "last", Field: "price", Then: byKindAndWeight}, func(l []order) string { return ids(1, ranked(settled(reversed(l)), true)) }},
+}
+
+// ofTies are aggregates where fields decide among equals.
+func ofTies() (all []naive) {
+	for _, t := range ties {
+		all = append(all,
+			naive{abi.Aggregate{Kind: "maxBy", Field: "price", Then: t}, func(l []order) string { return ids(1, ranked(by(t, l), true)) }},
+			naive{abi.Aggregate{Kind: "first", Field: "price", Then: t}, func(l []order) string { return ids(1, ranked(by(t, l), false)) }},
+			naive{abi.Aggregate{Kind: "last", Field: "price", Then: t}, func(l []order) string { return ids(1, ranked(by(t, reversed(l)), true)) }})
+	}
+	return all
 }
 
 func idOf(o order) *int64       { return &o.id }
@@ -182,13 +192,38 @@ func ranked(list []order, descending bool) []order {
 	return list
 }
 
-// byKindAndWeight decide among records of one price; settled orders records so.
-var byKindAndWeight = []string{"item.kind", "weight"}
+// ties are lists of fields that decide among records of one price.
+var ties = [][]string{
+	{"item.kind", "weight"},
+	{"channel"},
+	{"channel", "id"},
+	{"weight", "channel", "item.kind"},
+	{"channel", "weight", "channel"},
+}
 
-func settled(list []order) []order {
+// by orders records by what decides among equals.
+func by(fields []string, list []order) []order {
 	list = slices.Clone(list)
 	slices.SortStableFunc(list, func(a, b order) int {
-		return cmp.Or(nullLast(a.kind, b.kind), nullLast(a.weight, b.weight))
+		for _, f := range fields {
+			c := 0
+			switch f {
+			case "item.kind":
+				c = nullLast(a.kind, b.kind)
+			case "weight":
+				c = nullLast(a.weight, b.weight)
+			case "channel":
+				c = nullLast(a.channel, b.channel)
+			case "id":
+				c = cmp.Compare(a.id, b.id)
+			default:
+				panic(f)
+			}
+			if c != 0 {
+				return c
+			}
+		}
+		return 0
 	})
 	return list
 }
@@ -282,13 +317,14 @@ func newAggregation(r *rand.Rand, w *abi.Window) *aggregation {
 		}
 		top, among := abi.Aggregate{Kind: kind, Field: "price", N: n}, func(l []order) []order { return l }
 		if r.IntN(2) == 0 {
-			top.Then, among = byKindAndWeight, settled
+			top.Then = ties[r.IntN(len(ties))]
+			among = func(l []order) []order { return by(top.Then, l) }
 		}
 		a.list = []naive{{top, func(l []order) string {
 			return strings.TrimPrefix(ids(n, ranked(among(l), descending)), "null") // of nothing there is no result
 		}}}
 	} else if r.IntN(4) == 0 { // such as can be subtracted
-		a.list = append(a.list, known[0], known[3])
+		a.list = append(a.list, simple[0], simple[3])
 	} else {
 		for range 1 + r.IntN(8) {
 			a.list = append(a.list, known[r.IntN(len(known))])

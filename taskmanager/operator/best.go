@@ -3,7 +3,6 @@ package operator
 import (
 	"bytes"
 	"encoding/binary"
-	"math"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/graph/field"
@@ -13,6 +12,7 @@ import (
 type bestPart struct {
 	over       *field.Field   // nil: they are equal
 	then       []*field.Field // decide among equals, the smallest first
+	texts      []int          // which of then are of more bytes than an order has
 	n          int
 	descending bool // the largest come first
 	newer      bool // of equals the newest comes first
@@ -22,7 +22,8 @@ type bestPart struct {
 }
 
 // best is a part: u32 entries, u32 offset of the last one, then each as its order, u32 length, u32 zero, value padded to 8. The
-// order is a u64 of each field that counts, big-endian: it is compared as bytes.
+// order is a u64 of each field that counts, big-endian: it is compared as bytes. Of text it has the first 8 bytes, and where these are
+// the same the texts of the two values decide.
 type best []byte
 
 const bestHeader = 8
@@ -50,6 +51,11 @@ func newBest(k *kept) *bestPart {
 	if !k.Result.Type.Variable() {
 		p.bytes = 8
 	}
+	for i, f := range k.Then {
+		if !f.Ordered() {
+			p.texts = append(p.texts, i)
+		}
+	}
 	return p
 }
 
@@ -61,49 +67,88 @@ func (p *bestPart) add(of, value []byte) ([]byte, bool, field.State) {
 	if s := p.rank(value); s != field.There {
 		return nil, false, s
 	}
-	if p.refuses(of, p.order) {
+	if len(p.then) > 0 {
+		if last := p.last(of); last != nil && bytes.Compare(p.order[:8], last[:8]) > 0 {
+			return nil, false, field.There // whatever else it has
+		}
+		if s := p.rankEquals(value); s != field.There {
+			return nil, false, s
+		}
+	}
+	if p.refuses(of, p.order, value) {
 		return nil, false, field.There
 	}
 	p.scratch[0] = p.insert(p.scratch[0], of, p.order, value)
 	return p.scratch[0], true, field.There
 }
 
-// rank sets order to that of a value. What decides among equals may be null, and then comes last.
+// rank sets the first 8 bytes of order to the field that counts.
 func (p *bestPart) rank(value []byte) field.State {
-	be := binary.BigEndian
-	if p.over != nil {
-		word, s := p.over.Word(value)
-		if s != field.There {
-			return s
-		}
-		order := p.over.Order(word)
-		if p.descending {
-			order = ^order
-		}
-		be.PutUint64(p.order, order)
+	if p.over == nil {
+		return field.There
 	}
+	word, s := p.over.Word(value)
+	if s != field.There {
+		return s
+	}
+	order := p.over.Order(word)
+	if p.descending {
+		order = ^order
+	}
+	binary.BigEndian.PutUint64(p.order, order)
+	return field.There
+}
+
+// rankEquals sets the rest of order. What decides among equals may be null, and then comes last.
+func (p *bestPart) rankEquals(value []byte) field.State {
 	for i, f := range p.then {
-		word, s := f.Word(value)
-		order := uint64(math.MaxUint64)
-		switch s {
-		case field.Broken:
+		order, s := f.Leading(value)
+		if s == field.Broken {
 			return s
-		case field.There:
-			order = f.Order(word)
 		}
-		be.PutUint64(p.order[8*(i+1):], order)
+		binary.BigEndian.PutUint64(p.order[8*(i+1):], order)
 	}
 	return field.There
 }
 
-// refuses says that a record of that order is behind all that are kept, and there is no room.
-func (p *bestPart) refuses(of, order []byte) bool {
+// last are the entries from the last one on that is kept, nil while there is room.
+func (p *bestPart) last(of []byte) []byte {
 	if len(of) == 0 || int(binary.LittleEndian.Uint32(of)) < p.n {
+		return nil
+	}
+	return of[binary.LittleEndian.Uint32(of[4:]):]
+}
+
+// compare holds a record against one that is kept.
+func (p *bestPart) compare(order, value, have, kept []byte) int {
+	from := 0
+	for _, i := range p.texts {
+		to := 8 * (i + 2)
+		if c := bytes.Compare(order[from:to], have[from:to]); c != 0 {
+			return c
+		}
+		if c := p.then[i].Compare(value, kept); c != 0 {
+			return c
+		}
+		from = to
+	}
+	return bytes.Compare(order[from:], have[from:])
+}
+
+// refuses says that a record is behind all that are kept, and there is no room.
+func (p *bestPart) refuses(of, order, value []byte) bool {
+	last := p.last(of)
+	if last == nil {
 		return false
 	}
-	last := of[binary.LittleEndian.Uint32(of[4:]):]
-	c := bytes.Compare(order, last[:len(order)])
-	return c > 0 || c == 0 && !p.newer
+	have, kept, _ := nextEntry(last, len(order))
+	return !p.before(order, value, have, kept)
+}
+
+// before says whether a record that comes goes before one that is kept.
+func (p *bestPart) before(order, value, have, kept []byte) bool {
+	c := p.compare(order, value, have, kept)
+	return c < 0 || c == 0 && p.newer
 }
 
 // insert writes a part with one record more to dst, and without the last if that is one too many.
@@ -121,7 +166,7 @@ func (p *bestPart) insert(dst, of, order, value []byte) []byte {
 	for rest := best(of).entries(); len(rest) > 0; {
 		var have, kept []byte
 		have, kept, rest = nextEntry(rest, len(order))
-		if c := bytes.Compare(order, have); !put && (c < 0 || c == 0 && p.newer) {
+		if !put && p.before(order, value, have, kept) {
 			add(order, value)
 			put = true
 		}
@@ -142,7 +187,7 @@ func (p *bestPart) join(of, other []byte) (moved []byte, grown bool) {
 	for rest := best(other).entries(); len(rest) > 0; {
 		var order, value []byte
 		order, value, rest = nextEntry(rest, len(p.order))
-		if !p.refuses(of, order) { // of is the part, or in scratch[0]
+		if !p.refuses(of, order, value) { // of is the part, or in scratch[0]
 			p.scratch[1] = p.insert(p.scratch[1], of, order, value)
 			p.scratch[0], p.scratch[1] = p.scratch[1], p.scratch[0]
 			of, grown = p.scratch[0], true

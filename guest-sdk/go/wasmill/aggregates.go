@@ -66,8 +66,8 @@ func (a Agg) As(name string) Agg {
 	return a
 }
 
-// Then names fields, i64, f64 or times, that decide among records whose field is equal: the smallest comes first. It is for MinBy,
-// MaxBy, First, Last, Top and Bottom.
+// Then names fields, i64, f64, times, text or bytes, that decide among records whose field is equal: the smallest comes first, text by
+// its bytes. It is for MinBy, MaxBy, First, Last, Top and Bottom.
 func (a Agg) Then(fields ...Field) Agg {
 	a.then = append(slices.Clip(a.then), fields...)
 	return a

@@ -35,7 +35,7 @@ func TestFieldsInTheManifest(t *testing.T) {
 		AggregatesWindow[testStatistics](auctions.Window(Tumbling(time.Second)), CountAll().As("bids").Filter(price.Lt(5)), price.Max().As("most")).
 			UID("statistics").SinkTo(Print())
 		auctions.MaxBy("price").UID("highest").SinkTo(Print())
-		Aggregates[testRanked](auctions, price.Top(2).Then("auction", "price")).UID("top").SinkTo(Print())
+		Aggregates[testRanked](auctions, price.Top(2).Then("channel", "auction")).UID("top").SinkTo(Print())
 	})
 	got := h.describe()
 	if !json.Valid([]byte(got)) {
@@ -43,7 +43,7 @@ func TestFieldsInTheManifest(t *testing.T) {
 	}
 	const row = "row(auction: i64, price: i64, channel: utf8?)"
 	for _, want := range []string{
-		`"features":[1,8,11,18]`, `{"name":"top","kind":"top","field":"price","n":2,"then":["auction","price"]}`, `"functions":[]`,
+		`"features":[1,8,11,18]`, `{"name":"top","kind":"top","field":"price","n":2,"then":["channel","auction"]}`, `"functions":[]`,
 		`{"name":"some","kind":"filter","inputs":[{"from":"nexmark"}],"output":"` + row + `","predicate":{"op":"and","of":[{"op":">=","field":"price","values":["100"]},` +
 			`{"op":"or","of":[{"op":"in","field":"channel","values":["Apple","Google"]},{"op":"null","field":"channel"}]}]}}`,
 		`{"name":"auction","kind":"key","inputs":[{"from":"some"}],"key":"i64","output":"` + row + `","fields":["auction"]}`,

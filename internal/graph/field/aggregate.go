@@ -61,7 +61,10 @@ var wants = map[string]struct {
 	abi.AggregateBottom:   {field: true, types: ordered},
 }
 
-var ordered = []abi.FieldType{abi.TypeI64, abi.TypeF64, abi.TypeMs}
+var (
+	ordered  = []abi.FieldType{abi.TypeI64, abi.TypeF64, abi.TypeMs}
+	deciding = []abi.FieldType{abi.TypeI64, abi.TypeF64, abi.TypeMs, abi.TypeUTF8, abi.TypeBytes}
+)
 
 func newAggregate(c abi.Codec, a *abi.Aggregate) (*Aggregate, error) {
 	want, known := wants[a.Kind]
@@ -117,8 +120,8 @@ func decisive(c abi.Codec, a *abi.Aggregate) (then []*Field, err error) {
 			return nil, faultf(path, "%q of %s (expected none)", name, a.Kind)
 		case a.Field == "":
 			return nil, faultf(path, "%q without a field before it (expected one: the order of records is all that counts)", name)
-		case !f.Ordered():
-			return nil, faultf(path, "%q is %s (expected %s)", name, f.Type, names(ordered))
+		case !f.Decides():
+			return nil, faultf(path, "%q is %s (expected %s)", name, f.Type, names(deciding))
 		}
 		then = append(then, f)
 	}

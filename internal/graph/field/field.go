@@ -3,6 +3,8 @@
 package field
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -186,6 +188,43 @@ func (f *Field) Order(word uint64) uint64 {
 		return ^word
 	}
 	return word | 1<<63
+}
+
+// Decides says whether Leading and Compare are defined for the type.
+func (f *Field) Decides() bool {
+	return f.Ordered() || f.Type == abi.TypeUTF8 || f.Type == abi.TypeBytes
+}
+
+// Leading is a number that is no larger for the smaller of two values, by the field: the Order of a number, the first 8 bytes of text.
+// Null is the largest.
+func (f *Field) Leading(v []byte) (uint64, State) {
+	if f.Ordered() {
+		word, state := f.Word(v)
+		if state == Null {
+			return math.MaxUint64, state
+		}
+		return f.Order(word), state
+	}
+	text, state := f.Bytes(v)
+	switch {
+	case state == Null:
+		return math.MaxUint64, state
+	case len(text) >= 8:
+		return binary.BigEndian.Uint64(text), state
+	}
+	var first [8]byte
+	copy(first[:], text)
+	return binary.BigEndian.Uint64(first[:]), state
+}
+
+// Compare holds the texts of two values against each other, by their bytes. Null is the largest.
+func (f *Field) Compare(v, other []byte) int {
+	a, state := f.Bytes(v)
+	b, its := f.Bytes(other)
+	if state != There || its != There {
+		return cmp.Compare(state, its)
+	}
+	return bytes.Compare(a, b)
 }
 
 // Ordinal is the word that Order made a number of.

@@ -63,10 +63,15 @@ struct RankedBid<'x> {
     rank_number: i64,
 }
 
+/// Of bids of one price the earliest comes first, and of those at one time that whose other fields are smallest.
+fn highest<'x>() -> Aggregate<Bid<'x>> {
+    Bid::PRICE.top(HIGHEST).then(Bid::DATE_TIME).then(Bid::BIDDER).then(Bid::CHANNEL).then(Bid::URL).then(Bid::EXTRA)
+}
+
 pub fn q19(n: &Nexmark) {
     let bids = n.timed::<EventRef>(&["bid"]).flat_map("bids", |e| e.bid());
     bids.key_by_field("auction", Bid::AUCTION)
-        .aggregates([Bid::PRICE.top(HIGHEST).then(Bid::DATE_TIME).then(Bid::BIDDER)])
+        .aggregates([highest()])
         .uid("top")
         .map("ranks", |r: RankedRef| {
             let b = r.bid();

@@ -8,7 +8,9 @@ use crate::record::{codec_of, Millis, Record};
 use crate::row::{KeyValue, Windowed};
 use crate::step::Start;
 use crate::stream::Stream;
+use crate::text::{Text, TextBuf};
 use crate::window::{WindowedStream, Windows};
+use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -76,9 +78,9 @@ impl<R> Aggregate<R> {
         self
     }
 
-    /// Names a field that decides among records whose field is equal, and those named so before: the smallest comes first. It is
-    /// for `min_by`, `max_by`, `first`, `last`, `top` and `bottom` of a field.
-    pub fn then<F: Ordered>(mut self, field: FieldOf<R, F>) -> Self {
+    /// Names a field that decides among records whose field is equal, and those named so before: the smallest comes first, text and
+    /// bytes by their bytes. It is for `min_by`, `max_by`, `first`, `last`, `top` and `bottom` of a field.
+    pub fn then<F: Decides>(mut self, field: FieldOf<R, F>) -> Self {
         self.says.then.push(field.name());
         self
     }
@@ -96,6 +98,9 @@ pub trait Number {}
 /// A type of fields that have an order: i64, f64, [`Millis`].
 pub trait Ordered {}
 
+/// A type of fields that can decide among equals: what has an order, text and bytes.
+pub trait Decides {}
+
 impl Number for i64 {}
 impl Number for f64 {}
 impl<T: Number> Number for Option<T> {}
@@ -103,6 +108,17 @@ impl Ordered for i64 {}
 impl Ordered for f64 {}
 impl Ordered for Millis {}
 impl<T: Ordered> Ordered for Option<T> {}
+impl<T: Decides> Decides for Option<T> {}
+
+macro_rules! decides {
+    ($($type:ty),+) => {
+        $(
+            impl<'x> Decides for $type {}
+        )+
+    };
+}
+
+decides!(i64, f64, Millis, String, &'x str, Cow<'x, str>, Text<'x>, TextBuf, &'x [u8], Vec<u8>);
 
 impl<R, F> FieldOf<R, F> {
     fn of(&self, kind: &'static str) -> Aggregate<R> {

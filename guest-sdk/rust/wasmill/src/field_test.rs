@@ -60,7 +60,7 @@ fn fields(job: &Env) {
         .sink_to(print());
     auctions.max_by(Bid::PRICE).uid("highest").sink_to(print());
     some.key_by_fields::<AuctionKey>("both", (Bid::AUCTION, Bid::CHANNEL))
-        .aggregates::<(i64, Option<&str>, i64, BidRef)>([Bid::WHERE.bottom(3).then(Bid::PRICE)])
+        .aggregates::<(i64, Option<&str>, i64, BidRef)>([Bid::WHERE.bottom(3).then(Bid::PRICE).then(Bid::CHANNEL)])
         .uid("first")
         .sink_to(print());
     let events = job.source(nexmark::<EventRef>("", secs(1))).map("same", |e| e);
@@ -82,7 +82,7 @@ fn fields_in_the_manifest() {
         format!(r#""output":"row(key: i64, value: {row})","aggregates":[{{"name":"maxBy","kind":"maxBy","field":"price"}}]}}"#),
         r#""key":"row(auction: i64, channel: utf8?)""#.into(),
         r#""fields":["auction","channel"]"#.into(),
-        r#""aggregates":[{"name":"bottom","kind":"bottom","field":"where","n":3,"then":["price"]}]"#.into(),
+        r#""aggregates":[{"name":"bottom","kind":"bottom","field":"where","n":3,"then":["price","channel"]}]"#.into(),
         r#""predicate":{"op":"or","of":[{"op":">","field":"bid.price","values":["1"]},{"op":"<=","field":"weight","values":["0.5"]}]}"#.into(),
         r#""output":"row(key: utf8, value: f64)","aggregates":[{"name":"avg","kind":"avg"}]"#.into(),
     ] {

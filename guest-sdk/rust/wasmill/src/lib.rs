@@ -143,7 +143,7 @@ mod window_join;
 
 #[cfg(target_family = "wasm")]
 pub use allocator::Allocator;
-pub use aggregates::{Aggregate, Number, Ordered};
+pub use aggregates::{Aggregate, Decides, Number, Ordered};
 pub use arena::Scratch;
 pub use call::{Call, StreamContext};
 pub use connect::{BroadcastKeyedStreams, BroadcastStreams, ConnectedKeyedStreams, ConnectedStreams};
