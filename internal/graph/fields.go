@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -55,6 +56,8 @@ func resolveFields(path string, g *JobGraph, op *Operator) error {
 		return settle(path+".output", &op.Output, value)
 	case abi.OperatorAggregates:
 		return resolveAggregates(path, g, op, value)
+	case abi.OperatorCount, abi.OperatorSum:
+		return resolveTally(path, g, op, value)
 	}
 	return nil
 }
@@ -74,24 +77,47 @@ func resolveAggregates(path string, g *JobGraph, op *Operator, value abi.Codec) 
 		return fault(path+".aggregates", err)
 	}
 	from := op.Inputs[0].From
-	timed := op.Window != nil && op.Window.Kind != "count" && op.Window.Kind != "global"
 	key, name := g.KeyCodec(from, op.Inputs[0].Side), keyName(g, from)
-	results := field.Results(timed, key, name, false, list)
+	return settleResults(path+".output", op, func(windowed bool) []*abi.Schema {
+		return []*abi.Schema{field.Results(windowed, key, name, false, list), field.Results(windowed, key, name, true, list)}
+	})
+}
+
+// resolveTally settles what a count or sum has for results.
+func resolveTally(path string, g *JobGraph, op *Operator, value abi.Codec) error {
+	if op.Kind == abi.OperatorCount {
+		value = abi.CodecI64
+	}
+	key := g.KeyCodec(op.Inputs[0].From, op.Inputs[0].Side)
+	return settleResults(path+".output", op, func(windowed bool) []*abi.Schema {
+		return []*abi.Schema{field.Tally(windowed, key, value)}
+	})
+}
+
+// settleResults fills in the codec of results that the host makes, or holds the one that is given against what these may be: of, the
+// first of which is meant where none is given.
+func settleResults(path string, op *Operator, of func(windowed bool) []*abi.Schema) error {
+	windowed := op.Window != nil && op.Window.Kind != "count" && op.Window.Kind != "global"
+	results := of(windowed)
 	if op.Output == "" {
-		op.Output = results.Codec()
+		op.Output = results[0].Codec()
 		if _, err := abi.ParseSchema(op.Output); err != nil {
-			return faultf(path+".output", "empty, and the results are no row: %v (expected one that gives their fields other names)", err)
+			return faultf(path, "empty, and the results are no row: %v (expected one that gives their fields other names)", err)
 		}
 		return nil
 	}
-	fits := func(timed bool) bool {
-		return field.CheckResults(op.Output, field.Results(timed, key, name, false, list)) == nil ||
-			field.CheckResults(op.Output, field.Results(timed, key, name, true, list)) == nil
+	if op.Window != nil && op.Window.Kind == "global" { // it may say that it is from 0 to 0
+		results = append(results, of(true)...)
 	}
-	if !fits(timed) && (op.Window == nil || op.Window.Kind != "global" || !fits(true)) { // a global window may say that it is from 0 to 0
-		return faultf(path+".output", "%v", field.CheckResults(op.Output, results))
+	var wrong error
+	for _, s := range results {
+		err := field.CheckResults(op.Output, s)
+		if err == nil {
+			return nil
+		}
+		wrong = cmp.Or(wrong, err)
 	}
-	return nil
+	return faultf(path, "%v", wrong)
 }
 
 // keyName is what results call a key that is one value: the field that it was, or "key".

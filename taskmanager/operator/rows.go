@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/graph/field"
 )
 
 // rows writes the results of native operators: row(key, value), or in windows row(start: ms, end: ms, key, value); of a global window
@@ -20,45 +21,26 @@ type rows struct {
 }
 
 func newRows(c *Config) (*rows, error) {
-	output := c.Output
-	if output == "" {
-		output = resultCodec(c)
+	value := abi.CodecI64
+	if c.Kind == abi.OperatorSum {
+		value = c.Value
 	}
-	schema, err := abi.ParseSchema(output)
-	if err != nil {
-		return nil, err
-	}
-	r := &rows{schema: schema, windowed: timed(c.Window)}
-	if endless(c.Window) && len(schema.Fields) == 4 {
+	r := &rows{windowed: timed(c.Window)}
+	if s, err := abi.ParseSchema(c.Output); err == nil && endless(c.Window) && len(s.Fields) == 4 {
 		r.windowed, r.endless = true, true
+	}
+	r.schema = field.Tally(r.windowed, c.Key, value)
+	if c.Output != "" {
+		if err := field.CheckResults(c.Output, r.schema); err != nil {
+			return nil, fmt.Errorf("output %w", err)
+		}
 	}
 	if r.windowed {
 		r.key = 2
 	}
-	if n := len(schema.Fields); n != r.key+2 {
-		return nil, fmt.Errorf("output %s: %d fields (expected %d: %s)", output, n, r.key+2, resultCodec(c))
-	}
-	r.inPlace = !schema.Fields[r.key].Type.Variable()
-	if schema.Fields[r.key+1].Type.Variable() {
-		return nil, fmt.Errorf("output %s: the value is no number (expected %s)", output, resultCodec(c))
-	}
-	r.writer.Reset(schema)
+	r.inPlace = !r.schema.Fields[r.key].Type.Variable()
+	r.writer.Reset(r.schema)
 	return r, nil
-}
-
-// resultCodec is the codec of an operator's results when the graph names none.
-func resultCodec(c *Config) abi.Codec {
-	key, value := c.Key, abi.CodecI64
-	if key == "" {
-		key = abi.CodecBytes
-	}
-	if c.Kind == abi.OperatorSum {
-		value = c.Value
-	}
-	if timed(c.Window) {
-		return "row(start: ms, end: ms, key: " + key + ", value: " + value + ")"
-	}
-	return "row(key: " + key + ", value: " + value + ")"
 }
 
 // append adds the result of one key in a window to out. The value's word is the bits of an i64 or f64.

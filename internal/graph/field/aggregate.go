@@ -203,12 +203,18 @@ func Results(windowed bool, key abi.Codec, keyName string, whole bool, list []Ag
 	return s
 }
 
+// Tally is the schema of what comes of a count or a sum: as Results, of a key that is one field and a number of codec value.
+func Tally(windowed bool, key, value abi.Codec) *abi.Schema {
+	number := Aggregate{Result: abi.Field{Name: "value", Type: scalars[value]}}
+	return Results(windowed, key, "key", true, []Aggregate{number})
+}
+
 // CheckResults says what is wrong with a codec for results of that schema: it has other fields, or two of one name. Names are
 // free.
 func CheckResults(output abi.Codec, results *abi.Schema) error {
 	s, err := abi.ParseSchema(output)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w (expected %s, under names of your own)", err, results.Codec())
 	}
 	same := len(s.Fields) == len(results.Fields)
 	renamed := &abi.Schema{Fields: append([]abi.Field(nil), results.Fields...)}
