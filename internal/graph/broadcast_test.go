@@ -17,27 +17,27 @@ func ruledOf() *abi.Manifest {
 }
 
 func TestFaultsOfBroadcasts(t *testing.T) {
-	const place = "functions[3].states[0]"
+	const place = `function "apply": functions[3].states[0]`
 	for _, c := range []struct {
 		name, want string
 		spoil      func(m *abi.Manifest, f *abi.Function, o *abi.Operator)
 	}{
-		{"one input", `operators[3].inputs: 1 of process "apply" (expected 2: its state "rules" is changed by records of the second, which is broadcast)`, func(_ *abi.Manifest, _ *abi.Function, o *abi.Operator) { o.Inputs = o.Inputs[:1] }},
-		{"rules by key", `operators[3].inputs[1].partition: hash (expected broadcast: every subtask has a copy of state "rules", which the same records have to change)`, func(_ *abi.Manifest, _ *abi.Function, o *abi.Operator) {
+		{"one input", `operator "apply": operators[3].inputs: 1 of process "apply" (expected 2: its state "rules" is changed by records of the second, which is broadcast)`, func(_ *abi.Manifest, _ *abi.Function, o *abi.Operator) { o.Inputs = o.Inputs[:1] }},
+		{"rules by key", `operator "apply": operators[3].inputs[1].partition: hash (expected broadcast: every subtask has a copy of state "rules", which the same records have to change)`, func(_ *abi.Manifest, _ *abi.Function, o *abi.Operator) {
 			o.Inputs[1] = abi.Input{From: "word"}
 		}},
-		{"rules dealt out", `operators[3].inputs[1]: process "apply" needs keyed input, and flatMap "split" comes by rebalance (expected a key operator before it)`, func(_ *abi.Manifest, _ *abi.Function, o *abi.Operator) {
+		{"rules dealt out", `operator "apply": operators[3].inputs[1]: process "apply" needs keyed input, and flatMap "split" comes by rebalance (expected a key operator before it)`, func(_ *abi.Manifest, _ *abi.Function, o *abi.Operator) {
 			o.Inputs[1].Partition = "rebalance"
 		}},
-		{"words broadcast", `operators[3].inputs[0].partition: broadcast (expected another: its records are dealt out to the subtasks, those of the second input are broadcast)`, func(_ *abi.Manifest, _ *abi.Function, o *abi.Operator) {
+		{"words broadcast", `operator "apply": operators[3].inputs[0].partition: broadcast (expected another: its records are dealt out to the subtasks, those of the second input are broadcast)`, func(_ *abi.Manifest, _ *abi.Function, o *abi.Operator) {
 			o.Inputs[0].Partition = "broadcast"
 		}},
-		{"no uid", `operators[3].uid: empty (expected one: process "apply" keeps state, and the uid is its name across versions of the job)`, func(_ *abi.Manifest, _ *abi.Function, o *abi.Operator) { o.UID = "" }},
+		{"no uid", `operator "apply": operators[3].uid: empty (expected one: process "apply" keeps state, and the uid is its name across versions of the job)`, func(_ *abi.Manifest, _ *abi.Function, o *abi.Operator) { o.UID = "" }},
 		{"a list", place + `.kind: "list" of a broadcast state (expected map)`, func(_ *abi.Manifest, f *abi.Function, _ *abi.Operator) { f.States[0].Kind = "list" }},
 		{"ttl", place + `.ttlMs: 5 of a broadcast state (expected none: only what a key has ends)`, func(_ *abi.Manifest, f *abi.Function, _ *abi.Operator) { f.States[0].TTL = 5 }},
 		{"no key codec", place + `.key: "" of a map (expected the codec of a map's keys, and of no other)`, func(_ *abi.Manifest, f *abi.Function, _ *abi.Operator) { f.States[0].Key = "" }},
 		{"scope", place + `.scope: "global" (expected keyed, operator or broadcast)`, func(_ *abi.Manifest, f *abi.Function, _ *abi.Operator) { f.States[0].Scope = "global" }},
-		{"state of keys without keys", `functions[3].states[1].scope: keyed, and "apply" takes a stream without key (expected operator, or a key operator before it)`, func(_ *abi.Manifest, f *abi.Function, o *abi.Operator) {
+		{"state of keys without keys", `function "apply": functions[3].states[1].scope: keyed, and "apply" takes a stream without key (expected operator, or a key operator before it)`, func(_ *abi.Manifest, f *abi.Function, o *abi.Operator) {
 			f.Key, o.Inputs[0].Partition = "", "rebalance"
 		}},
 	} {

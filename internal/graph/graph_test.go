@@ -52,163 +52,163 @@ func TestManifestFaultsAreNamedByPath(t *testing.T) {
 		{"long operator name", func(m *abi.Manifest) { m.Operators[1].Name = strings.Repeat("n", 129) }, "operators[1].name: 129 bytes (expected <= 128)"},
 		{"function name", func(m *abi.Manifest) { m.Functions[2].Name = "\r" }, `functions[2].name: "\r" (expected printable characters, not '\r')`},
 		{"function without name", func(m *abi.Manifest) { m.Functions[0].Name = "" }, "functions[0].name: empty (expected a name)"},
-		{"uid", func(m *abi.Manifest) { m.Operators[3].UID = "\x00" }, `operators[3].uid: "\x00" (expected printable characters, not '\x00')`},
-		{"long uid", func(m *abi.Manifest) { m.Operators[3].UID = strings.Repeat("u", 129) }, "operators[3].uid: 129 bytes (expected <= 128)"},
+		{"uid", func(m *abi.Manifest) { m.Operators[3].UID = "\x00" }, `operator "count": operators[3].uid: "\x00" (expected printable characters, not '\x00')`},
+		{"long uid", func(m *abi.Manifest) { m.Operators[3].UID = strings.Repeat("u", 129) }, "operator \"count\": operators[3].uid: 129 bytes (expected <= 128)"},
 		{"operator without name", func(m *abi.Manifest) { m.Operators[1].Name = "" }, "operators[1].name: empty (expected a name)"},
-		{"watermarks of a map", func(m *abi.Manifest) { m.Operators[1].Watermarks = &abi.Watermarks{} }, "operators[1].watermarks: present (a flatMap gives no event times: expected of a source or a timestamp function)"},
-		{"negative disorder", func(m *abi.Manifest) { m.Operators[0].Watermarks = &abi.Watermarks{OutOfOrderMs: -5} }, "operators[0].watermarks.outOfOrder: -5ms (expected >= 0s)"},
-		{"negative idleness", func(m *abi.Manifest) { m.Operators[0].Watermarks = &abi.Watermarks{IdleMs: -1500} }, "operators[0].watermarks.idle: -1.5s (expected > 0s, or none: idle inputs hold the watermark back)"},
-		{"watermarks of a guest at a source", func(m *abi.Manifest) { m.Operators[0].Watermarks = &abi.Watermarks{Guest: true} }, "operators[0].watermarks.guest: true (a source has no function that could report watermarks)"},
+		{"watermarks of a map", func(m *abi.Manifest) { m.Operators[1].Watermarks = &abi.Watermarks{} }, "operator \"split\": operators[1].watermarks: present (a flatMap gives no event times: expected of a source or a timestamp function)"},
+		{"negative disorder", func(m *abi.Manifest) { m.Operators[0].Watermarks = &abi.Watermarks{OutOfOrderMs: -5} }, "operator \"files\": operators[0].watermarks.outOfOrder: -5ms (expected >= 0s)"},
+		{"negative idleness", func(m *abi.Manifest) { m.Operators[0].Watermarks = &abi.Watermarks{IdleMs: -1500} }, "operator \"files\": operators[0].watermarks.idle: -1.5s (expected > 0s, or none: idle inputs hold the watermark back)"},
+		{"watermarks of a guest at a source", func(m *abi.Manifest) { m.Operators[0].Watermarks = &abi.Watermarks{Guest: true} }, "operator \"files\": operators[0].watermarks.guest: true (a source has no function that could report watermarks)"},
 		{"name twice", func(m *abi.Manifest) { m.Operators[2].Name = "split" }, `operators[2].name: "split" is taken by operators[1]`},
-		{"uid twice", func(m *abi.Manifest) { m.Operators[4].UID = "counts" }, `operators[4].uid: "counts" is taken by operators[3]`},
-		{"unknown kind", func(m *abi.Manifest) { m.Operators[1].Kind = "smap" }, `operators[1].kind: "smap" (expected one of source, map, filter, flatMap, key, timestamp, partition, union, count, sum, aggregates, reduce, aggregate, process, join, request, mapPartition, sortPartition, sample, range, sink)`},
-		{"no input", func(m *abi.Manifest) { m.Operators[1].Inputs = nil }, `operators[1].inputs: 0 of flatMap "split" (expected >= 1)`},
-		{"source with input", func(m *abi.Manifest) { m.Operators[0].Inputs = []abi.Input{{From: "split"}} }, `operators[0].inputs: 1 of source "files" (expected <= 0)`},
-		{"unknown input", func(m *abi.Manifest) { m.Operators[1].Inputs[0].From = "x" }, `operators[1].inputs[0].from: "x" is not an operator of this job`},
+		{"uid twice", func(m *abi.Manifest) { m.Operators[4].UID = "counts" }, `operator "out": operators[4].uid: "counts" is taken by operators[3]`},
+		{"unknown kind", func(m *abi.Manifest) { m.Operators[1].Kind = "smap" }, `operator "split": operators[1].kind: "smap" (expected one of source, map, filter, flatMap, key, timestamp, partition, union, count, sum, aggregates, reduce, aggregate, process, join, request, mapPartition, sortPartition, sample, range, sink)`},
+		{"no input", func(m *abi.Manifest) { m.Operators[1].Inputs = nil }, `operator "split": operators[1].inputs: 0 of flatMap "split" (expected >= 1)`},
+		{"source with input", func(m *abi.Manifest) { m.Operators[0].Inputs = []abi.Input{{From: "split"}} }, `operator "files": operators[0].inputs: 1 of source "files" (expected <= 0)`},
+		{"unknown input", func(m *abi.Manifest) { m.Operators[1].Inputs[0].From = "x" }, `operator "split": operators[1].inputs[0].from: "x" is not an operator of this job`},
 		{"cycle", func(m *abi.Manifest) {
 			m.Operators[1].Inputs[0].From = "loop"
 			m.Operators = append(m.Operators, abi.Operator{Name: "loop", Kind: abi.OperatorFlatMap, Function: "split", Inputs: []abi.Input{{From: "split"}}, Output: "utf8"})
-		}, "operators[1].inputs: a cycle: split -> loop -> split (expected a graph without one)"},
-		{"own input", func(m *abi.Manifest) { m.Operators[1].Inputs[0].From = "split" }, "operators[1].inputs: a cycle: split -> split (expected a graph without one)"},
+		}, "operator \"split\": operators[1].inputs: a cycle: split -> loop -> split (expected a graph without one)"},
+		{"own input", func(m *abi.Manifest) { m.Operators[1].Inputs[0].From = "split" }, "operator \"split\": operators[1].inputs: a cycle: split -> split (expected a graph without one)"},
 		{"no sink", func(m *abi.Manifest) { m.Operators = m.Operators[:4] }, `operators: no sink (expected at least one: the result of "count" goes nowhere)`},
 		{"dangling", func(m *abi.Manifest) {
 			m.Operators = append(m.Operators, abi.Operator{Name: "lost", Kind: abi.OperatorFlatMap, Function: "split", Inputs: []abi.Input{{From: "split"}}, Output: "utf8"})
-		}, `operators[5]: the result of flatMap "lost" goes nowhere (expected a sink behind it)`},
+		}, `operator "lost": operators[5]: the result of flatMap "lost" goes nowhere (expected a sink behind it)`},
 		{"sink as input", func(m *abi.Manifest) {
 			m.Operators = append(m.Operators, abi.Operator{Name: "behind", Kind: abi.OperatorSink, Connector: &abi.Connector{Type: "print"}, Inputs: []abi.Input{{From: "out"}}})
-		}, `operators[4]: sink "out" is the input of another operator`},
+		}, `operator "out": operators[4]: sink "out" is the input of another operator`},
 		{"migrates without a version", func(m *abi.Manifest) {
 			m.Functions[0].Kind, m.Functions[0].States = stateful(abi.State{Migrates: true})
-		}, `functions[0].states[0].migrates: true (expected a version above 0: there is none older)`},
+		}, `function "split": functions[0].states[0].migrates: true (expected a version above 0: there is none older)`},
 		{"oldest without migrating", func(m *abi.Manifest) {
 			m.Functions[0].Kind, m.Functions[0].States = stateful(abi.State{Version: 3, Oldest: 1})
-		}, `functions[0].states[0].oldest: 1 (expected 0 <= n < version, of a state that migrates)`},
+		}, `function "split": functions[0].states[0].oldest: 1 (expected 0 <= n < version, of a state that migrates)`},
 		{"oldest is the newest", func(m *abi.Manifest) {
 			m.Functions[0].Kind, m.Functions[0].States = stateful(abi.State{Version: 3, Oldest: 3, Migrates: true})
-		}, `functions[0].states[0].oldest: 3 (expected 0 <= n < version, of a state that migrates)`},
+		}, `function "split": functions[0].states[0].oldest: 3 (expected 0 <= n < version, of a state that migrates)`},
 		{"another state than the accumulator", func(m *abi.Manifest) {
 			_, m.Functions[0].States = stateful(abi.State{Version: 3})
 			m.Functions[0].Kind, m.Functions[0].Accumulator = abi.FunctionAggregate, abi.CodecI64
-		}, `functions[0].states[0]: value "total" of codec i64 (expected nothing but the schema of the accumulator: value "accumulator" of codec i64, without ttlMs)`},
+		}, `function "split": functions[0].states[0]: value "total" of codec i64 (expected nothing but the schema of the accumulator: value "accumulator" of codec i64, without ttlMs)`},
 		{"the accumulator in another codec", func(m *abi.Manifest) {
 			m.Functions[0].Kind, m.Functions[0].Accumulator = abi.FunctionAggregate, abi.CodecI64
 			m.Functions[0].States = []abi.State{{Name: abi.Accumulator, Scope: "keyed", Kind: "value", Codec: abi.CodecUTF8, Version: 3}}
-		}, `functions[0].states[0]: value "accumulator" of codec utf8 (expected nothing but the schema of the accumulator: value "accumulator" of codec i64, without ttlMs)`},
+		}, `function "split": functions[0].states[0]: value "accumulator" of codec utf8 (expected nothing but the schema of the accumulator: value "accumulator" of codec i64, without ttlMs)`},
 		{"the oldest accumulator is the newest", func(m *abi.Manifest) {
 			m.Functions[0].Kind, m.Functions[0].Accumulator = abi.FunctionAggregate, abi.CodecI64
 			m.Functions[0].States = []abi.State{{Name: abi.Accumulator, Scope: "keyed", Kind: "value", Codec: abi.CodecI64, Version: 3, Oldest: 3, Migrates: true}}
-		}, `functions[0].states[0].oldest: 3 (expected 0 <= n < version, of a state that migrates)`},
-		{"scope of a state", func(m *abi.Manifest) { withState(m, abi.State{Scope: "job"}) }, `functions[0].states[0].scope: "job" (expected keyed, operator or broadcast)`},
-		{"drift of no group", func(m *abi.Manifest) { m.Operators[0].Watermarks = &abi.Watermarks{DriftMs: 5} }, "operators[0].watermarks.drift: 5ms without a group (expected the name of one)"},
+		}, `function "split": functions[0].states[0].oldest: 3 (expected 0 <= n < version, of a state that migrates)`},
+		{"scope of a state", func(m *abi.Manifest) { withState(m, abi.State{Scope: "job"}) }, `function "split": functions[0].states[0].scope: "job" (expected keyed, operator or broadcast)`},
+		{"drift of no group", func(m *abi.Manifest) { m.Operators[0].Watermarks = &abi.Watermarks{DriftMs: 5} }, "operator \"files\": operators[0].watermarks.drift: 5ms without a group (expected the name of one)"},
 		{"group without drift", func(m *abi.Manifest) { m.Operators[0].Watermarks = &abi.Watermarks{Group: "orders"} },
-			`operators[0].watermarks.drift: 0s of group "orders" (expected > 0s: how far a split may be ahead)`},
+			`operator "files": operators[0].watermarks.drift: 0s of group "orders" (expected > 0s: how far a split may be ahead)`},
 		{"group of times that no source gives", func(m *abi.Manifest) {
 			m.Functions[0].Kind, m.Operators[1].Kind = abi.FunctionTimestamp, abi.OperatorTimestamp
 			m.Operators[1].Watermarks, m.Operators[1].Inputs[0].Partition = &abi.Watermarks{Group: "orders", DriftMs: 5}, "rebalance"
-		}, `operators[1].watermarks.group: "orders", and the chain of "split" begins with timestamp "split" (expected a source, whose splits can be paused)`},
+		}, `operator "split": operators[1].watermarks.group: "orders", and the chain of "split" begins with timestamp "split" (expected a source, whose splits can be paused)`},
 		{"map of an operator", func(m *abi.Manifest) { withState(m, abi.State{Scope: "operator", Kind: "map"}) },
-			`functions[0].states[0].kind: "map" of the operator's own scope (expected list or union)`},
+			`function "split": functions[0].states[0].kind: "map" of the operator's own scope (expected list or union)`},
 		{"union of a key", func(m *abi.Manifest) { withState(m, abi.State{Scope: "keyed", Kind: "union"}) },
-			`functions[0].states[0].kind: "union" (expected value, list or map)`},
+			`function "split": functions[0].states[0].kind: "union" (expected value, list or map)`},
 		{"a list of an operator that ends", func(m *abi.Manifest) { withState(m, abi.State{Scope: "operator", Kind: "list", TTL: 5}) },
-			`functions[0].states[0].ttlMs: 5 of the operator's own scope (expected none: only what a key has ends)`},
+			`function "split": functions[0].states[0].ttlMs: 5 of the operator's own scope (expected none: only what a key has ends)`},
 		{"a time of a state", func(m *abi.Manifest) { withState(m, abi.State{Scope: "keyed", Kind: "list", TTL: 5, Time: "window"}) },
-			`functions[0].states[0].time: "window" (expected event or processing)`},
+			`function "split": functions[0].states[0].time: "window" (expected event or processing)`},
 		{"the time of a state that stays", func(m *abi.Manifest) { withState(m, abi.State{Scope: "keyed", Kind: "list", Time: "event"}) },
-			`functions[0].states[0].time: "event" without a ttlMs (expected one: it is the time that it is of)`},
+			`function "split": functions[0].states[0].time: "event" without a ttlMs (expected one: it is the time that it is of)`},
 		{"event time of the operator", func(m *abi.Manifest) { withState(m, abi.State{Scope: "operator", Kind: "list", TTL: 5, Time: "event"}) },
-			`functions[0].states[0].ttlMs: 5 of the operator's own scope (expected none: only what a key has ends)`},
+			`function "split": functions[0].states[0].ttlMs: 5 of the operator's own scope (expected none: only what a key has ends)`},
 		{"event time of a window function", func(m *abi.Manifest) {
 			withState(m, abi.State{Scope: "keyed", Kind: "value", TTL: 5, Time: "event"})
 			m.Functions[0].Kind = abi.FunctionWindow
-		}, `functions[0].states[0].time: "event" of a window function (expected processing: only the states of process functions end by event time)`},
+		}, `function "split": functions[0].states[0].time: "event" of a window function (expected processing: only the states of process functions end by event time)`},
 		{"sorted by no keys", func(m *abi.Manifest) {
 			m.Operators[2] = abi.Operator{Name: "word", Kind: abi.OperatorSortPartition, UID: "word", Inputs: []abi.Input{{From: "split"}}}
-		}, `operators[2].inputs[0]: sortPartition "word" needs the keys that it goes by, and flatMap "split" sends none (expected a key operator before it)`},
+		}, `operator "word": operators[2].inputs[0]: sortPartition "word" needs the keys that it goes by, and flatMap "split" sends none (expected a key operator before it)`},
 		{"sorted by hash", func(m *abi.Manifest) { m.Operators[3].Kind = abi.OperatorSortPartition },
-			`operators[3].inputs[0].partition: hash (expected forward: the keys are what a subtask goes by; deal the records out before the key operator)`},
+			`operator "count": operators[3].inputs[0].partition: hash (expected forward: the keys are what a subtask goes by; deal the records out before the key operator)`},
 		{"sorted in two directions", func(m *abi.Manifest) {
 			m.Operators[3] = abi.Operator{Name: "count", Kind: abi.OperatorSortPartition, UID: "count", Order: []string{"asc", "desc"}, Inputs: []abi.Input{{From: "word", Partition: "forward"}}}
-		}, `operators[3].order: 2 of keys that have 1 fields (expected one, or one for each)`},
+		}, `operator "count": operators[3].order: 2 of keys that have 1 fields (expected one, or one for each)`},
 		{"direction", func(m *abi.Manifest) {
 			m.Operators[3] = abi.Operator{Name: "count", Kind: abi.OperatorSortPartition, UID: "count", Order: []string{"up"}, Inputs: []abi.Input{{From: "word", Partition: "forward"}}}
-		}, `operators[3].order[0]: "up" (expected asc or desc)`},
+		}, `operator "count": operators[3].order[0]: "up" (expected asc or desc)`},
 		{"ranges without a sample", func(m *abi.Manifest) {
 			m.Operators[3] = abi.Operator{Name: "count", Kind: abi.OperatorRange, Inputs: []abi.Input{{From: "word", Partition: "forward"}, {From: "split", Partition: "broadcast"}}}
-		}, `operators[3].inputs[1]: flatMap "split" (expected a sample of what "word" sends, in the same order)`},
+		}, `operator "count": operators[3].inputs[1]: flatMap "split" (expected a sample of what "word" sends, in the same order)`},
 		{"ranges of a part of a sample", func(m *abi.Manifest) {
 			m.Operators[3] = abi.Operator{Name: "count", Kind: abi.OperatorSample, Inputs: []abi.Input{{From: "word", Partition: "forward"}}}
 			m.Operators[4].Inputs[0].From = "ranged"
 			m.Operators = append(m.Operators, abi.Operator{Name: "ranged", Kind: abi.OperatorRange, Inputs: []abi.Input{{From: "word", Partition: "forward"}, {From: "count"}}})
-		}, `operators[5].inputs[1].partition: forward (expected broadcast: every subtask has to know all of the sample)`},
+		}, `operator "ranged": operators[5].inputs[1].partition: forward (expected broadcast: every subtask has to know all of the sample)`},
 		{"applied to no keys", func(m *abi.Manifest) {
 			unkeyed(m, abi.State{Scope: "operator", Kind: "list"})
 			m.Functions[0].Applies = true
-		}, `functions[0].applies: true, and "split" has no broadcast state, or no key (expected both: records that are broadcast are applied to keys)`},
-		{"hint of a count", func(m *abi.Manifest) { m.Operators[3].Hint = abi.HintSortMerge }, `operators[3].hint: "repartitionSortMerge" (a count has none)`},
-		{"order of a count", func(m *abi.Manifest) { m.Operators[3].Order = []string{"asc"} }, `operators[3].order: given (a count has none)`},
+		}, `function "split": functions[0].applies: true, and "split" has no broadcast state, or no key (expected both: records that are broadcast are applied to keys)`},
+		{"hint of a count", func(m *abi.Manifest) { m.Operators[3].Hint = abi.HintSortMerge }, `operator "count": operators[3].hint: "repartitionSortMerge" (a count has none)`},
+		{"order of a count", func(m *abi.Manifest) { m.Operators[3].Order = []string{"asc"} }, `operator "count": operators[3].order: given (a count has none)`},
 		{"sorted without uid", func(m *abi.Manifest) {
 			m.Operators[3] = abi.Operator{Name: "count", Kind: abi.OperatorSortPartition, Inputs: []abi.Input{{From: "word", Partition: "forward"}}}
-		}, `operators[3].uid: empty (expected one: sortPartition "count" keeps state, and the uid is its name across versions of the job)`},
+		}, `operator "count": operators[3].uid: empty (expected one: sortPartition "count" keeps state, and the uid is its name across versions of the job)`},
 		{"left out of a whole", func(m *abi.Manifest) {
 			m.Functions[0].Kind = abi.FunctionMapPartition
 			m.Operators[1].Kind, m.Operators[1].UID, m.Operators[1].OnTrap = abi.OperatorMapPartition, "split", OnTrapSkip
-		}, `operators[1].onTrap: "skip" (expected fail: what a function of all records of a subtask has made of them is lost with its instance)`},
+		}, `operator "split": operators[1].onTrap: "skip" (expected fail: what a function of all records of a subtask has made of them is lost with its instance)`},
 		{"state of keys on a stream without key", func(m *abi.Manifest) { unkeyed(m, abi.State{Scope: "keyed", Kind: "list"}) },
-			`functions[0].states[0].scope: keyed, and "split" takes a stream without key (expected operator, or a key operator before it)`},
+			`function "split": functions[0].states[0].scope: keyed, and "split" takes a stream without key (expected operator, or a key operator before it)`},
 		{"timers on a stream without key", func(m *abi.Manifest) {
 			unkeyed(m, abi.State{Scope: "operator", Kind: "list"})
 			m.Functions[0].Timers = true
-		}, `functions[0].timers: true, and "split" takes a stream without key (expected none, or a key operator before it: a timer is a key's)`},
+		}, `function "split": functions[0].timers: true, and "split" takes a stream without key (expected none, or a key operator before it: a timer is a key's)`},
 		{"state of an operator without uid", func(m *abi.Manifest) {
 			unkeyed(m, abi.State{Scope: "operator", Kind: "union"})
 			m.Operators[1].UID = ""
-		}, `operators[1].uid: empty (expected one: process "split" keeps state, and the uid is its name across versions of the job)`},
+		}, `operator "split": operators[1].uid: empty (expected one: process "split" keeps state, and the uid is its name across versions of the job)`},
 		{"a keyed function without key", func(m *abi.Manifest) {
 			unkeyed(m, abi.State{Scope: "operator", Kind: "union"})
 			m.Functions[0].Key = "utf8"
-		}, `operators[1].inputs[0]: process "split" needs keyed input, and source "files" comes by forward (expected a key operator before it)`},
-		{"no uid", func(m *abi.Manifest) { m.Operators[3].UID = "" }, `operators[3].uid: empty (expected one: count "count" keeps state, and the uid is its name across versions of the job)`},
-		{"not keyed", func(m *abi.Manifest) { m.Operators[3].Inputs[0].Partition = "rebalance" }, `operators[3].inputs[0]: count "count" needs keyed input, and key "word" comes by rebalance (expected a key operator before it)`},
-		{"window of nothing", func(m *abi.Manifest) { m.Operators[3].Window = &abi.Window{Kind: "tumbling"} }, "operators[3].window.size: 0s (expected > 0s)"},
+		}, `operator "split": operators[1].inputs[0]: process "split" needs keyed input, and source "files" comes by forward (expected a key operator before it)`},
+		{"no uid", func(m *abi.Manifest) { m.Operators[3].UID = "" }, `operator "count": operators[3].uid: empty (expected one: count "count" keeps state, and the uid is its name across versions of the job)`},
+		{"not keyed", func(m *abi.Manifest) { m.Operators[3].Inputs[0].Partition = "rebalance" }, `operator "count": operators[3].inputs[0]: count "count" needs keyed input, and key "word" comes by rebalance (expected a key operator before it)`},
+		{"window of nothing", func(m *abi.Manifest) { m.Operators[3].Window = &abi.Window{Kind: "tumbling"} }, "operator \"count\": operators[3].window.size: 0s (expected > 0s)"},
 		{"window of an unknown kind", func(m *abi.Manifest) { m.Operators[3].Window = &abi.Window{Kind: "hopping", SizeMs: 10} },
-			`operators[3].window.kind: "hopping" (expected tumbling, sliding, session, count or global)`},
+			`operator "count": operators[3].window.kind: "hopping" (expected tumbling, sliding, session, count or global)`},
 		{"sliding window without slide", func(m *abi.Manifest) { m.Operators[3].Window = &abi.Window{Kind: "sliding", SizeMs: 10} },
-			"operators[3].window.slide: 0s of a sliding window (expected one > 0s of a sliding window, and none of another)"},
+			"operator \"count\": operators[3].window.slide: 0s of a sliding window (expected one > 0s of a sliding window, and none of another)"},
 		{"slide over the size", func(m *abi.Manifest) {
 			m.Operators[3].Window = &abi.Window{Kind: "sliding", SizeMs: 10, SlideMs: 11}
-		}, "operators[3].window.slide: 11ms (expected 0s < slide <= 10ms, its size)"},
+		}, "operator \"count\": operators[3].window.slide: 11ms (expected 0s < slide <= 10ms, its size)"},
 		{"lateness", func(m *abi.Manifest) {
 			m.Operators[3].Window = &abi.Window{Kind: "tumbling", SizeMs: 10, LatenessMs: -1}
-		}, "operators[3].window.lateness: -1ms (expected >= 0s)"},
+		}, "operator \"count\": operators[3].window.lateness: -1ms (expected >= 0s)"},
 		{"late by processing time", func(m *abi.Manifest) {
 			m.Operators[3].Window = &abi.Window{Kind: "tumbling", SizeMs: 10, LatenessMs: 1, Time: "processing"}
-		}, "operators[3].window.lateness: 1ms of windows of processing time (expected none: nothing is late there)"},
+		}, "operator \"count\": operators[3].window.lateness: 1ms of windows of processing time (expected none: nothing is late there)"},
 		{"time of a window", func(m *abi.Manifest) {
 			m.Operators[3].Window = &abi.Window{Kind: "tumbling", SizeMs: 10, Time: "wall"}
-		}, `operators[3].window.time: "wall" (expected event or processing)`},
+		}, `operator "count": operators[3].window.time: "wall" (expected event or processing)`},
 		{"window offset", func(m *abi.Manifest) {
 			m.Operators[3].Window = &abi.Window{Kind: "tumbling", SizeMs: 1000, OffsetMs: 1000}
-		}, "operators[3].window.offset: 1s (expected 0s <= offset < 1s)"},
-		{"window on a map", func(m *abi.Manifest) { m.Operators[1].Window = &abi.Window{Kind: "tumbling", SizeMs: 1} }, "operators[1].window: given (a flatMap has none)"},
-		{"unknown function", func(m *abi.Manifest) { m.Operators[1].Function = "splot" }, `operators[1].function: "splot" is not in the module's function table`},
-		{"function of other kind", func(m *abi.Manifest) { m.Operators[1].Function = "word" }, `operators[1].function: "word" is of kind key (expected flatMap)`},
-		{"function id", func(m *abi.Manifest) { m.Functions[1].ID = 7 }, "functions[1].id: 7 (expected 1, its index)"},
-		{"function on a count", func(m *abi.Manifest) { m.Operators[3].Function = "sum" }, `operators[3].function: "sum" (a count is native and has none)`},
-		{"sink without connector", func(m *abi.Manifest) { m.Operators[4].Connector = nil }, "operators[4].connector: none (expected given for a sink)"},
-		{"codec", func(m *abi.Manifest) { m.Functions[0].Inputs[0] = "i64" }, `operators[1].inputs[0]: "files" sends utf8, and function "split" takes i64`},
-		{"operator parallelism", func(m *abi.Manifest) { m.Operators[3].Parallelism = 40000 }, "operators[3].parallelism: 40000 (expected 1 <= n <= 32768)"},
-		{"side output", func(m *abi.Manifest) { m.Operators[2].Inputs[0].Side = 1 }, `operators[2].inputs[0].side: 1 ("split" has 0 side outputs)`},
+		}, "operator \"count\": operators[3].window.offset: 1s (expected 0s <= offset < 1s)"},
+		{"window on a map", func(m *abi.Manifest) { m.Operators[1].Window = &abi.Window{Kind: "tumbling", SizeMs: 1} }, "operator \"split\": operators[1].window: given (a flatMap has none)"},
+		{"unknown function", func(m *abi.Manifest) { m.Operators[1].Function = "splot" }, `operator "split": operators[1].function: "splot" is not in the module's function table`},
+		{"function of other kind", func(m *abi.Manifest) { m.Operators[1].Function = "word" }, `operator "split": operators[1].function: "word" is of kind key (expected flatMap)`},
+		{"function id", func(m *abi.Manifest) { m.Functions[1].ID = 7 }, "function \"word\": functions[1].id: 7 (expected 1, its index)"},
+		{"function on a count", func(m *abi.Manifest) { m.Operators[3].Function = "sum" }, `operator "count": operators[3].function: "sum" (a count is native and has none)`},
+		{"sink without connector", func(m *abi.Manifest) { m.Operators[4].Connector = nil }, "operator \"out\": operators[4].connector: none (expected given for a sink)"},
+		{"codec", func(m *abi.Manifest) { m.Functions[0].Inputs[0] = "i64" }, `operator "split": operators[1].inputs[0]: "files" sends utf8, and function "split" takes i64`},
+		{"operator parallelism", func(m *abi.Manifest) { m.Operators[3].Parallelism = 40000 }, "operator \"count\": operators[3].parallelism: 40000 (expected 1 <= n <= 32768)"},
+		{"side output", func(m *abi.Manifest) { m.Operators[2].Inputs[0].Side = 1 }, `operator "word": operators[2].inputs[0].side: 1 ("split" has 0 side outputs)`},
 		{"dead letters of a key by hash", func(m *abi.Manifest) {
 			m.Operators[2].OnTrap = OnTrapDeadLetter
 			m.Operators = append(m.Operators, abi.Operator{Name: "letters", Kind: abi.OperatorSink, Connector: &abi.Connector{Type: "print"},
 				Inputs: []abi.Input{{From: "word", Side: 1, Partition: "hash"}}})
-		}, `operators[5].inputs[0].partition: hash behind side output 1 of key "word", whose records have no key (expected forward, rebalance or broadcast)`},
+		}, `operator "letters": operators[5].inputs[0].partition: hash behind side output 1 of key "word", whose records have no key (expected forward, rebalance or broadcast)`},
 		{"dead letters of a key counted", func(m *abi.Manifest) {
 			m.Operators[2].OnTrap = OnTrapDeadLetter
 			m.Operators[3].Inputs[0].Side = 1
-		}, `operators[3].inputs[0]: count "count" needs keyed input, and key "word" comes by forward (expected a key operator before it)`},
-		{"exchange", func(m *abi.Manifest) { m.Operators[3].Inputs[0].Exchange = "blocking" }, "operators[3].inputs[0].exchange: blocking (expected pipelined: edges are blocking in batch mode, which the submission asks for)"},
+		}, `operator "count": operators[3].inputs[0]: count "count" needs keyed input, and key "word" comes by forward (expected a key operator before it)`},
+		{"exchange", func(m *abi.Manifest) { m.Operators[3].Inputs[0].Exchange = "blocking" }, "operator \"count\": operators[3].inputs[0].exchange: blocking (expected pipelined: edges are blocking in batch mode, which the submission asks for)"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -358,7 +358,7 @@ func TestSourcesHaveDeadLetters(t *testing.T) {
 		t.Errorf("codecs %s, %s (expected utf8, %s)", g.Codec(0, 0), g.Codec(0, 1), LetterCodec)
 	}
 	m.Operators[3].OnTrap = OnTrapSkip
-	if _, err := build(m, 2); err == nil || err.Error() != `operators[3].onTrap: "skip" (a count is native and has no function that could trap)` {
+	if _, err := build(m, 2); err == nil || err.Error() != `operator "count": operators[3].onTrap: "skip" (a count is native and has no function that could trap)` {
 		t.Errorf("a count: %v", err)
 	}
 }
@@ -456,10 +456,10 @@ func TestJoinHints(t *testing.T) {
 		return m
 	}
 	for _, c := range []struct{ hint, outer, window, want string }{
-		{abi.HintHashFirst, "", "tumbling", `operators[3].hint: "repartitionHashFirst" of a join that has a window or an interval (expected none: hints are for joins of all that there is)`},
-		{"fast", "", abi.WindowAll, `operators[3].hint: "fast" (expected broadcastHashFirst, broadcastHashSecond, repartitionHashFirst, repartitionHashSecond, repartitionSortMerge or none)`},
-		{abi.HintBroadcastFirst, abi.OuterLeft, abi.WindowAll, `operators[3].hint: "broadcastHashFirst" of a left outer join (expected repartitionHashFirst or broadcastHashSecond: what meets nothing comes out, and a subtask that has all of an input does not know what the others have met)`},
-		{abi.HintBroadcastSecond, abi.OuterFull, abi.WindowAll, `operators[3].hint: "broadcastHashSecond" of a full outer join (expected repartitionHashSecond or repartitionSortMerge: what meets nothing comes out, and a subtask that has all of an input does not know what the others have met)`},
+		{abi.HintHashFirst, "", "tumbling", `operator "met": operators[3].hint: "repartitionHashFirst" of a join that has a window or an interval (expected none: hints are for joins of all that there is)`},
+		{"fast", "", abi.WindowAll, `operator "met": operators[3].hint: "fast" (expected broadcastHashFirst, broadcastHashSecond, repartitionHashFirst, repartitionHashSecond, repartitionSortMerge or none)`},
+		{abi.HintBroadcastFirst, abi.OuterLeft, abi.WindowAll, `operator "met": operators[3].hint: "broadcastHashFirst" of a left outer join (expected repartitionHashFirst or broadcastHashSecond: what meets nothing comes out, and a subtask that has all of an input does not know what the others have met)`},
+		{abi.HintBroadcastSecond, abi.OuterFull, abi.WindowAll, `operator "met": operators[3].hint: "broadcastHashSecond" of a full outer join (expected repartitionHashSecond or repartitionSortMerge: what meets nothing comes out, and a subtask that has all of an input does not know what the others have met)`},
 	} {
 		if _, err := build(joined(c.hint, c.outer, c.window), 2); err == nil || err.Error() != c.want {
 			t.Errorf("%s %s:\ngot  %v\nwant %s", c.hint, c.outer, err, c.want)

@@ -23,46 +23,46 @@ func TestFaultsOfJoins(t *testing.T) {
 		name, want string
 		spoil      func(m *abi.Manifest, o *abi.Operator)
 	}{
-		{"no bounds", `operators[4].interval: none of join "pairs", and no window (expected one of them, or it would have to keep every record for ever)`, func(_ *abi.Manifest, o *abi.Operator) { o.Interval = nil }},
-		{"bounds that cross", "operators[4].interval: an interval from 6 to 5 ms (expected lower <= upper, and a millisecond that belongs to it)", func(_ *abi.Manifest, o *abi.Operator) { o.Interval.LowerMs = 6 }},
-		{"empty bounds", "operators[4].interval: an interval from 4 (exclusive) to 5 ms (exclusive) (expected lower <= upper, and a millisecond that belongs to it)", func(_ *abi.Manifest, o *abi.Operator) {
+		{"no bounds", `operator "pairs": operators[4].interval: none of join "pairs", and no window (expected one of them, or it would have to keep every record for ever)`, func(_ *abi.Manifest, o *abi.Operator) { o.Interval = nil }},
+		{"bounds that cross", "operator \"pairs\": operators[4].interval: an interval from 6 to 5 ms (expected lower <= upper, and a millisecond that belongs to it)", func(_ *abi.Manifest, o *abi.Operator) { o.Interval.LowerMs = 6 }},
+		{"empty bounds", "operator \"pairs\": operators[4].interval: an interval from 4 (exclusive) to 5 ms (exclusive) (expected lower <= upper, and a millisecond that belongs to it)", func(_ *abi.Manifest, o *abi.Operator) {
 			o.Interval = &abi.Interval{LowerMs: 4, UpperMs: 5, LowerExclusive: true, UpperExclusive: true}
 		}},
-		{"huge bounds", "operators[4].interval: an interval from -9223372036854775808 to 5 ms (expected bounds of at most 9007199254740992 ms)", func(_ *abi.Manifest, o *abi.Operator) { o.Interval.LowerMs = -1 << 63 }},
-		{"window and bounds", "operators[4].interval: given beside a window (expected one of them)", func(_ *abi.Manifest, o *abi.Operator) { o.Window = &abi.Window{Kind: "tumbling", SizeMs: 1} }},
-		{"outer", `operators[4].outer: "left" of a join by an interval (expected none: only what meets comes out)`, func(_ *abi.Manifest, o *abi.Operator) { o.Outer = "left" }},
-		{"one input", `operators[4].inputs: 1 of join "pairs" (expected >= 2)`, func(_ *abi.Manifest, o *abi.Operator) { o.Inputs = o.Inputs[:1] }},
-		{"no uid", `operators[4].uid: empty (expected one: join "pairs" keeps state, and the uid is its name across versions of the job)`, func(_ *abi.Manifest, o *abi.Operator) { o.UID = "" }},
-		{"no key", `operators[4].inputs[0]: join "pairs" needs keyed input, and key "word" comes by forward (expected a key operator before it)`, func(_ *abi.Manifest, o *abi.Operator) { o.Inputs[0].Partition = "forward" }},
-		{"keys of two codecs", `operators[4].inputs[1]: "other" has keys of codec i64, and "word" of utf8 (expected the same: equal keys are equal bytes)`, func(m *abi.Manifest, _ *abi.Operator) { m.Operators[3].Key = "i64" }},
-		{"output", "operators[4].output: row(left: utf8, right: f64) (expected row(left: utf8, right: i64))", func(_ *abi.Manifest, o *abi.Operator) { o.Output = "row(left: utf8, right: f64)" }},
-		{"function of another kind", `operators[4].function: "word" is of kind key (expected join)`, func(_ *abi.Manifest, o *abi.Operator) { o.Function = "word" }},
-		{"inputs the wrong way round", `operators[4].inputs[0]: "other" sends i64, and function "meet" takes utf8`, func(_ *abi.Manifest, o *abi.Operator) {
+		{"huge bounds", "operator \"pairs\": operators[4].interval: an interval from -9223372036854775808 to 5 ms (expected bounds of at most 9007199254740992 ms)", func(_ *abi.Manifest, o *abi.Operator) { o.Interval.LowerMs = -1 << 63 }},
+		{"window and bounds", "operator \"pairs\": operators[4].interval: given beside a window (expected one of them)", func(_ *abi.Manifest, o *abi.Operator) { o.Window = &abi.Window{Kind: "tumbling", SizeMs: 1} }},
+		{"outer", `operator "pairs": operators[4].outer: "left" of a join by an interval (expected none: only what meets comes out)`, func(_ *abi.Manifest, o *abi.Operator) { o.Outer = "left" }},
+		{"one input", `operator "pairs": operators[4].inputs: 1 of join "pairs" (expected >= 2)`, func(_ *abi.Manifest, o *abi.Operator) { o.Inputs = o.Inputs[:1] }},
+		{"no uid", `operator "pairs": operators[4].uid: empty (expected one: join "pairs" keeps state, and the uid is its name across versions of the job)`, func(_ *abi.Manifest, o *abi.Operator) { o.UID = "" }},
+		{"no key", `operator "pairs": operators[4].inputs[0]: join "pairs" needs keyed input, and key "word" comes by forward (expected a key operator before it)`, func(_ *abi.Manifest, o *abi.Operator) { o.Inputs[0].Partition = "forward" }},
+		{"keys of two codecs", `operator "pairs": operators[4].inputs[1]: "other" has keys of codec i64, and "word" of utf8 (expected the same: equal keys are equal bytes)`, func(m *abi.Manifest, _ *abi.Operator) { m.Operators[3].Key = "i64" }},
+		{"output", "operator \"pairs\": operators[4].output: row(left: utf8, right: f64) (expected row(left: utf8, right: i64))", func(_ *abi.Manifest, o *abi.Operator) { o.Output = "row(left: utf8, right: f64)" }},
+		{"function of another kind", `operator "pairs": operators[4].function: "word" is of kind key (expected join)`, func(_ *abi.Manifest, o *abi.Operator) { o.Function = "word" }},
+		{"inputs the wrong way round", `operator "pairs": operators[4].inputs[0]: "other" sends i64, and function "meet" takes utf8`, func(_ *abi.Manifest, o *abi.Operator) {
 			o.Function, o.Inputs = "meet", []abi.Input{{From: "other"}, {From: "word"}}
 		}},
-		{"trap policy", `operators[4].onTrap: "skip" (a join is native and has no function that could trap)`, func(_ *abi.Manifest, o *abi.Operator) { o.OnTrap = "skip" }},
-		{"outer of no kind", `operators[4].outer: "inner" (expected left, right, full or none)`, func(_ *abi.Manifest, o *abi.Operator) {
+		{"trap policy", `operator "pairs": operators[4].onTrap: "skip" (a join is native and has no function that could trap)`, func(_ *abi.Manifest, o *abi.Operator) { o.OnTrap = "skip" }},
+		{"outer of no kind", `operator "pairs": operators[4].outer: "inner" (expected left, right, full or none)`, func(_ *abi.Manifest, o *abi.Operator) {
 			o.Interval, o.Window, o.Outer = nil, &abi.Window{Kind: "tumbling", SizeMs: 1}, "inner"
 		}},
-		{"window of records", `operators[4].window.kind: "count" of a join (expected tumbling, sliding or session, which are over when time has passed them, or all)`, func(_ *abi.Manifest, o *abi.Operator) {
+		{"window of records", `operator "pairs": operators[4].window.kind: "count" of a join (expected tumbling, sliding or session, which are over when time has passed them, or all)`, func(_ *abi.Manifest, o *abi.Operator) {
 			o.Interval, o.Window = nil, &abi.Window{Kind: "count", Count: 3}
 		}},
-		{"all with a time", `operators[4].window: all that the inputs have with a size, count or time (expected nothing of these: all meets)`, func(_ *abi.Manifest, o *abi.Operator) {
+		{"all with a time", `operator "pairs": operators[4].window: all that the inputs have with a size, count or time (expected nothing of these: all meets)`, func(_ *abi.Manifest, o *abi.Operator) {
 			o.Interval, o.Window = nil, &abi.Window{Kind: "all", LatenessMs: 3}
 		}},
-		{"negative window", `operators[4].window.size: -1ms (expected > 0s)`, func(_ *abi.Manifest, o *abi.Operator) {
+		{"negative window", `operator "pairs": operators[4].window.size: -1ms (expected > 0s)`, func(_ *abi.Manifest, o *abi.Operator) {
 			o.Interval, o.Window = nil, &abi.Window{Kind: "tumbling", SizeMs: -1}
 		}},
-		{"co-group with bounds", `operators[4].interval: given to a co-group (expected a window)`, func(m *abi.Manifest, o *abi.Operator) {
+		{"co-group with bounds", `operator "pairs": operators[4].interval: given to a co-group (expected a window)`, func(m *abi.Manifest, o *abi.Operator) {
 			m.Functions[4].Kind, o.Function = abi.FunctionCoGroup, "meet"
 		}},
-		{"outer co-group", `operators[4].outer: "full" of a co-group (expected none: its function is called with what either input has)`, func(m *abi.Manifest, o *abi.Operator) {
+		{"outer co-group", `operator "pairs": operators[4].outer: "full" of a co-group (expected none: its function is called with what either input has)`, func(m *abi.Manifest, o *abi.Operator) {
 			m.Functions[4].Kind, o.Function, o.Interval, o.Window, o.Outer = abi.FunctionCoGroup, "meet", nil, &abi.Window{Kind: "tumbling", SizeMs: 1}, "full"
 		}},
-		{"output of an outer join", "operators[4].output: row(left: utf8, right: i64) (expected row(left: utf8, right: i64?))", func(_ *abi.Manifest, o *abi.Operator) {
+		{"output of an outer join", "operator \"pairs\": operators[4].output: row(left: utf8, right: i64) (expected row(left: utf8, right: i64?))", func(_ *abi.Manifest, o *abi.Operator) {
 			o.Interval, o.Window, o.Outer, o.Output = nil, &abi.Window{Kind: "tumbling", SizeMs: 1}, "left", "row(left: utf8, right: i64)"
 		}},
-		{"bounds of another", "operators[3].interval: given (a key has none)", func(m *abi.Manifest, _ *abi.Operator) { m.Operators[3].Interval = &abi.Interval{} }},
+		{"bounds of another", "operator \"other\": operators[3].interval: given (a key has none)", func(m *abi.Manifest, _ *abi.Operator) { m.Operators[3].Interval = &abi.Interval{} }},
 	} {
 		m := joinOf()
 		c.spoil(m, &m.Operators[4])

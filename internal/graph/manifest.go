@@ -1,20 +1,28 @@
 package graph
 
 import (
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/wasmill/wasmill/abi"
 )
 
-// Error is a fault in a graph: the path to it, then what was found and expected.
+// Error is a fault in a graph: what it is in, the path to it, then what was found and expected.
 type Error struct {
+	In      string // `operator "counts"`, or a function; empty for what is the job's, and where a name is the fault
 	Path    string // "operators[2].window.size"
 	Problem string // "0s (expected > 0s)"
 }
 
-func (e *Error) Error() string { return e.Path + ": " + e.Problem }
+func (e *Error) Error() string {
+	if e.In == "" {
+		return e.Path + ": " + e.Problem
+	}
+	return e.In + ": " + e.Path + ": " + e.Problem
+}
 
 func faultf(path, format string, args ...any) *Error {
 	return &Error{Path: path, Problem: fmt.Sprintf(format, args...)}
@@ -31,8 +39,36 @@ type Options struct {
 
 // FromManifest turns the graph that a module describes into a job graph: every name resolved, every default filled in,
 // operators in an order in which inputs come first. It refuses what cannot run with an *Error that leads to the fault by
-// the manifest's own indices.
+// the manifest's own indices, and names the operator.
 func FromManifest(m *abi.Manifest, mod Module, opt Options) (*JobGraph, error) {
+	g, err := fromManifest(m, mod, opt)
+	if err != nil {
+		var fault *Error
+		if errors.As(err, &fault) {
+			fault.In = faulty(m, fault.Path)
+		}
+		return nil, err
+	}
+	return g, nil
+}
+
+// faulty names the operator or function of a manifest that a path leads into.
+func faulty(m *abi.Manifest, path string) string {
+	at, field, _ := strings.Cut(path, "]")
+	list, index, _ := strings.Cut(at, "[")
+	i, err := strconv.Atoi(index)
+	switch {
+	case err != nil || field == ".name":
+		return ""
+	case list == "operators" && i < len(m.Operators):
+		return fmt.Sprintf("operator %q", m.Operators[i].Name)
+	case list == "functions" && i < len(m.Functions):
+		return fmt.Sprintf("function %q", m.Functions[i].Name)
+	}
+	return ""
+}
+
+func fromManifest(m *abi.Manifest, mod Module, opt Options) (*JobGraph, error) {
 	if opt.Parallelism < 1 || opt.Parallelism > MaxParallelism {
 		return nil, faultf("parallelism", "%d (expected 1 <= n <= %d)", opt.Parallelism, MaxParallelism)
 	}

@@ -66,19 +66,19 @@ func TestPartitionsAndSlots(t *testing.T) {
 			m.Operators[2].Parallelism = 3
 			m.Operators[3].Inputs[0].From = "last"
 			m.Operators = append(m.Operators, abi.Operator{Name: "more", Kind: abi.OperatorSink, Connector: &abi.Connector{Type: "print"}, Inputs: []abi.Input{{From: "same"}}})
-		}, `operators[3].inputs[0]: "out" has parallelism 2, and another receiver of partition "last" has 3 (expected the same)`, 0},
+		}, `operator "out": operators[3].inputs[0]: "out" has parallelism 2, and another receiver of partition "last" has 3 (expected the same)`, 0},
 		{"no custom behind a partition", func(m *abi.Manifest) { m.Operators[2].Inputs[0].Partition = "shuffle" },
-			`operators[2].inputs[0].partition: shuffle behind partition "last" (expected custom: that says who gets a record)`, 0},
+			`operator "same": operators[2].inputs[0].partition: shuffle behind partition "last" (expected custom: that says who gets a record)`, 0},
 		{"custom elsewhere", func(m *abi.Manifest) { m.Operators[3].Inputs[0].Partition = "custom" },
-			`operators[3].inputs[0].partition: custom behind map "same" (expected a partition operator before it)`, 0},
+			`operator "out": operators[3].inputs[0].partition: custom behind map "same" (expected a partition operator before it)`, 0},
 		{"a chain that begins", func(m *abi.Manifest) { m.Operators[1].Chaining = "begin" }, "files, last, same -> out", 2},
 		{"a chain alone", func(m *abi.Manifest) { m.Operators[2].Chaining = "alone" }, "files -> last, same, out", 2},
-		{"unknown chaining", func(m *abi.Manifest) { m.Operators[2].Chaining = "never" }, `operators[2].chaining: "never" (expected begin or alone)`, 0},
+		{"unknown chaining", func(m *abi.Manifest) { m.Operators[2].Chaining = "never" }, `operator "same": operators[2].chaining: "never" (expected begin or alone)`, 0},
 		{"a slot group is inherited", func(m *abi.Manifest) { m.Operators[2].SlotGroup = "heavy" }, "files -> last, same -> out @heavy", 4},
 		{"and left again", func(m *abi.Manifest) {
 			m.Operators[2].SlotGroup, m.Operators[3].SlotGroup, m.Operators[3].Parallelism = "heavy", "default", 1
 		}, "files -> last, same @heavy, out", 4},
-		{"a group without a name", func(m *abi.Manifest) { m.Operators[2].SlotGroup = "\n" }, `operators[2].slotGroup: "\n" (expected printable characters, not '\n')`, 0},
+		{"a group without a name", func(m *abi.Manifest) { m.Operators[2].SlotGroup = "\n" }, `operator "same": operators[2].slotGroup: "\n" (expected printable characters, not '\n')`, 0},
 	}
 	for _, c := range tests {
 		t.Run(c.name, func(t *testing.T) {

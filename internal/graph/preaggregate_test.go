@@ -162,8 +162,8 @@ func TestPreAggregationIsRefusedWhereItMeansNothing(t *testing.T) {
 		say      string
 		want     string
 	}{
-		{1, "on", `operators[1].preAggregate: "on" (a flatMap folds no records: expected of count, sum, aggregates, reduce or aggregate)`},
-		{3, "yes", `operators[3].preAggregate: "yes" (expected on or off)`},
+		{1, "on", `operator "split": operators[1].preAggregate: "on" (a flatMap folds no records: expected of count, sum, aggregates, reduce or aggregate)`},
+		{3, "yes", `operator "count": operators[3].preAggregate: "yes" (expected on or off)`},
 	} {
 		m := wordCount()
 		m.Operators[c.operator].PreAggregate = c.say

@@ -19,7 +19,7 @@ func TestUpdatesAreToldWhereASinkWritesThem(t *testing.T) {
 		t.Errorf("%v, or a sink with updates has none told", err)
 	}
 	m.Operators = append(m.Operators, abi.Operator{Name: "copy", Kind: abi.OperatorSink, Connector: &abi.Connector{Type: "file"}, Inputs: []abi.Input{{From: "count"}}})
-	want := `operators[5].connector.config.updates: not given, but given as all of sink "out" (expected the same of both: they write the results of "count")`
+	want := `operator "copy": operators[5].connector.config.updates: not given, but given as all of sink "out" (expected the same of both: they write the results of "count")`
 	if _, err = build(m, 1); err == nil || err.Error() != want {
 		t.Errorf("%v (expected %s)", err, want)
 	}

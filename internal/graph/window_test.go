@@ -24,7 +24,7 @@ func windowsOf() *abi.Manifest {
 }
 
 func TestFaultsOfWindows(t *testing.T) {
-	const at = "operators[3].window"
+	const at = `operator "windows": operators[3].window`
 	trigger := func(t abi.Trigger) func(*abi.Manifest, *abi.Operator) {
 		return func(_ *abi.Manifest, o *abi.Operator) { o.Window.Trigger = &t }
 	}
@@ -42,7 +42,7 @@ func TestFaultsOfWindows(t *testing.T) {
 		spoil func(*abi.Manifest, *abi.Operator)
 	}{
 		{at + ": none (expected one: a window function has results of windows)", func(_ *abi.Manifest, o *abi.Operator) { o.Window = nil }},
-		{`functions[7].pulls: of a window (expected a window function over all records: only that asks for those that did not come with a call)`, func(m *abi.Manifest, _ *abi.Operator) { m.Functions[7].Pulls = true }},
+		{`function "folded": functions[7].pulls: of a window (expected a window function over all records: only that asks for those that did not come with a call)`, func(m *abi.Manifest, _ *abi.Operator) { m.Functions[7].Pulls = true }},
 		{at + ".trigger: none of a global window, which has no end (expected one, or it would never have a result)", window(abi.Window{Kind: "global"})},
 		{at + ".trigger: none of a global window, which has no end (expected one, or it would never have a result)", window(abi.Window{Kind: "global", Trigger: &abi.Trigger{Kind: abi.TriggerNever}})},
 		{at + ": a global window with a time (expected nothing of time: it has no end)", window(abi.Window{Kind: "global", LatenessMs: 5, Trigger: &abi.Trigger{Kind: abi.TriggerCount, Count: 1}})},
@@ -82,10 +82,10 @@ func TestFaultsOfWindows(t *testing.T) {
 		{at + `.evictor.threshold: "x" (expected a number >= 0)`, evictor(abi.Evictor{Kind: abi.EvictDelta, Threshold: "x"})},
 		{at + `.evictor.field: "speed" of values that are utf8 (expected values that are rows)`, evictor(abi.Evictor{Kind: abi.EvictDelta, Threshold: "1", Field: "speed"})},
 		{at + `.evictor.function: "full" is of kind trigger (expected evict)`, evictor(abi.Evictor{Kind: abi.EvictGuest, Function: "full"})},
-		{`functions[3].states[0].kind: list of scope window (expected value)`, state(abi.State{Name: "n", Scope: abi.ScopeWindow, Kind: "list", Codec: "i64"})},
-		{`functions[3].states[0].scope: "operator" (expected keyed or window)`, state(abi.State{Name: "n", Scope: abi.ScopeOperator, Kind: "list", Codec: "i64"})},
-		{`functions[3].states[0].ttlMs: 5 of scope window (expected none: it ends with the window)`, state(abi.State{Name: "n", Scope: abi.ScopeWindow, Kind: "value", Codec: "i64", TTL: 5})},
-		{`functions[4].states[0].scope: "keyed" (expected window: what a trigger keeps is of one window)`, func(m *abi.Manifest, _ *abi.Operator) {
+		{`function "all": functions[3].states[0].kind: list of scope window (expected value)`, state(abi.State{Name: "n", Scope: abi.ScopeWindow, Kind: "list", Codec: "i64"})},
+		{`function "all": functions[3].states[0].scope: "operator" (expected keyed or window)`, state(abi.State{Name: "n", Scope: abi.ScopeOperator, Kind: "list", Codec: "i64"})},
+		{`function "all": functions[3].states[0].ttlMs: 5 of scope window (expected none: it ends with the window)`, state(abi.State{Name: "n", Scope: abi.ScopeWindow, Kind: "value", Codec: "i64", TTL: 5})},
+		{`function "full": functions[4].states[0].scope: "keyed" (expected window: what a trigger keeps is of one window)`, func(m *abi.Manifest, _ *abi.Operator) {
 			m.Functions[4].States = []abi.State{{Name: "n", Scope: abi.ScopeKeyed, Kind: "value", Codec: "i64"}}
 		}},
 		{at + `: "word" sends utf8, and function "full" takes i64`, func(m *abi.Manifest, o *abi.Operator) {

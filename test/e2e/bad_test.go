@@ -15,7 +15,7 @@ func TestBadProgramsAreToldOf(t *testing.T) {
 	for what, want := range map[string]string{
 		"uid":    `operator "count-2" keeps state and has no uid; give it one`,
 		"window": "window of -5 ms (expected > 0)",
-		"bounds": "operators[4].interval: an interval from 5 to -5 ms (expected lower <= upper",
+		"bounds": `operator "join": operators[4].interval: an interval from 5 to -5 ms (expected lower <= upper`,
 		"codec":  `sum behind "whose": values of codec utf8 (expected i64 or f64)`,
 		"state":  `process "states": state "last" of a key on a stream without key (expected a list of the operator`,
 		"timers": `process "timers": timers on a stream without key (expected wasmill_key_by before it`,
