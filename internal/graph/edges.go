@@ -95,7 +95,7 @@ func (b *builder) checkEnds() error {
 func (b *builder) operator(i int) Operator {
 	o := b.manifest.Operators[i]
 	op := Operator{
-		Name: o.Name, UID: o.UID, Kind: o.Kind, Connector: o.Connector, Window: o.Window, Interval: o.Interval, Outer: o.Outer, Hint: o.Hint, Requests: requestsOf(o.Requests), Watermarks: o.Watermarks,
+		Name: o.Name, UID: o.UID, Kind: o.Kind, Connector: o.Connector, Window: windowOf(o.Window), Interval: o.Interval, Outer: o.Outer, Hint: o.Hint, Requests: requestsOf(o.Requests), Watermarks: o.Watermarks,
 		Parallelism: o.Parallelism, Key: o.Key, Output: o.Output, OnTrap: o.OnTrap,
 		Chaining: o.Chaining, PreAggregate: o.PreAggregate, SlotGroup: o.SlotGroup, Fields: o.Fields, Predicate: o.Predicate, Aggregates: o.Aggregates, Order: o.Order,
 	}

@@ -189,7 +189,7 @@ func TestManifestFaultsAreNamedByPath(t *testing.T) {
 		}, `operator "count": operators[3].window.time: "wall" (expected event or processing)`},
 		{"window offset", func(m *abi.Manifest) {
 			m.Operators[3].Window = &abi.Window{Kind: "tumbling", SizeMs: 1000, OffsetMs: 1000}
-		}, "operator \"count\": operators[3].window.offset: 1s (expected 0s <= offset < 1s)"},
+		}, "operator \"count\": operators[3].window.offset: 1s (expected -1s < offset < 1s, its size)"},
 		{"window on a map", func(m *abi.Manifest) { m.Operators[1].Window = &abi.Window{Kind: "tumbling", SizeMs: 1} }, "operator \"split\": operators[1].window: given (a flatMap has none)"},
 		{"unknown function", func(m *abi.Manifest) { m.Operators[1].Function = "splot" }, `operator "split": operators[1].function: "splot" is not in the module's function table`},
 		{"function of other kind", func(m *abi.Manifest) { m.Operators[1].Function = "word" }, `operator "split": operators[1].function: "word" is of kind key (expected flatMap)`},
@@ -503,5 +503,34 @@ func TestUnionOfOneCodec(t *testing.T) {
 	want := `"again" sends i64, and "split", the first input of union "both", utf8 (expected one codec: map them to the same)`
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("%v (expected %s)", err, want)
+	}
+}
+
+// An offset before the multiples is the same as one behind them, modulo what lies between two windows.
+func TestNegativeOffsets(t *testing.T) {
+	const hour, day = int64(3_600_000), int64(86_400_000)
+	for _, c := range []struct{ size, slide, offset, want int64 }{
+		{day, 0, -8 * hour, 16 * hour},
+		{day, 0, 8 * hour, 8 * hour},
+		{day, 2 * hour, -3 * hour, hour},
+		{day, 2 * hour, -4 * hour, 0},
+		{day, 2 * hour, 3 * hour, 3 * hour},
+		{5, 0, -1, 4},
+		{5, 0, -5, -1},
+		{5, 0, 5, -1},
+	} {
+		m := wordCount()
+		said := abi.Window{Kind: "tumbling", SizeMs: c.size, SlideMs: c.slide, OffsetMs: c.offset}
+		if c.slide > 0 {
+			said.Kind = "sliding"
+		}
+		m.Operators[3].Window, m.Operators[3].Output = &said, ""
+		g, err := build(m, 1)
+		switch {
+		case c.want < 0 && (err == nil || !strings.Contains(err.Error(), "expected -5ms < offset < 5ms, its size")):
+			t.Errorf("%+v: %v", c, err)
+		case c.want >= 0 && (err != nil || g.Operators[3].Window.OffsetMs != c.want || said.OffsetMs != c.offset):
+			t.Errorf("%+v: %v, the manifest says %d now", c, err, said.OffsetMs)
+		}
 	}
 }

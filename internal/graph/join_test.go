@@ -47,7 +47,7 @@ func TestFaultsOfJoins(t *testing.T) {
 		{"window of records", `operator "pairs": operators[4].window.kind: "count" of a join (expected tumbling, sliding or session, which are over when time has passed them, or all)`, func(_ *abi.Manifest, o *abi.Operator) {
 			o.Interval, o.Window = nil, &abi.Window{Kind: "count", Count: 3}
 		}},
-		{"all with a time", `operator "pairs": operators[4].window: all that the inputs have with a size, count or time (expected nothing of these: all meets)`, func(_ *abi.Manifest, o *abi.Operator) {
+		{"all with a time", `operator "pairs": operators[4].window.lateness: 3ms of a join of all that there is (expected none: no window ends that a record could be late for)`, func(_ *abi.Manifest, o *abi.Operator) {
 			o.Interval, o.Window = nil, &abi.Window{Kind: "all", LatenessMs: 3}
 		}},
 		{"negative window", `operator "pairs": operators[4].window.size: -1ms (expected > 0s)`, func(_ *abi.Manifest, o *abi.Operator) {

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"strconv"
 
 	"github.com/wasmill/wasmill/abi"
@@ -108,14 +109,27 @@ func checkWindowKind(path string, w *abi.Window, o *abi.Operator) error {
 		return faultf(path+".slide", "%s of a %s window (expected one > 0s of a sliding window, and none of another)", ms(w.SlideMs), w.Kind)
 	case w.SlideMs < 0 || w.SlideMs > w.SizeMs:
 		return faultf(path+".slide", "%s (expected 0s < slide <= %s, its size)", ms(w.SlideMs), ms(w.SizeMs))
-	case w.OffsetMs < 0 || w.OffsetMs >= w.SizeMs:
-		return faultf(path+".offset", "%s (expected 0s <= offset < %s)", ms(w.OffsetMs), ms(w.SizeMs))
+	case w.OffsetMs <= -w.SizeMs || w.OffsetMs >= w.SizeMs:
+		return faultf(path+".offset", "%s (expected -%s < offset < %s, its size)", ms(w.OffsetMs), ms(w.SizeMs), ms(w.SizeMs))
 	}
 	return checkWindowTime(path, w)
 }
 
+// windowOf is what a manifest says of a window, an offset before the multiples as the one behind them that cuts alike.
+func windowOf(said *abi.Window) *abi.Window {
+	if said == nil || said.OffsetMs >= 0 {
+		return said
+	}
+	w := *said
+	step := cmp.Or(w.SlideMs, w.SizeMs)
+	w.OffsetMs = (w.OffsetMs%step + step) % step
+	return &w
+}
+
 func checkWindowOfAll(path string, w *abi.Window, o *abi.Operator) error {
 	switch {
+	case w.LatenessMs != 0:
+		return faultf(path+".lateness", "%s of a join of all that there is (expected none: no window ends that a record could be late for)", ms(w.LatenessMs))
 	case *w != (abi.Window{Kind: abi.WindowAll}):
 		return faultf(path, "%s with a size, count or time (expected nothing of these: all meets)", w)
 	case o.Kind != abi.OperatorJoin:
@@ -126,7 +140,9 @@ func checkWindowOfAll(path string, w *abi.Window, o *abi.Operator) error {
 
 func checkGlobalWindow(path string, w *abi.Window) error {
 	switch {
-	case w.SizeMs != 0 || w.SlideMs != 0 || w.OffsetMs != 0 || w.Time != "" || w.LatenessMs != 0:
+	case w.LatenessMs != 0:
+		return faultf(path+".lateness", "%s of a global window (expected none: it has no end that a record could be late for)", ms(w.LatenessMs))
+	case w.SizeMs != 0 || w.SlideMs != 0 || w.OffsetMs != 0 || w.Time != "":
 		return faultf(path, "a global window with a time (expected nothing of time: it has no end)")
 	case w.Trigger == nil || w.Trigger.Kind == abi.TriggerNever:
 		return faultf(path+".trigger", "none of a global window, which has no end (expected one, or it would never have a result)")
@@ -145,7 +161,9 @@ func checkCountWindow(path string, w *abi.Window) error {
 		return faultf(path+".countSlide", "%d (expected 1 <= slide <= %d, its count)", w.CountSlide, w.Count)
 	case w.CountSlide > 0 && w.Count/gcd(w.Count, w.CountSlide) > maxCountSlices:
 		return faultf(path+".countSlide", "%d of %d records makes slices of %d (expected at most %d of them in a window)", w.CountSlide, w.Count, gcd(w.Count, w.CountSlide), maxCountSlices)
-	case w.SizeMs != 0 || w.SlideMs != 0 || w.OffsetMs != 0 || w.GapMs != 0 || w.Gap != "" || w.Time != "" || w.LatenessMs != 0:
+	case w.LatenessMs != 0:
+		return faultf(path+".lateness", "%s of windows of records (expected none: nothing is late for them)", ms(w.LatenessMs))
+	case w.SizeMs != 0 || w.SlideMs != 0 || w.OffsetMs != 0 || w.GapMs != 0 || w.Gap != "" || w.Time != "":
 		return faultf(path, "windows of records with a time (expected a count and nothing of time)")
 	case w.Trigger != nil || w.Evictor != nil:
 		return faultf(path, "windows of records with a trigger or evictor (expected none: their count is one. A global window takes both)")

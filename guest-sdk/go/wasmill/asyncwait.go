@@ -202,14 +202,14 @@ func (r *requests) write(w *jsonWriter) {
 	})
 	w.text("order", string(r.order))
 	w.numberOr("capacity", int64(r.capacity))
-	w.numberOr("timeoutMs", r.timeout.Milliseconds())
+	w.numberOr("timeoutMs", w.millis("Timeout", r.timeout))
 	if !r.retrying {
 		return
 	}
 	w.object("retry", func() {
 		w.number("retries", int64(r.retries))
-		w.numberOr("delayMs", r.delay.Milliseconds())
-		w.numberOr("maxDelayMs", r.maxDelay.Milliseconds())
+		w.numberOr("delayMs", w.millis("the delay of retries", r.delay))
+		w.numberOr("maxDelayMs", w.millis("the largest delay of retries", r.maxDelay))
 		w.numberOr("growPercent", int64(r.growPercent))
 		if len(r.on) > 0 {
 			w.array("on", func() {

@@ -23,8 +23,8 @@ func (s *KeyedStream[K, V]) Distinct(name string, forget ...time.Duration) *Stre
 	}
 	ttl := time.Duration(0)
 	if len(forget) > 0 {
-		if ttl = forget[0]; ttl < time.Millisecond {
-			s.env.Fail("distinct " + strconv.Quote(name) + ": a key is forgotten after " + ttl.String() + " (expected >= 1ms)")
+		if ttl = forget[0]; ttl < time.Millisecond || fraction("", ttl) != "" {
+			s.env.Fail("distinct " + strconv.Quote(name) + ": a key is forgotten after " + ttl.String() + " (expected whole milliseconds, at least one)")
 		}
 	}
 	return first(s, name, 1, ttl)

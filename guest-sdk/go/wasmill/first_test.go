@@ -52,10 +52,10 @@ func TestFirstLetsSoManyBy(t *testing.T) {
 
 func TestFaultsOfFirst(t *testing.T) {
 	for want, define := range map[string]func(s *Stream[string]){
-		`first "f": 0 records (expected >= 1)`:                         func(s *Stream[string]) { First(s, "f", 0).UID("f").SinkTo(Print()) },
-		`distinct "d": a key is forgotten after 1µs (expected >= 1ms)`: func(s *Stream[string]) { Distinct(s, "d", time.Microsecond).UID("d").SinkTo(Print()) },
-		`distinct "d": 2 times to forget a key (expected one at most)`: func(s *Stream[string]) { Distinct(s, "d", time.Hour, time.Hour).UID("d").SinkTo(Print()) },
-		`first "f": behind a window of records`:                        func(s *Stream[string]) { KeyBy(s, "k", same).CountWindow(2).First("f", 1).UID("f").SinkTo(Print()) },
+		`first "f": 0 records (expected >= 1)`:                                                   func(s *Stream[string]) { First(s, "f", 0).UID("f").SinkTo(Print()) },
+		`distinct "d": a key is forgotten after 1µs (expected whole milliseconds, at least one)`: func(s *Stream[string]) { Distinct(s, "d", time.Microsecond).UID("d").SinkTo(Print()) },
+		`distinct "d": 2 times to forget a key (expected one at most)`:                           func(s *Stream[string]) { Distinct(s, "d", time.Hour, time.Hour).UID("d").SinkTo(Print()) },
+		`first "f": behind a window of records`:                                                  func(s *Stream[string]) { KeyBy(s, "k", same).CountWindow(2).First("f", 1).UID("f").SinkTo(Print()) },
 	} {
 		h := newHost(t, func(job *Env) { define(Source(job, Files("x"))) })
 		h.describe()

@@ -57,8 +57,12 @@ func (g *instance) describe(p []byte) (manifest []byte) {
 		g.fail(none, strings.Join(e.problems, "; "), "")
 		return nil
 	}
-	g.functions, g.handles = e.functions, make(map[uint32]*chain)
-	g.described = e.manifest()
+	described, problems := e.manifest()
+	if len(problems) > 0 {
+		g.fail(none, strings.Join(problems, "; "), "")
+		return nil
+	}
+	g.functions, g.handles, g.described = e.functions, make(map[uint32]*chain), described
 	return g.described
 }
 

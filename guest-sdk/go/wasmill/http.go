@@ -56,6 +56,9 @@ const (
 
 // append writes the request as the value of an action.
 func (r *HTTPRequest) append(dst []byte) []byte {
+	if problem := fraction("Timeout", r.timeout); problem != "" {
+		panic(problem)
+	}
 	le := binary.LittleEndian
 	body := httpRequestBytes + len(r.method) + len(r.url) + len(r.headers) + len(r.body)
 	for _, n := range []int{0, int(r.timeout.Milliseconds()), len(clientHTTP), body} {

@@ -24,7 +24,7 @@ func IntervalJoin[K, A, B any](left *KeyedStream[K, A], right *KeyedStream[K, B]
 // Between sets the bounds: left + lower <= right <= left + upper. Either may be negative.
 func (j *IntervalJoined[K, A, B]) Between(lower, upper time.Duration) *IntervalJoined[K, A, B] {
 	to := *j
-	to.interval = &interval{lower: lower.Milliseconds(), upper: upper.Milliseconds()}
+	to.interval = &interval{lower: lower, upper: upper}
 	return &to
 }
 
@@ -208,15 +208,15 @@ func (r *joinRun[A, B]) all() {
 	}
 }
 
-// interval is how the manifest has the bounds, in milliseconds.
+// interval is the bounds of a join.
 type interval struct {
-	lower, upper                   int64
+	lower, upper                   time.Duration
 	lowerExclusive, upperExclusive bool
 }
 
 func (i *interval) write(w *jsonWriter) {
-	w.number("lowerMs", i.lower)
-	w.number("upperMs", i.upper)
+	w.number("lowerMs", w.millis("Between", i.lower))
+	w.number("upperMs", w.millis("Between", i.upper))
 	w.flagOr("lowerExclusive", i.lowerExclusive)
 	w.flagOr("upperExclusive", i.upperExclusive)
 }

@@ -1,12 +1,34 @@
 package wasmill
 
-import "strconv"
+import (
+	"strconv"
+	"time"
+)
 
 // jsonWriter writes JSON by hand: the host compares the hash of a manifest, so its bytes are fixed by this file and not
 // by a library's version.
 type jsonWriter struct {
 	out   []byte
 	comma bool // something stands before in the same object or array
+
+	of       string   // what is written, for people
+	problems []string // with it
+}
+
+// millis is d in the milliseconds that manifests have. call is what it was said to: what is lost there is a problem.
+func (w *jsonWriter) millis(call string, d time.Duration) int64 {
+	if problem := fraction(call, d); problem != "" {
+		w.problems = append(w.problems, w.of+": "+problem)
+	}
+	return d.Milliseconds()
+}
+
+// fraction says what is wrong with a duration that is not of whole milliseconds.
+func fraction(call string, d time.Duration) string {
+	if d%time.Millisecond == 0 {
+		return ""
+	}
+	return d.String() + " in " + call + " (expected whole milliseconds)"
 }
 
 func (w *jsonWriter) separate() {

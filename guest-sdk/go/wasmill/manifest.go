@@ -3,6 +3,7 @@ package wasmill
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -31,7 +32,7 @@ const (
 const sdkVersion = "go 0.1.0"
 
 // manifest writes what describe answers, its keys in the order of the specification.
-func (e *Env) manifest() []byte {
+func (e *Env) manifest() (manifest []byte, problems []string) {
 	var w jsonWriter
 	w.object("", func() {
 		w.number("abi", abiVersion)
@@ -49,16 +50,18 @@ func (e *Env) manifest() []byte {
 		})
 		w.array("functions", func() {
 			for _, f := range e.functions {
+				w.of = "function " + strconv.Quote(f.name)
 				w.object("", func() { f.write(&w) })
 			}
 		})
 		w.array("operators", func() {
 			for _, o := range e.operators {
+				w.of = "operator " + strconv.Quote(o.name)
 				w.object("", func() { o.write(&w) })
 			}
 		})
 	})
-	return w.out
+	return w.out, w.problems
 }
 
 // features lists what the graph needs of its host, in rising order.
@@ -204,7 +207,7 @@ func (s *stateSpec) write(w *jsonWriter, scope string) {
 	w.text("kind", s.kind)
 	w.text("codec", s.codec)
 	w.textOr("key", s.key)
-	w.numberOr("ttlMs", s.ttl.Milliseconds())
+	w.numberOr("ttlMs", w.millis("TTL of state "+strconv.Quote(s.name), s.ttl))
 	if s.event {
 		w.text("time", "event")
 	}
@@ -255,11 +258,11 @@ func (o *operator) write(w *jsonWriter) {
 	}
 	if o.watermarks != nil {
 		w.object("watermarks", func() {
-			w.numberOr("outOfOrderMs", o.watermarks.outOfOrderMs)
+			w.numberOr("outOfOrderMs", w.millis("outOfOrder", o.watermarks.outOfOrder))
 			w.flagOr("guest", o.watermarks.guest)
 			w.textOr("group", o.watermarks.group)
-			w.numberOr("driftMs", o.watermarks.driftMs)
-			w.numberOr("idleMs", o.watermarks.idleMs)
+			w.numberOr("driftMs", w.millis("Alignment", o.watermarks.drift))
+			w.numberOr("idleMs", w.millis("Idleness", o.watermarks.idle))
 		})
 	}
 	w.numberOr("parallelism", int64(o.parallelism))

@@ -28,7 +28,7 @@ func (n *NexmarkSource[T]) With(option, value string) *NexmarkSource[T] {
 }
 
 func (n *NexmarkSource[T]) source(e *Env) (*connector, codec[T]) {
-	c := &connector{name: "nexmark", kind: "nexmark", watermarks: &watermarks{outOfOrderMs: n.outOfOrder.Milliseconds()}}
+	c := &connector{name: "nexmark", kind: "nexmark", watermarks: &watermarks{outOfOrder: n.outOfOrder}}
 	c.config = slices.SortedFunc(slices.Values(n.settings), func(a, b setting) int { return strings.Compare(a.key, b.key) })
 	return c, codecOf[T](e, "nexmark")
 }

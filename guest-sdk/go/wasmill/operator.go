@@ -1,6 +1,9 @@
 package wasmill
 
-import "strconv"
+import (
+	"strconv"
+	"time"
+)
 
 // Kinds of operators and functions, as the manifest names them.
 const (
@@ -80,11 +83,11 @@ func edgesOf(operators []*operator) []edge {
 
 // watermarks is how the host derives watermarks from event times.
 type watermarks struct {
-	outOfOrderMs int64
-	guest        bool // the function reports them
-	idleMs       int64
-	group        string
-	driftMs      int64
+	outOfOrder time.Duration
+	guest      bool // the function reports them
+	idle       time.Duration
+	group      string
+	drift      time.Duration
 }
 
 func (o *operator) stateful() bool {

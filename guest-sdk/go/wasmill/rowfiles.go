@@ -70,7 +70,7 @@ func (r *RowSource[T]) source(e *Env) (*connector, codec[T]) {
 	c.flag("quotedNewlines", r.quotedNewlines)
 	c.text("timestamps", r.fields)
 	if r.fields != "" {
-		c.watermarks = &watermarks{outOfOrderMs: r.outOfOrder.Milliseconds()}
+		c.watermarks = &watermarks{outOfOrder: r.outOfOrder}
 	}
 	return c, codecOf[T](e, "files")
 }

@@ -66,7 +66,7 @@ func FlatMap[T, R any](in *Stream[T], name string, f func(record T, emit func(R)
 func AssignTimestamps[T any](in *Stream[T], name string, f func(T) int64, outOfOrder time.Duration) *Stream[T] {
 	o := in.env.call(timestampFunction(name, f, in.codec), &operator{
 		inputs:     in.edges(),
-		watermarks: &watermarks{outOfOrderMs: outOfOrder.Milliseconds()},
+		watermarks: &watermarks{outOfOrder: outOfOrder},
 	})
 	return &Stream[T]{env: in.env, op: o, codec: in.codec}
 }
@@ -94,7 +94,7 @@ func (s *Stream[T]) Idleness(after time.Duration) *Stream[T] {
 		s.env.Fail("idleness of " + s.op.name + ": " + after.String() + " (expected >= 1ms)")
 		return s
 	}
-	s.op.watermarks.idleMs = after.Milliseconds()
+	s.op.watermarks.idle = after
 	return s
 }
 
@@ -108,7 +108,7 @@ func (s *Stream[T]) Alignment(group string, maxDrift time.Duration) *Stream[T] {
 	case group == "" || maxDrift < time.Millisecond:
 		s.env.Fail("alignment of " + s.op.name + ": group " + strconv.Quote(group) + ", drift " + maxDrift.String() + " (expected a name, and >= 1ms)")
 	default:
-		s.op.watermarks.group, s.op.watermarks.driftMs = group, maxDrift.Milliseconds()
+		s.op.watermarks.group, s.op.watermarks.drift = group, maxDrift
 	}
 	return s
 }

@@ -236,7 +236,11 @@ func (s *KeyedStream[K, V]) SessionBy(name string, gap func(V) time.Duration) *W
 	w.window.gapOf = w.asked(name, kindGap, verbGap, func(g *groupReader) (uint16, []byte) {
 		gaps = gaps[:0]
 		for i := range g.records.n {
-			gaps = binary.LittleEndian.AppendUint64(gaps, uint64(gap(values.decode(g.value(&g.records, i))).Milliseconds()))
+			d := gap(values.decode(g.value(&g.records, i)))
+			if problem := fraction("the gap", d); problem != "" {
+				panic(problem)
+			}
+			gaps = binary.LittleEndian.AppendUint64(gaps, uint64(d.Milliseconds()))
 		}
 		return actionGap, gaps
 	})

@@ -29,9 +29,9 @@ func Sliding(size, slide time.Duration) TimeWindow {
 }
 
 // Session is windows with a longer silence than the gap between two of a key.
-func Session(gap time.Duration) TimeWindow { return TimeWindow{gap: gap} }
+func Session(gap time.Duration) TimeWindow { return TimeWindow{gap: gap, session: true} }
 
-// Offset has windows begin so long behind the multiples.
+// Offset has windows begin so long behind the multiples, or before them if it is negative.
 func (w TimeWindow) Offset(d time.Duration) TimeWindow {
 	w.offset = d
 	return w
@@ -53,23 +53,27 @@ func (w *TimeWindow) write(out *jsonWriter) {
 		kind = "count"
 	case w.global:
 		kind = "global"
-	case w.gap != 0 || w.session:
+	case w.session:
 		kind = "session"
 	case w.sliding:
 		kind = "sliding"
 	}
 	out.text("kind", kind)
-	out.numberOr("sizeMs", w.size.Milliseconds())
-	out.numberOr("slideMs", w.slide.Milliseconds())
-	out.numberOr("offsetMs", w.offset.Milliseconds())
-	out.numberOr("gapMs", w.gap.Milliseconds())
+	cut := "Tumbling"
+	if w.sliding {
+		cut = "Sliding"
+	}
+	out.numberOr("sizeMs", out.millis(cut, w.size))
+	out.numberOr("slideMs", out.millis("the slide of Sliding", w.slide))
+	out.numberOr("offsetMs", out.millis("Offset", w.offset))
+	out.numberOr("gapMs", out.millis("Session", w.gap))
 	out.textOr("gap", w.gapOf)
 	out.numberOr("count", int64(w.count))
 	out.numberOr("countSlide", int64(w.countSlide))
 	if w.processing {
 		out.text("time", "processing")
 	}
-	out.numberOr("latenessMs", w.lateness.Milliseconds())
+	out.numberOr("latenessMs", out.millis("AllowedLateness", w.lateness))
 	if t := w.trigger; t != nil {
 		out.object("trigger", func() { t.write(out) })
 	}
@@ -81,7 +85,7 @@ func (w *TimeWindow) write(out *jsonWriter) {
 func (t *Trigger) write(out *jsonWriter) {
 	out.text("kind", t.kind)
 	out.numberOr("count", int64(t.count))
-	out.numberOr("everyMs", t.every.Milliseconds())
+	out.numberOr("everyMs", out.millis("the trigger", t.every))
 	out.textOr("threshold", t.threshold)
 	out.textOr("field", string(t.field))
 	out.textOr("function", t.function)
@@ -91,7 +95,7 @@ func (t *Trigger) write(out *jsonWriter) {
 func (e *evictor) write(out *jsonWriter) {
 	out.text("kind", e.kind)
 	out.numberOr("count", int64(e.count))
-	out.numberOr("keepMs", e.keep.Milliseconds())
+	out.numberOr("keepMs", out.millis("EvictTime", e.keep))
 	out.textOr("threshold", e.threshold)
 	out.textOr("field", string(e.field))
 	out.textOr("function", e.function)

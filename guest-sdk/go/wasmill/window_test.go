@@ -14,6 +14,8 @@ func TestWindowsInTheManifest(t *testing.T) {
 		`{"kind":"tumbling","sizeMs":1000}`:                               Tumbling(time.Second),
 		`{"kind":"sliding","sizeMs":10000}`:                               Sliding(10*time.Second, 0), // the host refuses it
 		`{"kind":"sliding","sizeMs":10000,"slideMs":2000}`:                Sliding(10*time.Second, 2*time.Second),
+		`{"kind":"session"}`:                                              Session(0), // so it does
+		`{"kind":"tumbling","sizeMs":86400000,"offsetMs":-28800000}`:      Tumbling(24 * time.Hour).Offset(-8 * time.Hour),
 		`{"kind":"tumbling","sizeMs":1000,"offsetMs":300}`:                Tumbling(time.Second).Offset(300 * time.Millisecond),
 		`{"kind":"sliding","sizeMs":10,"slideMs":10,"time":"processing"}`: Sliding(10*time.Millisecond, 10*time.Millisecond).ProcessingTime(),
 	} {

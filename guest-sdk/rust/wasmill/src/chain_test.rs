@@ -225,6 +225,8 @@ fn windows_are_in_the_manifest() {
             tumbling(secs(1)),
             sliding(secs(10), secs(2)),
             tumbling(secs(1)).offset(millis(300)),
+            tumbling(days(1)).offset_before(hours(8)),
+            session(millis(0)), // the host refuses it
             sliding(millis(10), millis(10)).processing_time(),
             session(secs(3)),
         ];
@@ -238,6 +240,8 @@ fn windows_are_in_the_manifest() {
         r#"{"kind":"tumbling","sizeMs":1000"#,
         r#"{"kind":"sliding","sizeMs":10000,"slideMs":2000"#,
         r#"{"kind":"tumbling","sizeMs":1000,"offsetMs":300"#,
+        r#"{"kind":"tumbling","sizeMs":86400000,"offsetMs":-28800000"#,
+        r#"{"kind":"session""#,
         r#"{"kind":"sliding","sizeMs":10,"slideMs":10,"time":"processing""#,
         r#"{"kind":"session","gapMs":3000"#,
     ] {

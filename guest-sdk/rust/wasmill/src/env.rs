@@ -90,7 +90,7 @@ impl<'x> Env<'x> {
         let connector = from.connector();
         let mut o = Operator::new(Kind::Source, connector.name);
         o.output = codec_of::<S::Record>();
-        o.watermarks = connector.out_of_order.map(|d| Watermarks { out_of_order_ms: d.as_millis() as i64, ..Watermarks::default() });
+        o.watermarks = connector.out_of_order.map(|d| Watermarks { out_of_order: d, ..Watermarks::default() });
         o.connector = Some(connector);
         Stream::new(self.clone(), self.with(|g| g.add(o)), 0, Start::default())
     }

@@ -1,11 +1,12 @@
 //! What leaves windows, and how long the sessions of records are.
 
 use crate::call::Call;
+use crate::fail::fail;
 use crate::field::{FieldOf, Rows};
 use crate::frame::answering;
 use crate::graph::Kind;
 use crate::group::{ReplyWriter, EVICT, GAP, GAPS, KEEP};
-use crate::json::JsonWriter;
+use crate::json::{fraction, JsonWriter};
 use crate::keyed::KeyedStream;
 use crate::record::{codec_of, Record};
 use crate::window::{TimeWindow, Window, WindowedStream, Windows};
@@ -35,7 +36,7 @@ impl Evictor {
     pub fn write(&self, w: &mut JsonWriter) {
         w.text("kind", self.kind);
         w.number_or("count", self.count.into());
-        w.number_or("keepMs", self.keep.as_millis() as i64);
+        w.millis_or("keepMs", "evict_time", self.keep);
         w.text_or("threshold", &self.threshold);
         w.text_or("field", &self.field);
         w.text_or("function", &self.function);
@@ -104,7 +105,11 @@ impl<'x, K: Record<'x>, V: Record<'x>> KeyedStream<'x, K, V> {
             let records = call.records();
             reply.action(GAPS, 0, |to| {
                 for i in 0..records.n {
-                    to.extend_from_slice(&(gap(&V::decode(records.value(i))).as_millis() as i64).to_le_bytes());
+                    let d = gap(&V::decode(records.value(i)));
+                    if let Some(problem) = fraction("the gap", d) {
+                        fail(&problem);
+                    }
+                    to.extend_from_slice(&(d.as_millis() as i64).to_le_bytes());
                 }
             });
         });

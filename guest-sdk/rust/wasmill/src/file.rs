@@ -1,6 +1,7 @@
 //! The file source and sink.
 
 use crate::connector::{settings, Connector, Sink, Source};
+use crate::json::fraction;
 use crate::record::Record;
 use crate::text::Text;
 use alloc::format;
@@ -148,7 +149,7 @@ impl FileSink {
         /// Ends a file that has n bytes, at least 1 KiB, and begins another. Every checkpoint does so, too.
         roll_size(n: u64) "rollSize" = n;
         /// Ends a file that is so old, at least 100 ms, and begins another.
-        roll_interval(d: Duration) "rollInterval" = format!("{}ms", d.as_millis());
+        roll_interval(d: Duration) "rollInterval" = if fraction("", d).is_none() { format!("{}ms", d.as_millis()) } else { format!("{d:?}") };
     }
 }
 

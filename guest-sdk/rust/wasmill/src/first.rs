@@ -1,6 +1,7 @@
 //! The first records of each key or of all, and those that differ.
 
 use crate::graph::{Kind, Operator};
+use crate::json::fraction;
 use crate::keyed::KeyedStream;
 use crate::process::Context;
 use crate::record::{codec_of, Record};
@@ -32,8 +33,8 @@ impl<'x, K: Record<'x>, V: Record<'x>> KeyedStream<'x, K, V> {
         if n == 0 {
             self.env.refuse(&format!("first {name:?}: 0 records (expected >= 1)"));
         }
-        if let Some(soon) = forget.filter(|d| d.as_millis() == 0) {
-            self.env.refuse(&format!("distinct {name:?}: a key is forgotten after {soon:?} (expected >= 1ms)"));
+        if let Some(soon) = forget.filter(|d| d.is_zero() || fraction("", *d).is_some()) {
+            self.env.refuse(&format!("distinct {name:?}: a key is forgotten after {soon:?} (expected whole milliseconds, at least one)"));
         }
         let came = self.env.value_state::<i64>("came").ttl(forget.unwrap_or_default());
         self.process(name, &came, move |c: &Context<'x, K, V>, came, v| {

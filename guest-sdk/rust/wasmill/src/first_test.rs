@@ -62,7 +62,7 @@ fn what_cannot_be_meant_is_refused() {
     let why = Job::describe("wrong", wrong, &[]).err().unwrap();
     for want in [
         r#"first "f": 0 records (expected >= 1)"#,
-        r#"distinct "d": a key is forgotten after 1µs (expected >= 1ms)"#,
+        r#"distinct "d": a key is forgotten after 1µs (expected whole milliseconds, at least one)"#,
         r#"a process function of key "k": behind a window of records"#,
         r#"partition "none": no bounds (expected one at least)"#,
         r#"partition "same": bound 2 is not above the one before it"#,

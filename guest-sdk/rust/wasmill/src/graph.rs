@@ -111,11 +111,11 @@ pub struct Edge {
 /// How the host derives watermarks from event times.
 #[derive(Clone, Default)]
 pub(crate) struct Watermarks {
-    pub out_of_order_ms: i64,
-    pub guest: bool,   // the function reports them
-    pub group: String, // of sources that do not run away from each other
-    pub drift_ms: i64, // by more than this
-    pub idle_ms: i64,
+    pub out_of_order: Duration,
+    pub guest: bool,     // the function reports them
+    pub group: String,   // of sources that do not run away from each other
+    pub drift: Duration, // by more than this
+    pub idle: Duration,
 }
 
 /// An operator of the graph under definition.
@@ -289,15 +289,13 @@ impl<'x> Graph<'x> {
     }
 
     pub fn set_idleness(&mut self, o: OperatorId, after: Duration) {
-        let ms = after.as_millis() as i64;
-        let wrong = (ms == 0).then(|| format!("{after:?} (expected >= 1ms)"));
-        self.set_watermarks(o, "idleness", wrong, |marks| marks.idle_ms = ms);
+        let wrong = (after.as_millis() == 0).then(|| format!("{after:?} (expected >= 1ms)"));
+        self.set_watermarks(o, "idleness", wrong, |marks| marks.idle = after);
     }
 
     pub fn set_alignment(&mut self, o: OperatorId, group: &str, drift: Duration) {
-        let ms = drift.as_millis() as i64;
-        let wrong = (group.is_empty() || ms == 0).then(|| format!("group {group:?}, drift {drift:?} (expected a name, and >= 1ms)"));
-        self.set_watermarks(o, "alignment", wrong, |marks| (marks.group, marks.drift_ms) = (group.to_string(), ms));
+        let wrong = (group.is_empty() || drift.as_millis() == 0).then(|| format!("group {group:?}, drift {drift:?} (expected a name, and >= 1ms)"));
+        self.set_watermarks(o, "alignment", wrong, |marks| (marks.group, marks.drift) = (group.to_string(), drift));
     }
 
     /// Says something of an operator's watermarks, unless that is wrong or it has none.
@@ -386,7 +384,7 @@ impl<'x> Graph<'x> {
         }
     }
 
-    pub fn manifest(&self) -> Vec<u8> {
+    pub fn manifest(&self) -> Result<Vec<u8>, Vec<String>> {
         manifest::write(self)
     }
 }

@@ -55,14 +55,16 @@ pub(crate) fn describe(name: &str, define: Define, p: &[u8]) -> (*const u8, usiz
     define(&env);
     let mut graph = env.with(mem::take);
     graph.finish();
-    if !graph.problems.is_empty() {
-        fail(&graph.problems.join("; "));
-    }
+    let described = if graph.problems.is_empty() { graph.manifest() } else { Err(mem::take(&mut graph.problems)) };
+    let described = described.unwrap_or_else(|problems| {
+        fail(&problems.join("; "));
+        Vec::new()
+    });
     if failed() {
         return (core::ptr::null(), 0);
     }
     guest(|g| {
-        g.described = graph.manifest();
+        g.described = described;
         g.graph = Some(Rc::new(graph));
         g.handles.clear();
         (g.described.as_ptr(), g.described.len())

@@ -1,11 +1,21 @@
+use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::time::Duration;
 
 /// Writes JSON by hand: the host compares the hash of a manifest, so its bytes are fixed by this file and not by a library's
 /// version.
 #[derive(Default)]
 pub(crate) struct JsonWriter {
     pub out: String,
-    comma: bool, // something stands before in the same object or array
+    comma: bool,           // something stands before in the same object or array
+    pub of: String,            // what is written, for people
+    pub problems: Vec<String>, // with it
+}
+
+/// Says what is wrong with a duration that is not of whole milliseconds. call is what it was said to.
+pub(crate) fn fraction(call: &str, d: Duration) -> Option<String> {
+    (d.subsec_nanos() % 1_000_000 != 0).then(|| format!("{d:?} in {call} (expected whole milliseconds)"))
 }
 
 impl JsonWriter {
@@ -69,6 +79,19 @@ impl JsonWriter {
     pub fn number_or(&mut self, name: &str, value: i64) {
         if value != 0 {
             self.number(name, value);
+        }
+    }
+
+    /// Writes a duration in the milliseconds that manifests have, unless it is zero: what is lost there is a problem.
+    #[inline(never)]
+    pub fn millis_or(&mut self, name: &str, call: &str, d: Duration) {
+        self.number_or(name, d.as_millis() as i64);
+        self.problem_of(call, d);
+    }
+
+    pub fn problem_of(&mut self, call: &str, d: Duration) {
+        if let Some(problem) = fraction(call, d) {
+            self.problems.push(format!("{}: {problem}", self.of));
         }
     }
 

@@ -64,6 +64,8 @@ extern crate std;
 #[cfg(test)]
 mod chain_test;
 #[cfg(test)]
+mod duration_test;
+#[cfg(test)]
 mod field_test;
 #[cfg(test)]
 mod first_test;

@@ -6,6 +6,8 @@ use crate::json::JsonWriter;
 use crate::state::{BROADCAST, OPERATOR};
 use crate::uses::StateSpec;
 use crate::window::Windows;
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 const ABI_VERSION: i64 = 1;
@@ -30,7 +32,8 @@ const TIES: i64 = 18;
 const EVENT_TTL: i64 = 19;
 const APPLY: i64 = 20;
 
-pub(crate) fn write(g: &Graph) -> Vec<u8> {
+/// The manifest, or what is wrong with what it was to say.
+pub(crate) fn write(g: &Graph) -> Result<Vec<u8>, Vec<String>> {
     let mut w = JsonWriter::default();
     w.object("", |w| {
         w.number("abi", ABI_VERSION);
@@ -41,7 +44,11 @@ pub(crate) fn write(g: &Graph) -> Vec<u8> {
         w.array("functions", g.functions.iter().enumerate(), |w, (id, f)| w.object("", |w| function(w, id, f)));
         w.array("operators", &g.operators, |w, o| w.object("", |w| operator(w, g, o)));
     });
-    w.out.into_bytes()
+    if w.problems.is_empty() {
+        Ok(w.out.into_bytes())
+    } else {
+        Err(w.problems)
+    }
 }
 
 /// What the graph needs of its host, in rising order.
@@ -78,6 +85,7 @@ fn param(w: &mut JsonWriter, p: &Param) {
 }
 
 fn function(w: &mut JsonWriter, id: usize, f: &Function) {
+    w.of = format!("function {:?}", f.name);
     w.number("id", id as i64);
     w.text("name", &f.name);
     w.text("kind", f.kind.name());
@@ -105,7 +113,7 @@ fn state(w: &mut JsonWriter, s: &StateSpec) {
     w.text("kind", s.kind);
     w.text("codec", &s.codec);
     w.text_or("key", &s.key);
-    w.number_or("ttlMs", s.ttl_ms);
+    w.millis_or("ttlMs", &format!("ttl of state {:?}", s.name), s.ttl);
     if s.event {
         w.text("time", "event");
     }
@@ -115,6 +123,7 @@ fn state(w: &mut JsonWriter, s: &StateSpec) {
 }
 
 fn operator(w: &mut JsonWriter, g: &Graph, o: &Operator) {
+    w.of = format!("operator {:?}", o.name);
     w.text("name", &o.name);
     w.text_or("uid", &o.uid);
     w.text("kind", o.kind.map_or("", Kind::name));
@@ -146,11 +155,11 @@ fn operator(w: &mut JsonWriter, g: &Graph, o: &Operator) {
     }
     if let Some(marks) = &o.watermarks {
         w.object("watermarks", |w| {
-            w.number_or("outOfOrderMs", marks.out_of_order_ms);
+            w.millis_or("outOfOrderMs", "out_of_order", marks.out_of_order);
             w.flag_or("guest", marks.guest);
             w.text_or("group", &marks.group);
-            w.number_or("driftMs", marks.drift_ms);
-            w.number_or("idleMs", marks.idle_ms);
+            w.millis_or("driftMs", "alignment", marks.drift);
+            w.millis_or("idleMs", "idleness", marks.idle);
         });
     }
     w.number_or("parallelism", o.parallelism.into());

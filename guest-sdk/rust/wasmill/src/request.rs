@@ -3,11 +3,11 @@
 use crate::batch::u32_at;
 use crate::call::{Call, StreamContext};
 use crate::env::Env;
-use crate::fail::failed;
+use crate::fail::{fail, failed};
 use crate::frame::Frame;
 use crate::graph::{Edge, Kind, Operator};
 use crate::group::{ReplyWriter, ASK, REQUEST, RESPONSE};
-use crate::json::JsonWriter;
+use crate::json::{fraction, JsonWriter};
 use crate::keyed::KeyedStream;
 use crate::record::{codec_of, Record};
 use crate::step::{Path, Start};
@@ -68,6 +68,9 @@ impl HttpRequest {
 
     /// Writes the request about record i of a group as the value of an action.
     fn append(&self, i: usize, to: &mut Vec<u8>) {
+        if let Some(problem) = fraction("timeout", self.timeout) {
+            fail(&problem);
+        }
         let parts = [self.method.as_bytes(), self.url.as_bytes(), &self.headers, &self.body];
         let lengths = parts.map(<[u8]>::len);
         put(to, &[i, self.timeout.as_millis() as usize, CLIENT.len(), 16 + lengths.iter().sum::<usize>()]);
@@ -234,14 +237,14 @@ impl Requests {
         w.array("hosts", &self.hosts, |w, h| w.element(h));
         w.text("order", self.order);
         w.number_or("capacity", self.capacity.into());
-        w.number_or("timeoutMs", self.timeout.as_millis() as i64);
+        w.millis_or("timeoutMs", "timeout", self.timeout);
         if self.retries == 0 {
             return;
         }
         w.object("retry", |w| {
             w.number("retries", self.retries.into());
-            w.number_or("delayMs", self.delay.as_millis() as i64);
-            w.number_or("maxDelayMs", self.max_delay.as_millis() as i64);
+            w.millis_or("delayMs", "the delay of retries", self.delay);
+            w.millis_or("maxDelayMs", "the largest delay of retries", self.max_delay);
             w.number_or("growPercent", self.grow_percent.into());
             if !self.on.is_empty() {
                 w.array("on", &self.on, |w, on| w.element(on));

@@ -50,7 +50,7 @@ macro_rules! descriptor {
                     kind: self.kind,
                     codec: codec_of::<$value>(),
                     key: $key,
-                    ttl_ms: self.ttl.as_millis() as i64,
+                    ttl: self.ttl,
                     event: self.event,
                     version: self.version,
                     oldest: self.oldest,

@@ -178,7 +178,7 @@ impl<'x, T: Record<'x>, P: Path<'x, T>> Stream<'x, T, P> {
         f: F,
         out_of_order: Duration,
     ) -> After<'x, P, TimestampStep<F, T>> {
-        let marks = Watermarks { out_of_order_ms: out_of_order.as_millis() as i64, ..Watermarks::default() };
+        let marks = Watermarks { out_of_order, ..Watermarks::default() };
         self.step(Kind::Timestamp, name, TimestampStep::new(f)).watermarks(marks)
     }
 

@@ -78,7 +78,7 @@ impl Trigger {
     pub(crate) fn write(&self, w: &mut JsonWriter) {
         w.text("kind", self.kind);
         w.number_or("count", self.count.into());
-        w.number_or("everyMs", self.every.as_millis() as i64);
+        w.millis_or("everyMs", "the trigger", self.every);
         w.text_or("threshold", &self.threshold);
         w.text_or("field", &self.field);
         w.text_or("function", &self.function);

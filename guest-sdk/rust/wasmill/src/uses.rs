@@ -7,6 +7,7 @@ use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 /// What a function uses: states and side outputs, as a tuple of references to what was declared. The function is given a tuple of
 /// handles, in the same order. `()` uses nothing.
@@ -139,7 +140,7 @@ pub(crate) struct StateSpec<'x> {
     pub kind: &'static str,
     pub codec: String,
     pub key: String,
-    pub ttl_ms: i64,
+    pub ttl: Duration,
     /// The time is event time.
     pub event: bool,
     pub version: u32,

@@ -25,7 +25,9 @@ pub struct TimeWindow {
     size: Duration,
     slide: Duration,
     offset: Duration,
+    before: bool, // the multiples, not behind them
     gap: Duration,
+    session: bool,
     lateness: Duration,
     processing: bool,
     count: u32, // of windows of records
@@ -47,7 +49,7 @@ pub fn sliding(size: Duration, slide: Duration) -> TimeWindow {
 
 /// Windows with a longer silence than the gap between two of a key.
 pub fn session(gap: Duration) -> TimeWindow {
-    TimeWindow { gap, ..TimeWindow::default() }
+    TimeWindow { gap, session: true, ..TimeWindow::default() }
 }
 
 /// One window of all records of a key. It has no end, and has results by a trigger only.
@@ -68,7 +70,12 @@ impl TimeWindow {
 
     /// Has windows begin so long behind the multiples.
     pub fn offset(self, d: Duration) -> Self {
-        TimeWindow { offset: d, ..self }
+        TimeWindow { offset: d, before: false, ..self }
+    }
+
+    /// Has windows begin so long before the multiples: days in Beijing are `tumbling(days(1)).offset_before(hours(8))`.
+    pub fn offset_before(self, d: Duration) -> Self {
+        TimeWindow { offset: d, before: true, ..self }
     }
 
     pub(crate) fn lateness(self, d: Duration) -> Self {
@@ -106,24 +113,28 @@ impl Windows {
     /// Says whether what parts of them have must be made one.
     pub fn merge(&self) -> bool {
         let t = &self.time;
-        t.sliding || t.count_slide > 0 || !t.gap.is_zero() || !self.gap.is_empty()
+        t.sliding || t.count_slide > 0 || t.session || !self.gap.is_empty()
     }
 
     pub fn write(&self, w: &mut JsonWriter) {
-        let ms = |d: Duration| d.as_millis() as i64;
         let t = &self.time;
-        let sessions = !t.gap.is_zero() || !self.gap.is_empty();
+        let sessions = t.session || !self.gap.is_empty();
         let kinds = [(t.all, "all"), (t.count > 0, "count"), (t.global, "global"), (sessions, "session"), (t.sliding, "sliding")];
         w.text("kind", kinds.iter().find(|(is, _)| *is).map_or("tumbling", |(_, kind)| kind));
-        w.number_or("sizeMs", ms(t.size));
-        w.number_or("slideMs", ms(t.slide));
-        w.number_or("offsetMs", ms(t.offset));
-        w.number_or("gapMs", ms(t.gap));
+        w.millis_or("sizeMs", if t.sliding { "sliding" } else { "tumbling" }, t.size);
+        w.millis_or("slideMs", "the slide of sliding", t.slide);
+        if t.before {
+            w.number("offsetMs", -(t.offset.as_millis() as i64));
+        } else {
+            w.number_or("offsetMs", t.offset.as_millis() as i64);
+        }
+        w.problem_of("offset", t.offset);
+        w.millis_or("gapMs", "session", t.gap);
         w.text_or("gap", &self.gap);
         w.number_or("count", t.count.into());
         w.number_or("countSlide", t.count_slide.into());
         w.text_or("time", if t.processing { "processing" } else { "" });
-        w.number_or("latenessMs", ms(t.lateness));
+        w.millis_or("latenessMs", "allowed_lateness", t.lateness);
         if let Some(trigger) = &self.trigger {
             w.object("trigger", |w| trigger.write(w));
         }
