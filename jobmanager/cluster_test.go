@@ -193,8 +193,9 @@ type fakeTM struct {
 	lost       int   // answers to deploys that get lost
 	lines      []wire.LogLine
 	commits    []*wire.Commit
-	sink       int  // index of the operator that its tasks write to, 0: 1
-	lasting    bool // its tasks do not end when they are cancelled
+	obstacles  map[string]wire.Kind // what it answers about what is prepared, by its data; it refuses to commit that
+	sink       int                  // index of the operator that its tasks write to, 0: 1
+	lasting    bool                 // its tasks do not end when they are cancelled
 }
 
 func (tm *fakeTM) register() {
@@ -311,7 +312,33 @@ func (tm *fakeTM) Commit(ctx context.Context, m *wire.Commit) error {
 	tm.mu.Lock()
 	tm.commits = append(tm.commits, m)
 	tm.mu.Unlock()
-	return tm.hear(ctx, "commit %d of attempt %d under checkpoint %d", len(m.Prepared), m.Attempt, m.Checkpoint)
+	if err := tm.hear(ctx, "commit %d of attempt %d under checkpoint %d", len(m.Prepared), m.Attempt, m.Checkpoint); err != nil {
+		return err
+	}
+	if found := tm.obstructed(m); len(found) > 0 {
+		return &found[0].Failure
+	}
+	return nil
+}
+
+func (tm *fakeTM) Examine(ctx context.Context, m *wire.Commit) (*wire.Examined, error) {
+	if err := tm.hear(ctx, "examine %d of checkpoint %d", len(m.Prepared), m.Checkpoint); err != nil {
+		return nil, err
+	}
+	return &wire.Examined{Obstacles: tm.obstructed(m)}, nil
+}
+
+// obstructed is what of a commit it refuses.
+func (tm *fakeTM) obstructed(m *wire.Commit) (all []wire.Obstacle) {
+	tm.mu.Lock()
+	defer tm.mu.Unlock()
+	for i, p := range m.Prepared {
+		if kind, is := tm.obstacles[string(p.Data)]; is {
+			name := fmt.Sprintf("file %s of %d", p.Data, m.Checkpoint)
+			all = append(all, wire.Obstacle{Prepared: i, Name: name, Failure: wire.Failure{Kind: kind, Message: fmt.Sprintf("commit %s: kind %d", name, kind)}})
+		}
+	}
+	return all
 }
 
 func (tm *fakeTM) Logs(ctx context.Context, _ graph.JobID, after time.Time, max int) ([]wire.LogLine, error) {

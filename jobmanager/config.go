@@ -25,6 +25,7 @@ type TaskManager interface {
 	Deploy(ctx context.Context, m *wire.Deploy) error
 	Cancel(ctx context.Context, m *wire.Cancel) error
 	Commit(ctx context.Context, m *wire.Commit) error
+	Examine(ctx context.Context, m *wire.Commit) (*wire.Examined, error)
 	Prepare(ctx context.Context, m *wire.Prepare) error
 	Trigger(ctx context.Context, m *wire.Trigger) error
 	Conclude(ctx context.Context, m *wire.Conclude) error

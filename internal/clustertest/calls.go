@@ -195,6 +195,14 @@ func (c troubledTM) Commit(ctx context.Context, m *wire.Commit) error {
 	return c.trouble.do(ctx, "commit", func(ctx context.Context) error { return c.TaskManager.Commit(ctx, m) })
 }
 
+func (c troubledTM) Examine(ctx context.Context, m *wire.Commit) (e *wire.Examined, err error) {
+	err = c.trouble.do(ctx, "examine", func(ctx context.Context) (err error) {
+		e, err = c.TaskManager.Examine(ctx, m)
+		return err
+	})
+	return e, err
+}
+
 func (c troubledTM) Prepare(ctx context.Context, m *wire.Prepare) error {
 	return c.trouble.do(ctx, "prepare", func(ctx context.Context) error { return c.TaskManager.Prepare(ctx, m) })
 }

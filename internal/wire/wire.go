@@ -198,6 +198,18 @@ type Commit struct {
 	Abort      bool                    `json:"abort,omitempty"`
 }
 
+// Examined is the answer to a Commit that is only looked at: what of it would be refused, of sinks that know that beforehand.
+type Examined struct {
+	Obstacles []Obstacle `json:"obstacles,omitempty"`
+}
+
+// Obstacle is what keeps one thing that was prepared from being committed.
+type Obstacle struct {
+	Prepared int     `json:"prepared"` // its place in Commit.Prepared
+	Name     string  `json:"name"`     // of what would be visible
+	Failure  Failure `json:"failure"`  // KindGone: it lasts
+}
+
 // Trigger begins a checkpoint at tasks that nobody brings the barrier: sources, and, if it overtakes, tasks whose senders
 // have all finished. They send it to the others. Triggering again, or an older checkpoint than the last, changes nothing.
 type Trigger struct {
@@ -307,6 +319,7 @@ const (
 	KindStale           Kind = 10 // an older epoch or attempt was refused: not a failure of the job
 	KindCanceled        Kind = 11 // ended because it was asked to
 	KindState           Kind = 12 // what a task was to be restored from is damaged or missing: Failure.File names it
+	KindGone            Kind = 13 // prepared output is not there any more, or not what was written: its commit is tried again, and succeeds only if somebody puts it back
 )
 
 // Retryable says whether running the job again can help.

@@ -42,31 +42,71 @@ func finalName(job string, checkpoint uint64, subtask, n int) string {
 	return fmt.Sprintf("part-%s-%d-%d-%d", job, checkpoint, subtask, n)
 }
 
+// look sees whether a file can be renamed from its pending to its final name, or was. Where somebody has removed it, cut it off or
+// replaced it, the error is connector.ErrGone: who has it can put it back, and nothing else helps.
+func (c *committable) look(job string, checkpoint uint64) (from, to string, committed bool, err error) {
+	from, to = filepath.Join(c.Dir, c.Pending), filepath.Join(c.place(), finalName(job, checkpoint, c.Subtask, c.N))
+	written, pending := os.Lstat(from)
+	visible, final := os.Lstat(to)
+	gone, none := errors.Is(pending, fs.ErrNotExist), errors.Is(final, fs.ErrNotExist)
+	switch {
+	case pending == nil && written.Size() != c.Bytes:
+		err = connector.Gone(fmt.Errorf("%s has %d bytes (expected the %d that were written)", from, written.Size(), c.Bytes))
+	case gone && final == nil && visible.Size() != c.Bytes:
+		err = connector.Gone(fmt.Errorf("it has %d bytes (expected the %d that were written)", visible.Size(), c.Bytes))
+	case pending == nil && none:
+	case gone && final == nil:
+		committed = true
+	case pending == nil && final == nil:
+		err = errors.New("something else has that name")
+	case gone && none:
+		err = connector.Gone(pending)
+	default:
+		err = cmp.Or(pending, final)
+	}
+	if err != nil {
+		err = fmt.Errorf("file sink: commit %s: %w", to, err)
+	}
+	return from, to, committed, err
+}
+
+func parseCommittable(p connector.Committable) (c committable, err error) {
+	if err := json.Unmarshal(p.Data, &c); err != nil {
+		return c, fmt.Errorf("file sink: commit %s: %w", p.Data, err)
+	}
+	return c, nil
+}
+
+// Examine says which files Commit would refuse.
+func (s *Sink) Examine(_ context.Context, job string, checkpoint uint64, prepared []connector.Committable) (all []connector.Obstacle, err error) {
+	for i, p := range prepared {
+		c, err := parseCommittable(p)
+		if err != nil {
+			return nil, err
+		}
+		if _, to, _, err := c.look(job, checkpoint); err != nil {
+			all = append(all, connector.Obstacle{Prepared: i, Name: to, Err: err})
+		}
+	}
+	return all, nil
+}
+
 // Commit renames pending files to their final names. What has its final name already was committed before. All names are
 // looked at before the first is changed, so that an obstacle does not leave a part of the output visible.
 func (s *Sink) Commit(_ context.Context, job string, checkpoint uint64, prepared []connector.Committable) error {
 	var renames [][2]string
 	dirs := map[string]bool{} // whose names were changed, now or before
 	for _, p := range prepared {
-		var c committable
-		if err := json.Unmarshal(p.Data, &c); err != nil {
-			return fmt.Errorf("file sink: commit %s: %w", p.Data, err)
+		c, err := parseCommittable(p)
+		if err != nil {
+			return err
 		}
-		from, to := filepath.Join(c.Dir, c.Pending), filepath.Join(c.place(), finalName(job, checkpoint, c.Subtask, c.N))
-		written, pending := os.Lstat(from)
-		visible, final := os.Lstat(to)
-		switch {
-		case pending == nil && written.Size() != c.Bytes:
-			return fmt.Errorf("file sink: commit %s: %s has %d bytes (expected the %d that were written)", to, from, written.Size(), c.Bytes)
-		case errors.Is(pending, fs.ErrNotExist) && final == nil && visible.Size() != c.Bytes:
-			return fmt.Errorf("file sink: commit %s: it has %d bytes (expected the %d that were written)", to, visible.Size(), c.Bytes)
-		case pending == nil && errors.Is(final, fs.ErrNotExist):
+		from, to, committed, err := c.look(job, checkpoint)
+		if err != nil {
+			return err
+		}
+		if !committed {
 			renames = append(renames, [2]string{from, to})
-		case errors.Is(pending, fs.ErrNotExist) && final == nil:
-		case pending == nil && final == nil:
-			return fmt.Errorf("file sink: commit %s: something else has that name", to)
-		case final != nil:
-			return fmt.Errorf("file sink: commit %s: %w", to, cmp.Or(pending, final))
 		}
 		for dir := c.place(); !dirs[dir]; dir = filepath.Dir(dir) {
 			dirs[dir] = true

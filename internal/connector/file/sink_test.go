@@ -420,6 +420,60 @@ func TestSinkCommitNamesWhatIsLost(t *testing.T) {
 	}
 }
 
+// What Commit would refuse is known without trying, and what lasts is told from what may pass.
+func TestSinkExaminesWhatItWouldCommit(t *testing.T) {
+	dir, ctx := t.TempDir(), context.Background()
+	sink, err := NewSink(map[string]string{"path": dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var prepared []connector.Committable
+	for subtask := range 6 {
+		w, err := sink.Open(ctx, connector.SinkTask{Job: "j", Attempt: 1, Subtask: subtask, Value: abi.CodecUTF8})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Write(connectortest.Values(t, "x"), time.Time{})
+		prepared = append(prepared, connectortest.Prepared(t, w)...)
+		w.Close()
+	}
+	final := func(subtask int) string { return filepath.Join(dir, finalName("j", 3, subtask, 0)) }
+	pending := func(subtask int) string { return filepath.Join(dir, pendingName("j", 1, subtask, 0)) }
+	for _, err := range []error{
+		os.Remove(pending(1)),                             // removed
+		os.WriteFile(final(2), nil, 0o666),                // in the way
+		os.WriteFile(pending(3), nil, 0o666),              // cut off
+		os.Rename(pending(4), final(4)),                   // committed
+		os.Rename(pending(5), final(5)),                   // committed, and
+		os.WriteFile(final(5), []byte("too long"), 0o666), // replaced
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	found, err := sink.(connector.Examiner).Examine(ctx, "j", 3, prepared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, o := range found {
+		if o.Name != final(o.Prepared) {
+			t.Errorf("file %d is called %s", o.Prepared, o.Name)
+		}
+		one := sink.Commit(ctx, "j", 3, prepared[o.Prepared:o.Prepared+1])
+		if one == nil || one.Error() != o.Err.Error() || errors.Is(one, connector.ErrGone) != errors.Is(o.Err, connector.ErrGone) {
+			t.Errorf("file %d: Commit says %v, Examine %v", o.Prepared, one, o.Err)
+		}
+		got = append(got, fmt.Sprint(o.Prepared, " ", errors.Is(o.Err, connector.ErrGone)))
+	}
+	if want := "[1 true 2 false 3 true 5 true]"; fmt.Sprint(got) != want {
+		t.Errorf("obstacles %s (expected %s)", fmt.Sprint(got), want)
+	}
+	if left := visible(t, dir); len(left) != 3 {
+		t.Errorf("looking has changed what is visible: %q", left)
+	}
+}
+
 // A file that is not what was prepared is not committed, nor said to have been: whoever has cut it off can put it back.
 func TestSinkCommitsWhatWasWritten(t *testing.T) {
 	dir := t.TempDir()

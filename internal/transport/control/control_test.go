@@ -97,6 +97,11 @@ func (tm *taskManager) Deploy(_ context.Context, m *wire.Deploy) error { tm.got.
 func (tm *taskManager) Cancel(_ context.Context, m *wire.Cancel) error { tm.got.put(m); return tm.err }
 func (tm *taskManager) Commit(_ context.Context, m *wire.Commit) error { tm.got.put(m); return tm.err }
 
+func (tm *taskManager) Examine(_ context.Context, m *wire.Commit) (*wire.Examined, error) {
+	tm.got.put(m)
+	return &wire.Examined{Obstacles: []wire.Obstacle{{Prepared: 1, Name: "part-1", Failure: wire.Failure{Kind: wire.KindGone, Message: "gone"}}}}, tm.err
+}
+
 func (tm *taskManager) Logs(_ context.Context, job graph.JobID, after time.Time, max int) ([]wire.LogLine, error) {
 	tm.got.put([]any{job, after, max})
 	return []wire.LogLine{{Time: after, Text: "hello"}}, tm.err
@@ -186,6 +191,13 @@ func TestMessagesToATaskManagerArriveAsTheyWere(t *testing.T) {
 		"cancel":  {cancel, func() error { return c.Cancel(t.Context(), cancel) }},
 		"prepare": {prepare, func() error { return c.Prepare(t.Context(), prepare) }},
 		"commit":  {commit, func() error { return c.Commit(t.Context(), commit) }},
+		"examine": {commit, func() error {
+			found, err := c.Examine(t.Context(), commit)
+			if err != nil || len(found.Obstacles) != 1 || found.Obstacles[0].Prepared != 1 || found.Obstacles[0].Failure.Kind != wire.KindGone {
+				t.Errorf("examine: %+v", found)
+			}
+			return err
+		}},
 		"logs": {[]any{graph.JobID("7f3a9c19be02"), after, 5}, func() error {
 			lines, err := c.Logs(t.Context(), "7f3a9c19be02", after, 5)
 			if len(lines) != 1 || lines[0].Text != "hello" || !lines[0].Time.Equal(after) {

@@ -15,6 +15,7 @@ type TaskManager interface {
 	Deploy(ctx context.Context, m *wire.Deploy) error
 	Cancel(ctx context.Context, m *wire.Cancel) error
 	Commit(ctx context.Context, m *wire.Commit) error
+	Examine(ctx context.Context, m *wire.Commit) (*wire.Examined, error)
 	Prepare(ctx context.Context, m *wire.Prepare) error
 	Trigger(ctx context.Context, m *wire.Trigger) error
 	Conclude(ctx context.Context, m *wire.Conclude) error
@@ -34,6 +35,7 @@ func TaskManagerHandler(tm TaskManager) *Handler {
 	handle(h, "deploy", command(tm.Deploy))
 	handle(h, "cancel", command(tm.Cancel))
 	handle(h, "commit", command(tm.Commit))
+	handle(h, "examine", tm.Examine)
 	handle(h, "prepare", command(tm.Prepare))
 	handle(h, "trigger", command(tm.Trigger))
 	handle(h, "conclude", command(tm.Conclude))
@@ -66,6 +68,11 @@ func (c *TaskManagerClient) Cancel(ctx context.Context, m *wire.Cancel) error {
 func (c *TaskManagerClient) Commit(ctx context.Context, m *wire.Commit) error {
 	_, err := call[none](ctx, &c.client, commitTimeout, "commit", m)
 	return err
+}
+
+// Examine may take as long as looking at the files does.
+func (c *TaskManagerClient) Examine(ctx context.Context, m *wire.Commit) (*wire.Examined, error) {
+	return call[wire.Examined](ctx, &c.client, commitTimeout, "examine", m)
 }
 
 // Prepare may have to fetch and compile modules.
