@@ -178,6 +178,12 @@ func (c *checkpoints) take(e event) bool {
 		c.answerWithdrawn(e.id)
 	case evOutput:
 		c.committed(e.upTo)
+	case evGiveUp:
+		lost, err := c.job.giveUp(e.gone)
+		e.answer <- leftOut{lost, err}
+		if len(lost) > 0 {
+			c.job.take(evLeftOut{})
+		}
 	default:
 		return false
 	}

@@ -2,11 +2,15 @@ package jobmanager
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/failpoint"
+	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
 )
 
@@ -36,24 +40,41 @@ func (c *checkpoints) commit() {
 				}
 				j.log.Warn("commit the output of checkpoints", "err", err)
 			}
-			if !pause(ctx, wait) || j.hasEnded() {
+			if !j.pauseCommits(ctx, wait) || j.hasEnded() {
 				return nil
 			}
 		}
 	})
 }
 
+// pauseCommits waits before output is committed again, unless what has hindered it is left out meanwhile. It answers false when
+// ctx has ended.
+func (j *jobMaster) pauseCommits(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-j.recommit:
+	case <-ctx.Done():
+	}
+	return ctx.Err() == nil
+}
+
 // showHindrance has people see why output does not become visible, nil: it does.
 func (j *jobMaster) showHindrance(err error) {
-	text := ""
+	var now *wire.Failure
 	if err != nil {
-		text = err.Error()
+		now = &wire.Failure{Kind: wire.KindIO, Message: err.Error()}
+		if f := (*wire.Failure)(nil); errors.As(err, &f) {
+			now.Kind = f.Kind
+		}
+		now = j.withWayOut(now)
 	}
 	j.mu.Lock()
 	was := j.hindered
-	j.hindered = text
+	j.hindered = now
 	j.mu.Unlock()
-	if was != text {
+	if was == nil != (now == nil) || was != nil && was.Message != now.Message {
 		j.changed()
 	}
 }
@@ -79,15 +100,17 @@ func (j *jobMaster) commitDecided(tm *taskManager) error {
 		if len(d.Prepared) == 0 || d.Attempt < attempt && failpoint.Planted(failpoint.NoRecommit) {
 			continue
 		}
-		m := wire.Commit{
-			Header: wire.Header{Epoch: j.jm.epoch, Job: j.id, Attempt: d.Attempt, Request: j.jm.nextRequest()}, Graph: g,
-			Checkpoint: uint64(d.ID), Prepared: d.Prepared,
-		}
-		if err := commitThrough(tm, m); err != nil {
+		if err := commitThrough(tm, j.commitOf(&g, d.Attempt, uint64(d.ID), d.Prepared)); err != nil {
 			return fmt.Errorf("commit checkpoint %d through TaskManager %s: %w", d.ID, tm.info.Name, err)
 		}
 	}
 	return nil
+}
+
+// commitOf is the message that has what was prepared made visible.
+func (j *jobMaster) commitOf(g *graph.JobGraph, attempt graph.Attempt, checkpoint uint64, prepared []connector.Committable) wire.Commit {
+	header := wire.Header{Epoch: j.jm.epoch, Job: j.id, Attempt: attempt, Request: j.jm.nextRequest()}
+	return wire.Commit{Header: header, Graph: *g, Checkpoint: checkpoint, Prepared: prepared}
 }
 
 // committed stores that output is committed.
@@ -95,19 +118,22 @@ func (c *checkpoints) committed(upTo checkpoint.ID) {
 	c.committing = false
 	j := c.job
 	if upTo != 0 && !j.hasEnded() {
-		if failed := j.storeOr(nil, func(r *jobRecord) {
-			r.Committed = max(r.Committed, upTo)
-			r.Checkpoints = append([]decided(nil), r.Checkpoints...)
-			for i := range r.Checkpoints {
-				if r.Checkpoints[i].ID <= r.Committed {
-					r.Checkpoints[i].Prepared = nil
-				}
-			}
-		}); failed != nil {
+		if failed := j.storeOr(nil, func(r *jobRecord) { r.commit(upTo) }); failed != nil {
 			j.log.Warn("store that output is committed", "err", failed.(evStoreFailed).failure.Message)
 		}
 	}
 	c.commit()
+}
+
+// commit notes that the output of checkpoints is committed, as far as that one.
+func (r *jobRecord) commit(upTo checkpoint.ID) {
+	r.Committed = max(r.Committed, upTo)
+	r.Checkpoints = slices.Clone(r.Checkpoints)
+	for i := range r.Checkpoints {
+		if r.Checkpoints[i].ID <= r.Committed {
+			r.Checkpoints[i].Prepared = nil
+		}
+	}
 }
 
 // undecided leaves out of what a finished task has prepared what the last decided checkpoint holds: the task may not have

@@ -136,8 +136,7 @@ func (j *jobMaster) cancelTasks(id wire.TaskManagerID) {
 // commit tells one TaskManager to make the output visible, another one at each time.
 func (j *jobMaster) commit() {
 	d := j.record.Decision
-	m := wire.Commit{Header: j.header(), Graph: j.record.Graph, Checkpoint: d.Checkpoint, Prepared: d.Prepared}
-	m.Attempt = d.Attempt
+	m := j.commitOf(&j.record.Graph, d.Attempt, d.Checkpoint, d.Prepared)
 	turn := j.commits
 	j.commits++
 	j.later(func(context.Context) event {
@@ -158,7 +157,7 @@ func (j *jobMaster) commit() {
 		if !refused {
 			failure.Kind = wire.KindIO
 		}
-		return evCommitted{failure}
+		return evCommitted{j.withWayOut(failure)}
 	})
 }
 
@@ -168,16 +167,24 @@ const commitBytes = 4 << 20
 
 // commitThrough has one TaskManager make visible what is prepared.
 func commitThrough(tm *taskManager, m wire.Commit) error {
-	for all := m.Prepared; ; {
+	return inParts(m, func(part *wire.Commit, _ int) error {
+		return call(tm, commitTimeout, func(ctx context.Context) error { return tm.client.Commit(ctx, part) })
+	})
+}
+
+// inParts does something with the parts of a commit, at least one, until it fails. first is the place of a part's first.
+func inParts(m wire.Commit, do func(part *wire.Commit, first int) error) error {
+	for all, first := m.Prepared, 0; ; {
 		n := 0
 		for size := 0; n < len(all) && size < commitBytes; n++ {
 			size += len(all[n].Operator) + len(all[n].Data)
 		}
 		part := m
 		part.Prepared, all = all[:n], all[n:]
-		if err := call(tm, commitTimeout, func(ctx context.Context) error { return tm.client.Commit(ctx, &part) }); err != nil || len(all) == 0 {
+		if err := do(&part, first); err != nil || len(all) == 0 {
 			return err
 		}
+		first += n
 	}
 }
 
@@ -208,6 +215,7 @@ func (j *jobMaster) removePending(m *wire.Commit) bool {
 		var err error
 		if !failpoint.Planted(failpoint.AbortBeforeCommit) {
 			err = j.commitDecided(tm) // what is decided is no attempt's any more
+			j.showHindrance(err)
 		}
 		if err == nil {
 			err = call(tm, cleanTimeout, func(ctx context.Context) error { return tm.client.Commit(ctx, m) })

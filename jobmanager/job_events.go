@@ -54,6 +54,7 @@ type (
 	}
 	evDecided   struct{ checkpoint uint64 }     // actDecide is stored
 	evCommitted struct{ failure *wire.Failure } // actCommit has ended
+	evLeftOut   struct{}                        // output that could not be committed is not to be any more
 	evCleaned   struct {                        // actClean has ended
 		before graph.Attempt
 		done   bool // and nothing is left
@@ -81,6 +82,7 @@ func (evTask) event()         {}
 func (evLost) event()         {}
 func (evDecided) event()      {}
 func (evCommitted) event()    {}
+func (evLeftOut) event()      {}
 func (evCleaned) event()      {}
 func (evEnded) event()        {}
 func (evStoreFailed) event()  {}

@@ -100,6 +100,7 @@ type jobFSM struct {
 	tasks     map[graph.TaskID]*subtask
 	failure   *wire.Failure // first cause of the last attempt that failed
 	wentBack  bool          // that attempt was one of another graph or module, which the job has no more
+	leaves    bool          // pending output of this attempt may stay when all is committed: some was given up
 	owed      graph.Attempt // output of attempts before that one is still to be removed; 0: none is
 	failures  []time.Time   // see Restart.next
 	delay     time.Duration // before the next attempt

@@ -25,7 +25,7 @@ import (
 //	slots a b ... [anew=a]                                 slots are granted, one on each TaskManager named; one that is another process now
 //	task 0.1 STATE [tm=a] [attempt=N] [kind=N] [cause=...] [holds]   what a TaskManager reports; by default the one it was placed on
 //	deployed tm=a [refused=...] [unknown=...]              the answer to a deploy
-//	lost a | timer [free=N] | cancel | stopped | redeploy parallelism=N | trying | exchanged | start | failed | decided | committed [kind=N] | cleaned before=N [failed] | ended | store-failed
+//	lost a | timer [free=N] | cancel | stopped | redeploy parallelism=N | trying | exchanged | start | failed | decided | committed [kind=N] | left-out | cleaned before=N [failed] | ended | store-failed
 //	after 10m                                              time goes by
 func TestJobScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/job_fsm", func(t *testing.T, path string) {
@@ -190,6 +190,9 @@ func (s *jobScript) event(t *testing.T, d *datadriven.TestData) event {
 		return evDecided{1}
 	case "committed":
 		return evCommitted{failure()}
+	case "left-out":
+		s.m.leaves = true // as who has stored it does
+		return evLeftOut{}
 	case "cleaned":
 		return evCleaned{graph.Attempt(number("before", 0)), !d.HasArg("failed")}
 	case "ended":

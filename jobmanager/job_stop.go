@@ -215,7 +215,10 @@ func (m *jobFSM) clean(to outcome) {
 	}
 	m.phase, m.outcome, m.owed = cleaning, to, m.attempt+1
 	if to == finished {
-		m.failure, m.owed = nil, m.attempt
+		m.failure = nil
+		if !m.leaves {
+			m.owed = m.attempt
+		}
 	}
 	if m.owed <= 1 {
 		m.owed = 0
@@ -274,6 +277,11 @@ func (m *jobFSM) onFinishing(now time.Time, e event) {
 		m.do(actCommit{})
 	case evCommitted:
 		m.onCommitted(e.failure)
+	case evLeftOut:
+		if m.decided { // or it is committed when it is
+			m.retryIn = 0
+			m.startTimer(0)
+		}
 	}
 }
 

@@ -37,11 +37,14 @@ func (j *jobMaster) job() *api.Job {
 	if out.State == api.JobFinished && r.Decision != nil {
 		out.Output = r.Decision.Output
 	}
-	out.Origin, out.GivenUp, out.Uncommitted = j.origin(), j.givenUp, j.hindered
+	out.Origin, out.GivenUp = j.origin(), j.givenUp
+	if h := j.hindered; h != nil && (m.phase != ended || r.Owed != 0) {
+		out.Uncommitted, out.UncommittedHint = h.Message, h.Hint
+	}
 	out.Operators, out.Change = r.Parallelism, *r.lastChange()
 	out.Notes = j.exec.ApartFromSplits(&r.Graph)
 	if m.phase == ended {
-		out.GivenUp, out.Uncommitted = nil, ""
+		out.GivenUp = nil
 	}
 	if m.phase == waiting && out.State == api.JobCreated && out.Failure == nil {
 		_, _, free := j.jm.resources.count()
@@ -80,6 +83,10 @@ func (j *jobMaster) guaranteed() api.Guarantee {
 	if j.record.Broken {
 		g.Guarantee = connector.Weakest(g.Guarantee, connector.AtLeastOnce)
 		g.Because = append(slices.Clone(g.Because), "the job went on from before what it had committed")
+	}
+	if lost := j.record.Lost; len(lost) > 0 {
+		g.Guarantee = connector.Weakest(g.Guarantee, connector.AtMostOnce)
+		g.Because, g.Lost = append(slices.Clone(g.Because), lostText(lost)), lost
 	}
 	return g
 }

@@ -31,6 +31,7 @@ type jobMaster struct {
 	guarantee api.Guarantee
 	mailbox   chan mail
 	done      chan struct{}  // closed when the loop has ended
+	recommit  chan struct{}  // of capacity 1: commit now what could not be before, some of it is left out
 	writing   sync.WaitGroup // manifests, and deletions of garbage; the loop begins them, and none when the job has ended
 
 	// Owned by the loop.
@@ -49,7 +50,7 @@ type jobMaster struct {
 	metrics  map[graph.TaskID]wire.TaskMetrics
 	foreign  bool                   // the tasks of the last attempt are of another graph than the job's, which the next one will have
 	givenUp  *api.GivenUp           // nil: the last checkpoint of the attempt was completed
-	hindered string                 // why the output of completed checkpoints could not be committed, empty: nothing is known
+	hindered *wire.Failure          // why the output of completed checkpoints could not be committed, nil: nothing is known
 	watchers map[chan struct{}]bool // of capacity 1: look again
 	adoption adoption
 
@@ -71,10 +72,11 @@ func newJobMaster(jm *JobManager, r jobRecord) *jobMaster {
 		jm: jm, id: r.ID, created: r.Created, exec: exec, record: r, timer: timer,
 		log:     jm.config.Log.With("job", r.ID, "name", r.Graph.Name),
 		mailbox: make(chan mail, mailboxSize),
-		done:    make(chan struct{}),
+		done:    make(chan struct{}), recommit: make(chan struct{}, 1),
 		fsm: jobFSM{
 			exec: exec, slotsTimeout: jm.config.SlotsTimeout, restart: jm.config.Restart,
 			batches: r.Graph.Batch, attempt: r.Attempt, inherited: r.Before, decided: r.Decision != nil, cancelled: r.Cancelled, stopped: r.Stopped,
+			leaves: len(r.Lost) > 0,
 		},
 		metrics:  map[graph.TaskID]wire.TaskMetrics{},
 		watchers: map[chan struct{}]bool{},
@@ -344,6 +346,9 @@ func (j *jobMaster) end(owed graph.Attempt) event {
 		r.Stored = j.jm.takesCheckpoints()
 		now := j.jm.config.Now()
 		r.Skipped = j.skipped()
+		if n := len(r.Checkpoints); n > 0 && j.fsm.outcome == finished { // with the end
+			r.commit(r.Checkpoints[n-1].ID)
+		}
 		r.Ended, r.Failure, r.Owed, r.Progress = &now, j.fsm.failure, owed, new(j.progress())
 		r.State = map[outcome]api.JobState{finished: api.JobFinished, canceled: api.JobCanceled, failed: api.JobFailed}[j.fsm.outcome]
 	}, j.forgetResults(j.exec.Tasks())...)

@@ -118,7 +118,7 @@ func (jm *JobManager) CancelJob(ctx context.Context, id graph.JobID) (*api.Job, 
 		return job, nil
 	case job.State == api.JobFinishing:
 		if job.Failure != nil {
-			return nil, api.Errorf(api.KindConflict, "job %s has come to its end: its output is committed again until it succeeds; the last time: %s", job.ID, job.Failure.Message)
+			return nil, api.Errorf(api.KindConflict, "job %s has come to its end: its output is committed again until it succeeds; the last time: %s", job.ID, job.Failure.Message).WithHint("%s", job.Failure.Hint)
 		}
 		return nil, api.Errorf(api.KindConflict, "job %s has come to its end: its output is being committed", job.ID)
 	case job.State.Terminal() || job.State == api.JobFailing:

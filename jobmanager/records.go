@@ -84,6 +84,8 @@ type jobRecord struct {
 	Savepoints  []savepoint   `json:"savepoints,omitempty"`  // the oldest first; they are the user's
 	Rewind      bool          `json:"rewind,omitempty"`      // the user allows output to be repeated
 	Broken      bool          `json:"broken,omitempty"`      // and it was
+
+	Lost []api.LostOutput `json:"lost,omitempty"` // output of completed checkpoints that is not among Prepared any more, though it was never committed
 }
 
 // origin is a savepoint that a job goes on from. A copy of it is the job's first checkpoint.
@@ -169,60 +171,4 @@ func storeError(step string, err error) error {
 			WithHint("nothing of it was kept; free some space and send it again")
 	}
 	return fmt.Errorf("%s: %w", step, err)
-}
-
-// addOutput sums what was left behind before and now.
-func addOutput(before, now []api.Output) []api.Output {
-	sum := append([]api.Output(nil), now...)
-	for i := range sum {
-		for _, b := range before {
-			if b.Operator != sum[i].Operator {
-				continue
-			}
-			if b.Files > 0 && sum[i].Files == 0 {
-				sum[i].Rows = 0 // those are among them
-			}
-			sum[i].Files += b.Files
-			sum[i].Rows += b.Rows
-			sum[i].Bytes += b.Bytes
-			if sum[i].Path == "" || b.Files > 0 {
-				sum[i].Path = b.Path
-			}
-		}
-	}
-	return sum
-}
-
-// outputOf says what a decision will leave behind, sink by sink. A connector that tells rows, bytes and where in what it
-// prepares is believed; the rows of one that prepares nothing are those that its tasks have taken.
-func outputOf(g *graph.JobGraph, prepared []connector.Committable, taken func(sink int) int64) []api.Output {
-	var all []api.Output
-	for _, i := range g.Sinks() {
-		op := &g.Operators[i]
-		out := api.Output{Operator: op.Name, Path: op.Connector.Config["path"]}
-		for _, c := range prepared {
-			if c.Operator != op.Name {
-				continue
-			}
-			var told struct {
-				Dir   string `json:"dir"`
-				Rows  int64  `json:"rows"`
-				Bytes int64  `json:"bytes"`
-			}
-			if err := json.Unmarshal(c.Data, &told); err != nil {
-				continue // bytes of the connector's own
-			}
-			out.Files++
-			out.Rows += told.Rows
-			out.Bytes += told.Bytes
-			if told.Dir != "" {
-				out.Path = told.Dir
-			}
-		}
-		if out.Files == 0 {
-			out.Rows = taken(i)
-		}
-		all = append(all, out)
-	}
-	return all
 }

@@ -69,9 +69,12 @@ func (jm *JobManager) take(ctx context.Context, j *jobMaster, ask ckRequest) (ch
 
 // notRunning refuses what a job must be RUNNING for.
 func (j *jobMaster) notRunning() error {
-	state := j.job().State
+	now := j.job()
+	state := now.State
 	err := api.Errorf(api.KindConflict, "job %s is %s (expected %s)", j.id, state, api.JobRunning)
 	switch {
+	case state == api.JobFinishing && now.Failure != nil:
+		return api.Errorf(api.KindConflict, "%s: its output is committed again until it succeeds; the last time: %s", err.Detail, now.Failure.Message).WithHint("%s", now.Failure.Hint)
 	case state.Terminal() || state == api.JobFinishing || state == api.JobCancelling || state == api.JobFailing:
 		return err.WithHint("it ends, or has ended: run it again, from its last savepoint if it is to go on (`wasmill run --from`)")
 	}

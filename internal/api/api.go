@@ -51,7 +51,7 @@ type Job struct {
 	Subtasks    Subtasks          `json:"subtasks"`
 	Progress    Progress          `json:"progress"`
 	Failure     *wire.Failure     `json:"failure,omitempty"` // first cause of the last failed attempt, or why it waits
-	Output      []Output          `json:"output,omitempty"`  // of a FINISHED job, a sink each
+	Output      []Output          `json:"output,omitempty"`  // of a FINISHED job, a sink and directory each
 	Guarantee   Guarantee         `json:"guarantee"`
 	Checkpoint  *Checkpoint       `json:"checkpoint,omitempty"`  // the last completed one
 	GivenUp     *GivenUp          `json:"givenUp,omitempty"`     // the checkpoint behind it, if that has failed
@@ -62,6 +62,8 @@ type Job struct {
 	Operators   map[string]int    `json:"operators,omitempty"`   // parallelism of those that were given one of their own since it began, by name
 	Change      *Change           `json:"change,omitempty"`      // the last rescaling or upgrade
 	Notes       []string          `json:"notes,omitempty"`       // what about the job as it is defined may not be meant, for people
+
+	UncommittedHint string `json:"uncommittedHint,omitempty"` // what can be done about Uncommitted
 }
 
 // Change is a rescaling or upgrade of a job, and what became of it. It is shown until there is another.
@@ -125,7 +127,7 @@ type Progress struct {
 	SinkIn     int64 `json:"sinkIn"`               // records the sinks have taken
 }
 
-// Output says what a sink of a FINISHED job has left where.
+// Output says what a sink of a FINISHED job has left in a directory.
 type Output struct {
 	Operator string `json:"operator"`
 	Path     string `json:"path,omitempty"`

@@ -110,9 +110,32 @@ type Upgraded struct {
 	Checkpoint checkpoint.ID  `json:"checkpoint,omitempty"` // that has decided it, in place
 }
 
-// Guarantee says how often what a record brings about is seen, whatever breaks, and which connectors make it less than
-// exactly once.
+// Guarantee says how often what a record brings about is seen, whatever breaks, and what makes it less than exactly once:
+// connectors, or what has become of the job.
 type Guarantee struct {
 	Guarantee connector.Guarantee `json:"guarantee"`
 	Because   []string            `json:"because,omitempty"`
+	Lost      []LostOutput        `json:"lost,omitempty"` // what was given up
+}
+
+// LostOutput is output of a completed checkpoint, or of a job's end, that was gone before it could be committed, and was given up.
+type LostOutput struct {
+	Operator   string        `json:"operator"`
+	Checkpoint checkpoint.ID `json:"checkpoint"`
+	Name       string        `json:"name"` // that it would have had: a file
+	Rows       int64         `json:"rows"`
+	Bytes      int64         `json:"bytes"`
+	Cause      string        `json:"cause"`
+}
+
+// GiveUp asks that the output of a job that is gone is left out, so that the rest can be committed.
+type GiveUp struct {
+	DryRun bool `json:"dryRun,omitempty"` // only say what would be left out
+}
+
+// GaveUp is the answer.
+type GaveUp struct {
+	Job      *Job         `json:"job"`
+	Lost     []LostOutput `json:"lost"`               // is left out, or would be
+	Hindered []string     `json:"hindered,omitempty"` // why other output cannot be committed for now: it is there, and is committed when that is mended
 }

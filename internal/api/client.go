@@ -113,6 +113,11 @@ func (c *Client) CancelJob(ctx context.Context, id graph.JobID) (*Job, error) {
 	return decode[Job](resp)
 }
 
+// GiveUp has output of the job that is gone left out, so that the rest can be committed.
+func (c *Client) GiveUp(ctx context.Context, id graph.JobID, g *GiveUp) (*GaveUp, error) {
+	return post[GaveUp](ctx, c, jobPath(id)+"/give-up", g)
+}
+
 // JobPlan returns the job's graph, its chains and where their tasks run.
 func (c *Client) JobPlan(ctx context.Context, id graph.JobID) (*Plan, error) {
 	return get[Plan](ctx, c, jobPath(id)+"/plan")

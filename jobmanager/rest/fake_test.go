@@ -85,6 +85,16 @@ func (f *fakeJobManager) CancelJob(ctx context.Context, id graph.JobID) (*api.Jo
 	return j, nil
 }
 
+func (f *fakeJobManager) GiveUp(ctx context.Context, id graph.JobID, g *api.GiveUp) (*api.GaveUp, error) {
+	j, err := f.GetJob(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	lost := []api.LostOutput{{Operator: "out", Checkpoint: 7, Name: "/counts/part-1-7-0-0", Rows: 3, Bytes: 12, Cause: fmt.Sprint("gone, dry run: ", g.DryRun)}}
+	j.Guarantee = api.Guarantee{Guarantee: connector.AtMostOnce, Because: []string{"output was given up"}, Lost: lost}
+	return &api.GaveUp{Job: j, Lost: lost, Hindered: []string{"something else has that name"}}, nil
+}
+
 func (f *fakeJobManager) JobCheckpoints(ctx context.Context, id graph.JobID) ([]api.Checkpoint, error) {
 	if _, err := f.GetJob(ctx, id); err != nil {
 		return nil, err

@@ -76,6 +76,21 @@ func (s *server) cancelJob(c echo.Context) error {
 	return c.JSON(http.StatusAccepted, job)
 }
 
+func (s *server) giveUp(c echo.Context) error {
+	if err := wantQuery(c); err != nil {
+		return err
+	}
+	var asked api.GiveUp
+	if err := readJSON(c, &asked); err != nil {
+		return err
+	}
+	done, err := s.jm.GiveUp(c.Request().Context(), jobID(c), &asked)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, done)
+}
+
 func (s *server) jobPlan(c echo.Context) error {
 	if err := wantQuery(c); err != nil {
 		return err

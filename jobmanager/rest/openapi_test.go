@@ -107,7 +107,7 @@ func TestSchemasHaveEveryField(t *testing.T) {
 	doc, _ := document(t)
 	for _, v := range []any{
 		api.Job{}, api.Change{}, api.Subtasks{}, api.Progress{}, api.Output{}, api.Submit{}, api.Module{}, api.Plan{}, api.Task{}, api.TaskManager{},
-		api.Overview{}, api.Error{}, api.JobPage{}, api.ModulePage{}, api.TaskManagerPage{}, api.LogPage{}, api.JobMetrics{}, api.Checkpoint{}, api.CheckpointPage{}, api.Guarantee{}, api.Skipped{},
+		api.Overview{}, api.Error{}, api.JobPage{}, api.ModulePage{}, api.TaskManagerPage{}, api.LogPage{}, api.JobMetrics{}, api.Checkpoint{}, api.CheckpointPage{}, api.Guarantee{}, api.LostOutput{}, api.GiveUp{}, api.GaveUp{}, api.Skipped{},
 		abi.Param{}, wire.Failure{}, wire.LogLine{}, wire.TaskMetrics{}, wire.Idle{}, wire.Requests{}, graph.TaskID{}, graph.JobGraph{},
 	} {
 		goType := reflect.TypeOf(v)

@@ -27,6 +27,8 @@ type Jobs interface {
 	ListJobs(ctx context.Context) ([]api.Job, error)
 	GetJob(ctx context.Context, id graph.JobID) (*api.Job, error)
 	CancelJob(ctx context.Context, id graph.JobID) (*api.Job, error)
+	// GiveUp leaves out of the output that is to be committed what is gone.
+	GiveUp(ctx context.Context, id graph.JobID, g *api.GiveUp) (*api.GaveUp, error)
 	JobPlan(ctx context.Context, id graph.JobID) (*api.Plan, error)
 	JobCheckpoints(ctx context.Context, id graph.JobID) ([]api.Checkpoint, error)
 	// InspectCheckpoint reads a retained checkpoint, the newest one if n is 0, with so many entries of each state.
@@ -94,6 +96,7 @@ func (s *server) routes() []route {
 		{http.MethodGet, "/v1/jobs", s.listJobs},
 		{http.MethodGet, "/v1/jobs/:id", s.getJob},
 		{http.MethodPost, "/v1/jobs/:id/cancel", s.cancelJob},
+		{http.MethodPost, "/v1/jobs/:id/give-up", s.giveUp},
 		{http.MethodGet, "/v1/jobs/:id/plan", s.jobPlan},
 		{http.MethodGet, "/v1/jobs/:id/logs", s.jobLogs},
 		{http.MethodGet, "/v1/jobs/:id/metrics", s.jobMetrics},

@@ -80,6 +80,9 @@ func TestClientAndServerAgree(t *testing.T) {
 	if made, err := c.TakeSavepoint(ctx, jm.jobs[1].ID, &api.TakeSavepoint{Path: "/backup", Stop: true}); err != nil || made.Path != "/backup" || !made.Stopped {
 		t.Errorf("take savepoint: %+v, %v", made, err)
 	}
+	if g, err := c.GiveUp(ctx, jm.jobs[1].ID, &api.GiveUp{DryRun: true}); err != nil || len(g.Lost) != 1 || g.Lost[0].Cause != "gone, dry run: true" || len(g.Hindered) != 1 || g.Job.Guarantee.Lost[0].Rows != 3 {
+		t.Errorf("give up: %+v, %v", g, err)
+	}
 	if j, err := c.RescaleJob(ctx, jm.jobs[1].ID, &api.Rescale{Parallelism: new(3), Operators: map[string]int{"counts": 4}}); err != nil || j.Parallelism != 7 {
 		t.Errorf("rescale: %+v, %v", j, err)
 	}
