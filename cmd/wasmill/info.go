@@ -140,6 +140,9 @@ func jobRows(j *api.Job, now time.Time) []string {
 	for _, b := range j.Guarantee.Because {
 		rows = append(rows, "\t"+printable(b))
 	}
+	for i, l := range lostLines(j.Guarantee.Lost) {
+		rows = append(rows, first(i, "lost")+"\t"+l)
+	}
 	for _, n := range j.Notes {
 		rows = append(rows, "note\t"+oneParagraph(n))
 	}
@@ -160,8 +163,11 @@ func jobRows(j *api.Job, now time.Time) []string {
 	if j.Change != nil {
 		rows = append(rows, "last change\t"+oneParagraph(changeText(j.Change, now)))
 	}
-	if j.Uncommitted != "" {
+	if j.Uncommitted != "" && (j.State != api.JobFinishing || j.Failure == nil) { // else it is the cause
 		rows = append(rows, "output\tnot committed yet: "+oneParagraph(j.Uncommitted))
+		if j.UncommittedHint != "" {
+			rows = append(rows, "hint\t"+oneParagraph(j.UncommittedHint))
+		}
 	}
 	for _, o := range j.Output {
 		rows = append(rows, "output\t"+printable(outputText(o)))

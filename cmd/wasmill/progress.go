@@ -92,6 +92,9 @@ func (p *progress) stateLine(j *api.Job) {
 		line += "  goes on from " + printable(originText(j))
 	case j.State == api.JobFinishing && j.Failure != nil:
 		line += "\n  cause: " + oneParagraph(j.Failure.Message)
+		if hint := j.Failure.Hint; hint != "" {
+			line += "\n  hint: " + oneParagraph(hint)
+		}
 	case j.State == api.JobRestarting && j.Failure != nil:
 		line += fmt.Sprintf(" (%d)\n  cause: %s", j.Restarts+1, oneParagraph(j.Failure.Message))
 	case j.State != api.JobCancelling:

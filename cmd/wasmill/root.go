@@ -53,6 +53,7 @@ func (a *app) root() *cobra.Command {
 		a.upgradeCommand(),
 		a.infoCommand(),
 		a.cancelCommand(),
+		a.giveUpCommand(),
 		a.logsCommand(),
 		a.inspectCommand(),
 		a.clusterCommand(),

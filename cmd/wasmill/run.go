@@ -288,7 +288,12 @@ func (r *running) end(job *api.Job) error {
 	if job.State != api.JobFinished {
 		return failed(job)
 	}
-	return r.answer(job, func(w io.Writer) { fmt.Fprintln(w, summary(job)) })
+	return r.answer(job, func(w io.Writer) {
+		fmt.Fprintln(w, summary(job))
+		for _, l := range lostLines(job.Guarantee.Lost) {
+			r.note("lost: %s", l)
+		}
+	})
 }
 
 func failed(job *api.Job) *jobFailed {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/clustertest/workload"
+	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/test/harness"
 )
 
@@ -236,4 +237,59 @@ func sorted(lines string) string {
 	all := strings.SplitAfter(lines, "\n")
 	slices.Sort(all)
 	return strings.Join(all, "")
+}
+
+// Output that is given up is left out for good, also when the JobManager is killed right behind that: the job ends with the rest,
+// and names what is lost.
+func TestWhatIsGivenUpStaysGivenUp(t *testing.T) {
+	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "0s")
+	cluster := built.wasmill.Cluster(t, "--slots", "2")
+	out, saved := filepath.Join(t.TempDir(), "out"), filepath.Join(t.TempDir(), "saved")
+	run := cluster.Start(filepath.Join(harness.Root(t), "test/guests/versioned.wasm"), "--parallelism", "2",
+		"--param", "count=1000000000", "--param", "rate=5000", "--param", "version=one", "--param", "output="+out)
+	pending := func() []string {
+		all, _ := filepath.Glob(filepath.Join(out, ".part-*.pending"))
+		return all
+	}
+	harness.Until(t, time.Minute, "both subtasks write", func() bool { return len(pending()) == 2 })
+	gone := pending()[0]
+	if err := os.Remove(gone); err != nil {
+		t.Fatal(err)
+	}
+	job := cluster.Job().ID
+	stop := built.wasmill.Start(t, "stop", string(job), "--to", saved, "--jobmanager", cluster.URL)
+	harness.Until(t, time.Minute, "the end cannot be committed", func() bool {
+		j := cluster.Job()
+		return j != nil && j.State == api.JobFinishing && j.Failure != nil
+	})
+	done, err := cluster.GiveUp(t.Context(), job, &api.GiveUp{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cluster.Restart("jobmanager")
+	harness.Until(t, time.Minute, "the job ends", func() bool {
+		j := cluster.Job()
+		return j != nil && j.State.Terminal()
+	})
+	run.Wait().OK(t)
+	stop.Wait().OK(t)
+	now := cluster.Job()
+	files, err := filepath.Glob(filepath.Join(out, "part-*"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("output %q, %v (expected what was not removed)", files, err)
+	}
+	data, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := int64(bytes.Count(data, []byte("\n")))
+	if now.State != api.JobFinished || len(now.Output) != 1 || now.Output[0].Files != 1 || now.Output[0].Rows != rows {
+		t.Errorf("job %s, output %+v (expected FINISHED, %d rows)", now.State, now.Output, rows)
+	}
+	if g := now.Guarantee; g.Guarantee != connector.AtMostOnce || len(g.Lost) != 1 || g.Lost[0] != done.Lost[0] || g.Lost[0].Rows == 0 {
+		t.Errorf("guarantee %+v (expected that %+v is lost)", g, done.Lost)
+	}
+	if left := pending(); len(left) > 0 {
+		t.Errorf("pending: %q", left)
+	}
 }
