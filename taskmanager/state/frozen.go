@@ -228,6 +228,7 @@ type output struct {
 	entry snapshot.Entry // that is being added
 	word  [8]byte        // its value
 	last  []byte         // key of the rank before it
+	room  rankRoom
 }
 
 // pending is what a state has still to write.
@@ -294,8 +295,11 @@ func (s *pending) next() (group graph.KeyGroup, any bool) {
 		group, any = snapshot.Own, true
 	}
 	for _, p := range s.parts {
-		if p.lane != nil && len(p.lane.ranks) > 0 && (!any || p.lane.ranks[0].group < group) {
-			group, any = p.lane.ranks[0].group, true
+		if p.lane == nil {
+			continue
+		}
+		if g, more := p.lane.group(); more && (!any || g < group) {
+			group, any = g, true
 		}
 	}
 	return group, any
@@ -330,7 +334,7 @@ func (o *output) part(state int, p *part, group graph.KeyGroup) error {
 	}
 	var ranks []rank
 	if p.lane != nil {
-		ranks = p.lane.take(group)
+		ranks = p.lane.take(group, &o.room)
 	}
 	if p.disk == nil || group == snapshot.Own {
 		return o.ranks(p, ranks)
@@ -339,14 +343,14 @@ func (o *output) part(state int, p *part, group graph.KeyGroup) error {
 	err := o.f.disk.files.ScanVersion(dirtyVersion(o.f.gen), prefix, func(key, value []byte, deleted bool) error {
 		key = key[diskHeader:] // of its table
 		n := 0
-		for n < len(ranks) && bytes.Compare(p.lane.keyOf(&ranks[n]), key) < 0 {
+		for n < len(ranks) && bytes.Compare(p.lane.keyAt(ranks[n].at), key) < 0 {
 			n++
 		}
 		if err := o.ranks(p, ranks[:n]); err != nil {
 			return err
 		}
-		if ranks = ranks[n:]; len(ranks) > 0 && bytes.Equal(p.lane.keyOf(&ranks[0]), key) {
-			if !ranks[0].weak {
+		if ranks = ranks[n:]; len(ranks) > 0 && bytes.Equal(p.lane.keyAt(ranks[0].at), key) {
+			if p.lane.weakAt(ranks[0].at) == 0 {
 				return nil // what is in memory is newer
 			}
 			ranks = ranks[1:]
@@ -372,13 +376,12 @@ func (o *output) ranks(p *part, ranks []rank) error {
 	l := p.lane
 	for i := range ranks {
 		if i%ahead == 0 {
-			l.fetch(ranks[i:min(i+ahead, len(ranks))])
 			l.fetchValues(ranks[i:min(i+ahead, len(ranks))])
 		}
-		r := &ranks[i]
-		t := l.tables[r.table]
-		e, key := &o.entry, l.keyOf(r)
-		if r.weak && o.last != nil && bytes.Equal(key, o.last) {
+		at := ranks[i].at
+		word, t := l.word(at)
+		e, key, weak := &o.entry, l.keyAt(at), l.weakAt(at) != 0
+		if weak && o.last != nil && bytes.Equal(key, o.last) {
 			continue
 		}
 		if l.weak {
@@ -387,13 +390,13 @@ func (o *output) ranks(p *part, ranks []rank) error {
 		e.Namespace, e.Key = t.kind.inFile(p.ns, key)
 		e.Op, e.Value, e.Version, e.Expiry = snapshot.Put, nil, 0, 0
 		switch {
-		case r.weak || t.kind != Words && r.word == noValue:
+		case weak || t.kind != Words && word == noValue:
 			e.Op = snapshot.Delete
 		case t.kind == Words:
-			binary.LittleEndian.PutUint64(o.word[:], r.word)
+			binary.LittleEndian.PutUint64(o.word[:], word)
 			e.Value = o.word[:]
 		default:
-			o.set(cellOf(t.head, t.values.get(ref(r.word))))
+			o.set(cellOf(t.head, t.values.get(ref(word))))
 		}
 		if err := o.add(); err != nil {
 			return err
@@ -462,7 +465,8 @@ func (f *frozen) parts(state int) (parts []part) {
 		tables[int64(t.ns)] = append(tables[int64(t.ns)], t)
 	}
 	for ns, of := range tables {
-		if l := newLane(of, f.groups); len(l.ranks) > 0 {
+		l := newLane(of, f.groups)
+		if _, any := l.group(); any {
 			at(ns).lane = l
 		}
 	}

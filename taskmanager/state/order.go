@@ -10,148 +10,200 @@ import (
 	"github.com/wasmill/wasmill/internal/graph"
 )
 
-// What tables have to write is brought into the order of files by small ranks, which stand for entries: sorting entries
-// with their keys moves ten times as much, and comparing keys where they lie costs a cache miss a comparison. Ranks are
-// dealt out to key groups first; those of one group fit a processor's cache, and are sorted there by 8 bytes of their keys
-// at a time.
-
-// rank stands for an entry of a table.
-type rank struct {
-	head  uint64 // 8 bytes of the key, which order most keys
-	key   ref    // in the keys of its table, or in what was removed from it
-	word  uint64
-	group graph.KeyGroup
-	table uint8 // of the lane
-	weak  bool  // the key was deleted: counts only if there is no other rank of it
-}
+// What tables have to write is brought into the order of files group by group: the changes of a key group are dealt out with
+// their keys, so that they lie together and fit a processor's cache. There they are sorted by small ranks, which stand for
+// them, by 8 bytes of their keys at a time. Sorting keys where the tables have them costs a cache miss a look at each.
 
 // lane is what one namespace of a state has to write, by key group and key.
 type lane struct {
 	tables []*frozenTable
-	ranks  []rank
-	memory []rank // what ranks were allocated with
-	weak   bool   // some ranks are
-	read   byte   // what fetch has read: for nothing else
+	found  []change // in no order
+	sizes  []int    // by group: the bytes that its changes take in memory
+	next   int      // the first group whose changes were not taken; len(sizes): all were
+	dealt  int      // the first that is not in memory
+	memory []byte   // changes of the groups from next to dealt, one after the other from at on
+	at     int
+	room   int  // bytes that are dealt out at a time, but a group at least
+	weak   bool // some changes are
+	read   byte // what fetchValues has read: for nothing else
 }
 
-// rankMemory keeps the memory of ranks between checkpoints, 64 bytes an entry. What two collections find unused is freed.
-var rankMemory sync.Pool
+// change is an entry that has changed. In the memory of a lane it lies as
+//
+//	0 u64 word   8 u32 length of the key   12 u8 table   13 u8 weak   14 the key
+type change struct {
+	key   ref    // in the keys of its table, or in what was removed from it
+	word  uint64 // see page
+	group graph.KeyGroup
+	table uint8 // of the lane
+	weak  uint8 // 1: the key was deleted: counts only if there is no other of it
+}
 
-func takeRanks(n int) []rank {
-	if p, ok := rankMemory.Get().(*[]rank); ok && cap(*p) >= n {
-		return (*p)[:0]
+const changeHeader = 14
+
+// dealtBytes is the room that a lane has: what there is more is gone through again.
+const dealtBytes = 64 << 20
+
+// The memory of lanes is kept between checkpoints. What two collections find unused is freed.
+var foundMemory, dealtMemory sync.Pool
+
+// taken is memory for n from a pool, or new.
+func taken[T any](pool *sync.Pool, n int) []T {
+	if p, ok := pool.Get().(*[]T); ok && cap(*p) >= n {
+		return (*p)[:n]
 	}
-	return make([]rank, 0, n+n/8)
+	return make([]T, n, n+n/8)
 }
 
-func giveRanks(r []rank) {
-	if cap(r) > 0 {
-		r = r[:0]
-		rankMemory.Put(&r)
+// given gives memory back.
+func given[T any](pool *sync.Pool, m []T) {
+	if cap(m) > 0 {
+		pool.Put(&m)
 	}
 }
 
-// newLane collects and sorts the changes of the tables of one namespace.
+// rank stands for a change in memory.
+type rank struct {
+	head uint64 // 8 bytes of the key, which order most keys
+	at   int
+}
+
+// rankRoom is memory of the ranks of a group.
+type rankRoom struct{ ranks, scratch []rank }
+
+// newLane finds the changes of the tables of one namespace.
 func newLane(tables []*frozenTable, groups int) *lane {
-	l := &lane{tables: tables}
+	l := &lane{tables: tables, room: dealtBytes}
 	n := 0
 	for _, t := range tables {
 		n += t.countChanged() + len(t.deleted)
 		l.weak = l.weak || len(t.deleted) > 0
 	}
-	unsorted := takeRanks(n)
+	l.found = taken[change](&foundMemory, n)[:0]
 	for i, t := range tables {
-		unsorted = t.rank(unsorted, uint8(i))
+		l.found = t.changes(l.found, uint8(i))
 	}
-	l.ranks = takeRanks(len(unsorted))[:len(unsorted)]
-	l.memory = l.ranks
-	l.deal(unsorted, groups)
-	giveRanks(unsorted)
+	l.place(groups)
 	return l
+}
+
+// place finds the groups of the changes.
+func (l *lane) place(groups int) {
+	l.sizes = make([]int, groups)
+	kind := l.tables[0].kind
+	for i := range l.found {
+		c := &l.found[i]
+		key := l.keyOf(c)
+		c.group = graph.KeyGroupOf(kind.ownerHash(key), groups)
+		l.sizes[c.group] += changeHeader + len(key)
+	}
+	l.skip()
+}
+
+// keyOf is the key of a change where its table has it.
+func (l *lane) keyOf(c *change) []byte {
+	t := l.tables[c.table]
+	if c.weak != 0 {
+		return t.removed.get(c.key)
+	}
+	return t.keys.get(c.key)
+}
+
+// skip goes on to the next group with changes.
+func (l *lane) skip() {
+	for l.next < len(l.sizes) && l.sizes[l.next] == 0 {
+		l.next++
+	}
+}
+
+// group is the next group with changes, if there is one.
+func (l *lane) group() (group graph.KeyGroup, any bool) {
+	return graph.KeyGroup(l.next), l.next < len(l.sizes)
 }
 
 // release gives memory back.
 func (l *lane) release() {
-	giveRanks(l.memory)
-	l.ranks, l.memory = nil, nil
+	given(&foundMemory, l.found)
+	given(&dealtMemory, l.memory)
+	l.found, l.memory = nil, nil
 }
 
-// take is the ranks of the next key group, if that is group.
-func (l *lane) take(group graph.KeyGroup) []rank {
-	n := 0
-	for n < len(l.ranks) && l.ranks[n].group == group {
-		n++
+// deal deals out the changes of the next groups.
+func (l *lane) deal() {
+	size, at := 0, make([]int, len(l.sizes))
+	for l.dealt = l.next; l.dealt < len(l.sizes) && (l.dealt == l.next || size+l.sizes[l.dealt] <= l.room); l.dealt++ {
+		at[l.dealt] = size
+		size += l.sizes[l.dealt]
 	}
-	first := l.ranks[:n]
-	l.ranks = l.ranks[n:]
-	return first
-}
-
-// keyOf is the key of a rank.
-func (l *lane) keyOf(r *rank) []byte {
-	t := l.tables[r.table]
-	if r.weak {
-		return t.removed.get(r.key)
-	}
-	return t.keys.get(r.key)
-}
-
-// ahead is how many ranks are looked at ahead, so that the processor fetches their keys at the same time.
-const ahead = 32
-
-// fetch reads a byte of each key.
-func (l *lane) fetch(ranks []rank) {
-	for i := range ranks {
-		r := &ranks[i]
-		keys := &l.tables[r.table].keys
-		if r.weak {
-			keys = &l.tables[r.table].removed
+	given(&dealtMemory, l.memory)
+	l.memory, l.at = taken[byte](&dealtMemory, size), 0
+	for i := range l.found {
+		c := &l.found[i]
+		if int(c.group) < l.next || int(c.group) >= l.dealt {
+			continue
 		}
-		l.read += keys.chunks[r.key>>32][uint32(r.key)]
+		key := l.keyOf(c)
+		p := l.memory[at[c.group]:][:changeHeader+len(key)]
+		at[c.group] += len(p)
+		binary.LittleEndian.PutUint64(p, c.word)
+		binary.LittleEndian.PutUint32(p[8:], uint32(len(key)))
+		p[12], p[13] = c.table, c.weak
+		copy(p[changeHeader:], key)
 	}
 }
+
+// take is the changes of a group in the order of their keys, if it is the next one. They are valid until the next call.
+func (l *lane) take(group graph.KeyGroup, room *rankRoom) []rank {
+	if next, any := l.group(); !any || next != group {
+		return nil
+	}
+	if l.next >= l.dealt {
+		l.deal()
+	}
+	end := l.at + l.sizes[l.next]
+	ranks, first := room.ranks[:0], l.keyAt(l.at)
+	common := len(first)
+	for l.at < end {
+		key := l.keyAt(l.at)
+		if common > len(key) || string(key[:common]) != string(first[:common]) {
+			common = commonPrefix(first[:common], key)
+		}
+		ranks = append(ranks, rank{at: l.at})
+		l.at += changeHeader + len(key)
+	}
+	for i := range ranks {
+		ranks[i].head = headOf(l.keyAt(ranks[i].at), common)
+	}
+	room.ranks, room.scratch = ranks, slices.Grow(room.scratch[:0], len(ranks))[:len(ranks)]
+	l.sort(ranks, room.scratch, common)
+	l.next++
+	l.skip()
+	return ranks
+}
+
+// keyAt is the key of a change.
+func (l *lane) keyAt(at int) []byte {
+	n := int(binary.LittleEndian.Uint32(l.memory[at+8:]))
+	return l.memory[at+changeHeader : at+changeHeader+n : at+changeHeader+n]
+}
+
+// word is the word of a change, and the table that it is in.
+func (l *lane) word(at int) (uint64, *frozenTable) {
+	return binary.LittleEndian.Uint64(l.memory[at:]), l.tables[l.memory[at+12]]
+}
+
+// weakAt is 1 if a change is weak.
+func (l *lane) weakAt(at int) uint8 { return l.memory[at+13] }
+
+// ahead is how many ranks are looked at ahead, so that the processor fetches their values at the same time.
+const ahead = 32
 
 // fetchValues reads a byte of each value of kind Bytes.
 func (l *lane) fetchValues(ranks []rank) {
 	for i := range ranks {
-		if t := l.tables[ranks[i].table]; t.kind != Words && ranks[i].word != noValue {
-			l.read += t.values.chunks[ranks[i].word>>32][uint32(ranks[i].word)]
+		if word, t := l.word(ranks[i].at); t.kind != Words && word != noValue {
+			l.read += t.values.chunks[word>>32][uint32(word)]
 		}
-	}
-}
-
-// deal sets the lane's ranks to the given ones, in order. These are used up.
-func (l *lane) deal(unsorted []rank, groups int) {
-	if len(unsorted) == 0 {
-		return
-	}
-	starts, kind := make([]int, groups+1), l.tables[0].kind
-	first := l.keyOf(&unsorted[0])
-	common := len(first)
-	for i := range unsorted {
-		if i%ahead == 0 {
-			l.fetch(unsorted[i:min(i+ahead, len(unsorted))])
-		}
-		r := &unsorted[i]
-		key := l.keyOf(r)
-		if common > len(key) || string(key[:common]) != string(first[:common]) {
-			common = commonPrefix(first[:common], key)
-		}
-		r.group = graph.KeyGroupOf(kind.ownerHash(key), groups)
-		starts[r.group+1]++
-	}
-	for g := range groups {
-		starts[g+1] += starts[g]
-	}
-	at := slices.Clone(starts)
-	for i := range unsorted {
-		r := &unsorted[i]
-		r.head = headOf(l.keyOf(r), common)
-		l.ranks[at[r.group]] = *r
-		at[r.group]++
-	}
-	for g := range groups {
-		l.sort(l.ranks[starts[g]:starts[g+1]], unsorted, common)
 	}
 }
 
@@ -165,7 +217,7 @@ func (l *lane) sort(ranks, scratch []rank, at int) {
 			if a.head != b.head {
 				return cmp.Compare(a.head, b.head)
 			}
-			return l.compare(&a, &b)
+			return l.compare(a, b)
 		})
 		return
 	}
@@ -178,14 +230,14 @@ func (l *lane) sort(ranks, scratch []rank, at int) {
 		if run := ranks[i:k]; k-i > 1 {
 			longer := false
 			for i := range run {
-				key := l.keyOf(&run[i])
+				key := l.keyAt(run[i].at)
 				run[i].head = headOf(key, at+8)
 				longer = longer || len(key) > at+8
 			}
 			if longer {
 				l.sort(run, scratch, at+8)
 			} else {
-				slices.SortFunc(run, func(a, b rank) int { return l.compare(&a, &b) })
+				slices.SortFunc(run, l.compare)
 			}
 		}
 		i = k
@@ -193,14 +245,11 @@ func (l *lane) sort(ranks, scratch []rank, at int) {
 }
 
 // compare orders ranks of one group.
-func (l *lane) compare(a, b *rank) int {
-	if c := bytes.Compare(l.keyOf(a), l.keyOf(b)); c != 0 || a.weak == b.weak {
+func (l *lane) compare(a, b rank) int {
+	if c := bytes.Compare(l.keyAt(a.at), l.keyAt(b.at)); c != 0 {
 		return c
 	}
-	if b.weak {
-		return -1
-	}
-	return 1
+	return cmp.Compare(l.weakAt(a.at), l.weakAt(b.at))
 }
 
 // sortHeads sorts ranks by their heads, byte by byte from the last, but for bytes that all have in common.
@@ -270,20 +319,20 @@ func (t *frozenTable) countChanged() (n int) {
 	return n
 }
 
-// rank appends the changes of a table, in no order and without their groups. A key that was deleted and set again may come
-// twice, the deleted one as weak.
-func (t *frozenTable) rank(ranks []rank, number uint8) []rank {
+// changes appends the changes of a table, in no order and without their groups. A key that was deleted and set again may
+// come twice, the deleted one as weak.
+func (t *frozenTable) changes(all []change, number uint8) []change {
 	each := dirtyEntries
 	if t.full {
 		each = allEntries
 	}
 	each(t.pages, t.gen, func(e Entry, word uint64) {
 		if int(e) < len(t.keyRefs) && (t.kind == Words || word != gone) {
-			ranks = append(ranks, rank{key: t.keyRefs[e], word: word, table: number})
+			all = append(all, change{key: t.keyRefs[e], word: word, table: number})
 		}
 	})
 	for _, r := range t.deleted {
-		ranks = append(ranks, rank{key: r, word: noValue, table: number, weak: true})
+		all = append(all, change{key: r, word: noValue, table: number, weak: 1})
 	}
-	return ranks
+	return all
 }

@@ -1,7 +1,6 @@
 package state
 
 import (
-	"bytes"
 	"cmp"
 	"math/rand/v2"
 	"slices"
@@ -13,7 +12,8 @@ import (
 )
 
 // TestRanksAreInOrder holds the order of ranks against that of their groups and keys: keys that differ early and late, ones
-// that others begin with, zeros at the end, and keys that were deleted and set again.
+// that others begin with, zeros at the end, and keys that were deleted and set again; dealt out group by group, some groups at a
+// time, and at once.
 func TestRanksAreInOrder(t *testing.T) {
 	for _, groups := range []int{1, 3, 128} {
 		for _, prefix := range []string{"", "user-", "a prefix of more than sixteen bytes "} {
@@ -22,10 +22,10 @@ func TestRanksAreInOrder(t *testing.T) {
 			type named struct {
 				group graph.KeyGroup
 				key   string
-				weak  bool
+				weak  uint8
 			}
 			var want []named
-			var ranks []rank
+			var found []change
 			seen := map[string]bool{}
 			for range 20000 {
 				key := []byte(prefix)
@@ -38,30 +38,32 @@ func TestRanksAreInOrder(t *testing.T) {
 				seen[string(key)] = true
 				group := graph.KeyGroupOf(xxhash.Sum64(key), groups)
 				if r.IntN(4) > 0 {
-					want = append(want, named{group, string(key), false})
-					ranks = append(ranks, rank{key: live.keys.add(key, len(key))})
+					want = append(want, named{group, string(key), 0})
+					found = append(found, change{key: live.keys.add(key, len(key))})
 				}
 				for range r.IntN(3) {
-					want = append(want, named{group, string(key), true})
-					ranks = append(ranks, rank{key: removed.removed.add(key, len(key)), table: 1, weak: true})
+					want = append(want, named{group, string(key), 1})
+					found = append(found, change{key: removed.removed.add(key, len(key)), table: 1, weak: 1})
 				}
 			}
-			r.Shuffle(len(ranks), func(i, k int) { ranks[i], ranks[k] = ranks[k], ranks[i] })
+			r.Shuffle(len(found), func(i, k int) { found[i], found[k] = found[k], found[i] })
 			slices.SortFunc(want, func(a, b named) int {
-				weak := func(n named) int {
-					if n.weak {
-						return 1
-					}
-					return 0
-				}
-				return cmp.Or(cmp.Compare(a.group, b.group), cmp.Compare(a.key, b.key), cmp.Compare(weak(a), weak(b)))
+				return cmp.Or(cmp.Compare(a.group, b.group), cmp.Compare(a.key, b.key), cmp.Compare(a.weak, b.weak))
 			})
-			l := &lane{tables: []*frozenTable{live, removed}, ranks: make([]rank, len(ranks))}
-			l.deal(ranks, groups)
-			for i, w := range want {
-				k := &l.ranks[i]
-				if k.group != w.group || !bytes.Equal(l.keyOf(k), []byte(w.key)) || k.weak != w.weak {
-					t.Fatalf("%d groups, prefix %q: rank %d is %d %q %v (expected %d %q %v)", groups, prefix, i, k.group, l.keyOf(k), k.weak, w.group, w.key, w.weak)
+			for _, most := range []int{1, 100_000, dealtBytes} {
+				l := &lane{tables: []*frozenTable{live, removed}, found: slices.Clone(found), room: most}
+				l.place(groups)
+				var is []named
+				var room rankRoom
+				for group, any := l.group(); any; group, any = l.group() {
+					for _, k := range l.take(group, &room) {
+						is = append(is, named{group, string(l.keyAt(k.at)), l.weakAt(k.at)})
+					}
+				}
+				for i, w := range want {
+					if len(is) != len(want) || is[i] != w {
+						t.Fatalf("%d groups, prefix %q, %d bytes: change %d of %d is %v (expected %v of %d)", groups, prefix, most, i, len(is), is[min(i, len(is)-1)], w, len(want))
+					}
 				}
 			}
 		}
