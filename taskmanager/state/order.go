@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
+	"math/bits"
 	"slices"
 	"sync"
 
@@ -221,26 +222,35 @@ func (l *lane) sort(ranks, scratch []rank, at int) {
 		})
 		return
 	}
-	sortHeads(ranks, scratch)
+	below := sortHeads(ranks, scratch)
 	for i := 0; i < len(ranks); {
 		k := i + 1
-		for k < len(ranks) && ranks[k].head == ranks[i].head {
+		for k < len(ranks) && ranks[k].head>>below == ranks[i].head>>below {
 			k++
 		}
-		if run := ranks[i:k]; k-i > 1 {
-			longer := false
-			for i := range run {
-				key := l.keyAt(run[i].at)
-				run[i].head = headOf(key, at+8)
-				longer = longer || len(key) > at+8
-			}
-			if longer {
-				l.sort(run, scratch, at+8)
-			} else {
-				slices.SortFunc(run, l.compare)
-			}
+		switch run := ranks[i:k]; {
+		case k-i == 1:
+		case below > 0:
+			l.sort(run, scratch, at)
+		default:
+			l.sortSame(run, scratch, at+8)
 		}
 		i = k
+	}
+}
+
+// sortSame sorts ranks whose keys are the same before at.
+func (l *lane) sortSame(ranks, scratch []rank, at int) {
+	longer := false
+	for i := range ranks {
+		key := l.keyAt(ranks[i].at)
+		ranks[i].head = headOf(key, at)
+		longer = longer || len(key) > at
+	}
+	if longer {
+		l.sort(ranks, scratch, at)
+	} else {
+		slices.SortFunc(ranks, l.compare)
 	}
 }
 
@@ -252,14 +262,20 @@ func (l *lane) compare(a, b rank) int {
 	return cmp.Compare(l.weakAt(a.at), l.weakAt(b.at))
 }
 
-// sortHeads sorts ranks by their heads, byte by byte from the last, but for bytes that all have in common.
-func sortHeads(ranks, scratch []rank) {
+// sortHeads sorts ranks by the upper bytes of their heads, and answers how many bits lie below these: as many bytes as tell
+// most ranks apart. It goes byte by byte from the last of them, but for bytes that all have in common.
+func sortHeads(ranks, scratch []rank) (below int) {
 	differ := uint64(0)
 	for i := range ranks {
 		differ |= ranks[i].head ^ ranks[0].head
 	}
+	below = 64
+	for apart := 0; below > 0 && apart < bits.Len(uint(len(ranks)))+3; {
+		below -= 8
+		apart += bits.OnesCount8(byte(differ >> below))
+	}
 	from, to := ranks, scratch[:len(ranks)]
-	for shift := 0; shift < 64; shift += 8 {
+	for shift := below; shift < 64; shift += 8 {
 		if byte(differ>>shift) == 0 {
 			continue
 		}
@@ -282,6 +298,7 @@ func sortHeads(ranks, scratch []rank) {
 	if &from[0] != &ranks[0] {
 		copy(ranks, from)
 	}
+	return below
 }
 
 // headOf is 8 bytes of a key as a number that orders as they do; what is missing counts as zeros.
