@@ -3,6 +3,8 @@ package abi
 import (
 	"encoding/binary"
 	"testing"
+
+	"github.com/wasmill/wasmill/internal/allocs"
 )
 
 // put32 returns an edit that writes v at offset at.
@@ -90,7 +92,7 @@ func TestBatchesAreEncodedWithoutAllocation(t *testing.T) {
 		}
 	}
 	round()
-	if n := testing.AllocsPerRun(10, round); n != 0 {
+	if n := allocs.PerRun(10, round); n != 0 {
 		t.Errorf("%v allocations a batch", n)
 	}
 }
@@ -110,7 +112,7 @@ func TestGroupsAreEncodedWithoutAllocation(t *testing.T) {
 		}
 	}
 	round()
-	if n := testing.AllocsPerRun(10, round); n != 0 {
+	if n := allocs.PerRun(10, round); n != 0 {
 		t.Errorf("%v allocations a call", n)
 	}
 }

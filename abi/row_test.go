@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/wasmill/wasmill/internal/allocs"
 )
 
 func mustSchema(t testing.TB, c Codec) *Schema {
@@ -128,7 +130,7 @@ func TestRowWriterAllocatesNothingAndForgetsTheLastRow(t *testing.T) {
 	var w RowWriter
 	dst := make([]byte, 0, 256)
 	key, note := []byte("whale"), []byte("white")
-	allocs := testing.AllocsPerRun(100, func() {
+	n := allocs.PerRun(100, func() {
 		w.Reset(s)
 		w.SetBytes(0, key)
 		w.SetI64(1, 42)
@@ -138,8 +140,8 @@ func TestRowWriterAllocatesNothingAndForgetsTheLastRow(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	if allocs != 0 {
-		t.Errorf("%v allocations a row", allocs)
+	if n != 0 {
+		t.Errorf("%v allocations a row", n)
 	}
 	w.Reset(s)
 	dst = w.AppendTo(dst[:0])

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/allocs"
 )
 
 // thousand is a batch of 1,024 records of 100 bytes.
@@ -29,7 +30,7 @@ func TestProcessAllocatesNothing(t *testing.T) {
 		}
 	}
 	process()
-	if n := testing.AllocsPerRun(100, process); n != 0 {
+	if n := allocs.PerRun(100, process); n != 0 {
 		t.Errorf("%v allocations a call (expected 0)", n)
 	}
 }
@@ -51,7 +52,7 @@ func TestKeyedAllocatesNothing(t *testing.T) {
 		}
 	}
 	keyed()
-	if n := testing.AllocsPerRun(100, keyed); n != 0 {
+	if n := allocs.PerRun(100, keyed); n != 0 {
 		t.Errorf("%v allocations a call (expected 0)", n)
 	}
 }

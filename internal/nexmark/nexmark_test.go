@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/wasmill/wasmill/internal/allocs"
 )
 
 var everything = [Kinds]Wanted{All, All, All}
@@ -96,7 +98,7 @@ func TestMakingAllocatesNothing(t *testing.T) {
 	var e Event
 	line := lines(g, 0, 1000)[:0]
 	n := uint64(0)
-	if a := testing.AllocsPerRun(5000, func() {
+	if a := allocs.PerRun(5000, func() {
 		g.Make(&e, g.Number(n), &everything)
 		line = AppendJSON(line[:0], &e)
 		n++

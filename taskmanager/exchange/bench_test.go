@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/allocs"
 	"github.com/wasmill/wasmill/taskmanager/exchange"
 )
 
@@ -90,7 +91,7 @@ func TestSteadyStateAllocatesNothingPerBatch(t *testing.T) {
 	attach(t, attempt1, w.from, w.to)
 	k := w.receiver(t, 1)
 	s := w.sender(0, newTask(t))
-	per := testing.AllocsPerRun(1000, func() {
+	per := allocs.PerRun(1000, func() {
 		b := w.from.NewBuffer(len(encoded))
 		copy(b.Bytes(), encoded)
 		s.Send(b)

@@ -13,6 +13,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/allocs"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/graph/field"
 	"github.com/wasmill/wasmill/internal/oracle"
@@ -630,7 +631,7 @@ func TestAggregatesAllocateNothing(t *testing.T) {
 	}
 	run()
 	run()
-	if n := testing.AllocsPerRun(20, run); n > 0 {
+	if n := allocs.PerRun(20, run); n > 0 {
 		t.Errorf("%v allocations for 1,000 records", n)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/allocs"
 	"github.com/wasmill/wasmill/taskmanager/state"
 )
 
@@ -426,7 +427,7 @@ func steady(b *testing.B, turn func(i int)) {
 	for i := range 200 {
 		turn(i)
 	}
-	if n := testing.AllocsPerRun(100, func() { turn(0) }); n > 0 {
+	if n := allocs.PerRun(100, func() { turn(0) }); n > 0 {
 		b.Errorf("%v allocations a batch (expected 0)", n)
 	}
 	b.ReportAllocs()

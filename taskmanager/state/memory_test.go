@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/allocs"
 	"github.com/wasmill/wasmill/taskmanager/state"
 	"github.com/wasmill/wasmill/taskmanager/state/statetest"
 )
@@ -42,7 +43,7 @@ func TestMemoryWindowsAllocateNothing(t *testing.T) {
 		turn()
 	}
 	before := s.Size()
-	if n := testing.AllocsPerRun(100, turn); n > 0 {
+	if n := allocs.PerRun(100, turn); n > 0 {
 		t.Errorf("%v allocations a window (expected 0)", n)
 	}
 	if s.Size() != before {

@@ -248,7 +248,7 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	}
 	call := callOf(in.encode())
 	guest.process(1, call)
-	if n := testing.AllocsPerRun(10, func() { guest.process(1, call) }); n > 0 {
+	if n := allocsPerRun(10, func() { guest.process(1, call) }); n > 0 {
 		t.Errorf("a call of 6,000 words allocates %v times (expected none)", n)
 	}
 }

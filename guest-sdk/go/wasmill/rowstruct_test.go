@@ -151,7 +151,7 @@ func TestStructsWithoutPointersAllocateNothing(t *testing.T) {
 	p := c.append(nil, bid{1, 2, 3, 4, "extra"})
 	dst := make([]byte, 0, 256)
 	var read bid
-	if n := testing.AllocsPerRun(100, func() {
+	if n := allocsPerRun(100, func() {
 		read = c.decode(p)
 		dst = c.append(dst[:0], read)
 	}); n != 0 || read.Extra != "extra" {

@@ -15,6 +15,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/allocs"
 	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/connector/connectortest"
 )
@@ -252,7 +253,7 @@ func TestPollAllocatesNothing(t *testing.T) {
 		}
 	}
 	poll()
-	if n := testing.AllocsPerRun(100, poll); n > 0 {
+	if n := allocs.PerRun(100, poll); n > 0 {
 		t.Errorf("%v allocations a batch", n)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/allocs"
 	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/connector/connectortest"
 )
@@ -303,7 +304,7 @@ func TestSinkWritesWithoutAllocating(t *testing.T) {
 	if len(w.open) != 50 {
 		t.Fatalf("%d partitions", len(w.open))
 	}
-	if n := testing.AllocsPerRun(10, once); n > 0 {
+	if n := allocs.PerRun(10, once); n > 0 {
 		t.Errorf("%v allocations a batch", n)
 	}
 }

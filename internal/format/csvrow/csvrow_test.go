@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/allocs"
 	"github.com/wasmill/wasmill/internal/format/scalar"
 )
 
@@ -163,7 +164,7 @@ func TestNothingIsAllocated(t *testing.T) {
 	}
 	record := []byte(bid)
 	row, line := make([]byte, 0, 1024), make([]byte, 0, 1024)
-	if n := testing.AllocsPerRun(100, func() {
+	if n := allocs.PerRun(100, func() {
 		if row, err = d.Decode(row[:0], record); err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/allocs"
 )
 
 func f64bits(v float64) uint64 { return math.Float64bits(v) }
@@ -322,7 +323,7 @@ func TestNothingIsAllocatedForALine(t *testing.T) {
 		d := NewDecoder(schema(t, codec))
 		line := []byte(strings.Replace(bidLine, "1123", `1123 `, 1))
 		var row []byte
-		if n := testing.AllocsPerRun(100, func() {
+		if n := allocs.PerRun(100, func() {
 			var err error
 			if row, err = d.Decode(row[:0], line); err != nil {
 				t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/allocs"
 	"github.com/wasmill/wasmill/internal/format/scalar"
 )
 
@@ -106,7 +107,7 @@ func TestNothingIsAllocatedForARow(t *testing.T) {
 		t.Fatal(err)
 	}
 	line := make([]byte, 0, 1024)
-	if n := testing.AllocsPerRun(100, func() {
+	if n := allocs.PerRun(100, func() {
 		if line, err = e.Append(line[:0], row); err != nil {
 			t.Fatal(err)
 		}
