@@ -16,47 +16,23 @@ import (
 // counts once, and nothing that was visible is taken back.
 func TestStateSurvivesSIGKILL(t *testing.T) {
 	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
+	pace := paced(t)
 	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
 	dir := t.TempDir()
-	params, input, err := workload.Ledger.Prepare(dir, 1, 400_000)
+	params, input, err := workload.Ledger.Prepare(dir, 1, 300_000)
 	if err != nil {
 		t.Fatal(err)
 	}
 	args := append([]string{"--parallelism", "2"}, paramArgs(params)...)
 	run := cluster.Start(filepath.Join(harness.Root(t), "test/guests/ledger.wasm"), args...)
-	job := func() *api.Job {
-		j := cluster.Job()
-		if j != nil && j.State.Terminal() && j.State != api.JobFinished {
-			t.Fatalf("job is %s: %v", j.State, j.Failure)
-		}
-		return j
-	}
-	var last api.Checkpoint
-	completes := func(n int) {
-		t.Helper()
-		for range n {
-			harness.Until(t, time.Minute, "a checkpoint completes", func() bool {
-				j := job()
-				if j == nil || j.State == api.JobFinished {
-					return j != nil
-				}
-				if j.Checkpoint == nil || j.Checkpoint.ID <= last.ID {
-					return false
-				}
-				last = *j.Checkpoint
-				return true
-			})
-		}
-	}
-	completes(2)
+	follow := follower{t: t, cluster: cluster}
+	follow.completes(2)
 	cluster.Restart("taskmanager-1")
-	completes(2)
+	follow.completes(2)
 	cluster.Restart("taskmanager-2")
-	completes(2)
-	j := job()
-	if j == nil || j.State == api.JobFinished {
-		t.Fatal("the job was over before its processes were killed: nothing was tested")
-	}
+	follow.completes(2)
+	follow.goesOn()
+	j := follow.job()
 	if j.Attempt < 3 || j.Guarantee.Guarantee != connector.ExactlyOnce {
 		t.Errorf("attempt %d, guarantee %v (expected >= 3, exactly-once)", j.Attempt, j.Guarantee)
 	}
@@ -64,8 +40,9 @@ func TestStateSurvivesSIGKILL(t *testing.T) {
 		t.Errorf("%d checkpoints are retained, %v (expected 1 to 4)", len(all), err)
 	}
 	cluster.Restart("jobmanager")
+	pace.full()
 	harness.Until(t, 2*time.Minute, "the job ends", func() bool {
-		j := job()
+		j := follow.job()
 		return j != nil && j.State == api.JobFinished
 	})
 	run.Wait() // it has lost the JobManager
@@ -77,8 +54,9 @@ func TestStateSurvivesSIGKILL(t *testing.T) {
 // The only process of an embedded job is killed, and the same command goes on.
 func TestEmbeddedJobGoesOnAfterSIGKILL(t *testing.T) {
 	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
+	pace := paced(t)
 	dir := t.TempDir()
-	params, input, err := workload.Ledger.Prepare(dir, 2, 300_000)
+	params, input, err := workload.Ledger.Prepare(dir, 2, 100_000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,6 +73,7 @@ func TestEmbeddedJobGoesOnAfterSIGKILL(t *testing.T) {
 	if r := killed.Wait(); r.Code == 0 {
 		t.Fatal("the job was over before it was killed: nothing was tested")
 	}
+	pace.full()
 	built.wasmill.Run(t, args...).OK(t)
 	if err := workload.Ledger.Verify(dir, input); err != nil {
 		t.Error(err)

@@ -21,9 +21,10 @@ import (
 // repeats the output since and says so; and, with the file put back, from the newest, exactly.
 func TestGoOnFromAFailedJobWhoseNewestCheckpointIsDamaged(t *testing.T) {
 	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
+	pace := paced(t)
 	cluster := built.wasmill.Cluster(t, "--taskmanagers", "1", "--slots", "2")
 	dir := t.TempDir()
-	params, input, err := workload.Ledger.Prepare(dir, 7, 400_000)
+	params, input, err := workload.Ledger.Prepare(dir, 7, 200_000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,6 +64,7 @@ func TestGoOnFromAFailedJobWhoseNewestCheckpointIsDamaged(t *testing.T) {
 		_, err := os.Stat(filepath.Join(left, checkpoint.SealName))
 		return err == nil
 	})
+	pace.full()
 	verify := func() harness.Result {
 		return built.wasmill.Run(t, "checkpoint", "verify", string(failed), "--jobmanager", cluster.URL)
 	}

@@ -18,11 +18,11 @@ func TestSourcesOfAGroupStayTogether(t *testing.T) {
 	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
 	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
 	module := filepath.Join(harness.Root(t), "test/guests/drift.wasm")
-	const lines, drift = 30_000, 500
+	const lines, drift, rate = 30_000, 500, 3000
 	out := filepath.Join(t.TempDir(), "out")
-	run := cluster.Start(module, "--param", "output="+out, "--param", fmt.Sprint("count=", lines), "--param", fmt.Sprint("drift=", drift), "--param", "rate=3000", "--parallelism", "2")
+	run := cluster.Start(module, "--param", "output="+out, "--param", fmt.Sprint("count=", lines), "--param", fmt.Sprint("drift=", drift), "--param", fmt.Sprint("rate=", rate), "--parallelism", "2")
 	// Behind the drift, a source may read one batch of each split more, and go on for as long as it hears nothing: a heartbeat.
-	const most = drift + 2*1024*2 + 2*3000
+	most := drift + 2*1024*2 + 2*rate*int64(harness.Stretched(time.Second)/time.Millisecond)/1000
 	paused, compared := false, 0
 	look := func() {
 		metrics, err := cluster.JobMetrics(t.Context(), cluster.Job().ID)

@@ -1,5 +1,5 @@
-// Package e2e runs whole jobs through the wasmill binary, built with the race detector: one process, and clusters of real
-// processes that are killed half way.
+// Package e2e runs whole jobs through the wasmill binary, built with the race detector and with failpoints, which slow jobs down: one
+// process, and clusters of real processes that are killed half way.
 package e2e
 
 import (
@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 func build(dir string) error {
 	built.wasmill = harness.Wasmill(filepath.Join(dir, "wasmill"))
 	built.goGuest = filepath.Join(dir, "wordcount-go.wasm")
-	wasmill := exec.Command("go", "build", "-race", "-o", string(built.wasmill), "../../cmd/wasmill")
+	wasmill := exec.Command("go", "build", "-race", "-tags", "failpoint", "-o", string(built.wasmill), "../../cmd/wasmill")
 	guest := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-w", "-o", built.goGuest, ".")
 	guest.Dir = "../../examples/wordcount/go"
 	guest.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
@@ -171,10 +171,12 @@ func started(t *testing.T, cluster *harness.Cluster, input, out string) (*harnes
 }
 
 func TestJobRestartsWhenATaskManagerIsKilled(t *testing.T) {
+	pace := paced(t)
 	cluster := built.wasmill.Cluster(t, "--taskmanagers", "3", "--slots", "1")
-	input, out := repeated(t, 40), filepath.Join(t.TempDir(), "counts")
+	input, out := repeated(t, 20), filepath.Join(t.TempDir(), "counts")
 	run, job := started(t, cluster, input, out)
 	cluster.Kill(usedTaskManager(t, cluster, job))
+	pace.full()
 	result := run.Wait().OK(t)
 	end, err := cluster.GetJob(context.Background(), job.ID)
 	if err != nil {
@@ -183,7 +185,7 @@ func TestJobRestartsWhenATaskManagerIsKilled(t *testing.T) {
 	if end.Restarts != 1 || end.Attempt != 2 {
 		t.Errorf("restarts %d, attempt %d (expected 1 and 2): was the kill too late?\n%s", end.Restarts, end.Attempt, result.Stdout)
 	}
-	harness.Same(t, harness.Output(t, out), times(shellCounts(t), 40))
+	harness.Same(t, harness.Output(t, out), times(shellCounts(t), 20))
 	harness.NothingPending(t, out)
 }
 
@@ -220,23 +222,27 @@ func times(counts string, n int) string {
 }
 
 func TestKillingTheClientChangesNothing(t *testing.T) {
+	pace := paced(t)
 	cluster := built.wasmill.Cluster(t)
 	out := filepath.Join(t.TempDir(), "counts")
-	run, job := started(t, cluster, repeated(t, 30), out)
+	run, job := started(t, cluster, repeated(t, 20), out)
 	run.Signal(syscall.SIGKILL)
 	run.Wait()
+	pace.full()
 	waitFor(t, cluster, job, api.JobFinished)
-	harness.Same(t, harness.Output(t, out), times(shellCounts(t), 30))
+	harness.Same(t, harness.Output(t, out), times(shellCounts(t), 20))
 }
 
 func TestInterruptDetachesFromAClusterJob(t *testing.T) {
+	pace := paced(t)
 	cluster := built.wasmill.Cluster(t)
 	out := filepath.Join(t.TempDir(), "counts")
-	run, job := started(t, cluster, repeated(t, 30), out)
+	run, job := started(t, cluster, repeated(t, 20), out)
 	run.Signal(syscall.SIGINT)
 	if r := run.Wait(); r.Code != 130 || !strings.Contains(r.Stderr, "wasmill info "+string(job.ID)[:6]) {
 		t.Errorf("exit status %d (expected 130), stderr says not how to come back: %s", r.Code, r.Stderr)
 	}
+	pace.full()
 	waitFor(t, cluster, job, api.JobFinished)
 }
 
@@ -258,14 +264,16 @@ func waitFor(t *testing.T, cluster *harness.Cluster, job *api.Job, want api.JobS
 }
 
 func TestJobsRunAgainWhenTheJobManagerIsKilled(t *testing.T) {
+	pace := paced(t)
 	cluster := built.wasmill.Cluster(t)
 	out := filepath.Join(t.TempDir(), "counts")
-	_, job := started(t, cluster, repeated(t, 40), out)
+	_, job := started(t, cluster, repeated(t, 20), out)
 	before, err := cluster.Overview(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
 	cluster.Restart("jobmanager")
+	pace.full()
 	end := waitFor(t, cluster, job, api.JobFinished)
 	if end.Attempt < 2 {
 		t.Errorf("attempt %d (expected a new one)", end.Attempt)
@@ -277,20 +285,23 @@ func TestJobsRunAgainWhenTheJobManagerIsKilled(t *testing.T) {
 	if after.Epoch <= before.Epoch {
 		t.Errorf("epoch %d after %d (expected it to grow)", after.Epoch, before.Epoch)
 	}
-	harness.Same(t, harness.Output(t, out), times(shellCounts(t), 40))
+	harness.Same(t, harness.Output(t, out), times(shellCounts(t), 20))
 	harness.NothingPending(t, out)
 }
 
 // A directory in the place of a final name keeps the commit from ending, so that the JobManager is killed between the
 // decision and its effects.
 func TestADecidedEndIsOnlyCommitted(t *testing.T) {
+	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "0s") // there is none but the last
+	pace := paced(t)
 	cluster := built.wasmill.Cluster(t)
 	out := filepath.Join(t.TempDir(), "counts")
-	_, job := started(t, cluster, repeated(t, 30), out)
+	_, job := started(t, cluster, repeated(t, 20), out)
 	obstacle := filepath.Join(out, fmt.Sprintf("part-%s-1-0-0", job.ID))
 	if err := os.MkdirAll(filepath.Join(obstacle, "full"), 0o777); err != nil {
 		t.Fatal(err)
 	}
+	pace.full()
 	waitFor(t, cluster, job, api.JobFinishing)
 	cluster.Restart("jobmanager")
 	if err := os.RemoveAll(obstacle); err != nil {
@@ -300,6 +311,6 @@ func TestADecidedEndIsOnlyCommitted(t *testing.T) {
 	if end.Attempt != job.Attempt {
 		t.Errorf("attempt %d (expected %d: a decided end is not run again)", end.Attempt, job.Attempt)
 	}
-	harness.Same(t, harness.Output(t, out), times(shellCounts(t), 30))
+	harness.Same(t, harness.Output(t, out), times(shellCounts(t), 20))
 	harness.NothingPending(t, out)
 }

@@ -42,9 +42,10 @@ func TestFirstAndDistinct(t *testing.T) {
 // savepoint.
 func TestDistinctGoesOn(t *testing.T) {
 	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
+	pace := paced(t)
 	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "3")
 	w, dir := workload.Unequal, t.TempDir()
-	params, input, err := w.Prepare(dir, 5, 600_000)
+	params, input, err := w.Prepare(dir, 5, 300_000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,6 +60,7 @@ func TestDistinctGoesOn(t *testing.T) {
 	if r := run.Wait(); r.Code != 0 {
 		t.Fatalf("the run that was stopped: %+v", r)
 	}
+	pace.full()
 	args[3] = "3"
 	cluster.Run(guestOf(t, w), append(args, "--from", saved)...).OK(t)
 	if err := w.Verify(dir, input); err != nil {

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/wasmill/wasmill/internal/api"
-	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/test/harness"
 )
 
@@ -82,15 +81,17 @@ func TestRowsOfJSONLinesCountOnce(t *testing.T) {
 	}
 	for _, parallelism := range []int{1, 2} {
 		t.Run(fmt.Sprint("parallelism ", parallelism), func(t *testing.T) {
+			pace := paced(t)
 			cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
 			out := filepath.Join(t.TempDir(), "out")
 			run := cluster.Start(formatsGuest(t), "--param", "input="+input, "--param", "output="+out, "--param", "bad=deadLetter", "--parallelism", fmt.Sprint(parallelism))
-			kills := killAtCheckpoints(t, cluster, 2)
+			killAtCheckpoints(t, cluster, nil, 2)
+			pace.full()
 			harness.Until(t, time.Minute, "the job ends", func() bool { return cluster.Job().State.Terminal() })
 			run.Wait()
 			j := cluster.Job()
-			if j.State != api.JobFinished || kills == 0 {
-				t.Fatalf("job is %s after %d kills: %v", j.State, kills, j.Failure)
+			if j.State != api.JobFinished {
+				t.Fatalf("job is %s: %v", j.State, j.Failure)
 			}
 			info := built.wasmill.Run(t, "info", string(j.ID), "--jobmanager", cluster.URL).OK(t)
 			if told := fmt.Sprintf("%d of files, in dead letters", want.bad); !strings.Contains(info.Stdout, told) {
@@ -113,27 +114,15 @@ func TestRowsOfJSONLinesCountOnce(t *testing.T) {
 	}
 }
 
-// killAtCheckpoints kills a TaskManager, one after the other, as often when another checkpoint has completed, and says how
-// often that was before the job was over.
-func killAtCheckpoints(t *testing.T, cluster *harness.Cluster, times int) int {
+// killAtCheckpoints kills a TaskManager, one after the other, as often when the job behind that one has completed another checkpoint.
+func killAtCheckpoints(t *testing.T, cluster *harness.Cluster, behind *api.Job, times int) {
 	t.Helper()
-	var last api.Checkpoint
+	follow := follower{t: t, cluster: cluster, behind: behind}
 	for kills := range times {
-		over := false
-		harness.Until(t, time.Minute, "a checkpoint completes", func() bool {
-			j := cluster.Job()
-			if over = j != nil && j.State.Terminal(); over || j == nil || j.Checkpoint == nil || j.Checkpoint.ID <= last.ID {
-				return over
-			}
-			last = *j.Checkpoint
-			return true
-		})
-		if over {
-			return kills
-		}
+		follow.completes(1)
+		follow.goesOn()
 		cluster.Restart(fmt.Sprintf("taskmanager-%d", 1+kills%2))
 	}
-	return times
 }
 
 // Rows go from one format to another and back, and are the same, whatever is killed meanwhile.
@@ -152,9 +141,10 @@ func TestFormatsHoldTheSameRows(t *testing.T) {
 				tags = "no"
 				want.copies = regexp.MustCompile(`,"tags":\["t\d",null]`).ReplaceAllString(want.copies, "")
 			}
+			pace := paced(t)
 			cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
 			out := t.TempDir()
-			var last graph.JobID
+			var last *api.Job
 			for k, job := range [][]string{
 				{"input=" + input, "to=" + format, "output=" + filepath.Join(out, format)},
 				{"input=" + filepath.Join(out, format, "copies", "part-*"), "from=" + format, "output=" + filepath.Join(out, "json")},
@@ -163,14 +153,14 @@ func TestFormatsHoldTheSameRows(t *testing.T) {
 				for _, p := range job {
 					args = append(args, "--param", p)
 				}
+				pace.slow()
 				run := cluster.Start(formatsGuest(t), args...)
-				harness.Until(t, time.Minute, "the job begins", func() bool { j := cluster.Job(); return j != nil && j.ID != last })
-				kills := killAtCheckpoints(t, cluster, 1)
+				killAtCheckpoints(t, cluster, last, 1)
+				pace.full()
 				harness.Until(t, time.Minute, "the job ends", func() bool { return cluster.Job().State.Terminal() })
 				run.Wait()
-				last = cluster.Job().ID
-				if j := cluster.Job(); j.State != api.JobFinished || kills == 0 {
-					t.Fatalf("job is %s after %d kills: %v", j.State, kills, j.Failure)
+				if last = cluster.Job(); last.State != api.JobFinished {
+					t.Fatalf("job is %s: %v", last.State, last.Failure)
 				}
 			}
 			want.check(t, filepath.Join(out, "json"))

@@ -17,12 +17,13 @@ import (
 // line is in one result, and state of keys and of windows counts each result once.
 func TestWindowFunctions(t *testing.T) {
 	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
+	pace := paced(t)
 	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
 	lines := map[*workload.Workload]int{workload.Framed: 20_000, workload.FramedSessions: 4_000} // sessions ask their trigger line by line
 	for _, w := range []*workload.Workload{workload.Framed, workload.FramedSessions} {
 		for i, parallelism := range []int{1, 2, 4} {
 			t.Run(fmt.Sprintf("%s at %d", w.Name, parallelism), func(t *testing.T) {
-				runThroughKill(t, cluster, w, uint64(i), lines[w], parallelism)
+				runThroughKill(t, cluster, pace, w, uint64(i), lines[w], parallelism)
 			})
 		}
 	}

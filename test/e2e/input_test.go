@@ -19,9 +19,10 @@ import (
 // at another time, it is gone on with from what the job has left.
 func TestAReplacedInputIsNoticed(t *testing.T) {
 	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
+	pace := paced(t)
 	cluster := built.wasmill.Cluster(t, "--taskmanagers", "1", "--slots", "1")
 	dir := t.TempDir()
-	params, input, err := workload.Ledger.Prepare(dir, 7, 300_000)
+	params, input, err := workload.Ledger.Prepare(dir, 7, 100_000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,10 +47,7 @@ func TestAReplacedInputIsNoticed(t *testing.T) {
 	}
 	module := filepath.Join(harness.Root(t), "test/guests/ledger.wasm")
 	run := cluster.Start(module, paramArgs(params)...)
-	harness.Until(t, time.Minute, "a checkpoint completes", func() bool {
-		j := cluster.Job()
-		return j != nil && j.Checkpoint != nil
-	})
+	(&attempts{cluster: cluster}).saves(t)
 	again := cluster.Kill("taskmanager-1")
 	put(swap("\n", "\x00")) // which no line has
 	if err := again.Start(); err != nil {
@@ -64,6 +62,7 @@ func TestAReplacedInputIsNoticed(t *testing.T) {
 		t.Fatalf("job is %s after %d restarts: %+v", failed.State, failed.Restarts, failed.Failure)
 	}
 	put(swap("\x00", "\n"))
+	pace.full()
 	left := filepath.Join(cluster.Dir, "checkpoints", string(failed.ID))
 	harness.Until(t, 10*time.Second, "a seal", func() bool {
 		_, err := os.Stat(filepath.Join(left, "SEALED"))

@@ -15,11 +15,12 @@ import (
 // result comes out once. A TaskManager is killed meanwhile.
 func TestJoins(t *testing.T) {
 	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
+	pace := paced(t)
 	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
 	for _, w := range []*workload.Workload{workload.Nearby, workload.NearbyPairs, workload.Together, workload.TogetherPairs} {
 		for i, parallelism := range []int{1, 2, 4} {
 			t.Run(fmt.Sprintf("%s at %d", w.Name, parallelism), func(t *testing.T) {
-				runThroughKill(t, cluster, w, uint64(i), 20_000, parallelism)
+				runThroughKill(t, cluster, pace, w, uint64(i), 20_000, parallelism)
 			})
 		}
 	}

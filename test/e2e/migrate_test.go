@@ -21,20 +21,23 @@ import (
 // brought over two versions at once. Every record counts once.
 func TestStateOfOlderVersionsIsMigrated(t *testing.T) {
 	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "200ms")
+	pace := paced(t)
 	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
 	dir := t.TempDir()
-	const count, keys, phase = 60_000, 900, 12_000
+	const count, keys, phase = 420_000, 900, 100_000
 	output := filepath.Join(dir, "output")
 	module := func(name string) string { return filepath.Join(harness.Root(t), "test/guests", name+".wasm") }
-	args := []string{"--param", "output=" + output, "--param", "rate=2500"}
+	args := []string{"--param", "output=" + output, "--param", "rate=20000"}
 	for name, n := range map[string]int{"count": count, "keys": keys, "phase": phase} {
 		args = append(args, "--param", fmt.Sprintf("%s=%d", name, n))
 	}
 	cmd := func(args ...string) harness.Result {
 		return built.wasmill.Run(t, append(args, "--jobmanager", cluster.URL)...)
 	}
-	read := func(what string, n int64) { // records that the job has read
+	read := func(what string, n int64) { // records that the job has read; it reads on slowly
 		t.Helper()
+		defer pace.slow()
+		pace.full()
 		harness.Until(t, time.Minute, what, func() bool {
 			j := cluster.Job()
 			return j != nil && (j.Progress.SourceOut >= n || j.State.Terminal())
@@ -67,7 +70,7 @@ func TestStateOfOlderVersionsIsMigrated(t *testing.T) {
 
 	second := cluster.Start(module("moved-2"), append(args, "--parallelism", "3", "--from", saved)...)
 	harness.Until(t, time.Minute, "the second job", func() bool { return string(cluster.Job().ID) != job })
-	read("middle", phase) // of its own: about 24,000 of all
+	read("middle", phase) // of its own: about 200,000 of all
 	was, job = job, string(cluster.Job().ID)
 	if r := cmd("upgrade", job, module("moved"), "--dry-run"); r.Code != 1 || !strings.Contains(r.Stderr, "has schema version 1 (saved with 2, and versions only grow)") {
 		t.Errorf("upgrade to an older version: %+v", r)
@@ -97,6 +100,7 @@ func TestStateOfOlderVersionsIsMigrated(t *testing.T) {
 		t.Errorf("savepoint show: %s", r.Stdout)
 	}
 	cluster.Restart("taskmanager-2")
+	pace.full()
 	second.Wait().OK(t)
 	in := workload.Input{"input": {workload.MovedLines(count, keys, phase)}}
 	files, err := workload.Read(output, false, was, job)

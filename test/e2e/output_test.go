@@ -79,9 +79,10 @@ func (r *reader) watch(stop <-chan struct{}) error {
 // files that stay, every record counts once, and no pending file is left.
 func TestPartitionedOutputIsOnlySeenWhole(t *testing.T) {
 	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "300ms")
+	pace := paced(t)
 	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
 	dir := t.TempDir()
-	params, input, err := workload.Partitions.Prepare(dir, 3, 400_000)
+	params, input, err := workload.Partitions.Prepare(dir, 3, 200_000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,25 +93,8 @@ func TestPartitionedOutputIsOnlySeenWhole(t *testing.T) {
 	stop, watched := make(chan struct{}), make(chan error, 1)
 	go func() { watched <- r.watch(stop) }()
 
-	kills := 0
-	for last := (api.Checkpoint{}); kills < 4; kills++ {
-		over := false
-		harness.Until(t, time.Minute, "a checkpoint completes", func() bool {
-			j := cluster.Job()
-			if over = j != nil && j.State.Terminal(); over || j == nil || j.Checkpoint == nil || j.Checkpoint.ID <= last.ID {
-				return over
-			}
-			last = *j.Checkpoint
-			return true
-		})
-		if over {
-			break
-		}
-		cluster.Restart(fmt.Sprintf("taskmanager-%d", 1+kills%2))
-	}
-	if kills < 2 {
-		t.Fatalf("the job was over after %d kills: nothing was tested", kills)
-	}
+	killAtCheckpoints(t, cluster, nil, 4)
+	pace.full()
 	harness.Until(t, time.Minute, "the job ends", func() bool { return cluster.Job().State.Terminal() })
 	if j := cluster.Job(); j.State != api.JobFinished {
 		t.Fatalf("job is %s: %v", j.State, j.Failure)
@@ -123,8 +107,8 @@ func TestPartitionedOutputIsOnlySeenWhole(t *testing.T) {
 	if err := workload.Partitions.Verify(dir, input); err != nil {
 		t.Error(err)
 	}
-	if j := cluster.Job(); len(j.Output) != 1 || j.Output[0].Files != len(r.seen) || j.Output[0].Rows != 400_000 {
-		t.Errorf("output %+v (expected %d files, 400,000 rows)", j.Output, len(r.seen))
+	if j := cluster.Job(); len(j.Output) != 1 || j.Output[0].Files != len(r.seen) || j.Output[0].Rows != 200_000 {
+		t.Errorf("output %+v (expected %d files, 200,000 rows)", j.Output, len(r.seen))
 	}
 }
 
@@ -146,6 +130,7 @@ func TestPartitionedOutputWithoutCheckpoints(t *testing.T) {
 // directory is removed with the upgrade, though the job knows that directory no more.
 func TestASinkThatAnUpgradeRemovesLeavesNothing(t *testing.T) {
 	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
+	pace := paced(t)
 	cluster := built.wasmill.Cluster(t, "--slots", "2")
 	dir := t.TempDir()
 	params, input, err := workload.HashChain.Prepare(dir, 6, 120_000)
@@ -154,11 +139,7 @@ func TestASinkThatAnUpgradeRemovesLeavesNothing(t *testing.T) {
 	}
 	module := filepath.Join(harness.Root(t), "test/guests/hashchain.wasm")
 	run := cluster.Start(module, paramArgs(params)...)
-	harness.Until(t, time.Minute, "a checkpoint completes", func() bool {
-		j := cluster.Job()
-		return j != nil && j.Checkpoint != nil
-	})
-	job := string(cluster.Job().ID)
+	job := string((&attempts{cluster: cluster}).saves(t).ID)
 	left := filepath.Join(params["output"], ".part-"+job+"-1-0-99999.pending") // as SIGKILL leaves it
 	foreign := filepath.Join(params["output"], ".part-0123456789ab-1-0-0.pending")
 	for _, path := range []string{left, foreign} {
@@ -170,6 +151,7 @@ func TestASinkThatAnUpgradeRemovesLeavesNothing(t *testing.T) {
 	if r := built.wasmill.Run(t, "upgrade", job, module, "--param", "output="+next, "--jobmanager", cluster.URL); r.Code != 0 {
 		t.Fatalf("upgrade: %+v", r)
 	}
+	pace.full()
 	harness.Until(t, time.Minute, "the pending file of the sink that is gone is removed", func() bool {
 		_, err := os.Lstat(left)
 		return errors.Is(err, fs.ErrNotExist)

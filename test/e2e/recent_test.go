@@ -58,6 +58,7 @@ func TestStateEndsByEventTime(t *testing.T) {
 // checkpoint has ends by the watermark of the job that goes on from it.
 func TestStateEndsByEventTimeThroughAKill(t *testing.T) {
 	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
+	pace := paced(t)
 	cluster := built.wasmill.Cluster(t, "--taskmanagers", "1", "--slots", "1")
 	w, dir := workload.Recents(4_000_000), t.TempDir() // the watermark comes every 10 ms
 	params, input, err := w.Prepare(dir, 3, 1_000_000)
@@ -69,6 +70,7 @@ func TestStateEndsByEventTimeThroughAKill(t *testing.T) {
 	job.saves(t)
 	cluster.Restart("taskmanager-1")
 	job.saves(t)
+	pace.full()
 	run.Wait().OK(t)
 	if err := w.Verify(dir, input); err != nil {
 		t.Error(err)

@@ -17,9 +17,10 @@ import (
 // counts once, and keeps its order.
 func TestRescaleAndUpgrade(t *testing.T) {
 	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
+	pace := paced(t)
 	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
 	dir := t.TempDir()
-	params, input, err := workload.Ledger.Prepare(dir, 4, 600_000)
+	params, input, err := workload.Ledger.Prepare(dir, 4, 300_000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,11 +30,7 @@ func TestRescaleAndUpgrade(t *testing.T) {
 		return built.wasmill.Run(t, append(args, "--jobmanager", cluster.URL)...)
 	}
 	run := cluster.Start(module, args...)
-	harness.Until(t, time.Minute, "a checkpoint completes", func() bool {
-		j := cluster.Job()
-		return j != nil && j.Checkpoint != nil
-	})
-	job := string(cluster.Job().ID)
+	job := string((&attempts{cluster: cluster}).saves(t).ID)
 	alive := func(what string) {
 		t.Helper()
 		if j := cluster.Job(); j.State.Terminal() {
@@ -85,6 +82,7 @@ func TestRescaleAndUpgrade(t *testing.T) {
 	if r := cmd("rescale", job, "--parallelism", keyed+"=1"); r.Code != 0 && !strings.Contains(r.Stderr, "expected RUNNING") && !strings.Contains(r.Stderr, "attempt has ended") {
 		t.Fatalf("rescale %s: %+v", keyed, r)
 	}
+	pace.full()
 	harness.Until(t, time.Minute, "the job ends", func() bool { return cluster.Job().State.Terminal() })
 	if j := cluster.Job(); j.State != api.JobFinished || string(j.Module) == "" || j.Parallelism != 3 {
 		t.Errorf("job: %+v", j)
@@ -99,8 +97,8 @@ func TestRescaleAndUpgrade(t *testing.T) {
 // go on from is not taken for that operator's state, which has changed since.
 func TestAnOperatorLeavesItsChainAndComesBack(t *testing.T) {
 	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
-	wasmill, atFullPace := paced(t)
-	cluster := wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
+	pace := paced(t)
+	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
 	dir := t.TempDir()
 	params, input, err := workload.Ledger.Prepare(dir, 5, 300_000)
 	if err != nil {
@@ -111,11 +109,11 @@ func TestAnOperatorLeavesItsChainAndComesBack(t *testing.T) {
 	follow := follower{t: t, cluster: cluster}
 	follow.completes(2)
 	for _, given := range []string{"files=1", "files=2"} {
-		wasmill.Run(t, "rescale", string(cluster.Job().ID), "--parallelism", given, "--jobmanager", cluster.URL).OK(t)
+		built.wasmill.Run(t, "rescale", string(cluster.Job().ID), "--parallelism", given, "--jobmanager", cluster.URL).OK(t)
 		follow.completes(2)
 	}
 	follow.goesOn()
-	atFullPace()
+	pace.full()
 	harness.Until(t, 2*time.Minute, "the job ends", func() bool { return cluster.Job().State.Terminal() })
 	if j := cluster.Job(); j.State != api.JobFinished || j.Restarts != 2 {
 		t.Errorf("job is %s after %d restarts: %v (expected FINISHED after 2 rescalings)", j.State, j.Restarts, j.Failure)

@@ -14,12 +14,13 @@ import (
 // at another parallelism: each line comes out once. The savepoint shows what they hold.
 func TestListsOfAnOperator(t *testing.T) {
 	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
+	pace := paced(t)
 	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "3")
 	module := filepath.Join(harness.Root(t), "test/guests/roster.wasm")
-	const lines = 12_000
+	const lines = 100_000
 	dir := t.TempDir()
 	out, saved := filepath.Join(dir, "out"), filepath.Join(dir, "saved")
-	args := []string{"--param", fmt.Sprint("count=", lines), "--param", "rate=2000", "--param", "most=200", "--param", "output=" + out}
+	args := []string{"--param", fmt.Sprint("count=", lines), "--param", "rate=1000000", "--param", "most=200", "--param", "output=" + out}
 	cmd := func(args ...string) harness.Result {
 		return built.wasmill.Run(t, append(args, "--jobmanager", cluster.URL)...)
 	}
@@ -34,6 +35,7 @@ func TestListsOfAnOperator(t *testing.T) {
 	if r := run.Wait(); r.Code != 0 {
 		t.Fatalf("the run that was stopped: %+v", r)
 	}
+	pace.full()
 	show := built.wasmill.Run(t, "savepoint", "show", saved, "--sample", "1")
 	for _, part := range []string{"held", "shared", "ended", "of the operator", "subtask "} {
 		if show.Code != 0 || !strings.Contains(show.Stdout, part) {

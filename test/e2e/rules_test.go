@@ -13,9 +13,10 @@ import (
 // another parallelism: each rule counts once in each copy. The savepoint shows the state once.
 func TestBroadcastState(t *testing.T) {
 	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
+	pace := paced(t)
 	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "3")
 	module, dir := filepath.Join(harness.Root(t), "test/guests/rules.wasm"), t.TempDir()
-	params, input, err := workload.Rules.Prepare(dir, 7, 1_000_000)
+	params, input, err := workload.Rules.Prepare(dir, 7, 400_000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,6 +32,7 @@ func TestBroadcastState(t *testing.T) {
 	if r := run.Wait(); r.Code != 0 {
 		t.Fatalf("the run that was stopped: %+v", r)
 	}
+	pace.full()
 	show := built.wasmill.Run(t, "savepoint", "show", saved, "--sample", "1")
 	for _, part := range []string{"rules", "broadcast", `"k0" = "`} {
 		if show.Code != 0 || !strings.Contains(show.Stdout, part) {

@@ -2,13 +2,10 @@ package e2e
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -25,8 +22,8 @@ import (
 func TestCheckpointsInS3(t *testing.T) {
 	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "150ms")
 	server := s3test.Start(t)
-	wasmill, atFullPace := paced(t)
-	cluster := wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2", "--checkpoint-dir", server.URL("checkpoints"))
+	pace := paced(t)
+	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2", "--checkpoint-dir", server.URL("checkpoints"))
 	dir := t.TempDir()
 	params, input, err := workload.Ledger.Prepare(dir, 11, 900_000)
 	if err != nil {
@@ -98,7 +95,7 @@ func TestCheckpointsInS3(t *testing.T) {
 	follow.completes(2)
 	follow.goesOn()
 
-	atFullPace()
+	pace.full()
 	harness.Until(t, 2*time.Minute, "the job ends", func() bool {
 		j := follow.job()
 		return j != nil && j.State == api.JobFinished
@@ -116,8 +113,8 @@ func TestSavepointInS3(t *testing.T) {
 	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
 	server := s3test.Start(t)
 	t.Setenv("WASMILL_SAVEPOINT_DIR", server.URL("savepoints"))
-	wasmill, atFullPace := paced(t)
-	cluster := wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
+	pace := paced(t)
+	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
 	dir := t.TempDir()
 	params, input, err := workload.Ledger.Prepare(dir, 12, 400_000)
 	if err != nil {
@@ -160,7 +157,7 @@ func TestSavepointInS3(t *testing.T) {
 		t.Errorf("savepoint list: %+v", r)
 	}
 
-	atFullPace()
+	pace.full()
 	moved := server.URL("moved/here")
 	move(t, last, moved)
 	if r := built.wasmill.Run(t, "savepoint", "show", moved, "--sample", "1").OK(t); !strings.Contains(r.Stdout, "key groups") || !strings.Contains(r.Stdout, "group ") {
@@ -197,74 +194,6 @@ func TestStartOnABucketThatWillNotDo(t *testing.T) {
 	server.Break(func(r *http.Request) s3test.Fault { return s3test.Tolerant })
 	if r := start(server.URL("x")); r.Code == 0 || !strings.Contains(r.Stderr, "writes over objects") {
 		t.Errorf("a server that writes over objects: exit status %d, %s", r.Code, r.Stderr)
-	}
-}
-
-// slow is a build of wasmill whose sources can be slowed down, so that a job lasts as long as a test needs it.
-var slow = sync.OnceValues(func() (harness.Wasmill, error) {
-	path := filepath.Join(filepath.Dir(string(built.wasmill)), "wasmill-slow")
-	out, err := exec.Command("go", "build", "-race", "-tags", "failpoint", "-o", path, "../../cmd/wasmill").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build wasmill: %w\n%s", err, out)
-	}
-	return harness.Wasmill(path), nil
-})
-
-// paced is a wasmill whose sources read a batch each 200 ms until atFullPace is called.
-func paced(t *testing.T) (wasmill harness.Wasmill, atFullPace func()) {
-	t.Helper()
-	wasmill, err := slow()
-	if err != nil {
-		t.Fatal(err)
-	}
-	flag := filepath.Join(t.TempDir(), "slow")
-	if err := os.WriteFile(flag, nil, 0o666); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("FAILPOINT", "reading=pause:200ms?"+flag)
-	return wasmill, func() { _ = os.Remove(flag) }
-}
-
-// follower waits for a job's checkpoints.
-type follower struct {
-	t       *testing.T
-	cluster *harness.Cluster
-	last    api.Checkpoint
-}
-
-// job is the job, which must not have failed.
-func (f *follower) job() *api.Job {
-	f.t.Helper()
-	j := f.cluster.Job()
-	if j != nil && j.State.Terminal() && j.State != api.JobFinished {
-		f.t.Fatalf("job is %s: %v", j.State, j.Failure)
-	}
-	return j
-}
-
-// completes waits until n more checkpoints are completed.
-func (f *follower) completes(n int) {
-	f.t.Helper()
-	for range n {
-		harness.Until(f.t, time.Minute, "a checkpoint completes", func() bool {
-			j := f.job()
-			if j == nil || j.State == api.JobFinished {
-				return j != nil
-			}
-			if j.Checkpoint == nil || j.Checkpoint.ID <= f.last.ID {
-				return false
-			}
-			f.last = *j.Checkpoint
-			return true
-		})
-	}
-}
-
-// goesOn fails the test if the job is over: what comes would test nothing.
-func (f *follower) goesOn() {
-	f.t.Helper()
-	if j := f.job(); j == nil || j.State == api.JobFinished {
-		f.t.Fatal("the job was over too soon: nothing was tested")
 	}
 }
 

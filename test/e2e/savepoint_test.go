@@ -17,9 +17,10 @@ import (
 // parallelism: over both, every record counts once.
 func TestStopWithASavepointAndGoOn(t *testing.T) {
 	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
+	pace := paced(t)
 	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
 	dir := t.TempDir()
-	params, input, err := workload.Ledger.Prepare(dir, 3, 400_000)
+	params, input, err := workload.Ledger.Prepare(dir, 3, 200_000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,11 +30,7 @@ func TestStopWithASavepointAndGoOn(t *testing.T) {
 		return built.wasmill.Run(t, append(args, "--jobmanager", cluster.URL)...)
 	}
 	run := cluster.Start(module, append(args, "--parallelism", "2")...)
-	harness.Until(t, time.Minute, "a checkpoint completes", func() bool {
-		j := cluster.Job()
-		return j != nil && j.Checkpoint != nil
-	})
-	job := string(cluster.Job().ID)
+	job := string((&attempts{cluster: cluster}).saves(t).ID)
 
 	if r := cmd("checkpoint", job); r.Code != 0 || !strings.Contains(r.Stdout, "completed in") {
 		t.Fatalf("checkpoint: %+v", r)
@@ -73,6 +70,7 @@ func TestStopWithASavepointAndGoOn(t *testing.T) {
 		t.Errorf("savepoint of a job that has ended: %+v", r)
 	}
 
+	pace.full()
 	moved := filepath.Join(dir, "moved")
 	if err := os.Rename(last, moved); err != nil {
 		t.Fatal(err)
@@ -127,9 +125,10 @@ func damage(t *testing.T, path string) {
 func TestGoOnFromWhatAFailedJobLeft(t *testing.T) {
 	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
 	t.Setenv("WASMILL_RESTART_PER_HOUR", "1")
+	pace := paced(t)
 	cluster := built.wasmill.Cluster(t, "--taskmanagers", "1", "--slots", "2")
 	dir := t.TempDir()
-	params, input, err := workload.Ledger.Prepare(dir, 5, 300_000)
+	params, input, err := workload.Ledger.Prepare(dir, 5, 200_000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,6 +150,7 @@ func TestGoOnFromWhatAFailedJobLeft(t *testing.T) {
 	if failed.State != api.JobFailed {
 		t.Fatalf("job is %s: nothing was tested", failed.State)
 	}
+	pace.full()
 	left := filepath.Join(cluster.Dir, "checkpoints", string(failed.ID))
 	harness.Until(t, 10*time.Second, "a seal", func() bool {
 		_, err := os.Stat(filepath.Join(left, "SEALED"))

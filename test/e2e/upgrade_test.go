@@ -18,6 +18,7 @@ import (
 type versioned struct {
 	t       *testing.T
 	cluster *harness.Cluster
+	pace    *pace
 	run     *harness.Process
 	module  string
 	out     string
@@ -29,7 +30,7 @@ const versionedKeys = 16
 func startVersioned(t *testing.T, count, rate int, args ...string) *versioned {
 	t.Helper()
 	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "200ms")
-	v := &versioned{t: t, cluster: built.wasmill.Cluster(t, args...), count: count, out: filepath.Join(t.TempDir(), "out"), module: filepath.Join(harness.Root(t), "test/guests/versioned.wasm")}
+	v := &versioned{t: t, pace: paced(t), cluster: built.wasmill.Cluster(t, args...), count: count, out: filepath.Join(t.TempDir(), "out"), module: filepath.Join(harness.Root(t), "test/guests/versioned.wasm")}
 	v.run = v.cluster.Start(v.module, "--parallelism", "2", "--param", fmt.Sprintf("count=%d", count), "--param", fmt.Sprintf("rate=%d", rate), "--param", "output="+v.out)
 	v.completes()
 	return v
@@ -65,6 +66,7 @@ func (v *versioned) upgrade(section byte, args ...string) harness.Result {
 // finish waits for the job's end, and holds its output against what must be in it: versions in this order.
 func (v *versioned) finish(versions ...string) {
 	v.t.Helper()
+	v.pace.full()
 	harness.Until(v.t, 2*time.Minute, "the job ends", func() bool { return v.cluster.Job().State.Terminal() })
 	if j := v.cluster.Job(); j.State != api.JobFinished {
 		v.t.Fatalf("job is %s: %v", j.State, j.Failure)

@@ -33,7 +33,7 @@ func TestAnUploadCutOffHalfWayLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.SetDeadline(time.Now().Add(harness.Stretched(20 * time.Second)))
 	fmt.Fprintf(conn, "POST /v1/modules HTTP/1.1\r\nHost: %s\r\nContent-Type: application/wasm\r\nContent-Length: %d\r\n\r\n", u.Host, len(module))
 	if _, err := conn.Write(module[:len(module)/2]); err != nil {
 		t.Fatal(err)

@@ -252,23 +252,6 @@ func RSS(t testing.TB, pid int) int64 {
 	return pages * int64(os.Getpagesize())
 }
 
-// Until asks every 10 ms until done says yes, and returns how long that took; past the limit the test fails.
-func Until(t testing.TB, limit time.Duration, what string, done func() bool) time.Duration {
-	t.Helper()
-	begun := time.Now()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for range tick.C {
-		if done() {
-			return time.Since(begun)
-		}
-		if time.Since(begun) > limit {
-			t.Fatalf("after %v still waiting until %s", limit, what)
-		}
-	}
-	return 0
-}
-
 // Job returns the cluster's only job that is not over, or the newest.
 func (c *Cluster) Job() *api.Job {
 	c.t.Helper()
