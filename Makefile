@@ -29,7 +29,7 @@ test: need-gcc need-rust bin/wasmill guests ## pass every test
 	@echo '== bounds of time and memory, one by one, on bin/wasmill' && go test -tags bounds -p 1 -count 1 -timeout 15m -v ./test/bounds
 
 .PHONY: nexmark-full
-nexmark-full: need-gcc need-rust bin/wasmill guests ## every query of Nexmark on 300,000 events at each parallelism, and while its cluster is killed
+nexmark-full: need-gcc need-rust bin/wasmill guests ## the queries of Nexmark, every one of them also while its cluster is killed
 	@set -o pipefail; go test -tags nexmark -count 1 -timeout 3h -v ./test/nexmark -full $(ARGS) | grep --line-buffered -E '^ *(--- |ok|FAIL|[a-z]+_test)'
 
 .PHONY: planted

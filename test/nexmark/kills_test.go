@@ -18,7 +18,10 @@ import (
 	"github.com/wasmill/wasmill/test/harness"
 )
 
-var seed = flag.Uint64("seed", 0, "of the kills; 0: chosen by the clock")
+var (
+	seed = flag.Uint64("seed", 0, "of the kills; 0: chosen by the clock")
+	full = flag.Bool("full", false, "kill the cluster of every query, and not of three")
+)
 
 // killed are the queries that run under kills without -full: slices of windows, state with timers, aggregates.
 var killed = []string{"q5", "q9", "q16"}

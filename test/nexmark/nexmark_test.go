@@ -5,7 +5,6 @@
 package nexmark
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,8 +14,6 @@ import (
 	"github.com/wasmill/wasmill/internal/nexmark/reference"
 	"github.com/wasmill/wasmill/test/harness"
 )
-
-var full = flag.Bool("full", false, "300,000 events, 20 minutes of event time, and not 20,000")
 
 // few says why a query has no more than ten rows.
 var few = map[string]string{
@@ -36,13 +33,8 @@ func built(t *testing.T) (wasmill harness.Wasmill, module string) {
 	return wasmill, module
 }
 
-// made are events without equal times that are up to 4 s out of order, over a midnight.
-func made() [][2]string {
-	if *full {
-		return [][2]string{{"events", "300000"}, {"rate", "250"}, {"start", "2026-01-01T23:50:00Z"}, {"out-of-order", "4s"}}
-	}
-	return [][2]string{{"events", "20000"}, {"rate", "100"}, {"start", "2026-01-01T23:58:20Z"}, {"out-of-order", "4s"}}
-}
+// made are events without equal times that are up to 4 s out of order, for 20 minutes over a midnight.
+var made = [][2]string{{"events", "300000"}, {"rate", "250"}, {"start", "2026-01-01T23:50:00Z"}, {"out-of-order", "4s"}}
 
 // eventFile is a file of such events, and what the reference reads in it.
 func eventFile(t *testing.T, wasmill harness.Wasmill, made [][2]string) (string, *reference.Events) {
@@ -80,7 +72,7 @@ func same(t *testing.T, want *reference.Expected, dir string) {
 // Each query has the rows of the reference at any parallelism, and in batch mode.
 func TestQueries(t *testing.T) {
 	wasmill, module := built(t)
-	path, events := eventFile(t, wasmill, made())
+	path, events := eventFile(t, wasmill, made)
 	for i := range reference.Queries {
 		q := &reference.Queries[i]
 		t.Run(q.Name, func(t *testing.T) {
@@ -99,7 +91,7 @@ func TestQueries(t *testing.T) {
 // q13 joins the table of a file: what is not in it has no row.
 func TestSideInput(t *testing.T) {
 	wasmill, module := built(t)
-	path, events := eventFile(t, wasmill, made())
+	path, events := eventFile(t, wasmill, made)
 	side := filepath.Join(t.TempDir(), "side.json")
 	var lines strings.Builder
 	events.Side = map[int64]string{}
@@ -122,7 +114,7 @@ func TestSideInput(t *testing.T) {
 // JSON that the guest reads and writes gives the same rows.
 func TestJSONByGuest(t *testing.T) {
 	wasmill, module := built(t)
-	path, events := eventFile(t, wasmill, made())
+	path, events := eventFile(t, wasmill, made)
 	q0, err := reference.Find("q0")
 	if err != nil {
 		t.Fatal(err)

@@ -23,7 +23,7 @@ var keys = map[string][]string{
 // Of rows that are put out each time they change, the last ones are those of the reference.
 func TestUpdates(t *testing.T) {
 	wasmill, module := built(t)
-	path, events := eventFile(t, wasmill, made())
+	path, events := eventFile(t, wasmill, made)
 	for name, columns := range keys {
 		t.Run(name, func(t *testing.T) {
 			q, err := reference.Find(name)
