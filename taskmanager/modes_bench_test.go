@@ -37,11 +37,12 @@ func (countingWriter) Prepare(context.Context) ([]connector.Committable, connect
 }
 func (countingWriter) Close() error { return nil }
 
-// BenchmarkModes counts a million words of so many keys, in both modes, from the source to the sink: processor time of the process.
+// BenchmarkModes counts a million words of so many keys, in both modes, and in batch mode also sorted by key, from the source to the sink:
+// processor time of the process.
 func BenchmarkModes(b *testing.B) {
 	const words = 1 << 20
 	for _, keys := range []int{8, 100_000, words} {
-		for _, mode := range []string{"streaming", "batch"} {
+		for _, mode := range []string{"streaming", "batch", "sorted"} {
 			b.Run(fmt.Sprintf("%d keys/%s", keys, mode), func(b *testing.B) {
 				lines := wordsOf(words, keys)
 				var used time.Duration
@@ -71,6 +72,9 @@ func wordsOf(words, keys int) (lines []string) {
 // countIn runs one job and answers what it has used.
 func countIn(b *testing.B, mode string, lines []string, keys int) time.Duration {
 	f := newFixture(b, &listSource{splits: [][]string{lines}, stamps: true}, &fakeModule{functions: []fakeFunction{splitWords, byWord}}, countJob(1)...)
+	if mode == "sorted" {
+		f.graph.Operators[3].PreAggregate = graph.PreAggregateOff
+	}
 	f.tm.config.StateDir = b.TempDir()
 	f.tm.disk.Dir = f.tm.config.StateDir
 	f.tm.config.State.Budget = 256 << 20

@@ -6,6 +6,7 @@ package keysort
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"os"
 	"path/filepath"
 
@@ -22,15 +23,21 @@ type Config struct {
 
 // Sorter takes batches, and gives their records back by key: records of one key by time, those of one time by lane, and those of
 // one lane in the order in which they came. Keys are in the order of their hashes. One goroutine uses it.
+//
+// Records are dealt into buckets by the first bits of their hashes as they come, and each bucket is sorted and read by itself: it is small
+// enough for a processor's cache, where all records together are not, and each would be fetched from memory several times.
 type Sorter struct {
 	config  Config
-	builder *abi.Builder
-	held    []abi.Batch // that are in memory
-	lanes   []uint32    // by which each came
-	bytes   int
-	refs    []ref
-	spare   []ref // for sorting
-	runs    []run // the oldest records first, and so the highest levels
+	buckets []bucket
+	bits    int        // of a hash that say which bucket
+	dealt   [][]uint32 // scratch: rows of a batch by bucket
+	touched []uint32   // of dealt
+	bytes   int        // of records in buckets
+	most    int        // records of one bucket
+	at      *bucket    // that was sorted last
+	refs    []ref      // its records
+	spare   []ref      // for sorting
+	runs    []run      // the oldest records first, and so the highest levels
 	named   int
 	made    bool  // Dir
 	written int64 // bytes of runs, also of those that are gone
@@ -42,11 +49,11 @@ type run struct {
 	level int // how often its records have been written again
 }
 
-// ref is a record of a batch that is held.
+// ref is a record of the bucket that is sorted.
 type ref struct {
-	hash  uint64
+	hash  uint64 // without the bits that the bucket has in common
 	time  int64
-	batch uint32
+	page  uint32
 	row   uint32
 	again bool // once sorted: the record before it has its key
 }
@@ -61,26 +68,42 @@ const (
 	blockRows  = 4096
 )
 
+// Buckets have bucketBytes, more or less, when the memory is full; there are no more than 1 << maxBits of them, since each is written to in turn.
+const (
+	bucketBytes = 256 << 10
+	maxBits     = 8
+)
+
 // New returns an empty sorter.
-func New(c Config) *Sorter { return &Sorter{config: c, builder: abi.NewBuilder(c.Columns)} }
+func New(c Config) *Sorter {
+	s := &Sorter{config: c, bits: min(max(bits.Len(uint(c.Memory/bucketBytes))-1, 0), maxBits)}
+	s.buckets, s.dealt = make([]bucket, 1<<s.bits), make([][]uint32, 1<<s.bits)
+	for i := range s.buckets {
+		s.buckets[i].open = abi.NewBuilder(c.Columns)
+	}
+	return s
+}
 
 // Add takes the records of a batch, with a hash of each key, that came by a lane. They are copied.
 func (s *Sorter) Add(b *abi.Batch, hashes []uint64, lane uint32) error {
-	w := s.builder
-	w.Reset()
-	w.AppendRange(b, 0, b.N, hashes)
-	room := abi.AlignedBytes(w.Size())
-	var kept abi.Batch
-	if err := kept.Parse(w.Encode(room)); err != nil {
-		return fmt.Errorf("sort by key: %w", err)
+	for i, h := range hashes[:b.N] {
+		k := h >> (64 - s.bits)
+		if len(s.dealt[k]) == 0 {
+			s.touched = append(s.touched, uint32(k))
+		}
+		s.dealt[k] = append(s.dealt[k], uint32(i))
 	}
-	at := uint32(len(s.held))
-	s.held, s.lanes = append(s.held, kept), append(s.lanes, lane)
-	for i := range kept.N {
-		s.refs = append(s.refs, ref{hash: kept.Hashes[i], time: timeOf(&kept, i), batch: at, row: uint32(i)})
+	for _, k := range s.touched {
+		bytes, err := s.buckets[k].add(b, s.dealt[k], hashes, lane)
+		if err != nil {
+			return err
+		}
+		s.bytes += bytes
+		s.most = max(s.most, s.buckets[k].n)
+		s.dealt[k] = s.dealt[k][:0]
 	}
-	s.bytes += len(room) + kept.N*refBytes
-	if s.bytes < s.config.Memory {
+	s.touched = s.touched[:0]
+	if s.bytes+s.most*refBytes < s.config.Memory {
 		return nil
 	}
 	return s.spill()
@@ -95,16 +118,18 @@ func timeOf(b *abi.Batch, i int) int64 {
 
 // spill writes what is held as a run.
 func (s *Sorter) spill() error {
-	if len(s.refs) == 0 {
+	if s.most == 0 {
 		return nil
 	}
-	s.sort()
-	path, err := s.write(&memory{sorter: s, at: -1})
+	path, err := s.write(s.inMemory())
 	if err != nil {
 		return err
 	}
+	for i := range s.buckets {
+		s.buckets[i].clear()
+	}
+	s.bytes, s.most = 0, 0
 	s.runs = append(s.runs, run{path: path})
-	s.held, s.lanes, s.refs, s.bytes = s.held[:0], s.lanes[:0], s.refs[:0], 0
 	for from := s.level(); len(s.runs)-from >= maxRuns; from = s.level() {
 		if err := s.fold(from); err != nil {
 			return err
@@ -184,12 +209,15 @@ func (s *Sorter) write(from source) (path string, err error) {
 
 // Close removes what the sorter has written.
 func (s *Sorter) Close() error {
-	s.held, s.refs, s.spare = nil, nil, nil
+	s.release()
 	if !s.made {
 		return nil
 	}
 	return os.RemoveAll(s.config.Dir)
 }
+
+// release frees the memory.
+func (s *Sorter) release() { s.buckets, s.dealt, s.at, s.refs, s.spare = nil, nil, nil, nil, nil }
 
 // Record is a record in its place.
 type Record struct {
@@ -206,19 +234,33 @@ type source interface {
 	next() (r Record, ok bool, err error)
 }
 
-// memory gives what a sorter holds, once it is sorted.
+// memory gives what a sorter holds, and sorts a bucket when it comes to it.
 type memory struct {
 	sorter *Sorter
-	at     int
+	bucket int // that is sorted next
+	row    int // of the refs of the one before it
+}
+
+func (s *Sorter) inMemory() *memory {
+	s.refs = s.refs[:0]
+	return &memory{sorter: s}
 }
 
 func (m *memory) next() (Record, bool, error) {
-	m.at++
-	if m.at >= len(m.sorter.refs) {
-		return Record{}, false, nil
+	s := m.sorter
+	for m.row >= len(s.refs) {
+		if m.bucket == len(s.buckets) {
+			return Record{}, false, nil
+		}
+		if err := s.sort(&s.buckets[m.bucket]); err != nil {
+			return Record{}, false, err
+		}
+		m.row, m.bucket = 0, m.bucket+1
 	}
-	r := m.sorter.refs[m.at]
-	return Record{&m.sorter.held[r.batch], int(r.row), m.sorter.lanes[r.batch], r.again}, true, nil
+	r := &s.refs[m.row]
+	m.row++
+	p := &s.at.pages[r.page]
+	return Record{&p.Batch, int(r.row), p.lanes[r.row], r.again}, true, nil
 }
 
 // Sorted gives the records of a sorter in order.
@@ -230,13 +272,12 @@ type Sorted struct {
 // Sorted ends the taking: Add is not called any more.
 func (s *Sorter) Sorted() (*Sorted, error) {
 	if len(s.runs) == 0 {
-		s.sort()
-		return &Sorted{from: &memory{sorter: s, at: -1}, close: func() error { return nil }}, nil
+		return &Sorted{from: s.inMemory(), close: func() error { return nil }}, nil
 	}
 	if err := s.spill(); err != nil {
 		return nil, err
 	}
-	s.held, s.refs, s.spare = nil, nil, nil
+	s.release()
 	if err := s.few(); err != nil {
 		return nil, err
 	}

@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// How what is held is sorted: by the first bits of the hash, a digit at a time, the last one first, each time keeping the order that
+// How a bucket is sorted: by the first bits of the hash, a digit at a time, the last one first, each time keeping the order that
 // there is; no records are compared for that. With enough bits for hashes that are spread, hardly two keys share them. What does is
 // one key, in the order in which it came, as a rule; else it is sorted by comparing.
 const (
@@ -15,8 +15,24 @@ const (
 	fewRefs   = 512 // are sorted by comparing alone
 )
 
-// sort orders what is held.
-func (s *Sorter) sort() {
+// sort orders the records of a bucket.
+func (s *Sorter) sort(k *bucket) error {
+	if _, err := k.close(); err != nil {
+		return err
+	}
+	s.at, s.refs = k, s.refs[:0]
+	for i := range k.pages {
+		p := &k.pages[i]
+		for row, h := range p.Hashes {
+			s.refs = append(s.refs, ref{hash: h << s.bits, time: timeOf(&p.Batch, row), page: uint32(i), row: uint32(row)})
+		}
+	}
+	s.order()
+	return nil
+}
+
+// order sorts refs.
+func (s *Sorter) order() {
 	n := len(s.refs)
 	if n < fewRefs {
 		s.compareAll(s.refs)
@@ -108,7 +124,7 @@ func (s *Sorter) compareOfKey(a, b ref) int {
 	if a.time != b.time {
 		return cmp.Compare(a.time, b.time)
 	}
-	return cmp.Or(cmp.Compare(s.lanes[a.batch], s.lanes[b.batch]), cmp.Compare(a.batch, b.batch), cmp.Compare(a.row, b.row))
+	return cmp.Or(cmp.Compare(s.at.pages[a.page].lanes[a.row], s.at.pages[b.page].lanes[b.row]), cmp.Compare(a.page, b.page), cmp.Compare(a.row, b.row))
 }
 
-func (s *Sorter) key(r ref) []byte { return s.held[r.batch].Key(int(r.row)) }
+func (s *Sorter) key(r ref) []byte { return s.at.pages[r.page].Key(int(r.row)) }
