@@ -47,7 +47,10 @@ func inOperator(name string, kind wire.Kind, err error) error {
 	case errors.Is(err, context.Canceled):
 		f.Kind = wire.KindCanceled
 	case errors.As(err, &bad):
-		f.Kind, f.Hint = wire.KindInput, bad.Hint
+		f.Hint = bad.Hint
+		if !bad.Passes {
+			f.Kind = wire.KindInput
+		}
 	case errors.As(err, &input):
 		f.Kind, f.Hint = wire.KindInput, input.Hint
 	case errors.As(err, &reply):

@@ -10,6 +10,7 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/wire"
 )
 
 // plainInterval is how often progress is a line where there is no terminal.
@@ -91,16 +92,22 @@ func (p *progress) stateLine(j *api.Job) {
 	case j.State == api.JobCreated && j.Origin != nil:
 		line += "  goes on from " + printable(originText(j))
 	case j.State == api.JobFinishing && j.Failure != nil:
-		line += "\n  cause: " + oneParagraph(j.Failure.Message)
-		if hint := j.Failure.Hint; hint != "" {
-			line += "\n  hint: " + oneParagraph(hint)
-		}
+		line += causeLines(j.Failure)
 	case j.State == api.JobRestarting && j.Failure != nil:
-		line += fmt.Sprintf(" (%d)\n  cause: %s", j.Restarts+1, oneParagraph(j.Failure.Message))
+		line += fmt.Sprintf(" (%d)", j.Restarts+1) + causeLines(j.Failure)
 	case j.State != api.JobCancelling:
 		return
 	}
 	p.note("%s", line)
+}
+
+// causeLines are why a job does not go on, and what helps.
+func causeLines(f *wire.Failure) string {
+	lines := "\n  cause: " + oneParagraph(f.Message)
+	if f.Hint != "" {
+		lines += "\n  hint: " + oneParagraph(f.Hint)
+	}
+	return lines
 }
 
 // far is the progress in words: 0.5 MB of 1.2 MB, 45 %, 3.1 M records/s

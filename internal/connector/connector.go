@@ -150,11 +150,12 @@ type Writer interface {
 // checkpoint counts on any of its output from there on, and the attempt ends.
 type Settle func(ctx context.Context) error
 
-// Error is a fault in what the user gave (a path, an option): trying again does not help.
+// Error is a fault in what the user gave (a path, an option): trying again does not help, unless it Passes.
 type Error struct {
-	Op   string // "file source"
-	Err  error
-	Hint string
+	Op     string // "file source"
+	Err    error
+	Hint   string
+	Passes bool // it may: a file that is not there may be put back
 }
 
 func (e *Error) Error() string { return e.Op + ": " + e.Err.Error() }

@@ -64,7 +64,10 @@ type input struct {
 func openInput(sp span) (*input, error) {
 	f, err := os.Open(sp.Path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &connector.Error{Op: opSource, Err: fmt.Errorf("input %s is gone", sp.Path)}
+		return nil, &connector.Error{
+			Op: opSource, Err: fmt.Errorf("input %s is gone", sp.Path), Passes: true,
+			Hint: "put it back, or mount what it is on again: the job restarts, and goes on when it is there",
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("file source: %w", err)
