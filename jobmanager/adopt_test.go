@@ -61,6 +61,8 @@ func (s gatedStore) Put(ctx context.Context, name string, r io.Reader, size int6
 	return nil
 }
 
+func (s gatedStore) Sweep(ctx context.Context) error { return blob.Sweep(ctx, s.Store) }
+
 func (g *gatedStores) set(gate func(ctx context.Context, name string) error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

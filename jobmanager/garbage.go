@@ -138,10 +138,7 @@ func (j *jobMaster) dropCheckpoints(ctx context.Context) error {
 	if err := store.Delete(ctx, names...); err != nil {
 		return err
 	}
-	if s, ok := store.(blob.Sweeper); ok {
-		return s.Sweep(ctx)
-	}
-	return nil
+	return blob.Sweep(ctx, store)
 }
 
 // namesIn lists everything in a store.

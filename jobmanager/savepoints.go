@@ -280,7 +280,7 @@ func (j *jobMaster) copySavepoint(ctx context.Context, m *checkpoint.Manifest, s
 	var copied []string
 	defer func() {
 		if err != nil {
-			_ = to.Delete(context.WithoutCancel(ctx), copied...) // what stays is no savepoint: it has no seal
+			removeCopy(context.WithoutCancel(ctx), to, copied) // what stays is no savepoint: it has no seal
 		}
 	}()
 	for _, f := range m.AllFiles() {
@@ -301,6 +301,16 @@ func (j *jobMaster) copySavepoint(ctx context.Context, m *checkpoint.Manifest, s
 	}
 	failpoint.Hit(failpoint.Savepoint)
 	return nil
+}
+
+// removeCopy removes what was copied of a savepoint, and the place that was made for it, unless another one is there.
+func removeCopy(ctx context.Context, to blob.Store, copied []string) {
+	if to.Delete(ctx, copied...) != nil {
+		return
+	}
+	if left, err := namesIn(ctx, to); err == nil && len(left) == 0 {
+		_ = blob.Sweep(ctx, to)
+	}
 }
 
 func copyObject(ctx context.Context, to, from blob.Store, name, as string) error {

@@ -3,6 +3,7 @@ package jobmanager
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,6 +27,7 @@ func TestASavepointWhoseAttemptEnds(t *testing.T) {
 				}
 				c.gate = &gatedStores{dir: t.TempDir()}
 				c.start()
+				c.jm.config.StoreThere, c.jm.config.StoreFits = blob.There, blob.Fits
 				a, b := c.add("a", 1), c.add("b", 1)
 				job := c.submit(2)
 				to := filepath.Join(c.gate.dir, "savepoint")
@@ -55,7 +57,7 @@ func TestASavepointWhoseAttemptEnds(t *testing.T) {
 				synctest.Wait()
 				close(letGo)
 				c.answered(answer, "take a savepoint of job "+string(job.ID)+": the job's attempt has ended before (TaskManager taskmanager-b is lost: killed): ask again when the job runs")
-				empty(t, to)
+				leftNothing(t, to)
 				c.gate.set(nil)
 				d := c.add("d", 1)
 				c.after(stopLimit)
@@ -83,6 +85,7 @@ func TestASavepointWhoseJobFinishes(t *testing.T) {
 				}
 				c.gate = &gatedStores{dir: t.TempDir()}
 				c.start()
+				c.jm.config.StoreThere, c.jm.config.StoreFits = blob.There, blob.Fits
 				a, b := c.add("a", 1), c.add("b", 1)
 				job := c.submit(2)
 				to := filepath.Join(c.gate.dir, "savepoint")
@@ -104,22 +107,62 @@ func TestASavepointWhoseJobFinishes(t *testing.T) {
 					tm.report(tm.running()[0], wire.TaskFinished, nil)
 				}
 				c.answered(answer, "take a savepoint of job "+string(job.ID)+": the job's attempt has ended before (its input has ended): it finishes, with all of its output")
-				empty(t, to)
+				leftNothing(t, to)
 				c.expect(job.ID, api.JobFinished, "")
 			})
 		})
 	}
 }
 
-// empty sees that there are no files in a directory, if it is there at all.
-func empty(t *testing.T, dir string) {
+// leftNothing sees that a savepoint that came to nothing leaves not even a directory.
+func leftNothing(t *testing.T, dir string) {
 	t.Helper()
-	_ = filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
-		if err == nil && !e.IsDir() {
-			t.Errorf("%s is there", path)
-		}
-		return nil
-	})
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s is there: %v", dir, err)
+	}
+}
+
+// A savepoint that cannot be copied leaves nothing behind, and what was there before stays.
+func TestASavepointThatFailsLeavesNothing(t *testing.T) {
+	for _, mine := range []bool{false, true} {
+		onFakeTime(t, func(t *testing.T, c *cluster) {
+			if err := c.jm.Close(); err != nil {
+				t.Fatal(err)
+			}
+			c.gate = &gatedStores{dir: t.TempDir()}
+			c.start()
+			c.jm.config.StoreThere, c.jm.config.StoreFits = blob.There, blob.Fits
+			a := c.add("a", 1)
+			job := c.submit(1)
+			to := filepath.Join(c.gate.dir, "savepoint")
+			c.gate.set(func(_ context.Context, name string) error {
+				if name != checkpoint.SavepointManifest {
+					return nil
+				}
+				if mine { // somebody has put something there meanwhile
+					if err := os.WriteFile(filepath.Join(to, "mine"), nil, 0o666); err != nil {
+						t.Error(err)
+					}
+				}
+				return errors.New("no space left on device")
+			})
+			answer := make(chan error, 1)
+			go func() {
+				_, err := c.jm.TakeSavepoint(t.Context(), job.ID, &api.TakeSavepoint{Path: to})
+				answer <- err
+			}()
+			synctest.Wait()
+			a.acknowledge(1)
+			c.answered(answer, "take a savepoint of job "+string(job.ID)+": write the manifest of savepoint "+to+": no space left on device")
+			if _, err := os.Stat(filepath.Join(to, "mine")); mine && err != nil {
+				t.Errorf("what was there is gone: %v", err)
+			}
+			if !mine {
+				leftNothing(t, to)
+			}
+			c.expect(job.ID, api.JobRunning, "")
+		})
+	}
 }
 
 // What is refused leaves nothing behind, and says what to do.

@@ -45,6 +45,14 @@ type Sweeper interface {
 	Sweep(ctx context.Context) error
 }
 
+// Sweep sweeps a store, if writers that are killed leave something behind in it.
+func Sweep(ctx context.Context, s Store) error {
+	if sweeper, ok := s.(Sweeper); ok {
+		return sweeper.Sweep(ctx)
+	}
+	return nil
+}
+
 // Object is an object that is open. Close it. ReadAt may be called from many goroutines.
 type Object interface {
 	io.ReaderAt

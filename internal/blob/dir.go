@@ -220,7 +220,8 @@ func (d *Dir) removeDir(path string) error {
 	return err
 }
 
-// Sweep implements Sweeper. It removes directories too in which nothing is left, and the root if it is one.
+// Sweep implements Sweeper. It removes directories too in which nothing is left, and the root if it is one and may go: it can be
+// where a disk is mounted.
 func (d *Dir) Sweep(context.Context) error {
 	var errs []error
 	var dirs []string // those above others first
@@ -240,7 +241,9 @@ func (d *Dir) Sweep(context.Context) error {
 		return nil
 	})
 	for _, dir := range slices.Backward(dirs) {
-		if err := d.removeDir(dir); err != nil && !errors.Is(err, fs.ErrExist) { // it is not empty
+		err := d.removeDir(dir)
+		stays := dir == d.root && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EBUSY) || errors.Is(err, syscall.EROFS))
+		if err != nil && !stays && !errors.Is(err, fs.ErrExist) { // it is not empty
 			errs = append(errs, err)
 		}
 	}

@@ -34,7 +34,10 @@ func Dispose(ctx context.Context, store blob.Store) (*checkpoint.Manifest, error
 		return nil, err
 	}
 	slices.Sort(names)
-	return last, store.Delete(ctx, slices.Compact(names)...)
+	if err := store.Delete(ctx, slices.Compact(names)...); err != nil {
+		return last, err
+	}
+	return last, blob.Sweep(ctx, store)
 }
 
 // ErrComplete refuses to delete a savepoint as one that is not.
@@ -74,9 +77,8 @@ func DisposeIncomplete(ctx context.Context, store blob.Store) (gone Remains, err
 	case len(names) == 0:
 		return gone, ErrNone
 	}
-	err = store.Delete(ctx, names...)
-	if sweeper, ok := store.(blob.Sweeper); ok && err == nil { // a writer that was killed may have left a draft
-		err = sweeper.Sweep(ctx)
+	if err := store.Delete(ctx, names...); err != nil {
+		return gone, err
 	}
-	return gone, err
+	return gone, blob.Sweep(ctx, store) // a writer that was killed may have left a draft
 }

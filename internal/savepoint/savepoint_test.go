@@ -2,6 +2,8 @@ package savepoint_test
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -97,6 +99,35 @@ func TestDispose(t *testing.T) {
 	}
 	if !slices.Equal(left, []string{"mine"}) {
 		t.Errorf("%q is left (expected mine)", left)
+	}
+}
+
+// Of a savepoint in a directory of its own nothing stays, the directory neither.
+func TestDisposeLeavesNoDirectory(t *testing.T) {
+	content, f := file(t, "files/1.snap")
+	m := &checkpoint.Manifest{Version: checkpoint.Version, Job: "j", Checkpoint: 7, Tasks: []checkpoint.Task{{Files: []checkpoint.File{f}}}}
+	manifest, sum, err := m.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, mine := range []bool{false, true} {
+		dir := filepath.Join(t.TempDir(), "saved")
+		s, err := blob.OpenDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(t, s, f.Name, content)
+		put(t, s, checkpoint.SavepointManifest, manifest)
+		put(t, s, checkpoint.SealName, (&checkpoint.Seal{Job: "j", Checkpoint: 7, Sum: sum}).Encode())
+		if mine {
+			put(t, s, "mine", nil)
+		}
+		if _, err := savepoint.Dispose(t.Context(), s); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(dir); mine != (err == nil) {
+			t.Errorf("something else lies there: %t; the directory: %v", mine, err)
+		}
 	}
 }
 

@@ -73,3 +73,49 @@ func TestAReplacedInputIsNoticed(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// An input that is away for a moment holds the job up, which says what helps; when it is back, the job goes on, and every record
+// counts once.
+func TestAnInputMayBeAwayForAMoment(t *testing.T) {
+	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
+	cluster := built.wasmill.Cluster(t, "--taskmanagers", "1", "--slots", "1")
+	dir := t.TempDir()
+	params, input, err := workload.Ledger.Prepare(dir, 9, 200_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inputs, err := filepath.Glob(params["input"])
+	if err != nil || len(inputs) == 0 {
+		t.Fatalf("no input: %v", err)
+	}
+	run := cluster.Start(filepath.Join(harness.Root(t), "test/guests/ledger.wasm"), paramArgs(params)...)
+	harness.Until(t, time.Minute, "a checkpoint completes", func() bool {
+		j := cluster.Job()
+		return j != nil && j.Checkpoint != nil
+	})
+	again := cluster.Lose("taskmanager-1")
+	for _, path := range inputs {
+		if err := os.Rename(path, path+".away"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again()
+	harness.Until(t, time.Minute, "the job misses its input", func() bool {
+		j := cluster.Job()
+		return j != nil && j.Failure != nil && strings.Contains(j.Failure.Message, " is gone")
+	})
+	if j := cluster.Job(); j.State.Terminal() || j.Failure.Kind != wire.KindIO || !strings.Contains(j.Failure.Hint, "put it back") {
+		t.Errorf("job is %s: %+v", j.State, j.Failure)
+	}
+	for _, path := range inputs {
+		if err := os.Rename(path+".away", path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := run.Wait().OK(t); !strings.Contains(r.Stderr, " is gone\n  hint: put it back") {
+		t.Errorf("run does not say what helps:\n%s", r.Stderr)
+	}
+	if err := workload.Ledger.Verify(dir, input); err != nil {
+		t.Error(err)
+	}
+}

@@ -202,6 +202,35 @@ func TestSourceNoticesChangesWhileItReads(t *testing.T) {
 }
 
 // Splits and positions that were saved before there were sums are gone on with.
+// A file that is not there may be put back: that is no fault in what the user gave, and says what helps.
+func TestSourceMayFindItsFileAgain(t *testing.T) {
+	path := write(t, filepath.Join(t.TempDir(), "in.txt"), numbered(1000))
+	src, err := NewSource(map[string]string{"path": path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	splits, err := src.Enumerate(context.Background(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path, path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	var fault *connector.Error
+	if _, err := src.Open(context.Background(), splits.Splits[0]); !errors.As(err, &fault) || !fault.Passes || fault.Hint == "" || fault.Error() != "file source: input "+path+" is gone" {
+		t.Errorf("while it is away: %v, %+v", err, fault)
+	}
+	if _, err := src.Enumerate(context.Background(), 1); !errors.As(err, &fault) || fault.Passes {
+		t.Errorf("of a job that begins: %v, %+v (expected that it is refused)", err, fault)
+	}
+	if err := os.Rename(path+".away", path); err != nil {
+		t.Fatal(err)
+	}
+	if got := connectortest.Read(t, src, splits.Splits[0], 100); len(got) == 0 {
+		t.Error("nothing is read when it is back")
+	}
+}
+
 func TestSourceTakesPositionsWithoutSums(t *testing.T) {
 	path := write(t, filepath.Join(t.TempDir(), "f"), []byte("one\ntwo\nthree\n"))
 	s := split(span{Path: path, End: 14}, "s")
