@@ -545,6 +545,10 @@ static wasmill_stream wasmill_distinct_values(wasmill_stream in, const char *nam
 // meanwhile may lie in static variables, which are its own: begin sets them. It has no states. In streaming mode the host keeps
 // the records until the input has ended: it needs a uid.
 WASMILL__SMALL wasmill_stream wasmill_map_partition(wasmill_stream in, const char *name, wasmill_processor p);
+// One of all records that a subtask has, two at a time; a subtask without records has none. And what an aggregator makes of them, which
+// merges nothing here. They need a uid, too.
+static wasmill_stream wasmill_reduce_partition(wasmill_stream in, const char *name, wasmill_reduce_fn f);
+static wasmill_stream wasmill_aggregate_partition(wasmill_stream in, const char *name, wasmill_aggregator a);
 
 // The records that each subtask has in the order of the keys that they were given, which deal out nothing here; the input must end.
 // Of a key that is a row, order says it of each field: the first one goes before the second. It needs a uid.
@@ -1093,6 +1097,7 @@ typedef struct wasmill__function {
 	wasmill_aggregator aggregator;
 	wasmill_processor processor;
 	uint32_t first; // of wasmill_first
+	struct wasmill__value *all; // of a reduce or aggregate of a partition: what the records amount to
 	uint32_t n_sides, n_states;
 	// What only process functions and co-groups need is reached from here, so that a module without them does not import state.
 	void (*run_process)(struct wasmill__node *, uint32_t verb, const struct wasmill__group *);
@@ -3586,6 +3591,42 @@ static void wasmill__run_records(wasmill__node *n, wasmill_context *c, uint32_t 
 			f(c, &r);
 		}
 	}
+}
+
+// What the records of a subtask amount to lies in the function, which one subtask has.
+static void wasmill__begin_fold(wasmill_context *c) {
+	const wasmill__function *f = c->function;
+	wasmill__keep_value(f->all, f->aggregator.create == NULL ? (wasmill_bytes){NULL, 0} : f->aggregator.create());
+}
+
+static void wasmill__fold(wasmill_context *c, const wasmill_record *r) {
+	const wasmill__function *f = c->function;
+	wasmill_reduce_fn add = f->reduce != NULL ? f->reduce : f->aggregator.add;
+	wasmill__keep_value(f->all, f->all->value.data == NULL ? r->value : add(f->all->value, r->value));
+}
+
+static void wasmill__end_fold(wasmill_context *c) {
+	const wasmill__function *f = c->function;
+	wasmill_bytes all = f->all->value;
+	if (all.data == NULL) return;
+	if (f->aggregator.result != NULL) all = f->aggregator.result(all);
+	wasmill_emit(c->out, all.data, all.size);
+}
+
+// wasmill__fold_partition adds f, which has a reduce function or an aggregator, over all records of a subtask.
+static wasmill_stream wasmill__fold_partition(wasmill_stream in, wasmill__function f) {
+	f.all = wasmill__make(sizeof *f.all);
+	f.processor = (wasmill_processor){.begin = wasmill__begin_fold, .process = wasmill__fold, .end = wasmill__end_fold, .codec = f.output};
+	f.run_process = wasmill__run_process, f.end_process = wasmill__end_process;
+	return wasmill__call(in, (wasmill__operator){.kind = WASMILL__MAP_PARTITION}, f);
+}
+
+__attribute__((unused)) static wasmill_stream wasmill_reduce_partition(wasmill_stream in, const char *name, wasmill_reduce_fn f) {
+	return wasmill__fold_partition(in, (wasmill__function){.name = name, .reduce = f, .output = wasmill__codec(in)});
+}
+
+__attribute__((unused)) static wasmill_stream wasmill_aggregate_partition(wasmill_stream in, const char *name, wasmill_aggregator a) {
+	return wasmill__fold_partition(in, (wasmill__function){.name = name, .aggregator = a, .output = a.result_codec});
 }
 
 static void wasmill__run_timer(wasmill__node *n, wasmill_context *c, const wasmill__group *g) {

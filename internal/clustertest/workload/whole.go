@@ -14,6 +14,8 @@ var (
 	SortedLines = wholes("sort")
 	SortedRows  = wholes("fields")
 	Mapped      = wholes("map")
+	Reduced     = wholes("reduce")
+	Aggregated  = wholes("aggregate")
 	Ranged      = wholes("range")
 )
 
@@ -29,8 +31,11 @@ func wholes(of string) *Workload {
 			return Input{"input": files}
 		},
 		Check: func(in Input, out map[string][]File) error {
-			if of == "map" {
+			switch of {
+			case "map":
 				return checkMapped(in["input"], linesOf(out[""]))
+			case "reduce", "aggregate":
+				return checkFolded(in["input"], linesOf(out[""]), of)
 			}
 			if err := checkSorted(in["input"], out[""], of == "fields"); err != nil || of != "range" {
 				return err
@@ -73,6 +78,42 @@ func checkMapped(in [][]string, out []string) error {
 		return missing("%d subtasks tell of %d lines (expected %d)", ends, told, n)
 	}
 	return nil
+}
+
+// checkFolded wants one line of a subtask at most, which together are sums over all lines: of numbers and ids, or how many there are
+// and the sum of their numbers.
+func checkFolded(in [][]string, out []string, of string) error {
+	form, want, got := "%d,%d", [2]int64{}, [2]int64{}
+	lines := 0
+	for _, l := range slices.Concat(in...) {
+		var v [2]int64
+		if _, err := fmt.Sscanf(l, form, &v[0], &v[1]); err != nil {
+			return err
+		}
+		if lines++; of == "aggregate" {
+			v = [2]int64{1, v[0]}
+		}
+		want = [2]int64{want[0] + v[0], want[1] + v[1]}
+	}
+	if of == "aggregate" {
+		form = "end,%d,%d"
+	}
+	for _, l := range out {
+		var v [2]int64
+		if _, err := fmt.Sscanf(l, form, &v[0], &v[1]); err != nil {
+			return fmt.Errorf("line %q: %w", l, err)
+		}
+		got = [2]int64{got[0] + v[0], got[1] + v[1]}
+	}
+	switch {
+	case lines > 100 && len(out) > lines/10:
+		return fmt.Errorf("%d lines of %d came out (expected one a subtask)", len(out), lines)
+	case got == want:
+		return nil
+	case got[1] < want[1] && of == "reduce" || got[0] < want[0] && of == "aggregate":
+		return missing("subtasks add up to %d (expected %d)", got, want)
+	}
+	return fmt.Errorf("subtasks add up to %d (expected %d)", got, want)
 }
 
 // checkRanged wants the lines of a writer, which are in order, to be behind those of the one before, and all writers to have about as many.

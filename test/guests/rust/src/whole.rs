@@ -12,7 +12,7 @@ struct Line<'x> {
 
 pub fn define(job: &Env) {
     let lines = lines(job, "input").rebalance();
-    match job.param_or("of", "sort", "what is done: sort, fields, range or map").as_str() {
+    match job.param_or("of", "sort", "what is done: sort, fields, range, map, reduce or aggregate").as_str() {
         "sort" => {
             let sorted = lines.sort_partition("whole", |line| number(line, 0), Direction::Ascending);
             write(job, &sorted.uid("whole"), "");
@@ -43,6 +43,19 @@ pub fn define(job: &Env) {
             );
             write(job, &mapped.uid("whole"), "");
         }
-        of => job.refuse(&format!("parameter \"of\": {of:?} (expected sort, fields, range or map)")),
+        "reduce" => {
+            let owned = lines.map("owned", |line| line.to_string());
+            let add = |a: String, b: String| {
+                let sum = |i| number(&a, i) + number(&b, i);
+                format!("{},{}", sum(0), sum(1))
+            };
+            write(job, &owned.reduce_partition("whole", add).uid("whole"), "");
+        }
+        "aggregate" => {
+            let add = |all: &mut (i64, i64), line: &str| *all = (all.0 + 1, all.1 + number(line, 0));
+            let told = lines.aggregate_partition("whole", || (0, 0), add, |(lines, sum)| format!("end,{lines},{sum}"));
+            write(job, &told.uid("whole"), "");
+        }
+        of => job.refuse(&format!("parameter \"of\": {of:?} (expected sort, fields, range, map, reduce or aggregate)")),
     }
 }
