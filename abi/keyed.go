@@ -74,7 +74,7 @@ const (
 	ActionGap         ActionOp = 7  // i64 a record, milliseconds: its session gap
 	ActionPartition   ActionOp = 8  // u32 a record: the receiving subtask
 	ActionRequest     ActionOp = 9  // one request to the outside, see Request
-	ActionApply       ActionOp = 10 // of a broadcast record: each key that has a value in the state is to be called with it, by VerbApply
+	ActionApply       ActionOp = 10 // of a broadcast record: each key that has something in the state is to be called with it, by VerbApply
 )
 
 // TriggerDecision is what a custom trigger answers for a record or timer. The list only grows.

@@ -266,8 +266,8 @@ typedef struct wasmill_processor {
 	wasmill_state states[WASMILL_MAX_STATES];
 } wasmill_processor;
 
-// wasmill_apply_to_keys has apply called with the broadcast record at hand, for each key of this subtask that has a value in a state of
-// kind value, before the next record of either stream.
+// wasmill_apply_to_keys has apply called with the broadcast record at hand, for each key of this subtask that has something in a state of
+// keys, before the next record of either stream.
 static void wasmill_apply_to_keys(wasmill_context *c, uint32_t state);
 
 // wasmill_emit_side is wasmill_emit to a side output, from 1.

@@ -1,8 +1,11 @@
 package operator
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
+
+	"github.com/cespare/xxhash/v2"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/taskmanager/state"
@@ -40,8 +43,8 @@ func (p *Process) checkAsked(reply []byte) error {
 			if a, actions, err = abi.NextAction(actions); err != nil {
 				return &ReplyError{Problem: err.Error()}
 			}
-			if a.Op != abi.ActionApply || int(a.Index) >= len(p.states) || p.states[a.Index].table == nil {
-				return &ReplyError{Problem: fmt.Sprintf("the guest answered op %d of state %d for a record of the broadcast input (expected op %d of a value state)", a.Op, a.Index, abi.ActionApply)}
+			if a.Op != abi.ActionApply || int(a.Index) >= len(p.states) || p.states[a.Index].table == nil && p.states[a.Index].sorted == nil {
+				return &ReplyError{Problem: fmt.Sprintf("the guest answered op %d of state %d for a record of the broadcast input (expected op %d of a state of keys)", a.Op, a.Index, abi.ActionApply)}
 			}
 			if !slices.Contains(p.asked, a.Index) {
 				p.asked = append(p.asked, a.Index)
@@ -69,17 +72,81 @@ func (p *Process) applyAsked(at int) error {
 	return nil
 }
 
-// applyTo applies the record to each key that has a value in a state.
+// applyTo applies the record to each key that has something in a state. The keys of a list or map are written down first: what the
+// guest adds while it is called for them is not to bring one of them up again.
 func (p *Process) applyTo(s *processState) error {
+	if s.table != nil {
+		return p.applyAll(s.table)
+	}
+	store, spec := p.config.Store, state.Spec{Operator: p.config.UID, Name: appliedKeys, Kind: state.Bytes, Key: p.config.Key, Derived: true}
+	keys, err := store.Table(spec, state.Global)
+	if err != nil {
+		return err
+	}
+	if err := p.walked.collect(s.sorted, keys); err != nil {
+		return err
+	}
+	if err := p.applyAll(keys); err != nil {
+		return err
+	}
+	return store.Drop(spec, state.Global)
+}
+
+// appliedKeys names the host's own state of the keys that a broadcast record is applied to, while it is.
+const appliedKeys = "$applied-keys"
+
+// collect has a table hold the keys that have something in a list or map, each once.
+func (w *applying) collect(from state.Sorted, to state.Table) error {
+	w.memory, w.keys = w.memory[:0], w.keys[:0]
+	err := from.Keys(func(key []byte) error {
+		if n := len(w.keys); n > 0 && bytes.Equal(w.keys[n-1], key) {
+			return nil
+		}
+		if w.keys = append(w.keys, keep(&w.memory, key)); len(w.keys) < fireRecords {
+			return nil
+		}
+		return w.note(to)
+	})
+	if err != nil {
+		return err
+	}
+	return w.note(to)
+}
+
+// note puts the keys at hand into a table.
+func (w *applying) note(to state.Table) error {
+	slices.SortFunc(w.keys, bytes.Compare)
+	w.keys = slices.CompactFunc(w.keys, bytes.Equal)
+	w.hashes = w.hashes[:0]
+	for _, key := range w.keys {
+		w.hashes = append(w.hashes, xxhash.Sum64(key))
+	}
+	w.entries = entriesFor(w.entries, len(w.keys))[:len(w.keys)]
+	if err := to.ResolveKeys(w.keys, w.hashes, false, w.entries); err != nil {
+		return err
+	}
+	for _, e := range w.entries {
+		if err := to.SetValue(e, noted); err != nil {
+			return err
+		}
+	}
+	w.memory, w.keys = w.memory[:0], w.keys[:0]
+	return nil
+}
+
+var noted = []byte{1}
+
+// applyAll applies the record to each key that has a value in a table.
+func (p *Process) applyAll(t state.Table) error {
 	w := &p.walked
 	w.entries = entriesFor(w.entries, fireRecords)[:fireRecords]
 	for cursor := uint64(0); ; {
-		n, next, err := s.table.Scan(cursor, w.entries)
+		n, next, err := t.Scan(cursor, w.entries)
 		if err != nil || n == 0 {
 			return err
 		}
 		cursor = next
-		if err := w.gather(s.table, n); err != nil {
+		if err := w.gather(t, n); err != nil {
 			return err
 		}
 		if len(w.keys) == 0 {

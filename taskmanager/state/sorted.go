@@ -202,3 +202,24 @@ func (s *sorted) scan(hash uint64, key, after []byte, g *gathering, yield func(s
 		}
 	}
 }
+
+// Keys implements Sorted. It goes through all elements.
+func (s *sorted) Keys(yield func(key []byte) error) error {
+	var entries [scanAhead]Entry
+	for cursor := uint64(0); ; {
+		n, next, err := s.t.Scan(cursor, entries[:])
+		if err != nil || n == 0 {
+			return err
+		}
+		cursor = next
+		for _, e := range entries[:n] {
+			key, _, ok := snapshot.SplitKey(s.from[:0], s.t.Key(e))
+			if s.from = key; !ok {
+				continue // a marker
+			}
+			if err := yield(key); err != nil {
+				return err
+			}
+		}
+	}
+}

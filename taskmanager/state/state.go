@@ -189,6 +189,9 @@ type Sorted interface {
 	// Scan calls yield for what the key has, in order, beginning behind the sub key after (nil: with the first; of a
 	// list, a sub key that an earlier yield was given), until yield answers false. The slices are valid during the call.
 	Scan(hash uint64, key, after []byte, yield func(sub, value []byte, version uint16) bool) error
+	// Keys calls yield for the keys that have something, in no order, and for a key once at least, until yield fails. The state may
+	// not be used meanwhile, other ones may. A key is valid during the call.
+	Keys(yield func(key []byte) error) error
 }
 
 // Timers is a set of pairs of a time and a key.

@@ -59,10 +59,10 @@ func TestBroadcastStateIsReadOnlyOnTheOtherSide(t *testing.T) {
 	}
 }
 
-// A broadcast record is applied to all keys of a state: what it sweeps out adds up, at one and at two subtasks.
+// A broadcast record is applied to all keys of a state, of each kind: what it sweeps out adds up, at one and at two subtasks.
 func TestBroadcastRecordsAreAppliedToAllKeys(t *testing.T) {
-	for _, parallelism := range []int{1, 2} {
-		w, dir := workload.Sweep, t.TempDir()
+	for w, parallelism := range map[*workload.Workload]int{workload.Sweep: 1, workload.SweptLists: 2, workload.SweptMaps: 2} {
+		dir := t.TempDir()
 		params, input, err := w.Prepare(dir, uint64(parallelism), 30_000)
 		if err != nil {
 			t.Fatal(err)
@@ -71,7 +71,7 @@ func TestBroadcastRecordsAreAppliedToAllKeys(t *testing.T) {
 		args[1] = "streaming"
 		built.wasmill.Run(t, append([]string{"run", guestOf(t, w)}, args...)...).OK(t)
 		if err := w.Verify(dir, input); err != nil {
-			t.Errorf("parallelism %d: %v", parallelism, err)
+			t.Errorf("%s, parallelism %d: %v", w.Name, parallelism, err)
 		}
 		lines, err := workload.Read(filepath.Join(dir, "output"), false)
 		if err != nil {
@@ -82,7 +82,7 @@ func TestBroadcastRecordsAreAppliedToAllKeys(t *testing.T) {
 			n += len(f.Lines)
 		}
 		if n <= 3000 {
-			t.Errorf("parallelism %d: %d lines (expected more than the 3,000 keys: none was swept out but at the end)", parallelism, n)
+			t.Errorf("%s, parallelism %d: %d lines (expected more than the 3,000 keys: none was swept out but at the end)", w.Name, parallelism, n)
 		}
 	}
 }

@@ -19,13 +19,13 @@ type BroadcastFunction[K, V, B, R any] struct {
 	Process   func(c *Context[K, R], value V)
 	Broadcast func(c *StreamContext[R], value B) // there is no key; it changes broadcast states
 	Timer     func(c *Context[K, R], t Timer)
-	// Apply is called for each key that has a value in a state to which Broadcast has said that its record is to be applied, before
+	// Apply is called for each key that has something in a state to which Broadcast has said that its record is to be applied, before
 	// the next record of either stream: with the key's state and timers. nil: Broadcast says so of none.
 	Apply func(c *Context[K, R], value B)
 }
 
-// ApplyToKeys has Apply called with the broadcast record at hand, for each key of this subtask that has a value in the state: one of
-// NewValueState, or a reducing or aggregating one. Every subtask does so for its own keys.
+// ApplyToKeys has Apply called with the broadcast record at hand, for each key of this subtask that has something in the state, which is
+// one of keys. Every subtask does so for its own keys.
 func (c *StreamContext[R]) ApplyToKeys(s State) {
 	for i, of := range c.run.states {
 		if of == s {

@@ -535,6 +535,7 @@ func (x *random) compareAll(s state.Store, m *model, from, to graph.KeyGroup) {
 			x.compareSorted(s, m, k)
 		}
 	}
+	x.compareKeys(s, m, own)
 	x.comparePieces(s, m, own)
 	tm, err := s.Timers(alarms)
 	x.check(err)

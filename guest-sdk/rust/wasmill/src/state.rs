@@ -374,6 +374,18 @@ impl<T> OfKeys for ValueState<'_, T> {
     }
 }
 
+impl<T> OfKeys for ListState<'_, T> {
+    fn number(&self) -> u16 {
+        self.state
+    }
+}
+
+impl<K, V> OfKeys for MapState<'_, K, V> {
+    fn number(&self) -> u16 {
+        self.state
+    }
+}
+
 /// Walks a list or map, or records, page by page.
 #[derive(Clone)]
 pub(crate) struct Scan<'x> {
