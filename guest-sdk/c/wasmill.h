@@ -467,6 +467,10 @@ static inline wasmill_time_window wasmill_count_window(int64_t count) { return (
 static inline wasmill_time_window wasmill_global_window(wasmill_trigger trigger) {
 	return (wasmill_time_window){.global = true, .trigger = trigger};
 }
+// One window of all records of a key, whose input must end: it has its result then.
+static inline wasmill_time_window wasmill_full_window(void) {
+	return wasmill_global_window((wasmill_trigger){.kind = WASMILL_AT_EVENT_TIME, .purging = true}); // event time ends with the input
+}
 WASMILL__SMALL wasmill_keyed wasmill_window(wasmill_keyed in, wasmill_time_window w);
 
 // Sessions with a longer silence behind a record than gap says of it, in milliseconds above 0.
@@ -493,6 +497,11 @@ WASMILL__SMALL wasmill_keyed wasmill_evict_by(wasmill_keyed in, const char *name
 // Window functions: over all records of a window, or over what an aggregator has made of them. They keep state and need a uid.
 static wasmill_stream wasmill_process_window(wasmill_keyed in, const char *name, wasmill_processor p);
 static wasmill_stream wasmill_aggregate_window_with(wasmill_keyed in, const char *name, wasmill_aggregator a, wasmill_processor p);
+
+// What a window has in the order that compare tells, which answers above 0 for two that are to change places; others stay in the order in
+// which they came. It must fit in the guest's memory. It is a wasmill_process_window.
+typedef int (*wasmill_compare_fn)(wasmill_bytes a, wasmill_bytes b);
+static wasmill_stream wasmill_sort_window(wasmill_keyed in, const char *name, wasmill_compare_fn compare);
 
 // All records cut into windows, whatever their key would be: one subtask has them all.
 WASMILL__SMALL wasmill_keyed wasmill_window_all(wasmill_stream in, const char *name, wasmill_time_window w);
@@ -1097,6 +1106,7 @@ typedef struct wasmill__function {
 	wasmill_aggregator aggregator;
 	wasmill_processor processor;
 	uint32_t first; // of wasmill_first
+	wasmill_compare_fn compare; // of wasmill_sort_window
 	struct wasmill__value *all; // of a reduce or aggregate of a partition: what the records amount to
 	uint32_t n_sides, n_states;
 	// What only process functions and co-groups need is reached from here, so that a module without them does not import state.
@@ -3790,6 +3800,39 @@ static void wasmill__run_co_group(wasmill__node *n, uint32_t verb, const wasmill
 	wasmill_record window = {.key = g->group.key, .value.data = (const uint8_t *)"", .timestamp = g->group.end - 1};
 	n->out.in = &window;
 	n->function->co_group(&both, &n->out);
+}
+
+// wasmill__sort sorts n values, by merging runs that become twice as long each time. room is as large.
+static wasmill_bytes *wasmill__sort(wasmill_bytes *values, wasmill_bytes *room, uint32_t n, wasmill_compare_fn compare) {
+	for (uint32_t run = 1; run < n; run *= 2) {
+		for (uint32_t lo = 0; lo < n; lo += 2 * run) {
+			uint32_t mid = n - lo < run ? n : lo + run, hi = n - lo < 2 * run ? n : lo + 2 * run;
+			for (uint32_t at = lo, a = lo, b = mid; at < hi; at++) {
+				room[at] = a < mid && (b == hi || compare(values[a], values[b]) <= 0) ? values[a++] : values[b++];
+			}
+		}
+		wasmill_bytes *sorted = room;
+		room = values, values = sorted;
+	}
+	return values;
+}
+
+static void wasmill__put_sorted(wasmill_context *c, const wasmill_co_group *has) {
+	uint32_t n = 0, total = c->read->values.total;
+	wasmill_bytes *values = wasmill_scratch(total * sizeof *values), *room = wasmill_scratch(total * sizeof *room);
+	for (wasmill_records r = wasmill_records_of(has, 0); n < total && wasmill_next_record(&r); n++) {
+		uint8_t *copy = wasmill_scratch(r.record.value.size);
+		wasmill__copy(copy, r.record.value.data, r.record.value.size);
+		values[n] = (wasmill_bytes){copy, r.record.value.size};
+	}
+	if (wasmill__failed) return;
+	values = wasmill__sort(values, room, n, c->function->compare);
+	for (uint32_t i = 0; i < n && !wasmill__failed; i++) wasmill_emit(c->out, values[i].data, values[i].size);
+}
+
+__attribute__((unused)) static wasmill_stream wasmill_sort_window(wasmill_keyed in, const char *name, wasmill_compare_fn compare) {
+	return wasmill__window_function(in, (wasmill__function){.name = name, .compare = compare,
+		.processor = {.window = wasmill__put_sorted, .codec = in.op->output}});
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

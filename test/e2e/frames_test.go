@@ -64,6 +64,8 @@ var frameCases = map[string]struct{ params, want []string }{
 	"folded":               {[]string{"fold=yes"}, []string{"0,a,2,3,1,0", "0,b,1,8,1,0", "1000,a,3,14,1,0", "2000,a,1,7,1,0"}},
 	"counted":              {[]string{"trigger=count", "every=2"}, []string{"0,a,2,3,1,1", "1000,a,2,8,1,1"}},
 	"counted, without end": {[]string{"kind=global", "trigger=count", "every=2", "purging=yes"}, []string{"0,a,2,3,1,1", "0,a,2,8,2,1", "0,a,2,13,3,1"}},
+	"all at the end":       {[]string{"kind=full"}, []string{"0,a,6,24,1,0", "0,b,1,8,1,0"}},
+	"all folded":           {[]string{"kind=full", "fold=yes"}, []string{"0,a,6,24,1,0", "0,b,1,8,1,0"}},
 	"the newest two":       {[]string{"kind=global", "trigger=count", "every=3", "evictor=count"}, []string{"0,a,2,5,1,1", "0,a,2,13,2,1"}},
 	"even ones":            {[]string{"evictor=odd"}, []string{"0,a,1,2,1,0", "0,b,1,8,1,0", "1000,a,1,6,1,0", "2000,a,0,0,1,0"}},
 	"in steps":             {[]string{"trigger=continuousEventTime", "every=600"}, []string{"0,a,2,3,1,1", "0,a,2,3,2,0", "0,b,1,8,1,1", "0,b,1,8,2,0", "1000,a,3,14,1,1", "1000,a,3,14,2,1", "1000,a,3,14,3,0", "2000,a,1,7,1,0"}},

@@ -53,7 +53,7 @@ func TestRustGuest(t *testing.T) {
 	for i, w := range []*workload.Workload{
 		workload.Framed, workload.FramedSessions, workload.Nearby, workload.NearbyPairs, workload.Together, workload.TogetherPairs, &byFunction,
 		workload.Rules, workload.Sweep, workload.SweptLists, workload.SweptMaps, workload.Roster, workload.FirstOfKey, workload.FirstOfAll, workload.Distinct, workload.Unequal, workload.Folds,
-		workload.SortedLines, workload.SortedRows, workload.Mapped, workload.Reduced, workload.Aggregated, workload.Ranged,
+		workload.SortedLines, workload.SortedRows, workload.Mapped, workload.Reduced, workload.Aggregated, workload.SortedKeys, workload.Ranged,
 		workload.Met("broadcastHashSecond", "left"), workload.Met("repartitionHashFirst", "full"),
 	} {
 		t.Run(w.Name, func(t *testing.T) {

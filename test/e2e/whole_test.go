@@ -14,7 +14,7 @@ import (
 func TestAllThatASubtaskHas(t *testing.T) {
 	t.Setenv("WASMILL_STATE_BUDGET", "1MiB")
 	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
-	for i, w := range []*workload.Workload{workload.SortedLines, workload.SortedRows, workload.Mapped, workload.Reduced, workload.Aggregated, workload.Ranged} {
+	for i, w := range []*workload.Workload{workload.SortedLines, workload.SortedRows, workload.Mapped, workload.Reduced, workload.Aggregated, workload.SortedKeys, workload.Ranged} {
 		for k, mode := range []string{"streaming", "batch"} {
 			if w == workload.Ranged && mode != "batch" {
 				continue // it is refused

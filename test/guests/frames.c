@@ -92,13 +92,14 @@ static wasmill_bytes include(wasmill_bytes a, wasmill_bytes line) { return both(
 static wasmill_bytes same(wasmill_bytes a) { return a; }
 
 static wasmill_keyed cut(wasmill_job *job, wasmill_keyed in) {
-	const char *kind = wasmill_param_or(job, "kind", "tumbling", "tumbling, sliding, session, pause (sessions whose gap a line says) or global");
+	const char *kind = wasmill_param_or(job, "kind", "tumbling", "tumbling, sliding, session, pause (sessions whose gap a line says), global or full (the same at the end of the input)");
 	int64_t size = wasmill_param_i64_or(job, "window", 1000, "length of a window, or gap of a session, in milliseconds");
 	const char *trigger = wasmill_param_or(job, "trigger", "none", "none, full (the guest's), or what the host knows");
 	wasmill_time_window w = wasmill_tumbling(size);
 	if (wasmill_same(kind, "sliding")) w = wasmill_sliding(size, size / 4);
 	if (wasmill_same(kind, "session")) w = wasmill_session(size);
 	if (wasmill_same(kind, "global")) w = (wasmill_time_window){.global = true};
+	if (wasmill_same(kind, "full")) w = wasmill_full_window();
 	wasmill_keyed out = wasmill_same(kind, "pause") ? wasmill_session_by(in, "pause", pause_of) : wasmill_window(in, w);
 	out.window.lateness_ms = wasmill_param_i64_or(job, "lateness", 0, "how long a window takes late lines, in milliseconds");
 	if (wasmill_same(trigger, "full")) {

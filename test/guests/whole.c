@@ -9,6 +9,7 @@
 //	map       every hundredth line as it comes, and behind the last one: end,lines,sum of the numbers
 //	reduce    one line: sum of the numbers,sum of the ids; none if there is no line
 //	aggregate one line: end,lines,sum of the numbers
+//	keys      the lines of each key, which is the id divided by 7, together, by their numbers, the smallest first
 #include "work.h"
 
 static wasmill_bytes no_line(const wasmill_record *r) { return r->value; }
@@ -17,6 +18,13 @@ static wasmill_bytes number_of(const wasmill_record *r) {
 	int64_t *n = (int64_t *)wasmill_scratch(sizeof *n);
 	*n = work_int(r->value, 0);
 	return (wasmill_bytes){(const uint8_t *)n, sizeof *n};
+}
+
+static wasmill_bytes sevenths(const wasmill_record *r) { return wasmill_i64(work_int(r->value, 1) / 7); }
+
+static int by_number(wasmill_bytes a, wasmill_bytes b) {
+	int64_t x = work_int(a, 0), y = work_int(b, 0);
+	return x < y ? -1 : x > y;
 }
 
 static wasmill_bytes both_of(const wasmill_record *r) {
@@ -60,12 +68,14 @@ static wasmill_bytes count_in(wasmill_bytes a, wasmill_bytes line) { return two(
 static wasmill_bytes told(wasmill_bytes a) { return two(true, work_int(a, 0), work_int(a, 1)); }
 
 WASMILL_JOB("whole") {
-	const char *of = wasmill_param_or(job, "of", "sort", "what is done: sort, fields, range, map, reduce or aggregate");
+	const char *of = wasmill_param_or(job, "of", "sort", "what is done: sort, fields, range, map, reduce, aggregate or keys");
 	wasmill_stream in = wasmill_rebalance(work_source(job, "input", "make", no_line)), out;
 	if (wasmill_same(of, "map")) {
 		out = wasmill_map_partition(in, "whole", (wasmill_processor){.begin = begin, .process = take, .end = end, .codec = WASMILL_UTF8});
 	} else if (wasmill_same(of, "reduce")) {
 		out = wasmill_reduce_partition(in, "whole", add_up);
+	} else if (wasmill_same(of, "keys")) {
+		out = wasmill_sort_window(wasmill_window(wasmill_key_by(in, "seventh", sevenths, WASMILL_I64), wasmill_full_window()), "whole", by_number);
 	} else if (wasmill_same(of, "aggregate")) {
 		wasmill_aggregator counted = {.create = none, .add = count_in, .result = told, .accumulator_codec = WASMILL_UTF8, .result_codec = WASMILL_UTF8};
 		out = wasmill_aggregate_partition(in, "whole", counted);
@@ -75,7 +85,7 @@ WASMILL_JOB("whole") {
 		in = wasmill_partition_range(wasmill_key_by(in, "ranged by", number_of, WASMILL_I64), "ranged");
 		out = wasmill_sort_partition(wasmill_key_by(in, "by", number_of, WASMILL_I64), "whole", "\"asc\"");
 	} else {
-		if (!wasmill_same(of, "sort")) wasmill_refuse_param(job, "of", of, "sort, fields, range, map, reduce or aggregate");
+		if (!wasmill_same(of, "sort")) wasmill_refuse_param(job, "of", of, "sort, fields, range, map, reduce, aggregate or keys");
 		out = wasmill_sort_partition(wasmill_key_by(in, "by", number_of, WASMILL_I64), "whole", "\"asc\"");
 	}
 	work_sink(wasmill_uid(out, "whole"), "");

@@ -19,6 +19,13 @@ type TimeWindow struct {
 // Global is one window of all records of a key. It has no end, and has results by a trigger only.
 func Global() TimeWindow { return TimeWindow{global: true} }
 
+// FullWindow is one window of all records of a key, whose input must end: it has its result then. In batch mode that is when the key's
+// records have been read.
+func FullWindow() TimeWindow {
+	atEnd := AtEventTime().Purging() // event time ends with the input
+	return TimeWindow{global: true, trigger: &atEnd}
+}
+
 // Tumbling is windows of a size, one behind the other. They begin at multiples of it.
 func Tumbling(size time.Duration) TimeWindow { return TimeWindow{size: size} }
 

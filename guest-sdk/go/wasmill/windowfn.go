@@ -1,7 +1,9 @@
 package wasmill
 
 import (
+	"cmp"
 	"iter"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -37,6 +39,22 @@ func ProcessWindow[K, V, R any](in *WindowedStream[K, V], name string, f WindowF
 	}
 	w := &windowing[K, R]{name: name, states: f.States, scoped: f.WindowStates, sides: f.Sides, each: each}
 	return windowed(in, w, codecOf[R](k.env, name), "", nil, nil)
+}
+
+// SortWindow puts out the values of each key and window in the order of what of answers; those for which that is equal in the order in which
+// they came. They must fit in the guest's memory. It is a ProcessWindow.
+func SortWindow[K, V any, O cmp.Ordered](in *WindowedStream[K, V], name string, of func(V) O, order Direction) *Stream[V] {
+	return ProcessWindow(in, name, WindowFunction[K, V, V]{Process: func(c *WindowContext[K, V], values iter.Seq[V]) {
+		sorted := slices.SortedStableFunc(values, func(a, b V) int {
+			if order == Descending {
+				a, b = b, a
+			}
+			return cmp.Compare(of(a), of(b))
+		})
+		for _, v := range sorted {
+			c.Emit(v)
+		}
+	}})
 }
 
 // AggregateWindowWith folds the values of each key and window, and runs f over the result. A schema of the aggregator is that of

@@ -22,6 +22,9 @@ func TestTriggeredWindowsInTheManifest(t *testing.T) {
 		`{"kind":"global","trigger":{"kind":"count","count":3,"purging":true}}`: func(s *KeyedStream[string, string]) *WindowedStream[string, string] {
 			return s.Window(Global()).Trigger(AtCount(3).Purging())
 		},
+		`{"kind":"global","trigger":{"kind":"eventTime","purging":true}}`: func(s *KeyedStream[string, string]) *WindowedStream[string, string] {
+			return s.Window(FullWindow())
+		},
 		`{"kind":"tumbling","sizeMs":1000,"trigger":{"kind":"continuousEventTime","everyMs":100}}`: func(s *KeyedStream[string, string]) *WindowedStream[string, string] {
 			return s.Window(second).Trigger(EveryEventTime(100 * time.Millisecond))
 		},
@@ -82,6 +85,23 @@ func TestWindowFunctions(t *testing.T) {
 	want := map[uint32][]action{0: {{actionPut, 0, 0, n(4)}, {actionPut, 1, 0, n(1)}}}
 	if got := h.actions(); !reflect.DeepEqual(got, want) {
 		t.Errorf("actions %v, want %v", got, want)
+	}
+}
+
+func TestSortWindow(t *testing.T) {
+	for order, want := range map[Direction][]string{Ascending: {"c", "dd", "bbb", "aaa"}, Descending: {"bbb", "aaa", "dd", "c"}} {
+		h := newHost(t, func(job *Env) {
+			s := KeyBy(Source(job, Files("x")), "key", func(s string) string { return s }).Window(FullWindow())
+			SortWindow(s, "sorted", func(s string) int { return len(s) }, order).UID("s").SinkTo(Print())
+		})
+		h.open(functionSpec{id: 1, upstream: none, outputs: []outputSpec{{0, 0, columnValues}}})
+		in := windowGroup("k", 0, 0, 0, appendList(nil, listInput, []string{"bbb", "c", "aaa", "dd"}))
+		if status := guest.keyed(1, verbWindow, callOfGroups(in)); status != statusOK {
+			t.Fatalf("status %d: %+v", status, h.failures)
+		}
+		if got := decodeRecords(t, h.emits[0].bytes); !slices.Equal(got.Values, want) {
+			t.Errorf("%s: %q (expected %q)", order, got.Values, want)
+		}
 	}
 }
 

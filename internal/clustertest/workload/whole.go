@@ -16,6 +16,7 @@ var (
 	Mapped      = wholes("map")
 	Reduced     = wholes("reduce")
 	Aggregated  = wholes("aggregate")
+	SortedKeys  = wholes("keys")
 	Ranged      = wholes("range")
 )
 
@@ -34,6 +35,8 @@ func wholes(of string) *Workload {
 			switch of {
 			case "map":
 				return checkMapped(in["input"], linesOf(out[""]))
+			case "keys":
+				return checkSortedKeys(in["input"], out[""])
 			case "reduce", "aggregate":
 				return checkFolded(in["input"], linesOf(out[""]), of)
 			}
@@ -76,6 +79,39 @@ func checkMapped(in [][]string, out []string) error {
 		return fmt.Errorf("%d subtasks tell of %d lines that add up to %d, %d hundreds too many (expected %d, %d)", ends, told, total, tenths, n, sum)
 	case told < n:
 		return missing("%d subtasks tell of %d lines (expected %d)", ends, told, n)
+	}
+	return nil
+}
+
+// checkSortedKeys wants each line once, and those of a key behind each other in order.
+func checkSortedKeys(in [][]string, out []File) error {
+	left := map[string]bool{}
+	for _, l := range slices.Concat(in...) {
+		left[l] = true
+	}
+	begun := map[int64]bool{}
+	for _, f := range out {
+		key, last := int64(-1), int64(0) // a key's lines may lie in two files of a writer, but for the first of a file's
+		for i, l := range f.Lines {
+			var number, id int64
+			if _, err := fmt.Sscanf(l, "%d,%d", &number, &id); err != nil {
+				return fmt.Errorf("line %q: %w", l, err)
+			}
+			switch k := id / 7; {
+			case !left[l]:
+				return fmt.Errorf("%q came out, which did not go in, or came out again", l)
+			case k == key && number < last:
+				return fmt.Errorf("%q is behind number %d", l, last)
+			case k != key && begun[k] && i > 0:
+				return fmt.Errorf("%q comes behind lines of other keys", l)
+			default:
+				key, last, begun[k] = k, number, true
+			}
+			delete(left, l)
+		}
+	}
+	for _, l := range slices.Sorted(maps.Keys(left)) {
+		return missing("%q did not come out", l)
 	}
 	return nil
 }

@@ -209,7 +209,7 @@ pub use whole::{Direction, SortField};
 /// keys, states and fields of other rows. Conditions, keys and aggregates that the host decides name its fields as `Bid::PRICE`
 /// ([`FieldOf`]). In a `Ref`, a `String` is read as `&str`, a row as its `Ref`, a [`List`] as [`ListRef`].
 pub use wasmill_derive::Row;
-pub use window::{all_time, global, session, sliding, tumbling, TimeWindow, Window, WindowedStream};
+pub use window::{all_time, full_window, global, session, sliding, tumbling, TimeWindow, Window, WindowedStream};
 pub use window_function::{Timing, Values, WindowContext};
 pub use window_join::{JoinHint, Together, WindowJoin, WindowJoinContext, WindowJoined};
 
@@ -261,7 +261,7 @@ pub mod prelude {
     pub use crate::trigger::{Asked, Decision, Trigger, TriggerContext};
     pub use crate::uses::begin;
     pub use crate::whole::Direction;
-    pub use crate::window::{all_time, days, global, hours, millis, mins, secs, session, sliding, tumbling, Window};
+    pub use crate::window::{all_time, days, full_window, global, hours, millis, mins, secs, session, sliding, tumbling, Window};
     pub use crate::window_function::{Timing, Values, WindowContext};
     pub use crate::window_join::{JoinHint, Together, WindowJoinContext};
     pub use crate::{counter_add, fail, gauge_set, log, Level};

@@ -34,6 +34,7 @@ pub struct TimeWindow {
     count_slide: u32,
     all: bool,
     global: bool,
+    full: bool, // a global one, with its trigger
     sliding: bool,
 }
 
@@ -55,6 +56,12 @@ pub fn session(gap: Duration) -> TimeWindow {
 /// One window of all records of a key. It has no end, and has results by a trigger only.
 pub fn global() -> TimeWindow {
     TimeWindow { global: true, ..TimeWindow::default() }
+}
+
+/// One window of all records of a key, whose input must end: it has its result then. In batch mode that is when the key's records have
+/// been read.
+pub fn full_window() -> TimeWindow {
+    TimeWindow { full: true, ..global() }
 }
 
 /// Of a join whose inputs end: all that they have, whatever its times. What comes out has no event time.
@@ -100,7 +107,8 @@ pub(crate) struct Windows {
 
 impl From<TimeWindow> for Windows {
     fn from(time: TimeWindow) -> Self {
-        Windows { time, ..Windows::default() }
+        let trigger = time.full.then(|| Trigger::at_event_time().purging()); // event time ends with the input
+        Windows { time, trigger, ..Windows::default() }
     }
 }
 

@@ -13,11 +13,13 @@ use crate::record::{codec_of, Record};
 use crate::state::Scan;
 use crate::stream::Stream;
 use crate::uses::Uses;
+use crate::whole::Direction;
 use crate::window::{Window, WindowedStream};
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec;
+use alloc::vec::Vec;
 use core::cell::Cell;
 use core::marker::PhantomData;
 use core::ops::Deref;
@@ -147,6 +149,19 @@ impl<'x, K: Record<'x>, V: Record<'x>> WindowedStream<'x, K, V> {
             }
         };
         self.function(name, uses, String::new(), None, all)
+    }
+
+    /// Puts out the values of each key and window in the order of what `of` answers; those for which that is equal in the order in which
+    /// they came. They must fit in the guest's memory. It is a `process`.
+    pub fn sort<O: Ord>(&self, name: &str, of: impl Fn(&V) -> O + 'static, direction: Direction) -> Stream<'x, V> {
+        self.process(name, (), move |c, _, values| {
+            let mut all: Vec<V> = values.collect();
+            all.sort_by(|a, b| match direction {
+                Direction::Ascending => of(a).cmp(&of(b)),
+                Direction::Descending => of(b).cmp(&of(a)),
+            });
+            all.into_iter().for_each(|v| c.emit(v));
+        })
     }
 
     /// Combines the values of each key and window, two at a time, and runs a function over what they amount to: values are not

@@ -119,6 +119,7 @@ fn windows_that_fire_otherwise_are_in_the_manifest() {
             keyed.session_by("gap", |_| secs(1)),
             second().trigger_by("mine", (), |_, _, _| Decision::Continue).purging(),
             second().purging(),
+            keyed.window(full_window()),
         ];
         for (i, w) in all.iter().enumerate() {
             w.process(&format!("f{i}"), (), |c: &WindowContext<&str, i64>, _, all| c.emit(all.sum()))
@@ -139,6 +140,7 @@ fn windows_that_fire_otherwise_are_in_the_manifest() {
         r#"{"kind":"session","gap":"gap"}"#,
         r#"{"kind":"tumbling","sizeMs":1000,"trigger":{"kind":"guest","function":"mine","purging":true}}"#,
         r#"{"kind":"tumbling","sizeMs":1000,"trigger":{"kind":"eventTime","purging":true}}"#,
+        r#"{"kind":"global","trigger":{"kind":"eventTime","purging":true}}"#,
     ];
     for (i, want) in wants.iter().enumerate() {
         let want =
@@ -282,4 +284,19 @@ fn an_evictor_says_what_stays_and_a_gap_is_that_of_each_record() {
     let _job = open(windows, "gap");
     let gaps = call(GAP, &group(0, (0, 0), 0, "", &[(RECORDS, 0, &[(0, &n(1)), (0, &n(30))])])).actions;
     assert_eq!(gaps, [(7, 0, [n(1000), n(30_000)].concat())]);
+}
+
+#[test]
+fn a_window_is_put_out_in_order() {
+    fn sorted(job: &Env) {
+        let keyed = job.source(generator()).key_by("key", |s| *s).window(full_window());
+        keyed.sort("up", |v| v.len(), Direction::Ascending).uid("up").sink_to(print());
+        keyed.sort("down", |v| v.len(), Direction::Descending).uid("down").sink_to(print());
+    }
+    let values: List = (RECORDS, 0, &[(0, b"bbb"), (0, b"c"), (0, b"aaa"), (0, b"dd")]);
+    for (function, want) in [("up", [&b"c"[..], b"dd", b"bbb", b"aaa"]), ("down", [b"bbb", b"aaa", b"dd", b"c"])] {
+        let _job = open(sorted, function);
+        let got = call(WINDOW, &group(0, (0, 0), 0, "k", &[values]));
+        assert_eq!(got.emitted, want.map(|v| (crate::NO_TIMESTAMP, v.to_vec())));
+    }
 }

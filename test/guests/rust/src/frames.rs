@@ -9,7 +9,7 @@ type Windows<'x> = WindowedStream<'x, &'x str, &'x str>;
 pub fn define(job: &Env) {
     let (late, kind) = (
         job.side("late"),
-        job.param_or("kind", "tumbling", "tumbling, sliding, session, pause (sessions whose gap a line says) or global"),
+        job.param_or("kind", "tumbling", "tumbling, sliding, session, pause (sessions whose gap a line says), global or full (the same at the end of the input)"),
     );
     let windows = evicted(job, triggered(job, cut(job, &kind))).late(&late);
     let fold = job.param_or("fold", "no", "whether lines are folded when they come: yes or no") == "yes";
@@ -70,6 +70,7 @@ fn cut<'x>(job: &Env<'x>, kind: &str) -> Windows<'x> {
         "session" => lines.window(session(size)),
         "pause" => lines.session_by("pause", |line| millis(1 + number(line, 2) as u64 % 50)),
         "global" => lines.window(global()),
+        "full" => lines.window(full_window()),
         _ => lines.window(tumbling(size)),
     };
     windows.allowed_lateness(duration(job, "lateness", 0, "how long a window takes late lines, in milliseconds"))

@@ -12,7 +12,7 @@ struct Line<'x> {
 
 pub fn define(job: &Env) {
     let lines = lines(job, "input").rebalance();
-    match job.param_or("of", "sort", "what is done: sort, fields, range, map, reduce or aggregate").as_str() {
+    match job.param_or("of", "sort", "what is done: sort, fields, range, map, reduce, aggregate or keys").as_str() {
         "sort" => {
             let sorted = lines.sort_partition("whole", |line| number(line, 0), Direction::Ascending);
             write(job, &sorted.uid("whole"), "");
@@ -51,11 +51,15 @@ pub fn define(job: &Env) {
             };
             write(job, &owned.reduce_partition("whole", add).uid("whole"), "");
         }
+        "keys" => {
+            let keys = lines.key_by("seventh", |line| number(line, 1) / 7).window(full_window());
+            write(job, &keys.sort("whole", |line| number(line, 0), Direction::Ascending).uid("whole"), "");
+        }
         "aggregate" => {
             let add = |all: &mut (i64, i64), line: &str| *all = (all.0 + 1, all.1 + number(line, 0));
             let told = lines.aggregate_partition("whole", || (0, 0), add, |(lines, sum)| format!("end,{lines},{sum}"));
             write(job, &told.uid("whole"), "");
         }
-        of => job.refuse(&format!("parameter \"of\": {of:?} (expected sort, fields, range, map, reduce or aggregate)")),
+        of => job.refuse(&format!("parameter \"of\": {of:?} (expected sort, fields, range, map, reduce, aggregate or keys)")),
     }
 }
