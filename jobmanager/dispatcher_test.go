@@ -311,7 +311,7 @@ func TestSubmissionIsChecked(t *testing.T) {
 			{"nothing given", api.Submit{Module: id},
 				`parameter "input" is missing (given: none)`, `--param input=VALUE`},
 			{"describe fails for want of a parameter", api.Submit{Module: id, Params: map[string]string{"output": "trap"}},
-				`parameter "input" is missing (given: output)`, `--param input=VALUE`},
+				`parameter "input" is missing (given: output), and describe: the guest trapped`, `--param input=VALUE`},
 			{"describe fails", api.Submit{Module: id, Params: map[string]string{"input": "1", "output": "trap"}},
 				"describe: the guest trapped", ""},
 			{"describe fails, given what it did not read at upload", api.Submit{Module: id, Params: map[string]string{"input": "1", "more": "2", "output": "trap"}},

@@ -214,8 +214,8 @@ func checkGiven(s *api.Submit) error {
 	return nil
 }
 
-// describe runs the module's definition. If it fails, a parameter that is missing is the likelier thing to say; one that was not
-// declared at upload is not: a definition may read it because of what another one is.
+// describe runs the module's definition. If it fails, a parameter that is missing may be why, or it is not read because of what another
+// one is: both are said. One that was not declared at upload is no reason.
 func (jm *JobManager) describe(ctx context.Context, module *moduleRecord, params map[string]string) (*Description, error) {
 	r, err := jm.config.Blobs.Open(module.Metered)
 	if err != nil {
@@ -232,6 +232,7 @@ func (jm *JobManager) describe(ctx context.Context, module *moduleRecord, params
 	}
 	if known := module.Module.Params; len(known) > 0 && ctx.Err() == nil {
 		if missing := checkMissing(known, params); missing != nil {
+			missing.Detail += ", and " + err.Error()
 			return nil, missing
 		}
 	}
@@ -254,10 +255,13 @@ func checkParams(declared []abi.Param, given map[string]string) error {
 		}
 		return err
 	}
-	return checkMissing(declared, given)
+	if missing := checkMissing(declared, given); missing != nil {
+		return missing
+	}
+	return nil
 }
 
-func checkMissing(declared []abi.Param, given map[string]string) error {
+func checkMissing(declared []abi.Param, given map[string]string) *api.Error {
 	for _, p := range declared {
 		if _, ok := given[p.Name]; !ok && p.Required {
 			return api.Errorf(api.KindInvalid, "parameter %q is missing (given: %s)", p.Name, listed(slices.Sorted(maps.Keys(given)))).

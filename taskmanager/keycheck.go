@@ -127,9 +127,16 @@ func (c *keyCheck) run(header abi.CallHeader, in host.Input, of *batch) error {
 	if err != nil {
 		return err
 	}
+	for i, key := range first {
+		if (c.codec == abi.CodecI64 || c.codec == abi.CodecF64) && len(key) != 8 {
+			return c.failure(i, records, fmt.Sprintf("the key %s, which has %d bytes (expected 8 of %s)", c.shown(first, i), len(key), c.codec),
+				"a key function makes keys of the codec that it declares")
+		}
+	}
 	for i := range max(len(first), len(again)) {
 		if i >= len(first) || i >= len(again) || !bytes.Equal(first[i], again[i]) {
-			return c.failure(i, records, first, again)
+			return c.failure(i, records, fmt.Sprintf("the key %s, and when it was asked again %s", c.shown(first, i), c.shown(again, i)),
+				"a key may depend on nothing but its record: not on the clock, on randomness, or on what earlier calls left in a variable")
 		}
 	}
 	return nil
@@ -149,23 +156,24 @@ func (c *keyCheck) keys(header *abi.CallHeader, in host.Input) (keys [][]byte, e
 	return keys, nil
 }
 
-func (c *keyCheck) failure(i int, records *abi.Batch, first, again [][]byte) error {
-	shown := func(keys [][]byte) string {
-		switch {
-		case i >= len(keys):
-			return "none"
-		case c.codec == abi.CodecI64 && len(keys[i]) == 8:
-			return strconv.FormatInt(int64(binary.LittleEndian.Uint64(keys[i])), 10)
-		}
-		return strconv.QuoteToASCII(string(keys[i][:min(len(keys[i]), 64)]))
+// shown is key i for people.
+func (c *keyCheck) shown(keys [][]byte, i int) string {
+	switch {
+	case i >= len(keys):
+		return "none"
+	case c.codec == abi.CodecI64 && len(keys[i]) == 8:
+		return strconv.FormatInt(int64(binary.LittleEndian.Uint64(keys[i])), 10)
 	}
+	return strconv.QuoteToASCII(string(keys[i][:min(len(keys[i]), 64)]))
+}
+
+func (c *keyCheck) failure(i int, records *abi.Batch, gave, hint string) error {
 	record := ""
 	if i < records.N {
 		record = " (" + excerpt(records.Value(i)) + ")"
 	}
 	return &wire.Failure{
-		Kind: wire.KindGuest, Operator: c.operator,
-		Message: fmt.Sprintf("operator %q: its function gave record %d of a batch%s the key %s, and when it was asked again %s", c.operator, i+1, record, shown(first), shown(again)),
-		Hint:    "a key may depend on nothing but its record: not on the clock, on randomness, or on what earlier calls left in a variable",
+		Kind: wire.KindGuest, Operator: c.operator, Hint: hint,
+		Message: fmt.Sprintf("operator %q: its function gave record %d of a batch%s %s", c.operator, i+1, record, gave),
 	}
 }

@@ -40,3 +40,19 @@ func TestFickleKeysAreFound(t *testing.T) {
 		})
 	}
 }
+
+// A key that is shorter than its codec says is laid to the function that made it, not to who takes it.
+func TestKeysOfAWrongLengthAreFound(t *testing.T) {
+	short := fakeFunction{name: "word", kind: abi.FunctionKey, each: func(r abi.Record, emit func(abi.Record)) {
+		r.Key = []byte("abc")
+		emit(r)
+	}}
+	job := countJob(1)
+	job[1].Key, job[2].Output = abi.CodecI64, "row(key: i64, value: i64)"
+	f := newFixture(t, &listSource{splits: [][]string{{"a b a"}}}, &fakeModule{functions: []fakeFunction{splitWords, short}}, job...)
+	got := f.failed()
+	const want = `operator "word": its function gave record 1 of a batch ("a") the key "abc", which has 3 bytes (expected 8 of i64)`
+	if got == nil || got.Kind != wire.KindGuest || got.Operator != "word" || got.Message != want || got.Hint == "" {
+		t.Errorf("failure %+v (expected %s)", got, want)
+	}
+}

@@ -375,6 +375,7 @@ struct wasmill_time_window {
 	wasmill_trigger trigger;
 	wasmill_evictor evictor;
 	const char *gap; // for wasmill.h: the function of wasmill_session_by
+	bool sliding;    // for wasmill.h: slide_ms was said
 };
 
 struct wasmill_keyed {
@@ -460,7 +461,7 @@ WASMILL__SMALL wasmill_keyed wasmill_key_value_by(wasmill_stream in, const char 
 static inline wasmill_time_window wasmill_tumbling(int64_t size_ms) { return (wasmill_time_window){.size_ms = size_ms}; }
 static inline wasmill_time_window wasmill_all_time(void) { return (wasmill_time_window){.all = true}; } // of a join, whose results have no event time then
 static inline wasmill_time_window wasmill_sliding(int64_t size_ms, int64_t slide_ms) {
-	return (wasmill_time_window){.size_ms = size_ms, .slide_ms = slide_ms};
+	return (wasmill_time_window){.size_ms = size_ms, .slide_ms = slide_ms, .sliding = true};
 }
 static inline wasmill_time_window wasmill_session(int64_t gap_ms) { return (wasmill_time_window){.gap_ms = gap_ms}; }
 static inline wasmill_time_window wasmill_count_window(int64_t count) { return (wasmill_time_window){.count = count}; }
@@ -576,10 +577,11 @@ WASMILL__SMALL wasmill_stream wasmill_broadcast_process(wasmill_keyed in, wasmil
 WASMILL__SMALL wasmill_stream wasmill_broadcast_process_stream(wasmill_stream in, wasmill_stream broadcast, const char *name, wasmill_processor p);
 
 // wasmill_interval is how far behind a record of the left input the event time of one of the right may be. Both ends belong to
-// it, unless they are exclusive; either may be negative.
+// it, unless they are exclusive; either may be negative. An interval without bounds is refused: same_time says that both are 0.
 typedef struct wasmill_interval {
 	int64_t lower_ms, upper_ms;
 	bool lower_exclusive, upper_exclusive;
+	bool same_time;
 } wasmill_interval;
 
 // An interval join has records of two inputs meet that have one key and whose times are so near. It keeps state and needs a uid.
@@ -1435,7 +1437,9 @@ WASMILL__SMALL wasmill_keyed wasmill_key_value_by(wasmill_stream in, const char 
 }
 
 WASMILL__SMALL wasmill_keyed wasmill_window(wasmill_keyed in, wasmill_time_window w) {
-	if (!wasmill__windowed(w)) wasmill_refuse(in.job, WASMILL__JOINED("window of ", wasmill__number(w.size_ms), " ms (expected > 0)"));
+	if (!wasmill__windowed(w)) {
+		wasmill_refuse(in.job, WASMILL__JOINED("window behind \"", in.op->name, "\": size_ms ", wasmill__number(w.size_ms), ", gap_ms ", wasmill__number(w.gap_ms), ", count ", wasmill__number(w.count), " (expected one of them > 0)"));
+	}
 	in.window = w;
 	return in;
 }
@@ -1684,9 +1688,12 @@ __attribute__((unused)) static wasmill_stream wasmill_distinct_values(wasmill_st
 WASMILL__SMALL wasmill_stream wasmill_interval_join_to(wasmill_keyed left, wasmill_keyed right, wasmill_interval between, const char *name, wasmill_join_fn f, const char *codec) {
 	wasmill_stream inputs[2] = {{.job = left.job, .op = left.op}, {.job = right.job, .op = right.op}};
 	wasmill__operator o = {.kind = WASMILL__JOIN, .name = wasmill__kind_names[WASMILL__JOIN], .interval = between, .output = codec};
-	if (wasmill__windowed(left.window) || wasmill__windowed(right.window)) wasmill_refuse(left.job, "interval join behind a window (expected keyed streams)");
+	if (wasmill__windowed(left.window) || wasmill__windowed(right.window)) wasmill_refuse(left.job, WASMILL__JOINED("interval join of \"", left.op->name, "\" and \"", right.op->name, "\": behind a window (expected keyed streams)"));
+	if (between.lower_ms == 0 && between.upper_ms == 0 && !between.same_time) {
+		wasmill_refuse(left.job, WASMILL__JOINED("interval join of \"", left.op->name, "\" and \"", right.op->name, "\": no bounds (expected lower_ms and upper_ms, or same_time)"));
+	}
 	if (!wasmill_same(left.op->key, right.op->key)) {
-		wasmill_refuse(left.job, WASMILL__JOINED("interval join: keys of codecs ", left.op->key, " and ", right.op->key, " (expected one)"));
+		wasmill_refuse(left.job, WASMILL__JOINED("interval join of \"", left.op->name, "\" and \"", right.op->name, "\": keys of codecs ", left.op->key, " and ", right.op->key, " (expected one)"));
 	}
 	if (f == NULL) return wasmill__add(left.job, o, inputs, 2);
 	return wasmill__call_all(inputs, 2, o, (wasmill__function){.name = name, .key = left.op->key, .join = f, .output = codec});
@@ -1701,10 +1708,10 @@ WASMILL__SMALL wasmill_stream wasmill_interval_join(wasmill_keyed left, wasmill_
 WASMILL__SMALL wasmill_stream wasmill__window_join(wasmill_keyed left, wasmill_keyed right, wasmill_time_window w, wasmill_outer outer, wasmill__function f) {
 	wasmill_stream inputs[2] = {{.job = left.job, .op = left.op}, {.job = right.job, .op = right.op}};
 	wasmill__operator o = {.kind = WASMILL__JOIN, .name = wasmill__kind_names[WASMILL__JOIN], .window = w, .outer = outer, .output = f.output};
-	if (wasmill__windowed(left.window) || wasmill__windowed(right.window)) wasmill_refuse(left.job, "join behind a window (expected keyed streams)");
-	if (!wasmill__windowed(w)) wasmill_refuse(left.job, "join without a window (expected one: every record would be kept for ever)");
+	if (wasmill__windowed(left.window) || wasmill__windowed(right.window)) wasmill_refuse(left.job, WASMILL__JOINED("join of \"", left.op->name, "\" and \"", right.op->name, "\": behind a window (expected keyed streams)"));
+	if (!wasmill__windowed(w)) wasmill_refuse(left.job, WASMILL__JOINED("join of \"", left.op->name, "\" and \"", right.op->name, "\": no window (expected one: every record would be kept for ever)"));
 	if (!wasmill_same(left.op->key, right.op->key)) {
-		wasmill_refuse(left.job, WASMILL__JOINED("join: keys of codecs ", left.op->key, " and ", right.op->key, " (expected one)"));
+		wasmill_refuse(left.job, WASMILL__JOINED("join of \"", left.op->name, "\" and \"", right.op->name, "\": keys of codecs ", left.op->key, " and ", right.op->key, " (expected one)"));
 	}
 	f.key = left.op->key;
 	return f.name == NULL ? wasmill__add(left.job, o, inputs, 2) : wasmill__call_all(inputs, 2, o, f);
@@ -2034,7 +2041,7 @@ WASMILL__SMALL void wasmill__json_evictor(wasmill__json *w, const wasmill_evicto
 
 WASMILL__SMALL void wasmill__json_window(wasmill__json *w, const wasmill_time_window *t) {
 	wasmill__json_open(w, "window", "{");
-	wasmill__json_string(w, "kind", t->all ? "all" : t->global ? "global" : t->count > 0 ? "count" : t->gap_ms > 0 || t->gap != NULL ? "session" : t->slide_ms > 0 ? "sliding" : "tumbling");
+	wasmill__json_string(w, "kind", t->all ? "all" : t->global ? "global" : t->count > 0 ? "count" : t->gap_ms > 0 || t->gap != NULL ? "session" : t->sliding || t->slide_ms > 0 ? "sliding" : "tumbling");
 	if (t->size_ms != 0) wasmill__json_number(w, "sizeMs", t->size_ms);
 	if (t->slide_ms != 0) wasmill__json_number(w, "slideMs", t->slide_ms);
 	if (t->offset_ms != 0) wasmill__json_number(w, "offsetMs", t->offset_ms);
@@ -3567,7 +3574,7 @@ __attribute__((unused)) static bool wasmill_next(wasmill_scan *scan) {
 }
 
 __attribute__((unused)) static void wasmill_set_timer(wasmill_context *c, wasmill_clock clock, int64_t time) {
-	if (c->function->processor.timer == NULL && c->function->trigger.timer == NULL) wasmill_fail("a timer of a function that has no callback for timers");
+	if (c->function->processor.timer == NULL && c->function->trigger.timer == NULL) wasmill_fail("a timer of a function that has no callback for timers: set .timer beside .process");
 	wasmill__action(WASMILL__ACTION_SET_TIMER, clock, (uint64_t)time, (wasmill_bytes){0});
 }
 

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -139,6 +140,9 @@ func (b *builder) resolveInputs(g *JobGraph, i int, placed []int) error {
 		}
 		op.Inputs = append(op.Inputs, edge)
 	}
+	if err := checkKey(fmt.Sprintf("operators[%d]", i), op); err != nil {
+		return err
+	}
 	if err := checkTogether(fmt.Sprintf("operators[%d]", i), g, op); err != nil {
 		return err
 	}
@@ -260,6 +264,22 @@ func checkEdge(path string, e Input, from, to *Operator) error {
 	return nil
 }
 
+// checkKey refuses a key function whose keys are of no codec that keys can have, or of another one than its operator says.
+func checkKey(path string, op *Operator) error {
+	if op.Kind != abi.OperatorKey || op.Declared == nil {
+		return nil
+	}
+	if op.Key != "" && op.Declared.Key != "" && op.Key != op.Declared.Key {
+		return faultf(path+".key", "%s, and function %q makes keys of %s", op.Key, op.Declared.Name, op.Declared.Key)
+	}
+	if key := cmp.Or(op.Key, op.Declared.Key); key != "" {
+		if _, err := abi.NewKeyCodec(key); err != nil {
+			return faultf(path+".key", "%v", err)
+		}
+	}
+	return nil
+}
+
 // checkCodec compares what is sent with what the receiving guest function declares.
 func checkCodec(path string, g *JobGraph, e Input, input int, to *Operator) error {
 	from, sent := &g.Operators[e.From], g.Codec(e.From, e.Side)
@@ -273,6 +293,11 @@ func checkCodec(path string, g *JobGraph, e Input, input int, to *Operator) erro
 		first := to.Inputs[0]
 		if codec := g.Codec(first.From, first.Side); codec != sent && codec != "" && sent != "" {
 			return faultf(path, "%q sends %s, and %q, the first input of union %q, %s (expected one codec: map them to the same)", from.Name, sent, g.Operators[first.From].Name, to.Name, codec)
+		}
+	}
+	if f := to.Declared; f != nil && kinds[to.Kind].keyed && e.Partition == Hash {
+		if key := g.KeyCodec(e.From, e.Side); key != "" && f.Key != "" && key != f.Key {
+			return faultf(path, "%q sends keys of %s, and function %q takes keys of %s", from.Name, key, f.Name, f.Key)
 		}
 	}
 	if to.Kind == abi.OperatorSum && sent != abi.CodecI64 && sent != abi.CodecF64 {

@@ -197,6 +197,14 @@ func TestManifestFaultsAreNamedByPath(t *testing.T) {
 		{"function on a count", func(m *abi.Manifest) { m.Operators[3].Function = "sum" }, `operator "count": operators[3].function: "sum" (a count is native and has none)`},
 		{"sink without connector", func(m *abi.Manifest) { m.Operators[4].Connector = nil }, "operator \"out\": operators[4].connector: none (expected given for a sink)"},
 		{"codec", func(m *abi.Manifest) { m.Functions[0].Inputs[0] = "i64" }, `operator "split": operators[1].inputs[0]: "files" sends utf8, and function "split" takes i64`},
+		{"keys of another codec", func(m *abi.Manifest) {
+			m.Functions[2].Key = "i64"
+			m.Operators[3] = abi.Operator{Name: "sum", UID: "sum", Kind: abi.OperatorReduce, Function: "sum", Inputs: []abi.Input{{From: "word"}}, Output: "utf8"}
+			m.Operators[4].Inputs[0].From = "sum"
+		}, `operator "sum": operators[3].inputs[0]: "word" sends keys of utf8, and function "sum" takes keys of i64`},
+		{"keys of another codec than the function's", func(m *abi.Manifest) { m.Operators[2].Key = "i64" }, `operator "word": operators[2].key: i64, and function "word" makes keys of utf8`},
+		{"keys of json", func(m *abi.Manifest) { m.Operators[2].Key, m.Functions[1].Key = "json", "json" },
+			`operator "word": operators[2].key: codec json: no key, because one value has many spellings (expected bytes, utf8, i64, f64 or row(...))`},
 		{"operator parallelism", func(m *abi.Manifest) { m.Operators[3].Parallelism = 40000 }, "operator \"count\": operators[3].parallelism: 40000 (expected 1 <= n <= 32768)"},
 		{"side output", func(m *abi.Manifest) { m.Operators[2].Inputs[0].Side = 1 }, `operator "word": operators[2].inputs[0].side: 1 ("split" has 0 side outputs)`},
 		{"dead letters of a key by hash", func(m *abi.Manifest) {

@@ -34,7 +34,7 @@ func TestFaultsOfJoins(t *testing.T) {
 		{"one input", `operator "pairs": operators[4].inputs: 1 of join "pairs" (expected >= 2)`, func(_ *abi.Manifest, o *abi.Operator) { o.Inputs = o.Inputs[:1] }},
 		{"no uid", `operator "pairs": operators[4].uid: empty (expected one: join "pairs" keeps state, and the uid is its name across versions of the job)`, func(_ *abi.Manifest, o *abi.Operator) { o.UID = "" }},
 		{"no key", `operator "pairs": operators[4].inputs[0]: join "pairs" needs keyed input, and key "word" comes by forward (expected a key operator before it)`, func(_ *abi.Manifest, o *abi.Operator) { o.Inputs[0].Partition = "forward" }},
-		{"keys of two codecs", `operator "pairs": operators[4].inputs[1]: "other" has keys of codec i64, and "word" of utf8 (expected the same: equal keys are equal bytes)`, func(m *abi.Manifest, _ *abi.Operator) { m.Operators[3].Key = "i64" }},
+		{"keys of two codecs", `operator "pairs": operators[4].inputs[1]: "other" has keys of codec i64, and "word" of utf8 (expected the same: equal keys are equal bytes)`, func(m *abi.Manifest, _ *abi.Operator) { m.Operators[3].Key, m.Functions[3].Key = "i64", "i64" }},
 		{"output", "operator \"pairs\": operators[4].output: row(left: utf8, right: f64) (expected row(left: utf8, right: i64))", func(_ *abi.Manifest, o *abi.Operator) { o.Output = "row(left: utf8, right: f64)" }},
 		{"function of another kind", `operator "pairs": operators[4].function: "word" is of kind key (expected join)`, func(_ *abi.Manifest, o *abi.Operator) { o.Function = "word" }},
 		{"inputs the wrong way round", `operator "pairs": operators[4].inputs[0]: "other" sends i64, and function "meet" takes utf8`, func(_ *abi.Manifest, o *abi.Operator) {

@@ -453,7 +453,7 @@ func (r *fieldRows) setKey(i int, f *field.Field, key []byte) error {
 	case field.Null:
 		r.writer.SetNull(i)
 	case field.Broken:
-		return &InputError{Problem: "a key is not what its codec says"}
+		return &InputError{Problem: "a key is not what its codec says", Hint: keyHint}
 	}
 	return nil
 }

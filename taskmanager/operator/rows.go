@@ -43,6 +43,9 @@ func newRows(c *Config) (*rows, error) {
 	return r, nil
 }
 
+// keyHint is where to look for a key that is not of its codec.
+const keyHint = "the key function before the operator must make keys of the codec that it declares"
+
 // append adds the result of one key in a window to out. The value's word is the bits of an i64 or f64.
 func (r *rows) append(out *abi.Builder, w span, key []byte, word uint64) error {
 	timestamp := abi.NoTimestamp
@@ -61,7 +64,7 @@ func (r *rows) append(out *abi.Builder, w span, key []byte, word uint64) error {
 	case len(key) == 8:
 		r.writer.SetI64(r.key, int64(binary.LittleEndian.Uint64(key)))
 	default:
-		return &InputError{Problem: fmt.Sprintf("a key has %d bytes (expected 8 of %s)", len(key), r.schema.Fields[r.key].Type)}
+		return &InputError{Problem: fmt.Sprintf("a key has %d bytes (expected 8 of %s)", len(key), r.schema.Fields[r.key].Type), Hint: keyHint}
 	}
 	r.writer.SetI64(r.key+1, int64(word))
 	r.scratch = r.writer.AppendTo(r.scratch[:0])

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -170,13 +169,7 @@ func TestFormatsHoldTheSameRows(t *testing.T) {
 
 // Structs of a Go guest are rows.
 func TestRowsOfAGoGuest(t *testing.T) {
-	dir := t.TempDir()
-	module := filepath.Join(dir, "rows.wasm")
-	build := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-w", "-o", module, ".")
-	build.Dir, build.Env = "testdata/rows", append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	dir, module := t.TempDir(), goGuest(t, "rows")
 	want := newTable(20_000)
 	input, out := filepath.Join(dir, "in.json"), filepath.Join(dir, "out")
 	if err := os.WriteFile(input, want.input, 0o666); err != nil {

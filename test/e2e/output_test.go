@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -178,13 +177,7 @@ func TestASinkThatAnUpgradeRemovesLeavesNothing(t *testing.T) {
 
 // Dead letters are a stream like others to a guest in Go: what its operators have left out is told once each.
 func TestDeadLettersOfAGoGuest(t *testing.T) {
-	dir := t.TempDir()
-	module := filepath.Join(dir, "letters.wasm")
-	build := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-w", "-o", module, ".")
-	build.Dir, build.Env = "testdata/letters", append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	dir, module := t.TempDir(), goGuest(t, "letters")
 	var lines, good, letters strings.Builder
 	for i := 1; i <= 2000; i++ {
 		line := fmt.Sprintf("k%d,%d", i%5, i)

@@ -34,12 +34,22 @@ func keyed[T, K, V any](in *Stream[T], f *function, key codec[K], value codec[V]
 // CountWindow cuts the records of each key into windows of so many, one behind the other. What is left of one when the input ends
 // has no result.
 func (s *KeyedStream[K, V]) CountWindow(size int) *KeyedStream[K, V] {
-	return s.SlidingCountWindow(size, 0)
+	return s.ofRecords(size, 0)
 }
 
 // SlidingCountWindow is windows of the newest size records of a key, one every slide records; the first ones have fewer.
 func (s *KeyedStream[K, V]) SlidingCountWindow(size, slide int) *KeyedStream[K, V] {
+	if slide < 1 {
+		s.env.Fail("window of records behind " + strconv.Quote(s.op.name) + ": one every " + strconv.Itoa(slide) + " records (expected >= 1)")
+	}
+	return s.ofRecords(size, slide)
+}
+
+func (s *KeyedStream[K, V]) ofRecords(size, slide int) *KeyedStream[K, V] {
 	s.unwindowed("window of key", s.op.name)
+	if size < 1 {
+		s.env.Fail("window of records behind " + strconv.Quote(s.op.name) + ": of " + strconv.Itoa(size) + " records (expected >= 1)")
+	}
 	cut := *s
 	cut.window = &TimeWindow{count: size, countSlide: slide}
 	return &cut

@@ -54,21 +54,34 @@ impl<'x, K: Record<'x>, V: Record<'x>> KeyedStream<'x, K, V> {
     /// Cuts the records of each key into windows of so many, one behind the other. What is left of one when the input ends has
     /// no result.
     pub fn count_window(&self, size: u32) -> Self {
-        self.sliding_count_window(size, 0)
+        self.of_records(size, 0)
     }
 
     /// Windows of the newest `size` records of a key, one every `slide` records; the first ones have fewer.
     pub fn sliding_count_window(&self, size: u32, slide: u32) -> Self {
+        if slide == 0 {
+            self.env.refuse(&format!("a window of records of key {:?}: one every 0 records (expected >= 1)", self.name()));
+        }
+        self.of_records(size, slide)
+    }
+
+    fn of_records(&self, size: u32, slide: u32) -> Self {
         self.unwindowed("a window of records");
+        if size == 0 {
+            self.env.refuse(&format!("a window of records of key {:?}: of 0 records (expected >= 1)", self.name()));
+        }
         KeyedStream { window: Some(TimeWindow::records(size, slide)), ..self.clone() }
     }
 
     /// Refuses what has no use for windows of records.
     pub(crate) fn unwindowed(&self, what: &str) {
         if self.window.is_some() {
-            let key = self.env.with(|g| g.operators[self.operator].name.clone());
-            self.env.refuse(&format!("{what} of key {key:?}: behind a window of records"));
+            self.env.refuse(&format!("{what} of key {:?}: behind a window of records", self.name()));
         }
+    }
+
+    fn name(&self) -> String {
+        self.env.with(|g| g.operators[self.operator].name.clone())
     }
 
     /// The windows of records, if it is cut into such.

@@ -3,7 +3,7 @@
 use crate::call::{Call, StreamContext};
 use crate::chain::{Binding, Fault};
 use crate::env::Env;
-use crate::fail::failed;
+use crate::fail::{fail, failed};
 use crate::frame::{keyed_context, AtHand, Frame};
 use crate::graph::{Edge, Kind, Operator};
 use crate::group::{APPLY, BEGIN, PROCESS, TIMER};
@@ -143,6 +143,7 @@ impl<'x> Processing<'x> {
         let mut declared = Declaration::default();
         let (bind, begin) = uses.declare_all(&mut declared);
         self.check(&declared);
+        let keyed = !self.key.is_empty();
         let (timers, begins, applies) = (timer.is_some(), begin.is_some(), apply.is_some());
         let (mut frame, codecs) = (Frame::declared(declared, bind), self.inputs.iter().map(|(_, codec)| codec.clone()).collect());
         let mut f = frame.function(Kind::Process, &self.name, codecs, codec_of::<R>(), move |c: &C, u, verb, h, p| {
@@ -150,6 +151,7 @@ impl<'x> Processing<'x> {
             match (verb, &timer, &begin, &apply) {
                 (PROCESS, ..) => call.run(h, p, || both(call, &|input, value| record(c, u, input, value)), |_| ()),
                 (TIMER, Some(timer), ..) => call.run(h, p, || call.due(|t| timer(c, u, t)), |_| ()),
+                (TIMER, None, ..) if keyed => fail("a timer of a function that has no callback for timers: use the function that takes one, as process_timers"),
                 (BEGIN, _, Some(begin), _) => call.run(h, p, || begin(c.stream(), u), |_| ()),
                 (APPLY, .., Some(apply)) => call.run(h, p, || call.each(1, &|_, value| apply(c, u, value)), |_| ()),
                 _ => return false,

@@ -89,6 +89,19 @@ fn a_timer_sees_its_time_and_the_state_that_came_with_it() {
 }
 
 #[test]
+fn a_timer_that_no_function_takes_is_told_of() {
+    fn alarm(job: &Env) {
+        let keyed = job.source(generator()).key_by("k", |s| *s);
+        keyed.process::<_, &str>("alarm", (), |c, _, _| c.set_timer(7)).uid("u").sink_to(print());
+    }
+    let job = open(alarm, "alarm");
+    TOLD.with(|t| *t.borrow_mut() = Default::default());
+    assert_ne!(call(&job, TIMER), 0);
+    let told = TOLD.with(|t| mem::take(&mut t.borrow_mut().failure));
+    assert!(std::string::String::from_utf8_lossy(&told).contains("a timer of a function that has no callback for timers: use the function that takes one"));
+}
+
+#[test]
 fn a_partition_function_answers_a_receiver_for_each_record() {
     fn placed(job: &Env) {
         let numbers = job.source(generator()).map("length", |s| s.len() as i64);

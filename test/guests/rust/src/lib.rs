@@ -2,6 +2,7 @@
 //! same names, whose comments say what comes out. Lines are made of fields with commas between them.
 
 mod asking;
+mod bad;
 mod first;
 mod folds;
 mod frames;
@@ -21,6 +22,7 @@ wasmill::job!("work", define);
 fn define(job: &Env) {
     match job.param("work", "which of them").as_str() {
         "asking" => asking::define(job),
+        "bad" => bad::define(job),
         "first" => first::define(job),
         "folds" => folds::define(job),
         "frames" => frames::define(job),
@@ -32,7 +34,7 @@ fn define(job: &Env) {
         "whole" => whole::define(job),
         "together" | "" => together::define(job), // without a parameter it is at upload
         other => job.refuse(&format!(
-            "parameter \"work\": {other:?} (expected asking, first, folds, frames, met, nearby, roster, rules, sweep, together or whole)"
+            "parameter \"work\": {other:?} (expected asking, bad, first, folds, frames, met, nearby, roster, rules, sweep, together or whole)"
         )),
     }
 }
@@ -105,6 +107,6 @@ mod tests {
             let given: Vec<_> = inputs.iter().map(|input| (*input, "x")).chain([("work", work), ("output", "y")]).collect();
             Job::describe("work", super::define, &given).unwrap_or_else(|why| panic!("{work}: {why}"));
         }
-        assert!(Job::describe("work", super::define, &[("work", "none")]).err().unwrap().contains("expected asking, first"));
+        assert!(Job::describe("work", super::define, &[("work", "none")]).err().unwrap().contains("expected asking, bad"));
     }
 }
