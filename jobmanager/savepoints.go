@@ -87,7 +87,7 @@ func (j *jobMaster) ask(ctx context.Context, e event, answers <-chan answer) (an
 		if err := ctx.Err(); err != nil {
 			return answer{}, err
 		}
-		return answer{}, api.Errorf(api.KindConflict, "job %s has ended", j.id)
+		return answer{}, cmp.Or(j.jm.refuseClosed(), error(api.Errorf(api.KindConflict, "job %s has ended", j.id)))
 	}
 	select {
 	case a := <-answers:
@@ -97,7 +97,7 @@ func (j *jobMaster) ask(ctx context.Context, e event, answers <-chan answer) (an
 		case a := <-answers:
 			return a, nil
 		default:
-			return answer{}, api.Errorf(api.KindConflict, "job %s has ended, or its JobManager", j.id)
+			return answer{}, cmp.Or(j.jm.refuseClosed(), error(api.Errorf(api.KindConflict, "job %s has ended", j.id)))
 		}
 	case <-ctx.Done():
 		return answer{}, ctx.Err()

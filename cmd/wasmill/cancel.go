@@ -33,7 +33,7 @@ func (a *app) cancelJob(cmd *cobra.Command, id graph.JobID) error {
 	}
 	asked, err := client.CancelJob(cmd.Context(), id)
 	if err != nil {
-		return err
+		return outcomeIn(err, false, endSeenIn, id)
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), cancelLimit)
 	defer cancel()
@@ -42,7 +42,7 @@ func (a *app) cancelJob(cmd *cobra.Command, id graph.JobID) error {
 		return withHint(fmt.Errorf("job %s (%s) has not ended after %s", asked.ID, asked.Name, cancelLimit), "it was told to; look with `wasmill info %s`", asked.ID)
 	}
 	if err != nil {
-		return err
+		return outcomeIn(err, true, endSeenIn, asked.ID)
 	}
 	if end.State != api.JobCanceled {
 		return failed(end)

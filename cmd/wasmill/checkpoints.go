@@ -27,7 +27,7 @@ func (a *app) checkpointCommand() *cobra.Command {
 			}
 			taken, err := client.TakeCheckpoint(cmd.Context(), graph.JobID(args[0]))
 			if err != nil {
-				return err
+				return outcomeIn(err, false, checkpointSeenIn, args[0])
 			}
 			return a.answer(taken, func(w io.Writer) {
 				fmt.Fprintf(w, "checkpoint #%d completed in %s: %s%s\n", taken.ID, seconds(taken.Duration), size(taken.Size), inFlight(taken))

@@ -39,7 +39,9 @@ func (a *app) giveUp(cmd *cobra.Command, id graph.JobID, ask *api.GiveUp) error 
 		return err
 	}
 	done, err := client.GiveUp(cmd.Context(), id, ask)
-	if err != nil {
+	if err != nil && !ask.DryRun {
+		return outcomeIn(err, false, lossSeenIn, id)
+	} else if err != nil {
 		return err
 	}
 	return a.answer(done, func(w io.Writer) {

@@ -50,7 +50,7 @@ func (a *app) rescaleJob(cmd *cobra.Command, id graph.JobID, given []string) err
 	}
 	job, err := client.RescaleJob(cmd.Context(), was.ID, rescale)
 	if err != nil {
-		return err
+		return outcomeIn(err, false, changeSeenIn, was.ID)
 	}
 	if sameChange(was.Change, job.Change) { // every operator has the parallelism that it had: no task is touched
 		return a.answer(job, func(w io.Writer) {
@@ -127,7 +127,7 @@ func redeployed(ctx context.Context, client *api.Client, job *api.Job, what stri
 	defer cancel()
 	now, err := follow(until, client, job.ID, &rerun{job.Attempt, cancel})
 	if err != nil && (now == nil || until.Err() == nil || ctx.Err() != nil) {
-		return nil, fmt.Errorf("job %s was %s; follow it: %w", job.ID, what, err)
+		return nil, outcomeIn(fmt.Errorf("job %s was %s; follow it: %w", job.ID, what, err), true, changeSeenIn, job.ID)
 	}
 	if c := now.Change; sameChange(c, job.Change) && c != nil && c.Outcome == api.ChangeWentBack {
 		return nil, fmt.Errorf("job %s was not %s: it went back to what it was before: %s", job.ID, what, c.Reason)

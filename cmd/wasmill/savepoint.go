@@ -86,11 +86,11 @@ func (a *app) takeSavepoint(cmd *cobra.Command, job, to string, take api.TakeSav
 	}
 	made, err := client.TakeSavepoint(cmd.Context(), graph.JobID(job), &take)
 	if err != nil {
-		return flagged(err, "path", "--to")
+		return outcomeIn(flagged(err, "path", "--to"), false, savepointSeenIn, job)
 	}
 	if take.Stop {
 		if _, err := follow(cmd.Context(), client, made.Job, silent{}); err != nil {
-			return fmt.Errorf("savepoint %s is complete; follow the end of job %s: %w", made.Path, made.Job, err)
+			return outcomeIn(fmt.Errorf("savepoint %s is complete; follow the end of job %s: %w", made.Path, made.Job, err), true, endSeenIn, made.Job)
 		}
 	}
 	return a.answer(made, func(w io.Writer) {

@@ -68,7 +68,9 @@ func (a *app) upgradeJob(cmd *cobra.Command, id graph.JobID, path string, upgrad
 		sayUpgrade(a.err, will, "is upgraded")
 	}
 	done, err := client.UpgradeJob(cmd.Context(), id, upgrade)
-	if err != nil {
+	if err != nil && !upgrade.DryRun {
+		return outcomeIn(err, false, changeSeenIn, id)
+	} else if err != nil {
 		return err
 	}
 	if upgrade.DryRun {

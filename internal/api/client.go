@@ -29,8 +29,9 @@ type Client struct {
 
 // UnreachableError says that no JobManager answered at URL.
 type UnreachableError struct {
-	URL string
-	Err error
+	URL  string
+	Err  error
+	Sent bool // there was one: it may have done what it was asked
 }
 
 func (e *UnreachableError) Error() string {
@@ -277,13 +278,19 @@ func (c *Client) send(req *http.Request) (*http.Response, error) {
 		if ctxErr := req.Context().Err(); ctxErr != nil {
 			return nil, ctxErr
 		}
-		return nil, &UnreachableError{URL: c.base, Err: cause(err)}
+		return nil, &UnreachableError{URL: c.base, Err: cause(err), Sent: !undialed(err)}
 	}
 	if resp.StatusCode < 300 {
 		return resp, nil
 	}
 	defer resp.Body.Close()
 	return nil, readError(resp)
+}
+
+// undialed says whether an error is that of connecting, before anything was sent.
+func undialed(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
 }
 
 // cause strips what net and net/http put before an error: method, URL and address, which the caller names itself.

@@ -165,6 +165,14 @@ func TestASinkThatAnUpgradeRemovesLeavesNothing(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("%d files in the new directory, %v", len(files), err)
 	}
+	before, err := filepath.Glob(filepath.Join(params["output"], "part-*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := cluster.Job().Output // counted where it lies
+	if len(out) != 2 || out[0].Path != params["output"] || out[0].Files != len(before) || out[1].Path != next || out[1].Files != len(files) || out[0].Rows+out[1].Rows != 120_000 {
+		t.Errorf("output %+v (expected %d files in %s, then %d in %s, with 120,000 rows)", out, len(before), params["output"], len(files), next)
+	}
 	for _, f := range files {
 		if err := os.Rename(filepath.Join(next, f.Name()), filepath.Join(params["output"], f.Name())); err != nil {
 			t.Fatal(err)
