@@ -69,7 +69,7 @@ func (j *jobMaster) deploy(a actDeploy) {
 		tm = j.jm.resources.find(a.tm)
 	}
 	m := &wire.Deploy{
-		Header: header, Graph: j.record.Graph, Tasks: j.withRestore(a.tasks), Checkpoints: j.checkpointsOf(), Finished: j.finishedBefore(),
+		Header: header, Graph: j.record.Graph, Tasks: j.withHints(j.withRestore(a.tasks)), Checkpoints: j.checkpointsOf(), Finished: j.finishedBefore(),
 		Addresses: map[wire.TaskManagerID]string{}, Placement: map[string]wire.TaskManagerID{},
 	}
 	for task, t := range j.fsm.tasks {

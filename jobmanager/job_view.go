@@ -221,7 +221,7 @@ func (j *jobMaster) measure(tasks ...wire.TaskMetrics) {
 func (j *jobMaster) plan() *api.Plan {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	p := &api.Plan{Graph: j.record.Graph, Execution: *j.exec, Guarantee: j.guaranteed()}
+	p := &api.Plan{Graph: *j.hinted(), Execution: *j.exec, Guarantee: j.guaranteed()}
 	for _, id := range j.exec.Tasks() {
 		task := api.Task{Task: id, Name: j.exec.ChainName(&j.record.Graph, id.Chain), State: "WAITING", Metrics: j.metrics[id]}
 		if t := j.fsm.tasks[id]; t != nil && !j.foreign {

@@ -27,6 +27,7 @@ type task struct {
 	orders  orders        // of the JobMaster, about checkpoints
 	standby standby       // guests of an exchange to come
 	restore *wire.TaskRestore
+	graph   *graph.JobGraph    // of the attempt, with what was chosen for this task
 	gate    *exchange.Gate     // nil for a source
 	edges   []*edge            // from the first on until close
 	readers []*snapshot.Reader // of what it is restored from, until its state is made
@@ -38,6 +39,9 @@ func newTask(a *attempt, d wire.TaskDeploy) *task {
 	t := &task{
 		attempt: a, id: d.Task, slot: d.Slot, name: a.exec.ChainName(a.graph, d.Task.Chain),
 		metrics: newTaskMetrics(a.graph, a.exec.Chains[d.Task.Chain].Operators...), wake: make(chan struct{}, 1), restore: d.Restore,
+	}
+	if t.graph = a.graph; d.Hint != "" {
+		t.graph = a.graph.WithHint(a.exec.Chains[d.Task.Chain].Operators[0], d.Hint)
 	}
 	t.log = a.tm.config.Log.With("job", string(a.key.Job), "attempt", a.key.Attempt, "chain", t.name, "subtask", d.Task.Subtask)
 	var inputs []exchange.GateInput
@@ -248,7 +252,7 @@ func (t *task) acknowledge(ctx context.Context, id checkpoint.ID, part *checkpoi
 
 func (t *task) buildLoop() (*loop, error) {
 	a := t.attempt
-	p, err := newPlan(a.graph, a.exec, t.id.Chain, a.sinkColumns)
+	p, err := newPlan(t.graph, a.exec, t.id.Chain, a.sinkColumns)
 	if err != nil {
 		return nil, err
 	}
@@ -296,10 +300,10 @@ func (t *task) input(c *chain) (input, error) {
 	}
 	_, _, ordered := t.lanes()
 	in := newGateInput(t.gate, names, c, newAlignment(ordered, a.alignTimeout()))
-	if first := a.graph.Operators[a.exec.Chains[t.id.Chain].Operators[0]].First(); a.graph.Batch && first >= 0 {
+	if first := t.graph.Operators[a.exec.Chains[t.id.Chain].Operators[0]].First(); t.graph.Batch && first >= 0 {
 		in.first(first)
 	}
-	if sorts(a.graph, a.exec.Chains[t.id.Chain]) {
+	if sorts(t.graph, a.exec.Chains[t.id.Chain]) {
 		return t.newSortedInput(in, c), nil
 	}
 	return in, nil

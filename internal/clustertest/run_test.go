@@ -78,8 +78,8 @@ func TestDamageIsRefusedOrMended(t *testing.T) {
 func TestSeedsOfBatch(t *testing.T) {
 	cache := t.TempDir()
 	kept := 0
-	all := []*workload.Workload{workload.Ledger, workload.Windows, workload.HashChain, workload.Enrich, workload.NearbyPairs}
-	for i := range max(min(*seeds, 100)/10, 5) {
+	all := []*workload.Workload{workload.Ledger, workload.Windows, workload.HashChain, workload.Enrich, workload.NearbyPairs, workload.Met("", "full"), workload.Sliding}
+	for i := range max(min(*seeds, 100)/10, len(all)) {
 		w := all[i%len(all)]
 		s := scenario(*seed+uint64(i), w, 1+i%2, cache)
 		s.Batch, s.Among, s.Barriers = true, BatchFaults(), Barriers{Slow: true}

@@ -123,7 +123,8 @@ type Operator struct {
 	Interval    *abi.Interval   `json:"interval,omitempty"`
 	Requests    *abi.Requests   `json:"requests,omitempty"`
 	Outer       string          `json:"outer,omitempty"`
-	Hint        string          `json:"hint,omitempty"` // of a join: see abi.HintSortMerge
+	Hint        string          `json:"hint,omitempty"`   // of a join: see abi.HintSortMerge
+	Chosen      bool            `json:"chosen,omitempty"` // the hint is the host's, see ChooseHint
 	Watermarks  *abi.Watermarks `json:"watermarks,omitempty"`
 	Parallelism int             `json:"parallelism"`
 	Key         abi.Codec       `json:"key,omitempty"`

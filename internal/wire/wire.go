@@ -168,7 +168,8 @@ type Checkpoints struct {
 // TaskDeploy is one task and the slot it runs in.
 type TaskDeploy struct {
 	Task graph.TaskID `json:"task"`
-	Slot int          `json:"slot"` // index on this TaskManager, 0 <= slot < slots
+	Slot int          `json:"slot"`           // index on this TaskManager, 0 <= slot < slots
+	Hint string       `json:"hint,omitempty"` // how the join is done that begins the task's chain, where the job leaves that to the host
 
 	Restore *TaskRestore `json:"restore,omitempty"` // none: it begins empty
 }
