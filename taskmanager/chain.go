@@ -204,15 +204,9 @@ func (c *chain) newKeyed(s int, op *graph.Operator, h *handle, parts chainParts)
 	st := &keyedStep{folding: folding{handle: h, header: parts.header()}, name: op.Name, time: &c.time, received: abi.MinTime, passed: abi.MinTime, metrics: c.metrics}
 	st.clock = op.Window != nil && op.Window.Time == operator.ProcessingWindows
 	st.lates = c.lates(op, 0, &st.lateSet)
-	index := c.plan.operatorIndex(op)
-	final, window := parts.bounded() && (c.plan.graph.Batch || !c.plan.graph.TellsUpdates(index)), op.Window
-	switch {
-	case final && window != nil && window.LatenessMs > 0 && !operator.Triggered(op.Kind, window): // its only result comes when no record can change it any more
-		once := *window
-		st.delay, once.LatenessMs, window = once.LatenessMs, 0, &once
-	case !final && op.Revises() && c.plan.wanted(source{index, 0})&abi.ColumnKinds != 0:
-		st.told = newTold(op.UID, window, c.store)
-	}
+	final, tells := c.revisions(op, parts)
+	window, delay := operator.Once(op.Window, final)
+	st.delay = delay
 	asked, err := c.newWindowHandles(s, parts.guest)
 	if err != nil {
 		return nil, err
@@ -224,16 +218,32 @@ func (c *chain) newKeyed(s int, op *graph.Operator, h *handle, parts chainParts)
 	}
 	config := operator.Config{
 		UID: op.UID, Kind: op.Kind, Window: window, Key: key, Value: value, Output: op.Output, Function: op.Declared, Aggregates: op.Aggregates,
-		Final: final, Groups: c.plan.graph.MaxParallelism, Guest: st, Late: st.lates, Calls: st, Asks: st.asks(op, asked),
+		Final: final, Tells: tells, Groups: c.plan.graph.MaxParallelism, Guest: st, Late: st.lates, Calls: st, Asks: st.asks(op, asked),
 	}
 	make := func() (err error) {
 		config.Store = c.store
+		if tells && !operator.Triggered(op.Kind, window) {
+			st.told = operator.NewTold(op.UID, window, c.store)
+		}
 		st.op, err = operator.New(config)
 		st.ticked, _ = st.op.(operator.Ticked)
 		return err
 	}
 	st.anew = func() error { return c.anew(parts, make) }
 	return st, unmade(op, make())
+}
+
+// revisions says of an operator that may have newer results for those that it has put out whether only the last ones count, or
+// else whether each is told as the change that it is.
+func (c *chain) revisions(op *graph.Operator, parts chainParts) (final, tells bool) {
+	if !op.Revises() {
+		return false, false
+	}
+	index := c.plan.operatorIndex(op)
+	if parts.bounded() && (c.plan.graph.Batch || !c.plan.graph.TellsUpdates(index)) {
+		return true, false
+	}
+	return false, c.plan.wanted(source{index, 0})&abi.ColumnKinds != 0
 }
 
 // lates is what takes the late records of an input of an operator, nil: nobody does. They go on in set.
@@ -255,8 +265,11 @@ func (c *chain) newJoin(op *graph.Operator, h *handle, parts chainParts) (step, 
 	st.room = func() error { return c.room() }
 	st.windowed = op.Window != nil
 	st.clock = st.windowed && (op.Window.Time == operator.ProcessingWindows || op.Window.Kind == abi.WindowAll)
+	final, tells := c.revisions(op, parts)
+	window, delay := operator.Once(op.Window, final)
+	st.delay = delay
 	config := operator.JoinConfig{
-		UID: op.UID, Interval: op.Interval, Window: op.Window, Outer: op.Outer, Output: op.Output, Function: op.Declared, Groups: c.plan.graph.MaxParallelism, Joiner: st,
+		UID: op.UID, Interval: op.Interval, Window: window, Tells: tells, Outer: op.Outer, Output: op.Output, Function: op.Declared, Groups: c.plan.graph.MaxParallelism, Joiner: st,
 	}
 	if build := op.Builds(); c.plan.graph.Batch && build >= 0 {
 		config.Hash, config.Build = true, build

@@ -70,7 +70,7 @@ func (m *emitter) emit(effects *host.Effects) error {
 	return nil
 }
 
-// emitAs is emit of results that are a change of that kind.
+// emitAs is emit of results that are a change of that kind, but for those that the guest has marked itself.
 func (m *emitter) emitAs(effects *host.Effects, kind abi.ChangeKind) error {
 	m.kind = kind
 	err := m.emit(effects)
@@ -112,8 +112,12 @@ func (m *emitter) pass(output uint32, b *abi.Batch, encoded []byte) error {
 	m.out.Batch, m.out.encoded = *b, encoded
 	if m.kind != abi.Insert {
 		m.kinds = m.kinds[:0]
-		for range b.N {
-			m.kinds = append(m.kinds, byte(m.kind))
+		for i := range b.N {
+			kind := byte(m.kind)
+			if b.Kinds != nil && b.Kinds[i] != byte(abi.Insert) {
+				kind = b.Kinds[i]
+			}
+			m.kinds = append(m.kinds, kind)
 		}
 		m.out.Columns, m.out.Kinds, m.out.encoded = b.Columns|abi.ColumnKinds, m.kinds, nil
 	}

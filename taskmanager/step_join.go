@@ -24,6 +24,7 @@ type joinStep struct {
 	anew     func() error // makes op again, with empty state
 	received int64        // watermark of the input
 	passed   int64        // behind the operator
+	delay    int64        // that of keyedStep
 	late     int64
 	windowed bool         // records meet in windows
 	clock    bool         // these are of processing time
@@ -53,6 +54,7 @@ func (s *joinStep) process(b *batch) error {
 // At the end of time, windows of processing time fire, too: there is nobody who would wait for them.
 func (s *joinStep) advance(watermark int64) (more bool, err error) {
 	s.received = watermark
+	watermark = delayed(watermark, s.delay)
 	if !s.clock || watermark == abi.MaxTime {
 		more, err = s.fire(watermark)
 	}
@@ -145,24 +147,24 @@ func (s *joinStep) Pass() error {
 }
 
 // Join implements operator.Joiner.
-func (s *joinStep) Join(groups *abi.GroupsWriter) error {
+func (s *joinStep) Join(groups *abi.GroupsWriter, kind abi.ChangeKind) error {
 	effects, err := s.handle.keyed(abi.VerbJoin, &s.header, groups)
 	if err != nil {
 		return err
 	}
-	if err := s.emitter.emit(effects); err != nil {
+	if err := s.emitter.emitAs(effects, kind); err != nil {
 		return err
 	}
 	return s.room()
 }
 
 // CoGroup implements operator.Joiner.
-func (s *joinStep) CoGroup(groups *abi.GroupsWriter, rest *operator.Rest) error {
+func (s *joinStep) CoGroup(groups *abi.GroupsWriter, rest *operator.Rest, kind abi.ChangeKind) error {
 	effects, err := s.handle.keyedWith(abi.VerbJoin, &s.header, groups, rest)
 	if err != nil {
 		return err
 	}
-	if err := s.emitter.emit(effects); err != nil {
+	if err := s.emitter.emitAs(effects, kind); err != nil {
 		return err
 	}
 	return s.room()

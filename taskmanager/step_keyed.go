@@ -25,7 +25,7 @@ type keyedStep struct {
 	passed   int64        // behind the operator
 	late     int64
 	delay    int64           // milliseconds that a window waits behind its end for late records, with its only result
-	told     *told           // says what change a result is, nil: nobody asks, or none changes
+	told     *operator.Told  // says what change a result is, nil: nobody asks, or none changes
 	clock    bool            // windows are of processing time
 	ticked   operator.Ticked // the operator, if the clock is its own matter
 	effects  *host.Effects   // of the last call of a window function
@@ -56,9 +56,7 @@ func (s *keyedStep) process(b *batch) error {
 // At the end of time, windows of processing time fire, too: there is nobody who would wait for them.
 func (s *keyedStep) advance(watermark int64) (more bool, err error) {
 	s.received = watermark
-	if watermark != abi.MaxTime && watermark >= abi.MinTime+s.delay {
-		watermark -= s.delay
-	}
+	watermark = delayed(watermark, s.delay)
 	if !s.clock || watermark == abi.MaxTime || s.ticked != nil {
 		more, err = s.fire(watermark)
 	}
@@ -67,9 +65,17 @@ func (s *keyedStep) advance(watermark int64) (more bool, err error) {
 	}
 	s.passed = watermark
 	if s.told != nil {
-		err = s.told.forget(watermark)
+		err = s.told.Forget(watermark)
 	}
 	return false, err
+}
+
+// delayed is a watermark for windows that wait so long behind their end; the end of time waits for nothing.
+func delayed(watermark, by int64) int64 {
+	if watermark == abi.MaxTime || watermark < abi.MinTime+by {
+		return watermark
+	}
+	return watermark - by
 }
 
 func (s *keyedStep) fire(watermark int64) (bool, error) {
@@ -145,7 +151,11 @@ func (s *keyedStep) end(err error) error {
 	}
 	s.out.View(&s.results.Batch)
 	if s.told != nil {
-		if err := s.told.mark(&s.results); err != nil {
+		hashes, err := s.results.hashes()
+		if err == nil {
+			err = s.told.Mark(&s.results.Batch, hashes)
+		}
+		if err != nil {
 			return inOperator(s.name, wire.KindInternal, err)
 		}
 	}

@@ -104,7 +104,7 @@ func (s *processStep) Call(verb abi.Verb, groups *abi.GroupsWriter, overlay *ope
 }
 
 // Emit implements operator.Calls.
-func (s *processStep) Emit() error { return s.emitter.emit(s.effects) }
+func (s *processStep) Emit(kind abi.ChangeKind) error { return s.emitter.emitAs(s.effects, kind) }
 
 // Retry implements operator.Calls.
 func (s *processStep) Retry(err error, n int, call func(lo, hi int) error, describe func(int) operator.Unit) error {

@@ -19,7 +19,7 @@ func (s *keyedStep) Call(verb abi.Verb, groups *abi.GroupsWriter, overlay *opera
 }
 
 // Emit implements operator.Calls.
-func (s *keyedStep) Emit() error { return s.emitter.emit(s.effects) }
+func (s *keyedStep) Emit(kind abi.ChangeKind) error { return s.emitter.emitAs(s.effects, kind) }
 
 // asks are the functions that the operator's window names, by their handles.
 func (s *keyedStep) asks(op *graph.Operator, handles []*handle) (a operator.Asks) {

@@ -43,13 +43,41 @@ func (g *JobGraph) reached(op int) map[int]bool {
 	return reached
 }
 
-// Revises says whether an operator may have a newer result for one that it has put out.
+// Revises says whether an operator may have a newer result for one that it has put out: of a key, or of a key in a window.
 func (o *Operator) Revises() bool {
 	switch o.Kind {
 	case abi.OperatorCount, abi.OperatorSum, abi.OperatorAggregates, abi.OperatorReduce, abi.OperatorAggregate:
-		return o.Window == nil || o.Window.LatenessMs > 0 && o.Window.Trigger == nil // what a trigger brings about stands for itself
+		return o.Window == nil || revises(o.Window)
+	case abi.OperatorWindow:
+		return revises(o.Window)
+	case abi.OperatorJoin:
+		return o.Window != nil && o.Window.LatenessMs > 0
 	}
 	return false
+}
+
+// revises says whether a window may have several results of which each takes the place of the one before. Those of a purging
+// trigger do not, nor those of a session that a record has made another one, of a window without end, or of one that elements
+// leave: these are folded only where its end has a result, which has all that the others had.
+func revises(w *abi.Window) bool {
+	t := w.Trigger
+	switch {
+	case t == nil:
+		return w.LatenessMs > 0
+	case t.Purging || t.Kind == abi.TriggerNever:
+		return false
+	}
+	clock := w.Time
+	if clock == "" {
+		clock = "event"
+	}
+	switch {
+	case clock == "event" && t.Kind == abi.TriggerEventTime, clock == "processing" && t.Kind == abi.TriggerProcessingTime:
+		return w.LatenessMs > 0
+	case clock == "event" && t.Kind == abi.TriggerContinuousEventTime, clock == "processing" && t.Kind == abi.TriggerContinuousProcessingTime:
+		return true
+	}
+	return (w.Kind == "tumbling" || w.Kind == "sliding") && w.Evictor == nil
 }
 
 // checkUpdates refuses file sinks behind one operator of which some want each change of its results and some the last: it

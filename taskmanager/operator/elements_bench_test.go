@@ -99,7 +99,7 @@ func (d *deaf) Call(_ abi.Verb, groups *abi.GroupsWriter, _ *Overlay) ([]byte, e
 	d.given += len(groups.Bytes())
 	return nil, nil
 }
-func (d *deaf) Emit() error { return nil }
+func (d *deaf) Emit(abi.ChangeKind) error { return nil }
 
 // writes counts the bytes that are written to the tables of a store.
 type writes struct {

@@ -180,7 +180,7 @@ func (j *interval) pair(row int) error {
 		if err := j.pairs.set(1-j.input, j.found.value(i)); err != nil {
 			return err
 		}
-		j.pairs.append(j.out, key, max(t, at))
+		j.pairs.append(j.out, key, max(t, at), abi.Insert)
 		if j.out.Len() >= fireRecords || j.out.Size() >= fireBytes {
 			if err := j.calls.Pass(); err != nil {
 				return err
@@ -210,7 +210,7 @@ func (j *interval) send() error {
 	if j.pairs != nil || len(j.meets) == 0 {
 		return nil
 	}
-	err := j.calls.Join(&j.groups)
+	err := j.calls.Join(&j.groups, abi.Insert)
 	if err == nil {
 		return nil
 	}
@@ -221,7 +221,7 @@ func (j *interval) send() error {
 				return err
 			}
 		}
-		return j.calls.Join(&j.groups)
+		return j.calls.Join(&j.groups, abi.Insert)
 	}
 	return j.calls.Retry(err, len(j.meets), again, func(unit int) Unit {
 		row := j.meets[unit].row

@@ -25,10 +25,10 @@ type Join interface {
 
 // Joiner is the user's join function, and where results go that are made without one.
 type Joiner interface {
-	// Join has the guest emit what it makes of each group, and passes it on.
-	Join(groups *abi.GroupsWriter) error
+	// Join has the guest emit what it makes of each group, and passes it on, as changes of that kind.
+	Join(groups *abi.GroupsWriter, kind abi.ChangeKind) error
 	// CoGroup is Join with lists of which a part may be missing: rest has it.
-	CoGroup(groups *abi.GroupsWriter, rest *Rest) error
+	CoGroup(groups *abi.GroupsWriter, rest *Rest, kind abi.ChangeKind) error
 	// Pass passes on what is in Results, and empties it. It may wait until there is room for it.
 	Pass() error
 	// Retry is that of Guest.
@@ -50,6 +50,7 @@ type JoinConfig struct {
 	Joiner   Joiner
 	Hash     bool // in batch mode, of all that there is: input Build comes before the other, and lies in a table
 	Build    int
+	Tells    bool            // of windows: results are told as the change that they are
 	Results  *abi.Builder    // takes what a join without function makes
 	Late     [2]*abi.Builder // take what comes too late, by input; nil: it is dropped
 }
@@ -185,7 +186,7 @@ func (p *pairs) set(field int, value []byte) error {
 // none makes a value of the rows that are appended from now on null.
 func (p *pairs) none(field int) { p.writer.SetNull(field) }
 
-func (p *pairs) append(out *abi.Builder, key []byte, time int64) {
+func (p *pairs) append(out *abi.Builder, key []byte, time int64, kind abi.ChangeKind) {
 	p.row = p.writer.AppendTo(p.row[:0])
-	out.Append(abi.Record{Timestamp: time, Key: key, Value: p.row})
+	out.Append(abi.Record{Timestamp: time, Key: key, Value: p.row, Kind: kind})
 }

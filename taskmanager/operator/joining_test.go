@@ -119,7 +119,7 @@ func (g *joined) both() string {
 }
 
 // Join makes pairs of a group's lists. A record that spoils the call is noticed before anything is made.
-func (s *joinShard) Join(groups *abi.GroupsWriter) error {
+func (s *joinShard) Join(groups *abi.GroupsWriter, _ abi.ChangeKind) error {
 	made := map[string]int{}
 	dead := false
 	eachJoined(groups.Bytes(), func(_ int, g *joined) {
@@ -136,7 +136,7 @@ func (s *joinShard) Join(groups *abi.GroupsWriter) error {
 }
 
 // CoGroup asks for what did not come with the call, in pieces.
-func (s *joinShard) CoGroup(groups *abi.GroupsWriter, rest *Rest) error {
+func (s *joinShard) CoGroup(groups *abi.GroupsWriter, rest *Rest, _ abi.ChangeKind) error {
 	made := map[string]int{}
 	dead := false
 	var err error

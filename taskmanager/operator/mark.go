@@ -17,6 +17,7 @@ type mark struct {
 	states  [][]byte   // of the trigger, then of the window function; nil: not set
 	folded  []byte     // accumulator, nil: none
 	list    listNote   // of a window that keeps its records
+	held    []byte     // what counts of it when it ends, nil: nothing; see windower.hold
 
 	fresh [2][]int64 // timers that were set since it was read
 }
@@ -26,7 +27,7 @@ const never = math.MaxInt64
 
 // reset makes it that of a window that has just begun.
 func (m *mark) reset(states int) {
-	m.records, m.last, m.next, m.folded, m.list = 0, math.NaN(), never, nil, listNote{}
+	m.records, m.last, m.next, m.folded, m.list, m.held = 0, math.NaN(), never, nil, listNote{}, nil
 	for clock := range m.timers {
 		m.timers[clock], m.fresh[clock] = m.timers[clock][:0], m.fresh[clock][:0]
 	}
@@ -59,7 +60,7 @@ func (m *mark) take(clock int, time int64) bool {
 
 // A mark in the state: u32 size, u32 length of the note of its list, u64 records, f64 last, i64 next, u32 event-time timers, u32
 // processing-time timers, u32 states, u32 1 + length of the accumulator or 0, the timers, then of each state u32 1 + length or 0 and
-// its bytes, the accumulator, and the note of the list.
+// its bytes, the accumulator, and the note of the list; where something is held, u32 1 + its length and that.
 const markBytes = 48
 
 func (m *mark) append(dst []byte) []byte {
@@ -85,6 +86,9 @@ func (m *mark) append(dst []byte) []byte {
 	dst = append(dst, m.folded...)
 	if m.list.records > 0 {
 		dst = m.list.append(dst)
+	}
+	if m.held != nil {
+		dst = append(le.AppendUint32(dst, lengthOf(m.held)), m.held...)
 	}
 	le.PutUint32(dst[at:], uint32(len(dst)-at))
 	return dst
@@ -142,8 +146,19 @@ func (m *mark) read(v []byte, states int) (rest []byte, err error) {
 	if m.folded, ok = cutOff(&v, 0, folded); !ok || listed > len(v) {
 		return nil, errMark
 	}
-	m.list, err = readNote(v[:listed:listed])
-	return rest, err
+	if m.list, err = readNote(v[:listed:listed]); err != nil {
+		return nil, err
+	}
+	if v = v[listed:]; len(v) == 0 {
+		return rest, nil
+	}
+	if len(v) < 4 {
+		return nil, errMark
+	}
+	if m.held, ok = cutOff(&v, 4, le.Uint32(v)); !ok || len(v) > 0 {
+		return nil, errMark
+	}
+	return rest, nil
 }
 
 // cutOff takes, behind skip bytes of v, those that lengthOf says n of.

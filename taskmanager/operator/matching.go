@@ -17,6 +17,9 @@ type matching struct {
 	pairs  *pairs  // nil: a function makes the results
 	out    *abi.Builder
 	calls  Joiner
+	told   *Told          // says what change results are, nil: nobody asks, or none changes
+	kind   abi.ChangeKind // of results that are made
+	made   bool           // some of the bucket at hand
 	read   [2]stretch
 	groups abi.GroupsWriter
 	shares []share // of the call at hand, a group each
@@ -42,6 +45,9 @@ const listBytes = callBytes / 4
 
 func newMatching(c *JoinConfig, kept [2]timeline) (m matching, err error) {
 	m = matching{kept: kept, all: c.Window.Kind == abi.WindowAll, out: c.Results, calls: c.Joiner}
+	if c.Tells {
+		m.told = NewTold(c.UID, c.Window, c.Store)
+	}
 	m.outer = [2]bool{c.Outer == abi.OuterLeft || c.Outer == abi.OuterFull, c.Outer == abi.OuterRight || c.Outer == abi.OuterFull}
 	if c.Function == nil {
 		m.pairs, err = newPairs(c.Output)
@@ -56,17 +62,38 @@ func (m *matching) results(n int, of func(i int) bucket) error {
 	m.begin()
 	for i := range n {
 		b := of(i)
-		var err error
-		if m.whole {
-			err = m.add(share{bucket: b, n: [2]int{math.MaxInt, math.MaxInt}})
-		} else {
-			err = m.meet(&b)
-		}
-		if err != nil {
+		if err := m.bucket(&b); err != nil {
 			return err
 		}
 	}
 	return m.send()
+}
+
+// bucket makes results of one, told as the change that they are.
+func (m *matching) bucket(b *bucket) error {
+	if m.told == nil {
+		return m.result(b)
+	}
+	kind, err := m.told.kind(b.span, b.hash, b.key)
+	if err == nil && kind != m.kind {
+		err = m.send()
+	}
+	if err != nil {
+		return err
+	}
+	m.kind, m.made = kind, false
+	if err := m.result(b); err != nil || !m.made {
+		return err
+	}
+	return m.told.note(b.span, b.hash, b.key, true)
+}
+
+func (m *matching) result(b *bucket) error {
+	if m.whole {
+		m.made = true
+		return m.add(share{bucket: *b, n: [2]int{math.MaxInt, math.MaxInt}})
+	}
+	return m.meet(b)
 }
 
 func (m *matching) begin() {
@@ -138,6 +165,7 @@ func (m *matching) met(s *share) bool {
 
 // take makes results of a share whose records were read, or a group of the call at hand.
 func (m *matching) take(s *share) error {
+	m.made = true
 	if m.pairs != nil {
 		return m.pair(s)
 	}
@@ -164,7 +192,7 @@ func (m *matching) pair(s *share) error {
 			if err := m.set(s, 1, k); err != nil {
 				return err
 			}
-			m.pairs.append(m.out, s.key, m.timeOf(s.span))
+			m.pairs.append(m.out, s.key, m.timeOf(s.span), m.kind)
 			if m.out.Len() >= fireRecords || m.out.Size() >= fireBytes {
 				if err := m.calls.Pass(); err != nil {
 					return err
@@ -260,10 +288,10 @@ func (m *matching) again(lo, hi int) error {
 
 func (m *matching) call(lo, hi int) error {
 	if !m.whole {
-		return m.calls.Join(&m.groups)
+		return m.calls.Join(&m.groups, m.kind)
 	}
 	m.rest.begin(m, m.shares[lo:hi])
-	err := m.calls.CoGroup(&m.groups, &m.rest)
+	err := m.calls.CoGroup(&m.groups, &m.rest, m.kind)
 	if m.rest.broken != nil {
 		return m.rest.broken
 	}

@@ -67,7 +67,7 @@ func (m *migrating) Call(_ abi.Verb, g *abi.GroupsWriter, o *Overlay) (_ []byte,
 	return nil, err
 }
 
-func (m *migrating) Emit() error { return nil }
+func (m *migrating) Emit(abi.ChangeKind) error { return nil }
 
 // Retry makes each unit's call alone, and leaves out what fails.
 func (m *migrating) Retry(_ error, n int, call func(lo, hi int) error, _ func(int) Unit) error {

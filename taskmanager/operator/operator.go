@@ -72,7 +72,8 @@ type Config struct {
 	Output     abi.Codec        // of the results, empty: as Kind says
 	Function   *abi.Function    // of a reduce or aggregate
 	Aggregates []abi.Aggregate  // of aggregates
-	Final      bool             // without a window, a result is emitted once, at the end, and not after each batch
+	Final      bool             // of results that take each other's place only the last one is emitted: without a window at the end, and not after each batch
+	Tells      bool             // of windows with a trigger or function: results are told as the change that they are
 	Groups     int              // key groups of the job
 	Store      state.Store
 	Guest      Guest        // of a reduce or aggregate, or a window function with an accumulator
@@ -97,6 +98,17 @@ func New(c Config) (Operator, error) {
 		return nil, err
 	}
 	return newWindower(&c, p, acc)
+}
+
+// Once is a window whose only result counts that comes when no record can change it any more, if that is asked for: it takes no late
+// records, and its watermark comes later by so many milliseconds.
+func Once(w *abi.Window, asked bool) (once *abi.Window, delay int64) {
+	if !asked || w == nil || w.LatenessMs == 0 {
+		return w, 0
+	}
+	copied := *w
+	copied.LatenessMs = 0
+	return &copied, w.LatenessMs
 }
 
 // Triggered says whether windows do more than have a result at their end of what an accumulator holds.

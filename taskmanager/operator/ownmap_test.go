@@ -34,7 +34,7 @@ type ruledSubtask struct {
 	store state.Store
 }
 
-func (*ruledSubtask) Emit() error { return nil }
+func (*ruledSubtask) Emit(abi.ChangeKind) error { return nil }
 
 // Retry leaves out what kills the guest.
 func (*ruledSubtask) Retry(err error, n int, _ func(lo, hi int) error, _ func(int) Unit) error {

@@ -16,8 +16,8 @@ type Calls interface {
 	// records, a null one for an element to drop, and is valid until the next call; it may be asked for during a Call. name
 	// says which element a record is, abi.None: which all are.
 	Migrate(state int, from uint16, elements *abi.Builder, name func(record uint32) string) (*abi.Batch, error)
-	// Emit passes on what the last call has emitted.
-	Emit() error
+	// Emit passes on what the last call has emitted, as changes of that kind.
+	Emit(kind abi.ChangeKind) error
 	// Retry is that of Guest.
 	Retry(err error, n int, call func(lo, hi int) error, describe func(unit int) Unit) error
 }
@@ -39,6 +39,7 @@ type Process struct {
 
 	// records answers, of a window function, for the elements of a group; nil: all come with the call
 	records func(group uint32, r *abi.StateRequest, a *abi.StateAnswer, memory *[]byte) error
+	kind    abi.ChangeKind // of what the function emits
 
 	// of the batch or firing at hand
 	batch  *abi.Batch

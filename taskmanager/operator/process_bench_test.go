@@ -70,7 +70,7 @@ func (g *busy) Migrate(int, uint16, *abi.Builder, func(uint32) string) (*abi.Bat
 	return nil, nil // there is nothing to migrate
 }
 
-func (g *busy) Emit() error { return nil }
+func (g *busy) Emit(abi.ChangeKind) error { return nil }
 
 func (g *busy) Retry(err error, _ int, _ func(lo, hi int) error, _ func(int) Unit) error { return err }
 

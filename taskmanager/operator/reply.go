@@ -34,7 +34,7 @@ func (p *Process) send(verb abi.Verb) error {
 	if err := p.apply(reply); err != nil {
 		return err
 	}
-	return p.calls.Emit()
+	return p.calls.Emit(p.kind)
 }
 
 // check looks at every action before the first takes effect.

@@ -58,6 +58,16 @@ func newTrigger(w *abi.Window, value abi.Codec) (t trigger, err error) {
 	return t, err
 }
 
+// byEnd makes it one that fires by the end of its window, as it does, and not before.
+func (t *trigger) byEnd() {
+	switch t.every = 0; t.kind {
+	case abi.TriggerContinuousEventTime:
+		t.kind = abi.TriggerEventTime
+	case abi.TriggerContinuousProcessingTime:
+		t.kind = abi.TriggerProcessingTime
+	}
+}
+
 // measure is what distances are told of, and how far is far.
 func measure(value abi.Codec, name, threshold string) (*field.Field, float64, error) {
 	f, err := field.Find(value, name)

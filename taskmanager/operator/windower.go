@@ -26,7 +26,9 @@ type windower struct {
 	asks     Asks
 	groups   abi.GroupsWriter // of what is asked
 	timers   [2]state.Timers
-	states   int // of a mark
+	states   int   // of a mark
+	holds    bool  // a result stays here until its window ends, or a newer one takes its place
+	told     *Told // says what change a result is, nil: nobody asks, or none changes
 
 	// of the batch or firing at hand
 	batch     *abi.Batch
@@ -81,6 +83,7 @@ type cell struct {
 	large  *large    // nil: what it has is in full
 	left   bool      // some of that has left it
 	sifted int       // so many of those that stay were met in its list
+	upTo   int       // only so many of its elements count, 0: all
 }
 
 func (c *cell) key() []byte  { return c.table.Key(c.entry) }
@@ -106,6 +109,12 @@ func newWindower(c *Config, p panes, acc adding) (w *windower, err error) {
 		if w.elements, err = newElements(p.store, w.spec); err != nil {
 			return nil, err
 		}
+	}
+	if c.Final {
+		w.foldResults()
+	}
+	if c.Tells {
+		w.told = NewTold(c.UID, c.Window, c.Store)
 	}
 	w.states = len(c.Asks.TriggerStates)
 	if c.Kind == abi.OperatorWindow {
@@ -345,7 +354,7 @@ func (w *windower) cellOf(s span, t state.Table, e state.Entry, ns state.Namespa
 	}
 	c.list = keptList{ns: ns, key: t.Key(e), hash: t.Hash(e), listNote: c.mark.list}
 	w.cells = append(w.cells, c)
-	return c, rest, nil
+	return c, rest, w.checkHeld(c)
 }
 
 // settleMark brings into the mark what is to be stored of a cell.

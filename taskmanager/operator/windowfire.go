@@ -75,7 +75,10 @@ func (w *windower) reach(until int64, out *abi.Builder) (more bool, err error) {
 		}
 	}
 	w.pass(until)
-	return false, nil
+	if w.told != nil {
+		err = w.told.Forget(until)
+	}
+	return false, err
 }
 
 // ending is the first window whose end has been passed and that has not fired.
@@ -123,7 +126,7 @@ func (w *windower) dropFirst() error {
 func (w *windower) end(p *pane, until int64, out *abi.Builder) error {
 	asked := w.trigger.ends || w.asks.Trigger != nil || w.trigger.foreign && until == abi.MaxTime
 	n := 0
-	if asked {
+	if asked || w.holds {
 		var err error
 		if w.entries == nil {
 			w.entries = make([]state.Entry, chunk)
@@ -145,12 +148,17 @@ func (w *windower) end(p *pane, until int64, out *abi.Builder) error {
 		if err != nil {
 			return err
 		}
-		w.expire(c, w.shape.own, p.end-1, until)
+		if asked {
+			w.expire(c, w.shape.own, p.end-1, until)
+		}
 	}
 	if err := w.askTrigger(w.questions); err != nil {
 		return err
 	}
 	if err := w.conclude(out); err != nil {
+		return err
+	}
+	if err := w.release(out); err != nil {
 		return err
 	}
 	if w.isOverPane(p, until) && w.asks.Trigger == nil {

@@ -200,6 +200,13 @@ func (j *windowJoin) bucketOf(f *firing) bucket {
 // goes on from a drained savepoint make windows of their own.
 func (j *windowJoin) Fire(watermark int64) (more bool, err error) {
 	defer j.forget()
+	if j.match.told != nil {
+		defer func() {
+			if !more && err == nil {
+				err = j.match.told.Forget(watermark)
+			}
+		}()
+	}
 	if j.session != nil {
 		return j.session.fire(watermark, nil)
 	}

@@ -41,7 +41,10 @@ func (w *windower) emitLarge(c *cell) error {
 	if err != nil || n == 0 {
 		return err
 	}
-	if l.total = n; w.evictor != nil {
+	if l.total = n; c.upTo > 0 {
+		l.total = min(n, c.upTo)
+	}
+	if w.evictor != nil {
 		if err := l.evicted.settle(); err != nil {
 			return err
 		}
@@ -52,7 +55,7 @@ func (w *windower) emitLarge(c *cell) error {
 			return err
 		}
 	}
-	if err := w.function.call([]*cell{c}); err != nil {
+	if err := w.call([]*cell{c}); err != nil {
 		return err
 	}
 	c.large = nil
@@ -105,7 +108,9 @@ func (w *windower) pull(c *cell, yield func(number uint64, e *element) bool) err
 				return true
 			}
 		}
-		number++
+		if number++; c.upTo > 0 && number > uint64(c.upTo) {
+			return false
+		}
 		return yield(number-1, e)
 	}
 	return errorOf(walk.run(), broken)

@@ -43,7 +43,7 @@ func (p *puller) Call(_ abi.Verb, groups *abi.GroupsWriter, overlay *Overlay) ([
 	return nil, nil
 }
 
-func (p *puller) Emit() error { return nil }
+func (p *puller) Emit(abi.ChangeKind) error { return nil }
 
 // A window that is many times as large as the memory is read bit by bit, and read again, without being taken into memory.
 func TestWindowsLargerThanTheMemory(t *testing.T) {

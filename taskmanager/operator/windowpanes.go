@@ -116,11 +116,19 @@ func (w *windower) readCell(p *pane, e state.Entry) (*cell, error) {
 // renew brings an accumulator to the version declared.
 func (w *windower) renew(c *cell, version uint16) error {
 	w.accs = append(w.accs[:0], c.accs[0])
+	if c.mark.held != nil {
+		w.accs = append(w.accs, c.mark.held)
+	}
 	if err := w.acc.renew(c.key(), version, w.accs); err != nil {
 		return err
 	}
 	if c.accs = nil; w.accs[0] != nil {
 		c.accs = w.listing(w.keep(w.accs[0]))
+	}
+	if c.mark.held != nil {
+		if c.mark.held = nil; w.accs[1] != nil {
+			c.mark.held = w.keep(w.accs[1])
+		}
 	}
 	return nil
 }

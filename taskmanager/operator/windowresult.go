@@ -12,7 +12,7 @@ import (
 func (w *windower) conclude(out *abi.Builder) error {
 	w.some = w.some[:0]
 	for _, c := range w.cells {
-		if c.now&fires != 0 {
+		if w.tells(c) {
 			w.some = append(w.some, c)
 		}
 	}
@@ -39,9 +39,9 @@ func (w *windower) emit(cells []*cell, out *abi.Builder) error {
 	}
 	cells = slices.DeleteFunc(cells, func(c *cell) bool { return len(c.accs) == 0 })
 	if w.function != nil {
-		return w.function.call(cells)
+		return w.call(cells)
 	}
-	return w.acc.emit(len(cells), func(i int) piece { return w.piece(cells[i]) }, out)
+	return w.results(cells, out)
 }
 
 // emitElements is emit of windows that keep their records, some at a time, with those records that leave them.
@@ -78,7 +78,7 @@ func (w *windower) emitPortion(cells []*cell) error {
 			return err
 		}
 	}
-	if err := w.function.call(some); err != nil {
+	if err := w.call(some); err != nil {
 		return err
 	}
 	if w.evictor == nil {
@@ -110,7 +110,7 @@ func (w *windower) load(cells []*cell) error {
 	}
 	return w.elements.scan(w.lists, func(i int, e *element) bool {
 		c := cells[i]
-		if w.see(c, e); w.isOf(c, e) {
+		if w.see(c, e); w.isOf(c, e) && (c.upTo == 0 || e.at < c.upTo) {
 			one := *e
 			one.value = keep(&w.loaded, e.value)
 			c.full = append(c.full, one)
@@ -174,7 +174,12 @@ func (w *windower) stays(cells []*cell, e *element) bool {
 
 // purge drops what a window has; what its trigger has kept stays.
 func (w *windower) purge(c *cell) error {
-	c.accs = nil
+	if w.told != nil {
+		if err := w.told.note(c.span, c.hash(), c.key(), false); err != nil {
+			return err
+		}
+	}
+	c.accs, c.upTo = nil, 0
 	switch {
 	case w.elements == nil:
 		return nil

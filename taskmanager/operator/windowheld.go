@@ -1,0 +1,145 @@
+package operator
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/wasmill/wasmill/abi"
+)
+
+// What a windower does with results that later ones of the same key and window take the place of. Where only the last one
+// counts, a trigger that fires by the end of a window does only that; of another, what a window had when it fired last is
+// held until its end: an accumulator, or how many elements of its list. Where each counts, it is told as what change it is.
+
+// foldResults has windows put out only the last of results that take each other's place.
+func (w *windower) foldResults() {
+	if w.trigger.ends {
+		w.trigger.byEnd()
+		return
+	}
+	w.holds = true
+}
+
+// tells says whether a window has something to put out, by what was decided.
+func (w *windower) tells(c *cell) bool {
+	switch {
+	case !w.holds || c.now == 0:
+		return c.now&fires != 0
+	case c.now == fires:
+		w.hold(c)
+		return false
+	case c.now == purges:
+		return w.comeBack(c)
+	}
+	c.mark.held = nil
+	return true
+}
+
+// hold notes what a window has.
+func (w *windower) hold(c *cell) {
+	switch {
+	case w.elements == nil && len(c.accs) > 0:
+		c.mark.held = c.accs[0]
+	case w.elements != nil && c.list.records > 0:
+		c.mark.held = w.keep(binary.LittleEndian.AppendUint64(nil, uint64(c.list.records)))
+	}
+}
+
+// comeBack makes what is held of a window what it has, and says whether something is. What has come since is out of sight.
+func (w *windower) comeBack(c *cell) bool {
+	held := c.mark.held
+	if c.mark.held = nil; held == nil {
+		return false
+	}
+	if w.elements == nil {
+		c.accs = w.listing(held)
+	} else {
+		c.upTo = int(binary.LittleEndian.Uint64(held))
+	}
+	c.timing = 0
+	return true
+}
+
+// release puts out what is held of the windows at hand, which end.
+func (w *windower) release(out *abi.Builder) error {
+	if !w.holds {
+		return nil
+	}
+	w.some = w.some[:0]
+	for _, c := range w.cells {
+		if w.comeBack(c) {
+			w.some = append(w.some, c)
+		}
+	}
+	return w.emit(w.some, out)
+}
+
+// checkHeld says if a note of elements is none.
+func (w *windower) checkHeld(c *cell) error {
+	if h := c.mark.held; h != nil && w.elements != nil && (len(h) != 8 || binary.LittleEndian.Uint64(h) > uint64(c.list.records)) {
+		return fmt.Errorf("windows of key %q: %w", c.key(), errMark)
+	}
+	return nil
+}
+
+// inKinds has results of windows made, those of one kind of change together.
+func (w *windower) inKinds(cells []*cell, emit func(cells []*cell, kind abi.ChangeKind) error) error {
+	if w.told == nil {
+		return emit(cells, abi.Insert)
+	}
+	kinds := map[*cell]abi.ChangeKind{}
+	for _, c := range cells {
+		kind, err := w.told.kind(c.span, c.hash(), c.key())
+		if err != nil {
+			return err
+		}
+		kinds[c] = kind
+	}
+	if w.function == nil || !w.function.keyed { // otherwise a key's results are made in their order
+		slices.SortStableFunc(cells, func(a, b *cell) int { return int(kinds[a]) - int(kinds[b]) })
+	}
+	for lo := 0; lo < len(cells); {
+		hi := lo + 1
+		for hi < len(cells) && kinds[cells[hi]] == kinds[cells[lo]] {
+			hi++
+		}
+		if err := emit(cells[lo:hi], kinds[cells[lo]]); err != nil {
+			return err
+		}
+		for _, c := range cells[lo:hi] {
+			if err := w.told.note(c.span, c.hash(), c.key(), true); err != nil {
+				return err
+			}
+		}
+		lo = hi
+	}
+	return nil
+}
+
+// call calls the window function.
+func (w *windower) call(cells []*cell) error {
+	return w.inKinds(cells, func(cells []*cell, kind abi.ChangeKind) error {
+		w.function.process.kind = kind
+		return w.function.call(cells)
+	})
+}
+
+// results puts out what accumulators amount to.
+func (w *windower) results(cells []*cell, out *abi.Builder) error {
+	return w.inKinds(cells, func(cells []*cell, kind abi.ChangeKind) error {
+		if f, ok := w.acc.(*fold); ok {
+			f.kind = kind
+		}
+		from := out.Len()
+		err := w.acc.emit(len(cells), func(i int) piece { return w.piece(cells[i]) }, out)
+		if w.told != nil && err == nil {
+			var b abi.Batch
+			out.View(&b)
+			for i := from; i < b.N; i++ {
+				b.Kinds[i] = byte(kind)
+			}
+		}
+		return err
+	})
+}
