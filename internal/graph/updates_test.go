@@ -33,6 +33,63 @@ func TestUpdatesAreToldWhereASinkWritesThem(t *testing.T) {
 	}
 }
 
+// Windows that have several results of a key are told from those whose results stand for themselves.
+func TestWindowsThatRevise(t *testing.T) {
+	tumbling := func(lateness int64, trigger *abi.Trigger) abi.Window {
+		return abi.Window{Kind: "tumbling", SizeMs: 10, LatenessMs: lateness, Trigger: trigger}
+	}
+	count, steps, clock := &abi.Trigger{Kind: abi.TriggerCount, Count: 2}, &abi.Trigger{Kind: abi.TriggerContinuousEventTime, EveryMs: 2}, &abi.Trigger{Kind: abi.TriggerContinuousProcessingTime, EveryMs: 2}
+	for name, c := range map[string]struct {
+		window abi.Window
+		want   bool
+	}{
+		"by its end":                    {tumbling(0, nil), false},
+		"late records":                  {tumbling(5, nil), true},
+		"by its end, as a trigger says": {tumbling(0, &abi.Trigger{Kind: abi.TriggerEventTime}), false},
+		"late records of that":          {tumbling(5, &abi.Trigger{Kind: abi.TriggerEventTime}), true},
+		"purged":                        {tumbling(5, &abi.Trigger{Kind: abi.TriggerEventTime, Purging: true}), false},
+		"counted":                       {tumbling(0, count), true},
+		"counted and evicted":           {abi.Window{Kind: "tumbling", SizeMs: 10, Trigger: count, Evictor: &abi.Evictor{Kind: abi.EvictCount, Count: 1}}, false},
+		"counted sessions":              {abi.Window{Kind: "session", GapMs: 10, Trigger: count}, false},
+		"counted without end":           {abi.Window{Kind: "global", Trigger: count}, false},
+		"counts":                        {abi.Window{Kind: "count", Count: 3}, false},
+		"steps":                         {tumbling(0, steps), true},
+		"steps of sessions":             {abi.Window{Kind: "session", GapMs: 10, Trigger: steps}, true},
+		"steps without end":             {abi.Window{Kind: "global", Trigger: steps}, true},
+		"steps of another clock":        {tumbling(0, clock), true},
+		"steps of sessions' other":      {abi.Window{Kind: "session", GapMs: 10, Trigger: clock}, false},
+		"steps of the clock":            {abi.Window{Kind: "session", GapMs: 10, Time: "processing", Trigger: clock}, true},
+	} {
+		for _, kind := range []abi.OperatorKind{abi.OperatorWindow, abi.OperatorSum} {
+			if got := (&Operator{Kind: kind, Window: &c.window}).Revises(); got != c.want {
+				t.Errorf("%s, %s: %v (expected %v)", name, kind, got, c.want)
+			}
+		}
+	}
+	late, now := tumbling(5, nil), tumbling(0, nil)
+	if !(&Operator{Kind: abi.OperatorJoin, Window: &late}).Revises() || (&Operator{Kind: abi.OperatorJoin, Window: &now}).Revises() {
+		t.Error("a join in windows revises without late records, or does not with them")
+	}
+}
+
+// Of window functions and joins, too, sinks that want each result and sinks that want the last are refused together.
+func TestSinksAgreeAboutWindowsThatRevise(t *testing.T) {
+	m := wordCount()
+	m.Functions = append(m.Functions, abi.Function{ID: 3, Name: "all", Kind: abi.FunctionWindow, Key: "utf8", Inputs: []abi.Codec{"utf8"}, Output: "utf8"})
+	m.Operators[3].Kind, m.Operators[3].Function = abi.OperatorWindow, "all"
+	m.Operators[3].Window = &abi.Window{Kind: "tumbling", SizeMs: 10, Trigger: &abi.Trigger{Kind: abi.TriggerCount, Count: 2}}
+	m.Operators[4].Connector.Config = map[string]string{"updates": "all"}
+	m.Operators = append(m.Operators, abi.Operator{Name: "copy", Kind: abi.OperatorSink, Connector: &abi.Connector{Type: "file"}, Inputs: []abi.Input{{From: "count"}}})
+	want := `operators[5].connector.config.updates: not given, but given as all of sink "out" (expected the same of both: they write the results of "count")`
+	if _, err := build(m, 1); err == nil || err.Error() != want {
+		t.Errorf("%v (expected %s)", err, want)
+	}
+	m.Operators[3].Window.Trigger.Purging = true
+	if _, err := build(m, 1); err != nil {
+		t.Errorf("results that stand for themselves: %v", err)
+	}
+}
+
 // In batch mode every edge is blocking, and what was one chain is.
 func TestBatchModeBlocksBetweenChains(t *testing.T) {
 	g, err := build(wordCount(), 3)
