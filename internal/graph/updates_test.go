@@ -80,7 +80,7 @@ func TestSinksAgreeAboutWindowsThatRevise(t *testing.T) {
 	m.Operators[3].Window = &abi.Window{Kind: "tumbling", SizeMs: 10, Trigger: &abi.Trigger{Kind: abi.TriggerCount, Count: 2}}
 	m.Operators[4].Connector.Config = map[string]string{"updates": "all"}
 	m.Operators = append(m.Operators, abi.Operator{Name: "copy", Kind: abi.OperatorSink, Connector: &abi.Connector{Type: "file"}, Inputs: []abi.Input{{From: "count"}}})
-	want := `operators[5].connector.config.updates: not given, but given as all of sink "out" (expected the same of both: they write the results of "count")`
+	want := `operator "copy": operators[5].connector.config.updates: not given, but given as all of sink "out" (expected the same of both: they write the results of "count")`
 	if _, err := build(m, 1); err == nil || err.Error() != want {
 		t.Errorf("%v (expected %s)", err, want)
 	}

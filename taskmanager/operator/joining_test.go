@@ -8,6 +8,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/wasmill/wasmill/abi"
@@ -25,6 +26,7 @@ type joining struct {
 	shards  []*joinShard
 	late    int64
 	got     map[string]int
+	buckets bucketsOf // nil: nobody asks
 	spoilt  func(value int64) bool
 	input   int
 	stores  int
@@ -65,10 +67,20 @@ func (s *joinShard) Pass() error {
 			}
 			return fmt.Sprint(row.I64(i))
 		}
-		s.got[fmt.Sprintf("%s,%s,%s@%d", b.Key(i), field(0), field(1), b.Timestamp(i))]++
+		result := fmt.Sprintf("%s,%s,%s@%d", b.Key(i), field(0), field(1), b.Timestamp(i))
+		s.got[result]++
+		s.note(result, abi.ChangeKind(b.Kinds[i]))
 	}
 	s.out.Reset()
 	return nil
+}
+
+// note takes note of a result, which begins with its key and ends with the end of its window.
+func (s *joinShard) note(result string, kind abi.ChangeKind) {
+	if s.buckets != nil {
+		id := result[:2] + result[strings.LastIndex(result, "@"):]
+		s.buckets[id] = append(s.buckets[id], madeOf{result, kind})
+	}
 }
 
 // joined is a group of a join as a guest sees it.
@@ -119,7 +131,7 @@ func (g *joined) both() string {
 }
 
 // Join makes pairs of a group's lists. A record that spoils the call is noticed before anything is made.
-func (s *joinShard) Join(groups *abi.GroupsWriter, _ abi.ChangeKind) error {
+func (s *joinShard) Join(groups *abi.GroupsWriter, kind abi.ChangeKind) error {
 	made := map[string]int{}
 	dead := false
 	eachJoined(groups.Bytes(), func(_ int, g *joined) {
@@ -132,11 +144,11 @@ func (s *joinShard) Join(groups *abi.GroupsWriter, _ abi.ChangeKind) error {
 			made[p]++
 		}
 	})
-	return s.took(made, dead)
+	return s.took(made, dead, kind)
 }
 
 // CoGroup asks for what did not come with the call, in pieces.
-func (s *joinShard) CoGroup(groups *abi.GroupsWriter, rest *Rest, _ abi.ChangeKind) error {
+func (s *joinShard) CoGroup(groups *abi.GroupsWriter, rest *Rest, kind abi.ChangeKind) error {
 	made := map[string]int{}
 	dead := false
 	var err error
@@ -166,15 +178,16 @@ func (s *joinShard) CoGroup(groups *abi.GroupsWriter, rest *Rest, _ abi.ChangeKi
 	if err != nil {
 		return err
 	}
-	return s.took(made, dead)
+	return s.took(made, dead, kind)
 }
 
-func (s *joinShard) took(made map[string]int, dead bool) error {
+func (s *joinShard) took(made map[string]int, dead bool, kind abi.ChangeKind) error {
 	if dead {
 		return errDead
 	}
 	for k, n := range made {
 		s.got[k] += n
+		s.note(k, kind)
 	}
 	return nil
 }
@@ -257,7 +270,7 @@ func (j *joining) spread(n int) {
 	j.shards = nil
 	j.attempt++
 	for i := range n {
-		s := &joinShard{joining: j, from: i * joinGroups / n, to: (i + 1) * joinGroups / n, out: abi.NewBuilder(abi.ColumnKeys | abi.ColumnValues | abi.ColumnTimestamps)}
+		s := &joinShard{joining: j, from: i * joinGroups / n, to: (i + 1) * joinGroups / n, out: abi.NewBuilder(abi.ColumnKeys | abi.ColumnValues | abi.ColumnTimestamps | abi.ColumnKinds)}
 		c := state.Config{Groups: joinGroups, From: graph.KeyGroup(s.from), To: graph.KeyGroup(s.to), Budget: j.budget}
 		if j.budget > 0 {
 			dir := j.t.TempDir()
