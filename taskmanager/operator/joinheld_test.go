@@ -22,7 +22,7 @@ type madeOf struct {
 // Of a window join that takes late records the only results are those that come last of each window, and where all come those of
 // a window's first call are new and the others newer ones: of pairs, of a function, and of a co-group, with snapshots in between.
 func TestOnlyTheLastResultOfAJoinCounts(t *testing.T) {
-	oracle.Check(t, 300, func(t testing.TB, r *rand.Rand) {
+	oracle.Check(t, 150, func(t testing.TB, r *rand.Rand) {
 		w := windowOf(r)
 		w.LatenessMs = 1 + r.Int64N(80)
 		config := JoinConfig{Key: "utf8", Values: [2]abi.Codec{"i64", "i64"}, Output: "row(left: i64?, right: i64?)"}

@@ -71,10 +71,10 @@ func toldRight(t testing.TB, name string, guest *windowGuest, m *windowModel) bo
 // Where only the last of the results of a key in a window counts, that one comes, and no other: of any window, with a trigger, with late
 // records, whether all elements are kept or what they are folded into, with snapshots in between.
 func TestOnlyTheLastResultOfAWindowCounts(t *testing.T) {
-	oracle.Check(t, 4000, func(t testing.TB, r *rand.Rand) { triggeredCase(t, r, 0, lastResult) })
+	oracle.Check(t, 1500, func(t testing.TB, r *rand.Rand) { triggeredCase(t, r, 0, lastResult) })
 }
 
 // Where each result counts it says whether the key has had one in the window.
 func TestResultsOfWindowsAreToldAsTheyChange(t *testing.T) {
-	oracle.Check(t, 4000, func(t testing.TB, r *rand.Rand) { triggeredCase(t, r, 0, toldResults) })
+	oracle.Check(t, 1500, func(t testing.TB, r *rand.Rand) { triggeredCase(t, r, 0, toldResults) })
 }
