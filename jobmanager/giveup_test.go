@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/wasmill/wasmill/internal/api"
@@ -257,7 +258,7 @@ func TestOutputOfACheckpointIsGivenUp(t *testing.T) {
 	for _, cancelled := range []bool{false, true} {
 		onFakeTime(t, func(t *testing.T, c *cluster) {
 			c.withCheckpoints(t)
-			a := c.add("a", 1)
+			a := c.add("a", 2)
 			job := c.submit(1)
 			a.set(func() { a.obstacles = map[string]wire.Kind{string(piece("x").Data): wire.KindGone} })
 			answer := c.upgrade(job.ID, map[string]string{"window": "7"}) // with a checkpoint
@@ -265,6 +266,17 @@ func TestOutputOfACheckpointIsGivenUp(t *testing.T) {
 			c.answered(answer, "")
 			c.after(time.Minute)
 			state := api.JobRunning
+			if !cancelled {
+				rescaled := make(chan error, 1)
+				go func() {
+					_, err := c.jm.RescaleJob(t.Context(), job.ID, &api.Rescale{Parallelism: new(2)})
+					rescaled <- err
+				}()
+				synctest.Wait()
+				a.acknowledge(2) // that settles the upgrade
+				a.acknowledge(3)
+				c.answered(rescaled, fmt.Sprintf("job %s: its output has to be committed before it is changed: commit checkpoint 1 through TaskManager taskmanager-a: ", job.ID))
+			}
 			if cancelled {
 				if _, err := c.jm.CancelJob(t.Context(), job.ID); err != nil {
 					t.Fatal(err)
@@ -273,7 +285,7 @@ func TestOutputOfACheckpointIsGivenUp(t *testing.T) {
 				state = api.JobCanceled
 			}
 			now := c.expect(job.ID, state, "")
-			if !strings.Contains(now.Uncommitted, "kind 13") || !strings.Contains(now.UncommittedHint, "wasmill give-up "+string(job.ID)) || now.Checkpoint.Committed {
+			if !strings.Contains(now.Uncommitted, "kind 13") || !strings.Contains(now.UncommittedHint, "wasmill give-up "+string(job.ID)) || cancelled && now.Checkpoint.Committed {
 				t.Errorf("uncommitted %q, hint %q, checkpoint %+v", now.Uncommitted, now.UncommittedHint, now.Checkpoint)
 			}
 			a.set(func() { a.seen = nil })

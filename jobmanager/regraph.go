@@ -9,6 +9,7 @@ import (
 	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/wire"
 	"github.com/wasmill/wasmill/jobmanager/ha"
 )
 
@@ -76,7 +77,7 @@ func (j *jobMaster) changeGraph(e evGraph) {
 		return
 	}
 	if len(j.uncommitted()) > 0 && j.record.Committed < j.base() {
-		e.answer <- errUncommitted
+		e.answer <- j.whyUncommitted()
 		return
 	}
 	if n := len(j.record.Checkpoints); e.waits && n > 0 && j.record.Checkpoints[n-1].InFlight > 0 {
@@ -84,6 +85,16 @@ func (j *jobMaster) changeGraph(e evGraph) {
 		return
 	}
 	e.answer <- j.storeGraph(e)
+}
+
+// whyUncommitted is errUncommitted, unless the output is gone: then nobody knows how long it takes.
+func (j *jobMaster) whyUncommitted() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if h := j.hindered; h != nil && h.Kind == wire.KindGone {
+		return api.Errorf(api.KindConflict, "job %s: its output has to be committed before it is changed: %s", j.id, h.Message).WithHint("%s", h.Hint)
+	}
+	return errUncommitted
 }
 
 func (j *jobMaster) storeGraph(e evGraph) error {
