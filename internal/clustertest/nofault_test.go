@@ -17,7 +17,9 @@ func TestWithoutFaults(t *testing.T) {
 			t.Run(fmt.Sprintf("%s %d", w.Name, parallelism), func(t *testing.T) {
 				s := scenario(uint64(parallelism), w, parallelism, cache)
 				s.Records, s.Faults, s.Barriers = 600, []Fault{}, Barriers{}
-				Run(t, s)
+				if effects := Run(t, s); w.Late != nil && effects["late lines"] == 0 && parallelism > 1 {
+					t.Error("no line was late")
+				}
 			})
 		}
 	}

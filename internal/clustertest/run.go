@@ -113,6 +113,9 @@ func Try(t *testing.T, s Scenario) (effects map[string]int, failed error) {
 		if n := x.trace.Count("msg=restore") - x.trace.Count("msg=restore", "inFlight=0"); n > 0 {
 			effects["restored with records in flight"] = n
 		}
+		if n := s.Workload.LateLines(dir); n > 0 {
+			effects["late lines"] = n
+		}
 		if n := x.trace.Count("msg=\"tasks have finished under the JobManager before\""); n > 0 {
 			effects["went on with results"] = n
 		}

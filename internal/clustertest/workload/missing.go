@@ -38,3 +38,25 @@ func sameNumbers(of string, want, got []int64) error {
 	}
 	return nil
 }
+
+// sameLines holds the lines of an output against how often each is wanted.
+func sameLines(output string, want map[string]int, got []string, as func(string) string) error {
+	if len(want) == 0 {
+		return fmt.Errorf("%s: nothing is wanted, so nothing is tested", output)
+	}
+	for _, l := range got {
+		if want[as(l)] == 0 {
+			return fmt.Errorf("%s: %q came out, or came out again", output, l)
+		}
+		want[as(l)]--
+	}
+	for l, n := range want {
+		if n > 0 {
+			return missing("%s: %q did not come out", output, l)
+		}
+	}
+	return nil
+}
+
+// itself is what a line is wanted as that is told exactly.
+func itself(line string) string { return line }

@@ -77,7 +77,7 @@ var PoisonKeys = &Workload{
 				taken[l]++
 			}
 		}
-		return worst(sameLines("good", taken, linesOf(out["good"]), func(l string) string { return l }),
+		return worst(sameLines("good", taken, linesOf(out["good"]), itself),
 			sameLines("letters", poisoned, linesOf(out["letters"]), func(l string) string {
 				p := strings.Split(l, "\t")
 				return p[0] + "\t" + p[1] + "\t" + p[len(p)-1]
@@ -99,7 +99,7 @@ var PoisonTimers = &Workload{
 				fired[l]++
 			}
 		}
-		return worst(sameLines("good", fired, linesOf(out["good"]), func(l string) string { return l }), sameLines("letters", poisoned, linesOf(out["letters"]), letter))
+		return worst(sameLines("good", fired, linesOf(out["good"]), itself), sameLines("letters", poisoned, linesOf(out["letters"]), letter))
 	},
 }
 
@@ -125,7 +125,7 @@ var PoisonResults = &Workload{
 				made[fmt.Sprintf("%d\t%s\t%d", w.start, w.key, sum)]++
 			}
 		}
-		return worst(sameLines("good", made, linesOf(out["good"]), func(l string) string { return l }), sameLines("letters", poisoned, linesOf(out["letters"]), letter))
+		return worst(sameLines("good", made, linesOf(out["good"]), itself), sameLines("letters", poisoned, linesOf(out["letters"]), letter))
 	},
 }
 
@@ -144,23 +144,4 @@ func letter(line string) string {
 		return line
 	}
 	return p[0] + "\t" + p[1] + "\t" + whichUnit.FindString(p[2])
-}
-
-// sameLines holds the lines of an output against how often each is wanted.
-func sameLines(output string, want map[string]int, got []string, as func(string) string) error {
-	if len(want) == 0 {
-		return fmt.Errorf("%s: nothing is wanted, so nothing is tested", output)
-	}
-	for _, l := range got {
-		if want[as(l)] == 0 {
-			return fmt.Errorf("%s: %q came out, or came out again", output, l)
-		}
-		want[as(l)]--
-	}
-	for l, n := range want {
-		if n > 0 {
-			return missing("%s: %q did not come out", output, l)
-		}
-	}
-	return nil
 }

@@ -9,58 +9,57 @@ import (
 // slide is how far apart sliding windows begin: their slices are of 100 ms, and not every window begins with a new one.
 const slide = 300
 
-// Sliding adds up values in sliding windows. No line comes too late.
+// Sliding adds up values in sliding windows. Some lines come too late for some of their windows, or for all.
 var Sliding = &Workload{
-	Name: "sliding windows", Guest: Windows.Guest, Outputs: Windows.Outputs,
+	Name: "sliding windows", Guest: Windows.Guest, Outputs: Windows.Outputs, Late: Windows.Late,
 	Params: map[string]string{"window": fmt.Sprint(windowSize), "disorder": fmt.Sprint(windowDisorder), "slide": fmt.Sprint(slide)},
 	Make: func(seed uint64, records int) Input {
-		r := rand.New(rand.NewPCG(seed, 19))
-		var lines []string
+		r, s := rand.New(rand.NewPCG(seed, 19)), stragglers{reach: windowSize}
+		files := make([][]string, 2)
 		for i := range records {
-			lines = append(lines, fmt.Sprintf("k%d,%d,%d", r.IntN(5), max(0, 20*i-r.IntN(windowDisorder+1)), r.IntN(1000)))
+			key, time, value := fmt.Sprint("k", r.IntN(5)), int64(max(0, 20*i-r.IntN(windowDisorder+1))), r.Int64N(1000)
+			time, value = s.behind(r, key, time, value, 2*windowDisorder, 2*windowSize)
+			files[i%2] = append(files[i%2], fmt.Sprintf("%s,%d,%d", key, time, value))
 		}
-		return Input{"input": {lines}}
+		return Input{"input": files}
 	},
 	Check: func(in Input, out map[string][]File) error {
-		sums := map[windowed]int64{}
-		for _, lines := range in["input"] {
-			for _, l := range lines {
-				key, time, value, err := windowLine(l)
-				if err != nil {
-					return err
-				}
-				for start := time - (time%slide+slide)%slide; start > time-windowSize; start -= slide {
-					sums[windowed{start, key}] += value
-				}
-			}
+		lines, err := timedOf(0, in["input"], linesOf(out["late"]))
+		if err != nil {
+			return err
 		}
-		return heldAgainst(sums, out)
+		results, err := resultsOf(out["results"])
+		if err != nil {
+			return err
+		}
+		return checkSums(lines, func(time int64) []int64 { return windowsAround(time, windowSize, slide) }, results)
 	},
 }
 
-// heldAgainst checks that each window has its sum as its one result, and that nothing came late.
-func heldAgainst(sums map[windowed]int64, out map[string][]File) error {
-	if late := linesOf(out["late"]); len(late) > 0 {
-		return fmt.Errorf("late: %q was in time", late[0])
+// windowsAround are the beginnings of those that a time is in, the oldest first.
+func windowsAround(time, size, slide int64) (starts []int64) {
+	first := time - size + 1
+	for start := first + ((-first)%slide+slide)%slide; start <= time; start += slide {
+		starts = append(starts, start)
 	}
-	seen := map[windowed]bool{}
-	for _, f := range out["results"] {
+	return starts
+}
+
+// resultsOf are sums by window, each of which has one.
+func resultsOf(files []File) (map[windowed]sums, error) {
+	results := map[windowed]sums{}
+	for _, f := range files {
 		for _, l := range f.Lines {
 			var w windowed
 			var sum int64
 			if _, err := fmt.Sscanf(strings.NewReplacer("\t", " ", ",", " ").Replace(l), "%d %s %d", &w.start, &w.key, &sum); err != nil {
-				return fmt.Errorf("%s: line %q: %w", f.Name, l, err)
+				return nil, fmt.Errorf("%s: line %q: %w", f.Name, l, err)
 			}
-			if want, any := sums[w]; !any || sum != want || seen[w] {
-				return fmt.Errorf("%s: window %d of %s: %d (expected %d, once)", f.Name, w.start, w.key, sum, want)
+			if _, twice := results[w]; twice {
+				return nil, fmt.Errorf("%s: window %d of %s has two results", f.Name, w.start, w.key)
 			}
-			seen[w] = true
+			results[w] = sums{sum}
 		}
 	}
-	for w, sum := range sums {
-		if !seen[w] {
-			return missing("window %d of %s has no result (expected %d)", w.start, w.key, sum)
-		}
-	}
-	return nil
+	return results, nil
 }

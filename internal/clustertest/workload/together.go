@@ -2,8 +2,7 @@ package workload
 
 import (
 	"fmt"
-	"maps"
-	"slices"
+	"strings"
 )
 
 const (
@@ -11,100 +10,110 @@ const (
 	togetherSlide = 100
 )
 
-// Together has a co-group count what two inputs have in sliding windows. No line comes too late.
+// Together has a co-group count what two inputs have in sliding windows. Some lines come too late for some of their windows, or for all.
 var Together = &Workload{
-	Name: "co-group", Guest: "together", Outputs: []string{"together", "early", "other"},
+	Name: "co-group", Guest: "together", Outputs: []string{"together", "early", "other"}, Late: Nearby.Late,
 	Params: map[string]string{"disorder": fmt.Sprint(nearbyDisorder), "window": fmt.Sprint(togetherSize), "slide": fmt.Sprint(togetherSlide)},
 	Make:   makeNearby, Check: checkTogether,
 }
 
 // TogetherPairs is a full outer join of the host in tumbling windows.
 var TogetherPairs = &Workload{
-	Name: "outer join in windows", Guest: Together.Guest, Outputs: Together.Outputs,
+	Name: "outer join in windows", Guest: Together.Guest, Outputs: Together.Outputs, Late: Nearby.Late,
 	Params: map[string]string{"disorder": fmt.Sprint(nearbyDisorder), "window": fmt.Sprint(togetherSize), "shape": "native", "outer": "full"},
 	Make:   makeNearby, Check: checkTogetherPairs,
 }
 
-// together is the lines of one key in one window.
-type together struct {
-	lists [2][]string
-	n     [2]int64
-	sum   [2]int64
+func checkTogether(in Input, out map[string][]File) error {
+	lines, err := timedSides(in, out)
+	if err != nil {
+		return err
+	}
+	results, counts := map[windowed]sums{}, map[windowed]sums{}
+	for _, l := range linesOf(out["together"]) {
+		var w windowed
+		var s, n sums
+		if _, err := fmt.Sscanf(strings.ReplaceAll(l, ",", " "), "%d %s %d %d %d %d", &w.start, &w.key, &n[0], &s[0], &n[1], &s[1]); err != nil {
+			return fmt.Errorf("together: line %q: %w", l, err)
+		}
+		if _, twice := results[w]; twice {
+			return fmt.Errorf("together: window %d of %s has two results", w.start, w.key)
+		}
+		results[w], counts[w] = s, n
+	}
+	around := func(time int64) []int64 { return windowsAround(time, togetherSize, togetherSlide) }
+	return worst(checkNumbers(lines, around, results, counts), checkSums(lines, around, results))
 }
 
-// allTogether are they all.
-func allTogether(in Input, slide int64) (map[windowed]*together, error) {
-	all := map[windowed]*together{}
-	for side, name := range []string{"left", "right"} {
-		for _, l := range in[name][0] {
-			key, time, value, err := windowLine(l)
-			if err != nil {
-				return nil, err
+// checkNumbers wants as many lines in each result as its sum says.
+func checkNumbers(lines []timed, windows func(time int64) []int64, results, counts map[windowed]sums) error {
+	for _, l := range lines {
+		for _, start := range windows(l.time) {
+			w := windowed{start, l.key}
+			n := counts[w]
+			if d := digitOf(l.value); d < 0 {
+				n[l.side]--
+			} else {
+				n[l.side] -= digitIn(results[w][l.side], d)
 			}
-			for start := time - time%slide; start > time-togetherSize; start -= slide {
-				id := windowed{start, key}
-				if all[id] == nil {
-					all[id] = &together{}
-				}
-				one := all[id]
-				one.lists[side], one.n[side], one.sum[side] = append(one.lists[side], l), one.n[side]+1, one.sum[side]+value
-			}
+			counts[w] = n
 		}
 	}
-	return all, nil
+	for w := range results {
+		if counts[w] != (sums{}) {
+			return fmt.Errorf("together: window %d of %s has %d lines too many", w.start, w.key, counts[w])
+		}
+	}
+	return nil
 }
 
-func checkTogether(in Input, out map[string][]File) error {
-	all, err := allTogether(in, togetherSlide)
-	if err != nil {
-		return err
-	}
-	want := map[string]int{}
-	for id, one := range all {
-		want[fmt.Sprintf("%d,%s,%d,%d,%d,%d", id.start, id.key, one.n[0], one.sum[0], one.n[1], one.sum[1])]++
-	}
-	return checkMet(want, out)
-}
-
+// checkTogetherPairs wants each two that meet in a window once, and those alone that meet none. What was not late, and did not come
+// out either, did not come yet, or has met nobody yet.
 func checkTogetherPairs(in Input, out map[string][]File) error {
-	all, err := allTogether(in, togetherSize)
+	lines, err := timedSides(in, out)
 	if err != nil {
 		return err
 	}
+	seen := map[string]bool{} // left lines, and values of right ones
+	for _, l := range linesOf(out["together"]) {
+		at := strings.LastIndex(l, ",")
+		seen[l[:max(at, 0)]], seen[l[at+1:]] = true, true
+	}
+	var lacks error
+	all := map[windowed]*[2][]string{}
+	for _, l := range lines {
+		name := l.text
+		if l.side == 1 {
+			name = fmt.Sprint(l.value)
+		}
+		if l.late {
+			continue
+		}
+		if digitOf(l.value) >= 0 && !seen[name] {
+			lacks = missing("%q did not come out, and was not late", l.text)
+			continue
+		}
+		id := windowed{l.time - l.time%togetherSize, l.key}
+		if all[id] == nil {
+			all[id] = &[2][]string{}
+		}
+		all[id][l.side] = append(all[id][l.side], name)
+	}
 	want := map[string]int{}
-	for _, one := range all {
-		for i := range max(len(one.lists[0]), 1) {
-			for k := range max(len(one.lists[1]), 1) {
-				left, right := "-", "-"
-				if len(one.lists[0]) > 0 {
-					left = one.lists[0][i]
-				}
-				if len(one.lists[1]) > 0 {
-					_, _, value, _ := windowLine(one.lists[1][k]) // it was read before
-					right = fmt.Sprint(value)
-				}
+	for _, lists := range all {
+		for _, left := range orNone(lists[0]) {
+			for _, right := range orNone(lists[1]) {
 				want[left+","+right]++
 			}
 		}
 	}
-	return checkMet(want, out)
+	return worst(sameLines("together", want, linesOf(out["together"]), itself), lacks)
 }
 
-// checkMet holds what came out against the lines that were to, and how often.
-func checkMet(want map[string]int, out map[string][]File) error {
-	for _, late := range []string{"early", "other"} {
-		if lines := linesOf(out[late]); len(lines) > 0 && lines[0] != "" {
-			return fmt.Errorf("%s: %q was in time", late, lines[0])
-		}
+// orNone is what an outer join has in the place of nobody.
+func orNone(names []string) []string {
+	if len(names) == 0 {
+		return []string{"-"}
 	}
-	for _, l := range linesOf(out["together"]) {
-		if want[l]--; want[l] < 0 {
-			return fmt.Errorf("together: %q came out, or came out again", l)
-		}
-	}
-	maps.DeleteFunc(want, func(_ string, n int) bool { return n == 0 })
-	if left := slices.Sorted(maps.Keys(want)); len(left) > 0 {
-		return missing("%d lines did not come out, such as %s", len(left), left[0])
-	}
-	return nil
+	return names
 }

@@ -16,7 +16,7 @@ const (
 
 // Windows adds up values in tumbling windows; some lines come too late.
 var Windows = &Workload{
-	Name: "windows", Guest: "windows", Outputs: []string{"results", "late"},
+	Name: "windows", Guest: "windows", Outputs: []string{"results", "late"}, Late: []string{"late"},
 	Params: map[string]string{"window": fmt.Sprint(windowSize), "disorder": fmt.Sprint(windowDisorder)},
 	Make: func(seed uint64, records int) Input {
 		r := rand.New(rand.NewPCG(seed, 13))

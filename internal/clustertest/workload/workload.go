@@ -22,6 +22,7 @@ type Workload struct {
 	Guest    string            // module in test/guests, without .wasm
 	Params   map[string]string // besides inputs and output
 	Outputs  []string          // folders below the output directory; "" is that itself
+	Late     []string          // those of lines that came too late; no other has any
 	Deep     bool              // they have folders of their own
 	Ragged   bool              // the last line of an input file has no end
 	Make     func(seed uint64, records int) Input
@@ -95,6 +96,17 @@ func (w *Workload) verify(dir string, in Input, read func(string, bool, ...strin
 		out[name] = files
 	}
 	return w.Check(in, out)
+}
+
+// LateLines is how many lines below dir were told of as late.
+func (w *Workload) LateLines(dir string) (n int) {
+	for _, name := range w.Late {
+		files, err := read(filepath.Join(dir, "output", name), w.Deep, func(string) error { return nil }, nil)
+		if err == nil { // or there is no output
+			n += len(linesOf(files))
+		}
+	}
+	return n
 }
 
 // Read reads the committed files of an output directory, and of those below if it is deep, in the order of job, checkpoint,
