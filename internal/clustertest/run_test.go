@@ -78,10 +78,14 @@ func TestDamageIsRefusedOrMended(t *testing.T) {
 func TestSeedsOfBatch(t *testing.T) {
 	cache := t.TempDir()
 	kept := 0
-	all := []*workload.Workload{workload.Ledger, workload.Windows, workload.HashChain, workload.Enrich, workload.NearbyPairs, workload.Met("", "full"), workload.Sliding}
-	for i := range max(min(*seeds, 100)/10, len(all)) {
+	all := []*workload.Workload{
+		workload.Ledger, workload.Windows, workload.HashChain, workload.Enrich, workload.NearbyPairs, workload.Sliding, workload.Ranged,
+		workload.Mapped, workload.Met("", "full"), workload.Met("broadcastHashSecond", "left"), workload.Met("broadcastHashFirst", "right"),
+		workload.Met("repartitionHashSecond", "full"), workload.Met("repartitionHashFirst", "left"), workload.Met("repartitionSortMerge", "full"),
+	}
+	for i := range max(min(*seeds, 100)*len(all)/50, len(all)) {
 		w := all[i%len(all)]
-		s := scenario(*seed+uint64(i), w, 1+i%2, cache)
+		s := scenario(*seed+uint64(i), w, 1+(i+i/len(all))%2, cache)
 		s.Batch, s.Among, s.Barriers = true, BatchFaults(), Barriers{Slow: true}
 		s.Prefer = []string{"killed", "", "JobManager"}[i%3]
 		t.Run(fmt.Sprintf("%d %s", s.Seed, w.Name), func(t *testing.T) { kept += Run(t, s)["went on with results"] })
