@@ -51,7 +51,7 @@ func (x *slowed) congested() {
 			read, since = n, time.Now()
 			return false
 		}
-		return time.Since(since) > harness.Stretched(500*time.Millisecond)
+		return time.Since(since) > 500*time.Millisecond
 	})
 	if x.job.State != api.JobRunning {
 		x.t.Fatalf("the job is %s: nothing was tested", x.job.State)
@@ -101,13 +101,14 @@ func TestUnalignedCheckpointOvertakes(t *testing.T) {
 			t.Setenv(c.option, c.value)
 			x := startSlowed(t, 40_000)
 			x.congested()
+			const much = 256 << 10
 			taken, took := x.checkpoint()
-			t.Logf("%v, %d bytes, %d of them in flight", took, taken.Size, taken.InFlight)
-			if !taken.Unaligned || taken.InFlight < 256<<10 {
-				t.Errorf("checkpoint %+v (expected one that overtook much)", taken)
+			for try := 1; try < 3 && (c.sooner*took > aligned || taken.InFlight < much); try++ { // others may have had the processors
+				taken, took = x.checkpoint()
 			}
-			for try := 1; try < 3 && c.sooner*took > aligned; try++ { // something else may have had the processors
-				_, took = x.checkpoint()
+			t.Logf("%v, %d bytes, %d of them in flight", took, taken.Size, taken.InFlight)
+			if !taken.Unaligned || taken.InFlight < much {
+				t.Errorf("checkpoint %+v (expected one that overtook much)", taken)
 			}
 			if c.sooner*took > aligned {
 				t.Errorf("it took %v, an aligned one %v", took, aligned)
