@@ -9,7 +9,7 @@ import (
 // scenarios are all faults, in the order of the table.
 func scenarios() (all []scenario) {
 	for _, part := range [][]scenario{
-		phases(), stops(), exchanges(), adoptions(), kills(), resumptions(),
+		phases(), stops(), exchanges(), adoptions(), kills(), anything(), resumptions(),
 		partitions(), uploads(), slowLinks(), badLinks(), attacks(),
 		zombies(), latecomers(),
 		troubled(), clocks(),

@@ -32,6 +32,7 @@ import (
 type scenario struct {
 	row, name    string
 	workload     *workload.Workload // nil: the seed chooses
+	any          bool               // it chooses among all that there are, and how fast they are read
 	records      int                // 0: 150,000
 	pace         time.Duration      // of a batch; 0: 100 ms
 	parallelism  int                // 0: 2
@@ -115,7 +116,10 @@ func (x *run) perform() {
 			x.t.Fatal(err)
 		}
 	}
-	if x.workload == nil {
+	switch {
+	case x.any:
+		x.chooseAny()
+	case x.workload == nil:
 		x.choose()
 	}
 	var err error
