@@ -26,18 +26,24 @@ func (k Kind) ordered() bool { return k.elements() && k != Piece }
 
 // ownerHash is the hash of the key that an entry belongs to. It chooses the key group.
 func (k Kind) ownerHash(key []byte) uint64 {
+	hash, _ := k.split(key)
+	return hash
+}
+
+// split is the hash of the key that an entry belongs to, and what its own key has beside that.
+func (k Kind) split(key []byte) (owner uint64, sub []byte) {
 	switch k {
 	case List, Map, Piece:
 		if i := bytes.IndexByte(key, 0); i >= 0 && i+1 < len(key) && key[i+1] != escaped {
-			return xxhash.Sum64(key[:i])
+			return xxhash.Sum64(key[:i]), key[i+2:]
 		}
 		var room [64]byte // most keys have room there
-		owner, _, _ := snapshot.SplitKey(room[:0], key)
-		return xxhash.Sum64(owner)
+		owner, sub, _ := snapshot.SplitKey(room[:0], key)
+		return xxhash.Sum64(owner), sub
 	case Timer:
-		return xxhash.Sum64(key[timeBytes:])
+		return xxhash.Sum64(key[timeBytes:]), key[:timeBytes]
 	}
-	return xxhash.Sum64(key)
+	return xxhash.Sum64(key), nil
 }
 
 const (
@@ -45,16 +51,26 @@ const (
 	escaped   = 0xFF // behind a zero byte of a key that has one
 )
 
-// rankOf orders the entries of a kind, as far as a number can; the rest is the order of their keys. What does not belong
-// to the same key has no order in lists and maps.
-func (k Kind) rankOf(key []byte) uint64 {
+// standing orders the entries of a kind, as far as two numbers can, so that keys are hardly looked at; the rest is the order of
+// their keys. What does not belong to the same key has no order in lists and maps.
+type standing struct {
+	rank uint64 // the time of a timer, else the hash of the key that the entry belongs to
+	head uint64 // of the key of a timer, else of the sub key
+}
+
+func (a standing) before(b standing) bool {
+	return a.rank < b.rank || a.rank == b.rank && a.head < b.head
+}
+
+func (k Kind) standingOf(key []byte) standing {
 	switch {
 	case k != Timer:
-		return k.ownerHash(key)
+		owner, sub := k.split(key)
+		return standing{owner, headOf(sub, 0)}
 	case len(key) < timeBytes: // before all
-		return 0
+		return standing{}
 	}
-	return binary.BigEndian.Uint64(key)
+	return standing{binary.BigEndian.Uint64(key), headOf(key, timeBytes)}
 }
 
 // appendTime appends a time so that the order of the bytes is that of the times.

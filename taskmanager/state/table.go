@@ -471,7 +471,7 @@ func (t *table) rebuild() {
 	order := new(sequence)
 	for _, l := range old.order.leaves {
 		for i, e := range l.entries[:l.n] {
-			order.append(l.ranks[i], t.adopt(&old, e))
+			order.append(l.standings[i], t.adopt(&old, e))
 		}
 	}
 	t.order = order

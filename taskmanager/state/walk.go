@@ -16,7 +16,7 @@ type walk struct {
 	tiers  []*table // in memory, the youngest first
 	memory [3]*table
 	spots  [3]spot
-	rank   uint64
+	rank   uint64 // of the prefix
 	prefix []byte // empty: of any rank
 	below  *deep  // nil: nothing there is to be looked at
 	stale  bool   // below is where it was in the step before
@@ -27,11 +27,12 @@ type walk struct {
 }
 
 func (t *tiered) walk(prefix, from []byte, below *deep) *walk {
-	w := &walk{t: t, prefix: prefix, rank: t.spec.Kind.rankOf(from), below: below}
+	at := t.spec.Kind.standingOf(from)
+	w := &walk{t: t, prefix: prefix, rank: at.rank, below: below}
 	w.tiers = w.memory[:0]
 	for _, tier := range [...]*table{t.table, t.old, t.flushing} {
 		if tier != nil {
-			w.spots[len(w.tiers)] = tier.order.seek(tier, w.rank, from)
+			w.spots[len(w.tiers)] = tier.order.seek(tier, at, from)
 			w.tiers = append(w.tiers, tier)
 		}
 	}
@@ -42,11 +43,11 @@ func (t *tiered) walk(prefix, from []byte, below *deep) *walk {
 func (w *walk) at(i int) (Entry, []byte) {
 	t := w.tiers[i]
 	for t.order.in(w.spots[i]) {
-		e := t.order.entry(w.spots[i])
-		key := t.Key(e)
-		if !bytes.HasPrefix(key, w.prefix) && t.spec.Kind.rankOf(key) > w.rank {
+		if len(w.prefix) > 0 && t.order.rank(w.spots[i]) > w.rank {
 			break
 		}
+		e := t.order.entry(w.spots[i])
+		key := t.Key(e)
 		if bytes.HasPrefix(key, w.prefix) && !t.pages[e>>pageBits].moved.has(e) {
 			return e, key
 		}
