@@ -85,7 +85,7 @@ var shopAnswers = map[string]func(orders, clicks []shopRecord) []string{
 			slices.SortFunc(of, func(a, b shopRecord) int { return cmp.Compare(a.at, b.at) })
 			for len(of) > 0 {
 				n := 1
-				for n < len(of) && of[n].at < of[n-1].at+20*minute {
+				for n < len(of) && of[n].at <= of[n-1].at+20*minute { // a pause of the gap itself joins
 					n++
 				}
 				lines = append(lines, fmt.Sprintf("%d\t%d\t%s\t%d", of[0].at, of[n-1].at+20*minute, user, n))
