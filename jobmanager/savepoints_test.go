@@ -13,6 +13,7 @@ import (
 	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/blob"
 	"github.com/wasmill/wasmill/internal/checkpoint"
+	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
 )
 
@@ -22,20 +23,10 @@ func TestASavepointWhoseAttemptEnds(t *testing.T) {
 	for name, stored := range map[string]bool{"while it is copied": false, "when all of it is there": true} {
 		t.Run(name, func(t *testing.T) {
 			onFakeTime(t, func(t *testing.T, c *cluster) {
-				if err := c.jm.Close(); err != nil {
-					t.Fatal(err)
-				}
-				c.gate = &gatedStores{dir: t.TempDir()}
-				c.start()
-				c.jm.config.StoreThere, c.jm.config.StoreFits = blob.There, blob.Fits
+				to := c.gated(t)
 				a, b := c.add("a", 1), c.add("b", 1)
 				job := c.submit(2)
-				to := filepath.Join(c.gate.dir, "savepoint")
-				answer := make(chan error, 1)
-				take := func() {
-					_, err := c.jm.TakeSavepoint(t.Context(), job.ID, &api.TakeSavepoint{Path: to})
-					answer <- err
-				}
+				take := func() <-chan error { return c.takes(t, job.ID, &api.TakeSavepoint{Path: to}) }
 				letGo := make(chan struct{})
 				c.gate.set(func(ctx context.Context, name string) error {
 					if name != checkpoint.SavepointManifest {
@@ -48,8 +39,7 @@ func TestASavepointWhoseAttemptEnds(t *testing.T) {
 					<-ctx.Done()
 					return ctx.Err()
 				})
-				go take()
-				synctest.Wait()
+				answer := take()
 				a.acknowledge(1)
 				b.acknowledge(1)
 				b.kill()
@@ -61,8 +51,7 @@ func TestASavepointWhoseAttemptEnds(t *testing.T) {
 				c.gate.set(nil)
 				d := c.add("d", 1)
 				c.after(stopLimit)
-				go take()
-				synctest.Wait()
+				answer = take()
 				a.acknowledge(2)
 				d.acknowledge(2)
 				c.after(2 * commitPoll)
@@ -80,25 +69,14 @@ func TestASavepointWhoseJobFinishes(t *testing.T) {
 	for name, stored := range map[string]bool{"before all tasks have taken part": false, "while it is stored": true} {
 		t.Run(name, func(t *testing.T) {
 			onFakeTime(t, func(t *testing.T, c *cluster) {
-				if err := c.jm.Close(); err != nil {
-					t.Fatal(err)
-				}
-				c.gate = &gatedStores{dir: t.TempDir()}
-				c.start()
-				c.jm.config.StoreThere, c.jm.config.StoreFits = blob.There, blob.Fits
+				to := c.gated(t)
 				a, b := c.add("a", 1), c.add("b", 1)
 				job := c.submit(2)
-				to := filepath.Join(c.gate.dir, "savepoint")
-				answer := make(chan error, 1)
 				c.gate.set(func(ctx context.Context, _ string) error {
 					<-ctx.Done()
 					return ctx.Err()
 				})
-				go func() {
-					_, err := c.jm.TakeSavepoint(t.Context(), job.ID, &api.TakeSavepoint{Path: to, Stop: true})
-					answer <- err
-				}()
-				synctest.Wait()
+				answer := c.takes(t, job.ID, &api.TakeSavepoint{Path: to, Stop: true})
 				a.acknowledge(1)
 				if stored {
 					b.acknowledge(1)
@@ -114,6 +92,29 @@ func TestASavepointWhoseJobFinishes(t *testing.T) {
 	}
 }
 
+// gated starts the JobManager anew with stores that a test may hold up, and names a place for a savepoint.
+func (c *cluster) gated(t *testing.T) (to string) {
+	t.Helper()
+	if err := c.jm.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c.gate = &gatedStores{dir: t.TempDir()}
+	c.start()
+	c.jm.config.StoreThere, c.jm.config.StoreFits = blob.There, blob.Fits
+	return filepath.Join(c.gate.dir, "savepoint")
+}
+
+// takes asks for a savepoint, and returns when all that follows has happened; the answer comes later.
+func (c *cluster) takes(t *testing.T, job graph.JobID, what *api.TakeSavepoint) <-chan error {
+	answer := make(chan error, 1)
+	go func() {
+		_, err := c.jm.TakeSavepoint(t.Context(), job, what)
+		answer <- err
+	}()
+	synctest.Wait()
+	return answer
+}
+
 // leftNothing sees that a savepoint that came to nothing leaves not even a directory.
 func leftNothing(t *testing.T, dir string) {
 	t.Helper()
@@ -126,15 +127,9 @@ func leftNothing(t *testing.T, dir string) {
 func TestASavepointThatFailsLeavesNothing(t *testing.T) {
 	for _, mine := range []bool{false, true} {
 		onFakeTime(t, func(t *testing.T, c *cluster) {
-			if err := c.jm.Close(); err != nil {
-				t.Fatal(err)
-			}
-			c.gate = &gatedStores{dir: t.TempDir()}
-			c.start()
-			c.jm.config.StoreThere, c.jm.config.StoreFits = blob.There, blob.Fits
+			to := c.gated(t)
 			a := c.add("a", 1)
 			job := c.submit(1)
-			to := filepath.Join(c.gate.dir, "savepoint")
 			c.gate.set(func(_ context.Context, name string) error {
 				if name != checkpoint.SavepointManifest {
 					return nil
@@ -146,12 +141,7 @@ func TestASavepointThatFailsLeavesNothing(t *testing.T) {
 				}
 				return errors.New("no space left on device")
 			})
-			answer := make(chan error, 1)
-			go func() {
-				_, err := c.jm.TakeSavepoint(t.Context(), job.ID, &api.TakeSavepoint{Path: to})
-				answer <- err
-			}()
-			synctest.Wait()
+			answer := c.takes(t, job.ID, &api.TakeSavepoint{Path: to})
 			a.acknowledge(1)
 			c.answered(answer, "take a savepoint of job "+string(job.ID)+": write the manifest of savepoint "+to+": no space left on device")
 			if _, err := os.Stat(filepath.Join(to, "mine")); mine && err != nil {

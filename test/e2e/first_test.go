@@ -15,25 +15,31 @@ func TestFirstAndDistinct(t *testing.T) {
 	for i, w := range []*workload.Workload{workload.FirstOfKey, workload.FirstOfAll, workload.Distinct, workload.Unequal} {
 		for _, mode := range []string{"streaming", "batch"} {
 			t.Run(w.Name+" "+mode, func(t *testing.T) {
-				for parallelism, run := range map[int]func(args ...string) harness.Result{
-					1: func(args ...string) harness.Result {
-						return built.wasmill.Run(t, append([]string{"run", guestOf(t, w)}, args...)...)
-					},
-					3: func(args ...string) harness.Result { return cluster.Run(guestOf(t, w), args...) },
-				} {
-					dir := t.TempDir()
-					params, input, err := w.Prepare(dir, uint64(i+10*parallelism), 20_000)
-					if err != nil {
-						t.Fatal(err)
-					}
-					args := batchArgs(parallelism, params)
-					args[1] = mode
-					run(args...).OK(t)
-					if err := w.Verify(dir, input); err != nil {
-						t.Errorf("parallelism %d: %v", parallelism, err)
-					}
-				}
+				inBothPlaces(t, cluster, w, mode, uint64(i))
 			})
+		}
+	}
+}
+
+// inBothPlaces runs a workload in one process, and at a parallelism above the slots of a TaskManager on a cluster.
+func inBothPlaces(t *testing.T, cluster *harness.Cluster, w *workload.Workload, mode string, seed uint64) {
+	t.Helper()
+	for parallelism, run := range map[int]func(args ...string) harness.Result{
+		1: func(args ...string) harness.Result {
+			return built.wasmill.Run(t, append([]string{"run", guestOf(t, w)}, args...)...)
+		},
+		3: func(args ...string) harness.Result { return cluster.Run(guestOf(t, w), args...) },
+	} {
+		dir := t.TempDir()
+		params, input, err := w.Prepare(dir, seed+uint64(10*parallelism), 20_000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		args := batchArgs(parallelism, params)
+		args[1] = mode
+		run(args...).OK(t)
+		if err := w.Verify(dir, input); err != nil {
+			t.Errorf("parallelism %d: %v", parallelism, err)
 		}
 	}
 }

@@ -20,24 +20,7 @@ func TestAllThatASubtaskHas(t *testing.T) {
 				continue // it is refused
 			}
 			t.Run(w.Name+" "+mode, func(t *testing.T) {
-				for parallelism, run := range map[int]func(args ...string) harness.Result{
-					1: func(args ...string) harness.Result {
-						return built.wasmill.Run(t, append([]string{"run", guestOf(t, w)}, args...)...)
-					},
-					3: func(args ...string) harness.Result { return cluster.Run(guestOf(t, w), args...) },
-				} {
-					dir := t.TempDir()
-					params, input, err := w.Prepare(dir, uint64(i+10*parallelism+100*k), 20_000)
-					if err != nil {
-						t.Fatal(err)
-					}
-					args := batchArgs(parallelism, params)
-					args[1] = mode
-					run(args...).OK(t)
-					if err := w.Verify(dir, input); err != nil {
-						t.Errorf("parallelism %d: %v", parallelism, err)
-					}
-				}
+				inBothPlaces(t, cluster, w, mode, uint64(i+100*k))
 			})
 		}
 	}
