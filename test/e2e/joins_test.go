@@ -56,7 +56,7 @@ func TestBadJoinsAreRefused(t *testing.T) {
 		params      []string
 	}{
 		{"nearby", "interval: an interval from 10 to 5 ms (exclusive) (expected lower <= upper", []string{"lower=10", "upper=5"}},
-		{"together", "join without a window (expected one: every record would be kept for ever)", []string{"window=0"}},
+		{"together", "window (expected one: every record would be kept for ever)", []string{"window=0"}},
 		{"together", "window.slide: 400ms (expected 0s < slide <= 300ms, its size)", []string{"slide=400"}},
 		{"together", `outer: "full" of a co-group (expected none`, []string{"outer=full"}},
 	} {
