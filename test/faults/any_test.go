@@ -20,7 +20,7 @@ func anyWorkloads() []*workload.Workload {
 // anything runs workloads that the seed draws from all that there are, and kills processes: one at a random time, then all at once.
 func anything() (all []scenario) {
 	for _, which := range []string{"one", "another", "a third"} {
-		all = append(all, scenario{row: "3", name: "any workload, " + which, any: true, remark: true, fault: func(x *run) {
+		all = append(all, scenario{row: "3", name: "any workload, " + which, any: true, remark: true, limit: 2 * time.Minute, fault: func(x *run) {
 			x.completes(1)
 			x.strike()
 			x.mended()
