@@ -222,7 +222,7 @@ func (c *chain) newKeyed(s int, op *graph.Operator, h *handle, parts chainParts)
 	}
 	make := func() (err error) {
 		config.Store = c.store
-		if tells && !operator.Triggered(op.Kind, window) {
+		if tells && (window == nil || !operator.Triggered(op.Kind, window)) {
 			st.told = operator.NewTold(op.UID, window, c.store)
 		}
 		st.op, err = operator.New(config)
