@@ -34,13 +34,18 @@ func TestStateOfOlderVersionsIsMigrated(t *testing.T) {
 	cmd := func(args ...string) harness.Result {
 		return built.wasmill.Run(t, append(args, "--jobmanager", cluster.URL)...)
 	}
-	read := func(what string, n int64) { // records that the job has read; it reads on slowly
+	read := func(what string, n int64) { // records that the jobs have read and stored; they read on slowly
 		t.Helper()
 		defer pace.slow()
 		pace.full()
 		harness.Until(t, time.Minute, what, func() bool {
 			j := cluster.Job()
 			return j != nil && (j.Progress.SourceOut >= n || j.State.Terminal())
+		})
+		begun := cluster.Job() // the checkpoint behind its last may have begun before
+		harness.Until(t, time.Minute, "a checkpoint behind the "+what, func() bool {
+			j := cluster.Job()
+			return j.State.Terminal() || j.Checkpoint != nil && (begun.Checkpoint == nil || j.Checkpoint.ID >= begun.Checkpoint.ID+2)
 		})
 		if j := cluster.Job(); j.State.Terminal() {
 			t.Fatalf("the job was %s before it was at the %s: nothing was tested", j.State, what)
@@ -70,7 +75,7 @@ func TestStateOfOlderVersionsIsMigrated(t *testing.T) {
 
 	second := cluster.Start(module("moved-2"), append(args, "--parallelism", "3", "--from", saved)...)
 	harness.Until(t, time.Minute, "the second job", func() bool { return string(cluster.Job().ID) != job })
-	read("middle", phase) // of its own: about 200,000 of all
+	read("middle", 2*phase)
 	was, job = job, string(cluster.Job().ID)
 	if r := cmd("upgrade", job, module("moved"), "--dry-run"); r.Code != 1 || !strings.Contains(r.Stderr, "has schema version 1 (saved with 2, and versions only grow)") {
 		t.Errorf("upgrade to an older version: %+v", r)
@@ -161,11 +166,16 @@ func TestElementsThatCannotBeMigrated(t *testing.T) {
 		return append([]string{"--param", "output=" + filepath.Join(dir, output), "--param", "count=0", "--param", "rate=3000",
 			"--param", fmt.Sprintf("keys=%d", keys), "--param", fmt.Sprint("phase=", int64(1)<<40)}, more...)
 	}
+	read := int64(0) // by jobs that were stopped
 	stop := func(run *harness.Process, to string) string {
 		t.Helper()
 		harness.Until(t, time.Minute, "records are read", func() bool {
 			j := cluster.Job()
-			return j != nil && !j.State.Terminal() && j.Progress.SourceOut > 1000
+			if j == nil || j.State != api.JobRunning || j.Progress.SourceOut <= read+1000 {
+				return false
+			}
+			read = j.Progress.SourceOut
+			return true
 		})
 		to = filepath.Join(dir, to)
 		built.wasmill.Run(t, "stop", string(cluster.Job().ID), "--to", to, "--jobmanager", cluster.URL).OK(t)
