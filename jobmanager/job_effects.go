@@ -69,7 +69,7 @@ func (j *jobMaster) deploy(a actDeploy) {
 		tm = j.jm.resources.find(a.tm)
 	}
 	m := &wire.Deploy{
-		Header: header, Graph: j.record.Graph, Tasks: j.withHints(j.withRestore(a.tasks)), Checkpoints: j.checkpointsOf(), Finished: j.finishedBefore(),
+		Header: header, Graph: j.record.Graph, Tasks: j.withHints(j.withRestore(a.tasks)), Checkpoints: j.checkpointsOf(), Finished: j.finishedBefore(), Ran: j.record.ran(),
 		Addresses: map[wire.TaskManagerID]string{}, Placement: map[string]wire.TaskManagerID{},
 	}
 	for task, t := range j.fsm.tasks {
@@ -196,7 +196,7 @@ func (j *jobMaster) clean(before graph.Attempt) {
 }
 
 func (j *jobMaster) abort(before graph.Attempt) *wire.Commit {
-	m := &wire.Commit{Header: j.header(), Graph: j.record.Graph, Abort: true}
+	m := &wire.Commit{Header: j.header(), Graph: j.record.Graph, Abort: true, Ran: j.record.ran()}
 	m.Attempt = before
 	for _, f := range j.record.Former {
 		m.Former = append(m.Former, f.Sink)

@@ -88,6 +88,10 @@ type jobRecord struct {
 	Lost []api.LostOutput `json:"lost,omitempty"` // output of completed checkpoints that is not among Prepared any more, though it was never committed
 }
 
+// ran says whether all sinks of the graph have been open in an attempt: what they make once is there since, or somebody has taken it
+// away. Of a changed graph that is known with its first checkpoint; in batch mode sinks are opened when there is something to write.
+func (r *jobRecord) ran() bool { return r.Running != nil && r.Previous == nil && !r.Graph.Batch }
+
 // origin is a savepoint that a job goes on from. A copy of it is the job's first checkpoint.
 type origin struct {
 	Path       string        `json:"path"`

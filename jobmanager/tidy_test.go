@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/graph"
@@ -40,5 +41,23 @@ func TestFormerSinks(t *testing.T) {
 			t.Errorf("step %d, to %s: former sinks %q (expected %q)", i, step.is, got, step.want)
 		}
 		was = is
+	}
+}
+
+// What sinks make once is there behind the first attempt that ran; of a changed graph behind its first checkpoint.
+func TestSinksHaveRun(t *testing.T) {
+	now := time.Now()
+	for _, c := range []struct {
+		r    jobRecord
+		want bool
+	}{
+		{jobRecord{}, false},
+		{jobRecord{Running: &now}, true},
+		{jobRecord{Running: &now, Previous: &graph.JobGraph{}}, false},
+		{jobRecord{Running: &now, Graph: graph.JobGraph{Batch: true}}, false},
+	} {
+		if got := c.r.ran(); got != c.want {
+			t.Errorf("%+v: %t", c.r, got)
+		}
 	}
 }

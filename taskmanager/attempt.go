@@ -22,6 +22,7 @@ type attempt struct {
 	addresses   map[wire.TaskManagerID]string
 	placement   map[string]wire.TaskManagerID
 	bounded     bool                  // every source ends
+	ran         bool                  // all sinks were open in an attempt before
 	finished    map[graph.TaskID]bool // tasks that had ended before the attempt began
 	checkpoints *wire.Checkpoints     // nil: the job takes none
 	logs        *logRing
@@ -41,7 +42,7 @@ func newAttempt(tm *TaskManager, j *job, d *wire.Deploy) (*attempt, error) {
 	a := &attempt{
 		tm: tm, jm: tm.jm, key: exchange.Attempt{Job: d.Job, Epoch: d.Epoch, Attempt: d.Attempt},
 		graph: &d.Graph, exec: graph.Expand(&d.Graph), addresses: d.Addresses, placement: d.Placement,
-		logs: j.logs, tasks: map[graph.TaskID]*task{}, replayed: map[wire.Replay]bool{}, finished: map[graph.TaskID]bool{}, checkpoints: d.Checkpoints,
+		logs: j.logs, tasks: map[graph.TaskID]*task{}, replayed: map[wire.Replay]bool{}, finished: map[graph.TaskID]bool{}, checkpoints: d.Checkpoints, ran: d.Ran,
 	}
 	for _, id := range d.Finished {
 		a.finished[id] = true

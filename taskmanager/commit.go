@@ -94,7 +94,8 @@ func uncommitted(name string, checkpoint uint64, err error) error {
 	return inOperator(name, kind, fmt.Errorf("commit checkpoint %d: %w", checkpoint, err))
 }
 
-// abort removes what earlier attempts left behind. One sink that cannot be cleaned does not keep the others from it.
+// abort removes what earlier attempts left behind. One sink that cannot be cleaned does not keep the others from it. A place that is
+// not there was never made, unless the job has run: then it may come back, with what was left in it.
 func (tm *TaskManager) abort(ctx context.Context, c *wire.Commit) error {
 	sinks := slices.Clone(c.Former)
 	for _, i := range c.Graph.Sinks() {
@@ -108,7 +109,7 @@ func (tm *TaskManager) abort(ctx context.Context, c *wire.Commit) error {
 			errs = append(errs, inOperator(op.Name, wire.KindInput, err))
 			continue
 		}
-		if err := sink.Abort(ctx, string(c.Job), uint32(c.Attempt)); err != nil {
+		if err := sink.Abort(ctx, string(c.Job), uint32(c.Attempt)); err != nil && (c.Ran || !errors.Is(err, connector.ErrGone)) {
 			errs = append(errs, inOperator(op.Name, wire.KindIO, fmt.Errorf("remove what earlier attempts left: %w", err)))
 		}
 	}

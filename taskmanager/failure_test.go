@@ -1,11 +1,14 @@
 package taskmanager
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
 
+	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
 )
 
@@ -27,6 +30,26 @@ func TestWhatMayPassIsTriedAgain(t *testing.T) {
 		err := inOperator("files", wire.KindIO, fmt.Errorf("open split 1: %w", c.err))
 		if !errors.As(err, &f) || f.Kind != c.kind || f.Kind.Retryable() != c.again || f.Hint != c.hint {
 			t.Errorf("%v: %+v (expected kind %d, hint %q)", c.err, f, c.kind, c.hint)
+		}
+	}
+}
+
+// away is a sink whose place is not there.
+type away struct{ connector.Sink }
+
+func (away) Abort(context.Context, string, uint32) error {
+	return fmt.Errorf("abort: %w", connector.Gone(errors.New("no such directory")))
+}
+
+// Where the place of a sink is not there, there is nothing to be removed, unless the job has run: then it may be put back.
+func TestWhatIsAwayIsStillToBeRemoved(t *testing.T) {
+	tm := &TaskManager{config: Config{Connectors: &connector.Registry{Sinks: map[string]func(map[string]string) (connector.Sink, error){
+		"away": func(map[string]string) (connector.Sink, error) { return away{}, nil },
+	}}}}
+	for _, ran := range []bool{false, true} {
+		m := &wire.Commit{Abort: true, Ran: ran, Former: []graph.Operator{{Name: "files", Connector: &abi.Connector{Type: "away"}}}}
+		if err := tm.abort(t.Context(), m); ran != (err != nil) {
+			t.Errorf("the job has run: %t; %v", ran, err)
 		}
 	}
 }

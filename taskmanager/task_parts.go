@@ -46,7 +46,7 @@ func (t *task) sink(op int) (connector.Sink, connector.SinkTask, error) {
 	key, value := codecs(a.graph, source{o.Inputs[0].From, o.Inputs[0].Side})
 	return sink, connector.SinkTask{
 		Job: string(a.key.Job), Attempt: uint32(a.key.Attempt), Subtask: t.id.Subtask, Parallelism: o.Parallelism,
-		Key: key, Value: value, Print: a.tm.config.Print,
+		Key: key, Value: value, Ran: a.ran, Print: a.tm.config.Print,
 	}, nil
 }
 

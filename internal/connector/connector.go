@@ -113,6 +113,7 @@ type SinkTask struct {
 	Subtask     int
 	Parallelism int
 	Key, Value  abi.Codec         // of the records it will get; Key is empty for records without key
+	Ran         bool              // the job has had the sink open in an attempt before: what a sink makes once is there, or away
 	Print       func(line []byte) // where the print sink writes; nil elsewhere
 }
 
@@ -128,7 +129,8 @@ type Sink interface {
 	// Commit makes what was prepared visible, under the checkpoint's number. It is idempotent: called again after any
 	// crash, in part or in whole, it ends in the same result.
 	Commit(ctx context.Context, job string, checkpoint uint64, prepared []Committable) error
-	// Abort removes what attempts of the job before the given one have left behind. It is idempotent.
+	// Abort removes what attempts of the job before the given one have left behind. It is idempotent. Where the place is not there,
+	// the error is ErrGone: it may be put back, with what was left in it.
 	Abort(ctx context.Context, job string, before uint32) error
 }
 
@@ -155,7 +157,7 @@ type Error struct {
 	Op     string // "file source"
 	Err    error
 	Hint   string
-	Passes bool // it may: a file that is not there may be put back
+	Passes bool // it may: a file or directory that is not there may be put back
 }
 
 func (e *Error) Error() string { return e.Op + ": " + e.Err.Error() }

@@ -141,6 +141,7 @@ type Deploy struct {
 	Session   uint64                   `json:"session"`            // of the registration that the tasks are for; one before it is refused
 	Addresses map[TaskManagerID]string `json:"addresses"`          // of every TaskManager of the attempt
 	Placement map[string]TaskManagerID `json:"placement"`          // TaskID.String() -> where it runs
+	Ran       bool                     `json:"ran,omitempty"`      // all sinks of the graph were open in an attempt before
 	Finished  []graph.TaskID           `json:"finished,omitempty"` // tasks that had ended in the checkpoint: nobody runs them, their channels count as ended
 
 	Checkpoints *Checkpoints `json:"checkpoints,omitempty"` // none: the job takes no checkpoints
@@ -197,6 +198,7 @@ type Commit struct {
 	Checkpoint uint64                  `json:"checkpoint"`
 	Prepared   []connector.Committable `json:"prepared,omitempty"`
 	Abort      bool                    `json:"abort,omitempty"`
+	Ran        bool                    `json:"ran,omitempty"` // of Abort: as in Deploy
 }
 
 // Examined is the answer to a Commit that is only looked at: what of it would be refused, of sinks that know that beforehand.

@@ -276,3 +276,27 @@ func TestWhatIsGivenUpStaysGivenUp(t *testing.T) {
 		t.Errorf("pending: %q", left)
 	}
 }
+
+// An output directory that is away for a moment holds the job up, which says what helps; when it is back, the job goes on, every
+// record counts once, and nothing pending is left in it.
+func TestAnOutputMayBeAwayForAMoment(t *testing.T) {
+	v := startVersioned(t, 20_000, 5000, "--taskmanagers", "1", "--slots", "2")
+	if err := os.Rename(v.out, v.out+".away"); err != nil {
+		t.Fatal(err)
+	}
+	harness.Until(t, time.Minute, "the job misses its output", func() bool {
+		j := v.cluster.Job()
+		return j != nil && j.Failure != nil && strings.Contains(j.Failure.Message, v.out+" is not writable")
+	})
+	if j := v.cluster.Job(); j.State.Terminal() || !j.Failure.Kind.Retryable() || !strings.Contains(j.Failure.Hint, "put it back") {
+		t.Errorf("job is %s: %+v", j.State, j.Failure)
+	}
+	if err := os.Rename(v.out+".away", v.out); err != nil {
+		t.Fatal(err)
+	}
+	v.finish("1")
+	harness.Until(t, 10*time.Second, "nothing pending is left", func() bool {
+		left, err := filepath.Glob(filepath.Join(v.out, ".*"))
+		return err == nil && len(left) == 0
+	})
+}

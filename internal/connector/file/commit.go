@@ -141,7 +141,7 @@ func (s *Sink) Abort(_ context.Context, job string, before uint32) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil
+			err = connector.Gone(err)
 		}
 		return fmt.Errorf("file sink: abort: %w", err)
 	}

@@ -106,7 +106,7 @@ func (s *syncs) failure() error {
 func create(on durable.FS, c committable) (durable.File, error) {
 	f, err := on.Create(filepath.Join(c.Dir, c.Pending), os.O_EXCL, 0o666)
 	if err != nil {
-		return nil, unwritable(c.Dir, err)
+		return nil, unwritable(c.Dir, err, true)
 	}
 	return f, nil
 }

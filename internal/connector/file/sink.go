@@ -168,7 +168,7 @@ func (s *Sink) Exclusive() (dir string, below bool) {
 	return filepath.Clean(s.dir), s.partitions != nil
 }
 
-// Open makes the directory if needed. Files are made for the records that belong there.
+// Open makes the directory if needed, but not where the job has had it before: one that was put back would lie in the new one. Files are made for the records that belong there.
 func (s *Sink) Open(_ context.Context, task connector.SinkTask) (connector.Writer, error) {
 	keys, values, err := s.formats(task.Key, task.Value)
 	if err != nil {
@@ -178,12 +178,14 @@ func (s *Sink) Open(_ context.Context, task connector.SinkTask) (connector.Write
 	if err != nil {
 		return nil, &connector.Error{Op: opSink, Err: err}
 	}
-	if err := durable.MakeDir(s.on, dir, 0o777); err != nil {
-		return nil, unwritable(dir, err)
+	if !task.Ran {
+		if err := durable.MakeDir(s.on, dir, 0o777); err != nil {
+			return nil, unwritable(dir, err, false)
+		}
 	}
 	const writeAndSearch = 2 | 1
 	if err := syscall.Access(dir, writeAndSearch); err != nil {
-		return nil, unwritable(dir, err)
+		return nil, unwritable(dir, err, task.Ran)
 	}
 	w := newWriter(s, task, dir, keys, values)
 	if s.changes {
@@ -200,8 +202,8 @@ func failed(step, path string, err error) error {
 	return fmt.Errorf("file sink: %s %s: %w", step, path, err)
 }
 
-// unwritable tells what the user can mend (a path) from what may pass.
-func unwritable(dir string, err error) error {
+// unwritable tells what the user can mend (a path) from what may pass. was: the job could write there before, so it may again.
+func unwritable(dir string, err error, was bool) error {
 	var cause = err
 	if p := (*fs.PathError)(nil); errors.As(err, &p) {
 		cause = p.Err
@@ -210,7 +212,11 @@ func unwritable(dir string, err error) error {
 	case errors.Is(err, fs.ErrExist):
 		return &connector.Error{Op: opSink, Err: fmt.Errorf("output directory %s: another sink of this job writes there", dir), Hint: "give each sink a directory of its own"}
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EROFS):
-		return &connector.Error{Op: opSink, Err: fmt.Errorf("output directory %s is not writable: %w", dir, cause)}
+		e := &connector.Error{Op: opSink, Err: fmt.Errorf("output directory %s is not writable: %w", dir, cause), Passes: was}
+		if was {
+			e.Hint = "put it back, mount what it is on again, or let it be written to: the job restarts, and goes on when it can"
+		}
+		return e
 	}
 	return failed("open output in", dir, cause)
 }

@@ -288,6 +288,59 @@ func TestSinkCommitsIntoADirectoryThatIsGone(t *testing.T) {
 	}
 }
 
+// A directory that the job has had may be put back: it is not made anew, what is missed is no fault in what the user gave, and what
+// was left in it is still to be removed. Of a job that begins it is made, or the job is refused.
+func TestSinkMayFindItsDirectoryAgain(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "out")
+	sink, w := opened(t, map[string]string{"path": dir})
+	if err := put(t, w, 0, "", "x", time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	connectortest.Prepared(t, w)
+	if err := os.Rename(dir, dir+".away"); err != nil {
+		t.Fatal(err)
+	}
+	passes := func(what string, err error) {
+		t.Helper()
+		var fault *connector.Error
+		if !errors.As(err, &fault) || !fault.Passes || fault.Hint == "" || fault.Error() != "file sink: output directory "+dir+" is not writable: no such file or directory" {
+			t.Errorf("%s while it is away: %v, %+v", what, err, fault)
+		}
+	}
+	passes("write", put(t, w, 0, "", "y", time.Time{}))
+	again := connector.SinkTask{Job: "j", Attempt: 2, Parallelism: 1, Value: "utf8", Ran: true}
+	_, err := sink.Open(t.Context(), again)
+	passes("open", err)
+	if err := sink.Abort(t.Context(), "j", 2); !errors.Is(err, connector.ErrGone) {
+		t.Errorf("abort while it is away: %v", err)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it was made anew: %v", err)
+	}
+	if err := os.Rename(dir+".away", dir); err != nil {
+		t.Fatal(err)
+	}
+	next, err := sink.Open(t.Context(), again)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	if err := sink.Abort(t.Context(), "j", 2); err != nil {
+		t.Error(err)
+	}
+	if left, _ := filepath.Glob(dir + "/.*"); len(left) > 0 {
+		t.Errorf("hidden files are left: %q", left)
+	}
+	var fault *connector.Error
+	none, err := NewSink(map[string]string{"path": filepath.Join(os.DevNull, "out")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := none.Open(t.Context(), connector.SinkTask{Value: "utf8"}); !errors.As(err, &fault) || fault.Passes {
+		t.Errorf("of a job that begins: %v, %+v (expected that it is refused)", err, fault)
+	}
+}
+
 func TestSinkWritesWithoutAllocating(t *testing.T) {
 	_, w := opened(t, map[string]string{"path": t.TempDir(), "partition": "{yyyy}/{key}"})
 	b := abi.NewBuilder(abi.ColumnValues | abi.ColumnKeys | abi.ColumnTimestamps)

@@ -250,7 +250,7 @@ func (w *writer) makeDirs() error {
 		}
 		made[f.c.Partition] = true
 		if err := durable.MakeDir(w.sink.on, f.c.place(), 0o777); err != nil {
-			return unwritable(f.c.place(), err)
+			return unwritable(f.c.place(), err, true)
 		}
 	}
 	return nil
