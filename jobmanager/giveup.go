@@ -198,7 +198,7 @@ func (jm *JobManager) leaveOut(ctx context.Context, j *jobMaster, gone []missing
 
 // giveUp stores that output is lost, and has the rest committed.
 func (j *jobMaster) giveUp(gone []missing) (lost []api.LostOutput, err error) {
-	if failed := j.storeAnd(nil, func(r *jobRecord) { lost = r.leaveOut(gone) }, func() { j.fsm.leaves = true }); failed != nil {
+	if failed := j.storeAnd(nil, func(r *jobRecord) { lost = r.leaveOut(gone) }, j.unhindered); failed != nil {
 		return nil, api.Errorf(api.KindInternal, "give up output of job %s: %s", j.id, failed.(evStoreFailed).failure.Message)
 	}
 	for _, l := range lost {
@@ -209,6 +209,17 @@ func (j *jobMaster) giveUp(gone []missing) (lost []api.LostOutput, err error) {
 	default: // it will be looked at anyway
 	}
 	return lost, nil
+}
+
+// unhindered forgets that what was given up hinders. What else does is seen when the rest is committed. The caller holds mu.
+func (j *jobMaster) unhindered() {
+	j.fsm.leaves = true
+	if h := j.hindered; h != nil && h.Kind == wire.KindGone {
+		j.hindered = nil
+	}
+	if f := j.fsm.failure; j.fsm.phase == finishing && f != nil && f.Kind == wire.KindGone {
+		j.fsm.failure = nil
+	}
 }
 
 // leaveOut takes what is gone out of what is to be committed, and names it as lost. What was committed or left out meanwhile is

@@ -181,7 +181,7 @@ func TestAnEndThatCannotBeCommittedIsGivenUp(t *testing.T) {
 				a.set(func() { a.obstacles[string(rest.Data)] = wire.KindIO })
 			}
 			done, err := c.giveUp(job.ID, false)
-			if err != nil || !slices.Equal(lostNames(done.Lost), lostNames(would.Lost)) {
+			if err != nil || !slices.Equal(lostNames(done.Lost), lostNames(would.Lost)) || done.Job.Failure != nil {
 				t.Fatalf("give up: %+v, %v", done, err)
 			}
 			if killed {
@@ -290,7 +290,7 @@ func TestOutputOfACheckpointIsGivenUp(t *testing.T) {
 			}
 			a.set(func() { a.seen = nil })
 			done, err := c.giveUp(job.ID, false)
-			if err != nil || len(done.Lost) != 1 || done.Lost[0].Checkpoint != 1 || done.Job.Guarantee.Guarantee != connector.AtMostOnce {
+			if err != nil || len(done.Lost) != 1 || done.Lost[0].Checkpoint != 1 || done.Job.Guarantee.Guarantee != connector.AtMostOnce || done.Job.Uncommitted+done.Job.UncommittedHint != "" {
 				t.Fatalf("give up: %+v, %v", done, err)
 			}
 			heard := []string{"examine 2 of checkpoint 1", "commit 1 of attempt 1 under checkpoint 1"}

@@ -23,7 +23,7 @@ import (
 // maxJSONBytes bounds a JSON body: a submission with its parameters.
 const maxJSONBytes = 1 << 20
 
-// readJSON reads the whole body into v. Fields that v does not have are refused by name.
+// readJSON reads the whole body, an object, into v. Fields that v does not have are refused by name.
 func readJSON(c echo.Context, v any) error {
 	if err := wantType(c.Request(), "application/json"); err != nil {
 		return err
@@ -36,6 +36,9 @@ func readJSON(c echo.Context, v any) error {
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
 		return bodyError(body, err)
+	}
+	if bytes.Equal(bytes.TrimSpace(body), []byte("null")) { // which any value may be, to the decoder
+		return api.Errorf(api.KindBadRequest, "body: null (expected an object)")
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return api.Errorf(api.KindBadRequest, "body: more follows the JSON value")
