@@ -10,6 +10,10 @@ import (
 // seen. accepted: it has answered that it does it, and was followed.
 func outcomeIn(err error, accepted bool, hint string, args ...any) error {
 	var unreachable *api.UnreachableError
+	var refused *api.Error
+	if errors.As(err, &refused) && refused.Hint != "" { // it is there, and knows
+		return err
+	}
 	if !passing(err) || errors.As(err, &unreachable) && !unreachable.Sent && !accepted {
 		return err
 	}

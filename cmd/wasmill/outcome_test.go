@@ -77,10 +77,11 @@ func TestOnlyWhatIsInDoubtHasItsOutcomeElsewhere(t *testing.T) {
 		{lost, false, true},
 		{fmt.Errorf("follow it: %w", api.ErrWatchBroken), true, true},
 		{api.Errorf(api.KindUnavailable, "the JobManager is stopping"), false, true},
+		{api.Errorf(api.KindUnavailable, "no TaskManager is registered").WithHint("start a TaskManager"), false, false},
 		{api.Errorf(api.KindConflict, "job x is FAILED"), false, false},
 		{errors.New("no such file"), true, false},
 	} {
-		if got := outcomeIn(c.err, c.accepted, changeSeenIn, "7f3a9c"); strings.Contains(hintOf(got), "last change") != c.doubt || !errors.Is(got, c.err) {
+		if got := outcomeIn(c.err, c.accepted, changeSeenIn, "7f3a9c"); strings.Contains(hintOf(got), "last change") != c.doubt || !errors.Is(got, c.err) || !c.doubt && hintOf(got) != hintOf(c.err) {
 			t.Errorf("%v, accepted %t: hint %q (expected one: %t)", c.err, c.accepted, hintOf(got), c.doubt)
 		}
 	}
