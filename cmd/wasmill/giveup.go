@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 
@@ -61,6 +62,34 @@ func (a *app) giveUp(cmd *cobra.Command, id graph.JobID, ask *api.GiveUp) error 
 			fmt.Fprintf(a.err, "not given up, since it is there: %s\n", oneParagraph(h))
 		}
 	})
+}
+
+// wayOut is what helps where output of a job in this process is gone, which other commands reach at url, if it is not empty.
+func wayOut(id graph.JobID, url, kept string) string {
+	ask := fmt.Sprintf("`wasmill give-up %s --dry-run --jobmanager ", id)
+	switch {
+	case url != "":
+		return "put it back; or have it left out for good: " + ask + url + "` says what that would be"
+	case kept != "":
+		return "put it back; or have it left out for good: stop this command, run it with --address HOST:PORT, too, and " + ask + "http://HOST:PORT` says what that would be"
+	}
+	return "put it back; or stop this command: the rest is committed then, and what is lost is named (with --address other commands reach the job, with --state-dir it outlives this one)"
+}
+
+// leaveOut gives up what is gone of the output of a job that ends with this process, so that the rest is committed: nobody can put it
+// back later.
+func (r *running) leaveOut(ctx context.Context, id graph.JobID) {
+	now, err := r.client.GetJob(ctx, id)
+	if err != nil || now.Uncommitted == "" && (now.State != api.JobFinishing || now.Failure == nil) {
+		return
+	}
+	done, err := r.client.GiveUp(ctx, id, &api.GiveUp{})
+	if err != nil {
+		return // nothing is gone: what hinders the rest is told with the job's end
+	}
+	for _, l := range lostLines(done.Lost) {
+		r.note("lost: %s", l)
+	}
 }
 
 // lostText is a file that was given up, in a line: /out/part-7f3a9c-4-0-0, checkpoint 4: 1,200 rows

@@ -114,10 +114,20 @@ func (r *running) endedBefore(job *api.Job) error {
 
 // stopped says how to go on with a job that is kept. It is not cancelled: it stands still when the process ends.
 func (r *running) stopped(ctx context.Context, job *api.Job) error {
-	at := "its beginning"
-	if now, err := r.client.GetJob(context.WithoutCancel(ctx), job.ID); err == nil && now.Checkpoint != nil {
-		at = "its last checkpoint"
+	if now, err := r.client.GetJob(context.WithoutCancel(ctx), job.ID); err == nil {
+		job = now
 	}
-	r.note("stopped: job %s (%s) is kept in %s; the same command goes on from %s", job.ID, job.Name, r.kept, at)
+	r.note("stopped: job %s (%s) is kept in %s; %s", job.ID, job.Name, r.kept, goesOn(job))
 	return errInterrupted
+}
+
+// goesOn is what the same command does with a job that is kept.
+func goesOn(job *api.Job) string {
+	switch {
+	case job.State == api.JobFinishing:
+		return "it has come to its end, and the same command commits what is left of its output"
+	case job.Checkpoint != nil:
+		return "the same command goes on from its last checkpoint"
+	}
+	return "the same command goes on from its beginning"
 }

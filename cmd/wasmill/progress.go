@@ -10,6 +10,7 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"github.com/wasmill/wasmill/internal/api"
+	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
 )
 
@@ -20,13 +21,14 @@ const plainInterval = 5 * time.Second
 // then in between. One goroutine at a time.
 type progress struct {
 	*app
-	where string
-	bars  *mpb.Progress // nil: lines
-	bar   *mpb.Bar
-	drawn atomic.Bool // bar is there
+	where  string
+	wayOut func(graph.JobID) string // what helps where output is gone; nil: what the JobManager says
+	bars   *mpb.Progress            // nil: lines
+	bar    *mpb.Bar
+	drawn  atomic.Bool // bar is there
 
 	state  api.JobState
-	waits  bool      // why the job does not get out of FINISHING was said
+	waits  wire.Kind // why the job does not get out of FINISHING, as far as that was said
 	silent bool      // the JobManager does not answer, and that was said
 	begun  time.Time // when state was first seen to be RUNNING in this attempt
 	said   time.Time // when the last line was printed
@@ -46,8 +48,11 @@ func newProgress(a *app) *progress {
 // show is told of every change of the job.
 func (p *progress) show(j *api.Job) {
 	p.silent = false
-	waits := j.State == api.JobFinishing && j.Failure != nil // its output cannot be committed yet
-	if j.State != p.state || waits && !p.waits {
+	var waits wire.Kind
+	if j.State == api.JobFinishing && j.Failure != nil { // its output cannot be committed yet
+		waits = j.Failure.Kind
+	}
+	if j.State != p.state || waits != 0 && waits != p.waits {
 		p.state, p.said, p.waits = j.State, time.Now(), waits
 		if j.State == api.JobRunning {
 			p.begun = time.Now()
@@ -92,9 +97,9 @@ func (p *progress) stateLine(j *api.Job) {
 	case j.State == api.JobCreated && j.Origin != nil:
 		line += "  goes on from " + printable(originText(j))
 	case j.State == api.JobFinishing && j.Failure != nil:
-		line += causeLines(j.Failure)
+		line += p.causeLines(j)
 	case j.State == api.JobRestarting && j.Failure != nil:
-		line += fmt.Sprintf(" (%d)", j.Restarts+1) + causeLines(j.Failure)
+		line += fmt.Sprintf(" (%d)", j.Restarts+1) + p.causeLines(j)
 	case j.State != api.JobCancelling:
 		return
 	}
@@ -102,10 +107,13 @@ func (p *progress) stateLine(j *api.Job) {
 }
 
 // causeLines are why a job does not go on, and what helps.
-func causeLines(f *wire.Failure) string {
-	lines := "\n  cause: " + oneParagraph(f.Message)
-	if f.Hint != "" {
-		lines += "\n  hint: " + oneParagraph(f.Hint)
+func (p *progress) causeLines(j *api.Job) string {
+	lines, hint := "\n  cause: "+oneParagraph(j.Failure.Message), j.Failure.Hint
+	if j.Failure.Kind == wire.KindGone && p.wayOut != nil {
+		hint = p.wayOut(j.ID)
+	}
+	if hint != "" {
+		lines += "\n  hint: " + oneParagraph(hint)
 	}
 	return lines
 }

@@ -127,13 +127,15 @@ const settleLimit = 5 * time.Second
 // runEmbedded runs the job in this process.
 func (r *running) runEmbedded(ctx context.Context, local *embedded, flags *runFlags, module []byte, submit *api.Submit) error {
 	r.client, r.embedded, r.work, r.kept, r.progress.where = local.client, true, local.work, flags.stateDir, "in this process"
+	url := ""
 	if flags.address != "" {
-		url, err := local.serve(ctx, flags.address)
-		if err != nil {
+		var err error
+		if url, err = local.serve(ctx, flags.address); err != nil {
 			return err
 		}
 		r.progress.where += ", " + url
 	}
+	r.progress.wayOut = func(id graph.JobID) string { return wayOut(id, url, r.kept) }
 	if r.kept != "" {
 		r.progress.where += "; kept in " + r.kept
 		err := r.runKept(ctx, module, submit)
@@ -274,7 +276,12 @@ func (r *running) interrupted(ctx context.Context, job *api.Job) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelLimit)
 	defer cancel()
+	r.leaveOut(ctx, job.ID)
 	end, err := cancelAndWait(ctx, r.client, job.ID)
+	if err != nil && end != nil && end.State == api.JobFinishing && end.Failure != nil {
+		r.note("interrupted: job %s (%s) has come to its end, but not all of its output is committed: %s", end.ID, end.Name, oneParagraph(end.Failure.Message))
+		return errInterrupted
+	}
 	if err != nil {
 		r.note("interrupted: %s", err)
 		return errInterrupted
