@@ -42,8 +42,9 @@ func finalName(job string, checkpoint uint64, subtask, n int) string {
 	return fmt.Sprintf("part-%s-%d-%d-%d", job, checkpoint, subtask, n)
 }
 
-// look sees whether a file can be renamed from its pending to its final name, or was. Where somebody has removed it, cut it off or
-// replaced it, the error is connector.ErrGone: who has it can put it back, and nothing else helps.
+// look sees whether a file can be renamed from its pending to its final name, or was. Where somebody has removed it or
+// cut it off, the error is connector.ErrGone: who has it can put it back, and nothing else helps. Only lengths are compared: a file
+// of as many other bytes is committed. To know it would take a sum of all that passes, and to read all of it again.
 func (c *committable) look(job string, checkpoint uint64) (from, to string, committed bool, err error) {
 	from, to = filepath.Join(c.Dir, c.Pending), filepath.Join(c.place(), finalName(job, checkpoint, c.Subtask, c.N))
 	written, pending := os.Lstat(from)
