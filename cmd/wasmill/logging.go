@@ -33,8 +33,9 @@ func embeddedLog(c *config.Config, w io.Writer) *slog.Logger {
 	return slog.New(&guestLines{w: w, mu: new(sync.Mutex), level: level})
 }
 
-// operatorAttr marks a record as a guest's line: the TaskManager gives it the name of the operator that logged it.
-const operatorAttr = "operator"
+// These mark a record as a guest's line: a task's log has its subtask, and the TaskManager gives a line the name of the operator that
+// logged it. A JobManager that speaks of an operator has no subtask.
+const operatorAttr, subtaskAttr = "operator", "subtask"
 
 // guestLines is a log handler that prints what guests log, as OPERATOR[SUBTASK] LEVEL TEXT, and drops everything else.
 type guestLines struct {
@@ -54,7 +55,7 @@ func (h *guestLines) Handle(_ context.Context, r slog.Record) error {
 		}
 		return operator == ""
 	})
-	if operator == "" {
+	if operator == "" || h.subtask == "" {
 		return nil
 	}
 	line := fmt.Appendf(nil, "%s[%s] %s %s\n", printable(operator), h.subtask, r.Level, printable(strings.TrimRight(r.Message, "\n")))
@@ -67,7 +68,7 @@ func (h *guestLines) Handle(_ context.Context, r slog.Record) error {
 func (h *guestLines) WithAttrs(attrs []slog.Attr) slog.Handler {
 	with := *h
 	for _, a := range attrs {
-		if a.Key == "subtask" {
+		if a.Key == subtaskAttr {
 			with.subtask = a.Value.String()
 		}
 	}
