@@ -11,6 +11,7 @@ import (
 	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/checkpoint"
 	"github.com/wasmill/wasmill/internal/connector"
+	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/internal/graph"
 	"github.com/wasmill/wasmill/internal/wire"
 )
@@ -198,7 +199,12 @@ func (jm *JobManager) leaveOut(ctx context.Context, j *jobMaster, gone []missing
 
 // giveUp stores that output is lost, and has the rest committed.
 func (j *jobMaster) giveUp(gone []missing) (lost []api.LostOutput, err error) {
-	if failed := j.storeAnd(nil, func(r *jobRecord) { lost = r.leaveOut(gone) }, j.unhindered); failed != nil {
+	if failpoint.Planted(failpoint.GiveUpUnstored) {
+		j.mu.Lock()
+		lost = j.record.leaveOut(gone)
+		j.unhindered()
+		j.mu.Unlock()
+	} else if failed := j.storeAnd(nil, func(r *jobRecord) { lost = r.leaveOut(gone) }, j.unhindered); failed != nil {
 		return nil, api.Errorf(api.KindInternal, "give up output of job %s: %s", j.id, failed.(evStoreFailed).failure.Message)
 	}
 	for _, l := range lost {

@@ -66,8 +66,9 @@ type Cluster struct {
 	tms    []*taskManager // the newest incarnation of each
 	starts int            // processes so far: each has an address of its own
 	job    graph.JobID
-	before []string // the jobs that this one has gone on from, the oldest first
-	broken error    // what a fault found wrong with the cluster
+	before []string          // the jobs that this one has gone on from, the oldest first
+	broken error             // what a fault found wrong with the cluster
+	lost   map[string]string // output that was given up, by its name: where it is
 
 	upgrades int // so far
 }
@@ -78,7 +79,7 @@ func Start(t testing.TB, c Config) *Cluster {
 	ctx := context.Background()
 	x := &Cluster{
 		t: t, config: c, random: rand.New(rand.NewPCG(c.Seed, 1)), trace: newTrace(c.Seed), dir: t.TempDir(),
-		net: newNetwork(), meta: newMetadata(), blobs: jobmanager.NewMemoryBlobs(), outside: newOutside(c.Seed),
+		net: newNetwork(), meta: newMetadata(), blobs: jobmanager.NewMemoryBlobs(), outside: newOutside(c.Seed), lost: map[string]string{},
 	}
 	var err error
 	if x.engine, err = host.NewEngine(ctx, host.Config{CacheDir: c.Cache}); err != nil {

@@ -90,6 +90,8 @@ var simulated = []struct {
 		only: directed{workload: workload.Ledger, batch: true, barriers: Barriers{Slow: true}, faults: slices.Repeat([]Fault{stageSurvives}, 2), parallelism: 2}},
 	{bug: failpoint.TrustLost, shows: "in batch mode: a job waits for ever for what a TaskManager had that is gone",
 		only: directed{workload: workload.Ledger, batch: true, barriers: Barriers{Slow: true}, faults: slices.Repeat([]Fault{stageKilled}, 3), parallelism: 2}},
+	{bug: failpoint.GiveUpUnstored, shows: "what was given up is waited for again, or is not named as lost",
+		only: directed{faults: []Fault{outputGone, outputGone}, workload: workload.Ledger}},
 	{bug: failpoint.UncutChain, about: "chain", shows: "an operator that was apart from its chain comes back with the state that its neighbours had when it left"},
 }
 

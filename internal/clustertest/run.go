@@ -81,6 +81,9 @@ func Try(t *testing.T, s Scenario) (effects map[string]int, failed error) {
 		err = x.run(s, verify)
 		refused := errors.Is(err, errRefused)
 		if err == nil {
+			err = x.putBack()
+		}
+		if err == nil {
 			err = verify()
 		}
 		if refused {

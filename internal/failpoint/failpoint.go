@@ -108,6 +108,7 @@ const (
 	FoldedBehind        Bug = "folded-behind"         // what was folded ahead goes behind the barrier
 	DropSide            Bug = "drop-side"             // records of a join are removed before the last window that they are in
 	ForgetRefresh       Bug = "forget-refresh"        // what is written again ends by event time when it would have ended
+	GiveUpUnstored      Bug = "give-up-unstored"      // output is given up before that is stored
 )
 
 // Bugs are all of them.
@@ -116,5 +117,5 @@ var Bugs = []Bug{
 	ForgetPosition, ReplayDoneSplit, ForgetAborted, DropPreparedAborted, NoRecommit, AbortBeforeCommit, TrustDamaged, TrustLocal,
 	RestoreOldest, DeleteNamed, ReuseID, ForgetTombstone, MutateFrozen, OverlayLeak, RepeatPassed, ForgetFinished, ForgetExchange, FiredAgain,
 	ForgetPromised, UncutChain, ForgetRequests, StaleChange, LoseElements, ForgetTrigger, OneCopy, DealtToAll, FoldedBehind, DropSide,
-	ForgetRefresh, ForgetRead, TrustLost,
+	ForgetRefresh, ForgetRead, TrustLost, GiveUpUnstored,
 }
