@@ -193,6 +193,7 @@ type fakeTM struct {
 	lost       int   // answers to deploys that get lost
 	lines      []wire.LogLine
 	commits    []*wire.Commit
+	cleaned    []*wire.Commit
 	obstacles  map[string]wire.Kind // what it answers about what is prepared, by its data; it refuses to commit that
 	sink       int                  // index of the operator that its tasks write to, 0: 1
 	lasting    bool                 // its tasks do not end when they are cancelled
@@ -307,6 +308,9 @@ func (tm *fakeTM) Cancel(ctx context.Context, m *wire.Cancel) error {
 
 func (tm *fakeTM) Commit(ctx context.Context, m *wire.Commit) error {
 	if m.Abort {
+		tm.mu.Lock()
+		tm.cleaned = append(tm.cleaned, m)
+		tm.mu.Unlock()
 		return tm.hear(ctx, "clean before attempt %d", m.Attempt)
 	}
 	tm.mu.Lock()

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/graph"
+	"github.com/wasmill/wasmill/internal/wire"
 )
 
 // What the job had as sinks is remembered until their pending output is removed, and only what it has no more.
@@ -60,4 +62,43 @@ func TestSinksHaveRun(t *testing.T) {
 			t.Errorf("%+v: %t", c.r, got)
 		}
 	}
+}
+
+// TaskManagers are told so with each attempt behind the first that ran, and when they clean up, by another JobManager, too.
+func TestTaskManagersAreToldThatSinksHaveRun(t *testing.T) {
+	onFakeTime(t, func(t *testing.T, c *cluster) {
+		a := c.add("a", 1)
+		job := c.submit(1)
+		if err := a.report(graph.TaskID{}, wire.TaskFailed, &wire.Failure{Kind: wire.KindIO, Message: "it is away"}); err != nil {
+			t.Fatal(err)
+		}
+		c.after(time.Minute)
+		c.expect(job.ID, api.JobRunning, "it is away")
+		if err := c.jm.Close(); err != nil {
+			t.Fatal(err)
+		}
+		c.start()
+		a.register()
+		c.after(time.Minute)
+		if _, err := c.jm.CancelJob(t.Context(), job.ID); err != nil {
+			t.Fatal(err)
+		}
+		c.after(time.Minute)
+		c.expect(job.ID, api.JobCanceled, "")
+		var told []bool
+		for _, m := range a.deployed {
+			told = append(told, m.Ran)
+		}
+		if len(told) != 3 || told[0] || !told[1] || !told[2] {
+			t.Errorf("deployed: %v (expected false, true, true)", told)
+		}
+		for _, m := range a.cleaned {
+			if !m.Ran {
+				t.Errorf("cleaned before attempt %d as if nothing had run", m.Attempt)
+			}
+		}
+		if len(a.cleaned) == 0 {
+			t.Error("nothing was cleaned")
+		}
+	})
 }
