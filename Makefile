@@ -19,7 +19,7 @@ demo: bin/wasmill bin/guests/wordcount-go.wasm ## count the words of Moby-Dick o
 test: need-gcc need-rust bin/wasmill guests ## pass every test
 	@echo '== go vet' && go vet ./... && go vet -tags faults ./test/faults && (cd guest-sdk/go && go vet ./...) && (cd test/s3server && go vet .)
 	@echo '== gofmt' && test -z "$$(gofmt -l $$(git ls-files '*.go'))"
-	@echo '== go test -race ./...' && rm -f bin/simulated.txt && SIMULATED=$(CURDIR)/bin/simulated.txt go test -race -timeout 20m ./...
+	@echo '== go test -race ./...' && rm -f bin/simulated.txt && SIMULATED=$(CURDIR)/bin/simulated.txt go test -race -timeout 40m ./...
 	@echo '== what was simulated: seeds, the faults that took effect, verdicts' && cat bin/simulated.txt
 	@echo '== three planted bugs, which the simulation must notice' && go vet -tags failpoint ./... && go test -tags failpoint -timeout 10m -run TestPlanted ./internal/clustertest -bugs forget-position,skip-fsync,no-recommit
 	@echo '== answers of Nexmark, which the race detector would make slow' && go test ./internal/nexmark/reference

@@ -99,11 +99,12 @@ func TestUnalignedCheckpointOvertakes(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Setenv(c.option, c.value)
-			x := startSlowed(t, 40_000)
+			x := startSlowed(t, 100_000)
 			x.congested()
 			const much = 256 << 10
 			taken, took := x.checkpoint()
 			for try := 1; try < 3 && (c.sooner*took > aligned || taken.InFlight < much); try++ { // others may have had the processors
+				x.congested()
 				taken, took = x.checkpoint()
 			}
 			t.Logf("%v, %d bytes, %d of them in flight", took, taken.Size, taken.InFlight)

@@ -161,7 +161,9 @@ func TestAModuleThatTrapsAtOnceLeavesTheOldOneRunning(t *testing.T) {
 	v := startVersioned(t, 300_000, 50_000, "--taskmanagers", "2", "--slots", "1")
 	before := v.cluster.Job()
 	for i, where := range []string{"made", "counted"} {
+		v.pace.full() // a module that is given nothing to do is decided for
 		r := v.upgrade('2', "--param", "version=2", "--param", "trap="+where)
+		v.pace.slow()
 		if r.Code != 1 || !strings.Contains(r.Stderr, "was not upgraded") || !strings.Contains(r.Stderr, "went back") || !strings.Contains(r.Stderr, "unreachable") {
 			t.Fatalf("upgrade to a module that traps where lines are %s: %+v", where, r)
 		}
