@@ -2,6 +2,7 @@ package c_test
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,9 +16,10 @@ import (
 
 var snippet = regexp.MustCompile("(?ms)^```c\n(.*?)^```$")
 
-// Each snippet of the documentation in C is a whole job: it compiles without a warning, and is taken when it is uploaded and submitted.
-func TestSnippetsAreJobs(t *testing.T) {
-	clang := cmp.Or(os.Getenv("CLANG"), "clang-19")
+// snippetTools are what snippets are compiled and taken with. The engine ends with the test.
+func snippetTools(t *testing.T) (clang string, engine *host.Engine) {
+	t.Helper()
+	clang = cmp.Or(os.Getenv("CLANG"), "clang-19")
 	if _, err := exec.LookPath(clang); err != nil {
 		t.Skipf("%s is not installed", clang)
 	}
@@ -25,7 +27,13 @@ func TestSnippetsAreJobs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer engine.Close(t.Context())
+	t.Cleanup(func() { engine.Close(context.Background()) })
+	return clang, engine
+}
+
+// Each snippet of the documentation in C is a whole job: it compiles without a warning, and is taken when it is uploaded and submitted.
+func TestSnippetsAreJobs(t *testing.T) {
+	clang, engine := snippetTools(t)
 	seen := 0
 	for _, pattern := range []string{"../../README.md", "../../docs/*.md", "../*.md", "../c/*.md", "../../abi/*.md", "../../examples/*.md"} {
 		pages, err := filepath.Glob(pattern)
@@ -53,15 +61,7 @@ func TestSnippetsAreJobs(t *testing.T) {
 
 // What is wrong in a snippet is told.
 func TestWrongSnippetsAreFound(t *testing.T) {
-	clang := cmp.Or(os.Getenv("CLANG"), "clang-19")
-	if _, err := exec.LookPath(clang); err != nil {
-		t.Skipf("%s is not installed", clang)
-	}
-	engine, err := host.NewEngine(t.Context(), host.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer engine.Close(t.Context())
+	clang, engine := snippetTools(t)
 	job := func(body string) string { return "#include \"wasmill.h\"\nWASMILL_JOB(\"x\") {\n" + body + "\n}\n" }
 	for text, want := range map[string]string{
 		job(`wasmill_sink_to(wasmill_source(job, wasmill_files("x")), wasmill_print());`):                               "",

@@ -79,11 +79,12 @@ type cell struct {
 	answer []byte   // of the user's trigger, by row of the queue
 	timing uint32   // flags of the group of a result: early, late
 	now    decision
-	full   []element // what it has, while it fires
-	large  *large    // nil: what it has is in full
-	left   bool      // some of that has left it
-	sifted int       // so many of those that stay were met in its list
-	upTo   int       // only so many of its elements count, 0: all
+	full   []element      // what it has, while it fires
+	large  *large         // nil: what it has is in full
+	left   bool           // some of that has left it
+	sifted int            // so many of those that stay were met in its list
+	upTo   int            // only so many of its elements count, 0: all
+	kind   abi.ChangeKind // of its result, where each change is told
 }
 
 func (c *cell) key() []byte  { return c.table.Key(c.entry) }

@@ -88,23 +88,21 @@ func (w *windower) inKinds(cells []*cell, emit func(cells []*cell, kind abi.Chan
 	if w.told == nil {
 		return emit(cells, abi.Insert)
 	}
-	kinds := map[*cell]abi.ChangeKind{}
 	for _, c := range cells {
-		kind, err := w.told.kind(c.span, c.hash(), c.key())
-		if err != nil {
+		var err error
+		if c.kind, err = w.told.kind(c.span, c.hash(), c.key()); err != nil {
 			return err
 		}
-		kinds[c] = kind
 	}
 	if w.function == nil || !w.function.keyed { // otherwise a key's results are made in their order
-		slices.SortStableFunc(cells, func(a, b *cell) int { return int(kinds[a]) - int(kinds[b]) })
+		slices.SortStableFunc(cells, func(a, b *cell) int { return int(a.kind) - int(b.kind) })
 	}
 	for lo := 0; lo < len(cells); {
 		hi := lo + 1
-		for hi < len(cells) && kinds[cells[hi]] == kinds[cells[lo]] {
+		for hi < len(cells) && cells[hi].kind == cells[lo].kind {
 			hi++
 		}
-		if err := emit(cells[lo:hi], kinds[cells[lo]]); err != nil {
+		if err := emit(cells[lo:hi], cells[lo].kind); err != nil {
 			return err
 		}
 		for _, c := range cells[lo:hi] {
