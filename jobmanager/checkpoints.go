@@ -103,7 +103,7 @@ func (j *jobMaster) checkpointsOf() *wire.Checkpoints {
 	if !j.takesCheckpoints() {
 		return nil
 	}
-	w := &wire.Checkpoints{Store: j.storeURL(), AlignTimeout: j.jm.config.Checkpoints.AlignmentTimeout}
+	w := &wire.Checkpoints{Store: j.storeURL(), AlignTimeout: j.jm.config.Checkpoints.patience()}
 	if j.restored != nil {
 		w.Restored = j.restored.Checkpoint
 	}

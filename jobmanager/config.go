@@ -45,6 +45,14 @@ type Checkpoints struct {
 	AlignmentTimeout time.Duration // after which one overtakes where it waits; 0: never
 }
 
+// patience is how long a barrier waits in a task before it overtakes, 0: for ever. The checkpoint must not be given up before that.
+func (c *Checkpoints) patience() time.Duration {
+	if c.Timeout == 0 {
+		return c.AlignmentTimeout
+	}
+	return min(c.AlignmentTimeout, c.Timeout/2)
+}
+
 // Inspection is what an uploaded module turned out to be.
 type Inspection struct {
 	Metered       []byte // the module rewritten to count fuel: what TaskManagers run

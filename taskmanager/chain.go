@@ -32,7 +32,6 @@ type chain struct {
 	store     state.Store
 	room      func() error // waits until the outputs take more; see loop.room
 	midway    step         // that has done a part of what is due, nil: none
-	ticking   bool         // it was ticked, and is to be before anything else
 	time      taskTime
 	metrics   *taskMetrics
 }
@@ -51,6 +50,7 @@ type node struct {
 	watermark *int64
 	seen      int64
 	assigns   bool // the watermark behind it moves by itself
+	resumes   bool // it goes on with what a snapshot lay in the middle of
 }
 
 // chainParts is what a chain needs made for it.
@@ -82,7 +82,8 @@ func newChain(p *plan, lanes int, parts chainParts, m *taskMetrics) (*chain, err
 		if err != nil {
 			return nil, err
 		}
-		c.nodes = append(c.nodes, node{step: st, watermark: c.mark(p.steps[s].upstream), seen: abi.MinTime, assigns: p.steps[s].assigns})
+		r, ok := st.(interface{ resumes() bool })
+		c.nodes = append(c.nodes, node{step: st, resumes: ok && r.resumes(), watermark: c.mark(p.steps[s].upstream), seen: abi.MinTime, assigns: p.steps[s].assigns})
 	}
 	edges := map[int]*edge{}
 	for _, i := range p.exec.Chains[p.chain].Outputs {
@@ -201,7 +202,7 @@ func (c *chain) newWindowHandles(s int, newGuest func(graph.ModuleID) (*guest, e
 
 func (c *chain) newKeyed(s int, op *graph.Operator, h *handle, parts chainParts) (step, error) {
 	key, value := codecs(c.plan.graph, source{op.Inputs[0].From, op.Inputs[0].Side})
-	st := &keyedStep{folding: folding{handle: h, header: parts.header()}, name: op.Name, time: &c.time, received: abi.MinTime, passed: abi.MinTime, metrics: c.metrics}
+	st := &keyedStep{folding: folding{handle: h, header: parts.header()}, name: op.Name, time: &c.time, passed: abi.MinTime, metrics: c.metrics, reached: newReached(op, parts)}
 	st.clock = op.Window != nil && op.Window.Time == operator.ProcessingWindows
 	st.lates = c.lates(op, 0, &st.lateSet)
 	final, tells := c.revisions(op, parts)
@@ -225,8 +226,11 @@ func (c *chain) newKeyed(s int, op *graph.Operator, h *handle, parts chainParts)
 		if tells && (window == nil || !operator.Triggered(op.Kind, window)) {
 			st.told = operator.NewTold(op.UID, window, c.store)
 		}
-		st.op, err = operator.New(config)
+		if st.op, err = operator.New(config); err != nil {
+			return err
+		}
 		st.ticked, _ = st.op.(operator.Ticked)
+		st.received, err = st.reached.restore(c.store)
 		return err
 	}
 	st.anew = func() error { return c.anew(parts, make) }
@@ -261,10 +265,9 @@ func (c *chain) lates(op *graph.Operator, input int, set *batch) *abi.Builder {
 }
 
 func (c *chain) newJoin(op *graph.Operator, h *handle, parts chainParts) (step, error) {
-	st := &joinStep{name: op.Name, handle: h, header: parts.header(), time: &c.time, received: abi.MinTime, passed: abi.MinTime, metrics: c.metrics}
+	st := &joinStep{name: op.Name, handle: h, header: parts.header(), time: &c.time, passed: abi.MinTime, metrics: c.metrics, reached: newReached(op, parts)}
 	st.room = func() error { return c.room() }
-	st.windowed = op.Window != nil
-	st.clock = st.windowed && (op.Window.Time == operator.ProcessingWindows || op.Window.Kind == abi.WindowAll)
+	st.clock = op.Window != nil && (op.Window.Time == operator.ProcessingWindows || op.Window.Kind == abi.WindowAll)
 	final, tells := c.revisions(op, parts)
 	window, delay := operator.Once(op.Window, final)
 	st.delay = delay
@@ -286,7 +289,10 @@ func (c *chain) newJoin(op *graph.Operator, h *handle, parts chainParts) (step, 
 	config.Results = st.results.builder
 	make := func() (err error) {
 		config.Store = c.store
-		st.op, err = operator.NewJoin(config)
+		if st.op, err = operator.NewJoin(config); err != nil {
+			return err
+		}
+		st.received, err = st.reached.restore(c.store)
 		return err
 	}
 	st.anew = func() error { return c.anew(parts, make) }
@@ -295,12 +301,16 @@ func (c *chain) newJoin(op *graph.Operator, h *handle, parts chainParts) (step, 
 
 func (c *chain) newProcess(op *graph.Operator, h *handle, parts chainParts) (step, error) {
 	key, _ := codecs(c.plan.graph, source{op.Inputs[0].From, op.Inputs[0].Side})
-	st := &processStep{name: op.Name, unkeyed: op.Unkeyed(), broadcasts: op.Broadcasts(), handle: h, header: parts.header(), time: &c.time, received: abi.MinTime, passed: abi.MinTime}
+	st := &processStep{name: op.Name, unkeyed: op.Unkeyed(), broadcasts: op.Broadcasts(), handle: h, header: parts.header(), time: &c.time, passed: abi.MinTime, reached: newReached(op, parts)}
 	make := func() (err error) {
 		st.op, err = operator.NewProcess(operator.ProcessConfig{
 			UID: op.UID, Key: key, Unkeyed: st.unkeyed, Function: op.Declared, Store: c.store, Calls: st,
 			Share: operator.Share{Subtask: int(st.header.Subtask), Parallelism: int(st.header.Parallelism), Groups: c.plan.graph.MaxParallelism},
 		})
+		if err != nil {
+			return err
+		}
+		st.received, err = st.reached.restore(c.store)
 		return err
 	}
 	st.anew = func() error { return c.anew(parts, make) }
@@ -523,14 +533,14 @@ func (c *chain) advance() (more bool, err error) {
 	for i := range c.nodes {
 		n := &c.nodes[i]
 		watermark := *n.watermark
-		if watermark == n.seen && !n.assigns {
+		if watermark == n.seen && !n.assigns && !n.resumes {
 			continue
 		}
 		if more, err := n.step.advance(watermark); more || err != nil {
 			c.midway = n.step
 			return more, err
 		}
-		n.seen = watermark
+		n.seen, n.resumes = watermark, false
 	}
 	for _, e := range c.edges {
 		e.idle = e.source() // not before all that the watermarks bring about
@@ -539,16 +549,15 @@ func (c *chain) advance() (more bool, err error) {
 	return false, nil
 }
 
-// divisible says that a snapshot may lie between two calls of advance: a timer that has fired is gone from the state, but
-// which results of a window have gone out stands nowhere.
+// resumes says that what a snapshot lay in the middle of is to be brought to its end, before there is input.
+func (c *chain) resumes() bool {
+	return slices.ContainsFunc(c.nodes, func(n node) bool { return n.resumes })
+}
+
+// divisible says that a snapshot may lie between two calls of advance: what has been put out can be told from the state.
 func (c *chain) divisible() bool {
-	switch s := c.midway.(type) {
-	case *keyedStep, *wholeStep:
-		return false
-	case *joinStep:
-		return !s.windowed
-	}
-	return true
+	_, whole := c.midway.(*wholeStep)
+	return !whole
 }
 
 // passed is the watermark behind the whole chain: the smallest of its outputs.

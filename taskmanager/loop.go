@@ -69,6 +69,7 @@ func (l *loop) run(ctx context.Context) ([]connector.Committable, error) {
 	if err := l.chain.start(); err != nil {
 		return nil, l.cause(ctx, err)
 	}
+	l.firing = l.chain.resumes()
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -108,10 +109,10 @@ func (l *loop) turn(ctx context.Context) (done bool, err error) {
 	}
 	m := l.due(now)
 	draining := m != nil && m.Drain && l.chain.waiting() // results go before the barrier
-	if m != nil && !draining && (!l.firing || m.Unaligned && l.chain.divisible()) {
+	if m != nil && !draining && (!l.firing || l.mayDivide(m)) {
 		return false, l.checkpoint(ctx, m)
 	}
-	if !l.firing && l.stopped != 0 { // until the attempt ends
+	if l.stopped != 0 { // until the attempt ends
 		l.wait(ctx, time.Time{}, nil)
 		return false, nil
 	}
@@ -124,7 +125,7 @@ func (l *loop) turn(ctx context.Context) (done bool, err error) {
 		l.wait(ctx, sooner(ready, l.deadline()), &l.metrics.blockedNs)
 		return false, nil
 	}
-	if l.firing && !l.chain.ticking {
+	if l.firing {
 		l.firing, err = l.chain.advance()
 		return false, err
 	}
@@ -152,6 +153,12 @@ func (l *loop) turn(ctx context.Context) (done bool, err error) {
 	l.firing, err = l.chain.advance()
 	l.metrics.watermark.Store(l.chain.passed())
 	return false, err
+}
+
+// mayDivide says whether a barrier may lie in the middle of what a watermark has made due. An end by draining has all of that behind
+// it, and modules are exchanged where none of it is under way.
+func (l *loop) mayDivide(m *exchange.Mark) bool {
+	return !m.Drain && m.Exchange == 0 && l.chain.divisible()
 }
 
 // await waits for answers to requests. Barriers need not: what has no answer is state.

@@ -225,10 +225,9 @@ func (c *chain) tick(now time.Time) (more bool, err error) {
 		}
 		if more, err := s.tick(now); more || err != nil {
 			c.midway = c.nodes[i].step
-			c.ticking = more && !c.divisible()
 			return more, err
 		}
 	}
-	c.midway, c.ticking = nil, false
+	c.midway = nil
 	return false, nil
 }

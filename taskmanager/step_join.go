@@ -11,6 +11,7 @@ import (
 // joinStep runs a join. It makes the calls of its function, and passes on what that emits, or the results of a join that has
 // none.
 type joinStep struct {
+	reached
 	name     string
 	op       operator.Join
 	results  batch // of a join without function, collected in its builder
@@ -26,7 +27,6 @@ type joinStep struct {
 	passed   int64        // behind the operator
 	delay    int64        // that of keyedStep
 	late     int64
-	windowed bool         // records meet in windows
 	clock    bool         // these are of processing time
 	room     func() error // waits until the outputs of the task take more
 	lates    [2]batch     // late records by input, collected in the builder; without one nobody takes them
@@ -34,7 +34,12 @@ type joinStep struct {
 	metrics  *taskMetrics
 }
 
-func (s *joinStep) save() error { return s.op.Save() }
+func (s *joinStep) save() error {
+	if err := s.op.Save(); err != nil {
+		return err
+	}
+	return s.reached.save(s.received)
+}
 
 func (s *joinStep) process(b *batch) error {
 	if b.N == 0 {
@@ -53,11 +58,13 @@ func (s *joinStep) process(b *batch) error {
 
 // At the end of time, windows of processing time fire, too: there is nobody who would wait for them.
 func (s *joinStep) advance(watermark int64) (more bool, err error) {
+	watermark = max(watermark, s.received)
 	s.received = watermark
 	watermark = delayed(watermark, s.delay)
 	if !s.clock || watermark == abi.MaxTime {
 		more, err = s.fire(watermark)
 	}
+	s.midway = more
 	if !more && err == nil {
 		s.passed = watermark
 	}
@@ -83,7 +90,7 @@ func (s *joinStep) tick(now time.Time) (bool, error) { return s.fire(now.UnixMil
 
 // renew implements keyedHead.
 func (s *joinStep) renew() error {
-	s.received, s.passed = abi.MinTime, abi.MinTime
+	s.passed = abi.MinTime // anew sets received
 	s.late = 0
 	if err := s.anew(); err != nil {
 		return inOperator(s.name, wire.KindInternal, err)

@@ -12,6 +12,7 @@ import (
 // keyedStep runs a native keyed operator. It is the operator's guest, too, and passes on what that emits.
 type keyedStep struct {
 	folding
+	reached
 	name     string
 	op       operator.Operator
 	out      *abi.Builder // of the results that the operator makes itself
@@ -36,7 +37,12 @@ type keyedStep struct {
 	metrics  *taskMetrics
 }
 
-func (s *keyedStep) save() error { return s.op.Save() }
+func (s *keyedStep) save() error {
+	if err := s.op.Save(); err != nil {
+		return err
+	}
+	return s.reached.save(s.received)
+}
 
 func (s *keyedStep) process(b *batch) error {
 	if b.N == 0 {
@@ -55,11 +61,13 @@ func (s *keyedStep) process(b *batch) error {
 
 // At the end of time, windows of processing time fire, too: there is nobody who would wait for them.
 func (s *keyedStep) advance(watermark int64) (more bool, err error) {
+	watermark = max(watermark, s.received)
 	s.received = watermark
 	watermark = delayed(watermark, s.delay)
 	if !s.clock || watermark == abi.MaxTime || s.ticked != nil {
 		more, err = s.fire(watermark)
 	}
+	s.midway = more
 	if more || err != nil {
 		return more, err
 	}
@@ -110,7 +118,7 @@ func (s *keyedStep) tick(now time.Time) (bool, error) {
 
 // renew implements keyedHead.
 func (s *keyedStep) renew() error {
-	s.received, s.passed = abi.MinTime, abi.MinTime
+	s.passed = abi.MinTime // anew sets received
 	s.late = 0
 	if err := s.anew(); err != nil {
 		return inOperator(s.name, wire.KindInternal, err)

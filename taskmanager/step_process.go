@@ -12,6 +12,7 @@ import (
 
 // processStep runs a process function. It makes the operator's calls, and passes on what the guest emits.
 type processStep struct {
+	reached
 	name       string
 	unkeyed    bool // the input has no keys
 	broadcasts bool // nor have records of input 1, which is broadcast
@@ -32,7 +33,13 @@ func (s *processStep) start() error {
 	return s.failure(s.op.Begin())
 }
 
-func (s *processStep) save() error { return s.failure(s.op.Save()) }
+func (s *processStep) save() error {
+	err := s.op.Save()
+	if err == nil {
+		err = s.reached.save(s.received)
+	}
+	return s.failure(err)
+}
 
 func (s *processStep) process(b *batch) (err error) {
 	if b.N == 0 {
@@ -52,12 +59,14 @@ func (s *processStep) process(b *batch) (err error) {
 }
 
 func (s *processStep) advance(watermark int64) (bool, error) {
+	watermark = max(watermark, s.received)
 	s.received = watermark
 	s.begin(0)
 	more, err := s.op.Fire(operator.EventTime, watermark)
 	if err != nil {
 		return false, s.failure(err)
 	}
+	s.midway = more
 	if !more {
 		s.passed = watermark
 	}
@@ -74,7 +83,7 @@ func (s *processStep) tick(now time.Time) (bool, error) {
 
 // renew implements keyedHead.
 func (s *processStep) renew() error {
-	s.received, s.passed = abi.MinTime, abi.MinTime
+	s.passed = abi.MinTime // anew sets received
 	if err := s.anew(); err != nil {
 		return inOperator(s.name, wire.KindInternal, err)
 	}

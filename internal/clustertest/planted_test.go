@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/wasmill/wasmill/internal/clustertest/workload"
 	"github.com/wasmill/wasmill/internal/failpoint"
@@ -86,6 +87,8 @@ var simulated = []struct {
 		only: directed{faults: slices.Repeat(named("kill TaskManager"), 5), workload: workload.Folds}},
 	{bug: failpoint.DropSide, shows: "co-group: a window lacks lines that one before it has, too", only: directed{workload: workload.Together}},
 	{bug: failpoint.ForgetRefresh, shows: "recent: a count begins anew though lines have come all the time", only: directed{workload: workload.Recent}},
+	{bug: failpoint.ForgetEmitted, shows: "window function of many keys: what a window had put out before a checkpoint in the middle of it comes out again",
+		only: directed{workload: workload.Crowded, barriers: Barriers{Slow: true, Unaligned: true}, faults: []Fault{killedAtTheEnd(800)}, records: 900}},
 	{bug: failpoint.ForgetRead, shows: "in batch mode: lines that a task has read which has not run again come out twice",
 		only: directed{workload: workload.Ledger, batch: true, barriers: Barriers{Slow: true}, faults: slices.Repeat([]Fault{stageSurvives}, 2), parallelism: 2}},
 	{bug: failpoint.TrustLost, shows: "in batch mode: a job waits for ever for what a TaskManager had that is gone",
@@ -151,6 +154,26 @@ var copiesDamaged = Fault{Name: "copies damaged", Do: func(x *Cluster) {
 		}
 	})
 }}
+
+// killedAtTheEnd kills TaskManagers behind each checkpoint from when most records are read until the job is done: windows fire then.
+func killedAtTheEnd(most int64) Fault {
+	return Fault{Name: "killed at the end", Do: func(x *Cluster) {
+		const tries = 20
+		for n := 0; n < tries; x.Sleep(50 * time.Millisecond) {
+			switch j := x.Job(); {
+			case j == nil || j.Progress.SourceOut < most && n == 0:
+				continue
+			case j.State.Terminal():
+				return
+			}
+			n++
+			x.awaitCheckpoint(x.newest() + 1)
+			for i := range x.tms {
+				x.killTaskManager(i, 0)
+			}
+		}
+	}}
+}
 
 // whileDown does something while no TaskManager runs, when there is a third checkpoint.
 func (x *Cluster) whileDown(do func()) {

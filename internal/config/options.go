@@ -71,7 +71,7 @@ var Options = []Option{
 	{Key: "checkpoint.unaligned", Default: "false", OneOf: []string{"false", "true"}, field: func(c *Config) any { return &c.Checkpoint.Unaligned },
 		Doc: "Whether every checkpoint overtakes the records in its way, which it then stores, rather than wait behind them."},
 	{Key: "checkpoint.alignment-timeout", Default: "10s", Min: "0s", field: func(c *Config) any { return &c.Checkpoint.AlignmentTimeout },
-		Doc: "How long a checkpoint waits behind records before it overtakes them. 0s: it always waits."},
+		Doc: "How long a checkpoint waits behind records before it overtakes them, at most half of `checkpoint.timeout`. 0s: it always waits."},
 	{Key: "savepoint.dir", field: func(c *Config) any { return &c.Savepoint.Dir },
 		Doc: "Where savepoints are made when none is said, in a directory of their own each: a directory or S3, as `checkpoint.dir`. Empty: a place must be said."},
 	{Key: "state.dir", Default: "/var/lib/wasmill/state", field: func(c *Config) any { return &c.State.Dir },

@@ -107,6 +107,7 @@ const (
 	DealtToAll          Bug = "dealt-to-all"          // a list that is to be dealt out is given to every subtask
 	FoldedBehind        Bug = "folded-behind"         // what was folded ahead goes behind the barrier
 	DropSide            Bug = "drop-side"             // records of a join are removed before the last window that they are in
+	ForgetEmitted       Bug = "forget-emitted"        // which keys of a window a snapshot in the middle of it had put out is forgotten
 	ForgetRefresh       Bug = "forget-refresh"        // what is written again ends by event time when it would have ended
 	GiveUpUnstored      Bug = "give-up-unstored"      // output is given up before that is stored
 )
@@ -117,5 +118,5 @@ var Bugs = []Bug{
 	ForgetPosition, ReplayDoneSplit, ForgetAborted, DropPreparedAborted, NoRecommit, AbortBeforeCommit, TrustDamaged, TrustLocal,
 	RestoreOldest, DeleteNamed, ReuseID, ForgetTombstone, MutateFrozen, OverlayLeak, RepeatPassed, ForgetFinished, ForgetExchange, FiredAgain,
 	ForgetPromised, UncutChain, ForgetRequests, StaleChange, LoseElements, ForgetTrigger, OneCopy, DealtToAll, FoldedBehind, DropSide,
-	ForgetRefresh, ForgetRead, TrustLost, GiveUpUnstored,
+	ForgetRefresh, ForgetRead, TrustLost, ForgetEmitted, GiveUpUnstored,
 }

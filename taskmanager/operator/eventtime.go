@@ -15,7 +15,7 @@ func (p *Process) openClock() (err error) {
 	if !slices.ContainsFunc(p.config.Function.States, func(s abi.State) bool { return s.ByEventTime() }) {
 		return nil
 	}
-	if p.passed, err = restoreProgress(p.config.Store, p.config.UID, p.config.Share.Groups); err != nil {
+	if p.passed, err = restoreProgress(p.config.Store, p.config.UID, passedName, p.config.Share.Groups); err != nil {
 		return err
 	}
 	p.clock = p.config.Store.EventTime(p.config.UID)

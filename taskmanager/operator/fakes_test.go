@@ -224,7 +224,10 @@ func (r *running) process(recs ...rec) {
 	}
 }
 
-func (r *running) fire(watermark int64) (calls int) {
+func (r *running) fire(watermark int64) (calls int) { return r.fireIn(watermark, func() {}) }
+
+// fireIn is fire with what is done between two calls where a snapshot may lie.
+func (r *running) fireIn(watermark int64, between func()) (calls int) {
 	r.t.Helper()
 	for {
 		calls++
@@ -236,6 +239,7 @@ func (r *running) fire(watermark int64) (calls int) {
 		if !more {
 			return calls
 		}
+		between()
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 	"github.com/wasmill/wasmill/abi"
 )
 
-// fireTimers is how many timers fire in one call.
+// fireTimers is how many timers fire in one call, at most.
 const fireTimers = 1024
 
 // Fire has timers of a clock that are due at until fire, at most one of each key, the earliest first, and answers whether
@@ -17,11 +17,13 @@ func (p *Process) Fire(clock int, until int64) (fired bool, err error) {
 		return false, nil
 	}
 	defer p.forget()
+	defer p.pace.since(time.Now())
 	d := &p.due[clock]
 	if err := d.find(p.timers[clock], until); err != nil {
 		return false, err
 	}
-	next := d.next(until, fireTimers)
+	next := d.next(until, p.pace.of(fireTimers))
+	p.pace.keys(len(next))
 	times := make([]int64, 0, len(next))
 	for _, number := range next {
 		k := &d.keys[number]

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/taskmanager/state"
@@ -88,7 +89,7 @@ func (f *fold) Process(b *abi.Batch, hashes []uint64, now int64, out *abi.Builde
 	defer f.forget()
 	f.batch = b
 	for _, p := range f.touched {
-		if err := p.resolve(b, hashes); err != nil {
+		if err := f.resolve(p, b, hashes); err != nil {
 			return err
 		}
 		f.group(p)
@@ -367,6 +368,7 @@ func (f *fold) Fire(watermark int64, out *abi.Builder) (bool, error) {
 	case f.session != nil:
 		return f.session.fire(watermark, out)
 	}
+	f.firesTo(watermark)
 	p, err := f.due(watermark)
 	if p == nil || err != nil {
 		f.pass(watermark)
@@ -375,27 +377,43 @@ func (f *fold) Fire(watermark int64, out *abi.Builder) (bool, error) {
 	if f.window == nil && !f.final {
 		return true, f.drop()
 	}
-	scanned := 0
-	for size := 0; scanned < fireRecords && size < fireBytes; {
+	defer f.pace.since(time.Now())
+	done, err := f.collect(p)
+	if err == nil {
+		err = f.results(out)
+	}
+	f.all = f.all[:0]
+	if done && err == nil {
+		err = f.close(p, watermark)
+	}
+	return true, err
+}
+
+// collect sets all to keys of a pane whose results go out together, and answers whether they are the last.
+func (f *fold) collect(p *pane) (done bool, err error) {
+	most := fireRecords
+	if f.emits {
+		most = f.pace.of(fireRecords)
+	}
+	for scanned, size := 0, 0; scanned < most && size < fireBytes; {
 		entries, err := f.unfired(p)
-		if err != nil {
-			return false, err
-		}
-		if len(entries) == 0 {
-			break
+		if err != nil || len(entries) == 0 {
+			return true, err
 		}
 		scanned += len(entries)
-		for _, e := range f.waiting(p, entries) {
+		if entries, err = f.waiting(p, entries); err != nil {
+			return false, err
+		}
+		f.pace.keys(len(entries))
+		for _, e := range entries {
 			f.all = append(f.all, group{pane: p, entry: e})
 			size += len(p.table.Key(e)) + len(p.table.Value(e))
 		}
+		if err := f.gone(p, entries); err != nil {
+			return false, err
+		}
 	}
-	if scanned == 0 {
-		return true, f.close(p, watermark)
-	}
-	err = f.results(out)
-	f.all = f.all[:0]
-	return true, err
+	return false, nil
 }
 
 // results emits those of all: the guest's, or the accumulators as they are.

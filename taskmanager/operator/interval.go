@@ -59,7 +59,7 @@ func newInterval(c *JoinConfig, kept [2]timeline) (*interval, error) {
 			return nil, err
 		}
 	}
-	if j.progress, err = restoreProgress(c.Store, c.UID, c.Groups); err != nil {
+	if j.progress, err = restoreProgress(c.Store, c.UID, passedName, c.Groups); err != nil {
 		return nil, err
 	}
 	j.numbers, err = restoreNumbers(c.Store, c.UID)
@@ -77,7 +77,7 @@ func (j *interval) Save() error {
 	if err := j.numbers.save(j.store, j.uid); err != nil {
 		return err
 	}
-	return j.progress.save(j.store, j.uid)
+	return j.progress.save(j.store, j.uid, passedName)
 }
 
 // Process implements Join.

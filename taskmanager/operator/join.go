@@ -80,14 +80,14 @@ type progress struct {
 	apart  *apart
 }
 
-func restoreProgress(store state.Store, uid string, groups int) (p progress, err error) {
+func restoreProgress(store state.Store, uid, name string, groups int) (p progress, err error) {
 	p.passed, p.before = abi.MinTime, abi.MinTime
-	all, err := store.Own(uid, passedName)
+	all, err := store.Own(uid, name)
 	if err != nil || len(all) == 0 {
 		return p, err
 	}
 	if p.passed, p.apart, err = decodeFired(all, groups); err != nil {
-		return p, fmt.Errorf("restore %s of %s: %w", passedName, uid, err)
+		return p, fmt.Errorf("restore %s of %s: %w", name, uid, err)
 	}
 	return p, nil
 }
@@ -99,7 +99,7 @@ const (
 	numberName = "number"
 )
 
-func (p *progress) save(store state.Store, uid string) error {
+func (p *progress) save(store state.Store, uid, name string) error {
 	passed := lasting(p.passed, p.before)
 	if passed == abi.MinTime && p.apart == nil {
 		return nil
@@ -108,7 +108,7 @@ func (p *progress) save(store state.Store, uid string) error {
 	if p.apart != nil {
 		value = p.apart.encode(passed)
 	}
-	return store.SetOwn(uid, passedName, value)
+	return store.SetOwn(uid, name, value)
 }
 
 // of is the watermark that has been passed for a key.

@@ -361,13 +361,18 @@ func (j *joining) process(batch []rec, input int) {
 }
 
 func (s *joinShard) fire(watermark int64) {
-	for more := true; more; {
-		var err error
-		if more, err = s.op.Fire(watermark); err != nil {
-			s.t.Fatal(err)
-		}
-		s.settle()
+	for s.part(watermark) {
 	}
+}
+
+// part is a part of fire.
+func (s *joinShard) part(watermark int64) (more bool) {
+	more, err := s.op.Fire(watermark)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.settle()
+	return more
 }
 
 // settle follows a call, as a task does.

@@ -65,7 +65,7 @@ func (t *native) Process(b *abi.Batch, hashes []uint64, now int64, out *abi.Buil
 				return err
 			}
 		}
-		if err := p.resolve(b, hashes); err != nil {
+		if err := t.resolve(p, b, hashes); err != nil {
 			return err
 		}
 		if err := take(b, p); err != nil {
@@ -102,6 +102,7 @@ func (t *native) Fire(watermark int64, out *abi.Builder) (bool, error) {
 	case t.session != nil:
 		return t.session.fire(watermark, out)
 	}
+	t.firesTo(watermark)
 	p, err := t.due(watermark)
 	if p == nil || err != nil {
 		t.pass(watermark)
@@ -117,15 +118,18 @@ func (t *native) Fire(watermark int64, out *abi.Builder) (bool, error) {
 			return false, err
 		}
 		if len(entries) == 0 {
-			break
+			return true, t.close(p, watermark)
 		}
 		scanned += len(entries)
-		if err := t.does.newest(p, t.waiting(p, entries), out); err != nil {
+		if entries, err = t.waiting(p, entries); err == nil {
+			err = t.does.newest(p, entries, out)
+		}
+		if err == nil {
+			err = t.gone(p, entries)
+		}
+		if err != nil {
 			return false, err
 		}
-	}
-	if scanned == 0 {
-		return true, t.close(p, watermark)
 	}
 	return true, nil
 }

@@ -89,7 +89,7 @@ func New(c Config) (Operator, error) {
 	if c.Window == nil || !Triggered(c.Kind, c.Window) {
 		return newPlain(c)
 	}
-	p := panes{store: c.Store, window: newWindowing(c.Window), lateOut: c.Late, passed: abi.MinTime, spec: state.Spec{Operator: c.UID, Key: c.Key}}
+	p := newPanes(c.Store, c.Window, c.Late, state.Spec{Operator: c.UID, Key: c.Key})
 	if c.Kind == abi.OperatorWindow && c.Function.Accumulator == "" {
 		return newWindower(&c, p, nil)
 	}
@@ -137,8 +137,7 @@ func newAdding(c *Config, p *panes) (adding, error) {
 
 // newPlain makes the operator that c describes without a trigger.
 func newPlain(c Config) (Operator, error) {
-	panes := panes{store: c.Store, window: newWindowing(c.Window), lateOut: c.Late, passed: abi.MinTime,
-		spec: state.Spec{Operator: c.UID, Name: "result", Kind: state.Words}}
+	panes := newPanes(c.Store, c.Window, c.Late, state.Spec{Operator: c.UID, Name: "result", Kind: state.Words})
 	switch c.Kind {
 	case abi.OperatorCount, abi.OperatorSum:
 		return newTally(&c, panes)

@@ -21,7 +21,7 @@ type pane struct {
 	all       bool          // all records of the batch belong to it
 	entries   []state.Entry // of rows, by resolve
 	group     []uint32      // by entry: 1 + the number of its group in the batch, 0 for none; see fold
-	cursor    uint64        // of a scan that fires it
+	scanning                // that fires it
 }
 
 // resolve finds the entries of the pane's records.
@@ -56,15 +56,22 @@ type panes struct {
 	open     []*pane
 	touched  []*pane // by the batch at hand
 	free     []*pane
-	passed   int64 // the watermark to which windows have fired
-	before   int64 // what it was before the end of time; from when windows fire for that on
-	ends     bool  // they do
+	passed   int64    // the watermark to which windows have fired
+	before   int64    // what it was before the end of time; from when windows fire for that on
+	ends     bool     // they do
+	until    progress // the watermark that they fire to, or did before a snapshot: what is over by it is late
+	emitted  emitted
+	pace     pace
 	apart    *apart
 	late     int64
 	lateOut  *abi.Builder // takes late records as they came; nil: they are dropped
 	lateRows []uint32
 	scan     [fireEntries]state.Entry
 	once     []state.Entry // scratch
+}
+
+func newPanes(store state.Store, window *abi.Window, late *abi.Builder, spec state.Spec) panes {
+	return panes{store: store, window: newWindowing(window), lateOut: late, passed: abi.MinTime, until: progress{passed: abi.MinTime}, spec: spec}
 }
 
 // Late implements Operator.
@@ -77,7 +84,7 @@ func (p *panes) cut(b *abi.Batch, hashes []uint64, now int64) error {
 	case p.window == nil:
 		return p.whole()
 	case p.window.processing:
-		found, err := p.at(max(now, p.passed+1)) // a clock may go back
+		found, err := p.at(p.clock(now))
 		if err == nil {
 			found.all = true
 		}
@@ -88,8 +95,9 @@ func (p *panes) cut(b *abi.Batch, hashes []uint64, now int64) error {
 	}
 	var last *pane
 	p.lateRows = p.lateRows[:0]
+	apart := p.apart != nil || p.midway()
 	for i, t := range b.Timestamps {
-		if p.apart != nil && t != abi.NoTimestamp && p.window.over(t, p.apart.of(hashes[i])) {
+		if apart && t != abi.NoTimestamp && p.window.over(t, p.reached(hashes[i])) {
 			p.cutLate(b, i)
 			continue
 		}
@@ -189,12 +197,20 @@ func (p *panes) add(i int, start, end int64, ns state.Namespace) error {
 	} else {
 		fresh = &pane{}
 	}
-	fresh.span, fresh.table, fresh.cursor, fresh.in, fresh.front = span{start, end}, table, 0, false, false
+	fresh.span, fresh.table, fresh.scanning, fresh.in, fresh.front = span{start, end}, table, scanning{}, false, false
 	fresh.done = p.window != nil && !p.window.sliding() && end-1 <= p.passed
 	p.open = append(p.open, nil)
 	copy(p.open[i+1:], p.open[i:])
 	p.open[i] = fresh
 	return nil
+}
+
+// resolve finds the entries of the records that a pane has of the batch.
+func (p *panes) resolve(o *pane, b *abi.Batch, hashes []uint64) error {
+	if err := o.resolve(b, hashes); err != nil || p.window == nil || p.window.lateness == 0 {
+		return err
+	}
+	return p.emitted.comes(o, p.window.size, b, hashes)
 }
 
 // settle forgets the batch.
@@ -227,6 +243,31 @@ func (p *panes) Due() (int64, bool) {
 // fires says whether the result of a window that ends at end is still to come for a key.
 func (p *panes) fires(end int64, hash uint64) bool {
 	return p.apart == nil || end-1 > p.apart.of(hash)
+}
+
+// passedOf is the watermark to which windows have fired for a key.
+func (p *panes) passedOf(hash uint64) int64 {
+	if p.apart == nil {
+		return p.passed
+	}
+	return max(p.passed, p.apart.of(hash))
+}
+
+// reached is the watermark by which records of a key are late: that to which windows have fired, or some of them.
+func (p *panes) reached(hash uint64) int64 { return max(p.passedOf(hash), p.until.of(hash)) }
+
+// midway says whether windows may have fired for some keys of those that reached says.
+func (p *panes) midway() bool { return p.until.apart != nil || p.until.passed > p.passed }
+
+// clock is the time of a window of processing time that has not fired: a clock may go back.
+func (p *panes) clock(now int64) int64 { return max(now, p.passed+1, p.until.passed+1) }
+
+// firesTo notes that windows are firing to a watermark. The end of the input is none: nothing comes behind that.
+func (p *panes) firesTo(watermark int64) {
+	p.begin(watermark)
+	if watermark < abi.MaxTime {
+		p.until.pass(watermark)
+	}
 }
 
 // pass notes how far the watermark has come. From then on what it has passed is late.
@@ -276,11 +317,25 @@ func (p *panes) unfired(first *pane) ([]state.Entry, error) {
 }
 
 // waiting leaves out of entries those whose result has gone out, before the operator had their key groups.
-func (p *panes) waiting(of *pane, entries []state.Entry) []state.Entry {
-	if p.apart == nil || p.window == nil {
-		return entries
+func (p *panes) waiting(of *pane, entries []state.Entry) ([]state.Entry, error) {
+	entries, err := p.emitted.missing(of.namespace(), of.table, entries)
+	if p.apart == nil || p.window == nil || err != nil {
+		return entries, err
 	}
-	return slices.DeleteFunc(entries, func(e state.Entry) bool { return !p.fires(of.end, of.table.Hash(e)) })
+	return slices.DeleteFunc(entries, func(e state.Entry) bool { return !p.fires(of.end, of.table.Hash(e)) }), nil
+}
+
+// gone follows the results of entries.
+func (p *panes) gone(of *pane, entries []state.Entry) error {
+	return p.emitted.passed(of.namespace(), of.table, &of.scanning, entries)
+}
+
+// namespace is that of the pane's table.
+func (p *pane) namespace() state.Namespace {
+	if p.start == abi.MinTime && p.end == abi.MaxTime {
+		return state.Global
+	}
+	return state.Namespace(p.start)
 }
 
 // fired leaves out of entries those whose window is still to fire.
@@ -309,11 +364,22 @@ func (p *panes) distinct(of *pane, entries []state.Entry) []state.Entry {
 
 // close follows the last result of a window: it is dropped, unless it takes late records.
 func (p *panes) close(fired *pane, watermark int64) error {
-	fired.done, fired.cursor = true, 0
+	if err := p.finish(fired); err != nil {
+		return err
+	}
+	if p.window != nil {
+		p.passed = max(p.passed, min(fired.end-1, watermark)) // so that a snapshot has it
+	}
 	if p.window != nil && !p.window.over(fired.start, watermark) {
 		return nil
 	}
 	return p.drop()
+}
+
+// finish says that all of a pane has been put out.
+func (p *panes) finish(o *pane) error {
+	o.done, o.scanning = true, scanning{}
+	return p.emitted.over(o.namespace())
 }
 
 // drop closes the first pane with all it remembers.
@@ -332,13 +398,35 @@ func (p *panes) drop() error {
 	return p.store.Drop(p.spec, ns)
 }
 
-// firedName is the name in the operator's own scope of the watermark to which windows have fired.
-const firedName = "fired"
+// firedName is the name in the operator's own scope of the watermark to which windows have fired, and untilName that of the one
+// that they were firing to.
+const (
+	firedName = "fired"
+	untilName = "until"
+)
 
 // Save implements Operator.
 func (p *panes) Save() error {
+	for _, o := range p.open {
+		if err := p.emitted.settle(o.namespace(), o.table, &o.scanning); err != nil {
+			return err
+		}
+	}
+	if p.slider != nil {
+		if err := p.slider.settle(); err != nil {
+			return err
+		}
+	}
+	if p.window == nil {
+		return nil
+	}
+	if p.midway() { // else an older one says nothing any more
+		if err := p.until.save(p.store, p.spec.Operator, untilName); err != nil {
+			return err
+		}
+	}
 	passed := lasting(p.passed, p.before)
-	if p.window == nil || passed == abi.MinTime && p.apart == nil {
+	if passed == abi.MinTime && p.apart == nil {
 		return nil
 	}
 	value := binary.LittleEndian.AppendUint64(nil, uint64(passed))
@@ -350,6 +438,9 @@ func (p *panes) Save() error {
 
 // restore finds the panes that a snapshot held, and how far they had fired.
 func (p *panes) restore(groups int) error {
+	if err := p.emitted.restore(p.store, p.spec); err != nil {
+		return err
+	}
 	namespaces, err := p.store.Namespaces(p.spec)
 	if err != nil {
 		return err
@@ -388,6 +479,10 @@ func (p *panes) restoreFired(groups int) error {
 
 // restorePassed finds how far each subtask had fired.
 func (p *panes) restorePassed(groups int) error {
+	var err error
+	if p.until, err = restoreProgress(p.store, p.spec.Operator, untilName, groups); err != nil {
+		return err
+	}
 	all, err := p.store.Own(p.spec.Operator, firedName)
 	if err != nil || len(all) == 0 {
 		return err

@@ -31,6 +31,7 @@ type Process struct {
 	passed  progress        // the watermark that clock shows
 	timers  [2]state.Timers // by clock: event time, processing time
 	due     [2]due
+	pace    pace
 	calls   Calls
 	groups  abi.GroupsWriter
 	overlay Overlay
@@ -197,7 +198,7 @@ func (p *Process) Begin() error {
 // Save stores, before a snapshot, what is not in tables.
 func (p *Process) Save() error {
 	if p.clock != nil {
-		if err := p.passed.save(p.config.Store, p.config.UID); err != nil {
+		if err := p.passed.save(p.config.Store, p.config.UID, passedName); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package operator
 
 import (
 	"slices"
+	"time"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/taskmanager/state"
@@ -25,6 +26,7 @@ type sessions struct {
 	pane   pane // all of the state
 	timers state.Timers
 	atOnce int                            // timers that fire in one call, at most
+	most   int                            // in the one that runs
 	gone   func(key []byte, s span) error // is told of sessions that are forgotten; nil: nobody is
 	batch  *abi.Batch
 
@@ -296,10 +298,12 @@ func (s *sessions) emit(out *abi.Builder, so func(*session) bool) error {
 // with the timer of its end, once. One that had only earlier timers, because others have made it longer, gets that one here.
 func (s *sessions) fire(watermark int64, out *abi.Builder) (more bool, err error) {
 	defer s.forget()
+	defer s.panes.pace.since(time.Now())
+	s.most = s.panes.pace.of(s.atOnce)
 	s.due = s.due[:0]
 	err = s.timers.Due(watermark, func(time int64, hash uint64, key []byte) bool {
 		s.due = append(s.due, dueTimer{time, hash, s.keep(key)})
-		return len(s.due) < s.atOnce
+		return len(s.due) < s.most
 	})
 	if err != nil {
 		return false, err
@@ -308,6 +312,7 @@ func (s *sessions) fire(watermark int64, out *abi.Builder) (more bool, err error
 		s.panes.pass(watermark)
 		return false, nil
 	}
+	s.panes.pace.keys(len(s.due))
 	if err := s.find(); err != nil {
 		return false, err
 	}
@@ -339,7 +344,7 @@ func (s *sessions) fire(watermark int64, out *abi.Builder) (more bool, err error
 // inTime says which of a key's sessions go out with the timers of this call. Those that end between the first and the last of them do,
 // if they have not before; at the first time itself, and at the last, there may be other calls with timers of the same time.
 func (s *sessions) inTime(k *sessionKey, watermark int64) {
-	first, last, more := s.due[0].time, s.due[len(s.due)-1].time, len(s.due) == s.atOnce
+	first, last, more := s.due[0].time, s.due[len(s.due)-1].time, len(s.due) == s.most
 	at := s.seen[string(s.pane.table.Key(k.entry))]
 	for i := k.first; i < k.last; i++ {
 		one := &s.all[i]

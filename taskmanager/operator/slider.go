@@ -1,6 +1,8 @@
 package operator
 
 import (
+	"time"
+
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/taskmanager/state"
 )
@@ -46,20 +48,20 @@ type slider struct {
 	running state.Table
 	stale   bool // running is not what the slices amount to
 
-	phase   phase
-	end     int64   // of the window that fires
-	turns   []*pane // that are still to be taken through the phase, the next one last
-	rest    state.Table
-	cursor  uint64 // of the scan of the table that is being taken through
-	entries [chunk]state.Entry
-	places  [chunk]state.Entry // in running, of the keys of entries
-	besides [chunk]state.Entry // the same in rest
-	keys    [chunk][]byte
-	hashes  [chunk]uint64
-	both    []int  // of the chunk those whose two accumulators are to be merged
-	value   []byte // scratch, as is record
-	record  []byte
-	parts   [2][]byte
+	phase    phase
+	end      int64   // of the window that fires
+	turns    []*pane // that are still to be taken through the phase, the next one last
+	rest     state.Table
+	scanning // of the table that is being taken through
+	entries  [chunk]state.Entry
+	places   [chunk]state.Entry // in running, of the keys of entries
+	besides  [chunk]state.Entry // the same in rest
+	keys     [chunk][]byte
+	hashes   [chunk]uint64
+	both     []int  // of the chunk those whose two accumulators are to be merged
+	value    []byte // scratch, as is record
+	record   []byte
+	parts    [2][]byte
 
 	amended     []amendment // of the slice that records are being added to
 	amendKeys   [][]byte
@@ -103,7 +105,7 @@ func (s *slider) fire(watermark int64, out *abi.Builder) (more bool, err error) 
 		}
 	}
 	limit := out.Len() + fireRecords
-	for worked := 0; s.phase != idle && worked < 8*chunk && out.Len() < limit; worked += chunk {
+	for worked, begun := 0, time.Now(); s.phase != idle && worked < 8*chunk && out.Len() < limit && time.Since(begun) < firingTime/2; worked += chunk {
 		if err := s.work(out); err != nil {
 			return false, err
 		}
@@ -172,7 +174,7 @@ func (s *slider) forget(p *pane) error {
 
 // begun begins a phase of the slices for which of says so, the oldest first.
 func (s *slider) begun(as phase, of func(*pane) bool) {
-	s.phase, s.cursor, s.rest, s.turns = as, 0, nil, s.turns[:0]
+	s.phase, s.scanning, s.rest, s.turns = as, scanning{}, nil, s.turns[:0]
 	for i := len(s.panes.open) - 1; i >= 0; i-- {
 		if p := s.panes.open[i]; of(p) {
 			s.turns = append(s.turns, p)
@@ -182,6 +184,7 @@ func (s *slider) begun(as phase, of func(*pane) bool) {
 
 // work takes a chunk through the phase, or goes on to the next one.
 func (s *slider) work(out *abi.Builder) error {
+	defer s.panes.pace.since(time.Now())
 	if s.phase == emit {
 		return s.results(out)
 	}
@@ -195,7 +198,7 @@ func (s *slider) work(out *abi.Builder) error {
 	}
 	if n == 0 {
 		s.turns = s.turns[:len(s.turns)-1]
-		s.cursor, s.rest = 0, nil
+		s.scanning, s.rest = scanning{}, nil
 		if s.phase == leave {
 			return s.forget(p)
 		}
@@ -234,20 +237,25 @@ func (s *slider) advance() error {
 
 // results puts out what a chunk of keys has in the window; behind the last, the slices leave that the next window has not.
 func (s *slider) results(out *abi.Builder) error {
-	n, cursor, err := s.running.Scan(s.cursor, s.entries[:])
+	n, cursor, err := s.running.Scan(s.cursor, s.entries[:s.panes.pace.of(chunk)])
 	s.cursor = cursor
+	s.panes.pace.keys(n)
 	if err != nil {
 		return err
 	}
 	if n > 0 {
+		entries, err := s.panes.emitted.missing(s.namespace(), s.running, s.entries[:n])
+		if err != nil {
+			return err
+		}
 		kept := 0
-		for _, e := range s.entries[:n] {
+		for _, e := range entries {
 			if s.running.Value(e) != nil && (s.panes.apart == nil || s.panes.fires(s.end, s.running.Hash(e))) {
 				s.entries[kept] = e
 				kept++
 			}
 		}
-		return s.acc.emit(kept, func(i int) piece {
+		err = s.acc.emit(kept, func(i int) piece {
 			front, back, _ := split(s.running.Value(s.entries[i]))
 			all := s.parts[:0]
 			for _, acc := range [][]byte{front, back} {
@@ -257,6 +265,13 @@ func (s *slider) results(out *abi.Builder) error {
 			}
 			return piece{s.window(), s.running.Key(s.entries[i]), all}
 		}, out)
+		if err != nil {
+			return err
+		}
+		return s.panes.emitted.passed(s.namespace(), s.running, &s.scanning, s.entries[:kept])
+	}
+	if err := s.panes.emitted.over(s.namespace()); err != nil {
+		return err
 	}
 	s.panes.passed = max(s.panes.passed, s.end-1)
 	w := s.panes.window
@@ -270,13 +285,25 @@ func (s *slider) results(out *abi.Builder) error {
 	return nil
 }
 
+// settle marks, before a snapshot, what the window that fires has put out since the last one.
+func (s *slider) settle() error {
+	if s.phase != emit {
+		return nil
+	}
+	return s.panes.emitted.settle(s.namespace(), s.running, &s.scanning)
+}
+
+// namespace is what the window that fires is told by.
+func (s *slider) namespace() state.Namespace { return state.Namespace(s.end - s.panes.window.size) }
+
 func (s *slider) window() span { return span{s.end - s.panes.window.size, s.end} }
 
 // scanSlice takes the next chunk of a slice.
 func (s *slider) scanSlice(p *pane) (n int, err error) {
-	if n, s.cursor, err = p.table.Scan(s.cursor, s.entries[:]); err != nil || n == 0 {
+	if n, s.cursor, err = p.table.Scan(s.cursor, s.entries[:s.panes.pace.of(chunk)]); err != nil || n == 0 {
 		return n, err
 	}
+	s.panes.pace.keys(n)
 	if err := s.acc.ready(p, s.entries[:n]); err != nil {
 		return 0, err
 	}

@@ -147,10 +147,19 @@ func windowsAgree(t testing.TB, name string, m definition, w abi.Window, kind ab
 	if ahead {
 		f.foldAhead(c, guest, r)
 	}
-	if w.Kind == "session" {
-		inPieces(f.op, 1+r.IntN(8))
+	pieces := func() {
+		if w.Kind == "session" {
+			inPieces(f.op, 1+r.IntN(8))
+		}
 	}
-	got := map[string]string{}
+	pieces()
+	got, drained := map[string]string{}, false // behind that, windows that have fired for it take records again
+	put := func(id, result string) {
+		if _, again := got[id]; again && w.LatenessMs == 0 && !drained {
+			t.Errorf("%s: a second result of %s", name, id)
+		}
+		got[id] = result
+	}
 	take := func() {
 		var lines []string
 		switch kind {
@@ -158,14 +167,14 @@ func windowsAgree(t testing.TB, name string, m definition, w abi.Window, kind ab
 			lines = f.rows(windowed)
 			for _, line := range lines {
 				i := strings.LastIndex(line, ",")
-				got[line[:i]] = line[i+1:]
+				put(line[:i], line[i+1:])
 			}
 		case abi.OperatorAggregate:
 			for _, line := range guest.out { // [0,10) k=5
 				var from, to, sum int64
 				var key string
 				fmt.Sscanf(strings.NewReplacer("[", "", ",", " ", ")", "", "=", " ").Replace(line), "%d %d %s %d", &from, &to, &key, &sum)
-				got[fmt.Sprintf("%d,%d,%s", from, to, key)] = fmt.Sprintf("%d@%d", sum, to-1)
+				put(fmt.Sprintf("%d,%d,%s", from, to, key), fmt.Sprintf("%d@%d", sum, to-1))
 			}
 			guest.out = nil
 		default: // the accumulators, without their window: told by their time
@@ -173,12 +182,20 @@ func windowsAgree(t testing.TB, name string, m definition, w abi.Window, kind ab
 			f.out.View(&b)
 			for i := range b.N {
 				end := b.Timestamp(i) + 1
-				got[fmt.Sprintf("%d,%d,%s", end-w.SizeMs, end, b.Key(i))] = fmt.Sprintf("%d@%d", int64(binary.LittleEndian.Uint64(b.Value(i))), end-1)
+				put(fmt.Sprintf("%d,%d,%s", end-w.SizeMs, end, b.Key(i)), fmt.Sprintf("%d@%d", int64(binary.LittleEndian.Uint64(b.Value(i))), end-1))
 			}
 			f.out.Reset()
 		}
 	}
 	now, watermark, late := int64(0), abi.MinTime, int64(0)
+	again := func() { // it goes on from what it has saved
+		late += f.op.Late()
+		f.again(c)
+		pieces()
+		if ahead {
+			f.foldAhead(c, guest, r)
+		}
+	}
 	for range 1 + r.IntN(30) {
 		var batch []rec
 		for range r.IntN(20) {
@@ -192,24 +209,22 @@ func windowsAgree(t testing.TB, name string, m definition, w abi.Window, kind ab
 		}
 		if r.IntN(2) == 0 {
 			watermark = max(watermark, now-r.Int64N(40))
-			f.fire(watermark)
+			f.fireIn(watermark, func() {
+				if r.IntN(16) == 0 {
+					again()
+				}
+			})
 			m.fire(watermark)
 			take()
 		}
-		if r.IntN(8) == 0 { // it goes on from what it has saved
-			late += f.op.Late()
+		if r.IntN(8) == 0 {
 			if r.IntN(3) == 0 {
 				f.fire(abi.MaxTime)
 				m.drain()
 				take()
+				drained = true
 			}
-			f.again(c)
-			if w.Kind == "session" {
-				inPieces(f.op, 1+r.IntN(8))
-			}
-			if ahead {
-				f.foldAhead(c, guest, r)
-			}
+			again()
 		}
 	}
 	f.fire(1 << 40)

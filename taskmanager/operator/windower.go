@@ -167,7 +167,7 @@ func (w *windower) Process(b *abi.Batch, hashes []uint64, now int64, out *abi.Bu
 	defer w.forget()
 	w.batch, w.now, w.lateRows = b, now, w.lateRows[:0]
 	if w.shape.own == ProcessingTime {
-		w.now = max(now, w.passed+1) // a clock may go back
+		w.now = w.clock(now)
 	}
 	if err := w.deal(b, hashes); err != nil {
 		return err
@@ -326,14 +326,6 @@ func (w *windower) keep(p []byte) []byte {
 	at := len(w.arena)
 	w.arena = append(w.arena, p...)
 	return w.arena[at:len(w.arena):len(w.arena)]
-}
-
-// passedOf is what a key's windows have been brought to by their clock.
-func (w *windower) passedOf(hash uint64) int64 {
-	if w.apart == nil {
-		return w.passed
-	}
-	return max(w.passed, w.apart.of(hash))
 }
 
 // cellOf is a cell of an entry whose mark lies in v, nil for one that has just begun.

@@ -732,6 +732,11 @@ func triggeredAgree(t testing.TB, name string, w abi.Window, kind abi.OperatorKi
 		}
 	}
 	time, watermark, now, late := int64(0), abi.MinTime, int64(0), int64(0)
+	again := func() { // it goes on from what it has saved
+		late += f.op.Late()
+		f.again(c)
+		f.limit(limits)
+	}
 	for range 1 + r.IntN(25) {
 		var batch []rec
 		for range r.IntN(20) {
@@ -755,7 +760,11 @@ func triggeredAgree(t testing.TB, name string, w abi.Window, kind abi.OperatorKi
 		}
 		if r.IntN(2) == 0 {
 			watermark = max(watermark, time-r.Int64N(30))
-			f.fire(watermark - delay)
+			f.fireIn(watermark-delay, func() {
+				if r.IntN(16) == 0 {
+					again()
+				}
+			})
 			m.reach(EventTime, watermark-delay)
 			take()
 		}
@@ -766,13 +775,15 @@ func triggeredAgree(t testing.TB, name string, w abi.Window, kind abi.OperatorKi
 			m.reach(ProcessingTime, now-1)
 			take()
 		}
-		if r.IntN(8) == 0 { // it goes on from what it has saved
-			late += f.op.Late()
-			f.again(c)
-			f.limit(limits)
+		if r.IntN(8) == 0 {
+			again()
 		}
 	}
-	f.fire(abi.MaxTime)
+	f.fireIn(abi.MaxTime, func() {
+		if r.IntN(16) == 0 {
+			again()
+		}
+	})
 	m.reach(EventTime, abi.MaxTime)
 	if m.own() == ProcessingTime {
 		m.reach(ProcessingTime, abi.MaxTime)

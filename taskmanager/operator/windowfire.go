@@ -1,6 +1,8 @@
 package operator
 
 import (
+	"time"
+
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/taskmanager/state"
 )
@@ -18,6 +20,7 @@ type Ticked interface {
 // Fire implements Operator.
 func (w *windower) Fire(watermark int64, out *abi.Builder) (more bool, err error) {
 	defer w.forget()
+	defer w.pace.since(time.Now())
 	if w.shape.own == EventTime {
 		return w.reach(watermark, out)
 	}
@@ -30,6 +33,7 @@ func (w *windower) Fire(watermark int64, out *abi.Builder) (more bool, err error
 // Tick implements Ticked.
 func (w *windower) Tick(now int64, out *abi.Builder) (more bool, err error) {
 	defer w.forget()
+	defer w.pace.since(time.Now())
 	w.now = now
 	if w.shape.own == ProcessingTime {
 		return w.reach(now-1, out)
@@ -58,6 +62,7 @@ func (w *windower) Due() (int64, bool) { return 0, false }
 
 // reach brings the clock of the windows forward, or does a part of that.
 func (w *windower) reach(until int64, out *abi.Builder) (more bool, err error) {
+	w.firesTo(until)
 	limit := until
 	p := w.ending(until)
 	if p != nil {
@@ -69,8 +74,8 @@ func (w *windower) reach(until int64, out *abi.Builder) (more bool, err error) {
 	if p != nil {
 		return true, w.end(p, until, out)
 	}
-	for len(w.open) > 0 && !w.shape.keyed() && w.isOverPane(w.open[0], until) {
-		if err := w.dropFirst(); err != nil {
+	if !w.shape.keyed() {
+		if err := w.dropOver(until, false); err != nil {
 			return false, err
 		}
 	}
@@ -79,6 +84,17 @@ func (w *windower) reach(until int64, out *abi.Builder) (more bool, err error) {
 		err = w.told.Forget(until)
 	}
 	return false, err
+}
+
+// dropOver closes the first windows as far as they are over, or those of them that are done: in the call that has put the last of
+// them out, so that no snapshot has them still.
+func (w *windower) dropOver(until int64, done bool) error {
+	for len(w.open) > 0 && (w.open[0].done || !done) && w.isOverPane(w.open[0], until) {
+		if err := w.dropFirst(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ending is the first window whose end has been passed and that has not fired.
@@ -128,19 +144,25 @@ func (w *windower) end(p *pane, until int64, out *abi.Builder) error {
 	n := 0
 	if asked || w.holds {
 		var err error
-		if w.entries == nil {
-			w.entries = make([]state.Entry, chunk)
-		}
+		w.entries = entriesFor(w.entries, w.pace.of(chunk))
 		if n, p.cursor, err = p.table.Scan(p.cursor, w.entries); err != nil {
 			return err
 		}
 	}
 	if n == 0 {
-		p.done, p.cursor = true, 0
-		return nil
+		if err := w.finish(p); err != nil {
+			return err
+		}
+		w.passed = max(w.passed, min(p.end-1, until)) // so that a snapshot has it
+		return w.dropOver(until, true)
 	}
+	fired, err := w.emitted.missing(p.namespace(), p.table, w.entries[:n])
+	if err != nil {
+		return err
+	}
+	w.pace.keys(len(fired))
 	w.questions = w.questions[:0]
-	for _, e := range w.entries[:n] {
+	for _, e := range fired {
 		if !w.fires(p.end, p.table.Hash(e)) {
 			continue
 		}
@@ -159,6 +181,9 @@ func (w *windower) end(p *pane, until int64, out *abi.Builder) error {
 		return err
 	}
 	if err := w.release(out); err != nil {
+		return err
+	}
+	if err := w.gone(p, fired); err != nil {
 		return err
 	}
 	if w.isOverPane(p, until) && w.asks.Trigger == nil {
@@ -195,6 +220,7 @@ func (w *windower) expire(c *cell, clock int, time, until int64) {
 // fireTimers has some timers of a clock fire, those up to limit, one of each key. until is what the clock has come to.
 func (w *windower) fireTimers(clock int, limit, until int64, out *abi.Builder) (more bool, err error) {
 	w.expired, w.dueKeys, w.dueHashes = w.expired[:0], w.dueKeys[:0], w.dueHashes[:0]
+	most := w.pace.of(fireRecords)
 	seen := map[string]bool{}
 	err = w.timers[clock].Due(limit, func(time int64, hash uint64, key []byte) bool {
 		if seen[string(key)] {
@@ -204,11 +230,12 @@ func (w *windower) fireTimers(clock int, limit, until int64, out *abi.Builder) (
 		seen[string(key)] = true
 		w.expired = append(w.expired, dueTimer{time, hash, key})
 		w.dueKeys, w.dueHashes = append(w.dueKeys, key), append(w.dueHashes, hash)
-		return len(w.expired) < fireRecords
+		return len(w.expired) < most
 	})
 	if err != nil || len(w.expired) == 0 {
 		return false, err
 	}
+	w.pace.keys(len(w.expired))
 	for _, d := range w.expired {
 		if err := w.timers[clock].Delete(d.time, d.hash, d.key); err != nil {
 			return false, err

@@ -2,6 +2,7 @@ package operator
 
 import (
 	"encoding/binary"
+	"time"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -39,7 +40,7 @@ const (
 
 func newWindowJoin(c *JoinConfig, kept [2]timeline) (*windowJoin, error) {
 	j := &windowJoin{lates: c.Late, seen: map[string]bool{}}
-	j.panes = panes{store: c.Store, window: newWindowing(c.Window), passed: abi.MinTime, spec: state.Spec{Operator: c.UID, Key: c.Key}}
+	j.panes = newPanes(c.Store, c.Window, nil, state.Spec{Operator: c.UID, Key: c.Key})
 	var err error
 	if j.match, err = newMatching(c, kept); err != nil {
 		return nil, err
@@ -96,7 +97,7 @@ func (j *windowJoin) Process(b *abi.Batch, hashes []uint64, now int64, input int
 	defer j.forget()
 	j.input, j.lateOut = input, j.lates[input]
 	if j.now = now; j.window.processing {
-		j.now = max(now, j.passed+1) // a clock may go back
+		j.now = j.clock(now)
 	} else if b.Timestamps == nil {
 		return errJoinTime
 	}
@@ -123,21 +124,13 @@ func (j *windowJoin) timeOf(b *abi.Batch, row int) int64 {
 	return b.Timestamps[row]
 }
 
-// passedFor is the watermark to which windows have fired for a key.
-func (j *windowJoin) passedFor(hash uint64) int64 {
-	if j.apart == nil {
-		return j.passed
-	}
-	return max(j.passed, j.apart.of(hash))
-}
-
 // add keeps a record, unless it is late.
 func (j *windowJoin) add(b *abi.Batch, row int, hash uint64) error {
 	t, key := j.timeOf(b, row), b.Key(row)
 	if t == abi.NoTimestamp {
 		return errJoinTime
 	}
-	passed := j.passedFor(hash)
+	passed := j.reached(hash)
 	slice, _ := j.window.bounds(t)
 	if j.window.over(slice, passed) {
 		j.isLate(row)
@@ -210,11 +203,14 @@ func (j *windowJoin) Fire(watermark int64) (more bool, err error) {
 	if j.session != nil {
 		return j.session.fire(watermark, nil)
 	}
+	defer j.pace.since(time.Now())
+	j.firesTo(watermark)
 	j.forgetTimers()
 	if err := j.find(j.ends, watermark, j.window.sliding()); err != nil {
 		return false, err
 	}
 	if len(j.due) > 0 {
+		j.pace.keys(len(j.due))
 		return true, j.fired(watermark)
 	}
 	if j.expiry != nil {
@@ -232,12 +228,13 @@ func (j *windowJoin) Fire(watermark int64) (more bool, err error) {
 // find takes some of the timers that are due; with one only those of one time: a window that follows another of its key may be due,
 // too, but not before that.
 func (j *windowJoin) find(timers state.Timers, until int64, one bool) error {
+	most := j.pace.of(fireTimers)
 	return timers.Due(until, func(time int64, hash uint64, key []byte) bool {
 		if one && len(j.due) > 0 && j.due[0].time != time {
 			return false
 		}
 		j.due = append(j.due, firing{time, hash, keep(&j.memory, key)})
-		return len(j.due) < fireTimers
+		return len(j.due) < most
 	})
 }
 

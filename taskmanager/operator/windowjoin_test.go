@@ -263,11 +263,16 @@ func windowJoinAgrees(t testing.TB, r *rand.Rand, budget int64) {
 		input := r.IntN(2)
 		j.process(batch, input)
 		m.process(batch, input)
-		for _, s := range j.shards {
+		for i := range j.shards {
 			if r.IntN(3) > 0 {
 				continue
 			}
 			watermark := now - r.Int64N(50)
+			if r.IntN(4) == 0 { // they go on in the middle of it
+				j.shards[i].part(watermark)
+				j.spread(len(j.shards))
+			}
+			s := j.shards[i]
 			s.fire(watermark)
 			m.fire(s.from, s.to, watermark)
 		}

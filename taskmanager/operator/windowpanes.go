@@ -26,13 +26,13 @@ func (w *windower) dealPanes(b *abi.Batch, hashes []uint64) error {
 			if t == abi.NoTimestamp {
 				return errNoTimestamp
 			}
-			if err := w.dealRecord(i, t, w.passedOf(hashes[i])); err != nil {
+			if err := w.dealRecord(i, t, w.reached(hashes[i])); err != nil {
 				return err
 			}
 		}
 	}
 	for _, p := range w.touched {
-		if err := p.resolve(b, hashes); err != nil {
+		if err := w.resolve(p, b, hashes); err != nil {
 			return err
 		}
 		if err := w.of.each(p, func(e state.Entry, records []record) error { return w.dealCell(p, e, records) }); err != nil {

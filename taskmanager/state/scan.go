@@ -45,7 +45,7 @@ func (t *tiered) Scan(cursor uint64, dst []Entry) (n int, next uint64, err error
 	case t.scan == nil:
 		return 0, cursor, nil
 	case t.scan.pinned:
-		n, next, err = t.scanYoung(cursor, dst)
+		n, next = t.scanYoung(cursor, uint64(len(t.keyRefs)), dst)
 	default:
 		n, err = t.scanCold(dst)
 		next = cursor + 1
@@ -57,17 +57,27 @@ func (t *tiered) Scan(cursor uint64, dst []Entry) (n int, next uint64, err error
 }
 
 // scanYoung leaves out what has no value because it was deleted, or looked for in vain.
-func (t *tiered) scanYoung(cursor uint64, dst []Entry) (n int, next uint64, err error) {
-	i := int(cursor)
-	for ; i < len(t.keyRefs) && n < len(dst); i++ {
-		e := Entry(i)
+func (t *tiered) scanYoung(cursor, until uint64, dst []Entry) (n int, next uint64) {
+	for ; cursor < until && n < len(dst); cursor++ {
+		e := Entry(cursor)
 		if word := *t.Word(e); t.spec.Kind != Words && (word == noValue || word == gone) || t.expired(e) {
 			continue
 		}
 		dst[n] = e
 		n++
 	}
-	return n, uint64(i), nil
+	return n, cursor
+}
+
+// Repeats implements Table.
+func (t *tiered) Repeats() bool { return t.store.cold == nil || t.scan != nil && t.scan.pinned }
+
+// Rescan implements Table. A cursor is a place in the table, but that of an empty one is 1.
+func (t *tiered) Rescan(cursor, until uint64, dst []Entry) (n int, next uint64) {
+	if n, next = t.scanYoung(cursor, min(until, uint64(len(t.keyRefs))), dst); n == 0 {
+		next = until
+	}
+	return n, next
 }
 
 func (t *tiered) beginScan() error {

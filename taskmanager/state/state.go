@@ -144,6 +144,10 @@ type Table interface {
 	// 0 and goes on with the cursor that the call before returned. Entries that were scanned may be deleted between
 	// calls, and snapshots taken; nothing may be added.
 	Scan(cursor uint64, dst []Entry) (n int, next uint64, err error)
+	// Repeats says whether what the Scan that is under way has gone through can be gone through again: not where it comes from disk.
+	Repeats() bool
+	// Rescan is Scan of what that has gone through since one cursor and up to another. It is over where it comes to that.
+	Rescan(cursor, until uint64, dst []Entry) (n int, next uint64)
 }
 
 // Pieces is one namespace of a state of kind Piece. What is read of it is not taken into memory: it may be more than that has

@@ -20,6 +20,23 @@ var Framed = framed("window function", map[string]string{"trigger": "full", "ful
 // FramedSessions is the same over sessions, folded, whose gap each line says.
 var FramedSessions = framed("window function of sessions", map[string]string{"trigger": "full", "full": fmt.Sprint(framedFull), "kind": "pause", "fold": "yes"})
 
+// Crowded is the same over windows of many keys each, that fire when they end: in several pieces, of which some are out and others are
+// not when a checkpoint lies between.
+var Crowded = crowded()
+
+func crowded() *Workload {
+	w := framed("window function of many keys", map[string]string{})
+	w.Make = func(seed uint64, records int) Input {
+		r := rand.New(rand.NewPCG(seed, 29))
+		var lines []string
+		for i := range records {
+			lines = append(lines, fmt.Sprintf("k%d,%d,%d,", i%(windowSize-windowDisorder), max(0, i-r.IntN(windowDisorder)), r.IntN(framedValue)))
+		}
+		return Input{"input": {lines}}
+	}
+	return w
+}
+
 func framed(name string, params map[string]string) *Workload {
 	params["window"], params["disorder"] = fmt.Sprint(windowSize), fmt.Sprint(windowDisorder)
 	return &Workload{

@@ -76,11 +76,27 @@ func (x *random) scan(s state.Store, tab state.Table, visit func(state.Entry)) {
 		if n == 0 {
 			return
 		}
+		if tab.Repeats() && x.r.IntN(2) == 0 {
+			x.rescan(tab, cursor, next, dst[:n])
+		}
 		for _, e := range dst[:n] {
 			visit(e)
 		}
 		cursor = next
 		x.check(s.Trim())
+	}
+}
+
+// rescan goes again through what a call of Scan went through: but for entries without a value, it is the same.
+func (x *random) rescan(tab state.Table, from, until uint64, went []state.Entry) {
+	x.t.Helper()
+	var again []state.Entry
+	for dst := make([]state.Entry, 1+x.r.IntN(20)); from < until; {
+		n, next := tab.Rescan(from, until, dst)
+		again, from = append(again, dst[:n]...), next
+	}
+	if !slices.Equal(again, slices.DeleteFunc(slices.Clone(went), func(e state.Entry) bool { return !slices.Contains(again, e) && tab.Value(e) == nil })) {
+		x.t.Errorf("gone through again: %d (expected %d)", again, went)
 	}
 }
 

@@ -1,0 +1,42 @@
+package operator
+
+import (
+	"testing"
+	"time"
+)
+
+// So many keys fire in a call as take about the time that a barrier may wait, whether one takes a microsecond or a second.
+func TestPaceIsWhatABarrierMayWaitFor(t *testing.T) {
+	for _, c := range []struct {
+		key         time.Duration
+		least, most int
+	}{
+		{time.Microsecond, fireRecords, fireRecords},
+		{200 * time.Microsecond, 240, 260},
+		{2 * time.Millisecond, 24, 26},
+		{time.Second, 1, 1},
+	} {
+		var p pace
+		for range 20 {
+			p.keys(p.of(fireRecords))
+			p.n = p.next(time.Duration(p.fired) * c.key)
+			p.fired = 0
+		}
+		if n := p.of(fireRecords); n < c.least || n > c.most {
+			t.Errorf("%v a key: %d fire in a call (expected %d to %d)", c.key, n, c.least, c.most)
+		}
+	}
+}
+
+// A call in which few keys are due says nothing about how many more would take.
+func TestPaceGrowsWithWhatHasFired(t *testing.T) {
+	p := pace{n: 64}
+	p.since(time.Now())
+	if p.n != 64 {
+		t.Errorf("nothing has fired, and %d keys fire in a call (expected 64)", p.n)
+	}
+	p.keys(1)
+	if n := p.next(10 * time.Millisecond); n != 5 {
+		t.Errorf("one key took 10 ms, and %d fire in a call (expected 5)", n)
+	}
+}
