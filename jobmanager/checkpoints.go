@@ -205,7 +205,7 @@ func (c *checkpoints) follow(was phase, e event) {
 				delete(c.parts, t.task)
 				c.step(ckFinished{t.task})
 			}
-			if c.fsm.phase == ckCollecting && (t.holds || c.fsm.ask.overtakes()) {
+			if c.fsm.phase == ckCollecting {
 				c.trigger(c.fsm.id, c.fsm.ask) // again, also at who waits for nobody now, and for the last part
 			}
 		}
@@ -332,8 +332,7 @@ func (c *checkpoints) trigger(id checkpoint.ID, ask ckRequest) {
 		if t.gone && !c.owes(task) {
 			continue
 		}
-		source := len(j.exec.Chains[task.Chain].Inputs) == 0
-		if t.gone || source || ask.overtakes() && j.waitsForNobody(task) {
+		if t.gone || j.waitsForNobody(task) {
 			byTM[t.slot.TaskManager] = append(byTM[t.slot.TaskManager], task)
 		}
 	}
@@ -362,7 +361,8 @@ func (c *checkpoints) owes(task graph.TaskID) bool {
 	return c.job.fsm.tasks[task].holds && (part == nil || !part.Finished)
 }
 
-// waitsForNobody says whether all that send to a task have finished: what they have sent may be far from processed.
+// waitsForNobody says whether all that send to a task have finished, or it is a source: what they have sent, and what its end makes due,
+// may be far from processed.
 func (j *jobMaster) waitsForNobody(task graph.TaskID) bool {
 	for _, i := range j.exec.Chains[task.Chain].Inputs {
 		e := j.exec.Edges[i]

@@ -155,10 +155,10 @@ func (l *loop) turn(ctx context.Context) (done bool, err error) {
 	return false, err
 }
 
-// mayDivide says whether a barrier may lie in the middle of what a watermark has made due. An end by draining has all of that behind
-// it, and modules are exchanged where none of it is under way.
+// mayDivide says whether a barrier may lie in the middle of what a watermark has made due. An end by draining has all of that before
+// it.
 func (l *loop) mayDivide(m *exchange.Mark) bool {
-	return !m.Drain && m.Exchange == 0 && l.chain.divisible()
+	return !m.Drain && l.chain.divisible()
 }
 
 // await waits for answers to requests. Barriers need not: what has no answer is state.

@@ -83,6 +83,7 @@ var guests = map[string]string{
 	"unknown-feature":   "99",
 	"unknown-import":    "teleport",
 	"versioned":         "",
+	"weary":             "",
 	"whole":             "",
 	"windows":           "",
 	"windows-2":         "",

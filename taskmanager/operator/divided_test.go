@@ -44,7 +44,7 @@ func TestAFiringGoesOnWhereItWasDivided(t *testing.T) {
 		"late":     {Kind: "tumbling", SizeMs: 10, LatenessMs: 10},
 	} {
 		for _, budget := range []int64{0, 64 << 10, 64 << 20} {
-			guest := &windowGuest{elem: true, results: map[string][]string{}, counted: map[string]int64{}}
+			guest := &windowGuest{elem: true, results: map[string][]string{}, kinds: map[string][]abi.ChangeKind{}, counted: map[string]int64{}}
 			c := Config{Kind: abi.OperatorWindow, Key: "utf8", Value: "i64", Window: &w, Guest: guest, Calls: guest, Groups: graph.DefaultMaxParallelism,
 				Function: &abi.Function{Name: "f", Kind: abi.FunctionWindow, States: []abi.State{{Name: "calls", Scope: abi.ScopeKeyed, Kind: "value", Codec: "i64"}}}}
 			f := startIn(t, c, budget)

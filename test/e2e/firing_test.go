@@ -1,0 +1,58 @@
+package e2e
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wasmill/wasmill/test/harness"
+)
+
+// Windows of many keys whose function takes its time fire for longer than a checkpoint may take, one while there is input and one at
+// its end. Checkpoints are completed meanwhile, results appear with them, and who goes on puts out the rest, each key once: from a
+// checkpoint, because a TaskManager is killed, and from the savepoint of a stop, with another parallelism.
+func TestAFiringThatOutlastsCheckpoints(t *testing.T) {
+	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
+	t.Setenv("WASMILL_CHECKPOINT_TIMEOUT", "1s")
+	t.Setenv("WASMILL_CHECKPOINT_TOLERATED_FAILURES", "0")
+	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "1")
+	const keys = 2000
+	out := filepath.Join(t.TempDir(), "output")
+	start := func(args ...string) *harness.Process {
+		return cluster.Start(filepath.Join(harness.Root(t), "test/guests/weary.wasm"), append(args, "--param", "output="+out, "--param", fmt.Sprintf("count=%d", 2*keys),
+			"--param", fmt.Sprintf("keys=%d", keys), "--param", fmt.Sprintf("window=%d", keys), "--param", "effort=150000")...)
+	}
+	rows := func() int { return strings.Count(harness.Output(t, out), "\n") }
+	within := func(done int) {
+		t.Helper()
+		harness.Until(t, time.Minute, "some of a window is out", func() bool { return rows() > done })
+		if n := rows(); n >= done+keys {
+			t.Errorf("%d results have come at once (expected less than %d)", n-done, keys)
+		}
+	}
+	run := start("--parallelism", "1")
+	within(0)
+	job := cluster.Job()
+	if info := built.wasmill.Run(t, "info", string(job.ID), "--jobmanager", cluster.URL).OK(t).Stdout; !strings.Contains(info, "\ncheckpoint   #") {
+		t.Errorf("no checkpoint is completed:\n%s", info)
+	}
+	cluster.Restart(usedTaskManager(t, cluster, job))
+	within(keys)
+	saved := filepath.Join(t.TempDir(), "saved")
+	built.wasmill.Run(t, "stop", string(job.ID), "--to", saved, "--jobmanager", cluster.URL).OK(t)
+	run.Wait().OK(t)
+	if n := rows(); n >= 2*keys {
+		t.Errorf("%d results are out (expected less than %d): the savepoint has waited for all of them", n, 2*keys)
+	}
+	start("--parallelism", "2", "--from", saved).Wait().OK(t)
+	var want []string
+	for k := range keys {
+		want = append(want, fmt.Sprintf("k%d,0,1\n", k), fmt.Sprintf("k%d,%d,1\n", k, keys))
+	}
+	slices.Sort(want)
+	harness.Same(t, harness.Output(t, out), strings.Join(want, ""))
+	harness.NothingPending(t, out)
+}
