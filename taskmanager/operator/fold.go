@@ -379,6 +379,7 @@ func (f *fold) Fire(watermark int64, out *abi.Builder) (bool, error) {
 	}
 	defer f.pace.since(time.Now())
 	done, err := f.collect(p)
+	f.pace.keys(len(f.all))
 	if err == nil {
 		err = f.results(out)
 	}
@@ -395,16 +396,11 @@ func (f *fold) collect(p *pane) (done bool, err error) {
 	if f.emits {
 		most = f.pace.of(fireRecords)
 	}
-	for scanned, size := 0, 0; scanned < most && size < fireBytes; {
-		entries, err := f.unfired(p)
+	for size := 0; len(f.all) < most && size < fireBytes; {
+		entries, more, err := f.unfired(p, f.scan[:])
 		if err != nil || len(entries) == 0 {
-			return true, err
+			return !more, err
 		}
-		scanned += len(entries)
-		if entries, err = f.waiting(p, entries); err != nil {
-			return false, err
-		}
-		f.pace.keys(len(entries))
 		for _, e := range entries {
 			f.all = append(f.all, group{pane: p, entry: e})
 			size += len(p.table.Key(e)) + len(p.table.Value(e))

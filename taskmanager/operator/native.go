@@ -111,20 +111,19 @@ func (t *native) Fire(watermark int64, out *abi.Builder) (bool, error) {
 	if t.window == nil && !t.final {
 		return true, t.drop()
 	}
-	scanned := 0
-	for limit := out.Bytes() + fireBytes; scanned < fireRecords && out.Bytes() < limit; {
-		entries, err := t.unfired(p)
-		if err != nil {
+	fired := 0
+	for limit := out.Bytes() + fireBytes; fired < fireRecords && out.Bytes() < limit; {
+		entries, more, err := t.unfired(p, t.scan[:])
+		switch {
+		case err != nil:
 			return false, err
-		}
-		if len(entries) == 0 {
+		case !more:
 			return true, t.close(p, watermark)
+		case len(entries) == 0:
+			return true, nil
 		}
-		scanned += len(entries)
-		if entries, err = t.waiting(p, entries); err == nil {
-			err = t.does.newest(p, entries, out)
-		}
-		if err == nil {
+		fired += len(entries)
+		if err = t.does.newest(p, entries, out); err == nil {
 			err = t.gone(p, entries)
 		}
 		if err != nil {

@@ -305,15 +305,21 @@ func (p *panes) due(watermark int64) (*pane, error) {
 	return nil, nil
 }
 
-// unfired returns entries of the pane that have not fired yet, none when all have. What it has returned counts as fired: an
-// entry does not outlive a call of Fire.
-func (p *panes) unfired(first *pane) ([]state.Entry, error) {
-	n, cursor, err := first.table.Scan(first.cursor, p.scan[:])
-	if err != nil {
-		return nil, err
+// passedOver is how many keys that need no result are looked at in one call.
+const passedOver = 1 << 16
+
+// unfired returns entries of a pane that have not fired yet, as many as dst takes, and false when all have; none where only others
+// were met so far. What it has returned counts as fired: an entry does not outlive a call of Fire.
+func (p *panes) unfired(of *pane, dst []state.Entry) (entries []state.Entry, more bool, err error) {
+	for n, left := 0, passedOver; len(entries) == 0 && left > 0; left -= n {
+		if n, of.cursor, err = of.table.Scan(of.cursor, dst); err != nil || n == 0 {
+			return nil, false, err
+		}
+		if entries, err = p.waiting(of, dst[:n]); err != nil {
+			return nil, false, err
+		}
 	}
-	first.cursor = cursor
-	return p.scan[:n], nil
+	return entries, true, nil
 }
 
 // waiting leaves out of entries those whose result has gone out, before the operator had their key groups.

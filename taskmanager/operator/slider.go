@@ -239,7 +239,6 @@ func (s *slider) advance() error {
 func (s *slider) results(out *abi.Builder) error {
 	n, cursor, err := s.running.Scan(s.cursor, s.entries[:s.panes.pace.of(chunk)])
 	s.cursor = cursor
-	s.panes.pace.keys(n)
 	if err != nil {
 		return err
 	}
@@ -255,6 +254,7 @@ func (s *slider) results(out *abi.Builder) error {
 				kept++
 			}
 		}
+		s.panes.pace.keys(kept)
 		err = s.acc.emit(kept, func(i int) piece {
 			front, back, _ := split(s.running.Value(s.entries[i]))
 			all := s.parts[:0]

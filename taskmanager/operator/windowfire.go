@@ -141,31 +141,25 @@ func (w *windower) dropFirst() error {
 // end has some keys of a window that ends fire.
 func (w *windower) end(p *pane, until int64, out *abi.Builder) error {
 	asked := w.trigger.ends || w.asks.Trigger != nil || w.trigger.foreign && until == abi.MaxTime
-	n := 0
+	var fired []state.Entry
+	more := false
 	if asked || w.holds {
 		var err error
 		w.entries = entriesFor(w.entries, w.pace.of(chunk))
-		if n, p.cursor, err = p.table.Scan(p.cursor, w.entries); err != nil {
+		if fired, more, err = w.unfired(p, w.entries); err != nil {
 			return err
 		}
 	}
-	if n == 0 {
+	if !more {
 		if err := w.finish(p); err != nil {
 			return err
 		}
 		w.passed = max(w.passed, min(p.end-1, until)) // so that a snapshot has it
 		return w.dropOver(until, true)
 	}
-	fired, err := w.emitted.missing(p.namespace(), p.table, w.entries[:n])
-	if err != nil {
-		return err
-	}
 	w.pace.keys(len(fired))
 	w.questions = w.questions[:0]
 	for _, e := range fired {
-		if !w.fires(p.end, p.table.Hash(e)) {
-			continue
-		}
 		c, err := w.readCell(p, e)
 		if err != nil {
 			return err
