@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/graph"
 )
@@ -101,5 +103,148 @@ func TestAFiringOfAccumulatorsIsDivided(t *testing.T) {
 				f.close()
 			}
 		}
+	}
+}
+
+// halves are two subtasks that have a half of the key groups each. The first has put out a part of what the watermark 15 has made due,
+// the other has not heard of that. One with all key groups goes on from both.
+func halves(t *testing.T, c Config) (out map[string]int, whole *running) {
+	var files [][]byte
+	out = map[string]int{}
+	for half := range graph.KeyGroup(2) {
+		config := storeConfig(t, 0)
+		config.From, config.To = half*(graph.DefaultMaxParallelism/2), (half+1)*(graph.DefaultMaxParallelism/2)
+		c.Store, c.UID = opened(t, config, nil), "op"
+		op, err := New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := &running{t: t, op: op, out: abi.NewBuilder(abi.ColumnKeys | abi.ColumnValues | abi.ColumnTimestamps), store: c.Store}
+		var batch []rec
+		for _, r := range keysOfOneTime() {
+			if halfOf(r.key) == half {
+				batch = append(batch, r)
+			}
+		}
+		f.process(batch...)
+		for pieces := 0; half == 0 && pieces < 2; pieces++ {
+			if more, err := op.Fire(15, f.out); !more || err != nil {
+				t.Fatalf("all has fired at once, %v", err)
+			}
+		}
+		f.countResults(out)
+		if err := op.Save(); err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, saved(t, f.store, nil)...)
+		f.close()
+	}
+	c.Store = opened(t, storeConfig(t, 0), files)
+	op, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out, &running{t: t, op: op, out: abi.NewBuilder(abi.ColumnKeys | abi.ColumnValues | abi.ColumnTimestamps), store: c.Store, files: files}
+}
+
+// halfOf is the half whose key groups a key is in.
+func halfOf(key string) graph.KeyGroup {
+	return graph.KeyGroupOf(xxhash.Sum64String(key), graph.DefaultMaxParallelism) / (graph.DefaultMaxParallelism / 2)
+}
+
+// countResults counts what was put out by key.
+func (r *running) countResults(by map[string]int) {
+	var b abi.Batch
+	r.out.View(&b)
+	for i := range b.N {
+		by[string(b.Key(i))]++
+	}
+	r.out.Reset()
+}
+
+// Where some subtasks stood in the middle of a firing and others had not begun, whoever has keys of both has records again before it
+// fires. They are late for the keys of those that fired, unless the window takes late ones: then a result that was out comes again with
+// them. Every other result comes once.
+func TestHalvesOfAFiringMeet(t *testing.T) {
+	for name, w := range map[string]struct {
+		window             abi.Window
+		late               int64
+		results, wasBefore int // of each key, and of one that was out before
+	}{
+		"tumbling": {abi.Window{Kind: "tumbling", SizeMs: 10}, 2, 1, 1},
+		"late":     {abi.Window{Kind: "tumbling", SizeMs: 10, LatenessMs: 1000}, 0, 1, 2},
+		"sliding":  {abi.Window{Kind: "tumbling", SizeMs: 20, SlideMs: 10}, 0, 2, 2}, // the second window takes them
+	} {
+		for _, kind := range []abi.OperatorKind{abi.OperatorSum, abi.OperatorReduce} {
+			c := Config{Kind: kind, Key: "utf8", Value: "i64", Window: &w.window, Guest: &summing{}, Groups: graph.DefaultMaxParallelism}
+			if kind == abi.OperatorReduce {
+				c.Function = &abi.Function{Kind: abi.FunctionReduce}
+			}
+			results, f := halves(t, c)
+			was, fresh, other := "", "", ""
+			for _, r := range keysOfOneTime() {
+				switch out := results[r.key] > 0; {
+				case out:
+					was = r.key
+				case halfOf(r.key) == 0:
+					fresh = r.key
+				default:
+					other = r.key
+				}
+			}
+			if was == "" || fresh == "" || len(results) >= firingKeys/2 {
+				t.Fatalf("%d results are out", len(results))
+			}
+			f.process(rec{5, was, 1}, rec{5, fresh, 1}, rec{5, other, 1})
+			if f.op.Late() != w.late {
+				t.Errorf("%s of %s: %d late records (expected %d)", kind, name, f.op.Late(), w.late)
+			}
+			f.again(c) // it may fail before it fires
+			f.fire(100)
+			f.countResults(results)
+			if len(results) != firingKeys || results[was] != w.wasBefore {
+				t.Errorf("%s of %s: results of %d keys, %d of %s (expected %d, %d)", kind, name, len(results), results[was], was, firingKeys, w.wasBefore)
+			}
+			for key, n := range results {
+				if n != w.results && key != was {
+					t.Errorf("%s of %s: %d results of %s (expected %d)", kind, name, n, key, w.results)
+					break
+				}
+			}
+			f.fire(abi.MaxTime)
+			if left := f.namespaces("$emitted"); len(left) > 0 {
+				t.Errorf("%s of %s: what was put out of windows %d is still noted", kind, name, left)
+			}
+			f.close()
+		}
+	}
+}
+
+// Behind the end of the input nobody expects records. Where they come all the same, to who goes on from the middle of what that end has
+// made due, a window that has no result of a key yet takes them, and one that has puts it out again.
+func TestRecordsBehindAnEndThatWasDivided(t *testing.T) {
+	for name, w := range map[string]*abi.Window{"tumbling": {Kind: "tumbling", SizeMs: 10}, "of all": nil} {
+		c := Config{Kind: abi.OperatorSum, Key: "utf8", Value: "i64", Window: w, Final: w == nil, Groups: graph.DefaultMaxParallelism}
+		f := start(t, c)
+		f.process(keysOfOneTime()...)
+		for range 2 {
+			if more, err := f.op.Fire(abi.MaxTime, f.out); !more || err != nil {
+				t.Fatalf("%s: all has fired at once, %v", name, err)
+			}
+		}
+		results := map[string]int{}
+		f.countResults(results)
+		was := ""
+		for key := range results {
+			was = max(was, key)
+		}
+		f.again(c)
+		f.process(rec{5, was, 1})
+		f.fire(abi.MaxTime)
+		f.countResults(results)
+		if len(results) != firingKeys || results[was] != 2 || f.op.Late() != 0 {
+			t.Errorf("%s: results of %d keys, %d of the one that has come again, %d late (expected %d, 2, 0)", name, len(results), results[was], f.op.Late(), firingKeys)
+		}
+		f.close()
 	}
 }

@@ -62,7 +62,7 @@ func (e *emitted) mark(ns state.Namespace, table state.Table, entries []state.En
 
 // find sets entries of e to those of the marks.
 func (e *emitted) find(m *marks, table state.Table, of []state.Entry, read bool) error {
-	e.keys, e.hashes, e.entries = e.keys[:0], e.hashes[:0], entriesFor(e.entries, len(of))[:len(of)]
+	e.keys, e.hashes, e.entries = e.keys[:0], e.hashes[:0], entriesFor(e.entries, len(of))
 	for _, one := range of {
 		e.keys, e.hashes = append(e.keys, table.Key(one)), append(e.hashes, table.Hash(one))
 	}
@@ -88,23 +88,19 @@ func (e *emitted) missing(ns state.Namespace, table state.Table, entries []state
 	return entries[:kept], nil
 }
 
-// comes says that the records of a pane that are at hand are to be in the result of windows that are not done with: of a key that one
-// had put out, it puts it out again.
-func (e *emitted) comes(p *pane, size int64, b *abi.Batch, hashes []uint64) error {
-	for ns, m := range e.marks {
-		if !m.restored || p.end <= int64(ns) || p.start >= after(int64(ns), size) {
-			continue
-		}
-		rows := p.rows
-		n := len(rows)
-		if p.all {
-			n, rows = b.N, nil
-		}
-		e.entries = entriesFor(e.entries, n)[:n]
-		if err := m.table.Resolve(b, rows, hashes, e.entries); err != nil {
-			return err
-		}
-		for _, at := range e.entries {
+// comes says that records of a pane are in a window that is not done with: of a key that it has put out, and that takes them, it puts
+// the result out again.
+func (e *emitted) comes(m *marks, p *pane, b *abi.Batch, hashes []uint64, takes func(hash uint64) bool) error {
+	rows := p.rows
+	if p.all {
+		rows = nil
+	}
+	e.entries = entriesFor(e.entries, len(p.entries))
+	if err := m.table.Resolve(b, rows, hashes, e.entries); err != nil {
+		return err
+	}
+	for i, at := range e.entries {
+		if takes(hashes[p.row(i)]) {
 			*m.table.Word(at) = 0
 		}
 	}

@@ -207,10 +207,24 @@ func (p *panes) add(i int, start, end int64, ns state.Namespace) error {
 
 // resolve finds the entries of the records that a pane has of the batch.
 func (p *panes) resolve(o *pane, b *abi.Batch, hashes []uint64) error {
-	if err := o.resolve(b, hashes); err != nil || p.window == nil || p.window.lateness == 0 {
+	if err := o.resolve(b, hashes); err != nil {
 		return err
 	}
-	return p.emitted.comes(o, p.window.size, b, hashes)
+	for ns, m := range p.emitted.marks {
+		if w := p.window; !m.restored || w != nil && (o.end <= int64(ns) || o.start >= after(int64(ns), w.size)) {
+			continue
+		}
+		if err := p.emitted.comes(m, o, b, hashes, func(hash uint64) bool { return p.takes(ns, hash) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takes says whether a window that is being put out still takes records of a key: late ones, or those that nobody expected behind
+// the end of the input.
+func (p *panes) takes(ns state.Namespace, hash uint64) bool {
+	return p.window == nil || p.window.lateness > 0 || after(int64(ns), p.window.size)-1 > p.reached(hash)
 }
 
 // settle forgets the batch.

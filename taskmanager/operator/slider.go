@@ -93,7 +93,7 @@ func newSlider(p *panes, acc merging, undo func(all, part []byte)) *slider {
 // fire does a part of what is due at the watermark.
 func (s *slider) fire(watermark int64, out *abi.Builder) (more bool, err error) {
 	if s.phase == idle {
-		s.panes.begin(watermark)
+		s.panes.firesTo(watermark)
 		end, ok := s.next(watermark)
 		if !ok {
 			s.panes.pass(watermark)

@@ -338,7 +338,7 @@ func (r *running) namespaces(name string) []state.Namespace {
 	r.t.Helper()
 	kind := state.Bytes
 	switch name {
-	case "result":
+	case "result", "$emitted":
 		kind = state.Words
 	case "elements":
 		kind = state.Piece

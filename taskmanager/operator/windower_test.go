@@ -851,6 +851,10 @@ func nothingLeft(f *running, name string) bool {
 			return false
 		}
 	}
+	if left := f.namespaces("$emitted"); len(left) > 0 {
+		f.t.Errorf("%s: what was put out of windows %d is still noted", name, left)
+		return false
+	}
 	return true
 }
 
