@@ -22,6 +22,8 @@ type input interface {
 	// ended says that all has been taken.
 	ended() bool
 
+	// marks takes barriers and ends that come next, while the chain is still busy with the watermark before them. It moves none.
+	marks(now time.Time)
 	// barrier is the one that waits for the task's part, nil when none does.
 	barrier(now time.Time) *exchange.Mark
 	// deadline is when to ask for it again, if nobody wakes the task before; the zero time for never.
@@ -88,27 +90,45 @@ func (in *gateInput) next(_ context.Context, now time.Time) (bool, time.Time, er
 			a.setIdle(e.Channel, e.Idle)
 		}
 		in.note(e.Channel, e.Idle, now)
-	case exchange.End:
-		in.open--
-		in.endAhead(e.Channel)
-		in.follow(e.Channel, in.align.end(e.Channel), now)
-		if in.stopped {
-			break
-		}
-		in.chain.watermark, in.chain.idle = in.merger.end(e.Channel), in.merger.idle()
-		in.note(e.Channel, false, now)
-		for _, a := range in.chain.assigners {
-			a.endLane(e.Channel)
-		}
-	case exchange.Barrier:
-		in.follow(e.Channel, in.align.barrier(e.Channel, e.Mark, now), now)
-		if in.align.active {
-			failpoint.Hit(failpoint.Aligning)
-		}
+	case exchange.End, exchange.Barrier:
+		in.mark(&e, now)
 	case exchange.Failed:
 		return false, time.Time{}, channelFailure(e.Err)
 	}
 	return false, time.Time{}, nil
+}
+
+func (in *gateInput) marks(now time.Time) {
+	for e, ok := in.gate.NextMark(in.saysNothing); ok; e, ok = in.gate.NextMark(in.saysNothing) {
+		in.mark(&e, now)
+	}
+}
+
+// saysNothing says whether the end of a channel moves no watermark: that of the channel is at its end already.
+func (in *gateInput) saysNothing(channel int) bool {
+	return in.merger.lanes[channel] == abi.MaxTime && len(in.chain.assigners) == 0
+}
+
+// mark follows a barrier, or the end of a channel.
+func (in *gateInput) mark(e *exchange.Element, now time.Time) {
+	if e.Kind == exchange.Barrier {
+		in.follow(e.Channel, in.align.barrier(e.Channel, e.Mark, now), now)
+		if in.align.active {
+			failpoint.Hit(failpoint.Aligning)
+		}
+		return
+	}
+	in.open--
+	in.endAhead(e.Channel)
+	in.follow(e.Channel, in.align.end(e.Channel), now)
+	if in.stopped {
+		return
+	}
+	in.chain.watermark, in.chain.idle = in.merger.end(e.Channel), in.merger.idle()
+	in.note(e.Channel, false, now)
+	for _, a := range in.chain.assigners {
+		a.endLane(e.Channel)
+	}
 }
 
 // first has all of one input taken before anything of the others. They wait with their senders, so these must not wait for the first

@@ -81,6 +81,9 @@ func (t *task) sorting(step int, cols abi.Columns) keysort.Config {
 
 func (in *sortedInput) ended() bool { return in.done }
 
+// marks leaves ends to take: there are no barriers in batch mode.
+func (in *sortedInput) marks(time.Time) {}
+
 func (in *sortedInput) next(ctx context.Context, now time.Time) (bool, time.Time, error) {
 	if in.open > 0 {
 		return in.take(ctx, now)

@@ -63,6 +63,8 @@ func newSourceInput(op *graph.Operator, src connector.Source, c *chain, nextSpli
 // restore goes on from what the source had promised. It is told of with the first split.
 func (in *sourceInput) restore(watermark int64) { in.assigner.out = watermark }
 
+func (in *sourceInput) marks(time.Time) {}
+
 func (in *sourceInput) barrier(time.Time) *exchange.Mark { return nil }
 
 func (in *sourceInput) deadline() time.Time { return time.Time{} }

@@ -107,6 +107,9 @@ func (l *loop) turn(ctx context.Context) (done bool, err error) {
 	if now.Sub(l.flushed) >= l.maxDelay {
 		l.flush(now)
 	}
+	if l.firing {
+		l.input.marks(now)
+	}
 	m := l.due(now)
 	draining := m != nil && m.Drain && l.chain.waiting() // results go before the barrier
 	if m != nil && !draining && (!l.firing || l.mayDivide(m)) {
@@ -126,7 +129,9 @@ func (l *loop) turn(ctx context.Context) (done bool, err error) {
 		return false, nil
 	}
 	if l.firing {
-		l.firing, err = l.chain.advance()
+		if l.firing, err = l.chain.advance(); err == nil {
+			l.endTrial()
+		}
 		return false, err
 	}
 	if l.firing, err = l.chain.tick(now); l.firing || err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"testing"
+	"time"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
@@ -124,5 +125,44 @@ func TestABarrierLiesBetweenTwoPiecesOfAFiring(t *testing.T) {
 	}
 	if more, err := c.advance(); more || err != nil || s.passed != 70 || c.resumes() {
 		t.Fatalf("more %v, passed %d, resumes %v, %v", more, s.passed, c.resumes(), err)
+	}
+}
+
+// While a watermark fires, what stands directly behind it is taken: the barriers of a checkpoint, and the ends of channels, which no
+// barrier comes on any more.
+func TestMarksBehindTheWatermarkThatFiresAreTaken(t *testing.T) {
+	a := exchange.Attempt{Job: "j"}
+	network := exchange.NewNetwork(nil, exchange.Config{})
+	defer network.Close()
+	if err := network.Attach(a); err != nil {
+		t.Fatal(err)
+	}
+	to, wake := graph.TaskID{Chain: 1}, make(chan struct{}, 1)
+	gate := network.Gate(a, to, []exchange.GateInput{{Senders: 2}}, wake)
+	in := newGateInput(gate, []string{"0", "1"}, &chain{}, newAlignment(make([]bool, 2), 0))
+	mark := exchange.Mark{Checkpoint: 4}
+	for i := range 2 {
+		s := network.Sender(a, 0, graph.TaskID{Subtask: i}, to, "", wake)
+		s.Watermark(abi.MaxTime, false)
+		if i == 0 {
+			s.Barrier(mark)
+		}
+		s.End()
+	}
+	for in.chain.watermark < abi.MaxTime {
+		if idle, _, err := in.next(t.Context(), time.Time{}); idle || err != nil {
+			t.Fatalf("watermark %d, idle %v, %v", in.chain.watermark, idle, err)
+		}
+	}
+	in.marks(time.Time{})
+	if m := in.barrier(time.Time{}); m == nil || *m != mark {
+		t.Fatalf("takes its part at %+v (expected %+v)", m, mark)
+	}
+	if in.ended() {
+		t.Error("the end behind the barrier is taken before the part is")
+	}
+	in.resume()
+	if in.marks(time.Time{}); !in.ended() {
+		t.Error("the input has not ended")
 	}
 }

@@ -30,7 +30,7 @@ func (g *guest) succeed(old *guest) {
 }
 
 // trial is the time from an exchange to the first sign that the new guests can do what the task has for them: a batch went
-// through, or there was none at hand. Until then the task's part of the checkpoint is not acknowledged, so that guests that
+// through, or a piece of what a watermark has made due, or there was none at hand. Until then the task's part of the checkpoint is not acknowledged, so that guests that
 // trap at once are never decided for.
 type trial struct {
 	over    chan struct{} // closed when it is

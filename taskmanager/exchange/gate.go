@@ -183,15 +183,52 @@ func (g *Gate) Next() (Element, bool) {
 		if i == ofRestored {
 			return g.nextRestored(), true
 		}
-		c := &g.channels[i]
-		it, ok, more := c.queue.pop()
-		if more {
-			g.enqueue(i)
-		}
-		if ok {
-			return Element{Kind: it.kind, Input: c.input, Channel: i, Number: it.number, Watermark: it.value, Idle: it.idle, Mark: it.mark, Buffer: it.buffer}, true
+		if e, ok := g.take(i); ok {
+			return e, true
 		}
 	}
+}
+
+// NextMark is Next of barriers that stand first in their channel, and of ENDs of channels of which ends says so: nothing of what is
+// before them is still to be taken.
+func (g *Gate) NextMark(ends func(channel int) bool) (Element, bool) {
+	if i, ok := g.pickMark(ends); ok {
+		return g.take(i)
+	}
+	return Element{}, false
+}
+
+// take takes the oldest item of a channel that is out of the ring.
+func (g *Gate) take(channel int) (Element, bool) {
+	c := &g.channels[channel]
+	it, ok, more := c.queue.pop()
+	if more {
+		g.enqueue(channel)
+	}
+	return Element{Kind: it.kind, Input: c.input, Channel: channel, Number: it.number, Watermark: it.value, Idle: it.idle, Mark: it.mark, Buffer: it.buffer}, ok
+}
+
+// pickMark takes a channel that has a barrier first, or END, out of the ring.
+func (g *Gate) pickMark(ends func(channel int) bool) (channel int, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.failures)+len(g.restored) > 0 {
+		return 0, false
+	}
+	at := func(k int) *int { return &g.turn[(g.head+k)%len(g.turn)] }
+	for k := range g.n {
+		i := *at(k)
+		if c := &g.channels[i]; c.paused || c.queue.first() != Barrier && (c.queue.first() != End || !ends(i)) {
+			continue
+		}
+		for ; k > 0; k-- {
+			*at(k) = *at(k - 1)
+		}
+		g.head = (g.head + 1) % len(g.turn)
+		g.n--
+		return i, true
+	}
+	return 0, false
 }
 
 // pick takes the channel whose turn it is out of the ring; it answers ofRestored as long as there are restored batches.

@@ -120,6 +120,16 @@ func (q *queue) pop() (it item, ok, more bool) {
 	return it, ok, more
 }
 
+// first is the kind of the oldest item, 0: there is none.
+func (q *queue) first() Kind {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.n == 0 {
+		return 0
+	}
+	return q.ring[q.head].kind
+}
+
 // begin takes the oldest item out, whose room counts until the consumer has finished with it.
 func (q *queue) begin() (it item, ok bool) {
 	q.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -536,6 +537,56 @@ func TestBarriers(t *testing.T) {
 		}
 		k.gate.Resume(0)
 		k.expectBatch("behind")
+	})
+}
+
+// Barriers are taken ahead of what other channels hold, and ENDs if they are to be, but of nothing in their own channel, and not where that
+// is paused.
+func TestMarksAreTakenAheadOfOtherChannels(t *testing.T) {
+	both(t, func(t *testing.T, w wire) {
+		k, out := w.receiver(t, 5), newTask(t)
+		var s [5]*exchange.Sender
+		for i := range s {
+			s[i] = w.sender(i, out)
+		}
+		mark := exchange.Mark{Checkpoint: 4}
+		k.gate.Pause(3)
+		s[3].Barrier(mark)
+		s[0].Send(batch(w.from, "before", 0))
+		s[0].End()
+		s[4].End()
+		s[1].Barrier(mark)
+		s[1].Send(batch(w.from, "behind", 0))
+		s[2].End()
+		out.until("delivered", func() bool { return s[0].Delivered() && s[2].Delivered() && s[4].Delivered() })
+		kinds := map[int]exchange.Kind{}
+		ends := func(channel int) bool { return channel != 4 }
+		k.until("marks", func() bool {
+			for e, ok := k.gate.NextMark(ends); ok; e, ok = k.gate.NextMark(ends) {
+				kinds[e.Channel] = e.Kind
+			}
+			return len(kinds) == 2
+		})
+		if kinds[1] != exchange.Barrier || kinds[2] != exchange.End {
+			t.Errorf("%v by channel (expected a barrier of 1, the end of 2)", kinds)
+		}
+		var rest []string
+		for range 4 {
+			if e := k.next(); e.Kind == exchange.Batch {
+				rest = append(rest, valueOf(t, e.Buffer))
+			} else {
+				rest = append(rest, fmt.Sprint("kind ", e.Kind))
+			}
+		}
+		slices.Sort(rest)
+		if want := []string{"before", "behind", "kind 3", "kind 3"}; !slices.Equal(rest, want) {
+			t.Errorf("then %q (expected %q)", rest, want)
+		}
+		k.gate.Resume(3)
+		k.until("the barrier of the channel that was paused", func() bool {
+			e, ok := k.gate.NextMark(ends)
+			return ok && e.Channel == 3 && e.Mark == mark
+		})
 	})
 }
 

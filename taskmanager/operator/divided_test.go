@@ -44,10 +44,12 @@ func TestAFiringGoesOnWhereItWasDivided(t *testing.T) {
 		"session":  {Kind: "session", GapMs: 10},
 		"purging":  {Kind: "tumbling", SizeMs: 10, Trigger: &abi.Trigger{Kind: abi.TriggerEventTime, Purging: true}},
 		"late":     {Kind: "tumbling", SizeMs: 10, LatenessMs: 10},
+		"held":     {Kind: "tumbling", SizeMs: 10, Trigger: &abi.Trigger{Kind: abi.TriggerCount, Count: 1}},
 	} {
 		for _, budget := range []int64{0, 64 << 10, 64 << 20} {
 			guest := &windowGuest{elem: true, results: map[string][]string{}, kinds: map[string][]abi.ChangeKind{}, counted: map[string]int64{}}
 			c := Config{Kind: abi.OperatorWindow, Key: "utf8", Value: "i64", Window: &w, Guest: guest, Calls: guest, Groups: graph.DefaultMaxParallelism,
+				Final: name == "held",
 				Function: &abi.Function{Name: "f", Kind: abi.FunctionWindow, States: []abi.State{{Name: "calls", Scope: abi.ScopeKeyed, Kind: "value", Codec: "i64"}}}}
 			f := startIn(t, c, budget)
 			f.process(keysOfOneTime()...)

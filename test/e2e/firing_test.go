@@ -13,7 +13,7 @@ import (
 
 // Windows of many keys whose function takes its time fire for longer than a checkpoint may take, one while there is input and one at
 // its end. Checkpoints are completed meanwhile, results appear with them, and who goes on puts out the rest, each key once: from a
-// checkpoint, because a TaskManager is killed, and from the savepoint of a stop, with another parallelism.
+// checkpoint, because a TaskManager is killed or the job is rescaled, with another module, and from the savepoint of a stop.
 func TestAFiringThatOutlastsCheckpoints(t *testing.T) {
 	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
 	t.Setenv("WASMILL_CHECKPOINT_TIMEOUT", "1s")
@@ -21,9 +21,10 @@ func TestAFiringThatOutlastsCheckpoints(t *testing.T) {
 	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "1")
 	const keys = 2000
 	out := filepath.Join(t.TempDir(), "output")
+	module := filepath.Join(harness.Root(t), "test/guests/weary.wasm")
 	start := func(args ...string) *harness.Process {
-		return cluster.Start(filepath.Join(harness.Root(t), "test/guests/weary.wasm"), append(args, "--param", "output="+out, "--param", fmt.Sprintf("count=%d", 2*keys),
-			"--param", fmt.Sprintf("keys=%d", keys), "--param", fmt.Sprintf("window=%d", keys), "--param", "effort=150000")...)
+		return cluster.Start(module, append(args, "--param", "output="+out, "--param", fmt.Sprintf("count=%d", 2*keys),
+			"--param", fmt.Sprintf("keys=%d", keys), "--param", fmt.Sprintf("window=%d", keys), "--param", "effort=200000")...)
 	}
 	rows := func() int { return strings.Count(harness.Output(t, out), "\n") }
 	within := func(done int) {
@@ -41,13 +42,19 @@ func TestAFiringThatOutlastsCheckpoints(t *testing.T) {
 	}
 	cluster.Restart(usedTaskManager(t, cluster, job))
 	within(keys)
+	cmd := func(args ...string) {
+		t.Helper()
+		built.wasmill.Run(t, append(args, "--jobmanager", cluster.URL)...).OK(t)
+	}
 	saved := filepath.Join(t.TempDir(), "saved")
-	built.wasmill.Run(t, "stop", string(job.ID), "--to", saved, "--jobmanager", cluster.URL).OK(t)
+	cmd("rescale", string(job.ID), "--parallelism", "2")
+	cmd("upgrade", string(job.ID), another(t, module))
+	cmd("stop", string(job.ID), "--to", saved)
 	run.Wait().OK(t)
 	if n := rows(); n >= 2*keys {
-		t.Errorf("%d results are out (expected less than %d): the savepoint has waited for all of them", n, 2*keys)
+		t.Errorf("%d results are out (expected less than %d): a barrier has waited for all of them", n, 2*keys)
 	}
-	start("--parallelism", "2", "--from", saved).Wait().OK(t)
+	start("--parallelism", "1", "--from", saved).Wait().OK(t)
 	var want []string
 	for k := range keys {
 		want = append(want, fmt.Sprintf("k%d,0,1\n", k), fmt.Sprintf("k%d,%d,1\n", k, keys))

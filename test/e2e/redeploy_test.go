@@ -48,15 +48,7 @@ func TestRescaleAndUpgrade(t *testing.T) {
 		t.Fatalf("rescale: %+v", r)
 	}
 	alive("upgrade")
-	// The same functions in another module: a custom section is appended.
-	wasm, err := os.ReadFile(module)
-	if err != nil {
-		t.Fatal(err)
-	}
-	next := filepath.Join(dir, "next.wasm")
-	if err := os.WriteFile(next, append(wasm, 0, 5, 4, 'n', 'e', 'x', 't'), 0o666); err != nil {
-		t.Fatal(err)
-	}
+	next := another(t, module)
 	other := filepath.Join(harness.Root(t), "test/guests/hashchain.wasm")
 	if r := cmd("upgrade", job, other, "--dry-run"); r.Code != 1 || !strings.Contains(r.Stderr, "uid") {
 		t.Errorf("upgrade to another job: %+v", r)
@@ -91,6 +83,20 @@ func TestRescaleAndUpgrade(t *testing.T) {
 	if err := workload.Ledger.Verify(dir, input); err != nil {
 		t.Error(err)
 	}
+}
+
+// another is a module with the functions of one: a custom section is appended.
+func another(t *testing.T, module string) string {
+	t.Helper()
+	wasm, err := os.ReadFile(module)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := filepath.Join(t.TempDir(), "next.wasm")
+	if err := os.WriteFile(next, append(wasm, 0, 5, 4, 'n', 'e', 'x', 't'), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return next
 }
 
 // A sink that is given a parallelism of its own leaves the chain of the operator before it, and joins it again: what its tasks
