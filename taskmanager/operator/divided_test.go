@@ -49,7 +49,7 @@ func TestAFiringGoesOnWhereItWasDivided(t *testing.T) {
 		for _, budget := range []int64{0, 64 << 10, 64 << 20} {
 			guest := &windowGuest{elem: true, results: map[string][]string{}, kinds: map[string][]abi.ChangeKind{}, counted: map[string]int64{}}
 			c := Config{Kind: abi.OperatorWindow, Key: "utf8", Value: "i64", Window: &w, Guest: guest, Calls: guest, Groups: graph.DefaultMaxParallelism,
-				Final: name == "held",
+				Final:    name == "held",
 				Function: &abi.Function{Name: "f", Kind: abi.FunctionWindow, States: []abi.State{{Name: "calls", Scope: abi.ScopeKeyed, Kind: "value", Codec: "i64"}}}}
 			f := startIn(t, c, budget)
 			f.process(keysOfOneTime()...)

@@ -1,13 +1,11 @@
 package operator
 
 import (
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"sort"
 
 	"github.com/wasmill/wasmill/abi"
-	"github.com/wasmill/wasmill/internal/failpoint"
 	"github.com/wasmill/wasmill/taskmanager/state"
 )
 
@@ -384,11 +382,8 @@ func (p *panes) distinct(of *pane, entries []state.Entry) []state.Entry {
 
 // close follows the last result of a window: it is dropped, unless it takes late records.
 func (p *panes) close(fired *pane, watermark int64) error {
-	if err := p.finish(fired); err != nil {
+	if err := p.finish(fired, watermark); err != nil {
 		return err
-	}
-	if p.window != nil {
-		p.passed = max(p.passed, min(fired.end-1, watermark)) // so that a snapshot has it
 	}
 	if p.window != nil && !p.window.over(fired.start, watermark) {
 		return nil
@@ -397,8 +392,11 @@ func (p *panes) close(fired *pane, watermark int64) error {
 }
 
 // finish says that all of a pane has been put out.
-func (p *panes) finish(o *pane) error {
+func (p *panes) finish(o *pane, watermark int64) error {
 	o.done, o.scanning = true, scanning{}
+	if p.window != nil {
+		p.passed = max(p.passed, min(o.end-1, watermark)) // so that a snapshot has it
+	}
 	return p.emitted.over(o.namespace())
 }
 
@@ -416,101 +414,6 @@ func (p *panes) drop() error {
 		p.free = append(p.free, gone)
 	}
 	return p.store.Drop(p.spec, ns)
-}
-
-// firedName is the name in the operator's own scope of the watermark to which windows have fired, and untilName that of the one
-// that they were firing to.
-const (
-	firedName = "fired"
-	untilName = "until"
-)
-
-// Save implements Operator.
-func (p *panes) Save() error {
-	for _, o := range p.open {
-		if err := p.emitted.settle(o.namespace(), o.table, &o.scanning); err != nil {
-			return err
-		}
-	}
-	if p.slider != nil {
-		if err := p.slider.settle(); err != nil {
-			return err
-		}
-	}
-	if p.window == nil {
-		return nil
-	}
-	if p.midway() { // else an older one says nothing any more
-		if err := p.until.save(p.store, p.spec.Operator, untilName); err != nil {
-			return err
-		}
-	}
-	passed := lasting(p.passed, p.before)
-	if passed == abi.MinTime && p.apart == nil {
-		return nil
-	}
-	value := binary.LittleEndian.AppendUint64(nil, uint64(passed))
-	if p.apart != nil {
-		value = p.apart.encode(passed)
-	}
-	return p.store.SetOwn(p.spec.Operator, firedName, value)
-}
-
-// restore finds the panes that a snapshot held, and how far they had fired.
-func (p *panes) restore(groups int) error {
-	if err := p.emitted.restore(p.store, p.spec); err != nil {
-		return err
-	}
-	namespaces, err := p.store.Namespaces(p.spec)
-	if err != nil {
-		return err
-	}
-	for _, ns := range namespaces {
-		start, end := abi.MinTime, abi.MaxTime
-		if p.window != nil {
-			start, end = int64(ns), after(int64(ns), p.window.slice)
-		}
-		if err := p.add(len(p.open), start, end, ns); err != nil {
-			return err
-		}
-	}
-	if err := p.restoreFired(groups); err != nil {
-		return err
-	}
-	for _, o := range p.open {
-		o.done = p.window != nil && !p.window.sliding() && o.end-1 <= p.passed
-	}
-	return nil
-}
-
-// restoreFired finds how far each subtask had fired.
-func (p *panes) restoreFired(groups int) error {
-	if p.window == nil || failpoint.Planted(failpoint.FiredAgain) {
-		return nil
-	}
-	if err := p.restorePassed(groups); err != nil {
-		return err
-	}
-	for _, o := range p.open {
-		o.done = !p.window.sliding() && o.end-1 <= p.passed
-	}
-	return nil
-}
-
-// restorePassed finds how far each subtask had fired.
-func (p *panes) restorePassed(groups int) error {
-	var err error
-	if p.until, err = restoreProgress(p.store, p.spec.Operator, untilName, groups); err != nil {
-		return err
-	}
-	all, err := p.store.Own(p.spec.Operator, firedName)
-	if err != nil || len(all) == 0 {
-		return err
-	}
-	if p.passed, p.apart, err = decodeFired(all, groups); err != nil {
-		return fmt.Errorf("restore %s of %s: %w", firedName, p.spec.Operator, err)
-	}
-	return nil
 }
 
 // keptPanes bounds the closed panes whose memory is kept for those to come.

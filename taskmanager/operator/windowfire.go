@@ -151,10 +151,9 @@ func (w *windower) end(p *pane, until int64, out *abi.Builder) error {
 		}
 	}
 	if !more {
-		if err := w.finish(p); err != nil {
+		if err := w.finish(p, until); err != nil {
 			return err
 		}
-		w.passed = max(w.passed, min(p.end-1, until)) // so that a snapshot has it
 		return w.dropOver(until, true)
 	}
 	w.pace.keys(len(fired))
