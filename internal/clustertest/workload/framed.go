@@ -26,6 +26,7 @@ var Crowded = crowded()
 
 func crowded() *Workload {
 	w := framed("window function of many keys", map[string]string{})
+	w.Late = nil
 	w.Make = func(seed uint64, records int) Input {
 		r := rand.New(rand.NewPCG(seed, 29))
 		var lines []string
