@@ -113,7 +113,7 @@ func TestResultsOfWindowsThatChange(t *testing.T) {
 	var lines []revisedLine
 	var text strings.Builder
 	r := rand.New(rand.NewPCG(7, 0))
-	for i := range int64(10_000) {
+	for i := range int64(20_000) {
 		l := revisedLine{fmt.Sprint("k", r.IntN(40)), max(0, i-r.Int64N(300)), r.Int64N(100)}
 		lines = append(lines, l)
 		fmt.Fprintf(&text, "%s,%d,%d\n", l.key, l.at, l.value)
@@ -152,19 +152,22 @@ func TestResultsOfWindowsThatChange(t *testing.T) {
 			if slices.Contains(c.params, "kind=session") {
 				return // one that has grown is another window, and stands beside the one before
 			}
-			got, revised := map[string]int64{}, 0
-			for _, u := range run("streaming", 2, "all") {
-				_, known := got[u.Key+u.Start]
-				if op := map[bool]string{false: "+I", true: "+U"}[known]; u.Op != op {
-					t.Fatalf("%+v (expected %s)", u, op)
+			for _, parallelism := range []int{2, 1} {
+				got, revised := map[string]int64{}, 0
+				for _, u := range run("streaming", parallelism, "all") {
+					_, known := got[u.Key+u.Start]
+					if op := map[bool]string{false: "+I", true: "+U"}[known]; u.Op != op {
+						t.Fatalf("%+v (expected %s)", u, op)
+					}
+					if got[u.Key+u.Start] = u.Value; known {
+						revised++
+					}
 				}
-				if got[u.Key+u.Start] = u.Value; known {
-					revised++
+				sameResults(t, "updates", got, want["streaming"])
+				// One source alone is sure to have late lines: of two, one may have read all when the other says its first watermark.
+				if parallelism == 1 && revised == 0 && !slices.Contains(c.params, "trigger=continuousProcessingTime") { // that may take less than a step
+					t.Error("no result has changed")
 				}
-			}
-			sameResults(t, "updates", got, want["streaming"])
-			if revised == 0 && !slices.Contains(c.params, "trigger=continuousProcessingTime") { // that may take less than a step
-				t.Error("no result has changed")
 			}
 		})
 	}
