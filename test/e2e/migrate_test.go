@@ -21,13 +21,13 @@ import (
 // brought over two versions at once. Every record counts once.
 func TestStateOfOlderVersionsIsMigrated(t *testing.T) {
 	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "200ms")
-	pace := paced(t)
+	pace := pausing(t, 700*time.Millisecond)
 	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
 	dir := t.TempDir()
-	const count, keys, phase = 420_000, 900, 100_000
+	const count, keys, phase = 84_000, 900, 20_000
 	output := filepath.Join(dir, "output")
 	module := func(name string) string { return filepath.Join(harness.Root(t), "test/guests", name+".wasm") }
-	args := []string{"--param", "output=" + output, "--param", "rate=20000"}
+	args := []string{"--param", "output=" + output, "--param", "rate=10000"}
 	for name, n := range map[string]int{"count": count, "keys": keys, "phase": phase} {
 		args = append(args, "--param", fmt.Sprintf("%s=%d", name, n))
 	}
@@ -36,12 +36,12 @@ func TestStateOfOlderVersionsIsMigrated(t *testing.T) {
 	}
 	read := func(what string, n int64) { // records that the jobs have read and stored; they read on slowly
 		t.Helper()
-		defer pace.slow()
 		pace.full()
 		harness.Until(t, time.Minute, what, func() bool {
 			j := cluster.Job()
 			return j != nil && (j.Progress.SourceOut >= n || j.State.Terminal())
 		})
+		pace.slow()
 		begun := cluster.Job() // the checkpoint behind its last may have begun before
 		harness.Until(t, time.Minute, "a checkpoint behind the "+what, func() bool {
 			j := cluster.Job()

@@ -18,10 +18,13 @@ type pace struct {
 }
 
 // paced slows the sources of all jobs down that the test starts from here on.
-func paced(t *testing.T) *pace {
+func paced(t *testing.T) *pace { return pausing(t, 200*time.Millisecond) }
+
+// pausing is paced with a pause of its own, of a test that does more while there is input left.
+func pausing(t *testing.T, pause time.Duration) *pace {
 	t.Helper()
 	p := &pace{t, filepath.Join(t.TempDir(), "slow")}
-	t.Setenv("FAILPOINT", fmt.Sprintf("reading=pause:%v?%s", harness.Stretched(200*time.Millisecond), p.flag))
+	t.Setenv("FAILPOINT", fmt.Sprintf("reading=pause:%v?%s", harness.Stretched(pause), p.flag))
 	p.slow()
 	return p
 }
