@@ -1,7 +1,6 @@
 package jobmanager
 
 import (
-	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/connector"
 	"github.com/wasmill/wasmill/internal/graph"
@@ -63,8 +62,8 @@ func (jm *JobManager) setMode(g *graph.JobGraph, s *api.Submit) error {
 func (jm *JobManager) checkEnding(g *graph.JobGraph) error {
 	for i := range g.Operators {
 		o := &g.Operators[i]
-		joins := o.Window != nil && o.Window.Kind == abi.WindowAll
-		if !joins && !o.Whole() {
+		why, instead := o.AtEnd()
+		if why == "" {
 			continue
 		}
 		for _, s := range g.SourcesBefore(i) {
@@ -73,14 +72,9 @@ func (jm *JobManager) checkEnding(g *graph.JobGraph) error {
 			if err != nil {
 				return connectorError(err)
 			}
-			switch {
-			case made.(connector.Source).Bounded():
-			case !joins:
-				return api.Errorf(api.KindInvalid, "%s %q: source %q (%s) does not end, and nothing comes of it before", o.Kind, o.Name, op.Name, op.Connector.Type).
-					WithHint("have the source end, or use windows")
-			default:
-				return api.Errorf(api.KindInvalid, "join %q: no window, and source %q (%s) does not end", o.Name, op.Name, op.Connector.Type).
-					WithHint("give the join a window, or have the source end")
+			if !made.(connector.Source).Bounded() {
+				return api.Errorf(api.KindInvalid, "%s %q puts out nothing before its input ends (%s), and source %q (%s) does not end", o.Kind, o.Name, why, op.Name, op.Connector.Type).
+					WithHint("have the source end, or %s", instead)
 			}
 		}
 	}

@@ -13,6 +13,21 @@ func (o *Operator) Whole() bool {
 	return o.Kind == abi.OperatorMapPartition || o.Kind == abi.OperatorSortPartition
 }
 
+// AtEnd says why an operator puts nothing out before its inputs have ended, empty if it does, and what has it do so.
+func (o *Operator) AtEnd() (why, instead string) {
+	w := o.Window
+	switch {
+	case o.Whole():
+		return "it takes all records of a subtask", "use windows"
+	case w == nil:
+	case w.Kind == abi.WindowAll:
+		return "it has no window", "give the join a window"
+	case w.Kind == "global" && w.Trigger != nil && (w.Trigger.Kind == abi.TriggerEventTime || w.Trigger.Kind == abi.TriggerProcessingTime):
+		return "its window has all records of a key, and fires at the end of time", "use windows that end, or another trigger"
+	}
+	return "", ""
+}
+
 // checkWhole checks what only operators over all records of a subtask have, and what they have not.
 func checkWhole(path string, o *abi.Operator) error {
 	switch {

@@ -19,6 +19,7 @@ var wrongs = map[string]struct{ c, golang, rust string }{
 	"uid":        same(`operator "count" keeps state and has no uid; give it one`),
 	"slide":      same(`operator "counts": operators[N].window.slide: 1m0s (expected 0s < slide <= 1s, its size)`),
 	"trigger":    same(`operator "counts": operators[N].window.trigger: none of a global window, which has no end (expected one`),
+	"endless":    same(`count "counts" puts out nothing before its input ends (its window has all records of a key, and fires at the end of time), and source "generator" (generator) does not end`),
 	"bounds":     {`operator "join": ` + crossed, `operator "near": ` + crossed, `operator "near": ` + crossed},
 	"codec":      same(`sum behind "whose": values of codec utf8 (expected i64 or f64)`),
 	"alltime":    {`operator "join": ` + lateOfAll, `operator "all": ` + lateOfAll, `operator "all": ` + lateOfAll},

@@ -281,7 +281,7 @@ func TestJoinsOfAllTime(t *testing.T) {
 		harness.Same(t, harness.Output(t, filepath.Join(out, "together")), sorted(want.String()))
 	}
 	got := built.wasmill.Run(t, "run", guest, "--param", "meet=all", "--param", "count=0", "--param", "output="+filepath.Join(dir, "unbounded"))
-	if text := `join "together": no window, and source "generator" (generator) does not end`; got.Code == 0 || !strings.Contains(got.Stderr, text) {
+	if text := `join "together" puts out nothing before its input ends (it has no window), and source "generator" (generator) does not end`; got.Code == 0 || !strings.Contains(got.Stderr, text) {
 		t.Errorf("code %d, %s (expected %s)", got.Code, got.Stderr, text)
 	}
 }

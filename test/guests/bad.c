@@ -45,6 +45,7 @@ static wasmill_time_window cuts(const char *what) {
 	if (wasmill_same(what, "lateness")) w.lateness_ms = -1;
 	if (wasmill_same(what, "far")) w.offset_ms = -1000;
 	if (wasmill_same(what, "trigger")) w = wasmill_global_window((wasmill_trigger){0});
+	if (wasmill_same(what, "endless")) w = wasmill_full_window();
 	if (wasmill_same(what, "global")) w = wasmill_global_window((wasmill_trigger){.kind = WASMILL_AT_COUNT, .count = 2, .purging = true});
 	if (wasmill_same(what, "offset")) w = (wasmill_time_window){.size_ms = 86400000, .offset_ms = -28800000};
 	return w;
@@ -74,7 +75,7 @@ static wasmill_stream processed(const char *what, wasmill_stream lines) {
 
 // made is what is wrong.
 static wasmill_stream made(const char *what, wasmill_stream lines) {
-	static const char *const windows[] = {"window", "gap", "records", "slide", "still", "lateness", "far", "trigger", "global", "offset", NULL};
+	static const char *const windows[] = {"window", "gap", "records", "slide", "still", "lateness", "far", "trigger", "endless", "global", "offset", NULL};
 	static const char *const joins[] = {"bounds", "unbounded", "unwindowed", "alltime", NULL};
 	if (wasmill_same(what, "timers") || wasmill_same(what, "state")) return processed(what, lines);
 	if (wasmill_same(what, "key")) return wasmill_count(wasmill_key_by(lines, "fickle", fickle, WASMILL_UTF8));
@@ -94,6 +95,10 @@ WASMILL_JOB("bad") {
 	const char *what = wasmill_param(job, "what", "in which way");
 	const char *output = wasmill_param_or(job, "output", "", "directory to write, of those that are not wrong");
 	wasmill_stream lines = wasmill_assign_timestamps(work_source(job, "input", "make", make), "times", hours, 0);
+	if (wasmill_same(what, "endless")) {
+		wasmill_sink_to(lines, wasmill_blackhole());
+		lines = wasmill_source(job, wasmill_generator());
+	}
 	wasmill_stream out = made(what, lines);
 	if (!wasmill_same(what, "uid")) out = wasmill_uid(out, "u");
 	if (wasmill_same(what, "union")) out = wasmill_union((wasmill_stream[]){out, lines}, 2);

@@ -77,6 +77,10 @@ var wrongs = map[string]func(job *wasmill.Env, all lines, by keyed){
 		fickle := func(string) string { asked++; return strconv.Itoa(asked) }
 		wasmill.KeyBy(all, "fickle", fickle).Count().UID("c").SinkTo(wasmill.Blackhole())
 	},
+	"endless": func(job *wasmill.Env, all lines, _ keyed) {
+		all.SinkTo(wasmill.Blackhole())
+		counted(wasmill.KeyBy(wasmill.Source(job, wasmill.Generator()), "whose", whole).Window(wasmill.FullWindow()))
+	},
 	"global": func(job *wasmill.Env, _ lines, by keyed) {
 		by().Window(wasmill.Global()).Trigger(wasmill.AtCount(2)).Purging().Count().UID("g").SinkTo(wasmill.FileSink(job.ParamOr("output", "")))
 	},

@@ -59,6 +59,10 @@ pub fn define(job: &Env) {
             };
             all.key_by("fickle", fickle).count().uid("c").sink_to(blackhole());
         }
+        "endless" => {
+            all.sink_to(blackhole());
+            counted(job.source(generator()).key_by("whose", |line| *line).window(full_window()));
+        }
         "global" => write(job, &by().window(global()).trigger(Trigger::at_count(2).purging()).count().uid("g"), ""),
         "offset" => write(job, &by().window(tumbling(days(1)).offset_before(hours(8))).count().uid("o"), ""),
         what => job.refuse(&format!("parameter \"what\": {what:?}")),
