@@ -18,8 +18,8 @@ func (b *builder) checkAligned(g *JobGraph) error {
 		}
 		c := slices.IndexFunc(x.Chains, func(c Chain) bool { return slices.Contains(c.Operators, i) })
 		if head := &g.Operators[x.Chains[c].Operators[0]]; head.Kind != abi.OperatorSource {
-			return faultf(fmt.Sprintf("operators[%d].watermarks.group", b.index[op.Name]), "%q, and the chain of %q begins with %s %q (expected a source, whose splits can be paused)",
-				op.Watermarks.Group, op.Name, head.Kind, head.Name)
+			return faultf(fmt.Sprintf("operators[%d].watermarks.group", b.index[op.Name]), "%q, and its chain begins with %s %q (expected a source, whose splits can be paused)",
+				op.Watermarks.Group, head.Kind, head.Name)
 		}
 	}
 	return nil

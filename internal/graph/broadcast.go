@@ -23,7 +23,7 @@ func checkBroadcast(path string, o *Operator) error {
 	name := o.Declared.States[i].Name
 	switch {
 	case len(o.Inputs) != 2:
-		return faultf(path+".inputs", "%d of %s %q (expected 2: its state %q is changed by records of the second, which is broadcast)", len(o.Inputs), o.Kind, o.Name, name)
+		return faultf(path+".inputs", "%d (expected 2: its state %q is changed by records of the second, which is broadcast)", len(o.Inputs), name)
 	case o.Inputs[1].Partition != Broadcast:
 		return faultf(path+".inputs[1].partition", "%s (expected broadcast: every subtask has a copy of state %q, which the same records have to change)", o.Inputs[1].Partition, name)
 	case o.Inputs[0].Partition == Broadcast:

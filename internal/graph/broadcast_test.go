@@ -22,17 +22,17 @@ func TestFaultsOfBroadcasts(t *testing.T) {
 		name, want string
 		spoil      func(m *abi.Manifest, f *abi.Function, o *abi.Operator)
 	}{
-		{"one input", `operator "apply": operators[3].inputs: 1 of process "apply" (expected 2: its state "rules" is changed by records of the second, which is broadcast)`, func(_ *abi.Manifest, _ *abi.Function, o *abi.Operator) { o.Inputs = o.Inputs[:1] }},
+		{"one input", `operator "apply": operators[3].inputs: 1 (expected 2: its state "rules" is changed by records of the second, which is broadcast)`, func(_ *abi.Manifest, _ *abi.Function, o *abi.Operator) { o.Inputs = o.Inputs[:1] }},
 		{"rules by key", `operator "apply": operators[3].inputs[1].partition: hash (expected broadcast: every subtask has a copy of state "rules", which the same records have to change)`, func(_ *abi.Manifest, _ *abi.Function, o *abi.Operator) {
 			o.Inputs[1] = abi.Input{From: "word"}
 		}},
-		{"rules dealt out", `operator "apply": operators[3].inputs[1]: process "apply" needs keyed input, and flatMap "split" comes by rebalance (expected a key operator before it)`, func(_ *abi.Manifest, _ *abi.Function, o *abi.Operator) {
+		{"rules dealt out", `operator "apply": operators[3].inputs[1]: a process needs keyed input, and flatMap "split" comes by rebalance (expected a key operator before it)`, func(_ *abi.Manifest, _ *abi.Function, o *abi.Operator) {
 			o.Inputs[1].Partition = "rebalance"
 		}},
 		{"words broadcast", `operator "apply": operators[3].inputs[0].partition: broadcast (expected another: its records are dealt out to the subtasks, those of the second input are broadcast)`, func(_ *abi.Manifest, _ *abi.Function, o *abi.Operator) {
 			o.Inputs[0].Partition = "broadcast"
 		}},
-		{"no uid", `operator "apply": operators[3].uid: empty (expected one: process "apply" keeps state, and the uid is its name across versions of the job)`, func(_ *abi.Manifest, _ *abi.Function, o *abi.Operator) { o.UID = "" }},
+		{"no uid", `operator "apply": operators[3].uid: empty (expected one: a process keeps state, and the uid is its name across versions of the job)`, func(_ *abi.Manifest, _ *abi.Function, o *abi.Operator) { o.UID = "" }},
 		{"a list", place + `.kind: "list" of a broadcast state (expected map)`, func(_ *abi.Manifest, f *abi.Function, _ *abi.Operator) { f.States[0].Kind = "list" }},
 		{"ttl", place + `.ttlMs: 5 of a broadcast state (expected none: only what a key has ends)`, func(_ *abi.Manifest, f *abi.Function, _ *abi.Operator) { f.States[0].TTL = 5 }},
 		{"no key codec", place + `.key: "" of a map (expected the codec of a map's keys, and of no other)`, func(_ *abi.Manifest, f *abi.Function, _ *abi.Operator) { f.States[0].Key = "" }},

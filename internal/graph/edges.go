@@ -83,10 +83,10 @@ func (b *builder) checkEnds() error {
 	}
 	for i, o := range b.manifest.Operators {
 		if o.Kind != abi.OperatorSink && !used[o.Name] {
-			return faultf(fmt.Sprintf("operators[%d]", i), "the result of %s %q goes nowhere (expected a sink behind it)", o.Kind, o.Name)
+			return faultf(fmt.Sprintf("operators[%d]", i), "its result goes nowhere (expected a sink behind it)")
 		}
 		if o.Kind == abi.OperatorSink && used[o.Name] {
-			return faultf(fmt.Sprintf("operators[%d]", i), "sink %q is the input of another operator", o.Name)
+			return faultf(fmt.Sprintf("operators[%d]", i), "a sink is the input of another operator (expected of none)")
 		}
 	}
 	return nil
@@ -176,8 +176,8 @@ func (b *builder) checkReceivers(g *JobGraph) error {
 		to := &g.Operators[i]
 		for k, in := range to.Inputs {
 			if n := g.Receivers(in.From); in.Partition == Custom && n != to.Parallelism {
-				return faultf(fmt.Sprintf("operators[%d].inputs[%d]", b.index[to.Name], k), "%q has parallelism %d, and another receiver of partition %q has %d (expected the same)",
-					to.Name, to.Parallelism, g.Operators[in.From].Name, n)
+				return faultf(fmt.Sprintf("operators[%d].inputs[%d]", b.index[to.Name], k), "parallelism %d, and another receiver of partition %q has %d (expected the same)",
+					to.Parallelism, g.Operators[in.From].Name, n)
 			}
 		}
 	}
@@ -256,7 +256,7 @@ func checkEdge(path string, e Input, from, to *Operator) error {
 		return faultf(path+".partition", "%s behind %s %q (expected custom: that says who gets a record)", e.Partition, from.Kind, from.Name)
 	}
 	if kinds[to.Kind].keyed && e.Partition != Hash && !takesUnkeyed(to) && !(to.Broadcasts() && e.Partition == Broadcast) {
-		return faultf(path, "%s %q needs keyed input, and %s %q comes by %s (expected a key operator before it)", to.Kind, to.Name, from.Kind, from.Name, e.Partition)
+		return faultf(path, "a %s needs keyed input, and %s %q comes by %s (expected a key operator before it)", to.Kind, from.Kind, from.Name, e.Partition)
 	}
 	if e.Side < 0 || e.Side > from.Sides() {
 		return faultf(path+".side", "%d (%q has %d side outputs)", e.Side, from.Name, from.Sides())
@@ -292,7 +292,7 @@ func checkCodec(path string, g *JobGraph, e Input, input int, to *Operator) erro
 	if to.Kind == abi.OperatorUnion && input > 0 {
 		first := to.Inputs[0]
 		if codec := g.Codec(first.From, first.Side); codec != sent && codec != "" && sent != "" {
-			return faultf(path, "%q sends %s, and %q, the first input of union %q, %s (expected one codec: map them to the same)", from.Name, sent, g.Operators[first.From].Name, to.Name, codec)
+			return faultf(path, "%q sends %s, and %q, the first input, %s (expected one codec: map them to the same)", from.Name, sent, g.Operators[first.From].Name, codec)
 		}
 	}
 	if f := to.Declared; f != nil && kinds[to.Kind].keyed && e.Partition == Hash {

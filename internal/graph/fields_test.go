@@ -76,12 +76,12 @@ func TestFaultsOfFieldsAreNamedByPath(t *testing.T) {
 		{"predicate of a sink", func(m *abi.Manifest) { m.Operators[4].Predicate = m.Operators[1].Predicate }, `operator "out": operators[4].predicate: given (a sink has none)`},
 		{"aggregates of a key", func(m *abi.Manifest) { m.Operators[2].Aggregates = m.Operators[3].Aggregates }, `operator "auction": operators[2].aggregates: given (a key has none)`},
 		{"trap", func(m *abi.Manifest) { m.Operators[2].OnTrap = "skip" }, `operator "auction": operators[2].onTrap: "skip" (a key is native and has no function that could trap)`},
-		{"no uid", func(m *abi.Manifest) { m.Operators[3].UID = "" }, `operator "totals": operators[3].uid: empty (expected one: aggregates "totals" keeps state, and the uid is its name across versions of the job)`},
+		{"no uid", func(m *abi.Manifest) { m.Operators[3].UID = "" }, `operator "totals": operators[3].uid: empty (expected one: a aggregates keeps state, and the uid is its name across versions of the job)`},
 		{"not keyed", func(m *abi.Manifest) {
 			m.Operators[3].Inputs[0].From = "large"
 			m.Operators[4].Inputs = append(m.Operators[4].Inputs[:0], abi.Input{From: "totals"})
 		},
-			`operator "auction": operators[2]: the result of key "auction" goes nowhere (expected a sink behind it)`},
+			`operator "auction": operators[2]: its result goes nowhere (expected a sink behind it)`},
 		{"operation", predicate(abi.Predicate{Op: "like", Field: "at"}), `operator "large": operators[1].predicate.op: "like" (expected =, !=, <, <=, >, >=, in, null, notNull, and, or)`},
 		{"constant", predicate(abi.Predicate{Op: "<", Field: "at", Values: []string{"noon"}}), `operator "large": operators[1].predicate.values[0]: "noon" is no ms`},
 		{"constants", predicate(abi.Predicate{Op: "<", Field: "at", Values: []string{"1", "2"}}), `operator "large": operators[1].predicate.values: 2 of < (expected one)`},

@@ -62,8 +62,8 @@ func TestManifestFaultsAreNamedByPath(t *testing.T) {
 		{"name twice", func(m *abi.Manifest) { m.Operators[2].Name = "split" }, `operators[2].name: "split" is taken by operators[1]`},
 		{"uid twice", func(m *abi.Manifest) { m.Operators[4].UID = "counts" }, `operator "out": operators[4].uid: "counts" is taken by operators[3]`},
 		{"unknown kind", func(m *abi.Manifest) { m.Operators[1].Kind = "smap" }, `operator "split": operators[1].kind: "smap" (expected one of source, map, filter, flatMap, key, timestamp, partition, union, count, sum, aggregates, reduce, aggregate, process, join, request, mapPartition, sortPartition, sample, range, sink)`},
-		{"no input", func(m *abi.Manifest) { m.Operators[1].Inputs = nil }, `operator "split": operators[1].inputs: 0 of flatMap "split" (expected >= 1)`},
-		{"source with input", func(m *abi.Manifest) { m.Operators[0].Inputs = []abi.Input{{From: "split"}} }, `operator "files": operators[0].inputs: 1 of source "files" (expected <= 0)`},
+		{"no input", func(m *abi.Manifest) { m.Operators[1].Inputs = nil }, `operator "split": operators[1].inputs: 0 of a flatMap (expected >= 1)`},
+		{"source with input", func(m *abi.Manifest) { m.Operators[0].Inputs = []abi.Input{{From: "split"}} }, `operator "files": operators[0].inputs: 1 of a source (expected <= 0)`},
 		{"unknown input", func(m *abi.Manifest) { m.Operators[1].Inputs[0].From = "x" }, `operator "split": operators[1].inputs[0].from: "x" is not an operator of this job`},
 		{"cycle", func(m *abi.Manifest) {
 			m.Operators[1].Inputs[0].From = "loop"
@@ -73,10 +73,10 @@ func TestManifestFaultsAreNamedByPath(t *testing.T) {
 		{"no sink", func(m *abi.Manifest) { m.Operators = m.Operators[:4] }, `operators: no sink (expected at least one: the result of "count" goes nowhere)`},
 		{"dangling", func(m *abi.Manifest) {
 			m.Operators = append(m.Operators, abi.Operator{Name: "lost", Kind: abi.OperatorFlatMap, Function: "split", Inputs: []abi.Input{{From: "split"}}, Output: "utf8"})
-		}, `operator "lost": operators[5]: the result of flatMap "lost" goes nowhere (expected a sink behind it)`},
+		}, `operator "lost": operators[5]: its result goes nowhere (expected a sink behind it)`},
 		{"sink as input", func(m *abi.Manifest) {
 			m.Operators = append(m.Operators, abi.Operator{Name: "behind", Kind: abi.OperatorSink, Connector: &abi.Connector{Type: "print"}, Inputs: []abi.Input{{From: "out"}}})
-		}, `operator "out": operators[4]: sink "out" is the input of another operator`},
+		}, `operator "out": operators[4]: a sink is the input of another operator (expected of none)`},
 		{"migrates without a version", func(m *abi.Manifest) {
 			m.Functions[0].Kind, m.Functions[0].States = stateful(abi.State{Migrates: true})
 		}, `function "split": functions[0].states[0].migrates: true (expected a version above 0: there is none older)`},
@@ -105,7 +105,7 @@ func TestManifestFaultsAreNamedByPath(t *testing.T) {
 		{"group of times that no source gives", func(m *abi.Manifest) {
 			m.Functions[0].Kind, m.Operators[1].Kind = abi.FunctionTimestamp, abi.OperatorTimestamp
 			m.Operators[1].Watermarks, m.Operators[1].Inputs[0].Partition = &abi.Watermarks{Group: "orders", DriftMs: 5}, "rebalance"
-		}, `operator "split": operators[1].watermarks.group: "orders", and the chain of "split" begins with timestamp "split" (expected a source, whose splits can be paused)`},
+		}, `operator "split": operators[1].watermarks.group: "orders", and its chain begins with timestamp "split" (expected a source, whose splits can be paused)`},
 		{"map of an operator", func(m *abi.Manifest) { withState(m, abi.State{Scope: "operator", Kind: "map"}) },
 			`function "split": functions[0].states[0].kind: "map" of the operator's own scope (expected list or union)`},
 		{"union of a key", func(m *abi.Manifest) { withState(m, abi.State{Scope: "keyed", Kind: "union"}) },
@@ -124,7 +124,7 @@ func TestManifestFaultsAreNamedByPath(t *testing.T) {
 		}, `function "split": functions[0].states[0].time: "event" of a window function (expected processing: only the states of process functions end by event time)`},
 		{"sorted by no keys", func(m *abi.Manifest) {
 			m.Operators[2] = abi.Operator{Name: "word", Kind: abi.OperatorSortPartition, UID: "word", Inputs: []abi.Input{{From: "split"}}}
-		}, `operator "word": operators[2].inputs[0]: sortPartition "word" needs the keys that it goes by, and flatMap "split" sends none (expected a key operator before it)`},
+		}, `operator "word": operators[2].inputs[0]: a sortPartition needs the keys that it goes by, and flatMap "split" sends none (expected a key operator before it)`},
 		{"sorted by hash", func(m *abi.Manifest) { m.Operators[3].Kind = abi.OperatorSortPartition },
 			`operator "count": operators[3].inputs[0].partition: hash (expected forward: the keys are what a subtask goes by; deal the records out before the key operator)`},
 		{"sorted in two directions", func(m *abi.Manifest) {
@@ -149,7 +149,7 @@ func TestManifestFaultsAreNamedByPath(t *testing.T) {
 		{"order of a count", func(m *abi.Manifest) { m.Operators[3].Order = []string{"asc"} }, `operator "count": operators[3].order: given (a count has none)`},
 		{"sorted without uid", func(m *abi.Manifest) {
 			m.Operators[3] = abi.Operator{Name: "count", Kind: abi.OperatorSortPartition, Inputs: []abi.Input{{From: "word", Partition: "forward"}}}
-		}, `operator "count": operators[3].uid: empty (expected one: sortPartition "count" keeps state, and the uid is its name across versions of the job)`},
+		}, `operator "count": operators[3].uid: empty (expected one: a sortPartition keeps state, and the uid is its name across versions of the job)`},
 		{"left out of a whole", func(m *abi.Manifest) {
 			m.Functions[0].Kind = abi.FunctionMapPartition
 			m.Operators[1].Kind, m.Operators[1].UID, m.Operators[1].OnTrap = abi.OperatorMapPartition, "split", OnTrapSkip
@@ -163,13 +163,13 @@ func TestManifestFaultsAreNamedByPath(t *testing.T) {
 		{"state of an operator without uid", func(m *abi.Manifest) {
 			unkeyed(m, abi.State{Scope: "operator", Kind: "union"})
 			m.Operators[1].UID = ""
-		}, `operator "split": operators[1].uid: empty (expected one: process "split" keeps state, and the uid is its name across versions of the job)`},
+		}, `operator "split": operators[1].uid: empty (expected one: a process keeps state, and the uid is its name across versions of the job)`},
 		{"a keyed function without key", func(m *abi.Manifest) {
 			unkeyed(m, abi.State{Scope: "operator", Kind: "union"})
 			m.Functions[0].Key = "utf8"
-		}, `operator "split": operators[1].inputs[0]: process "split" needs keyed input, and source "files" comes by forward (expected a key operator before it)`},
-		{"no uid", func(m *abi.Manifest) { m.Operators[3].UID = "" }, `operator "count": operators[3].uid: empty (expected one: count "count" keeps state, and the uid is its name across versions of the job)`},
-		{"not keyed", func(m *abi.Manifest) { m.Operators[3].Inputs[0].Partition = "rebalance" }, `operator "count": operators[3].inputs[0]: count "count" needs keyed input, and key "word" comes by rebalance (expected a key operator before it)`},
+		}, `operator "split": operators[1].inputs[0]: a process needs keyed input, and source "files" comes by forward (expected a key operator before it)`},
+		{"no uid", func(m *abi.Manifest) { m.Operators[3].UID = "" }, `operator "count": operators[3].uid: empty (expected one: a count keeps state, and the uid is its name across versions of the job)`},
+		{"not keyed", func(m *abi.Manifest) { m.Operators[3].Inputs[0].Partition = "rebalance" }, `operator "count": operators[3].inputs[0]: a count needs keyed input, and key "word" comes by rebalance (expected a key operator before it)`},
 		{"window of nothing", func(m *abi.Manifest) { m.Operators[3].Window = &abi.Window{Kind: "tumbling"} }, "operator \"count\": operators[3].window.size: 0s (expected > 0s)"},
 		{"window of an unknown kind", func(m *abi.Manifest) { m.Operators[3].Window = &abi.Window{Kind: "hopping", SizeMs: 10} },
 			`operator "count": operators[3].window.kind: "hopping" (expected tumbling, sliding, session, count or global)`},
@@ -215,7 +215,7 @@ func TestManifestFaultsAreNamedByPath(t *testing.T) {
 		{"dead letters of a key counted", func(m *abi.Manifest) {
 			m.Operators[2].OnTrap = OnTrapDeadLetter
 			m.Operators[3].Inputs[0].Side = 1
-		}, `operator "count": operators[3].inputs[0]: count "count" needs keyed input, and key "word" comes by forward (expected a key operator before it)`},
+		}, `operator "count": operators[3].inputs[0]: a count needs keyed input, and key "word" comes by forward (expected a key operator before it)`},
 		{"exchange", func(m *abi.Manifest) { m.Operators[3].Inputs[0].Exchange = "blocking" }, "operator \"count\": operators[3].inputs[0].exchange: blocking (expected pipelined: edges are blocking in batch mode, which the submission asks for)"},
 	}
 	for _, tt := range tests {
@@ -508,7 +508,7 @@ func TestUnionOfOneCodec(t *testing.T) {
 	)
 	m.Functions[0].Output = ""
 	_, err := build(m, 1)
-	want := `"again" sends i64, and "split", the first input of union "both", utf8 (expected one codec: map them to the same)`
+	want := `"again" sends i64, and "split", the first input, utf8 (expected one codec: map them to the same)`
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("%v (expected %s)", err, want)
 	}

@@ -26,7 +26,7 @@ func checkJoin(path string, o *abi.Operator) error {
 	case o.Window != nil:
 		return checkWindowJoin(path, o)
 	case o.Interval == nil:
-		return faultf(path+".interval", "none of join %q, and no window (expected one of them, or it would have to keep every record for ever)", o.Name)
+		return faultf(path+".interval", "none, and no window (expected one of them, or it would have to keep every record for ever)")
 	case o.Outer != "":
 		return faultf(path+".outer", "%q of a join by an interval (expected none: only what meets comes out)", o.Outer)
 	}

@@ -23,7 +23,7 @@ func TestFaultsOfJoins(t *testing.T) {
 		name, want string
 		spoil      func(m *abi.Manifest, o *abi.Operator)
 	}{
-		{"no bounds", `operator "pairs": operators[4].interval: none of join "pairs", and no window (expected one of them, or it would have to keep every record for ever)`, func(_ *abi.Manifest, o *abi.Operator) { o.Interval = nil }},
+		{"no bounds", `operator "pairs": operators[4].interval: none, and no window (expected one of them, or it would have to keep every record for ever)`, func(_ *abi.Manifest, o *abi.Operator) { o.Interval = nil }},
 		{"bounds that cross", "operator \"pairs\": operators[4].interval: an interval from 6 to 5 ms (expected lower <= upper, and a millisecond that belongs to it)", func(_ *abi.Manifest, o *abi.Operator) { o.Interval.LowerMs = 6 }},
 		{"empty bounds", "operator \"pairs\": operators[4].interval: an interval from 4 (exclusive) to 5 ms (exclusive) (expected lower <= upper, and a millisecond that belongs to it)", func(_ *abi.Manifest, o *abi.Operator) {
 			o.Interval = &abi.Interval{LowerMs: 4, UpperMs: 5, LowerExclusive: true, UpperExclusive: true}
@@ -31,9 +31,9 @@ func TestFaultsOfJoins(t *testing.T) {
 		{"huge bounds", "operator \"pairs\": operators[4].interval: an interval from -9223372036854775808 to 5 ms (expected bounds of at most 9007199254740992 ms)", func(_ *abi.Manifest, o *abi.Operator) { o.Interval.LowerMs = -1 << 63 }},
 		{"window and bounds", "operator \"pairs\": operators[4].interval: given beside a window (expected one of them)", func(_ *abi.Manifest, o *abi.Operator) { o.Window = &abi.Window{Kind: "tumbling", SizeMs: 1} }},
 		{"outer", `operator "pairs": operators[4].outer: "left" of a join by an interval (expected none: only what meets comes out)`, func(_ *abi.Manifest, o *abi.Operator) { o.Outer = "left" }},
-		{"one input", `operator "pairs": operators[4].inputs: 1 of join "pairs" (expected >= 2)`, func(_ *abi.Manifest, o *abi.Operator) { o.Inputs = o.Inputs[:1] }},
-		{"no uid", `operator "pairs": operators[4].uid: empty (expected one: join "pairs" keeps state, and the uid is its name across versions of the job)`, func(_ *abi.Manifest, o *abi.Operator) { o.UID = "" }},
-		{"no key", `operator "pairs": operators[4].inputs[0]: join "pairs" needs keyed input, and key "word" comes by forward (expected a key operator before it)`, func(_ *abi.Manifest, o *abi.Operator) { o.Inputs[0].Partition = "forward" }},
+		{"one input", `operator "pairs": operators[4].inputs: 1 of a join (expected >= 2)`, func(_ *abi.Manifest, o *abi.Operator) { o.Inputs = o.Inputs[:1] }},
+		{"no uid", `operator "pairs": operators[4].uid: empty (expected one: a join keeps state, and the uid is its name across versions of the job)`, func(_ *abi.Manifest, o *abi.Operator) { o.UID = "" }},
+		{"no key", `operator "pairs": operators[4].inputs[0]: a join needs keyed input, and key "word" comes by forward (expected a key operator before it)`, func(_ *abi.Manifest, o *abi.Operator) { o.Inputs[0].Partition = "forward" }},
 		{"keys of two codecs", `operator "pairs": operators[4].inputs[1]: "other" has keys of codec i64, and "word" of utf8 (expected the same: equal keys are equal bytes)`, func(m *abi.Manifest, _ *abi.Operator) { m.Operators[3].Key, m.Functions[3].Key = "i64", "i64" }},
 		{"output", "operator \"pairs\": operators[4].output: row(left: utf8, right: f64) (expected row(left: utf8, right: i64))", func(_ *abi.Manifest, o *abi.Operator) { o.Output = "row(left: utf8, right: f64)" }},
 		{"function of another kind", `operator "pairs": operators[4].function: "word" is of kind key (expected join)`, func(_ *abi.Manifest, o *abi.Operator) { o.Function = "word" }},

@@ -306,12 +306,12 @@ func (b *builder) checkOperator(i int) error {
 	}
 	switch n := len(o.Inputs); {
 	case n < kind.minInputs:
-		return faultf(path+".inputs", "%d of %s %q (expected >= %d)", n, o.Kind, o.Name, kind.minInputs)
+		return faultf(path+".inputs", "%d of a %s (expected >= %d)", n, o.Kind, kind.minInputs)
 	case n > kind.maxInputs:
-		return faultf(path+".inputs", "%d of %s %q (expected <= %d)", n, o.Kind, o.Name, kind.maxInputs)
+		return faultf(path+".inputs", "%d of a %s (expected <= %d)", n, o.Kind, kind.maxInputs)
 	}
 	if kind.stateful && o.UID == "" && !b.keepsNothing(o) {
-		return faultf(path+".uid", "empty (expected one: %s %q keeps state, and the uid is its name across versions of the job)", o.Kind, o.Name)
+		return faultf(path+".uid", "empty (expected one: a %s keeps state, and the uid is its name across versions of the job)", o.Kind)
 	}
 	if err := b.checkFunctionOf(path, o, kind); err != nil {
 		return err

@@ -66,7 +66,7 @@ func TestPartitionsAndSlots(t *testing.T) {
 			m.Operators[2].Parallelism = 3
 			m.Operators[3].Inputs[0].From = "last"
 			m.Operators = append(m.Operators, abi.Operator{Name: "more", Kind: abi.OperatorSink, Connector: &abi.Connector{Type: "print"}, Inputs: []abi.Input{{From: "same"}}})
-		}, `operator "out": operators[3].inputs[0]: "out" has parallelism 2, and another receiver of partition "last" has 3 (expected the same)`, 0},
+		}, `operator "out": operators[3].inputs[0]: parallelism 2, and another receiver of partition "last" has 3 (expected the same)`, 0},
 		{"no custom behind a partition", func(m *abi.Manifest) { m.Operators[2].Inputs[0].Partition = "shuffle" },
 			`operator "same": operators[2].inputs[0].partition: shuffle behind partition "last" (expected custom: that says who gets a record)`, 0},
 		{"custom elsewhere", func(m *abi.Manifest) { m.Operators[3].Inputs[0].Partition = "custom" },

@@ -36,11 +36,11 @@ func checkRequests(path string, o *abi.Operator) error {
 	case o.Kind != abi.OperatorRequest:
 		return nil
 	case r == nil:
-		return faultf(path, "none of request %q (expected a client, hosts and an order)", o.Name)
+		return faultf(path, "none (expected a client, hosts and an order)")
 	case r.Client != abi.ClientHTTP:
 		return faultf(path+".client", "%q (expected %s)", r.Client, abi.ClientHTTP)
 	case len(r.Hosts) == 0:
-		return faultf(path+".hosts", "none of request %q (expected those that it asks, as HOST:PORT: a job may reach no others)", o.Name)
+		return faultf(path+".hosts", "none (expected those that it asks, as HOST:PORT: a job may reach no others)")
 	case len(r.Hosts) > maxHosts:
 		return faultf(path+".hosts", "%d (expected <= %d)", len(r.Hosts), maxHosts)
 	case r.Order != Ordered && r.Order != Unordered:

@@ -23,9 +23,9 @@ func TestFaultsOfRequests(t *testing.T) {
 		name, want string
 		change     func(m *abi.Manifest, o *abi.Operator)
 	}{
-		{"none", `requests: none of request "ask" (expected a client, hosts and an order)`, func(_ *abi.Manifest, o *abi.Operator) { o.Requests = nil }},
+		{"none", `requests: none (expected a client, hosts and an order)`, func(_ *abi.Manifest, o *abi.Operator) { o.Requests = nil }},
 		{"client", `requests.client: "smtp" (expected http)`, func(_ *abi.Manifest, o *abi.Operator) { o.Requests.Client = "smtp" }},
-		{"no hosts", `requests.hosts: none of request "ask" (expected those that it asks, as HOST:PORT: a job may reach no others)`, func(_ *abi.Manifest, o *abi.Operator) { o.Requests.Hosts = nil }},
+		{"no hosts", `requests.hosts: none (expected those that it asks, as HOST:PORT: a job may reach no others)`, func(_ *abi.Manifest, o *abi.Operator) { o.Requests.Hosts = nil }},
 		{"a host without port", `requests.hosts[1]: "api.example.com" (expected HOST:PORT)`, func(_ *abi.Manifest, o *abi.Operator) { o.Requests.Hosts = []string{"a:1", "api.example.com"} }},
 		{"order", `requests.order: "sorted" (expected ordered or unordered)`, func(_ *abi.Manifest, o *abi.Operator) { o.Requests.Order = "sorted" }},
 		{"capacity", `requests.capacity: -1 (expected 1 <= n <= 100000)`, func(_ *abi.Manifest, o *abi.Operator) { o.Requests.Capacity = -1 }},
@@ -37,8 +37,8 @@ func TestFaultsOfRequests(t *testing.T) {
 		}},
 		{"growth", `requests.retry.growPercent: 50 (expected 100 <= n <= 10000)`, func(_ *abi.Manifest, o *abi.Operator) { o.Requests.Retry.GrowPercent = 50 }},
 		{"what is retried", `requests.retry.on[0]: "5x" (expected broken, a status as 429, or a class as 5xx)`, func(_ *abi.Manifest, o *abi.Operator) { o.Requests.Retry.On = []string{"5x"} }},
-		{"no uid", `uid: empty (expected one: request "ask" keeps state, and the uid is its name across versions of the job)`, func(_ *abi.Manifest, o *abi.Operator) { o.UID = "" }},
-		{"two inputs", `inputs: 2 of request "ask" (expected <= 1)`, func(_ *abi.Manifest, o *abi.Operator) { o.Inputs = append(o.Inputs, o.Inputs[0]) }},
+		{"no uid", `uid: empty (expected one: a request keeps state, and the uid is its name across versions of the job)`, func(_ *abi.Manifest, o *abi.Operator) { o.UID = "" }},
+		{"two inputs", `inputs: 2 of a request (expected <= 1)`, func(_ *abi.Manifest, o *abi.Operator) { o.Inputs = append(o.Inputs, o.Inputs[0]) }},
 		{"no function", `function: "" is not in the module's function table`, func(_ *abi.Manifest, o *abi.Operator) { o.Function = "" }},
 		{"function of another kind", `function: "word" is of kind key (expected request)`, func(_ *abi.Manifest, o *abi.Operator) { o.Function = "word" }},
 		{"codec", `inputs[0]: "files" sends utf8, and function "ask" takes i64`, func(m *abi.Manifest, _ *abi.Operator) { m.Functions[len(m.Functions)-1].Inputs[0] = "i64" }},

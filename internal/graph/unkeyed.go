@@ -29,7 +29,7 @@ func checkUnkeyed(path string, g *JobGraph, o *Operator, uid string) error {
 			}
 		}
 		if uid == "" {
-			return faultf(path+".uid", "empty (expected one: %s %q keeps state, and the uid is its name across versions of the job)", o.Kind, o.Name)
+			return faultf(path+".uid", "empty (expected one: a process keeps state, and the uid is its name across versions of the job)")
 		}
 		return nil
 	}

@@ -64,7 +64,7 @@ func resolveOrder(path string, g *JobGraph, op *Operator) error {
 	key := g.KeyCodec(in.From, in.Side)
 	switch {
 	case key == "":
-		return faultf(path+".inputs[0]", "%s %q needs the keys that it goes by, and %s %q sends none (expected a key operator before it)", op.Kind, op.Name, g.Operators[in.From].Kind, g.Operators[in.From].Name)
+		return faultf(path+".inputs[0]", "a %s needs the keys that it goes by, and %s %q sends none (expected a key operator before it)", op.Kind, g.Operators[in.From].Kind, g.Operators[in.From].Name)
 	case in.Partition != Forward:
 		return faultf(path+".inputs[0].partition", "%s (expected forward: the keys are what a subtask goes by; deal the records out before the key operator)", in.Partition)
 	}

@@ -133,7 +133,7 @@ func checkWindowOfAll(path string, w *abi.Window, o *abi.Operator) error {
 	case *w != (abi.Window{Kind: abi.WindowAll}):
 		return faultf(path, "%s with a size, count or time (expected nothing of these: all meets)", w)
 	case o.Kind != abi.OperatorJoin:
-		return faultf(path+".kind", "%q of %s %q (expected of a join only)", w.Kind, o.Kind, o.Name)
+		return faultf(path+".kind", "%q of a %s (expected of a join only)", w.Kind, o.Kind)
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ var wrongs = map[string]struct{ c, golang, rust string }{
 	"unbounded":  {`interval join of "whose" and "whose": no bounds (expected lower_ms and upper_ms, or same_time)`, `join "join": no bounds (expected Between`, ""},
 	"unwindowed": {`join of "whose" and "whose": no window (expected one`, `join "join": no window (expected Window, or AllTime`, ""},
 	"keys":       {`join of "whose" and "cut": keys of codecs utf8 and i64 (expected one)`, "", ""},
-	"union":      {`operator "union": operators[N].inputs[1]: "times" sends utf8, and "count", the first input of union "union", row(key: utf8, value: i64) (expected one codec`, "", ""},
+	"union":      {`operator "union": operators[N].inputs[1]: "times" sends utf8, and "count", the first input, row(key: utf8, value: i64) (expected one codec`, "", ""},
 	"json":       {`operator "json": operators[N].key: codec json: no key, because one value has many spellings (expected bytes`, "", ""},
 	"rows":       {`operator "aggregates": operators[N].output: row(key: i64, n: i64) (expected row(key: utf8, n: i64)`, rows, rows},
 	"state":      {`process "state": state "last" of a key on a stream without key (expected a list of the operator`, unkeyed, unkeyed},
