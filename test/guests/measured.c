@@ -46,6 +46,7 @@ WASMILL_JOB("measured") {
 	int64_t slide = wasmill_param_i64_or(job, "slide", 25000, "numbers between the beginnings of sliding windows");
 	const char *output = wasmill_param(job, "output", "directory to write");
 	wasmill_connector made = wasmill_with(wasmill_generator(), "count", wasmill_param_or(job, "count", "1000000", "how many numbers"));
+	made.timestamps = true; // so there are watermarks, and windows fire while there is input
 	wasmill_stream numbers = wasmill_source(job, wasmill_with(made, "size", "1"));
 	if (wasmill_same(kind, "interval")) {
 		numbers = wasmill_map(numbers, "number", number, WASMILL_I64);
