@@ -51,6 +51,12 @@ func (l *lockedBuffer) Write(p []byte) (int, error) {
 	return l.b.Write(p)
 }
 
+func (l *lockedBuffer) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
 // onFakeTime runs a test of a cluster in a bubble of its own time.
 func onFakeTime(t *testing.T, test func(t *testing.T, c *cluster)) {
 	t.Helper()

@@ -192,7 +192,13 @@ func inParts(m wire.Commit, do func(part *wire.Commit, first int) error) error {
 // when the job ends is removed later (see tidy).
 func (j *jobMaster) clean(before graph.Attempt) {
 	m := j.abort(before)
-	j.later(func(context.Context) event { return evCleaned{before, j.removePending(m)} })
+	j.later(func(context.Context) event {
+		done, err := j.removePending(m)
+		if err != nil {
+			j.log.Warn("remove pending output", "err", err)
+		}
+		return evCleaned{before, done}
+	})
 }
 
 func (j *jobMaster) abort(before graph.Attempt) *wire.Commit {
@@ -204,15 +210,16 @@ func (j *jobMaster) abort(before graph.Attempt) *wire.Commit {
 	return m
 }
 
-// removePending asks one TaskManager after the other, a few times, and says whether one has done it.
-func (j *jobMaster) removePending(m *wire.Commit) bool {
+// removePending asks one TaskManager after the other, a few times. It answers whether one has done it, and why the last could not;
+// without one there is nothing to say.
+func (j *jobMaster) removePending(m *wire.Commit) (done bool, err error) {
 	for try := range cleanTries {
 		tms := j.jm.resources.live()
 		if len(tms) == 0 {
-			return false
+			return false, err
 		}
 		tm := tms[try%len(tms)]
-		var err error
+		err = nil
 		if !failpoint.Planted(failpoint.AbortBeforeCommit) {
 			err = j.commitDecided(tm) // what is decided is no attempt's any more
 			j.showHindrance(err)
@@ -221,11 +228,11 @@ func (j *jobMaster) removePending(m *wire.Commit) bool {
 			err = call(tm, cleanTimeout, func(ctx context.Context) error { return tm.client.Commit(ctx, m) })
 		}
 		if err == nil {
-			return true
+			return true, nil
 		}
-		j.log.Warn("remove pending output", "taskmanager", tm.info.Name, "err", err)
+		err = fmt.Errorf("TaskManager %s: %w", tm.info.Name, err)
 	}
-	return false
+	return false, err
 }
 
 // pause waits, and answers false when ctx has ended.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -304,7 +305,7 @@ func TestPendingOutputIsRemovedLater(t *testing.T) {
 	}
 }
 
-// A TaskManager that cannot remove it is asked again.
+// A TaskManager that cannot remove it is asked again. That is logged less and less often.
 func TestPendingOutputThatCannotBeRemovedIsTriedAgain(t *testing.T) {
 	onFakeTime(t, func(t *testing.T, c *cluster) {
 		a := c.add("a", 1)
@@ -315,6 +316,18 @@ func TestPendingOutputThatCannotBeRemovedIsTriedAgain(t *testing.T) {
 		}
 		c.after(10 * time.Minute)
 		c.expect(job.ID, api.JobCanceled, "")
+		var told []string // at which tries
+		for line := range strings.Lines(c.log.text()) {
+			if _, rest, ok := strings.Cut(line, "still pending, and tried again each minute"); ok {
+				told = append(told, strings.Fields(rest)[3])
+				if !strings.Contains(line, "disk is read-only") || !strings.Contains(line, "mend that") {
+					t.Errorf("%s does not say why, or what can be done", line)
+				}
+			}
+		}
+		if want := []string{"tries=1", "tries=2", "tries=4", "tries=8"}; !slices.Equal(told, want) {
+			t.Errorf("in 10 minutes logged at %v (expected %v)", told, want)
+		}
 		a.set(func() { a.refuse, a.seen = nil, nil })
 		c.after(tidyAgain)
 		a.heard("clean before attempt 2")

@@ -40,6 +40,7 @@ type jobMaster struct {
 	checkpoints *checkpoints
 	request     *slotRequest // that is not granted yet
 	commits     int          // tried so far, to choose another TaskManager each time
+	owedTries   uint         // how often what the ended job owes could not be removed; of tidy alone
 
 	mu       sync.Mutex
 	record   jobRecord // guarded by mu, like the rest; written by the loop, and when that has ended by tidying

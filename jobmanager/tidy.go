@@ -1,8 +1,10 @@
 package jobmanager
 
 import (
+	"cmp"
 	"context"
 	"maps"
+	"math/bits"
 	"slices"
 	"time"
 
@@ -50,11 +52,33 @@ func (jm *JobManager) tidy(ctx context.Context) (left bool) {
 		if m == nil {
 			continue
 		}
-		if ctx.Err() != nil || !j.removePending(m) || !jm.settle(j) {
+		if ctx.Err() != nil {
+			return true
+		}
+		done, err := j.removePending(m)
+		if err != nil {
+			j.tellOwed(err)
+		}
+		if !done || !jm.settle(j) {
 			left = true
 		}
 	}
 	return left
+}
+
+// tellOwed logs why what an ended job owes is left for now, and what can be done: at the first try, the second, the fourth, the
+// eighth ..., for it may be so for good.
+func (j *jobMaster) tellOwed(err error) {
+	if j.owedTries++; bits.OnesCount(j.owedTries) > 1 {
+		return
+	}
+	hint := "mend that; or let it be: nothing of it is visible"
+	j.mu.Lock()
+	if h := j.hindered; h != nil { // it owes the output of completed checkpoints, too
+		hint = cmp.Or(h.Hint, "mend that: output of completed checkpoints becomes visible then")
+	}
+	j.mu.Unlock()
+	j.log.Warn("output of an ended job is still pending, and tried again each minute", "tries", j.owedTries, "err", err, "hint", hint)
 }
 
 // tidySeals puts the seals that savepoints of an ended job lack.
