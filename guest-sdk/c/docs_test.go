@@ -79,15 +79,24 @@ func TestWrongSnippetsAreFound(t *testing.T) {
 
 // tryJob compiles a job and does with it what an upload and a submission do.
 func tryJob(t *testing.T, engine *host.Engine, clang, text string) error {
+	module, err := compile(t, clang, text)
+	if err != nil {
+		return err
+	}
+	return submit(t.Context(), engine, module)
+}
+
+func compile(t *testing.T, clang, text string) (module string, err error) {
 	dir := t.TempDir()
-	source, module := filepath.Join(dir, "job.c"), filepath.Join(dir, "job.wasm")
+	source := filepath.Join(dir, "job.c")
+	module = filepath.Join(dir, "job.wasm")
 	if err := os.WriteFile(source, []byte(text), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), clang, "--target=wasm32-unknown-unknown", "-std=c11", "-Wall", "-Wextra", "-Werror", "-O1", "-ffreestanding",
 		"-nostdlib", "-Wl,--no-entry,--strip-debug", "-I.", "-o", module, source)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%w\n%s", err, out)
+		return "", fmt.Errorf("%w\n%s", err, out)
 	}
-	return submit(t.Context(), engine, module)
+	return module, nil
 }

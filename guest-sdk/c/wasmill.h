@@ -527,7 +527,9 @@ WASMILL__SMALL wasmill_stream wasmill_aggregate(wasmill_keyed in, const char *na
 #define WASMILL_OR(a, b) "{\"op\":\"or\",\"of\":[" a "," b "]}"
 #define WASMILL_AGG(name, kind, field) "{\"name\":\"" name "\",\"kind\":\"" kind "\",\"field\":\"" field "\"}"
 #define WASMILL_AGG_IF(name, kind, field, predicate) "{\"name\":\"" name "\",\"kind\":\"" kind "\",\"field\":\"" field "\",\"filter\":" predicate "}"
-// Of equal ones that whose field then is smaller, text by its bytes; several fields are "at" WASMILL_THEN "channel".
+// Of equal ones that whose field then is smaller, text by its bytes; several fields are "at" WASMILL_THEN "channel". Kinds that keep
+// a record have it: minBy, maxBy, first, last, and top.
+#define WASMILL_AGG_THEN(name, kind, field, then) "{\"name\":\"" name "\",\"kind\":\"" kind "\",\"field\":\"" field "\",\"then\":[\"" then "\"]}"
 #define WASMILL_TOP_THEN(name, n, field, then) "{\"name\":\"" name "\",\"kind\":\"top\",\"field\":\"" field "\",\"n\":" #n ",\"then\":[\"" then "\"]}"
 #define WASMILL_THEN "\",\""
 #define WASMILL_TOP(name, n, field) "{\"name\":\"" name "\",\"kind\":\"top\",\"field\":\"" field "\",\"n\":" #n "}"
