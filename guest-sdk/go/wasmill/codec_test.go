@@ -84,10 +84,10 @@ func TestTypesBringTheirOwnCodecs(t *testing.T) {
 	names := []string{codecOf[order](e, "f").name, codecOf[KeyValue[point, int]](e, "f").name, codecOf[Windowed[string, order]](e, "f").name}
 	want := []string{"acme.order", "row(key: bytes, value: i64)", "row(start: ms, end: ms, key: utf8, value: bytes)"}
 	if !reflect.DeepEqual(names, want) || len(e.problems) != 0 {
-		t.Errorf("codecs %q, problems %q (expected %q)", names, e.problems, want)
+		t.Errorf("codecs %q, problems %v (expected %q)", names, e.problems, want)
 	}
 	codecOf[map[string]int](e, "parse")
 	if len(e.problems) != 1 {
-		t.Errorf("problems: %q (expected one, of the map)", e.problems)
+		t.Errorf("problems: %v (expected one, of the map)", e.problems)
 	}
 }

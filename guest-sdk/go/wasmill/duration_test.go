@@ -58,3 +58,32 @@ func TestDurationsAreWholeMilliseconds(t *testing.T) {
 		}
 	}
 }
+
+// Problems are told together, in the order of the graph, whenever they are found.
+func TestProblemsAreToldInTheOrderOfTheGraph(t *testing.T) {
+	const odd = 1500 * time.Microsecond
+	h := newHost(t, func(job *Env) {
+		text := AssignTimestamps(Source(job, Files("x")), "times", func(string) int64 { return 0 }, odd)
+		keyed := KeyBy(text, "key", same)
+		keyed.Count().Name("first").SinkTo(Print()).Parallelism(0)
+		last := NewValueState[string](job, "last").TTL(1)
+		Process(keyed, "second", ProcessFunction[string, string, string]{States: []State{last}, Process: func(*Context[string, string], string) {}}).UID("p").SinkTo(Print())
+		keyed.Window(Tumbling(odd)).Count().Name("third").UID("w").SinkTo(Print())
+		keyed.Sum().Name("fourth").UID("s").SinkTo(Print())
+		keyed.CountWindow(3).Count().Name("fifth").SinkTo(Print())
+	})
+	if h.describe() != "" || len(h.failures) != 1 {
+		t.Fatalf("failures %+v (expected one)", h.failures)
+	}
+	rest := h.failures[0].message
+	for _, want := range []string{
+		`operator "times": 1.5ms in outOfOrder`, `operator "first" keeps state and has no uid`, `parallelism 0`, `function "second": 1ns in TTL of state "last"`,
+		`operator "third": 1.5ms in Tumbling`, `sum behind "key": values of codec utf8`, `operator "fifth" keeps state and has no uid`,
+	} {
+		_, behind, found := strings.Cut(rest, want)
+		if !found {
+			t.Fatalf("%s\nlacks %s, or has it too early", h.failures[0].message, want)
+		}
+		rest = behind
+	}
+}

@@ -53,13 +53,9 @@ func (g *instance) describe(p []byte) (manifest []byte) {
 	e := newEnv(g.name, parseParams(p))
 	g.define(e)
 	e.finish()
-	if len(e.problems) > 0 {
-		g.fail(none, strings.Join(e.problems, "; "), "")
-		return nil
-	}
 	described, problems := e.manifest()
-	if len(problems) > 0 {
-		g.fail(none, strings.Join(problems, "; "), "")
+	if wrong := e.wrong(problems); wrong != "" {
+		g.fail(none, wrong, "")
 		return nil
 	}
 	g.functions, g.handles, g.described = e.functions, make(map[uint32]*chain), described

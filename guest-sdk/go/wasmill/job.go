@@ -1,6 +1,7 @@
 package wasmill
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -21,8 +22,14 @@ type Env struct {
 	params    []param
 	functions []*function
 	operators []*operator
-	problems  []string
+	problems  []problem
 	sides     []func() // look at the side outputs when the definition is complete
+}
+
+// problem is what is wrong with a definition, and how many operators that had before it.
+type problem struct {
+	at   int
+	text string
 }
 
 type param struct {
@@ -71,9 +78,24 @@ func (e *Env) number(name, text string) int64 {
 	return n
 }
 
-// Fail refuses the definition: the job does not start, and the submission says problem. The definition goes on, so that
+// Fail refuses the definition: the job does not start, and the submission says text. The definition goes on, so that
 // several problems are reported at once.
-func (e *Env) Fail(problem string) { e.problems = append(e.problems, problem) }
+func (e *Env) Fail(text string) { e.failAt(len(e.operators), text) }
+
+func (e *Env) failAt(operators int, text string) {
+	e.problems = append(e.problems, problem{operators, text})
+}
+
+// wrong is what is wrong with the definition and its manifest, in the order of the graph; empty: nothing is.
+func (e *Env) wrong(manifest []problem) string {
+	all := append(e.problems, manifest...)
+	slices.SortStableFunc(all, func(a, b problem) int { return a.at - b.at })
+	var texts []string
+	for _, p := range all {
+		texts = append(texts, p.text)
+	}
+	return strings.Join(texts, "; ")
+}
 
 func (e *Env) declare(p param) {
 	for _, known := range e.params {
@@ -90,9 +112,9 @@ func (e *Env) finish() {
 		check()
 	}
 	taken := make(map[string]bool)
-	for _, o := range e.operators {
+	for i, o := range e.operators {
 		if o.named && taken[o.name] {
-			e.Fail("operator " + strconv.Quote(o.name) + ": defined twice; give one of them another name with Name")
+			e.failAt(i, "operator "+strconv.Quote(o.name)+": defined twice; give one of them another name with Name")
 		}
 		taken[o.name] = taken[o.name] || o.named
 	}
@@ -102,9 +124,9 @@ func (e *Env) finish() {
 			taken[o.name] = true
 		}
 	}
-	for _, o := range e.operators {
+	for i, o := range e.operators {
 		if o.stateful() && o.uid == "" {
-			e.Fail("operator " + strconv.Quote(o.name) + " keeps state and has no uid; give it one with UID, " +
+			e.failAt(i, "operator "+strconv.Quote(o.name)+" keeps state and has no uid; give it one with UID, "+
 				"so that its state is found again when the job changes")
 		}
 		if o.kind == kindKey && o.parallelism == 0 {
@@ -114,10 +136,18 @@ func (e *Env) finish() {
 	functions := make(map[string]bool)
 	for _, f := range e.functions {
 		if functions[f.name] {
-			e.Fail("function " + strconv.Quote(f.name) + ": defined twice")
+			e.failAt(e.user(f), "function "+strconv.Quote(f.name)+": defined twice")
 		}
 		functions[f.name] = true
 	}
+}
+
+// user is the number of the operator that runs f. One that windows ask has none: it is behind all.
+func (e *Env) user(f *function) int {
+	if i := slices.IndexFunc(e.operators, func(o *operator) bool { return o.function == f }); i >= 0 {
+		return i
+	}
+	return len(e.operators)
 }
 
 // unused returns name, or name-2, name-3 ... whichever is free.

@@ -11,14 +11,15 @@ type jsonWriter struct {
 	out   []byte
 	comma bool // something stands before in the same object or array
 
-	of       string   // what is written, for people
-	problems []string // with it
+	at       int       // the operator that is written, or runs the function that is
+	of       string    // what is written, for people
+	problems []problem // with it
 }
 
 // millis is d in the milliseconds that manifests have. call is what it was said to: what is lost there is a problem.
 func (w *jsonWriter) millis(call string, d time.Duration) int64 {
-	if problem := fraction(call, d); problem != "" {
-		w.problems = append(w.problems, w.of+": "+problem)
+	if lost := fraction(call, d); lost != "" {
+		w.problems = append(w.problems, problem{w.at, w.of + ": " + lost})
 	}
 	return d.Milliseconds()
 }

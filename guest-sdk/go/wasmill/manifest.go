@@ -32,7 +32,7 @@ const (
 const sdkVersion = "go 0.1.0"
 
 // manifest writes what describe answers, its keys in the order of the specification.
-func (e *Env) manifest() (manifest []byte, problems []string) {
+func (e *Env) manifest() (manifest []byte, problems []problem) {
 	var w jsonWriter
 	w.object("", func() {
 		w.number("abi", abiVersion)
@@ -50,13 +50,13 @@ func (e *Env) manifest() (manifest []byte, problems []string) {
 		})
 		w.array("functions", func() {
 			for _, f := range e.functions {
-				w.of = "function " + strconv.Quote(f.name)
+				w.at, w.of = e.user(f), "function "+strconv.Quote(f.name)
 				w.object("", func() { f.write(&w) })
 			}
 		})
 		w.array("operators", func() {
-			for _, o := range e.operators {
-				w.of = "operator " + strconv.Quote(o.name)
+			for i, o := range e.operators {
+				w.at, w.of = i, "operator "+strconv.Quote(o.name)
 				w.object("", func() { o.write(&w) })
 			}
 		})

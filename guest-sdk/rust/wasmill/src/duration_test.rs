@@ -61,3 +61,32 @@ fn durations_are_whole_milliseconds() {
         assert!(problems.starts_with(want) && problems.contains("(expected whole milliseconds"), "{problems}, not {want}");
     }
 }
+
+/// Problems are told together, in the order of the graph, whenever they are found.
+#[test]
+fn problems_are_told_in_the_order_of_the_graph() {
+    let problems = Job::describe(
+        "odd",
+        |job| {
+            let keyed = job.source(files("x")).assign_timestamps("times", |_| 0, ODD).key_by("key", |s| *s);
+            keyed.count().name("first").sink_to(print()).parallelism(0);
+            let last = job.value_state::<i64>("last").ttl(ODD);
+            keyed.process("second", &last, |c, _, line: &str| c.emit(line)).uid("p").sink_to(print());
+            keyed.window(tumbling(ODD)).count().name("third").uid("w").sink_to(print());
+            keyed.window(global()).trigger(Trigger::at_count(2)).count().name("fourth").sink_to(print());
+        },
+        &[],
+    );
+    let problems = problems.err().unwrap();
+    let mut rest = problems.as_str();
+    for want in [
+        "operator \"times\": 1.5ms in out_of_order",
+        "operator \"first\" keeps state and has no uid",
+        "parallelism 0",
+        "function \"second\": 1.5ms in ttl of state \"last\"",
+        "operator \"third\": 1.5ms in tumbling",
+        "operator \"fourth\" keeps state and has no uid",
+    ] {
+        rest = rest.split_once(want).unwrap_or_else(|| panic!("{problems}\nlacks {want}, or has it too early")).1;
+    }
+}

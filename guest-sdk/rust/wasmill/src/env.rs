@@ -82,7 +82,7 @@ impl<'x> Env<'x> {
     /// Refuses the definition: the job does not start, and the submission says the problem. The definition goes on, so that
     /// several problems are reported at once.
     pub fn refuse(&self, problem: &str) {
-        self.with(|g| g.problems.push(problem.to_string()));
+        self.with(|g| g.problems.push((g.operators.len(), problem.to_string())));
     }
 
     /// Adds a source of records, read by the host.

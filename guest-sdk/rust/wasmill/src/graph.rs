@@ -233,6 +233,9 @@ pub(crate) struct Param {
     pub doc: String,
 }
 
+/// What is wrong with a definition, behind how many operators that had before it.
+pub(crate) type Problem = (usize, String);
+
 #[derive(Default)]
 pub(crate) struct Graph<'x> {
     pub name: String,
@@ -241,7 +244,7 @@ pub(crate) struct Graph<'x> {
     pub functions: Vec<Function<'x>>,
     pub operators: Vec<Operator>,
     pub fused: Vec<Fused<'x>>,
-    pub problems: Vec<String>,
+    pub problems: Vec<Problem>,
     pub checks: Vec<Box<dyn Fn() -> Option<String> + 'x>>, // what only the whole graph can tell
 }
 
@@ -279,7 +282,7 @@ impl<'x> Graph<'x> {
     #[inline(never)]
     pub fn set_parallelism(&mut self, o: OperatorId, n: u32) {
         if n == 0 {
-            self.problems.push(format!("operator {:?}: parallelism 0 (expected >= 1)", self.operators[o].name));
+            self.problems.push((self.operators.len(), format!("operator {:?}: parallelism 0 (expected >= 1)", self.operators[o].name)));
         }
         let mut next = Some(o);
         while let Some(o) = next {
@@ -300,11 +303,11 @@ impl<'x> Graph<'x> {
 
     /// Says something of an operator's watermarks, unless that is wrong or it has none.
     fn set_watermarks(&mut self, o: OperatorId, what: &str, wrong: Option<String>, set: impl FnOnce(&mut Watermarks)) {
-        let o = &mut self.operators[o];
+        let (behind, o) = (self.operators.len(), &mut self.operators[o]);
         let none = "it has no watermarks (expected a source with event times, or what assign_timestamps returns)";
         match (&mut o.watermarks, wrong) {
-            (None, _) => self.problems.push(format!("{what} of {:?}: {none}", o.name)),
-            (_, Some(wrong)) => self.problems.push(format!("{what} of {:?}: {wrong}", o.name)),
+            (None, _) => self.problems.push((behind, format!("{what} of {:?}: {none}", o.name))),
+            (_, Some(wrong)) => self.problems.push((behind, format!("{what} of {:?}: {wrong}", o.name))),
             (Some(marks), None) => set(marks),
         }
     }
@@ -318,12 +321,12 @@ impl<'x> Graph<'x> {
                 f.states.push(state); // behind those that the function uses, which have their numbers
             }
             Some(f) if f.accumulator == state.codec => {
-                self.problems.push(format!("operator {:?}: accumulators of version 0 (expected > 0)", o.name))
+                self.problems.push((self.operators.len(), format!("operator {:?}: accumulators of version 0 (expected > 0)", o.name)))
             }
             Some(f) if !f.accumulator.is_empty() => {
-                self.problems.push(format!("operator {:?}: accumulators of codec {} (expected {})", o.name, state.codec, f.accumulator));
+                self.problems.push((self.operators.len(), format!("operator {:?}: accumulators of codec {} (expected {})", o.name, state.codec, f.accumulator)));
             }
-            _ => self.problems.push(format!("operator {:?}: accumulators (expected a reduce or aggregate)", o.name)),
+            _ => self.problems.push((self.operators.len(), format!("operator {:?}: accumulators (expected a reduce or aggregate)", o.name))),
         }
     }
 
@@ -335,15 +338,13 @@ impl<'x> Graph<'x> {
     /// Names what has no name yet and checks what only the whole graph can tell.
     #[inline(never)]
     pub fn finish(&mut self) {
-        self.problems.extend(self.checks.iter().filter_map(|check| check()));
+        self.problems.extend(self.checks.iter().filter_map(|check| check()).map(|wrong| (self.operators.len(), wrong)));
         self.name_operators();
         for i in 0..self.operators.len() {
             let o = &self.operators[i];
             if self.keeps_state(o) && o.uid.is_empty() {
-                self.problems.push(format!(
-                    "operator {:?} keeps state and has no uid; give it one with uid, so that its state is found again when the job changes",
-                    o.name
-                ));
+                let wrong = "keeps state and has no uid; give it one with uid, so that its state is found again when the job changes";
+                self.problems.push((i, format!("operator {:?} {wrong}", o.name)));
             }
             let of_a_sort = || self.operators.iter().any(|o| o.before == Some(i));
             if o.kind == Some(Kind::Key) && o.parallelism == 0 && !of_a_sort() {
@@ -353,9 +354,14 @@ impl<'x> Graph<'x> {
         }
         for (i, f) in self.functions.iter().enumerate() {
             if self.functions[..i].iter().any(|other| other.name == f.name) {
-                self.problems.push(format!("function {:?}: defined twice", f.name));
+                self.problems.push((self.user(i), format!("function {:?}: defined twice", f.name)));
             }
         }
+    }
+
+    /// The number of the operator that runs a function. One that windows ask has none: it is behind all.
+    pub fn user(&self, function: usize) -> usize {
+        self.operators.iter().position(|o| o.function == Some(function)).unwrap_or(self.operators.len())
     }
 
     /// A process function without key keeps what it declares, and otherwise nothing.
@@ -366,9 +372,9 @@ impl<'x> Graph<'x> {
 
     fn name_operators(&mut self) {
         let mut taken: Vec<String> = Vec::new();
-        for o in self.operators.iter().filter(|o| o.named) {
+        for (i, o) in self.operators.iter().enumerate().filter(|(_, o)| o.named) {
             if taken.contains(&o.name) {
-                self.problems.push(format!("operator {:?}: defined twice; give one of them another name with name", o.name));
+                self.problems.push((i, format!("operator {:?}: defined twice; give one of them another name with name", o.name)));
             }
             taken.push(o.name.clone());
         }
@@ -384,7 +390,21 @@ impl<'x> Graph<'x> {
         }
     }
 
-    pub fn manifest(&self) -> Result<Vec<u8>, Vec<String>> {
-        manifest::write(self)
+    /// The manifest, or what is wrong with the definition and with what that was to say, in the order of the graph.
+    pub fn manifest(&mut self) -> Result<Vec<u8>, String> {
+        let (manifest, mut found) = manifest::write(self);
+        self.problems.append(&mut found);
+        if self.problems.is_empty() {
+            return Ok(manifest);
+        }
+        let mut wrong = String::new();
+        for at in 0..=self.operators.len() {
+            // the code of a sort would be larger than all of this
+            for (_, text) in self.problems.iter().filter(|p| p.0 == at) {
+                wrong.push_str(if wrong.is_empty() { "" } else { "; " });
+                wrong.push_str(text);
+            }
+        }
+        Err(wrong)
     }
 }

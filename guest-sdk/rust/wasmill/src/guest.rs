@@ -55,9 +55,8 @@ pub(crate) fn describe(name: &str, define: Define, p: &[u8]) -> (*const u8, usiz
     define(&env);
     let mut graph = env.with(mem::take);
     graph.finish();
-    let described = if graph.problems.is_empty() { graph.manifest() } else { Err(mem::take(&mut graph.problems)) };
-    let described = described.unwrap_or_else(|problems| {
-        fail(&problems.join("; "));
+    let described = graph.manifest().unwrap_or_else(|wrong| {
+        fail(&wrong);
         Vec::new()
     });
     if failed() {

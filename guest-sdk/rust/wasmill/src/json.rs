@@ -1,3 +1,4 @@
+use crate::graph::Problem;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -8,9 +9,10 @@ use core::time::Duration;
 #[derive(Default)]
 pub(crate) struct JsonWriter {
     pub out: String,
-    comma: bool,           // something stands before in the same object or array
-    pub of: String,            // what is written, for people
-    pub problems: Vec<String>, // with it
+    comma: bool,                // something stands before in the same object or array
+    pub at: usize,              // the operator that is written, or runs the function that is
+    pub of: String,             // what is written, for people
+    pub problems: Vec<Problem>, // with it
 }
 
 /// Says what is wrong with a duration that is not of whole milliseconds. call is what it was said to.
@@ -91,7 +93,7 @@ impl JsonWriter {
 
     pub fn problem_of(&mut self, call: &str, d: Duration) {
         if let Some(problem) = fraction(call, d) {
-            self.problems.push(format!("{}: {problem}", self.of));
+            self.problems.push((self.at, format!("{}: {problem}", self.of)));
         }
     }
 

@@ -1,13 +1,12 @@
 //! What describe answers, its keys in the order of the specification.
 
 use crate::connector::Connector;
-use crate::graph::{Body, Function, Graph, Kind, Operator, Param};
+use crate::graph::{Body, Function, Graph, Kind, Operator, Param, Problem};
 use crate::json::JsonWriter;
 use crate::state::{BROADCAST, OPERATOR};
 use crate::uses::StateSpec;
 use crate::window::Windows;
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 const ABI_VERSION: i64 = 1;
@@ -32,8 +31,8 @@ const TIES: i64 = 18;
 const EVENT_TTL: i64 = 19;
 const APPLY: i64 = 20;
 
-/// The manifest, or what is wrong with what it was to say.
-pub(crate) fn write(g: &Graph) -> Result<Vec<u8>, Vec<String>> {
+/// The manifest, and what is wrong with what it was to say.
+pub(crate) fn write(g: &Graph) -> (Vec<u8>, Vec<Problem>) {
     let mut w = JsonWriter::default();
     w.object("", |w| {
         w.number("abi", ABI_VERSION);
@@ -41,14 +40,13 @@ pub(crate) fn write(g: &Graph) -> Result<Vec<u8>, Vec<String>> {
         w.text("sdk", SDK_VERSION);
         w.array("features", features(g), JsonWriter::element_number);
         w.array("params", &g.params, |w, p| w.object("", |w| param(w, p)));
-        w.array("functions", g.functions.iter().enumerate(), |w, (id, f)| w.object("", |w| function(w, id, f)));
-        w.array("operators", &g.operators, |w, o| w.object("", |w| operator(w, g, o)));
+        w.array("functions", g.functions.iter().enumerate(), |w, (id, f)| w.object("", |w| function(w, g, id, f)));
+        w.array("operators", g.operators.iter().enumerate(), |w, (i, o)| {
+            w.at = i;
+            w.object("", |w| operator(w, g, o));
+        });
     });
-    if w.problems.is_empty() {
-        Ok(w.out.into_bytes())
-    } else {
-        Err(w.problems)
-    }
+    (w.out.into_bytes(), w.problems)
 }
 
 /// What the graph needs of its host, in rising order.
@@ -84,8 +82,8 @@ fn param(w: &mut JsonWriter, p: &Param) {
     w.text_or("doc", &p.doc);
 }
 
-fn function(w: &mut JsonWriter, id: usize, f: &Function) {
-    w.of = format!("function {:?}", f.name);
+fn function(w: &mut JsonWriter, g: &Graph, id: usize, f: &Function) {
+    (w.at, w.of) = (g.user(id), format!("function {:?}", f.name));
     w.number("id", id as i64);
     w.text("name", &f.name);
     w.text("kind", f.kind.name());
