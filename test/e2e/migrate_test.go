@@ -21,7 +21,7 @@ import (
 // brought over two versions at once. Every record counts once.
 func TestStateOfOlderVersionsIsMigrated(t *testing.T) {
 	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "200ms")
-	pace := pausing(t, 700*time.Millisecond)
+	pace := pausing(t, 400*time.Millisecond)
 	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
 	dir := t.TempDir()
 	const count, keys, phase = 84_000, 900, 20_000
