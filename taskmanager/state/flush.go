@@ -289,6 +289,9 @@ func (h *hot) Trim() error {
 			st.elements.count()
 		}
 	}
+	if h.young.Load() > c.trigger {
+		h.shrink()
+	}
 	if h.young.Load() <= c.trigger {
 		if c.running == nil && (len(c.drops) > 0 || c.sweepIsDue(h)) {
 			return c.begin(h, nil)
@@ -321,6 +324,18 @@ func (h *hot) Trim() error {
 	}
 	slices.SortFunc(out, func(a, b flushing) int { return cmp.Compare(a.id, b.id) })
 	return c.begin(h, out)
+}
+
+// shrink has tables let go of what was deleted: what has ended need not go to disk, nor what is in use on its account.
+func (h *hot) shrink() {
+	for _, st := range h.states {
+		for _, t := range st.open {
+			if !t.layered() && t.scan == nil && t.dead > minDead && 4*t.dead > len(t.keyRefs) {
+				t.rebuild()
+				t.count()
+			}
+		}
+	}
 }
 
 // toDisk makes a table ready to be flushed.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -82,6 +83,42 @@ func entry(t *testing.T, tab state.Table, key string) state.Entry {
 }
 
 // Entries with long keys stay in memory, and large values leave it: both come back as they were.
+// Elements that last for a while come and go: with as many again that have ended they would take more than their part of the budget.
+func TestWhatHasEndedDoesNotSpill(t *testing.T) {
+	const lasting, budget = 15_000, 9 << 20
+	dir := t.TempDir()
+	c := state.Config{Groups: graph.DefaultMaxParallelism, To: graph.DefaultMaxParallelism, Budget: budget, Dir: filepath.Join(dir, "spill")}
+	c.Space = &spill.Space{Disk: &spill.Disk{Dir: dir}, Dir: dir}
+	s, err := state.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	table, err := s.Sorted(state.Spec{Operator: "o", Name: "n", Kind: state.Map})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20 * lasting {
+		key := fmt.Appendf(nil, "key %d", i%1000)
+		if err := table.Put(0, key, fmt.Appendf(nil, "%016d", i), []byte("a value")); err != nil {
+			t.Fatal(err)
+		}
+		if ended := i - lasting; ended >= 0 {
+			if err := table.Delete(0, key, fmt.Appendf(nil, "%016d", ended)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if i%256 == 0 {
+			if err := s.Trim(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := os.Stat(c.Dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s is there (%v): something was written to disk", c.Dir, err)
+	}
+}
+
 func TestLongKeysAndLargeValues(t *testing.T) {
 	s, err := spilling(t, 256<<10)(state.Config{Groups: 4, To: 4})
 	if err != nil {
