@@ -223,7 +223,7 @@ func (c *chain) newKeyed(s int, op *graph.Operator, h *handle, parts chainParts)
 	}
 	make := func() (err error) {
 		config.Store = c.store
-		if tells && (window == nil || !operator.Triggered(op.Kind, window)) {
+		if tells && !operator.TellsItself(op.Kind, window, op.Declared) {
 			st.told = operator.NewTold(op.UID, window, c.store)
 		}
 		if st.op, err = operator.New(config); err != nil {

@@ -37,6 +37,7 @@ func batchOf(recs ...rec) (*abi.Batch, []uint64) {
 // summing is a guest whose accumulators are sums of i64, and whose results are "key=sum".
 type summing struct {
 	out     []string
+	kinds   []abi.ChangeKind // of out
 	calls   int
 	records [][]int64 // values of each call
 	die     func(values []int64) error
@@ -81,14 +82,14 @@ func total(accs [][]byte) []byte {
 	return binary.LittleEndian.AppendUint64(nil, sum)
 }
 
-func (s *summing) Result(g *abi.GroupsWriter, _ abi.ChangeKind) error {
+func (s *summing) Result(g *abi.GroupsWriter, kind abi.ChangeKind) error {
 	s.calls++
 	each(g.Bytes(), func(_ int, g abi.Group, accs, _ [][]byte) {
 		line := fmt.Sprintf("%s=%d", g.Key, int64(binary.LittleEndian.Uint64(total(accs))))
 		if g.Flags&abi.GroupHasWindow != 0 {
 			line = fmt.Sprintf("[%d,%d) %s", g.WindowStart, g.WindowEnd, line)
 		}
-		s.out = append(s.out, line)
+		s.out, s.kinds = append(s.out, line), append(s.kinds, kind)
 	})
 	return nil
 }

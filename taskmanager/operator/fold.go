@@ -44,7 +44,7 @@ type group struct {
 	n     uint32
 
 	dropped bool // its accumulator by migrating, and it has no new one
-	fresh   bool // it had none before the batch
+	fresh   bool // its result is the first: it had no accumulator before the batch, or none has been told of
 }
 
 // record is one of the batch: which, and the group that it belongs to.
@@ -132,10 +132,20 @@ func (f *fold) updates(out *abi.Builder) error {
 // changes emits the results of all: the first ones of their keys, and what has become of others. Of those that the operator
 // makes itself, the keys tell.
 func (f *fold) changes(out *abi.Builder) error {
-	if !f.emits {
+	if !f.emits || f.window != nil && f.told == nil {
 		return f.results(out)
 	}
 	all := f.all
+	if f.told != nil {
+		for i := range all {
+			g := &all[i]
+			kind, err := f.told.tell(g.pane.span, g.pane.table.Hash(g.entry), g.pane.table.Key(g.entry))
+			if err != nil {
+				return err
+			}
+			g.fresh = kind == abi.Insert
+		}
+	}
 	slices.SortStableFunc(all, func(a, b group) int {
 		switch {
 		case a.fresh == b.fresh:
@@ -167,11 +177,10 @@ func (f *fold) revise(out *abi.Builder) error {
 		for ; lo < len(f.all) && f.all[lo].pane == p; lo++ {
 			f.once = append(f.once, f.all[lo].entry)
 		}
-		f.slider.changed(p)
-		f.kind = abi.UpdateAfter
-		err := f.slider.again(p, f.once, out)
-		f.kind = abi.Insert
-		if err != nil {
+		if err := f.slider.changed(p); err != nil {
+			return err
+		}
+		if err := f.slider.again(p, f.once, out); err != nil {
 			return err
 		}
 	}
@@ -370,9 +379,11 @@ func (f *fold) Fire(watermark int64, out *abi.Builder) (bool, error) {
 	}
 	f.firesTo(watermark)
 	p, err := f.due(watermark)
-	if p == nil || err != nil {
-		f.pass(watermark)
+	switch {
+	case err != nil:
 		return false, err
+	case p == nil:
+		return false, f.passAll(watermark)
 	}
 	if f.window == nil && !f.final {
 		return true, f.drop()
@@ -381,7 +392,7 @@ func (f *fold) Fire(watermark int64, out *abi.Builder) (bool, error) {
 	done, err := f.collect(p)
 	f.pace.keys(len(f.all))
 	if err == nil {
-		err = f.results(out)
+		err = f.changes(out)
 	}
 	f.all = f.all[:0]
 	if done && err == nil {
@@ -402,7 +413,7 @@ func (f *fold) collect(p *pane) (done bool, err error) {
 			return !more, err
 		}
 		for _, e := range entries {
-			f.all = append(f.all, group{pane: p, entry: e})
+			f.all = append(f.all, group{pane: p, entry: e, fresh: true})
 			size += len(p.table.Key(e)) + len(p.table.Value(e))
 		}
 		if err := f.gone(p, entries); err != nil {

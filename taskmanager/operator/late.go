@@ -70,5 +70,5 @@ func (s *slider) repeat(p *pane, entries []state.Entry, window span, out *abi.Bu
 			some++
 		}
 	}
-	return s.acc.emit(some, func(i int) piece { return piece{window, keys[i], accs[i]} }, out)
+	return s.panes.told.emit(s.acc, some, func(i int) piece { return piece{window, keys[i], accs[i]} }, out)
 }

@@ -104,9 +104,11 @@ func (t *native) Fire(watermark int64, out *abi.Builder) (bool, error) {
 	}
 	t.firesTo(watermark)
 	p, err := t.due(watermark)
-	if p == nil || err != nil {
-		t.pass(watermark)
+	switch {
+	case err != nil:
 		return false, err
+	case p == nil:
+		return false, t.passAll(watermark)
 	}
 	if t.window == nil && !t.final {
 		return true, t.drop()

@@ -73,7 +73,7 @@ type Config struct {
 	Function   *abi.Function    // of a reduce or aggregate
 	Aggregates []abi.Aggregate  // of aggregates
 	Final      bool             // of results that take each other's place only the last one is emitted: without a window at the end, and not after each batch
-	Tells      bool             // of windows with a trigger or function: results are told as the change that they are
+	Tells      bool             // results are told as the change that they are, of an operator that TellsItself
 	Groups     int              // key groups of the job
 	Store      state.Store
 	Guest      Guest        // of a reduce or aggregate, or a window function with an accumulator
@@ -138,6 +138,9 @@ func newAdding(c *Config, p *panes) (adding, error) {
 // newPlain makes the operator that c describes without a trigger.
 func newPlain(c Config) (Operator, error) {
 	panes := newPanes(c.Store, c.Window, c.Late, state.Spec{Operator: c.UID, Name: "result", Kind: state.Words})
+	if c.Tells && TellsItself(c.Kind, c.Window, c.Function) {
+		panes.told = NewTold(c.UID, c.Window, c.Store)
+	}
 	switch c.Kind {
 	case abi.OperatorCount, abi.OperatorSum:
 		return newTally(&c, panes)

@@ -64,6 +64,7 @@ type panes struct {
 	late     int64
 	lateOut  *abi.Builder // takes late records as they came; nil: they are dropped
 	lateRows []uint32
+	told     *Told // says what change a result is that this says itself, nil: nobody asks, or none changes
 	scan     [fireEntries]state.Entry
 	once     []state.Entry // scratch
 }
@@ -289,6 +290,15 @@ func (p *panes) pass(watermark int64) {
 	if p.apart != nil && watermark >= p.apart.most && watermark < abi.MaxTime {
 		p.apart = nil
 	}
+}
+
+// passAll is pass behind the last result that was due.
+func (p *panes) passAll(watermark int64) error {
+	p.pass(watermark)
+	if p.told == nil {
+		return nil
+	}
+	return p.told.Forget(watermark)
 }
 
 // begin notes how far windows had fired before those fire that only the end of time has come for.

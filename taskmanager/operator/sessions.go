@@ -291,7 +291,7 @@ func (s *sessions) emit(out *abi.Builder, so func(*session) bool) error {
 	if len(s.some) == 0 {
 		return nil
 	}
-	return s.acc.emit(len(s.some), func(i int) piece { return s.piece(s.some[i]) }, out)
+	return s.panes.told.emit(s.acc, len(s.some), func(i int) piece { return s.piece(s.some[i]) }, out)
 }
 
 // fire puts out sessions that the watermark has passed, in pieces of so many timers, in the order of their times: each session goes out
@@ -309,8 +309,7 @@ func (s *sessions) fire(watermark int64, out *abi.Builder) (more bool, err error
 		return false, err
 	}
 	if len(s.due) == 0 {
-		s.panes.pass(watermark)
-		return false, nil
+		return false, s.panes.passAll(watermark)
 	}
 	s.panes.pace.keys(len(s.due))
 	if err := s.find(); err != nil {

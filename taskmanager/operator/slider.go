@@ -96,7 +96,9 @@ func (s *slider) fire(watermark int64, out *abi.Builder) (more bool, err error) 
 		s.panes.firesTo(watermark)
 		end, ok := s.next(watermark)
 		if !ok {
-			s.panes.pass(watermark)
+			if err := s.panes.passAll(watermark); err != nil {
+				return false, err
+			}
 			return false, s.purge(watermark)
 		}
 		s.end = end
@@ -255,7 +257,7 @@ func (s *slider) results(out *abi.Builder) error {
 			}
 		}
 		s.panes.pace.keys(kept)
-		err = s.acc.emit(kept, func(i int) piece {
+		err = s.panes.told.emit(s.acc, kept, func(i int) piece {
 			front, back, _ := split(s.running.Value(s.entries[i]))
 			all := s.parts[:0]
 			for _, acc := range [][]byte{front, back} {

@@ -3,6 +3,8 @@ package operator
 import (
 	"math"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/taskmanager/state"
 )
@@ -20,6 +22,7 @@ type Told struct {
 	key     [1][]byte
 	hash    [1]uint64
 	entry   [1]state.Entry
+	some    [2][]int // scratch of emit
 }
 
 // NewTold makes that of an operator with a window, or nil.
@@ -29,6 +32,12 @@ func NewTold(uid string, window *abi.Window, store state.Store) *Told {
 		t.windowed, t.lateness = true, window.LatenessMs
 	}
 	return t
+}
+
+// TellsItself says whether an operator tells its results' changes itself, with Config.Tells: those that a guest emits, and of sessions, of
+// which two of a key may end at the same time. Of others Mark does.
+func TellsItself(kind abi.OperatorKind, w *abi.Window, f *abi.Function) bool {
+	return w != nil && (Triggered(kind, w) || w.Kind == SessionWindows || f != nil && EmitsItself(f))
 }
 
 // Mark sets the kinds of results, which have keys, and with windows the time of theirs.
@@ -80,6 +89,63 @@ func (t *Told) kind(of span, hash uint64, key []byte) (abi.ChangeKind, error) {
 		return abi.Insert, err
 	}
 	return abi.UpdateAfter, nil
+}
+
+// tell is kind of a result that is put out now.
+func (t *Told) tell(of span, hash uint64, key []byte) (abi.ChangeKind, error) {
+	word, err := t.word(of, hash, key)
+	switch {
+	case err != nil:
+		return abi.Insert, err
+	case *word == wordOf(of):
+		return abi.UpdateAfter, nil
+	}
+	*word = wordOf(of)
+	return abi.Insert, nil
+}
+
+// emit has acc put out the result of each of n panes, those of one kind of change together; of nil, as they are.
+func (t *Told) emit(acc merging, n int, of func(i int) piece, out *abi.Builder) error {
+	if t == nil {
+		return acc.emit(n, of, out)
+	}
+	first, newer := t.some[0][:0], t.some[1][:0]
+	for i := range n {
+		p := of(i)
+		switch kind, err := t.tell(p.span, xxhash.Sum64(p.key), p.key); {
+		case err != nil:
+			return err
+		case kind == abi.Insert:
+			first = append(first, i)
+		default:
+			newer = append(newer, i)
+		}
+	}
+	t.some = [2][]int{first, newer}
+	if err := emitAs(abi.Insert, acc, first, of, out); err != nil {
+		return err
+	}
+	return emitAs(abi.UpdateAfter, acc, newer, of, out)
+}
+
+// emitAs has acc put out the results of some panes, as changes of that kind.
+func emitAs(kind abi.ChangeKind, acc merging, some []int, of func(i int) piece, out *abi.Builder) error {
+	if len(some) == 0 {
+		return nil
+	}
+	if f, ok := acc.(*fold); ok {
+		f.kind = kind
+	}
+	from := out.Len()
+	if err := acc.emit(len(some), func(i int) piece { return of(some[i]) }, out); err != nil {
+		return err
+	}
+	var b abi.Batch
+	out.View(&b)
+	for i := from; i < b.N; i++ {
+		b.Kinds[i] = byte(kind)
+	}
+	return nil
 }
 
 // note takes note that a key has a result, or has none any more that a later one could take the place of.

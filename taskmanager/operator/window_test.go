@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/checkpoint/snapshot"
 	"github.com/wasmill/wasmill/internal/graph"
@@ -139,11 +141,12 @@ func (m *model) answers() (map[string]string, int64) { return m.result, m.late }
 
 func windowsAgree(t testing.TB, name string, m definition, w abi.Window, kind abi.OperatorKind, ahead bool, r *rand.Rand) bool {
 	guest := &summing{}
-	c := Config{Kind: kind, Key: "utf8", Value: "i64", Window: &w, Guest: guest, Late: abi.NewBuilder(abi.ColumnKeys), Groups: graph.DefaultMaxParallelism}
+	c := Config{Kind: kind, Key: "utf8", Value: "i64", Window: &w, Tells: w.LatenessMs > 0, Guest: guest, Late: abi.NewBuilder(abi.ColumnKeys), Groups: graph.DefaultMaxParallelism}
 	if kind != abi.OperatorSum {
 		c.Function = &abi.Function{Kind: abi.FunctionKind(kind)}
 	}
 	f := start(t, c)
+	f.out = abi.NewBuilder(abi.ColumnKeys | abi.ColumnValues | abi.ColumnTimestamps | abi.ColumnKinds)
 	if ahead {
 		f.foldAhead(c, guest, r)
 	}
@@ -154,41 +157,47 @@ func windowsAgree(t testing.TB, name string, m definition, w abi.Window, kind ab
 	}
 	pieces()
 	got, drained := map[string]string{}, false // behind that, windows that have fired for it take records again
-	put := func(id, result string) {
+	told := map[string]bool{}                  // results that newer ones have been told of to take the place of
+	put := func(id, result string, kind abi.ChangeKind) {
 		if _, again := got[id]; again && w.LatenessMs == 0 && !drained {
 			t.Errorf("%s: a second result of %s", name, id)
 		}
-		got[id] = result
+		if want := map[bool]abi.ChangeKind{false: abi.Insert, true: abi.UpdateAfter}[told[id]]; kind != want {
+			t.Errorf("%s: a result of %s is of kind %d (expected %d)", name, id, kind, want)
+		}
+		got[id], told[id] = result, w.LatenessMs > 0
 	}
+	var b abi.Batch
 	take := func() {
 		var lines []string
+		f.mark(c)
+		f.out.View(&b)
 		switch kind {
 		case abi.OperatorSum:
 			lines = f.rows(windowed)
-			for _, line := range lines {
+			for n, line := range lines {
 				i := strings.LastIndex(line, ",")
-				put(line[:i], line[i+1:])
+				put(line[:i], line[i+1:], abi.ChangeKind(b.Kinds[n]))
 			}
 		case abi.OperatorAggregate:
-			for _, line := range guest.out { // [0,10) k=5
+			for i, line := range guest.out { // [0,10) k=5
 				var from, to, sum int64
 				var key string
 				fmt.Sscanf(strings.NewReplacer("[", "", ",", " ", ")", "", "=", " ").Replace(line), "%d %d %s %d", &from, &to, &key, &sum)
-				put(fmt.Sprintf("%d,%d,%s", from, to, key), fmt.Sprintf("%d@%d", sum, to-1))
+				put(fmt.Sprintf("%d,%d,%s", from, to, key), fmt.Sprintf("%d@%d", sum, to-1), guest.kinds[i])
 			}
-			guest.out = nil
+			guest.out, guest.kinds = nil, nil
 		default: // the accumulators, without their window: told by their time
-			var b abi.Batch
-			f.out.View(&b)
 			for i := range b.N {
 				end := b.Timestamp(i) + 1
-				put(fmt.Sprintf("%d,%d,%s", end-w.SizeMs, end, b.Key(i)), fmt.Sprintf("%d@%d", int64(binary.LittleEndian.Uint64(b.Value(i))), end-1))
+				put(fmt.Sprintf("%d,%d,%s", end-w.SizeMs, end, b.Key(i)), fmt.Sprintf("%d@%d", int64(binary.LittleEndian.Uint64(b.Value(i))), end-1), abi.ChangeKind(b.Kinds[i]))
 			}
 			f.out.Reset()
 		}
 	}
 	now, watermark, late := int64(0), abi.MinTime, int64(0)
 	again := func() { // it goes on from what it has saved
+		take()
 		late += f.op.Late()
 		f.again(c)
 		pieces()
@@ -216,12 +225,15 @@ func windowsAgree(t testing.TB, name string, m definition, w abi.Window, kind ab
 			})
 			m.fire(watermark)
 			take()
+			f.forgetTold(c, watermark)
 		}
 		if r.IntN(8) == 0 {
 			if r.IntN(3) == 0 {
 				f.fire(abi.MaxTime)
 				m.drain()
 				take()
+				f.forgetTold(c, abi.MaxTime)
+				clear(told)
 				drained = true
 			}
 			again()
@@ -230,6 +242,7 @@ func windowsAgree(t testing.TB, name string, m definition, w abi.Window, kind ab
 	f.fire(1 << 40)
 	m.fire(1 << 40)
 	take()
+	f.forgetTold(c, 1<<40)
 	result, wantLate := m.answers()
 	if late += f.op.Late(); late != wantLate {
 		t.Errorf("%s: %d late (expected %d)", name, late, wantLate)
@@ -245,13 +258,41 @@ func windowsAgree(t testing.TB, name string, m definition, w abi.Window, kind ab
 		t.Errorf("%s: %d results (expected %d)", name, len(got), len(result))
 		return false
 	}
-	for _, state := range []string{"result", "accumulator", "$rest"} {
+	for _, state := range []string{"result", "accumulator", "$rest", "$told"} {
 		if left := f.namespaces(state); len(left) > 0 {
 			t.Errorf("%s: slices %v of %s are left", name, left, state)
 			return false
 		}
 	}
 	return true
+}
+
+// mark tells the kinds of results that the operator leaves to others to tell, as a task does.
+func (r *running) mark(c Config) {
+	r.t.Helper()
+	if !c.Tells || TellsItself(c.Kind, c.Window, c.Function) {
+		return
+	}
+	var b abi.Batch
+	r.out.View(&b)
+	var hashes []uint64
+	for i := range b.N {
+		hashes = append(hashes, xxhash.Sum64(b.Key(i)))
+	}
+	if err := NewTold("op", c.Window, r.store).Mark(&b, hashes); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// forgetTold drops what mark knows of windows that are over.
+func (r *running) forgetTold(c Config, watermark int64) {
+	r.t.Helper()
+	if !c.Tells || TellsItself(c.Kind, c.Window, c.Function) {
+		return
+	}
+	if err := NewTold("op", c.Window, r.store).Forget(watermark); err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 // again has another operator go on from a snapshot of this one.
@@ -338,7 +379,7 @@ func (r *running) namespaces(name string) []state.Namespace {
 	r.t.Helper()
 	kind := state.Bytes
 	switch name {
-	case "result", "$emitted":
+	case "result", "$emitted", "$told":
 		kind = state.Words
 	case "elements":
 		kind = state.Piece

@@ -26,9 +26,8 @@ type windower struct {
 	asks     Asks
 	groups   abi.GroupsWriter // of what is asked
 	timers   [2]state.Timers
-	states   int   // of a mark
-	holds    bool  // a result stays here until its window ends, or a newer one takes its place
-	told     *Told // says what change a result is, nil: nobody asks, or none changes
+	states   int  // of a mark
+	holds    bool // a result stays here until its window ends, or a newer one takes its place
 
 	// of the batch or firing at hand
 	batch     *abi.Batch

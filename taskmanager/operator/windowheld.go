@@ -83,18 +83,18 @@ func (w *windower) checkHeld(c *cell) error {
 	return nil
 }
 
-// inKinds has results of windows made, those of one kind of change together.
-func (w *windower) inKinds(cells []*cell, emit func(cells []*cell, kind abi.ChangeKind) error) error {
+// call calls the window function, for results of one kind of change at a time.
+func (w *windower) call(cells []*cell) error {
 	if w.told == nil {
-		return emit(cells, abi.Insert)
+		return w.function.call(cells)
 	}
 	for _, c := range cells {
 		var err error
-		if c.kind, err = w.told.kind(c.span, c.hash(), c.key()); err != nil {
+		if c.kind, err = w.told.tell(c.span, c.hash(), c.key()); err != nil {
 			return err
 		}
 	}
-	if w.function == nil || !w.function.keyed { // otherwise a key's results are made in their order
+	if !w.function.keyed { // otherwise a key's results are made in their order
 		slices.SortStableFunc(cells, func(a, b *cell) int { return int(a.kind) - int(b.kind) })
 	}
 	for lo := 0; lo < len(cells); {
@@ -102,42 +102,16 @@ func (w *windower) inKinds(cells []*cell, emit func(cells []*cell, kind abi.Chan
 		for hi < len(cells) && cells[hi].kind == cells[lo].kind {
 			hi++
 		}
-		if err := emit(cells[lo:hi], cells[lo].kind); err != nil {
+		w.function.process.kind = cells[lo].kind
+		if err := w.function.call(cells[lo:hi]); err != nil {
 			return err
-		}
-		for _, c := range cells[lo:hi] {
-			if err := w.told.note(c.span, c.hash(), c.key(), true); err != nil {
-				return err
-			}
 		}
 		lo = hi
 	}
 	return nil
 }
 
-// call calls the window function.
-func (w *windower) call(cells []*cell) error {
-	return w.inKinds(cells, func(cells []*cell, kind abi.ChangeKind) error {
-		w.function.process.kind = kind
-		return w.function.call(cells)
-	})
-}
-
 // results puts out what accumulators amount to.
 func (w *windower) results(cells []*cell, out *abi.Builder) error {
-	return w.inKinds(cells, func(cells []*cell, kind abi.ChangeKind) error {
-		if f, ok := w.acc.(*fold); ok {
-			f.kind = kind
-		}
-		from := out.Len()
-		err := w.acc.emit(len(cells), func(i int) piece { return w.piece(cells[i]) }, out)
-		if w.told != nil && err == nil {
-			var b abi.Batch
-			out.View(&b)
-			for i := from; i < b.N; i++ {
-				b.Kinds[i] = byte(kind)
-			}
-		}
-		return err
-	})
+	return w.told.emit(w.acc, len(cells), func(i int) piece { return w.piece(cells[i]) }, out)
 }
