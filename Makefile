@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-GUESTS := bin/guests/wordcount-go.wasm bin/guests/joins-go.wasm bin/guests/wordcount-c.wasm bin/guests/wordcount-rust.wasm bin/guests/nexmark-rust.wasm bin/guests/aggregation-go.wasm bin/guests/requests-go.wasm bin/guests/flink-go.wasm bin/guests/batch-go.wasm bin/guests/work-rust.wasm
+GUESTS := bin/guests/wordcount-go.wasm bin/guests/joins-go.wasm bin/guests/wordcount-c.wasm bin/guests/wordcount-rust.wasm bin/guests/nexmark-rust.wasm bin/guests/aggregation-go.wasm bin/guests/requests-go.wasm bin/guests/flink-go.wasm bin/guests/flink-rust.wasm bin/guests/batch-go.wasm bin/guests/work-rust.wasm
 # the first clang that has its wasm-ld, or the one that will be installed
 CLANG ?= $(firstword $(foreach v,-19 -22 -16 -14,$(if $(shell command -v clang$(v) && command -v wasm-ld$(v)),clang$(v))) clang-19)
 GO_SOURCES = $(shell find abi cmd host internal jobmanager taskmanager third_party -name "*.go" -not -name "*_test.go") jobmanager/rest/openapi.json go.mod go.sum

@@ -110,19 +110,19 @@ func TestBadProgramsAreToldOf(t *testing.T) {
 func badGuest(t *testing.T, language string) (module string, args []string) {
 	switch language {
 	case "go":
-		return goGuest(t, "bad"), nil
+		return goGuest(t, "testdata/bad"), nil
 	case "rust":
-		return rustGuest(t), []string{"--param", "work=bad"}
+		return rustGuest(t, "work"), []string{"--param", "work=bad"}
 	}
 	return filepath.Join(harness.Root(t), "test/guests/bad.wasm"), nil
 }
 
-// goGuest compiles a guest of testdata.
-func goGuest(t *testing.T, name string) string {
+// goGuest compiles a guest in a directory.
+func goGuest(t *testing.T, dir string) string {
 	t.Helper()
-	module := filepath.Join(t.TempDir(), name+".wasm")
+	module := filepath.Join(t.TempDir(), "guest.wasm")
 	build := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-w", "-o", module, ".")
-	build.Dir, build.Env = "testdata/"+name, append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+	build.Dir, build.Env = dir, append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

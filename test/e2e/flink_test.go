@@ -5,7 +5,6 @@ import (
 	"encoding/csv"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -177,32 +176,36 @@ func amounts(of []shopRecord) (sum int64) {
 
 func iso(at int64) string { return time.UnixMilli(at).UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// The jobs of docs/flink.md do what they say, at any parallelism.
+// The jobs of docs/flink.md do what they say, in each language, at any parallelism.
 func TestJobsBesideFlinks(t *testing.T) {
 	root := harness.Root(t)
-	guest := filepath.Join(t.TempDir(), "flink.wasm")
-	build := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-w", "-o", guest, ".")
-	build.Dir, build.Env = root+"/examples/flink/go", append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
 	data := filepath.Join(root, "examples/flink/data")
 	orders, clicks := shopRecords(t, data+"/orders.csv"), shopRecords(t, data+"/clicks.csv")
-	for name, answer := range shopAnswers {
-		want := answer(orders, clicks)
-		slices.Sort(want)
-		if len(want) == 0 {
-			t.Fatalf("%s: the answer is empty", name)
-		}
-		for _, parallelism := range []string{"1", "3"} {
-			t.Run(name+" at "+parallelism, func(t *testing.T) {
-				out := t.TempDir()
-				built.wasmill.Run(t, "run", guest, "--param", "job="+name, "--param", "data="+data,
-					"--param", "output="+out, "--parallelism", parallelism).OK(t)
-				harness.Same(t, harness.Output(t, out), strings.Join(want, "\n")+"\n")
-			})
+	check := func(t *testing.T, guest string, parallelisms ...string) {
+		for name, answer := range shopAnswers {
+			want := answer(orders, clicks)
+			slices.Sort(want)
+			if len(want) == 0 {
+				t.Fatalf("%s: the answer is empty", name)
+			}
+			for _, parallelism := range parallelisms {
+				t.Run(name+" at "+parallelism, func(t *testing.T) {
+					out := t.TempDir()
+					built.wasmill.Run(t, "run", guest, "--param", "job="+name, "--param", "data="+data,
+						"--param", "output="+out, "--parallelism", parallelism).OK(t)
+					harness.Same(t, harness.Output(t, out), strings.Join(want, "\n")+"\n")
+				})
+			}
 		}
 	}
+	t.Run("go", func(t *testing.T) { check(t, goGuest(t, root+"/examples/flink/go"), "1", "3") })
+	t.Run("rust", func(t *testing.T) { check(t, rustGuest(t, "flink"), "2") })
+}
+
+// shownOf are the languages of the jobs: what stands before and behind a job's name in its file, and what ends what the page does not show.
+var shownOf = map[string][3]string{
+	"go":   {"examples/flink/go/", ".go", "import "},
+	"rust": {"examples/flink/rust/src/", ".rs", "use "},
 }
 
 // The page shows the jobs as they are.
@@ -213,14 +216,16 @@ func TestJobsBesideFlinksAreShownAsTheyAre(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name := range shopAnswers {
-		file, err := os.ReadFile(fmt.Sprintf("%s/examples/flink/go/%s.go", root, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, after, _ := strings.Cut(string(file), "import ")
-		for _, rest := range strings.SplitAfter(after, "\n\n")[1:] { // behind the imports
-			if rest = strings.TrimSpace(rest); !strings.Contains(string(page), rest) && !strings.HasPrefix(rest, "import") && !strings.HasPrefix(rest, "\"") {
-				t.Errorf("docs/flink.md does not show, of %s.go:\n%s", name, rest)
+		for _, of := range shownOf {
+			file, err := os.ReadFile(filepath.Join(root, of[0]+name+of[1]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, after, _ := strings.Cut(string(file), of[2])
+			for _, rest := range strings.SplitAfter(after, "\n\n")[1:] { // behind the imports
+				if rest = strings.TrimSpace(rest); !strings.Contains(string(page), rest) && !strings.HasPrefix(rest, "import") && !strings.HasPrefix(rest, "\"") {
+					t.Errorf("docs/flink.md does not show, of %s:\n%s", of[0]+name+of[1], rest)
+				}
 			}
 		}
 	}

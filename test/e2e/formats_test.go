@@ -169,7 +169,7 @@ func TestFormatsHoldTheSameRows(t *testing.T) {
 
 // Structs of a Go guest are rows.
 func TestRowsOfAGoGuest(t *testing.T) {
-	dir, module := t.TempDir(), goGuest(t, "rows")
+	dir, module := t.TempDir(), goGuest(t, "testdata/rows")
 	want := newTable(20_000)
 	input, out := filepath.Join(dir, "in.json"), filepath.Join(dir, "out")
 	if err := os.WriteFile(input, want.input, 0o666); err != nil {

@@ -185,7 +185,7 @@ func TestASinkThatAnUpgradeRemovesLeavesNothing(t *testing.T) {
 
 // Dead letters are a stream like others to a guest in Go: what its operators have left out is told once each.
 func TestDeadLettersOfAGoGuest(t *testing.T) {
-	dir, module := t.TempDir(), goGuest(t, "letters")
+	dir, module := t.TempDir(), goGuest(t, "testdata/letters")
 	var lines, good, letters strings.Builder
 	for i := 1; i <= 2000; i++ {
 		line := fmt.Sprintf("k%d,%d", i%5, i)

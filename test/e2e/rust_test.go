@@ -14,13 +14,13 @@ import (
 )
 
 // rustGuest is the module of test/guests/rust, which `make guests` builds; here it is made anew where something has changed.
-func rustGuest(t *testing.T) string {
+func rustGuest(t *testing.T, name string) string {
 	t.Helper()
 	root := harness.Root(t)
 	if _, err := os.Stat(filepath.Join(root, "bin/rust/sysroot")); err != nil {
 		t.Skip("there is no Rust for WebAssembly (make need-rust installs it)")
 	}
-	const module = "bin/guests/work-rust.wasm"
+	module := "bin/guests/" + name + "-rust.wasm"
 	cmd := exec.Command("make", "-s", module)
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -31,14 +31,14 @@ func rustGuest(t *testing.T) string {
 
 // A function over one value after the other needs no memory for all of them.
 func TestAWindowLargerThanItsRustGuest(t *testing.T) {
-	checkLargeWindow(t, 400_000, "4MiB", rustGuest(t), "work=frames")
+	checkLargeWindow(t, 400_000, "4MiB", rustGuest(t, "work"), "work=frames")
 }
 
 // What the guests in C do, one in Rust does: window functions with triggers and evictors, joins of each kind, broadcast state, lists of the
 // operator, first and distinct, sorts, and requests; each line has the answer that it must have.
 func TestRustGuest(t *testing.T) {
 	t.Setenv("WASMILL_CAPABILITIES_HTTP_ALLOW", "127.0.0.1:*")
-	module := rustGuest(t)
+	module := rustGuest(t, "work")
 	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "2")
 	byFunction := *workload.TogetherPairs
 	byFunction.Name, byFunction.Params = "outer join by a function", maps.Clone(byFunction.Params)

@@ -154,7 +154,7 @@ pub use document::Json;
 pub use env::Env;
 pub use fail::fail;
 pub use field::{value, Constant, FieldOf, KeyField, Predicate, Rows, Several};
-pub use file::{avro_files, csv_files, file_sink, files, json_files, parquet_files};
+pub use file::{avro_files, csv_files, file_sink, files, json_files, parquet_files, FileSink, Files, RowFiles};
 pub use folding::{AggregatingState, AggregatingStateDescriptor, ReducingState, ReducingStateDescriptor};
 pub use join::{IntervalJoin, IntervalJoined, JoinContext};
 pub use keyed::KeyedStream;
