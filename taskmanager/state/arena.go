@@ -23,7 +23,7 @@ type ref uint64
 
 const (
 	stringHeader = 8
-	firstChunk   = 4 << 10
+	firstChunk   = 256
 	lastChunk    = 4 << 20
 )
 

@@ -136,8 +136,10 @@ func (f *flush) write() error {
 
 func (f *flush) writeTables() error {
 	b := f.disk.files.Batch()
+	var memory []byte
 	for i := range f.tables {
-		if err := f.writeTable(b, &f.tables[i]); err != nil {
+		var err error
+		if memory, err = f.writeTable(b, &f.tables[i], memory); err != nil {
 			b.Cancel()
 			return err
 		}
@@ -152,7 +154,9 @@ type pendingEntry struct {
 	dirty bool
 }
 
-func (f *flush) writeTable(b *spill.Batch, w *flushing) error {
+// writeTable returns the rest of the memory that it takes what it writes from: the map keeps what it is given, a table may be small, and
+// there may be many of them.
+func (f *flush) writeTable(b *spill.Batch, w *flushing, memory []byte) ([]byte, error) {
 	t := w.table
 	var all []pendingEntry
 	for i, p := range t.pages {
@@ -174,7 +178,6 @@ func (f *flush) writeTable(b *spill.Batch, w *flushing) error {
 		}
 		return bytes.Compare(t.Key(x.entry), t.Key(y.entry))
 	})
-	var memory []byte // the map keeps what it is given
 	for _, p := range all {
 		version := cleanVersion(f.gen)
 		if p.dirty {
@@ -208,10 +211,10 @@ func (f *flush) writeTable(b *spill.Batch, w *flushing) error {
 			err = b.Delete(diskKey, version)
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return memory, nil
 }
 
 // settled takes note of a flush that has ended.

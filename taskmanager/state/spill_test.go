@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -116,6 +117,38 @@ func TestWhatHasEndedDoesNotSpill(t *testing.T) {
 	}
 	if _, err := os.Stat(c.Dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%s is there (%v): something was written to disk", c.Dir, err)
+	}
+}
+
+// A table of one entry, as a window has that few keys are in, takes little, in memory and on its way to disk.
+func TestSmallTablesTakeLittle(t *testing.T) {
+	const tables, most = 20_000, 12 << 10 // bytes; a page of entries has 4.3 KiB
+	s, err := spilling(t, 1<<20)(state.Config{Groups: graph.DefaultMaxParallelism, To: graph.DefaultMaxParallelism})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	var entries [1]state.Entry
+	for i := range tables {
+		table, err := s.Table(state.Spec{Operator: "o", Name: "n", Kind: state.Bytes}, state.Namespace(i))
+		if err == nil {
+			err = table.ResolveKeys([][]byte{[]byte("key")}, []uint64{7}, false, entries[:])
+		}
+		if err == nil {
+			err = table.SetValue(entries[0], []byte("a value"))
+		}
+		if err == nil && i%4096 == 0 {
+			err = s.Trim()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if each := (after.TotalAlloc - before.TotalAlloc) / tables; each > most {
+		t.Errorf("%d bytes were allocated for each table (expected <= %d)", each, most)
 	}
 }
 

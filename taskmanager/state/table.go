@@ -84,7 +84,7 @@ const (
 	noValue    = ^uint64(0)     // of every kind but Words: the entry has none
 	gone       = ^uint64(0) - 1 // the entry was deleted
 	grave      = uint64(1<<32 - 1)
-	firstIndex = 64 // slots
+	firstIndex = 8 // slots
 	// minGarbage keeps small tables from being compacted all the time.
 	minGarbage = 64 << 10
 	minDead    = 1024
