@@ -71,6 +71,7 @@ func (d *Dir) Put(ctx context.Context, name string, r io.Reader, size int64) err
 
 func (d *Dir) put(path string, r io.Reader, size int64) error {
 	dir := filepath.Dir(path)
+	defer d.prune(dir) // as long as the draft was there, nobody could who has deleted the rest
 	f, err := d.draft(dir)
 	if err != nil {
 		return err
@@ -198,11 +199,16 @@ func (d *Dir) Delete(_ context.Context, names ...string) error {
 		}
 	}
 	for dir := range dirs {
-		for dir != d.root && d.removeDir(dir) == nil {
-			dir = filepath.Dir(dir)
-		}
+		d.prune(dir)
 	}
 	return errors.Join(errs...)
+}
+
+// prune removes a directory, and those above it up to the root, if nothing is in them.
+func (d *Dir) prune(dir string) {
+	for dir != d.root && d.removeDir(dir) == nil {
+		dir = filepath.Dir(dir)
+	}
 }
 
 // removeDir removes a directory in which nothing is. One that is not empty, or that is only named here, stays.

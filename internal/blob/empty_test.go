@@ -1,7 +1,9 @@
 package blob_test
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -60,6 +62,34 @@ func TestEmptyDirectories(t *testing.T) {
 	}
 	put("a/1/M")
 	expect(".", "a", "a/1")
+}
+
+// Who puts an object and does not succeed, while others delete the rest, leaves no directory.
+func TestPutsThatFailLeaveNoDirectory(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "root")
+	s := opened(t, root)
+	if err := s.Put(t.Context(), "a/b/M", strings.NewReader("x"), 1); err != nil {
+		t.Fatal(err)
+	}
+	r, w := io.Pipe()
+	put := make(chan error)
+	go func() { put <- s.Put(t.Context(), "a/b/N", r, -1) }()
+	if _, err := w.Write([]byte("a part of it")); err != nil { // so it has begun
+		t.Fatal(err)
+	}
+	if err := s.Delete(t.Context(), "a/b/M"); err != nil {
+		t.Fatal(err)
+	}
+	if got := directories(t, root); !slices.Equal(got, []string{".", "a", "a/b"}) {
+		t.Errorf("%q while an object is put", got)
+	}
+	_ = w.CloseWithError(errors.New("no more comes"))
+	if err := <-put; err == nil {
+		t.Error("a part of an object was put")
+	}
+	if got := directories(t, root); !slices.Equal(got, []string{"."}) {
+		t.Errorf("%q are left", got)
+	}
 }
 
 // directories are all from a directory on.
