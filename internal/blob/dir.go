@@ -71,7 +71,11 @@ func (d *Dir) Put(ctx context.Context, name string, r io.Reader, size int64) err
 
 func (d *Dir) put(path string, r io.Reader, size int64) error {
 	dir := filepath.Dir(path)
-	defer d.prune(dir) // as long as the draft was there, nobody could who has deleted the rest
+	defer func() { // as long as the draft was there, nobody could who has deleted the rest
+		if d.prune(dir) {
+			_ = d.removeDir(d.root) // as Sweep does, which may have been before
+		}
+	}()
 	f, err := d.draft(dir)
 	if err != nil {
 		return err
@@ -204,11 +208,14 @@ func (d *Dir) Delete(_ context.Context, names ...string) error {
 	return errors.Join(errs...)
 }
 
-// prune removes a directory, and those above it up to the root, if nothing is in them.
-func (d *Dir) prune(dir string) {
-	for dir != d.root && d.removeDir(dir) == nil {
-		dir = filepath.Dir(dir)
+// prune removes a directory, and those above it below the root, if nothing is in them, and answers whether it has come to the root.
+func (d *Dir) prune(dir string) bool {
+	for ; dir != d.root; dir = filepath.Dir(dir) {
+		if d.removeDir(dir) != nil {
+			return false
+		}
 	}
+	return true
 }
 
 // removeDir removes a directory in which nothing is. One that is not empty, or that is only named here, stays.
