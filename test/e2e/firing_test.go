@@ -63,3 +63,17 @@ func TestAFiringThatOutlastsCheckpoints(t *testing.T) {
 	harness.Same(t, harness.Output(t, out), strings.Join(want, ""))
 	harness.NothingPending(t, out)
 }
+
+// The input ends while windows fire and checkpoints overtake: the job does, too.
+func TestInputEndsWhileWindowsFire(t *testing.T) {
+	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
+	t.Setenv("WASMILL_CHECKPOINT_UNALIGNED", "true")
+	cluster := built.wasmill.Cluster(t, "--taskmanagers", "1", "--slots", "2")
+	out := filepath.Join(t.TempDir(), "output")
+	run := cluster.Start(filepath.Join(harness.Root(t), "test/guests/weary.wasm"), "--parallelism", "1", "--param", "output="+out,
+		"--param", "count=100", "--param", "keys=100", "--param", "window=100", "--param", "effort=15000000")
+	run.Wait().OK(t)
+	if n := strings.Count(harness.Output(t, out), "\n"); n != 100 {
+		t.Errorf("%d results (expected 100)", n)
+	}
+}
