@@ -230,7 +230,7 @@ func (c *chain) newKeyed(s int, op *graph.Operator, h *handle, parts chainParts)
 			return err
 		}
 		st.ticked, _ = st.op.(operator.Ticked)
-		st.received, err = st.reached.restore(c.store)
+		st.received, _, err = st.reached.restore(c.store) // the operator knows itself of which keys it has fired to what
 		return err
 	}
 	st.anew = func() error { return c.anew(parts, make) }
@@ -292,7 +292,7 @@ func (c *chain) newJoin(op *graph.Operator, h *handle, parts chainParts) (step, 
 		if st.op, err = operator.NewJoin(config); err != nil {
 			return err
 		}
-		st.received, err = st.reached.restore(c.store)
+		st.received, _, err = st.reached.restore(c.store) // the operator knows itself of which keys it has fired to what
 		return err
 	}
 	st.anew = func() error { return c.anew(parts, make) }
@@ -310,7 +310,7 @@ func (c *chain) newProcess(op *graph.Operator, h *handle, parts chainParts) (ste
 		if err != nil {
 			return err
 		}
-		st.received, err = st.reached.restore(c.store)
+		st.received, st.further, err = st.reached.restore(c.store)
 		return err
 	}
 	st.anew = func() error { return c.anew(parts, make) }

@@ -2,7 +2,7 @@ package taskmanager
 
 import (
 	"bytes"
-	"encoding/binary"
+	"slices"
 	"testing"
 	"time"
 
@@ -14,54 +14,116 @@ import (
 	"github.com/wasmill/wasmill/taskmanager/state"
 )
 
-// A step that stood in the middle of a watermark goes on to it, unless others that had its key groups may not have come so far.
-func TestAStepGoesOnToTheWatermarkThatItStoodInTheMiddleOf(t *testing.T) {
-	type part struct {
-		from, to graph.KeyGroup
-		value    int64 // 0: none
+// stood is where a subtask stood that had some key groups.
+type stood struct {
+	from, to  graph.KeyGroup
+	watermark int64 // abi.MinTime: none had come
+	done      bool
+	further   []ahead
+}
+
+// reachedOf is what a task with key groups from up to to finds of subtasks that stood there; plain: as older versions stored it.
+func reachedOf(t *testing.T, from, to graph.KeyGroup, plain bool, all ...stood) (*reached, state.Store) {
+	t.Helper()
+	var content bytes.Buffer
+	w := snapshot.NewWriter(&content, []snapshot.State{{Operator: "o", Name: snapshot.OwnPrefix + reachedName}})
+	for _, part := range all {
+		own := &own{Store: state.NewMemory()}
+		r := reached{store: own, uid: "o", midway: !part.done}
+		if err := r.save(part.watermark, part.further); err != nil {
+			t.Fatal(err)
+		}
+		if plain && part.done {
+			own.value = nil
+		} else if plain {
+			own.value = own.value[:8]
+		}
+		e := snapshot.Entry{Group: snapshot.Own, Key: snapshot.OwnKey(part.from, part.to), Op: snapshot.Put, Value: own.value}
+		if err := w.Add(&e); err != nil {
+			t.Fatal(err)
+		}
 	}
+	if _, err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	file, err := snapshot.Open(bytes.NewReader(content.Bytes()), int64(content.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := state.New(state.Config{Groups: 8, From: from, To: to, Restored: []*snapshot.Reader{file}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &reached{uid: "o", from: from, to: to}, store
+}
+
+// own takes the value of an operator's own scope.
+type own struct {
+	state.Store
+	value []byte
+}
+
+func (o *own) SetOwn(_, _ string, value []byte) error {
+	o.value = value
+	return nil
+}
+
+// A step that stood in the middle of a watermark goes on to it. Where others that had its key groups have not come so far, it goes on to
+// theirs, and the key groups that had come further are told.
+func TestAStepGoesOnToTheWatermarkThatItStoodInTheMiddleOf(t *testing.T) {
+	none := abi.MinTime
 	for name, c := range map[string]struct {
-		parts    []part
+		parts    []stood
 		from, to graph.KeyGroup
 		want     int64
+		further  []ahead
 	}{
-		"nothing was restored":     {nil, 0, 8, abi.MinTime},
-		"alone":                    {[]part{{0, 8, 70}}, 0, 8, 70},
-		"done with it":             {[]part{{0, 8, 0}}, 0, 8, abi.MinTime},
-		"its own part":             {[]part{{0, 4, 70}, {4, 8, 0}}, 0, 4, 70},
-		"of two":                   {[]part{{0, 4, 70}, {4, 8, 60}}, 0, 8, 60},
-		"of two, one done with it": {[]part{{0, 4, 70}, {4, 8, 0}}, 0, 8, abi.MinTime},
-		"a half":                   {[]part{{0, 8, 70}}, 4, 8, 70},
+		"nothing was restored":       {nil, 0, 8, none, nil},
+		"alone":                      {[]stood{{0, 8, 70, false, nil}}, 0, 8, 70, nil},
+		"done with it":               {[]stood{{0, 8, 70, true, nil}}, 0, 8, none, nil},
+		"at the end":                 {[]stood{{0, 8, abi.MaxTime, false, nil}}, 0, 8, none, nil},
+		"its own part":               {[]stood{{0, 4, 70, false, nil}, {4, 8, 70, true, nil}}, 0, 4, 70, nil},
+		"of two":                     {[]stood{{0, 4, 70, false, nil}, {4, 8, 60, false, nil}}, 0, 8, 60, []ahead{{0, 4, 70}}},
+		"of two, one done with it":   {[]stood{{0, 4, 70, false, nil}, {4, 8, 70, true, nil}}, 0, 8, 70, nil},
+		"of two, both done":          {[]stood{{0, 4, 70, true, nil}, {4, 8, 60, true, nil}}, 0, 8, none, nil},
+		"of two, one has ended":      {[]stood{{0, 4, 70, false, nil}, {4, 8, abi.MaxTime, true, nil}}, 0, 8, 70, nil},
+		"of two, one behind it":      {[]stood{{0, 4, 70, false, nil}, {4, 8, 60, true, nil}}, 0, 8, 60, []ahead{{0, 4, 70}}},
+		"of two, one that had none":  {[]stood{{0, 4, 70, false, nil}, {4, 8, none, true, nil}}, 0, 8, none, []ahead{{0, 4, 70}}},
+		"of two, one farther":        {[]stood{{0, 4, 70, false, nil}, {4, 8, 80, true, nil}}, 0, 8, 70, nil},
+		"a half":                     {[]stood{{0, 8, 70, false, nil}}, 4, 8, 70, nil},
+		"parts of two":               {[]stood{{0, 4, 70, false, nil}, {4, 8, none, true, nil}}, 2, 6, none, []ahead{{2, 4, 70}}},
+		"again, what was further":    {[]stood{{0, 8, none, true, []ahead{{0, 2, 70}, {5, 7, 60}}}}, 1, 6, none, []ahead{{1, 2, 70}, {5, 6, 60}}},
+		"again, both":                {[]stood{{0, 8, 50, false, []ahead{{0, 2, 70}}}}, 0, 8, 50, []ahead{{0, 2, 70}}},
+		"again, the others are done": {[]stood{{0, 8, 50, true, []ahead{{0, 2, 70}}}}, 0, 8, 50, []ahead{{0, 2, 70}}},
 	} {
-		var content bytes.Buffer
-		w := snapshot.NewWriter(&content, []snapshot.State{{Operator: "o", Name: snapshot.OwnPrefix + reachedName}})
-		for _, p := range c.parts {
-			e := snapshot.Entry{Group: snapshot.Own, Key: snapshot.OwnKey(p.from, p.to), Op: snapshot.Put}
-			if p.value != 0 {
-				e.Value = binary.LittleEndian.AppendUint64(nil, uint64(p.value))
-			}
-			if err := w.Add(&e); err != nil {
-				t.Fatal(err)
-			}
+		r, store := reachedOf(t, c.from, c.to, false, c.parts...)
+		got, further, err := r.restore(store)
+		if err != nil || got != c.want || r.resumes() != (c.want != none) || !slices.Equal(further, c.further) {
+			t.Errorf("%s: it goes on to %d, resumes %v, further %v, %v (expected %d, %v)", name, got, r.resumes(), further, err, c.want, c.further)
 		}
-		if _, err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
-		file, err := snapshot.Open(bytes.NewReader(content.Bytes()), int64(content.Len()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		store, err := state.New(state.Config{Groups: 8, From: c.from, To: c.to, Restored: []*snapshot.Reader{file}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		r := reached{uid: "o", from: c.from, to: c.to}
-		got, err := r.restore(store)
-		if err != nil || got != c.want || r.resumes() != (c.want != abi.MinTime) {
-			t.Errorf("%s: it goes on to %d, resumes %v, %v (expected %d)", name, got, r.resumes(), err, c.want)
-		}
-		if err := store.Close(); err != nil {
-			t.Fatal(err)
+	}
+}
+
+// Older versions stored only a watermark that was not done with.
+func TestWhatOlderVersionsHadReached(t *testing.T) {
+	for name, c := range map[string]struct {
+		parts   []stood
+		want    int64
+		further []ahead
+	}{
+		"in the middle":   {[]stood{{0, 8, 70, false, nil}}, 70, nil},
+		"done":            {[]stood{{0, 8, 70, true, nil}}, abi.MinTime, nil},
+		"one in a middle": {[]stood{{0, 4, 70, false, nil}, {4, 8, 70, true, nil}}, abi.MinTime, []ahead{{0, 4, 70}}},
+	} {
+		r, store := reachedOf(t, 0, 8, true, c.parts...)
+		got, further, err := r.restore(store)
+		if err != nil || got != c.want || !slices.Equal(further, c.further) {
+			t.Errorf("%s: it goes on to %d, further %v, %v (expected %d, %v)", name, got, further, err, c.want, c.further)
 		}
 	}
 }

@@ -38,7 +38,7 @@ func (s *joinStep) save() error {
 	if err := s.op.Save(); err != nil {
 		return err
 	}
-	return s.reached.save(s.received)
+	return s.reached.save(s.received, nil)
 }
 
 func (s *joinStep) process(b *batch) error {

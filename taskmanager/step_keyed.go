@@ -41,7 +41,7 @@ func (s *keyedStep) save() error {
 	if err := s.op.Save(); err != nil {
 		return err
 	}
-	return s.reached.save(s.received)
+	return s.reached.save(s.received, nil)
 }
 
 func (s *keyedStep) process(b *batch) error {

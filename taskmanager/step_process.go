@@ -26,6 +26,7 @@ type processStep struct {
 	anew       func() error  // makes op again, with empty state
 	received   int64         // watermark of the input
 	passed     int64         // behind the operator
+	further    []ahead       // whose timers are to fire before all else, to where they had come
 }
 
 func (s *processStep) start() error {
@@ -35,8 +36,8 @@ func (s *processStep) start() error {
 
 func (s *processStep) save() error {
 	err := s.op.Save()
-	if err == nil {
-		err = s.reached.save(s.received)
+	if err == nil && !s.unkeyed {
+		err = s.reached.save(s.received, s.further)
 	}
 	return s.failure(err)
 }
@@ -58,7 +59,13 @@ func (s *processStep) process(b *batch) (err error) {
 	return s.failure(err)
 }
 
+// resumes says whether the step has something to bring to its end before there is input.
+func (s *processStep) resumes() bool { return s.reached.resumes() || len(s.further) > 0 }
+
 func (s *processStep) advance(watermark int64) (bool, error) {
+	if len(s.further) > 0 {
+		return true, s.catchUp()
+	}
 	watermark = max(watermark, s.received)
 	s.received = watermark
 	s.begin(0)
@@ -71,6 +78,18 @@ func (s *processStep) advance(watermark int64) (bool, error) {
 		s.passed = watermark
 	}
 	return more, nil
+}
+
+// catchUp fires timers of key groups that had come further than the others.
+func (s *processStep) catchUp() error {
+	s.begin(0)
+	of := s.further[0]
+	s.header.Watermark = of.watermark
+	more, err := s.op.FireOf(of.watermark, of.from, of.to)
+	if err == nil && !more {
+		s.further = s.further[1:]
+	}
+	return s.failure(err)
 }
 
 func (s *processStep) wake() time.Time { return s.op.Next() }

@@ -35,15 +35,17 @@ const (
 	keptKey    = 64
 )
 
-// find looks up what fires next, if that is not known.
-func (d *due) find(timers state.Timers, until int64) error {
+// find looks up what fires next, if that is not known, of some keys; nil: of all.
+func (d *due) find(timers state.Timers, until int64, of func(hash uint64) bool) error {
 	if d.there && d.any() {
 		return nil
 	}
 	d.drop()
 	end := until
 	err := timers.Due(until, func(time int64, hash uint64, key []byte) bool {
-		d.add(time, hash, key)
+		if of == nil || of(hash) {
+			d.add(time, hash, key)
+		}
 		if d.size < dueBytes {
 			return true
 		}

@@ -251,3 +251,41 @@ func TestTimersThatChangeTimers(t *testing.T) {
 		}
 	}
 }
+
+// Key groups that had come to a later watermark than others fire theirs alone, and what the others have comes when they do.
+func TestTimersOfSomeKeyGroupsFire(t *testing.T) {
+	store, set := state.NewMemory(), map[string]map[int64]bool{}
+	for i := range 3000 {
+		set[fmt.Sprint("k", i)] = map[int64]bool{int64(i % 10): true, 50: true}
+	}
+	p, a := newAlarms(t, store, set)
+	p.config.Share.Groups = 8
+	fired := map[string]int{}
+	a.due = func(key string, _ int64) []abi.Action { fired[key]++; return nil }
+	for more := true; more; {
+		var err error
+		if more, err = p.FireOf(20, 2, 5); err != nil {
+			t.Fatal(err)
+		}
+	}
+	some := 0
+	for key := range set {
+		want := 0
+		if g := graph.KeyGroupOf(xxhash.Sum64String(key), 8); 2 <= g && g < 5 {
+			want = 1
+			some++
+		}
+		if fired[key] != want {
+			t.Fatalf("%s has fired %d times (expected %d)", key, fired[key], want)
+		}
+	}
+	if some == 0 || some == len(set) {
+		t.Fatalf("%d keys of %d are in the groups", some, len(set))
+	}
+	fireAll(t, p, store, 10)
+	for key := range set {
+		if fired[key] != 1 {
+			t.Fatalf("%s has fired %d times (expected 1)", key, fired[key])
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/wasmill/wasmill/abi"
+	"github.com/wasmill/wasmill/internal/graph"
 )
 
 // fireTimers is how many timers fire in one call, at most.
@@ -16,10 +17,30 @@ func (p *Process) Fire(clock int, until int64) (fired bool, err error) {
 	if p.config.Unkeyed {
 		return false, nil
 	}
+	if fired, err = p.fire(clock, until, nil); !fired && err == nil && clock == EventTime {
+		p.pass(until)
+	}
+	return fired, err
+}
+
+// FireOf is Fire of event time for the keys of some key groups only: they have come to a watermark that the operator has not.
+func (p *Process) FireOf(until int64, from, to graph.KeyGroup) (fired bool, err error) {
+	fired, err = p.fire(EventTime, until, func(hash uint64) bool {
+		group := graph.KeyGroupOf(hash, p.config.Share.Groups)
+		return from <= group && group < to
+	})
+	if !fired {
+		p.due[EventTime].drop()
+	}
+	return fired, err
+}
+
+// fire has timers of some keys fire, nil: of all.
+func (p *Process) fire(clock int, until int64, of func(hash uint64) bool) (fired bool, err error) {
 	defer p.forget()
 	defer p.pace.since(time.Now())
 	d := &p.due[clock]
-	if err := d.find(p.timers[clock], until); err != nil {
+	if err := d.find(p.timers[clock], until, of); err != nil {
 		return false, err
 	}
 	next := d.next(until, p.pace.of(fireTimers))
@@ -31,9 +52,6 @@ func (p *Process) Fire(clock int, until int64) (fired bool, err error) {
 		times = append(times, k.times[0])
 	}
 	if len(p.all) == 0 {
-		if clock == EventTime {
-			p.pass(until)
-		}
 		return false, nil
 	}
 	p.input = clock

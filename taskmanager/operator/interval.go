@@ -12,12 +12,14 @@ import (
 type interval struct {
 	progress
 	numbers
+	until  progress // that records were being forgotten to
 	uid    string
 	store  state.Store
 	kept   [2]timeline
 	ahead  [2]int64     // by input: how far behind a record of it the last one may be that it meets
 	expiry state.Timers // when records of a key are over; rounded up, so that there are few
 	round  int64
+	atOnce int // timers that fire in one call, at most
 	calls  Joiner
 	pairs  *pairs // nil: a function makes the results
 	out    *abi.Builder
@@ -49,7 +51,7 @@ type meeting struct {
 
 func newInterval(c *JoinConfig, kept [2]timeline) (*interval, error) {
 	lower, upper := c.Interval.Bounds()
-	j := &interval{uid: c.UID, set: firing{time: abi.MaxTime}, store: c.Store, kept: kept, ahead: [2]int64{upper, -lower}, round: max((upper-lower)/4, 1), calls: c.Joiner, out: c.Results, lates: c.Late}
+	j := &interval{uid: c.UID, set: firing{time: abi.MaxTime}, store: c.Store, kept: kept, ahead: [2]int64{upper, -lower}, round: max((upper-lower)/4, 1), atOnce: fireTimers, calls: c.Joiner, out: c.Results, lates: c.Late}
 	var err error
 	if j.expiry, err = c.Store.Timers(state.Spec{Operator: c.UID, Name: "$expiry", Kind: state.Timer, Key: c.Key}); err != nil {
 		return nil, err
@@ -60,6 +62,9 @@ func newInterval(c *JoinConfig, kept [2]timeline) (*interval, error) {
 		}
 	}
 	if j.progress, err = restoreProgress(c.Store, c.UID, passedName, c.Groups); err != nil {
+		return nil, err
+	}
+	if j.until, err = restoreProgress(c.Store, c.UID, untilName, c.Groups); err != nil {
 		return nil, err
 	}
 	j.numbers, err = restoreNumbers(c.Store, c.UID)
@@ -76,6 +81,11 @@ func (j *interval) Due() (int64, bool) { return 0, false }
 func (j *interval) Save() error {
 	if err := j.numbers.save(j.store, j.uid); err != nil {
 		return err
+	}
+	if j.until.beyond(&j.progress) {
+		if err := j.until.save(j.store, j.uid, untilName); err != nil {
+			return err
+		}
 	}
 	return j.progress.save(j.store, j.uid, passedName)
 }
@@ -128,7 +138,7 @@ func (j *interval) sift() error {
 		switch {
 		case t == abi.NoTimestamp:
 			return errJoinTime
-		case t < j.of(j.hashes[i]):
+		case t < max(j.of(j.hashes[i]), j.until.of(j.hashes[i])):
 			late = append(late, uint32(i))
 		default:
 			j.rows = append(j.rows, uint32(i))
@@ -278,8 +288,9 @@ func shift(t, n int64) int64 {
 func (j *interval) Fire(watermark int64) (more bool, err error) {
 	j.due, j.memory, j.set.time = j.due[:0], j.memory[:0], abi.MaxTime
 	if watermark < abi.MaxTime {
+		j.until.pass(watermark)
 		err = j.expiry.Due(watermark, func(time int64, hash uint64, key []byte) bool {
-			if len(j.due) == fireTimers {
+			if len(j.due) == j.atOnce {
 				more = true
 				return false
 			}

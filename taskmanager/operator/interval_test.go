@@ -83,7 +83,13 @@ func intervalAgrees(t testing.TB, r *rand.Rand, budget int64) {
 		}
 	}
 	j.spoilt = m.spoilt
-	j.spread(1 + r.IntN(3))
+	spread := func(n int) {
+		j.spread(n)
+		for _, s := range j.shards {
+			s.op.(*interval).atOnce = 2
+		}
+	}
+	spread(1 + r.IntN(3))
 	now, number, keys := int64(-300), int64(0), 1+r.IntN(8)
 	for range 1 + r.IntN(40) {
 		var batch []rec
@@ -95,18 +101,23 @@ func intervalAgrees(t testing.TB, r *rand.Rand, budget int64) {
 		input := r.IntN(2)
 		j.process(batch, input)
 		m.process(batch, input)
+		divided := false
 		for _, s := range j.shards {
 			if r.IntN(3) > 0 {
 				continue
 			}
 			watermark := now - r.Int64N(50)
-			s.fire(watermark)
+			if r.IntN(4) == 0 {
+				divided = s.part(watermark) || divided // whoever goes on from there has records first
+			} else {
+				s.fire(watermark)
+			}
 			for g := s.from; g < s.to; g++ {
 				m.passed[g] = max(m.passed[g], watermark)
 			}
 		}
-		if r.IntN(8) == 0 {
-			j.spread(1 + r.IntN(4))
+		if divided || r.IntN(8) == 0 {
+			spread(1 + r.IntN(4))
 		}
 	}
 	j.agrees(name, m, now, keys)

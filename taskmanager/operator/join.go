@@ -119,6 +119,9 @@ func (p *progress) of(hash uint64) int64 {
 	return max(p.passed, p.apart.of(hash))
 }
 
+// beyond says whether p says anything that another does not.
+func (p *progress) beyond(other *progress) bool { return p.apart != nil || p.passed > other.passed }
+
 func (p *progress) pass(watermark int64) {
 	p.before = lasting(p.passed, p.before)
 	p.passed = max(watermark, p.passed)

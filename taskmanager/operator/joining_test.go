@@ -49,6 +49,8 @@ type joinFile struct {
 	content  []byte
 	from, to int
 	attempt  int
+
+	owner, ownerTo graph.KeyGroup // of the subtask that had it last
 }
 
 // Pass takes pairs: "key,left,right@time", where one that is missing is a dash.
@@ -249,17 +251,8 @@ func (j *joining) spread(n int) {
 	for _, s := range j.shards {
 		j.late += s.op.Late()
 		s.save()
-		for _, f := range s.files { // one that several began from counts once, where it was first
-			if i := slices.IndexFunc(files, func(have joinFile) bool { return &have.content[0] == &f.content[0] }); i >= 0 {
-				switch have := &files[i]; {
-				case f.from == f.to:
-				case have.from == have.to:
-					have.from, have.to = f.from, f.to
-				default:
-					have.from, have.to = min(have.from, f.from), max(have.to, f.to)
-				}
-				continue
-			}
+		for _, f := range s.files {
+			f.owner, f.ownerTo = graph.KeyGroup(s.from), graph.KeyGroup(s.to)
 			files = append(files, f)
 		}
 		if err := s.store.Close(); err != nil {
@@ -278,14 +271,16 @@ func (j *joining) spread(n int) {
 			j.stores++
 		}
 		for _, f := range files {
-			f.from = max(f.from, s.from)
-			f.to = max(min(f.to, s.to), f.from)
+			f.from, f.to = max(f.from, s.from), min(f.to, s.to)
+			if f.from >= f.to {
+				continue
+			}
 			r, err := snapshot.Open(&countedReader{bytes.NewReader(f.content), &j.reads}, int64(len(f.content)))
 			if err != nil {
 				j.t.Fatal(err)
 			}
 			s.files = append(s.files, f)
-			c.Restored = append(c.Restored, r.Cut(graph.KeyGroup(f.from), graph.KeyGroup(f.to)))
+			c.Restored = append(c.Restored, r.Cut(graph.KeyGroup(f.from), graph.KeyGroup(f.to)).OfOwner(f.owner, f.ownerTo))
 		}
 		var err error
 		if s.store, err = state.New(c); err != nil {
@@ -337,7 +332,7 @@ func (s *joinShard) save() {
 	if _, err := w.Close(); err != nil {
 		s.t.Fatal(err)
 	}
-	s.files = append(s.files, joinFile{b.Bytes(), s.from, s.to, s.attempt})
+	s.files = append(s.files, joinFile{content: b.Bytes(), from: s.from, to: s.to, attempt: s.attempt})
 }
 
 func (j *joining) process(batch []rec, input int) {
