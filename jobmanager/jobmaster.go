@@ -40,7 +40,8 @@ type jobMaster struct {
 	checkpoints *checkpoints
 	request     *slotRequest // that is not granted yet
 	commits     int          // tried so far, to choose another TaskManager each time
-	owedTries   uint         // how often what the ended job owes could not be removed; of tidy alone
+	owedTries   failures     // to remove what the ended job owes; of tidy alone
+	sealTries   failures     // to seal its savepoints; the same
 
 	mu       sync.Mutex
 	record   jobRecord // guarded by mu, like the rest; written by the loop, and when that has ended by tidying

@@ -331,11 +331,15 @@ func (c *checkpoints) seal() {
 	}
 	c.sealing = true
 	j.later(func(ctx context.Context) event {
+		var tries failures
 		for wait := commitRetry; ; wait = min(2*wait, commitRetryMax) {
 			var done []checkpoint.ID
+			told := tries.tell() // if it fails
 			for _, s := range j.unsealed() {
 				if err := j.sealSavepoint(ctx, &s); err != nil {
-					j.log.Warn("seal savepoint", "path", s.Path, "checkpoint", s.Checkpoint, "err", err)
+					if told {
+						j.log.Warn("seal savepoint", "tries", tries, "path", s.Path, "checkpoint", s.Checkpoint, "err", err)
+					}
 					continue
 				}
 				done = append(done, s.Checkpoint)

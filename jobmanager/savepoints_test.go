@@ -6,9 +6,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/blob"
@@ -184,5 +186,49 @@ func TestARefusedSavepointMakesNothing(t *testing.T) {
 		c.expect(job.ID, api.JobRunning, "")
 		refused(filepath.Join(file, "b"), "not a directory", false)
 		refused(dir, "is not empty: there is file", true)
+	})
+}
+
+// The place of a savepoint may be away for good when its job has ended: its seal is tried again, and that is logged less and less often.
+func TestASealThatCannotBePutIsTriedAgain(t *testing.T) {
+	onFakeTime(t, func(t *testing.T, c *cluster) {
+		to := c.gated(t)
+		a := c.add("a", 1)
+		job := c.submit(1)
+		c.gate.set(func(_ context.Context, name string) error {
+			if name == checkpoint.SealName {
+				return errors.New("disk is read-only")
+			}
+			return nil
+		})
+		answer := c.takes(t, job.ID, &api.TakeSavepoint{Path: to})
+		a.acknowledge(1)
+		c.after(10 * time.Minute)
+		if n := strings.Count(c.log.text(), `msg="seal savepoint"`); n != 7 {
+			t.Errorf("in 10 minutes of the running job logged %d times (expected 7, at tries 1, 2, 4 ... 64)", n)
+		}
+		if _, err := c.jm.CancelJob(t.Context(), job.ID); err != nil {
+			t.Fatal(err)
+		}
+		c.after(10*time.Minute + 30*time.Second)
+		c.expect(job.ID, api.JobCanceled, "")
+		var told []string // at which tries
+		for line := range strings.Lines(c.log.text()) {
+			if _, rest, ok := strings.Cut(line, "has no seal, which is tried again each minute"); ok {
+				told = append(told, strings.Fields(rest)[3])
+				if !strings.Contains(line, "disk is read-only") || !strings.Contains(line, to) || !strings.Contains(line, "mend that") {
+					t.Errorf("%s does not say why, which, or what can be done", line)
+				}
+			}
+		}
+		if want := []string{"tries=1", "tries=2", "tries=4", "tries=8"}; !slices.Equal(told, want) {
+			t.Errorf("in 10 minutes logged at %v (expected %v)", told, want)
+		}
+		c.gate.set(nil)
+		c.after(tidyAgain)
+		if _, err := os.Stat(filepath.Join(to, checkpoint.SealName)); err != nil {
+			t.Error(err)
+		}
+		<-answer
 	})
 }

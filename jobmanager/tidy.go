@@ -66,10 +66,19 @@ func (jm *JobManager) tidy(ctx context.Context) (left bool) {
 	return left
 }
 
-// tellOwed logs why what an ended job owes is left for now, and what can be done: at the first try, the second, the fourth, the
-// eighth ..., for it may be so for good.
+// failures counts tries of one thing that have failed.
+type failures uint
+
+// tell counts one more, and says whether it is worth a line: the first is, the second, the fourth, the eighth ..., for it may be so for
+// good.
+func (n *failures) tell() bool {
+	*n++
+	return bits.OnesCount(uint(*n)) == 1
+}
+
+// tellOwed logs why what an ended job owes is left for now, and what can be done.
 func (j *jobMaster) tellOwed(err error) {
-	if j.owedTries++; bits.OnesCount(j.owedTries) > 1 {
+	if !j.owedTries.tell() {
 		return
 	}
 	hint := "mend that; or let it be: nothing of it is visible"
@@ -88,7 +97,10 @@ func (jm *JobManager) tidySeals(ctx context.Context, j *jobMaster) bool {
 	}
 	for _, s := range j.unsealed() {
 		if err := j.sealSavepoint(ctx, &s); err != nil {
-			j.log.Warn("seal savepoint", "path", s.Path, "checkpoint", s.Checkpoint, "err", err)
+			if j.sealTries.tell() {
+				j.log.Warn("a savepoint of an ended job has no seal, which is tried again each minute", "tries", j.sealTries, "path", s.Path,
+					"checkpoint", s.Checkpoint, "err", err, "hint", "mend that; until then no job can go on from the savepoint")
+			}
 			return false
 		}
 		jm.past.Lock()
