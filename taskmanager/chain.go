@@ -219,3 +219,11 @@ func (c *chain) fuel() int64 {
 	}
 	return n
 }
+
+// calls is how often functions of the guests were called.
+func (c *chain) calls() (n int64) {
+	for _, g := range c.guests {
+		n += g.calls
+	}
+	return n
+}

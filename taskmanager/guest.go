@@ -36,6 +36,7 @@ type guest struct {
 	room    func() error    // waits until the outputs of the task take more; see loop.room
 	running string          // the operators of the call that runs, which is whom the guest's logs come from
 	spent   int64           // fuel of the instances before this one
+	calls   int64           // of functions
 	ctx     context.Context // of starting an instance; ends when the task is cancelled
 	unhook  func() bool     // from ctx, once the first instance was started
 
@@ -152,21 +153,27 @@ func (g *guest) fuel() int64 {
 	return spent
 }
 
+// begin takes note of a call of a handle's functions.
+func (g *guest) begin(h *handle) {
+	g.running = h.names
+	g.calls++
+}
+
 // process calls the handle's functions with a batch.
 func (h *handle) process(header *abi.CallHeader, in host.Input) (*host.Effects, error) {
-	h.guest.running = h.names
+	h.guest.begin(h)
 	return h.guest.box.Process(h.number, header, in)
 }
 
 // keyed calls the handle's keyed function with groups.
 func (h *handle) keyed(verb abi.Verb, header *abi.CallHeader, groups *abi.GroupsWriter) (*host.Effects, error) {
-	h.guest.running = h.names
+	h.guest.begin(h)
 	return h.guest.box.Keyed(h.number, verb, header, groups, nil)
 }
 
 // keyedWith is keyed for a function that asks for state.
 func (h *handle) keyedWith(verb abi.Verb, header *abi.CallHeader, groups *abi.GroupsWriter, state host.State) (*host.Effects, error) {
-	h.guest.running = h.names
+	h.guest.begin(h)
 	return h.guest.box.Keyed(h.number, verb, header, groups, state)
 }
 

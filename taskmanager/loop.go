@@ -129,9 +129,7 @@ func (l *loop) turn(ctx context.Context) (done bool, err error) {
 		return false, nil
 	}
 	if l.firing {
-		if l.firing, err = l.chain.advance(); err == nil {
-			l.endTrial()
-		}
+		l.firing, err = l.chain.advance()
 		return false, err
 	}
 	if l.firing, err = l.chain.tick(now); l.firing || err != nil {

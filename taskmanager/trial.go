@@ -29,17 +29,17 @@ func (g *guest) succeed(old *guest) {
 	old.handles = nil
 }
 
-// trial is the time from an exchange to the first sign that the new guests can do what the task has for them: a batch went
-// through, or a piece of what a watermark has made due, or there was none at hand. Until then the task's part of the checkpoint is not acknowledged, so that guests that
-// trap at once are never decided for.
+// trial is the time from an exchange to the first sign that the new guests can do what the task has for them: a batch, or a piece of
+// what is due, for which one of them was called went through, or there was nothing at hand. Until then the task's part of the checkpoint
+// is not acknowledged, so that guests that trap at once are never decided for.
 type trial struct {
-	over    chan struct{} // closed when it is
-	begun   time.Time     // when the task stopped for the barrier
-	took    time.Duration // until the task went on, once it is over
-	records int64         // that the task had taken before
+	over  chan struct{} // closed when it is
+	begun time.Time     // when the task stopped for the barrier
+	took  time.Duration // until the task went on, once it is over
+	calls int64         // that the guests had had before
 }
 
-// trialLimit is how long a task may be blocked before its guests count as good.
+// trialLimit is how long a task may be blocked, or have none of its guests called, before these count as good.
 const trialLimit = 5 * time.Second
 
 // passed waits until the trial is over, and says how long that took; false: the task has ended in it.
@@ -69,14 +69,14 @@ func (l *loop) exchange(number uint32, begun time.Time) error {
 		return nil
 	}
 	l.retired = append(l.retired, l.chain.exchange(next)...)
-	l.trial = &trial{over: make(chan struct{}), begun: begun, records: l.metrics.recordsIn.Load()}
+	l.trial = &trial{over: make(chan struct{}), begun: begun, calls: l.chain.calls()}
 	failpoint.Hit(failpoint.Exchanged)
 	return nil
 }
 
-// tried looks, behind a turn that went well, whether a batch went through.
+// tried looks, behind a turn that went well, whether a guest was called.
 func (l *loop) tried() {
-	if t := l.trial; t != nil && l.metrics.recordsIn.Load() > t.records {
+	if t := l.trial; t != nil && l.chain.calls() > t.calls {
 		l.endTrial()
 	}
 }

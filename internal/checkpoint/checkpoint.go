@@ -122,5 +122,5 @@ type Figures struct {
 	Bytes    int64 `json:"bytes"`    // newly written
 	InFlight int64 `json:"inFlight"` // bytes of batches that were in flight
 
-	ExchangeNs int64 `json:"exchangeNs,omitempty"` // from when the task stood still until a batch had gone through other guests
+	ExchangeNs int64 `json:"exchangeNs,omitempty"` // from when the task stood still until other guests had been called for something, or had nothing to do
 }
