@@ -9,16 +9,17 @@ type pace struct {
 	fired int // in the call that runs
 }
 
-// A firing begins with so many keys, and twice as many with each call.
+// The first call is of one key, as nobody knows what one takes. There are twice as many with each call; up to so many times as many
+// while all of them fit in a quarter of the time, so that others may take longer than those before.
 const (
-	firingTime  = 50 * time.Millisecond
-	firstFiring = 16
+	firingTime   = 50 * time.Millisecond
+	firingGrowth = 16
 )
 
 // of is how many keys fire in this call, at most.
 func (p *pace) of(most int) int {
 	if p.n == 0 {
-		p.n = firstFiring
+		p.n = 1
 	}
 	return min(p.n, most)
 }
@@ -36,9 +37,7 @@ func (p *pace) since(begun time.Time) {
 
 // next is how many keys fire in the next call, if those of this one took so long.
 func (p *pace) next(took time.Duration) int {
-	fit := 2 * p.n
-	if took > 0 {
-		fit = min(fit, int(int64(p.fired)*int64(firingTime)/int64(took)))
-	}
-	return min(max(fit, 1), 2*fireRecords)
+	fit := int(int64(p.fired) * int64(firingTime) / max(int64(took), 1))
+	grown := max(2*p.n, min(firingGrowth*p.n, fit/4))
+	return min(max(min(grown, fit), 1), 2*fireRecords)
 }

@@ -40,3 +40,29 @@ func TestPaceGrowsWithWhatHasFired(t *testing.T) {
 		t.Errorf("one key took 10 ms, and %d fire in a call (expected 5)", n)
 	}
 }
+
+// Nobody knows what a key takes before one has fired: the first call is of one. Cheap ones soon go out by the thousand.
+func TestPaceBeginsWithOneKey(t *testing.T) {
+	for _, c := range []struct {
+		key  time.Duration
+		want []int // keys of each call
+	}{
+		{0, []int{1, 16, 256, fireRecords}},
+		{10 * time.Microsecond, []int{1, 16, 256, fireRecords}},
+		{200 * time.Microsecond, []int{1, 16, 62, 124, 248, 250}},
+		{3 * time.Millisecond, []int{1, 4, 8, 16, 16}},
+		{20 * time.Millisecond, []int{1, 2, 2}},
+		{time.Second, []int{1, 1, 1}},
+	} {
+		var p pace
+		for i, want := range c.want {
+			n := p.of(fireRecords)
+			if n != want {
+				t.Errorf("%v a key: call %d is of %d (expected %d)", c.key, i, n, want)
+			}
+			p.keys(n)
+			p.n = p.next(time.Duration(n) * c.key)
+			p.fired = 0
+		}
+	}
+}
