@@ -128,7 +128,8 @@ func (t *Told) emit(acc merging, n int, of func(i int) piece, out *abi.Builder) 
 	return emitAs(abi.UpdateAfter, acc, newer, of, out)
 }
 
-// emitAs has acc put out the results of some panes, as changes of that kind.
+// emitAs has acc put out the results of some panes, as changes of that kind: those that it adds to out, of which nothing leaves before the
+// operator has returned. Those of a guest leave at once, and are told the kind before.
 func emitAs(kind abi.ChangeKind, acc merging, some []int, of func(i int) piece, out *abi.Builder) error {
 	if len(some) == 0 {
 		return nil
