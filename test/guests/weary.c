@@ -3,7 +3,8 @@
 //	in           key,time             time: milliseconds >= 0; without files, line n is n % keys and n
 //	out          key,start,lines      a result: what the window that begins at start has of the key
 //
-// Parameters: keys (1000), window (1000 ms), effort: turns of a loop for each result, about a nanosecond each.
+// Parameters: keys (1000), window (1000 ms), gap: windows are sessions with that silence between them, effort: turns of a loop for each
+// result, about a nanosecond each.
 #include "work.h"
 
 static int64_t keys, effort;
@@ -40,9 +41,10 @@ static void result(wasmill_context *c, const wasmill_co_group *window) {
 WASMILL_JOB("weary") {
 	keys = wasmill_param_i64_or(job, "keys", 1000, "how many keys there are");
 	effort = wasmill_param_i64_or(job, "effort", 0, "turns of a loop for each result");
-	int64_t window = wasmill_param_i64_or(job, "window", 1000, "length of a window in milliseconds");
+	int64_t size = wasmill_param_i64_or(job, "window", 1000, "length of a window in milliseconds");
+	int64_t gap = wasmill_param_i64_or(job, "gap", 0, "silence between two sessions in milliseconds, 0: windows have a length");
 	wasmill_stream lines = wasmill_assign_timestamps(work_source(job, "input", "lines", make), "time", time_of, 0);
-	wasmill_keyed in = wasmill_window(wasmill_key_by(lines, "key", key_of, WASMILL_UTF8), wasmill_tumbling(window));
+	wasmill_keyed in = wasmill_window(wasmill_key_by(lines, "key", key_of, WASMILL_UTF8), gap > 0 ? wasmill_session(gap) : wasmill_tumbling(size));
 	wasmill_stream results = wasmill_uid(wasmill_process_window(in, "weary", (wasmill_processor){.window = result, .codec = WASMILL_UTF8}), "weary");
 	wasmill_sink_to(results, wasmill_file_sink(wasmill_param(job, "output", "directory to write")));
 }
