@@ -2,6 +2,7 @@ package taskmanager
 
 import (
 	"context"
+	"time"
 
 	"github.com/wasmill/wasmill/internal/checkpoint"
 )
@@ -9,18 +10,26 @@ import (
 // A task whose input has ended counts for every checkpoint that is taken while the job goes on, with its last state. Most jobs end
 // before there is one, so that is written when a checkpoint asks for it: until then the task, finished for everybody else, holds it.
 
-// settle makes the output durable that the task leaves, behind all that the keeper has still to make so.
+// settle makes the output durable that the task leaves, behind all that the keeper has still to make so. It follows orders meanwhile:
+// the keeper may be at a part whose checkpoint is given up.
 func (l *loop) settle(ctx context.Context, s settles) error {
 	if l.keeper == nil {
 		return s.run(ctx)
 	}
 	c := capture{settle: s, settled: make(chan error, 1)}
 	l.keeper.take(c)
-	select {
-	case err := <-c.settled:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
+	for {
+		select {
+		case err := <-c.settled:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-l.wake:
+		}
+		if err := l.broken(); err != nil {
+			return err
+		}
+		l.obey(time.Now())
 	}
 }
 

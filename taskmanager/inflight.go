@@ -33,12 +33,11 @@ func inFlightState(l *checkpoint.Lane) snapshot.State {
 // errOvertaken is why a part is not acknowledged: its checkpoint was given up while it was waiting for what is in flight.
 var errOvertaken = errors.New("the checkpoint was given up")
 
-// writeInFlight waits until all that was in flight is here, and makes a file of it. It frees the capture.
+// writeInFlight waits until all that was in flight is here, and makes a file of it.
 func (k *keeper) writeInFlight(ctx context.Context, c *capture) error {
 	if c.inFlight == nil {
 		return nil
 	}
-	defer c.inFlight.Release()
 	failpoint.Hit(failpoint.Aligning)
 	select {
 	case <-c.inFlight.Done():

@@ -1,17 +1,13 @@
 package taskmanager
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/wasmill/wasmill/internal/blob"
@@ -43,9 +39,13 @@ type keeper struct {
 	more chan struct{} // capacity 1
 	wg   sync.WaitGroup
 
-	mu    sync.Mutex
-	queue []capture // guarded by mu
-	lost  error     // why output of a part is not durable; guarded by mu
+	mu       sync.Mutex
+	queue    []capture // guarded by mu, like the rest
+	lost     error     // why output of a part is not durable
+	aborted  checkpoint.ID
+	settling bool               // the end of the task waits
+	at       checkpoint.ID      // whose part is being made, 0: files are folded
+	stop     context.CancelFunc // ends that; nil: neither is
 
 	// Owned by the keeper's goroutine.
 	files     []checkpoint.File              // of the state, the oldest first
@@ -103,10 +103,45 @@ func (k *keeper) close() {
 func (k *keeper) take(c capture) {
 	k.mu.Lock()
 	k.queue = append(k.queue, c)
+	if c.settled != nil {
+		k.settling = true
+		k.hurry()
+	}
 	k.mu.Unlock()
 	select {
 	case k.more <- struct{}{}:
 	default:
+	}
+}
+
+// abort says that a checkpoint was given up. What is being written for it is not wasted, as the next part has it, too, so it goes on; but
+// not where the end of the task would wait for that.
+func (k *keeper) abort(id checkpoint.ID) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.aborted = max(k.aborted, id)
+	k.hurry()
+}
+
+// hurry ends what no checkpoint waits for, if the end of the task does. k.mu is held.
+func (k *keeper) hurry() {
+	if k.settling && k.stop != nil && k.at <= k.aborted {
+		k.stop()
+	}
+}
+
+// begin begins a part, or to fold files, and returns the context of that.
+func (k *keeper) begin(ctx context.Context, at checkpoint.ID) (context.Context, func()) {
+	ctx, stop := context.WithCancel(ctx)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.at, k.stop = at, stop
+	k.hurry()
+	return ctx, func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.stop = nil
+		stop()
 	}
 }
 
@@ -140,45 +175,70 @@ func (k *keeper) run(ctx context.Context) {
 func (k *keeper) keep(ctx context.Context, c capture) {
 	if c.settled != nil {
 		c.settled <- k.settle(ctx, &c)
+		k.mu.Lock()
+		k.settling = false
+		k.mu.Unlock()
 		return
 	}
-	begun := time.Now()
 	k.now, k.watermarks = max(k.now, c.now), c.watermarks
 	if c.frozen != nil {
 		k.unwritten = append(k.unwritten, c.frozen)
 	}
-	if failpoint.Planted(failpoint.AckBeforeUpload) {
-		k.ack(ctx, c.checkpoint, c.part, nil)
+	making, done := k.begin(ctx, c.checkpoint)
+	acknowledged := k.answer(making, &c, k.make(ctx, making, &c))
+	done()
+	if !acknowledged || c.part.Finished { // then there is no next part
+		return
 	}
-	written, err := k.write(ctx)
-	if lost := k.settle(ctx, &c); lost != nil {
+	folding, done := k.begin(ctx, 0)
+	defer done()
+	if err := k.fold(folding); err != nil && folding.Err() == nil {
+		k.log.Warn("fold the files of the task's state", "files", len(k.files), "error", err)
+	}
+}
+
+// make makes all of a part durable: its output whatever becomes of making.
+func (k *keeper) make(ctx, making context.Context, c *capture) error {
+	begun := time.Now()
+	if c.inFlight != nil {
+		defer c.inFlight.Release()
+	}
+	if failpoint.Planted(failpoint.AckBeforeUpload) {
+		k.ack(making, c.checkpoint, c.part, nil)
+	}
+	written, err := int64(0), making.Err()
+	if err == nil {
+		written, err = k.write(making)
+	}
+	if lost := k.settle(ctx, c); lost != nil {
 		err = lost
 	}
 	c.part.Files, c.part.Versions = slices.Clone(k.files), k.survey()
 	if err == nil {
-		err = k.writeInFlight(ctx, &c)
+		err = k.writeInFlight(making, c)
 	}
 	c.part.Figures.AsyncNs, c.part.Figures.Bytes = int64(time.Since(begun)), written
+	return err
+}
+
+// answer says what has become of making a part, and whether it was acknowledged.
+func (k *keeper) answer(making context.Context, c *capture, err error) (acknowledged bool) {
 	switch {
 	case errors.Is(err, errOvertaken):
-	case ctx.Err() != nil || k.broken() != nil:
+	case making.Err() != nil || k.broken() != nil:
 	case err != nil:
 		k.log.Warn("checkpoint declined", "checkpoint", c.checkpoint, "error", err)
-		k.ack(ctx, c.checkpoint, nil, &wire.Failure{Kind: wire.KindIO, Message: fmt.Sprintf("checkpoint %d: %v", c.checkpoint, err)})
+		k.ack(making, c.checkpoint, nil, &wire.Failure{Kind: wire.KindIO, Message: fmt.Sprintf("checkpoint %d: %v", c.checkpoint, err)})
 	default:
-		took, ok := c.trial.passed(ctx)
+		took, ok := c.trial.passed(making)
 		if !ok {
 			break
 		}
 		c.part.Figures.ExchangeNs = int64(took)
-		k.ack(ctx, c.checkpoint, c.part, nil)
-		if c.part.Finished {
-			break // there is no next part
-		}
-		if err := k.fold(ctx); err != nil && ctx.Err() == nil {
-			k.log.Warn("fold the files of the task's state", "files", len(k.files), "error", err)
-		}
+		k.ack(making, c.checkpoint, c.part, nil)
+		return true
 	}
+	return false
 }
 
 // settle makes the output that the part names durable. Parts name what those before them have prepared, too: once some of
@@ -305,94 +365,4 @@ func (k *keeper) forget() {
 // further than it seemed.
 func (k *keeper) writeFile(ctx context.Context, frozen state.Frozen) (checkpoint.File, error) {
 	return k.put(ctx, frozen.States(), frozen.Write)
-}
-
-func (k *keeper) put(ctx context.Context, states []snapshot.State, write func(*snapshot.Writer) error) (checkpoint.File, error) {
-	k.number++
-	return k.putAs(ctx, k.name(k.number), states, write)
-}
-
-// putAs makes a file of that name, here and in the store. On a machine whose disk is full it is in the store alone: what is
-// kept here only saves time.
-func (k *keeper) putAs(ctx context.Context, name string, states []snapshot.State, write func(*snapshot.Writer) error) (checkpoint.File, error) {
-	path := filepath.Join(k.dir, filepath.FromSlash(name))
-	info, err := writeLocal(k.on, path, name, states, write)
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		k.log.Warn("no copy of a snapshot file is kept", "file", name, "error", err)
-		return k.putStraight(ctx, name, states, write)
-	}
-	if err != nil {
-		return checkpoint.File{}, err
-	}
-	failpoint.Hit(failpoint.AsyncUpload)
-	local, err := os.Open(path)
-	if err != nil {
-		return checkpoint.File{}, err
-	}
-	defer local.Close()
-	if err := k.store.Put(ctx, name, local, info.Size); err != nil {
-		return checkpoint.File{}, errors.Join(err, k.on.Remove(path))
-	}
-	return k.file(name, states, info), nil
-}
-
-// putStraight makes a file in the store while it is written.
-func (k *keeper) putStraight(ctx context.Context, name string, states []snapshot.State, write func(*snapshot.Writer) error) (checkpoint.File, error) {
-	r, w := io.Pipe()
-	var info snapshot.Info
-	var writing sync.WaitGroup
-	writing.Go(func() {
-		var err error
-		info, err = writeSnapshot(w, name, states, write)
-		w.CloseWithError(err) // nil: it is whole
-	})
-	err := k.store.Put(ctx, name, r, -1)
-	r.Close() // nobody reads on
-	writing.Wait()
-	if err != nil {
-		return checkpoint.File{}, err
-	}
-	return k.file(name, states, info), nil
-}
-
-func (k *keeper) file(name string, states []snapshot.State, info snapshot.Info) checkpoint.File {
-	k.note(name, states, info)
-	return checkpoint.File{Name: name, Size: info.Size, Checksum: info.Checksum, Footer: info.Footer, From: k.from, To: k.to, Entries: info.Entries}
-}
-
-// writeLocal writes a snapshot file that only this process and those after it on this machine read.
-func writeLocal(on durable.FS, path, name string, states []snapshot.State, write func(*snapshot.Writer) error) (info snapshot.Info, err error) {
-	if err := durable.MakeDir(on, filepath.Dir(path), 0o700); err != nil {
-		return info, err
-	}
-	f, err := on.Create(path, os.O_TRUNC, 0o600)
-	if err != nil {
-		return info, err
-	}
-	defer func() {
-		err = errors.Join(err, f.Close())
-		if err != nil {
-			_ = on.Remove(path)
-		}
-		if errors.Is(err, syscall.ENOSPC) {
-			err = fmt.Errorf("write %s: the disk is full: %w", path, err)
-		}
-	}()
-	if info, err = writeSnapshot(f, name, states, write); err != nil {
-		return info, fmt.Errorf("write %s: %w", path, err)
-	}
-	return info, nil
-}
-
-func writeSnapshot(to io.Writer, name string, states []snapshot.State, write func(*snapshot.Writer) error) (info snapshot.Info, err error) {
-	out := bufio.NewWriterSize(to, 256<<10)
-	w := snapshot.NewWriter(out, states)
-	w.SetName(name)
-	if err := write(w); err != nil {
-		return info, err
-	}
-	if info, err = w.Close(); err != nil {
-		return info, err
-	}
-	return info, out.Flush()
 }

@@ -30,6 +30,9 @@ func (l *loop) obey(now time.Time) {
 		}
 		if o.aborted != 0 {
 			l.aborted = max(l.aborted, o.aborted)
+			if l.keeper != nil {
+				l.keeper.abort(o.aborted)
+			}
 			l.input.abort(o.aborted)
 			if l.triggered != nil && l.triggered.Checkpoint <= o.aborted {
 				l.triggered = nil
