@@ -164,51 +164,75 @@ func (r *running) countResults(by map[string]int) {
 	r.out.Reset()
 }
 
+// halvesOf is a record's key of each kind: one whose result is out, one of the same half whose is not, and one of the other half.
+func halvesOf(t *testing.T, results map[string]int) (was, fresh, other string) {
+	t.Helper()
+	for _, r := range keysOfOneTime() {
+		switch out := results[r.key] > 0; {
+		case out:
+			was = r.key
+		case halfOf(r.key) == 0:
+			fresh = r.key
+		default:
+			other = r.key
+		}
+	}
+	if was == "" || fresh == "" || len(results) >= firingKeys/2 {
+		t.Fatalf("%d results are out", len(results))
+	}
+	return was, fresh, other
+}
+
 // Where some subtasks stood in the middle of a firing and others had not begun, whoever has keys of both has records again before it
 // fires. They are late for the keys of those that fired, unless the window takes late ones: then a result that was out comes again with
 // them. Every other result comes once.
 func TestHalvesOfAFiringMeet(t *testing.T) {
 	for name, w := range map[string]struct {
-		window             abi.Window
-		late               int64
-		results, wasBefore int // of each key, and of one that was out before
+		window           abi.Window
+		late             int64
+		results          int // of each key
+		wasOnce, isFresh int // of one that was out before, and of another of its half
 	}{
-		"tumbling": {abi.Window{Kind: "tumbling", SizeMs: 10}, 2, 1, 1},
-		"late":     {abi.Window{Kind: "tumbling", SizeMs: 10, LatenessMs: 1000}, 0, 1, 2},
-		"sliding":  {abi.Window{Kind: "tumbling", SizeMs: 20, SlideMs: 10}, 0, 2, 2}, // the second window takes them
+		"tumbling":      {abi.Window{Kind: "tumbling", SizeMs: 10}, 2, 1, 1, 1},
+		"late":          {abi.Window{Kind: "tumbling", SizeMs: 10, LatenessMs: 1000}, 0, 1, 2, 1},
+		"sliding":       {abi.Window{Kind: "tumbling", SizeMs: 20, SlideMs: 10}, 0, 2, 2, 2}, // the second window takes them
+		"sessions":      {abi.Window{Kind: "session", GapMs: 5}, 2, 1, 1, 1},
+		"late sessions": {abi.Window{Kind: "session", GapMs: 5, LatenessMs: 1000}, 0, 1, 2, 1},
 	} {
-		for _, kind := range []abi.OperatorKind{abi.OperatorSum, abi.OperatorReduce} {
-			c := Config{Kind: kind, Key: "utf8", Value: "i64", Window: &w.window, Guest: &summing{}, Groups: graph.DefaultMaxParallelism}
-			if kind == abi.OperatorReduce {
+		for _, kind := range []abi.OperatorKind{abi.OperatorSum, abi.OperatorReduce, abi.OperatorWindow} {
+			guest := &windowGuest{elem: true, results: map[string][]string{}, kinds: map[string][]abi.ChangeKind{}, counted: map[string]int64{}}
+			c := Config{Kind: kind, Key: "utf8", Value: "i64", Window: &w.window, Guest: guest, Calls: guest, Groups: graph.DefaultMaxParallelism}
+			isFresh := w.isFresh
+			switch kind {
+			case abi.OperatorReduce:
 				c.Function = &abi.Function{Kind: abi.FunctionReduce}
-			}
-			results, f := halves(t, c)
-			was, fresh, other := "", "", ""
-			for _, r := range keysOfOneTime() {
-				switch out := results[r.key] > 0; {
-				case out:
-					was = r.key
-				case halfOf(r.key) == 0:
-					fresh = r.key
-				default:
-					other = r.key
+			case abi.OperatorWindow:
+				c.Function = &abi.Function{Name: "f", Kind: abi.FunctionWindow, States: []abi.State{{Name: "calls", Scope: abi.ScopeKeyed, Kind: "value", Codec: "i64"}}}
+				if name == "late sessions" {
+					isFresh = 2 // its first is made before the record comes
 				}
 			}
-			if was == "" || fresh == "" || len(results) >= firingKeys/2 {
-				t.Fatalf("%d results are out", len(results))
+			results, f := halves(t, c)
+			count := func() {
+				f.countResults(results)
+				for key, n := range guest.counted {
+					results[key] = int(n)
+				}
 			}
+			count()
+			was, fresh, other := halvesOf(t, results)
 			f.process(rec{5, was, 1}, rec{5, fresh, 1}, rec{5, other, 1})
 			if f.op.Late() != w.late {
 				t.Errorf("%s of %s: %d late records (expected %d)", kind, name, f.op.Late(), w.late)
 			}
 			f.again(c) // it may fail before it fires
 			f.fire(100)
-			f.countResults(results)
-			if len(results) != firingKeys || results[was] != w.wasBefore {
-				t.Errorf("%s of %s: results of %d keys, %d of %s (expected %d, %d)", kind, name, len(results), results[was], was, firingKeys, w.wasBefore)
+			count()
+			if len(results) != firingKeys || results[was] != w.wasOnce || results[fresh] != isFresh {
+				t.Errorf("%s of %s: results of %d keys, %d of %s, %d of %s (expected %d, %d, %d)", kind, name, len(results), results[was], was, results[fresh], fresh, firingKeys, w.wasOnce, isFresh)
 			}
 			for key, n := range results {
-				if n != w.results && key != was {
+				if n != w.results && key != was && key != fresh {
 					t.Errorf("%s of %s: %d results of %s (expected %d)", kind, name, n, key, w.results)
 					break
 				}

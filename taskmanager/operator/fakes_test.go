@@ -227,6 +227,19 @@ func (r *running) process(recs ...rec) {
 
 func (r *running) fire(watermark int64) (calls int) { return r.fireIn(watermark, func() {}) }
 
+// part is a part of fire: so many calls, and a snapshot that another operator goes on from.
+func (r *running) part(watermark int64, calls int, again func()) {
+	r.t.Helper()
+	for more := true; more && calls > 0; calls-- {
+		var err error
+		if more, err = r.op.Fire(watermark, r.out); err != nil {
+			r.t.Fatal(err)
+		}
+		r.trim()
+	}
+	again()
+}
+
 // fireIn is fire with what is done between two calls where a snapshot may lie.
 func (r *running) fireIn(watermark int64, between func()) (calls int) {
 	r.t.Helper()

@@ -270,7 +270,9 @@ func (p *panes) passedOf(hash uint64) int64 {
 func (p *panes) reached(hash uint64) int64 { return max(p.passedOf(hash), p.until.of(hash)) }
 
 // midway says whether windows may have fired for some keys of those that reached says.
-func (p *panes) midway() bool { return p.until.apart != nil || p.until.passed > p.passed }
+func (p *panes) midway() bool {
+	return p.until.apart != nil || p.until.passed > lasting(p.passed, p.before)
+}
 
 // clock is the time of a window of processing time that has not fired: a clock may go back.
 func (p *panes) clock(now int64) int64 { return max(now, p.passed+1, p.until.passed+1) }

@@ -109,6 +109,9 @@ func (s *sessions) process(b *abi.Batch, hashes []uint64, now int64, out *abi.Bu
 	if err := s.deal(now); err != nil {
 		return err
 	}
+	if err := s.bringForward(out); err != nil {
+		return err
+	}
 	if err := s.combine(); err != nil {
 		return err
 	}
@@ -143,12 +146,17 @@ func (s *sessions) deal(now int64) error {
 	return nil
 }
 
-// dealKey is deal for one key and its records, in the order in which they came.
+// dealKey is deal for one key and its records, in the order in which they came. Sessions whose firing others are done with take none:
+// it is their turn now.
 func (s *sessions) dealKey(number int, records []record, now int64) error {
 	k := &s.keys[number]
 	k.first = len(s.all)
 	if err := s.load(number); err != nil {
 		return err
+	}
+	reached, own := s.panes.reached(s.pane.table.Hash(k.entry)), k.first
+	for ; own < len(s.all) && s.isOver(&s.all[own], reached); own++ {
+		s.all[own].turn = itsTurn
 	}
 	for _, r := range records { // each is a session of its own at first
 		t := now
@@ -163,11 +171,11 @@ func (s *sessions) dealKey(number int, records []record, now int64) error {
 	for _, one := range s.all[len(s.all)-len(records):] {
 		s.starts = append(s.starts, one.start)
 	}
-	s.all = append(s.all[:k.first], unite(s.all[k.first:])...)
+	s.all = append(s.all[:own], unite(s.all[own:])...)
 	first := len(s.rows)
-	for i := k.first; i < len(s.all); i++ { // in most batches there is one
+	for i := own; i < len(s.all); i++ { // in most batches there is one
 		one := &s.all[i]
-		over := s.isOver(one, s.pane.table.Hash(k.entry))
+		over := s.isOver(one, reached)
 		for j, r := range records {
 			switch {
 			case s.starts[j] < one.start || s.starts[j] >= one.end:
@@ -211,22 +219,43 @@ func unite(all []session) []session {
 	return all[:n]
 }
 
-// isOver says whether the watermark has passed a session, and what is allowed behind it.
-func (s *sessions) isOver(one *session, hash uint64) bool {
-	passed := s.panes.passed
-	if s.panes.apart != nil {
-		passed = max(passed, s.panes.apart.of(hash))
-	}
+// isOver says whether a watermark has passed a session, and what is allowed behind it.
+func (s *sessions) isOver(one *session, passed int64) bool {
 	return after(one.end, s.panes.window.lateness)-1 <= passed
 }
 
 // passed says whether the watermark has passed a session.
 func (s *sessions) passed(one *session) bool {
-	passed := s.panes.passed
-	if s.panes.apart != nil {
-		passed = max(passed, s.panes.apart.of(s.pane.table.Hash(s.keys[one.key].entry)))
+	return one.end-1 <= s.panes.passedOf(s.pane.table.Hash(s.keys[one.key].entry))
+}
+
+// bringForward puts out, and forgets, sessions of the batch's keys that stood in the middle of a firing and have not gone out with it.
+func (s *sessions) bringForward(out *abi.Builder) error {
+	if !s.panes.midway() {
+		return nil
 	}
-	return one.end-1 <= passed
+	if err := s.emit(out, func(one *session) bool { return one.turn == itsTurn && !s.passed(one) }); err != nil {
+		return err
+	}
+	for i := range s.all {
+		one := &s.all[i]
+		if one.turn != itsTurn {
+			continue
+		}
+		if err := s.leave(one); err != nil {
+			return err
+		}
+		one.accs = nil // store has it no more
+	}
+	return nil
+}
+
+// leave tells who asked for it that a session is forgotten.
+func (s *sessions) leave(one *session) error {
+	if s.gone == nil {
+		return nil
+	}
+	return s.gone(s.pane.table.Key(s.keys[one.key].entry), one.span)
 }
 
 // combine merges the accumulators of sessions that have become one.
@@ -299,6 +328,7 @@ func (s *sessions) emit(out *abi.Builder, so func(*session) bool) error {
 func (s *sessions) fire(watermark int64, out *abi.Builder) (more bool, err error) {
 	defer s.forget()
 	defer s.panes.pace.since(time.Now())
+	s.panes.firesTo(watermark)
 	s.most = s.panes.pace.of(s.atOnce)
 	s.due = s.due[:0]
 	err = s.timers.Due(watermark, func(time int64, hash uint64, key []byte) bool {

@@ -58,11 +58,9 @@ func (s *sessions) store(k *sessionKey) error {
 		if len(one.accs) == 0 {
 			continue
 		}
-		if one.turn != laterTurn && s.isOver(one, t.Hash(k.entry)) {
-			if s.gone != nil {
-				if err := s.gone(t.Key(k.entry), one.span); err != nil {
-					return err
-				}
+		if one.turn != laterTurn && s.isOver(one, s.panes.passedOf(t.Hash(k.entry))) {
+			if err := s.leave(one); err != nil {
+				return err
 			}
 			continue
 		}

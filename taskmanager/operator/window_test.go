@@ -218,6 +218,11 @@ func windowsAgree(t testing.TB, name string, m definition, w abi.Window, kind ab
 		}
 		if r.IntN(2) == 0 {
 			watermark = max(watermark, now-r.Int64N(40))
+			if w.LatenessMs == 0 && w.SlideMs == 0 && r.IntN(4) == 0 { // whoever goes on from there has records first
+				f.part(watermark, 1+r.IntN(4), again)
+				m.fire(watermark)
+				continue
+			}
 			f.fireIn(watermark, func() {
 				if r.IntN(16) == 0 {
 					again()

@@ -164,10 +164,14 @@ func (w *windower) Process(b *abi.Batch, hashes []uint64, now int64, out *abi.Bu
 		return errNoTimestamp
 	}
 	defer w.forget()
-	w.batch, w.now, w.lateRows = b, now, w.lateRows[:0]
+	w.now = now
 	if w.shape.own == ProcessingTime {
 		w.now = w.clock(now)
 	}
+	if err := w.catchUp(b, hashes, out); err != nil {
+		return err
+	}
+	w.batch, w.lateRows = b, w.lateRows[:0]
 	if err := w.deal(b, hashes); err != nil {
 		return err
 	}
@@ -220,7 +224,7 @@ func (w *windower) turn(out *abi.Builder) (more bool, err error) {
 // judge is what becomes of a window that has taken a record, the one at number i of its queue, by a trigger of the host's or
 // as the user's has answered.
 func (w *windower) judge(c *cell, row uint32, answer decision) (decision, error) {
-	passed := w.passedOf(c.hash())
+	passed := w.passedFor(c)
 	c.timing = 0
 	switch {
 	case passed < c.end-1:

@@ -731,6 +731,9 @@ func triggeredAgree(t testing.TB, name string, w abi.Window, kind abi.OperatorKi
 			guest.kinds[line[:at]] = append(guest.kinds[line[:at]], abi.ChangeKind(b.Kinds[i]))
 		}
 	}
+	exact := m.own() == EventTime && (f.op.(*windower).shape.keyed() || w.LatenessMs == 0 && w.Trigger == nil) &&
+		(w.Trigger == nil || w.Trigger.Kind != abi.TriggerGuest && w.Trigger.Kind != abi.TriggerContinuousEventTime) // these set timers for times that are over
+	parted := false
 	time, watermark, now, late := int64(0), abi.MinTime, int64(0), int64(0)
 	again := func() { // it goes on from what it has saved
 		late += f.op.Late()
@@ -760,6 +763,12 @@ func triggeredAgree(t testing.TB, name string, w abi.Window, kind abi.OperatorKi
 		}
 		if r.IntN(2) == 0 {
 			watermark = max(watermark, time-r.Int64N(30))
+			if exact && r.IntN(4) == 0 { // whoever goes on from there has records first
+				f.part(watermark-delay, 1+r.IntN(4), again)
+				m.reach(EventTime, watermark-delay)
+				parted = true
+				continue
+			}
 			f.fireIn(watermark-delay, func() {
 				if r.IntN(16) == 0 {
 					again()
@@ -771,6 +780,9 @@ func triggeredAgree(t testing.TB, name string, w abi.Window, kind abi.OperatorKi
 		if r.IntN(2) == 0 {
 			now += r.Int64N(15)
 			m.now = now
+			if parted {
+				f.fire(watermark - delay)
+			}
 			f.tick(now)
 			m.reach(ProcessingTime, now-1)
 			take()

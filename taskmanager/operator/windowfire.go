@@ -187,7 +187,7 @@ func (w *windower) end(p *pane, until int64, out *abi.Builder) error {
 
 // expire settles what a window does at a time of a clock: by a trigger of the host's at once, else the user's is asked.
 func (w *windower) expire(c *cell, clock int, time, until int64) {
-	switch passed := w.passedOf(c.hash()); {
+	switch passed := w.passedFor(c); {
 	case clock == w.shape.own && time == c.end-1:
 		c.timing = 0
 	case clock == w.shape.own && time < c.end-1 || clock != w.shape.own && passed < c.end-1:
@@ -229,9 +229,14 @@ func (w *windower) fireTimers(clock int, limit, until int64, out *abi.Builder) (
 		return false, err
 	}
 	w.pace.keys(len(w.expired))
+	return true, w.fireExpired(clock, until, out)
+}
+
+// fireExpired has the timers fire that were found.
+func (w *windower) fireExpired(clock int, until int64, out *abi.Builder) (err error) {
 	for _, d := range w.expired {
 		if err := w.timers[clock].Delete(d.time, d.hash, d.key); err != nil {
-			return false, err
+			return err
 		}
 	}
 	w.questions = w.questions[:0]
@@ -244,20 +249,20 @@ func (w *windower) fireTimers(clock int, limit, until int64, out *abi.Builder) (
 		err = w.expirePanes(clock, until)
 	}
 	if err != nil {
-		return false, err
+		return err
 	}
 	if err := w.askTrigger(w.questions); err != nil {
-		return false, err
+		return err
 	}
 	if err := w.conclude(out); err != nil {
-		return false, err
+		return err
 	}
 	if w.shape.shared {
 		if err := w.lookShared(); err != nil {
-			return false, err
+			return err
 		}
 	}
-	return true, w.save()
+	return w.save()
 }
 
 // expirePanes finds the windows that have the timers that are due.

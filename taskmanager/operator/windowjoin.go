@@ -147,7 +147,9 @@ func (j *windowJoin) add(b *abi.Batch, row int, hash uint64) error {
 	if j.expiry == nil {
 		return nil
 	}
-	j.repeat(slice, passed, hash, key)
+	if err := j.repeat(slice, passed, hash, key); err != nil {
+		return err
+	}
 	if last := after(j.window.last(slice), j.window.lateness); last < abi.MaxTime {
 		return j.timer(expiryTimer, last-1, hash, key)
 	}
@@ -168,10 +170,17 @@ func (j *windowJoin) timer(which int, at int64, hash uint64, key []byte) error {
 	return timers.Set(at, hash, key)
 }
 
-// repeat has the windows of a slice that have fired for a key, and still take records, put out again.
-func (j *windowJoin) repeat(slice, passed int64, hash uint64, key []byte) {
+// repeat has the windows of a slice that have fired for a key, and still take records, put out again. One that others of the same
+// firing are done with may be still to come for this key: it comes when that goes on, once.
+func (j *windowJoin) repeat(slice, passed int64, hash uint64, key []byte) error {
 	for end := j.window.first(slice); end-1 <= passed && end <= j.window.last(slice); end = j.window.next(end) {
-		if after(end, j.window.lateness)-1 > passed {
+		switch {
+		case after(end, j.window.lateness)-1 <= passed:
+		case end-1 > j.passedOf(hash):
+			if err := j.timer(endTimer, end-1, hash, key); err != nil {
+				return err
+			}
+		default:
 			j.one = append(binary.BigEndian.AppendUint64(j.one[:0], uint64(end)), key...)
 			if !j.seen[string(j.one)] {
 				j.seen[string(j.one)] = true
@@ -179,9 +188,10 @@ func (j *windowJoin) repeat(slice, passed int64, hash uint64, key []byte) {
 			}
 		}
 		if end == abi.MaxTime {
-			return
+			break
 		}
 	}
+	return nil
 }
 
 // bucketOf is what a timer of ends stands for.

@@ -251,7 +251,16 @@ func windowJoinAgrees(t testing.TB, r *rand.Rand, budget int64) {
 	}
 	j.spoilt = m.spoilt
 	name := fmt.Sprintf("%s, %q, in %s", shape, j.config.Outer, w.String())
-	j.spread(1 + r.IntN(3))
+	spread := func(n int) {
+		j.spread(n)
+		for _, s := range j.shards {
+			if sessions := s.op.(*windowJoin).session; sessions != nil {
+				sessions.atOnce = 2
+			}
+		}
+	}
+	spread(1 + r.IntN(3))
+	exact := w.LatenessMs == 0 && w.SlideMs == 0
 	now, number, keys := int64(-50), int64(0), 1+r.IntN(8)
 	for range 1 + r.IntN(40) {
 		var batch []rec
@@ -263,27 +272,32 @@ func windowJoinAgrees(t testing.TB, r *rand.Rand, budget int64) {
 		input := r.IntN(2)
 		j.process(batch, input)
 		m.process(batch, input)
+		divided := false
 		for i := range j.shards {
 			if r.IntN(3) > 0 {
 				continue
 			}
-			watermark := now - r.Int64N(50)
-			if r.IntN(4) == 0 { // they go on in the middle of it
-				j.shards[i].part(watermark)
-				j.spread(len(j.shards))
+			watermark, middle := now-r.Int64N(50), r.IntN(4) == 0
+			if middle { // they go on in the middle of it
+				divided = j.shards[i].part(watermark) || divided
+			}
+			if middle && !exact {
+				spread(len(j.shards))
 			}
 			s := j.shards[i]
-			s.fire(watermark)
+			if !middle || !exact { // else whoever goes on from there has records first
+				s.fire(watermark)
+			}
 			m.fire(s.from, s.to, watermark)
 		}
-		if r.IntN(8) == 0 {
+		if divided || r.IntN(8) == 0 {
 			if r.IntN(3) == 0 {
 				for _, s := range j.shards {
 					s.fire(abi.MaxTime)
 				}
 				m.drain()
 			}
-			j.spread(1 + r.IntN(4))
+			spread(1 + r.IntN(4))
 		}
 	}
 	for _, s := range j.shards {

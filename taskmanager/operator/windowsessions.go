@@ -53,7 +53,7 @@ func (w *windower) dealSessions(b *abi.Batch, hashes []uint64) error {
 // readSessions makes the cells of a key's sessions.
 func (w *windower) readSessions(e state.Entry) (*sessionsOf, error) {
 	t := w.open[0].table
-	w.keys = append(w.keys, sessionsOf{entry: e, armed: [2]int64{never, never}, passed: w.passedOf(t.Hash(e)), sharing: sharing{due: never},
+	w.keys = append(w.keys, sessionsOf{entry: e, armed: [2]int64{never, never}, passed: w.reached(t.Hash(e)), sharing: sharing{due: never},
 		list: keptList{ns: state.Global, key: t.Key(e), hash: t.Hash(e)}})
 	k := &w.keys[len(w.keys)-1]
 	v := t.Value(e)
@@ -72,6 +72,7 @@ func (w *windower) readSessions(e state.Entry) (*sessionsOf, error) {
 	}
 	var err error
 	k.armed = [2]int64{int64(le.Uint64(v)), int64(le.Uint64(v[8:]))}
+	k.passed = max(w.passedOf(k.list.hash), min(k.passed, shift(k.armed[w.shape.own], -1))) // its timers fire in their order
 	if k.list.listNote, err = readNote(v[sessionsHeader : sessionsHeader+listed]); err != nil {
 		return nil, fmt.Errorf("windows of key %q: %w", t.Key(e), err)
 	}
