@@ -38,7 +38,7 @@ func (p *Process) FireOf(until int64, from, to graph.KeyGroup) (fired bool, err 
 // fire has timers of some keys fire, nil: of all.
 func (p *Process) fire(clock int, until int64, of func(hash uint64) bool) (fired bool, err error) {
 	defer p.forget()
-	defer p.pace.since(time.Now())
+	defer p.pace.end()
 	d := &p.due[clock]
 	if err := d.find(p.timers[clock], until, of); err != nil {
 		return false, err

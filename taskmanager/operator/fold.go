@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"time"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/taskmanager/state"
@@ -388,7 +387,7 @@ func (f *fold) Fire(watermark int64, out *abi.Builder) (bool, error) {
 	if f.window == nil && !f.final {
 		return true, f.drop()
 	}
-	defer f.pace.since(time.Now())
+	defer f.pace.end()
 	done, err := f.collect(p)
 	f.pace.keys(len(f.all))
 	if err == nil {

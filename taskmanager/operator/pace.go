@@ -7,6 +7,7 @@ import "time"
 type pace struct {
 	n     int // 0: nothing has fired yet
 	fired int // in the call that runs
+	begun time.Time
 }
 
 // The first call is of one key, as nobody knows what one takes. There are twice as many with each call; up to so many times as many
@@ -24,13 +25,19 @@ func (p *pace) of(most int) int {
 	return min(p.n, most)
 }
 
-// keys says that so many fire in this call.
-func (p *pace) keys(n int) { p.fired += n }
+// keys says that so many fire in this call, from now on. What it took to find the first of them is none of their time: fewer keys would
+// not take less of that.
+func (p *pace) keys(n int) {
+	if p.fired == 0 {
+		p.begun = time.Now()
+	}
+	p.fired += n
+}
 
-// since ends the call that has begun then.
-func (p *pace) since(begun time.Time) {
+// end follows the call.
+func (p *pace) end() {
 	if p.fired > 0 {
-		p.n = p.next(time.Since(begun))
+		p.n = p.next(time.Since(p.begun))
 		p.fired = 0
 	}
 }

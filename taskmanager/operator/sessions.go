@@ -2,7 +2,6 @@ package operator
 
 import (
 	"slices"
-	"time"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/taskmanager/state"
@@ -327,7 +326,7 @@ func (s *sessions) emit(out *abi.Builder, so func(*session) bool) error {
 // with the timer of its end, once. One that had only earlier timers, because others have made it longer, gets that one here.
 func (s *sessions) fire(watermark int64, out *abi.Builder) (more bool, err error) {
 	defer s.forget()
-	defer s.panes.pace.since(time.Now())
+	defer s.panes.pace.end()
 	s.panes.firesTo(watermark)
 	s.most = s.panes.pace.of(s.atOnce)
 	s.due = s.due[:0]

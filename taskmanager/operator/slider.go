@@ -186,7 +186,7 @@ func (s *slider) begun(as phase, of func(*pane) bool) {
 
 // work takes a chunk through the phase, or goes on to the next one.
 func (s *slider) work(out *abi.Builder) error {
-	defer s.panes.pace.since(time.Now())
+	defer s.panes.pace.end()
 	if s.phase == emit {
 		return s.results(out)
 	}

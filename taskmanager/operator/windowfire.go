@@ -1,8 +1,6 @@
 package operator
 
 import (
-	"time"
-
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/taskmanager/state"
 )
@@ -20,7 +18,7 @@ type Ticked interface {
 // Fire implements Operator.
 func (w *windower) Fire(watermark int64, out *abi.Builder) (more bool, err error) {
 	defer w.forget()
-	defer w.pace.since(time.Now())
+	defer w.pace.end()
 	if w.shape.own == EventTime {
 		return w.reach(watermark, out)
 	}
@@ -33,7 +31,7 @@ func (w *windower) Fire(watermark int64, out *abi.Builder) (more bool, err error
 // Tick implements Ticked.
 func (w *windower) Tick(now int64, out *abi.Builder) (more bool, err error) {
 	defer w.forget()
-	defer w.pace.since(time.Now())
+	defer w.pace.end()
 	w.now = now
 	if w.shape.own == ProcessingTime {
 		return w.reach(now-1, out)

@@ -2,7 +2,6 @@ package operator
 
 import (
 	"encoding/binary"
-	"time"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -213,7 +212,7 @@ func (j *windowJoin) Fire(watermark int64) (more bool, err error) {
 	if j.session != nil {
 		return j.session.fire(watermark, nil)
 	}
-	defer j.pace.since(time.Now())
+	defer j.pace.end()
 	j.firesTo(watermark)
 	j.forgetTimers()
 	if err := j.find(j.ends, watermark, j.window.sliding()); err != nil {
