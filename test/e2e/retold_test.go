@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -142,17 +141,7 @@ func TestResultsAreToldOnceThroughRestarts(t *testing.T) {
 	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "5")
 	dir, module := t.TempDir(), filepath.Join(harness.Root(t), "test/guests/updates.wasm")
 	input := filepath.Join(dir, "in.txt")
-	var lines []revisedLine
-	var text strings.Builder
-	r := rand.New(rand.NewPCG(11, 0))
-	for i := range int64(40_000) {
-		l := revisedLine{fmt.Sprint("k", r.IntN(40)), max(0, i-r.Int64N(1500)), 1 + r.Int64N(100)}
-		lines = append(lines, l)
-		fmt.Fprintf(&text, "%s,%d,%d\n", l.key, l.at, l.value)
-	}
-	if err := os.WriteFile(input, []byte(text.String()), 0o666); err != nil {
-		t.Fatal(err)
-	}
+	lines := revisedInput(t, input, 40_000)
 	var jobs []*retold
 	for _, name := range []string{
 		"late lines of a window function", "late lines of a guest's sums, sliding", "late lines of a guest's sums of sessions", "steps of event time", "each third line",

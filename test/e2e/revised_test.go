@@ -108,70 +108,127 @@ var revisedCases = map[string]struct {
 	}},
 }
 
+// revisedInput writes lines that come up to 1.5 seconds late, of values that make each sum greater.
+func revisedInput(t *testing.T, path string, n int64) (lines []revisedLine) {
+	t.Helper()
+	var text strings.Builder
+	r := rand.New(rand.NewPCG(7, 0))
+	for i := range n {
+		l := revisedLine{fmt.Sprint("k", r.IntN(40)), max(0, i-r.Int64N(1500)), 1 + r.Int64N(100)}
+		lines = append(lines, l)
+		fmt.Fprintf(&text, "%s,%d,%d\n", l.key, l.at, l.value)
+	}
+	if err := os.WriteFile(path, []byte(text.String()), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return lines
+}
+
+// revisedRun runs a case of revisedCases with lines.
+type revisedRun struct {
+	name, module string
+	args         []string // besides those of the case
+	run          func(module string, args ...string) harness.Result
+	lines        []revisedLine
+	input, dir   string
+}
+
+func (r *revisedRun) rows(t *testing.T, mode string, parallelism int, updates string) []update {
+	t.Helper()
+	c := revisedCases[r.name]
+	out := filepath.Join(r.dir, strings.ReplaceAll(r.name, " ", "-")+mode+fmt.Sprint(parallelism)+updates)
+	args := append([]string{"--mode", mode, "--parallelism", fmt.Sprint(parallelism)}, r.args...)
+	for _, p := range append(slices.Clone(c.params), "input="+r.input, "output="+out, "lateness=2000", "updates="+updates, fmt.Sprint("window=", c.window)) {
+		args = append(args, "--param", p)
+	}
+	r.run(r.module, args...).OK(t)
+	return updatesIn(t, out)
+}
+
+// last holds the only results of windows against the lines, which in batch mode come in the order of their times.
+func (r *revisedRun) last(t *testing.T, mode string, parallelism int) {
+	t.Helper()
+	c, lines, how := revisedCases[r.name], slices.Clone(r.lines), fmt.Sprint(mode, " ", parallelism)
+	if mode == "batch" {
+		slices.SortStableFunc(lines, func(a, b revisedLine) int { return int(a.at - b.at) })
+	}
+	got := map[string]int64{}
+	for _, u := range r.rows(t, mode, parallelism, "final") {
+		if _, known := got[u.Key+u.Start]; known || u.Op != "" {
+			t.Fatalf("%s: %+v (known: %v)", how, u, known)
+		}
+		got[u.Key+u.Start] = u.Value
+	}
+	sameResults(t, how, got, lastOf(c.cut(lines, c.window), c.last))
+}
+
+// all holds what each change says, and the last ones against the lines.
+func (r *revisedRun) all(t *testing.T, parallelism int) {
+	t.Helper()
+	c := revisedCases[r.name]
+	want := lastOf(c.cut(r.lines, c.window), c.last)
+	session := slices.Contains(c.params, "kind=session") // one that has grown is another window, and stands beside the one before
+	got, revised := map[string]int64{}, 0
+	for _, u := range r.rows(t, "streaming", parallelism, "all") {
+		_, known := got[u.Key+u.Start]
+		if op := map[bool]string{false: "+I", true: "+U"}[known]; u.Op != op && !(session && u.Op == "+I") {
+			t.Fatalf("%+v (expected %s)", u, op)
+		}
+		if got[u.Key+u.Start] = u.Value; u.Op == "+U" {
+			revised++
+		}
+	}
+	if session {
+		maps.DeleteFunc(got, func(id string, _ int64) bool { _, lasts := want[id]; return !lasts })
+	}
+	sameResults(t, "updates", got, want)
+	// One source alone is sure to have late lines: of two, one may have read all when the other says its first watermark.
+	if parallelism == 1 && revised == 0 && !slices.Contains(c.params, "trigger=continuousProcessingTime") { // that may take less than a step
+		t.Error("no result has changed")
+	}
+}
+
 // Of the results that a window has by late lines, and by triggers, a file has the last one, at any parallelism, and in batch mode,
 // where the lines of a key come in the order of their times; with updates each, which says whether it is the first, and the last of them is that.
 func TestResultsOfWindowsThatChange(t *testing.T) {
 	dir := t.TempDir()
 	input := filepath.Join(dir, "in.txt")
-	var lines []revisedLine
-	var text strings.Builder
-	r := rand.New(rand.NewPCG(7, 0))
-	for i := range int64(20_000) {
-		l := revisedLine{fmt.Sprint("k", r.IntN(40)), max(0, i-r.Int64N(300)), r.Int64N(100)}
-		lines = append(lines, l)
-		fmt.Fprintf(&text, "%s,%d,%d\n", l.key, l.at, l.value)
-	}
-	if err := os.WriteFile(input, []byte(text.String()), 0o666); err != nil {
-		t.Fatal(err)
-	}
+	lines := revisedInput(t, input, 20_000)
 	for i, name := range slices.Sorted(maps.Keys(revisedCases)) {
-		c := revisedCases[name]
 		t.Run(name, func(t *testing.T) {
-			inOrder := slices.Clone(lines)
-			slices.SortStableFunc(inOrder, func(a, b revisedLine) int { return int(a.at - b.at) })
-			want := map[string]map[string]int64{"streaming": lastOf(c.cut(lines, c.window), c.last), "batch": lastOf(c.cut(inOrder, c.window), c.last)}
-			run := func(mode string, parallelism int, updates string) []update {
-				out := filepath.Join(dir, strings.ReplaceAll(name, " ", "-")+mode+fmt.Sprint(parallelism)+updates)
-				args := []string{"run", filepath.Join(harness.Root(t), "test/guests/updates.wasm"), "--mode", mode, "--parallelism", fmt.Sprint(parallelism)}
-				for _, p := range append(slices.Clone(c.params), "input="+input, "output="+out, "lateness=400", "updates="+updates, fmt.Sprint("window=", c.window)) {
-					args = append(args, "--param", p)
-				}
-				built.wasmill.Run(t, args...).OK(t)
-				return updatesIn(t, out)
+			r := &revisedRun{name: name, module: filepath.Join(harness.Root(t), "test/guests/updates.wasm"), lines: lines, input: input, dir: dir}
+			r.run = func(module string, args ...string) harness.Result {
+				return built.wasmill.Run(t, append([]string{"run", module}, args...)...)
 			}
-			for _, how := range []struct {
-				mode        string
-				parallelism int
-			}{{"streaming", 1 << (i % 3)}, {"batch", 2}} {
-				got := map[string]int64{}
-				for _, u := range run(how.mode, how.parallelism, "final") {
-					if _, known := got[u.Key+u.Start]; known || u.Op != "" {
-						t.Fatalf("%v: %+v (known: %v)", how, u, known)
-					}
-					got[u.Key+u.Start] = u.Value
-				}
-				sameResults(t, fmt.Sprint(how), got, want[how.mode])
+			r.last(t, "streaming", 1<<(i%3))
+			r.last(t, "batch", 2)
+			r.all(t, 2)
+			r.all(t, 1)
+		})
+	}
+}
+
+// The same of jobs in Go and Rust: what their windows put out is folded, and told as the change that it is.
+func TestResultsOfWindowsThatChangeInOtherLanguages(t *testing.T) {
+	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "1")
+	for _, language := range []string{"go", "rust"} {
+		t.Run(language, func(t *testing.T) {
+			dir := t.TempDir()
+			r := &revisedRun{run: cluster.Run, input: filepath.Join(dir, "in.txt"), dir: dir}
+			r.lines = revisedInput(t, r.input, 10_000)
+			if language == "go" {
+				r.module = goGuest(t, "testdata/updates")
+			} else {
+				r.module, r.args = rustGuest(t, "work"), []string{"--param", "work=updates", "--param", "disorder=0"}
 			}
-			session := slices.Contains(c.params, "kind=session") // one that has grown is another window, and stands beside the one before
-			for _, parallelism := range []int{2, 1} {
-				got, revised := map[string]int64{}, 0
-				for _, u := range run("streaming", parallelism, "all") {
-					_, known := got[u.Key+u.Start]
-					if op := map[bool]string{false: "+I", true: "+U"}[known]; u.Op != op && !(session && u.Op == "+I") {
-						t.Fatalf("%+v (expected %s)", u, op)
-					}
-					if got[u.Key+u.Start] = u.Value; u.Op == "+U" {
-						revised++
-					}
-				}
-				if session {
-					maps.DeleteFunc(got, func(id string, _ int64) bool { _, lasts := want["streaming"][id]; return !lasts })
-				}
-				sameResults(t, "updates", got, want["streaming"])
-				// One source alone is sure to have late lines: of two, one may have read all when the other says its first watermark.
-				if parallelism == 1 && revised == 0 && !slices.Contains(c.params, "trigger=continuousProcessingTime") { // that may take less than a step
-					t.Error("no result has changed")
-				}
+			for _, name := range []string{"late lines of a window function", "late lines of a guest's sums, sliding", "late lines of a guest's sums of sessions", "steps of event time"} {
+				t.Run(name, func(t *testing.T) {
+					r := *r
+					r.name = name
+					r.last(t, "streaming", 2)
+					r.last(t, "batch", 2)
+					r.all(t, 1)
+				})
 			}
 		})
 	}

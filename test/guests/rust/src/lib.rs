@@ -12,6 +12,7 @@ mod roster;
 mod rules;
 mod sweep;
 mod together;
+mod updates;
 mod whole;
 
 use wasmill::prelude::*;
@@ -31,10 +32,11 @@ fn define(job: &Env) {
         "roster" => roster::define(job),
         "rules" => rules::define(job),
         "sweep" => sweep::define(job),
+        "updates" => updates::define(job),
         "whole" => whole::define(job),
         "together" | "" => together::define(job), // without a parameter it is at upload
         other => job.refuse(&format!(
-            "parameter \"work\": {other:?} (expected asking, bad, first, folds, frames, met, nearby, roster, rules, sweep, together or whole)"
+            "parameter \"work\": {other:?} (expected asking, bad, first, folds, frames, met, nearby, roster, rules, sweep, together, updates or whole)"
         )),
     }
 }
@@ -102,6 +104,7 @@ mod tests {
             ("rules", &["facts", "rules"]),
             ("sweep", &["input", "sweeps"]),
             ("together", &["left", "right"]),
+            ("updates", &["input"]),
             ("whole", &["input"]),
         ] {
             let given: Vec<_> = inputs.iter().map(|input| (*input, "x")).chain([("work", work), ("output", "y")]).collect();
