@@ -66,7 +66,7 @@ func (g *JobGraph) unfolded(i int) string {
 	switch {
 	case g.Batch && op.Window != nil && op.Window.Time == "processing":
 		return "its windows are of processing time"
-	case g.Batch && op.PreAggregate != PreAggregateOn && slices.ContainsFunc(op.Aggregates, keepsRecords):
+	case g.Batch && op.PreAggregate != PreAggregateOn && g.timesDecide(op):
 		return "which of equal records comes first is a matter of their times"
 	case op.Window != nil && op.Window.Kind != "tumbling" && op.Window.Kind != "sliding":
 		return fmt.Sprintf("%s windows are not made of slices", op.Window.Kind)
@@ -106,13 +106,20 @@ func (g *JobGraph) addsFloats(op *Operator) bool {
 	})
 }
 
-// keepsRecords says whether an aggregate is of one or several records whole: of equal ones the first or last.
-func keepsRecords(a abi.Aggregate) bool {
-	switch a.Kind {
-	case abi.AggregateMinBy, abi.AggregateMaxBy, abi.AggregateFirst, abi.AggregateLast, abi.AggregateTop, abi.AggregateBottom:
-		return true
+// timesDecide says whether an operator's results are a matter of when its records were: of those that are equal by all that its
+// aggregates look at, the first or last is kept.
+func (g *JobGraph) timesDecide(op *Operator) bool {
+	in := op.Inputs[0]
+	value := g.Codec(in.From, in.Side)
+	list, err := field.NewAggregates(value, op.Aggregates)
+	if err != nil {
+		return false // it has none
 	}
-	return false
+	var alike []*field.Field
+	if from := &g.Operators[in.From]; from.Kind == abi.OperatorKey && len(from.Fields) > 0 {
+		_, alike, _ = field.KeyCodec(value, from.Fields) // it was found before
+	}
+	return slices.ContainsFunc(list, func(a field.Aggregate) bool { return a.KeepsRecords() && !a.Total(value, alike) })
 }
 
 // index is that of an operator of the graph.

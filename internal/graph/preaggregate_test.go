@@ -137,6 +137,51 @@ func TestWhatAccumulatesInBatchMode(t *testing.T) {
 	}
 }
 
+// Records that are kept whole are folded in any order where the key and the fields that decide tell any two of them apart.
+func TestWhatIsKeptWholeAccumulatesWhereFieldsDecide(t *testing.T) {
+	for _, c := range []struct {
+		row         abi.Codec
+		key         string // its field; empty: the function's
+		kept        abi.Aggregate
+		accumulates bool
+	}{
+		{"row(n: i64, x: utf8?)", "", abi.Aggregate{Kind: "minBy", Field: "n", Then: []string{"x"}}, true},
+		{"row(n: i64, x: utf8?)", "", abi.Aggregate{Kind: "top", N: 3, Field: "n", Then: []string{"x"}}, true},
+		{"row(n: i64, x: utf8?)", "", abi.Aggregate{Kind: "minBy", Field: "n"}, false},
+		{"row(n: i64?, x: ms)", "", abi.Aggregate{Kind: "last", Field: "n", Then: []string{"x"}}, true},
+		{"row(n: i64, x: i64?)", "", abi.Aggregate{Kind: "minBy", Field: "n", Then: []string{"x"}}, false}, // null is as large as the largest
+		{"row(n: i64, x: f64)", "", abi.Aggregate{Kind: "minBy", Field: "n", Then: []string{"x"}}, false},  // NaNs are equal
+		{"row(n: f64)", "", abi.Aggregate{Kind: "maxBy", Field: "n"}, false},
+		{"row(n: i64, x: utf8, y: bool)", "", abi.Aggregate{Kind: "minBy", Field: "n", Then: []string{"x"}}, false},
+		{"row(n: i64, x: row(n: i64))", "", abi.Aggregate{Kind: "minBy", Field: "x.n", Then: []string{"n"}}, false},
+		{"row(n: i64, x: bool)", "x", abi.Aggregate{Kind: "minBy", Field: "n"}, true},
+		{"row(n: i64, x: f64)", "x", abi.Aggregate{Kind: "minBy", Field: "n"}, false},
+		{"row(n: i64, x: bool, y: utf8)", "x", abi.Aggregate{Kind: "minBy", Field: "n"}, false},
+		{"i64", "", abi.Aggregate{Kind: "minBy"}, true},
+		{"i64", "", abi.Aggregate{Kind: "first"}, false},
+		{"f64", "", abi.Aggregate{Kind: "maxBy"}, false},
+	} {
+		m := wordCount()
+		m.Functions[0].Output, m.Functions[1].Inputs[0], m.Functions[1].Output = c.row, c.row, c.row
+		m.Operators[1].Output, m.Operators[2].Output, m.Operators[3].Output = c.row, c.row, ""
+		if c.key != "" {
+			m.Operators[2].Function, m.Operators[2].Key, m.Operators[2].Fields = "", "", []string{c.key}
+		}
+		c.kept.Name = "kept"
+		m.Operators[3].Kind, m.Operators[3].Aggregates = abi.OperatorAggregates, []abi.Aggregate{c.kept}
+		g, err := build(m, 2)
+		if err != nil {
+			t.Errorf("%s by %s, %s: %v", c.row, c.key, &c.kept, err)
+			continue
+		}
+		g.MakeBatch()
+		folds, _ := g.PreAggregates(3)
+		if got := g.Accumulates(3); got != c.accumulates || folds != c.accumulates {
+			t.Errorf("%s by %s, %s: accumulates %v, folds %v (expected %v)", c.row, c.key, &c.kept, got, folds, c.accumulates)
+		}
+	}
+}
+
 // Late records that somebody takes go on as they came.
 func TestLateRecordsAreNotPreAggregated(t *testing.T) {
 	m := folded(windowedCount)

@@ -20,6 +20,9 @@ type Aggregate struct {
 // ranks says whether the aggregate has a result for each of several records.
 func (a *Aggregate) Ranks() bool { return a.Kind == abi.AggregateTop || a.Kind == abi.AggregateBottom }
 
+// KeepsRecords says whether the aggregate is of one or several records whole.
+func (a *Aggregate) KeepsRecords() bool { return among(recordKinds, a.Kind) }
+
 // MaxTop is the largest N of top and bottom: the records of a key lie in one accumulator.
 const MaxTop = 1000
 
