@@ -2,6 +2,7 @@ package operator
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/cespare/xxhash/v2"
@@ -195,7 +196,8 @@ func TestHalvesOfAFiringMeet(t *testing.T) {
 	}{
 		"tumbling":      {abi.Window{Kind: "tumbling", SizeMs: 10}, 2, 1, 1, 1},
 		"late":          {abi.Window{Kind: "tumbling", SizeMs: 10, LatenessMs: 1000}, 0, 1, 2, 1},
-		"sliding":       {abi.Window{Kind: "tumbling", SizeMs: 20, SlideMs: 10}, 0, 2, 2, 2}, // the second window takes them
+		"sliding":       {abi.Window{Kind: "sliding", SizeMs: 20, SlideMs: 10}, 0, 2, 2, 2}, // the second window takes them
+		"late sliding":  {abi.Window{Kind: "sliding", SizeMs: 20, SlideMs: 10, LatenessMs: 1000}, 0, 2, 3, 2},
 		"sessions":      {abi.Window{Kind: "session", GapMs: 5}, 2, 1, 1, 1},
 		"late sessions": {abi.Window{Kind: "session", GapMs: 5, LatenessMs: 1000}, 0, 1, 2, 1},
 	} {
@@ -208,8 +210,8 @@ func TestHalvesOfAFiringMeet(t *testing.T) {
 				c.Function = &abi.Function{Kind: abi.FunctionReduce}
 			case abi.OperatorWindow:
 				c.Function = &abi.Function{Name: "f", Kind: abi.FunctionWindow, States: []abi.State{{Name: "calls", Scope: abi.ScopeKeyed, Kind: "value", Codec: "i64"}}}
-				if name == "late sessions" {
-					isFresh = 2 // its first is made before the record comes
+				if name == "late sessions" || name == "late sliding" {
+					isFresh++ // its first is made before the record comes
 				}
 			}
 			results, f := halves(t, c)
@@ -242,6 +244,82 @@ func TestHalvesOfAFiringMeet(t *testing.T) {
 				t.Errorf("%s of %s: what was put out of windows %d is still noted", kind, name, left)
 			}
 			f.close()
+		}
+	}
+}
+
+// So it is with joins: each window is joined once for a key whose windows had not been, and once more with the late record for one whose
+// window had.
+func TestHalvesOfAFiringMeetInAJoin(t *testing.T) {
+	for name, c := range map[string]struct {
+		window     abi.Window
+		late       int64
+		out, waits int // results of a key that was out and gets a record, and of one that was not
+	}{
+		"tumbling":      {abi.Window{Kind: "tumbling", SizeMs: 10}, 2, 1, 1},
+		"late":          {abi.Window{Kind: "tumbling", SizeMs: 10, LatenessMs: 1000}, 0, 2, 1},
+		"sliding":       {abi.Window{Kind: "sliding", SizeMs: 20, SlideMs: 10}, 0, 2, 2},
+		"late sliding":  {abi.Window{Kind: "sliding", SizeMs: 20, SlideMs: 10, LatenessMs: 1000}, 0, 3, 2},
+		"sessions":      {abi.Window{Kind: "session", GapMs: 5}, 2, 1, 1},
+		"late sessions": {abi.Window{Kind: "session", GapMs: 5, LatenessMs: 1000}, 0, 2, 1},
+	} {
+		j := &joining{t: t, got: map[string]int{}, spoilt: func(int64) bool { return false }, config: JoinConfig{
+			Window: &c.window, Key: "utf8", Values: [2]abi.Codec{"i64", "i64"}, Output: "row(left: i64?, right: i64?)", Function: &abi.Function{Kind: abi.FunctionCoGroup}}}
+		j.spread(2)
+		for input := range 2 {
+			j.process(keysOfOneTime(), input)
+		}
+		for range 2 {
+			if !j.shards[0].part(15) {
+				t.Fatalf("%s: all has fired at once", name)
+			}
+		}
+		results := func() map[string]int {
+			by := map[string]int{}
+			for made, n := range j.got {
+				by[made[:strings.Index(made, "[")]] += n
+			}
+			return by
+		}
+		was, fresh, other := "", "", ""
+		for _, r := range keysOfOneTime() {
+			switch out := results()[r.key] > 0; {
+			case out:
+				was = r.key
+			case groupOf(r.key) < joinGroups/2:
+				fresh = r.key
+			default:
+				other = r.key
+			}
+			if was != "" && fresh != "" && other != "" {
+				break
+			}
+		}
+		j.spread(1)
+		j.process([]rec{{5, was, 1}, {5, fresh, 1}, {5, other, 1}}, 0)
+		if late := j.shards[0].op.Late(); late != c.late {
+			t.Errorf("%s: %d late (expected %d)", name, late, c.late)
+		}
+		j.spread(1) // it may fail before it fires
+		j.shards[0].fire(100)
+		by := results()
+		for _, want := range []struct {
+			key string
+			n   int
+		}{{was, c.out}, {fresh, c.waits}, {other, c.waits}} {
+			if by[want.key] != want.n {
+				t.Errorf("%s: %d results of %s (expected %d)", name, by[want.key], want.key, want.n)
+			}
+			by[want.key] = c.waits
+		}
+		for key, n := range by {
+			if n != c.waits {
+				t.Errorf("%s: %d results of %s (expected %d)", name, n, key, c.waits)
+				break
+			}
+		}
+		if len(by) != firingKeys {
+			t.Errorf("%s: results of %d keys (expected %d)", name, len(by), firingKeys)
 		}
 	}
 }
