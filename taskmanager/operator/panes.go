@@ -54,13 +54,11 @@ type panes struct {
 	open     []*pane
 	touched  []*pane // by the batch at hand
 	free     []*pane
-	passed   int64    // the watermark to which windows have fired
-	before   int64    // what it was before the end of time; from when windows fire for that on
-	ends     bool     // they do
+	progress          // the watermark to which windows have fired
+	ends     bool     // they fire for the end of time; what was passed before that is kept
 	until    progress // the watermark that they fire to, or did before a snapshot: what is over by it is late
 	emitted  emitted
 	pace     pace
-	apart    *apart
 	late     int64
 	lateOut  *abi.Builder // takes late records as they came; nil: they are dropped
 	lateRows []uint32
@@ -69,8 +67,11 @@ type panes struct {
 	once     []state.Entry // scratch
 }
 
+// unpassed is progress where nothing has been passed.
+var unpassed = progress{passed: abi.MinTime, before: abi.MinTime}
+
 func newPanes(store state.Store, window *abi.Window, late *abi.Builder, spec state.Spec) panes {
-	return panes{store: store, window: newWindowing(window), lateOut: late, passed: abi.MinTime, until: progress{passed: abi.MinTime}, spec: spec}
+	return panes{store: store, window: newWindowing(window), lateOut: late, progress: unpassed, until: unpassed, spec: spec}
 }
 
 // Late implements Operator.
@@ -259,12 +260,7 @@ func (p *panes) fires(end int64, hash uint64) bool {
 }
 
 // passedOf is the watermark to which windows have fired for a key.
-func (p *panes) passedOf(hash uint64) int64 {
-	if p.apart == nil {
-		return p.passed
-	}
-	return max(p.passed, p.apart.of(hash))
-}
+func (p *panes) passedOf(hash uint64) int64 { return p.progress.of(hash) }
 
 // reached is the watermark by which records of a key are late: that to which windows have fired, or some of them.
 func (p *panes) reached(hash uint64) int64 { return max(p.passedOf(hash), p.until.of(hash)) }
@@ -288,10 +284,9 @@ func (p *panes) firesTo(watermark int64) {
 // pass notes how far the watermark has come. From then on what it has passed is late.
 func (p *panes) pass(watermark int64) {
 	p.begin(watermark)
-	p.passed = max(watermark, p.passed)
-	if p.apart != nil && watermark >= p.apart.most && watermark < abi.MaxTime {
-		p.apart = nil
-	}
+	before := p.before // begin says: some windows may have fired for the end of time since
+	p.progress.pass(watermark)
+	p.before = before
 }
 
 // passAll is pass behind the last result that was due.

@@ -1,9 +1,6 @@
 package operator
 
 import (
-	"encoding/binary"
-	"fmt"
-
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/failpoint"
 )
@@ -37,15 +34,7 @@ func (p *panes) Save() error {
 			return err
 		}
 	}
-	passed := lasting(p.passed, p.before)
-	if passed == abi.MinTime && p.apart == nil {
-		return nil
-	}
-	value := binary.LittleEndian.AppendUint64(nil, uint64(passed))
-	if p.apart != nil {
-		value = p.apart.encode(passed)
-	}
-	return p.store.SetOwn(p.spec.Operator, firedName, value)
+	return p.progress.save(p.store, p.spec.Operator, firedName)
 }
 
 // restore finds the panes that a snapshot held, and how far they had fired.
@@ -84,17 +73,10 @@ func (p *panes) restoreFired(groups int) error {
 }
 
 // restorePassed finds how far each subtask had fired.
-func (p *panes) restorePassed(groups int) error {
-	var err error
+func (p *panes) restorePassed(groups int) (err error) {
 	if p.until, err = restoreProgress(p.store, p.spec.Operator, untilName, groups); err != nil {
 		return err
 	}
-	all, err := p.store.Own(p.spec.Operator, firedName)
-	if err != nil || len(all) == 0 {
-		return err
-	}
-	if p.passed, p.apart, err = decodeFired(all, groups); err != nil {
-		return fmt.Errorf("restore %s of %s: %w", firedName, p.spec.Operator, err)
-	}
-	return nil
+	p.progress, err = restoreProgress(p.store, p.spec.Operator, firedName, groups)
+	return err
 }
