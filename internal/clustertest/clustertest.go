@@ -36,6 +36,7 @@ type Config struct {
 	Cache        string // directory of compiled modules, which outlives the cluster
 	Timeless     bool   // the job may be drained before its input has ended
 	Batch        bool   // the job runs in batch mode
+	Budget       int64  // bytes of memory of a slot's state; 0: no limit
 }
 
 // Barriers say how checkpoints pass what is in flight, and see to it that something is.

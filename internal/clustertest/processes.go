@@ -131,6 +131,7 @@ func (x *Cluster) StartTaskManager(i int) {
 		Engine: x.engine, Connectors: connectors, Network: network, Log: x.log(name), Clients: map[string]taskmanager.Client{abi.ClientHTTP: x.outside},
 	}
 	config.OpenStore, config.StateDir, config.Files = x.disk.open(on), x.stateDir(i), on
+	config.State.Budget = x.config.Budget
 	tm := taskmanager.New(config)
 	p.endpoint.HandleControl(control.TaskManagerHandler(tm))
 	client := control.NewJobManagerClient(p.endpoint, netip.AddrPortFrom(jobManagerAddr, port).String())

@@ -33,6 +33,7 @@ type Scenario struct {
 	Parallelism int
 	Barriers    Barriers
 	Batch       bool
+	Budget      int64   // bytes of memory of a slot's state; 0: no limit
 	Faults      []Fault // nil: some, chosen by the seed
 	Among       []Fault // these are chosen from; nil: all
 	Must        string  // an effect that there has to be
@@ -74,7 +75,7 @@ func Try(t *testing.T, s Scenario) (effects map[string]int, failed error) {
 		x := Start(t, Config{
 			Seed: s.Seed, TaskManagers: 2, Slots: s.Parallelism, Checkpoint: time.Second, Barriers: s.Barriers,
 			Guest: guest, Params: params, Parallelism: s.Parallelism, Connectors: s.Connectors, Cache: s.Cache,
-			Timeless: s.Workload.Timeless, Batch: s.Batch,
+			Timeless: s.Workload.Timeless, Batch: s.Batch, Budget: s.Budget,
 		})
 		begin := time.Now()
 		verify := func() error { return s.Workload.Verify(dir, in, x.jobs()...) }

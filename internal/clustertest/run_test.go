@@ -95,6 +95,33 @@ func TestSeedsOfBatch(t *testing.T) {
 	}
 }
 
+// TestSweepsAndFolds runs workloads in which one record changes all keys, or the end of the input puts out all that there was.
+func TestSweepsAndFolds(t *testing.T) {
+	cache := t.TempDir()
+	all := []*workload.Workload{
+		workload.Sweep, workload.SweptLists, workload.SweptMaps, workload.Reduced, workload.Aggregated, workload.SortedKeys, workload.FramedAll,
+	}
+	for i := range 4 * len(all) {
+		w := all[i%len(all)]
+		s := scenario(*seed+uint64(i), w, 1+i/len(all)%2, cache)
+		if i >= 2*len(all) {
+			s.Barriers = Barriers{Slow: true, Unaligned: true}
+		}
+		t.Run(fmt.Sprintf("%d %s", s.Seed, w.Name), func(t *testing.T) { Run(t, s) })
+	}
+}
+
+// TestTablesOfBatchFillUp runs jobs in batch mode that fold into tables, under the same faults, with less memory than a few keys
+// take: what is in a table is sorted, and the table begun anew, all the time.
+func TestTablesOfBatchFillUp(t *testing.T) {
+	cache := t.TempDir()
+	for i, w := range slices.Repeat([]*workload.Workload{workload.Windows, workload.Sliding, workload.Folds}, 4) {
+		s := scenario(*seed+uint64(i), w, 1+i%2, cache)
+		s.Batch, s.Among, s.Barriers, s.Budget = true, BatchFaults(), Barriers{Slow: true}, 4096
+		t.Run(fmt.Sprintf("%d %s", s.Seed, w.Name), func(t *testing.T) { Run(t, s) })
+	}
+}
+
 // fileConnectors are those of the workloads.
 var fileConnectors = &connector.Registry{
 	Sources: map[string]func(map[string]string) (connector.Source, error){"file": file.NewSource},

@@ -20,6 +20,15 @@ var Framed = framed("window function", map[string]string{"trigger": "full", "ful
 // FramedSessions is the same over sessions, folded, whose gap each line says.
 var FramedSessions = framed("window function of sessions", map[string]string{"trigger": "full", "full": fmt.Sprint(framedFull), "kind": "pause", "fold": "yes"})
 
+// FramedAll is the same over all lines of a key, folded, for which it is called when the input has ended.
+var FramedAll = framedAll()
+
+func framedAll() *Workload {
+	w := framed("window function of all lines", map[string]string{"kind": "full", "fold": "yes"})
+	w.Late = nil
+	return w
+}
+
 // Crowded is the same over windows of many keys each, that fire when they end: in several pieces, of which some are out and others are
 // not when a checkpoint lies between.
 var Crowded = crowded()
