@@ -99,10 +99,11 @@ func (in *gateInput) next(_ context.Context, now time.Time) (bool, time.Time, er
 }
 
 func (in *gateInput) marks(now time.Time) {
-	if in.take != nil {
-		return // a capture of what a barrier has overtaken ends at what is taken here
-	}
-	for e, ok := in.gate.NextMark(in.saysNothing); ok; e, ok = in.gate.NextMark(in.saysNothing) {
+	for in.take == nil { // a capture of what a barrier has overtaken ends at what would be taken here
+		e, ok := in.gate.NextMark(in.saysNothing)
+		if !ok {
+			return
+		}
 		in.mark(&e, now)
 	}
 }

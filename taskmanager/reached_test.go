@@ -228,3 +228,48 @@ func TestMarksBehindTheWatermarkThatFiresAreTaken(t *testing.T) {
 		t.Error("the input has not ended")
 	}
 }
+
+// Barriers that overtake stand on all channels behind the watermark that fires. The first makes the task take its part, and what is in
+// flight on the others ends at theirs: nothing of what comes behind is captured.
+func TestWhatIsCapturedWhileWindowsFireEndsAtTheBarriers(t *testing.T) {
+	a := exchange.Attempt{Job: "j"}
+	network := exchange.NewNetwork(nil, exchange.Config{})
+	defer network.Close()
+	if err := network.Attach(a); err != nil {
+		t.Fatal(err)
+	}
+	const senders = 3
+	to, wake := graph.TaskID{Chain: 1}, make(chan struct{}, 1)
+	gate := network.Gate(a, to, []exchange.GateInput{{Senders: senders}}, wake)
+	in := newGateInput(gate, []string{"0", "1", "2"}, &chain{}, newAlignment(make([]bool, senders), 0))
+	for i := range senders {
+		s := network.Sender(a, 0, graph.TaskID{Subtask: i}, to, "", wake)
+		s.Watermark(70, false)
+		s.Barrier(exchange.Mark{Checkpoint: 4, Unaligned: true})
+		s.Send(network.NewBuffer(8))
+		s.End()
+	}
+	for in.chain.watermark < 70 {
+		if idle, _, err := in.next(t.Context(), time.Time{}); idle || err != nil {
+			t.Fatalf("watermark %d, idle %v, %v", in.chain.watermark, idle, err)
+		}
+	}
+	in.marks(time.Time{})
+	if m := in.barrier(time.Time{}); m == nil || m.Checkpoint != 4 {
+		t.Fatalf("takes its part at %+v (expected checkpoint 4)", m)
+	}
+	c := in.capture()
+	in.resume()
+	in.marks(time.Time{})
+	<-c.Done()
+	lanes, whole := c.Lanes()
+	if !whole {
+		t.Error("the capture was given up")
+	}
+	for _, l := range lanes {
+		if len(l.Batches) > 0 {
+			t.Errorf("%d batches of channel %d are captured that come behind its barrier", len(l.Batches), l.Channel)
+		}
+	}
+	c.Release()
+}
