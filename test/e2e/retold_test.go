@@ -45,7 +45,7 @@ func (j *retold) rows(t *testing.T) (all []update) {
 	return all
 }
 
-// saves waits until attempt has a checkpoint, so that what is done next cuts the job where some results are out.
+// saves waits until attempt has a checkpoint, so that what is done next cuts the job where some results are out, and change still.
 func (j *retold) saves(t *testing.T, cluster *harness.Cluster, attempt int, what string) {
 	t.Helper()
 	harness.Until(t, time.Minute, "a checkpoint with results before the "+what, func() bool {
@@ -56,7 +56,7 @@ func (j *retold) saves(t *testing.T, cluster *harness.Cluster, attempt int, what
 		if job.State.Terminal() {
 			t.Fatalf("%s: the job has ended before the %s: %+v", j.name, what, job)
 		}
-		return job.State == api.JobRunning && job.Checkpoint != nil && int(job.Checkpoint.Attempt) >= attempt && visible(t, j.out) > 0
+		return job.State == api.JobRunning && job.Checkpoint != nil && int(job.Checkpoint.Attempt) >= attempt && visible(t, j.out) > 100
 	})
 	j.before[what] = visible(t, j.out)
 }
@@ -126,7 +126,7 @@ func (j *retold) check(t *testing.T, lines []revisedLine) {
 				cut++
 			}
 		}
-		t.Logf("%s: %d windows on both sides of %s", j.name, cut, what)
+		t.Logf("%s: %d windows on both sides of %s at %d rows", j.name, cut, what, n)
 		if cut == 0 {
 			t.Errorf("no window has changed on both sides of the %s at %d rows: nothing was tested", what, n)
 		}
@@ -137,7 +137,7 @@ func (j *retold) check(t *testing.T, lines []revisedLine) {
 // no window is new a second time, and no change is lost.
 func TestResultsAreToldOnceThroughRestarts(t *testing.T) {
 	t.Setenv("WASMILL_CHECKPOINT_INTERVAL", "100ms")
-	pace := pausing(t, 100*time.Millisecond)
+	pace := pausing(t, 400*time.Millisecond)
 	cluster := built.wasmill.Cluster(t, "--taskmanagers", "2", "--slots", "5")
 	dir, module := t.TempDir(), filepath.Join(harness.Root(t), "test/guests/updates.wasm")
 	input := filepath.Join(dir, "in.txt")
