@@ -137,6 +137,25 @@ func (j *joining) agrees(name string, m *joinModel, now int64, keys int) {
 	j.same(name, m.pairs)
 }
 
+// The end of time comes while records are forgotten: what was late by then is late for whoever goes on.
+func TestRecordsStayLateWhereTheEndOfTimeCameBetween(t *testing.T) {
+	i := abi.Interval{LowerMs: -5, UpperMs: 5}
+	j := &joining{t: t, got: map[string]int{}, spoilt: func(int64) bool { return false }, config: JoinConfig{
+		Interval: &i, Key: "utf8", Values: [2]abi.Codec{"i64", "i64"}, Output: "row(left: i64, right: i64)"}}
+	j.spread(1)
+	j.shards[0].op.(*interval).atOnce = 1
+	j.process([]rec{{0, "k1", 1}, {0, "k2", 2}}, 0)
+	if !j.shards[0].part(1000) {
+		t.Fatal("all is forgotten at once")
+	}
+	j.shards[0].fire(abi.MaxTime)
+	j.spread(1)
+	j.process([]rec{{500, "k1", 3}}, 0)
+	if n := j.shards[0].op.Late(); n != 1 {
+		t.Errorf("%d records are late (expected 1)", n)
+	}
+}
+
 // A join that goes on from many files with little memory meets records that lie there: it does not read a block of each of them
 // for each record.
 func TestIntervalJoinGoesOnInLittleMemory(t *testing.T) {

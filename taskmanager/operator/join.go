@@ -80,8 +80,11 @@ type progress struct {
 	apart  *apart
 }
 
+// unpassed is progress where nothing has been passed.
+var unpassed = progress{passed: abi.MinTime, before: abi.MinTime}
+
 func restoreProgress(store state.Store, uid, name string, groups int) (p progress, err error) {
-	p.passed, p.before = abi.MinTime, abi.MinTime
+	p = unpassed
 	all, err := store.Own(uid, name)
 	if err != nil || len(all) == 0 {
 		return p, err
@@ -119,8 +122,10 @@ func (p *progress) of(hash uint64) int64 {
 	return max(p.passed, p.apart.of(hash))
 }
 
-// beyond says whether p says anything that another does not.
-func (p *progress) beyond(other *progress) bool { return p.apart != nil || p.passed > other.passed }
+// beyond says whether p says anything that another does not, for whoever goes on.
+func (p *progress) beyond(other *progress) bool {
+	return p.apart != nil || p.passed > lasting(other.passed, other.before)
+}
 
 func (p *progress) pass(watermark int64) {
 	p.before = lasting(p.passed, p.before)

@@ -67,9 +67,6 @@ type panes struct {
 	once     []state.Entry // scratch
 }
 
-// unpassed is progress where nothing has been passed.
-var unpassed = progress{passed: abi.MinTime, before: abi.MinTime}
-
 func newPanes(store state.Store, window *abi.Window, late *abi.Builder, spec state.Spec) panes {
 	return panes{store: store, window: newWindowing(window), lateOut: late, progress: unpassed, until: unpassed, spec: spec}
 }
@@ -266,9 +263,7 @@ func (p *panes) passedOf(hash uint64) int64 { return p.progress.of(hash) }
 func (p *panes) reached(hash uint64) int64 { return max(p.passedOf(hash), p.until.of(hash)) }
 
 // midway says whether windows may have fired for some keys of those that reached says.
-func (p *panes) midway() bool {
-	return p.until.apart != nil || p.until.passed > lasting(p.passed, p.before)
-}
+func (p *panes) midway() bool { return p.until.beyond(&p.progress) }
 
 // clock is the time of a window of processing time that has not fired: a clock may go back.
 func (p *panes) clock(now int64) int64 { return max(now, p.passed+1, p.until.passed+1) }
