@@ -21,7 +21,7 @@ type emitted struct {
 // marks are the keys of a window, each with a word: 1, or 0 again if its result is still to come after all.
 type marks struct {
 	table    state.Table
-	restored bool // from who began to put the window out
+	restored bool // some were made before the window is put out here
 }
 
 // restore finds the windows that a snapshot lay in the middle of.
@@ -42,14 +42,9 @@ func (e *emitted) restore(store state.Store, of state.Spec) error {
 
 // mark notes that entries of a table have been put out.
 func (e *emitted) mark(ns state.Namespace, table state.Table, entries []state.Entry) error {
-	m := e.marks[ns]
-	if m == nil {
-		m = &marks{}
-		var err error
-		if m.table, err = e.store.Table(e.spec, ns); err != nil {
-			return err
-		}
-		e.marks[ns] = m
+	m, err := e.of(ns)
+	if err != nil {
+		return err
 	}
 	if err := e.find(m, table, entries, false); err != nil {
 		return err
@@ -58,6 +53,40 @@ func (e *emitted) mark(ns state.Namespace, table state.Table, entries []state.En
 		*m.table.Word(at) = 1
 	}
 	return nil
+}
+
+// of are the marks of a window.
+func (e *emitted) of(ns state.Namespace) (*marks, error) {
+	m := e.marks[ns]
+	if m == nil {
+		m = &marks{}
+		var err error
+		if m.table, err = e.store.Table(e.spec, ns); err != nil {
+			return nil, err
+		}
+		e.marks[ns] = m
+	}
+	return m, nil
+}
+
+// ahead marks keys whose results are put out before the window is, and answers which of them had not been.
+func (e *emitted) ahead(ns state.Namespace, keys [][]byte, hashes []uint64) (fresh [][]byte, of []uint64, err error) {
+	m, err := e.of(ns)
+	if err != nil {
+		return nil, nil, err
+	}
+	m.restored = true
+	e.entries = entriesFor(e.entries, len(keys))
+	if err := m.table.ResolveKeys(keys, hashes, false, e.entries); err != nil {
+		return nil, nil, err
+	}
+	for i, at := range e.entries {
+		if word := m.table.Word(at); *word == 0 {
+			*word = 1
+			fresh, of = append(fresh, keys[i]), append(of, hashes[i])
+		}
+	}
+	return fresh, of, nil
 }
 
 // find sets entries of e to those of the marks.

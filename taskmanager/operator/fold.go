@@ -81,6 +81,10 @@ func (f *fold) Process(b *abi.Batch, hashes []uint64, now int64, out *abi.Builde
 		return f.session.process(b, hashes, now, out)
 	case f.counted != nil:
 		return f.counted.process(b, hashes, out)
+	case f.slider != nil:
+		if err := f.slider.catchUp(b, hashes, out); err != nil {
+			return err
+		}
 	}
 	if err := f.cut(b, hashes, now); err != nil {
 		return err

@@ -34,10 +34,15 @@ func (s *slider) repeat(p *pane, entries []state.Entry, window span, out *abi.Bu
 	var hashes []uint64
 	for _, e := range entries {
 		hash := p.table.Hash(e)
-		if window.end-1 <= s.panes.passed || !s.panes.fires(window.end, hash) {
+		if window.end-1 <= s.panes.passedOf(hash) && !s.panes.shut(window.end, hash) {
 			keys, hashes = append(keys, p.table.Key(e)), append(hashes, hash)
 		}
 	}
+	return s.emitOf(keys, hashes, window, out)
+}
+
+// emitOf puts out a window for some keys, from what its slices have.
+func (s *slider) emitOf(keys [][]byte, hashes []uint64, window span, out *abi.Builder) error {
 	if len(keys) == 0 {
 		return nil
 	}

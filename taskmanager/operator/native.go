@@ -50,6 +50,10 @@ func (t *native) Process(b *abi.Batch, hashes []uint64, now int64, out *abi.Buil
 		return t.session.process(b, hashes, now, out)
 	case t.counted != nil:
 		return t.counted.process(b, hashes, out)
+	case t.slider != nil:
+		if err := t.slider.catchUp(b, hashes, out); err != nil {
+			return err
+		}
 	}
 	if err := t.cut(b, hashes, now); err != nil {
 		return err

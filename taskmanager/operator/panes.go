@@ -221,7 +221,12 @@ func (p *panes) resolve(o *pane, b *abi.Batch, hashes []uint64) error {
 // takes says whether a window that is being put out still takes records of a key: late ones, or those that nobody expected behind
 // the end of the input.
 func (p *panes) takes(ns state.Namespace, hash uint64) bool {
-	return p.window == nil || p.window.lateness > 0 || after(int64(ns), p.window.size)-1 > p.reached(hash)
+	return p.window == nil || !p.shut(after(int64(ns), p.window.size), hash)
+}
+
+// shut says whether a window that ends at end takes no more records of a key.
+func (p *panes) shut(end int64, hash uint64) bool {
+	return after(end, p.window.lateness)-1 <= p.reached(hash)
 }
 
 // settle forgets the batch.
@@ -243,12 +248,18 @@ func (p *panes) Due() (int64, bool) {
 	if p.slider != nil && p.slider.phase != idle {
 		return p.passed, true
 	}
+	end, ok := p.upcoming(p.passed)
+	return end - 1, ok
+}
+
+// upcoming is the end of the first window that there is something of and that fires behind a watermark; false: there is none.
+func (p *panes) upcoming(passed int64) (end int64, ok bool) {
 	for _, o := range p.open {
-		if end, ok := p.window.upcoming(o.start, p.passed); ok {
-			return end - 1, true
+		if end, ok = p.window.upcoming(o.start, passed); ok {
+			break
 		}
 	}
-	return 0, false
+	return end, ok
 }
 
 // fires says whether the result of a window that ends at end is still to come for a key.

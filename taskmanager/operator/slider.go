@@ -117,12 +117,8 @@ func (s *slider) fire(watermark int64, out *abi.Builder) (more bool, err error) 
 
 // next is the end of the next window to fire, if the watermark has passed it.
 func (s *slider) next(watermark int64) (end int64, ok bool) {
-	for _, p := range s.panes.open {
-		if end, ok := s.panes.window.upcoming(p.start, s.panes.passed); ok {
-			return end, end-1 <= watermark
-		}
-	}
-	return 0, false
+	end, ok = s.panes.upcoming(s.panes.passed)
+	return end, ok && end-1 <= watermark
 }
 
 // begin settles what is to be done for the window that ends at s.end.

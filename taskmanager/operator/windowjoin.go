@@ -103,6 +103,9 @@ func (j *windowJoin) Process(b *abi.Batch, hashes []uint64, now int64, input int
 	if j.session != nil {
 		return j.session.process(b, hashes, j.now, nil)
 	}
+	if err := j.catchUp(b, hashes); err != nil {
+		return err
+	}
 	j.lateRows = j.lateRows[:0]
 	for row := range b.N {
 		if err := j.add(b, row, hashes[row]); err != nil {
@@ -146,9 +149,7 @@ func (j *windowJoin) add(b *abi.Batch, row int, hash uint64) error {
 	if j.expiry == nil {
 		return nil
 	}
-	if err := j.repeat(slice, passed, hash, key); err != nil {
-		return err
-	}
+	j.repeat(slice, passed, hash, key)
 	if last := after(j.window.last(slice), j.window.lateness); last < abi.MaxTime {
 		return j.timer(expiryTimer, last-1, hash, key)
 	}
@@ -169,28 +170,18 @@ func (j *windowJoin) timer(which int, at int64, hash uint64, key []byte) error {
 	return timers.Set(at, hash, key)
 }
 
-// repeat has the windows of a slice that have fired for a key, and still take records, put out again. One that others of the same
-// firing are done with may be still to come for this key: it comes when that goes on, once.
-func (j *windowJoin) repeat(slice, passed int64, hash uint64, key []byte) error {
+// repeat has the windows of a slice that have fired for a key, and still take records, put out again.
+func (j *windowJoin) repeat(slice, passed int64, hash uint64, key []byte) {
 	for end := j.window.first(slice); end-1 <= passed && end <= j.window.last(slice); end = j.window.next(end) {
-		switch {
-		case after(end, j.window.lateness)-1 <= passed:
-		case end-1 > j.passedOf(hash):
-			if err := j.timer(endTimer, end-1, hash, key); err != nil {
-				return err
-			}
-		default:
-			j.one = append(binary.BigEndian.AppendUint64(j.one[:0], uint64(end)), key...)
-			if !j.seen[string(j.one)] {
-				j.seen[string(j.one)] = true
-				j.again = append(j.again, firing{end - 1, hash, keep(&j.memory, key)})
-			}
+		j.one = append(binary.BigEndian.AppendUint64(j.one[:0], uint64(end)), key...)
+		if !j.shut(end, hash) && !j.seen[string(j.one)] {
+			j.seen[string(j.one)] = true
+			j.again = append(j.again, firing{end - 1, hash, keep(&j.memory, key)})
 		}
 		if end == abi.MaxTime {
 			break
 		}
 	}
-	return nil
 }
 
 // bucketOf is what a timer of ends stands for.
@@ -220,7 +211,7 @@ func (j *windowJoin) Fire(watermark int64) (more bool, err error) {
 	}
 	if len(j.due) > 0 {
 		j.pace.keys(len(j.due))
-		return true, j.fired(watermark)
+		return true, j.fired()
 	}
 	if j.expiry != nil {
 		if err := j.find(j.expiry, watermark, false); err != nil {
@@ -248,7 +239,7 @@ func (j *windowJoin) find(timers state.Timers, until int64, one bool) error {
 }
 
 // fired puts out the windows that are due, and goes on to the next of the same keys.
-func (j *windowJoin) fired(watermark int64) error {
+func (j *windowJoin) fired() error {
 	if err := j.match.results(len(j.due), func(i int) bucket { return j.bucketOf(&j.due[i]) }); err != nil {
 		return err
 	}

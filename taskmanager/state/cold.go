@@ -246,8 +246,9 @@ func (g *getter) lookUp(m *miss, disk func(v []byte) error, file func(e *snapsho
 	if g.t.inMemory(m.group) {
 		return nil
 	}
+	ns, key := g.t.spec.Kind.inFile(int64(g.t.ns), m.key)
 	for _, f := range g.t.files {
-		e, there, err := f.reader.Get(f.state, m.group, int64(g.t.ns), m.key)
+		e, there, err := f.reader.Get(f.state, m.group, ns, key)
 		if err != nil {
 			return damaged(err, f.reader)
 		}

@@ -204,6 +204,8 @@ type Timers interface {
 	Set(time int64, hash uint64, key []byte) error
 	// Delete removes a timer, if it is there.
 	Delete(time int64, hash uint64, key []byte) error
+	// Has says whether a timer is there.
+	Has(time int64, hash uint64, key []byte) (bool, error)
 	// Due calls yield for the timers at or before until, the oldest first, those of a time in the order of their keys,
 	// until yield answers false. Nothing may be set or deleted meanwhile; key is valid during the call.
 	Due(until int64, yield func(time int64, hash uint64, key []byte) bool) error

@@ -49,6 +49,14 @@ func (m *timers) Set(time int64, _ uint64, key []byte) error {
 // Delete implements Timers.
 func (m *timers) Delete(time int64, _ uint64, key []byte) error { return m.t.remove(m.join(time, key)) }
 
+// Has implements Timers.
+func (m *timers) Has(time int64, _ uint64, key []byte) (bool, error) {
+	joined := m.join(time, key)
+	var found [1]Entry
+	err := m.t.ResolveKeys([][]byte{joined}, []uint64{hashOf(joined)}, true, found[:])
+	return err == nil && found[0] != NoEntry && m.t.stored(found[0]) != nil, err
+}
+
 // Due implements Timers.
 func (m *timers) Due(until int64, yield func(time int64, hash uint64, key []byte) bool) error {
 	if m.none {

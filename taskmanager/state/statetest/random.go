@@ -2,6 +2,7 @@ package statetest
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -306,8 +307,14 @@ func (x *random) changeTimers() {
 			delete(x.m.alarms, timer(at, k))
 			continue
 		}
+		x.hasTimer(tm, at, k)
 		x.check(tm.Set(at, h, []byte(k)))
 		x.m.alarms[timer(at, k)] = at
+		x.hasTimer(tm, at, k)
+	}
+	if names := slices.Sorted(maps.Keys(x.m.alarms)); len(names) > 0 {
+		name := names[x.r.IntN(len(names))]
+		x.hasTimer(tm, x.m.alarms[name], name[13:])
 	}
 	due := map[string]int64{}
 	x.check(tm.Due(x.m.now, func(at int64, _ uint64, key []byte) bool { due[timer(at, string(key))] = at; return true }))
@@ -318,6 +325,16 @@ func (x *random) changeTimers() {
 		}
 		x.check(tm.Delete(at, xxhash.Sum64String(k), []byte(k)))
 		delete(x.m.alarms, name)
+		x.hasTimer(tm, at, k)
+	}
+}
+
+// hasTimer compares whether a timer is there.
+func (x *random) hasTimer(tm state.Timers, at int64, key string) {
+	has, err := tm.Has(at, xxhash.Sum64String(key), []byte(key))
+	x.check(err)
+	if _, expected := x.m.alarms[timer(at, key)]; has != expected {
+		x.t.Errorf("timer for %d of %s is there: %v (expected %v)", at, key, has, expected)
 	}
 }
 
