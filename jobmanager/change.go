@@ -12,14 +12,19 @@ import (
 )
 
 // What a rescaling or an upgrade changes about a job, and what becomes of it: it is done with the first checkpoint behind it,
-// or a failure before takes the job back. Either stays in the record, and so does an upgrade in place that was never decided.
+// or a failure before takes the job back. Either stays in the record, and so does an upgrade in place that was never decided, until
+// there are too many behind it.
+
+// keptChanges is how many changes a job's record has: so many at least have to come behind one before people do not see any more what
+// became of it, also those that came to nothing. One is some 200 bytes.
+const keptChanges = 5
 
 // wentBackText begins the failure of an attempt of what the job is not any more.
 const wentBackText = "the job went back to what it was before: "
 
 // change is one that is stored now.
-func (j *jobMaster) change(kind api.ChangeKind, was, is *graph.JobGraph) *api.Change {
-	return &api.Change{
+func (j *jobMaster) change(kind api.ChangeKind, was, is *graph.JobGraph) api.Change {
+	return api.Change{
 		Kind: kind, Time: j.jm.config.Now(), Outcome: api.ChangePending, Changes: slices.Concat(changes(was, is), parallelisms(was, is), reordered(was, is)),
 	}
 }
@@ -27,56 +32,78 @@ func (j *jobMaster) change(kind api.ChangeKind, was, is *graph.JobGraph) *api.Ch
 // prove forgets the graph before: a checkpoint of this one is decided, or the job's end.
 func (r *jobRecord) prove() {
 	r.Previous, r.PreviousParallelism = nil, nil
-	if r.Change != nil && r.Change.Outcome == api.ChangePending {
-		c := *r.Change
-		c.Outcome = api.ChangeDone
-		r.Change = &c
-	}
+	r.settle(func(c *api.Change) {
+		if c.Outcome == api.ChangePending {
+			c.Outcome = api.ChangeDone
+		}
+	})
 }
 
 // begin makes a change what the job is from now on.
-func (r *jobRecord) begin(c *api.Change) { r.Change, r.Trial = c, nil }
+func (r *jobRecord) begin(c api.Change) {
+	r.Trial = nil
+	r.newest(c)
+}
 
-// lastChange is what people see: the newest, once it is more than a trial.
-func (r *jobRecord) lastChange() **api.Change {
-	if r.Trial != nil && r.Trial.Outcome == api.ChangeWentBack {
-		return &r.Trial
+// newest puts a change in front of those that there are, whose array others may be reading.
+func (r *jobRecord) newest(c api.Change) {
+	r.Changes = append([]api.Change{c}, r.Changes[:min(len(r.Changes), keptChanges-1)]...)
+}
+
+// settle looks at each change that there is, and may say what became of it.
+func (r *jobRecord) settle(of func(*api.Change)) {
+	r.Changes = slices.Clone(r.Changes)
+	for i := range r.Changes {
+		of(&r.Changes[i])
 	}
-	return &r.Change
+}
+
+// undo says of the change that the job was that a failure has taken it back.
+func (r *jobRecord) undo(attempt graph.Attempt, cause string) {
+	r.settle(func(c *api.Change) {
+		if c.Outcome == api.ChangePending {
+			*c = wentBack(*c, attempt, cause)
+		}
+	})
 }
 
 // wentBack is a change that a failure has undone, or kept from being decided.
-func wentBack(c *api.Change, attempt graph.Attempt, cause string) *api.Change {
-	back := api.Change{}
-	if c != nil { // it may have been stored before changes were
-		back = *c
-	}
-	back.Outcome, back.Attempt, back.Reason = api.ChangeWentBack, attempt, strings.TrimPrefix(cause, wentBackText)
-	return &back
+func wentBack(c api.Change, attempt graph.Attempt, cause string) api.Change {
+	c.Outcome, c.Attempt, c.Reason = api.ChangeWentBack, attempt, reasonOf(cause)
+	return c
 }
 
-// forgetTrial gives up an upgrade that the JobManager before did not decide.
-func (r *jobRecord) forgetTrial() {
-	if r.Trial != nil && r.Trial.Outcome == api.ChangePending {
-		r.Trial = wentBack(r.Trial, r.Attempt, "the JobManager ended before it was decided")
+// reasonOf is what a failure of an attempt of what the job is not any more says of the change.
+func reasonOf(cause string) string { return strings.TrimPrefix(cause, wentBackText) }
+
+// giveUp ends the trial of an upgrade that was not decided, if there is one.
+func (r *jobRecord) giveUp(attempt graph.Attempt, cause string) {
+	if t := r.Trial; t != nil {
+		r.begin(wentBack(*t, attempt, cause))
 	}
 }
 
 // gaveUp stores why an upgrade in place has come to nothing.
 func (j *jobMaster) gaveUp(cause string) {
-	if e := j.storeOr(nil, func(r *jobRecord) { r.Trial = wentBack(r.Trial, j.fsm.attempt, cause) }); e != nil {
+	if e := j.storeOr(nil, func(r *jobRecord) { r.giveUp(j.fsm.attempt, cause) }); e != nil {
 		j.log.Error("store why an upgrade was given up", "err", e.(evStoreFailed).failure.Message)
 	}
 }
 
-// explain stores a better cause for what the current attempt was taken back for.
-func (j *jobMaster) explain() {
-	if c := *j.record.lastChange(); c == nil || c.Outcome != api.ChangeWentBack || c.Attempt != j.fsm.attempt {
+// explain stores a better cause for what the current attempt was taken back for: it had another, which others may have had as well.
+func (j *jobMaster) explain(had string) {
+	of := func(c *api.Change) bool {
+		return c.Outcome == api.ChangeWentBack && c.Attempt == j.fsm.attempt && c.Reason == reasonOf(had)
+	}
+	if !slices.ContainsFunc(j.record.Changes, func(c api.Change) bool { return of(&c) }) {
 		return // nothing was stored that could have been undone
 	}
 	if e := j.storeOr(nil, func(r *jobRecord) {
-		last := r.lastChange()
-		*last = wentBack(*last, j.fsm.attempt, j.fsm.failure.Message)
+		r.settle(func(c *api.Change) {
+			if of(c) {
+				c.Reason = reasonOf(j.fsm.failure.Message)
+			}
+		})
 	}); e != nil {
 		j.log.Error("store why the job went back", "err", e.(evStoreFailed).failure.Message)
 	}

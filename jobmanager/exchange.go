@@ -83,7 +83,7 @@ func (c *checkpoints) exchange(e evExchange) {
 
 // try stores that an upgrade to a graph was begun: whatever becomes of it, the job says so.
 func (j *jobMaster) try(g *graph.JobGraph) error {
-	if failed := j.storeOr(nil, func(r *jobRecord) { r.Trial = j.change(api.ChangeUpgrade, &r.Graph, g) }); failed != nil {
+	if failed := j.storeOr(nil, func(r *jobRecord) { r.Trial = new(j.change(api.ChangeUpgrade, &r.Graph, g)) }); failed != nil {
 		return api.Errorf(api.KindInternal, "%s", failed.(evStoreFailed).failure.Message)
 	}
 	return nil

@@ -2,10 +2,12 @@ package jobmanager
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/wasmill/wasmill/internal/api"
 	"github.com/wasmill/wasmill/internal/checkpoint"
@@ -110,14 +112,23 @@ func TestAnExchangeThatOneTaskManagerRefusesIsDropped(t *testing.T) {
 // changed looks at the last change of a job.
 func (c *cluster) changed(id graph.JobID, outcome api.ChangeOutcome, what, why string) {
 	c.t.Helper()
-	got := c.job(id).Change
-	if got == nil || got.Kind != api.ChangeUpgrade || got.Outcome != outcome || !slices.Contains(got.Changes, what) || !strings.Contains(got.Reason, why) || why == "" && got.Reason != "" {
-		c.t.Errorf("last change %+v (expected an upgrade, %s: %s, because of %q)", got, outcome, what, why)
+	c.changedAt(0, id, outcome, what, why)
+}
+
+// changedAt looks at a change of a job, 0: the last.
+func (c *cluster) changedAt(i int, id graph.JobID, outcome api.ChangeOutcome, what, why string) {
+	c.t.Helper()
+	all := c.job(id).Changes
+	if i >= len(all) {
+		c.t.Errorf("changes %+v (expected %d at least)", all, i+1)
+		return
+	}
+	if got := all[i]; got.Kind != api.ChangeUpgrade || got.Outcome != outcome || !slices.Contains(got.Changes, what) || !strings.Contains(got.Reason, why) || why == "" && got.Reason != "" {
+		c.t.Errorf("change %d: %+v (expected an upgrade, %s: %s, because of %q)", i, got, outcome, what, why)
 	}
 }
 
-// An upgrade that comes to nothing while the change before it is not settled is the last one of the job; what then becomes of that
-// one is told again if it goes back.
+// An upgrade that comes to nothing while the change before it is not settled does not hide what becomes of that one.
 func TestAnUpgradeIsGivenUpBehindAChangeThatIsPending(t *testing.T) {
 	onFakeTime(t, func(t *testing.T, c *cluster) {
 		c.withCheckpoints(t)
@@ -130,11 +141,106 @@ func TestAnUpgradeIsGivenUpBehindAChangeThatIsPending(t *testing.T) {
 		b.set(func() { b.unprepared = &wire.Failure{Kind: wire.KindModule, Message: "out of memory"} })
 		c.answered(c.upgrade(job.ID, map[string]string{"window": "8"}), "job "+string(job.ID)+" was not upgraded: ")
 		c.changed(job.ID, api.ChangeWentBack, `parameter "window" is other`, "out of memory")
+		c.changedAt(1, job.ID, api.ChangePending, `parameter "window" is other`, "")
 		b.report(b.running()[0], wire.TaskFailed, &wire.Failure{Kind: wire.KindGuest, Message: "unreachable"})
 		c.after(stopLimit)
 		c.expect(job.ID, api.JobRunning, "unreachable")
-		c.changed(job.ID, api.ChangeWentBack, `parameter "window" is other`, "unreachable")
+		for range 2 { // and with another JobManager
+			c.changedAt(0, job.ID, api.ChangeWentBack, `parameter "window" is other`, "out of memory")
+			c.changedAt(1, job.ID, api.ChangeWentBack, `parameter "window" is other`, "unreachable")
+			c.stop()
+			c.start()
+		}
 	})
+}
+
+// A rescaling that a failure takes back is not hidden by an upgrade that was refused behind it, and a better cause that a task tells
+// later is that of the rescaling alone.
+func TestARescalingThatIsTakenBackIsNotHidden(t *testing.T) {
+	onFakeTime(t, func(t *testing.T, c *cluster) {
+		c.withCheckpoints(t)
+		a, b := c.add("a", 1), c.add("b", 1)
+		job := c.submit(1)
+		answer := make(chan error, 1)
+		go func() {
+			_, err := c.jm.RescaleJob(t.Context(), job.ID, &api.Rescale{Parallelism: new(2)})
+			answer <- err
+		}()
+		synctest.Wait()
+		for _, tm := range []*fakeTM{a, b} {
+			if len(tm.running()) > 0 {
+				tm.acknowledge(1)
+			}
+		}
+		c.after(2 * commitPoll)
+		c.answered(answer, "")
+		c.after(stopLimit)
+		b.set(func() { b.unprepared, b.lasting = &wire.Failure{Kind: wire.KindModule, Message: "out of memory"}, true })
+		c.answered(c.upgrade(job.ID, map[string]string{"window": "8"}), "job "+string(job.ID)+" was not upgraded: ")
+		told := func(reason string) {
+			t.Helper()
+			all := c.job(job.ID).Changes
+			if len(all) != 2 || all[0].Kind != api.ChangeUpgrade || !strings.Contains(all[0].Reason, "out of memory") ||
+				all[1].Kind != api.ChangeRescale || all[1].Outcome != api.ChangeWentBack || all[1].Reason != reason {
+				t.Errorf("%+v (expected that an upgrade was refused, out of memory, and before a rescaling taken back: %s)", all, reason)
+			}
+		}
+		failing := b.running()[0]
+		a.report(a.running()[0], wire.TaskFailed, &wire.Failure{Kind: wire.KindChannel, Message: "cut"})
+		told("cut")
+		b.report(failing, wire.TaskFailed, &wire.Failure{Kind: wire.KindGuest, Message: "unreachable"})
+		told("unreachable")
+		c.stop()
+		c.start()
+		told("unreachable")
+	})
+}
+
+// However often a job is changed, its record has the last few.
+func TestTheLastChangesAreKept(t *testing.T) {
+	onFakeTime(t, func(t *testing.T, c *cluster) {
+		c.withCheckpoints(t)
+		a := c.add("a", 1)
+		job := c.submit(1)
+		a.set(func() { a.unprepared = &wire.Failure{Kind: wire.KindModule, Message: "out of memory"} })
+		for i := range keptChanges + 2 {
+			c.answered(c.upgrade(job.ID, map[string]string{"window": fmt.Sprint(7 + i)}), "job "+string(job.ID)+" was not upgraded: ")
+			c.after(time.Second)
+		}
+		all := c.job(job.ID).Changes
+		if len(all) != keptChanges || !slices.IsSortedFunc(all, func(a, b api.Change) int { return b.Time.Compare(a.Time) }) || all[0].Time.Before(time.Now().Add(-2*time.Second)) {
+			t.Errorf("%+v (expected the last %d, the newest first)", all, keptChanges)
+		}
+	})
+}
+
+// A record of a version that had one change, and an upgrade in place behind it that had been given up, still tells of both.
+func TestChangesInRecordsOfOlderVersions(t *testing.T) {
+	const change, trial = `"change":{"kind":"rescale","changes":["parallelism 2 instead of 1"],"outcome":"done"}`, `"trial":{"kind":"upgrade","outcome":"%s","reason":"out of memory"}`
+	for record, want := range map[string][]api.ChangeKind{
+		`{"version":1}`:                nil,
+		`{"version":1,` + change + `}`: {api.ChangeRescale},
+		`{"version":1,` + change + `,` + fmt.Sprintf(trial, api.ChangeWentBack) + `}`: {api.ChangeUpgrade, api.ChangeRescale},
+		`{"version":1,` + change + `,` + fmt.Sprintf(trial, api.ChangePending) + `}`:  {api.ChangeRescale},
+	} {
+		r, err := decodeJob("job/1", []byte(record))
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := decodeJob("job/1", encode(r))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range []*jobRecord{r, again} {
+			var got []api.ChangeKind
+			for _, c := range r.Changes {
+				got = append(got, c.Kind)
+			}
+			if !slices.Equal(got, want) || (r.Trial != nil) != strings.Contains(record, `"pending"`) {
+				t.Errorf("%s: %v, trial %+v (expected %v)", record, got, r.Trial, want)
+			}
+		}
+	}
 }
 
 // A TaskManager that is lost, or a task that fails, before the decision takes the job back to the old module.

@@ -104,7 +104,7 @@ type (
 	actStoreResult  struct{ task graph.TaskID }                // of a task in batch mode that has finished; never answered: without it the task may run again
 	actStoreCancel  struct{}                                   // never answered: the end is stored in any case
 	actRevert       struct{}                                   // store that the job has the graph before again; never answered
-	actExplain      struct{}                                   // store why the job went back, a better cause was told; never answered
+	actExplain      struct{ had string }                       // store why the job went back, a better cause was told than it had; never answered
 	actDecide       struct{ prepared []connector.Committable } // take a checkpoint id, store the decision: evDecided, evStoreFailed
 	actDeploy       struct {                                   // evDeployed
 		tm      wire.TaskManagerID

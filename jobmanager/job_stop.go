@@ -132,8 +132,9 @@ func (m *jobFSM) betterCause(cause *wire.Failure) {
 	}
 	switch {
 	case m.wentBack:
+		had := m.failure.Message
 		m.goBack(cause)
-		m.do(actExplain{})
+		m.do(actExplain{had})
 	case m.reverts(cause):
 		m.revert(cause)
 	default:

@@ -41,7 +41,7 @@ func (j *jobMaster) job() *api.Job {
 	if h := j.hindered; h != nil && (m.phase != ended || r.Owed != 0) {
 		out.Uncommitted, out.UncommittedHint = h.Message, h.Hint
 	}
-	out.Operators, out.Change = r.Parallelism, *r.lastChange()
+	out.Operators, out.Changes = r.Parallelism, r.Changes
 	out.Notes = j.exec.ApartFromSplits(&r.Graph)
 	if m.phase == ended {
 		out.GivenUp = nil

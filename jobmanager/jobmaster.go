@@ -66,7 +66,7 @@ type mail struct {
 }
 
 func newJobMaster(jm *JobManager, r jobRecord) *jobMaster {
-	r.forgetTrial()
+	r.giveUp(r.Attempt, "the JobManager ended before it was decided")
 	exec := graph.Expand(&r.Graph)
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
@@ -277,7 +277,7 @@ func (j *jobMaster) act(a action) event {
 	case actRevert:
 		j.revertGraph()
 	case actExplain:
-		j.explain()
+		j.explain(a.had)
 	case actDecide:
 		return j.decide(a.prepared)
 	case actEnd:

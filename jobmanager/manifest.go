@@ -176,8 +176,8 @@ func (c *checkpoints) decide(e evManifest) {
 	j.proven()
 	if next != nil {
 		c.exchanging.decided = e.decided.ID
-		if done := j.record.Change; done != nil { // a planted bug leaves it out
-			j.noteChange(whatChanged(done))
+		if all := j.record.Changes; len(all) > 0 { // a planted bug leaves it out
+			j.noteChange(whatChanged(all[0]))
 		}
 		j.take(evExchanged{})
 	}

@@ -58,9 +58,10 @@ type jobRecord struct {
 
 	PreviousParallelism map[string]int `json:"previousParallelism,omitempty"` // what it was in the graph before
 
-	Change *api.Change       `json:"change,omitempty"` // the last rescaling or upgrade
-	Trial  *api.Change       `json:"trial,omitempty"`  // an upgrade in place that came after it: pending until its decision makes it Change, or given up
-	Counts checkpoint.Counts `json:"counts,omitzero"`  // what had passed through the tasks in the last checkpoint
+	Changes []api.Change      `json:"changes,omitempty"` // the last rescalings and upgrades, the newest first
+	Trial   *api.Change       `json:"trial,omitempty"`   // an upgrade in place behind them: until its decision, or until it is given up
+	Change  *api.Change       `json:"change,omitempty"`  // what versions before Changes had of them
+	Counts  checkpoint.Counts `json:"counts,omitzero"`   // what had passed through the tasks in the last checkpoint
 
 	Running   *time.Time       `json:"running,omitempty"`
 	Ended     *time.Time       `json:"ended,omitempty"`
@@ -152,7 +153,22 @@ func decode[T jobRecord | moduleRecord](key string, value []byte, version func(*
 }
 
 func decodeJob(key string, value []byte) (*jobRecord, error) {
-	return decode(key, value, func(r *jobRecord) int { return r.Version })
+	r, err := decode(key, value, func(r *jobRecord) int { return r.Version })
+	if err == nil {
+		r.modernize()
+	}
+	return r, err
+}
+
+// modernize reads what versions before had of changes: the last one, and a trial also when that was given up.
+func (r *jobRecord) modernize() {
+	if c := r.Change; c != nil {
+		r.Change = nil
+		r.newest(*c)
+	}
+	if t := r.Trial; t != nil && t.Outcome == api.ChangeWentBack {
+		r.begin(*t)
+	}
 }
 
 func decodeModule(key string, value []byte) (*moduleRecord, error) {

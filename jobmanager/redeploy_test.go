@@ -54,8 +54,8 @@ func TestARescalingThatWentBackIsForgotten(t *testing.T) {
 		if n := operators()[0].Parallelism; n != 2 {
 			t.Fatalf("%s has parallelism %d (expected 2)", source, n)
 		}
-		if j := c.job(job.ID); j.Change == nil || j.Change.Kind != api.ChangeRescale || j.Change.Outcome != api.ChangePending || j.Operators[source] != 2 {
-			t.Fatalf("%+v, %v (expected a rescaling that is pending)", j.Change, j.Operators)
+		if j := c.job(job.ID); len(j.Changes) != 1 || j.Changes[0].Kind != api.ChangeRescale || j.Changes[0].Outcome != api.ChangePending || j.Operators[source] != 2 {
+			t.Fatalf("%+v, %v (expected a rescaling that is pending)", j.Changes, j.Operators)
 		}
 		c.after(stopLimit)
 		a.kill()
@@ -76,7 +76,10 @@ func TestARescalingThatWentBackIsForgotten(t *testing.T) {
 		told := func(when string) {
 			t.Helper()
 			j := c.job(job.ID)
-			if ch := j.Change; ch == nil || ch.Outcome != api.ChangeWentBack || !strings.Contains(ch.Reason, "killed") || strings.HasPrefix(ch.Reason, wentBackText) ||
+			if len(j.Changes) != 1 {
+				t.Fatalf("%s: %+v (expected one)", when, j.Changes)
+			}
+			if ch := &j.Changes[0]; ch.Outcome != api.ChangeWentBack || !strings.Contains(ch.Reason, "killed") || strings.HasPrefix(ch.Reason, wentBackText) ||
 				ch.Attempt != 2 || !slices.Equal(ch.Changes, want) || len(j.Operators) != 0 {
 				t.Errorf("%s: %+v, %v (expected that it went back, which changes %q)", when, ch, j.Operators, want)
 			}
@@ -169,12 +172,12 @@ func TestAChangeIsSettledWithoutPeriodicCheckpoints(t *testing.T) {
 		c.after(2 * commitPoll)
 		c.answered(answer, "")
 		c.after(time.Second)
-		if j := c.job(job.ID); j.Change == nil || j.Change.Outcome != api.ChangePending || j.State != api.JobRunning {
-			t.Fatalf("%s, %+v (expected that it runs, and is pending)", j.State, j.Change)
+		if j := c.job(job.ID); len(j.Changes) != 1 || j.Changes[0].Outcome != api.ChangePending || j.State != api.JobRunning {
+			t.Fatalf("%s, %+v (expected that it runs, and is pending)", j.State, j.Changes)
 		}
 		a.acknowledge(2) // which nobody has asked for
-		if j := c.job(job.ID); j.Change.Outcome != api.ChangeDone {
-			t.Errorf("%+v (expected that it is done)", j.Change)
+		if j := c.job(job.ID); j.Changes[0].Outcome != api.ChangeDone {
+			t.Errorf("%+v (expected that it is done)", j.Changes)
 		}
 		c.after(24 * time.Hour)
 		if seen := slices.DeleteFunc(slices.Clone(a.seen), func(s string) bool { return !strings.HasPrefix(s, "trigger") }); !slices.Equal(seen, []string{"trigger 1, exchange 0", "trigger 2, exchange 0"}) {
@@ -184,8 +187,8 @@ func TestAChangeIsSettledWithoutPeriodicCheckpoints(t *testing.T) {
 		c.jm.Lost("a", "killed")
 		c.add("b", 2)
 		c.after(stopLimit)
-		if j := c.expect(job.ID, api.JobRunning, "killed"); j.Parallelism != 2 || j.Change.Outcome != api.ChangeDone {
-			t.Errorf("parallelism %d, %+v (expected 2, and that nothing went back)", j.Parallelism, j.Change)
+		if j := c.expect(job.ID, api.JobRunning, "killed"); j.Parallelism != 2 || j.Changes[0].Outcome != api.ChangeDone {
+			t.Errorf("parallelism %d, %+v (expected 2, and that nothing went back)", j.Parallelism, j.Changes)
 		}
 	})
 }
@@ -239,8 +242,8 @@ func TestAnUpgradeOfParametersIsCalledOne(t *testing.T) {
 			a.acknowledge(checkpoint.ID(i + 1))
 			c.after(2 * commitPoll)
 			c.answered(answer, "")
-			if j := c.job(job.ID); j.Change == nil || j.Change.Kind != api.ChangeUpgrade {
-				t.Errorf("%v: %+v (expected an upgrade)", params, j.Change)
+			if j := c.job(job.ID); len(j.Changes) == 0 || j.Changes[0].Kind != api.ChangeUpgrade {
+				t.Errorf("%v: %+v (expected an upgrade)", params, j.Changes)
 			}
 		}
 	})

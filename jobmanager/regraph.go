@@ -62,7 +62,7 @@ func (j *jobMaster) mayChange(from uint64) error {
 }
 
 // whatChanged says what a change was, for people.
-func whatChanged(c *api.Change) string {
+func whatChanged(c api.Change) string {
 	return fmt.Sprintf("%s: %s", c.Kind, strings.Join(c.Changes, ", "))
 }
 
@@ -107,18 +107,18 @@ func (j *jobMaster) storeGraph(e evGraph) error {
 	if len(e.splits) > 0 {
 		with = append(with, ha.Put(splitsKey+string(j.id), encode(sources)))
 	}
-	exec := graph.Expand(e.graph)
+	exec, changed := graph.Expand(e.graph), j.change(e.kind, &before, e.graph)
 	if failed := j.storeAnd(nil, func(r *jobRecord) {
 		r.Former = left(r.Former, &before, e.graph, j.fsm.attempt)
-		r.begin(j.change(e.kind, &before, e.graph))
+		r.begin(changed)
 		r.Graph, r.Previous = *e.graph, &before
 		r.Parallelism, r.PreviousParallelism = e.parallelism, r.Parallelism
 		r.Generation++
-	}, func() { j.regraph(exec, sources, whatChanged(j.record.Change)) }, with...); failed != nil {
+	}, func() { j.regraph(exec, sources, whatChanged(changed)) }, with...); failed != nil {
 		return api.Errorf(api.KindInternal, "%s", failed.(evStoreFailed).failure.Message)
 	}
 	failpoint.Hit(failpoint.Rescaling)
-	j.log.Info("the job is given another graph", "changes", strings.Join(j.record.Change.Changes, ", "), "parallelism", e.graph.Parallelism)
+	j.log.Info("the job is given another graph", "changes", strings.Join(changed.Changes, ", "), "parallelism", e.graph.Parallelism)
 	j.take(evRedeploy{exec})
 	return nil
 }
@@ -168,7 +168,7 @@ func (j *jobMaster) revertGraph() {
 		r.Former = left(r.Former, &r.Graph, r.Previous, j.fsm.attempt)
 		r.Graph, r.Previous = *r.Previous, nil
 		r.Parallelism, r.PreviousParallelism = r.PreviousParallelism, nil
-		r.begin(wentBack(r.Change, j.fsm.attempt, j.fsm.failure.Message))
+		r.undo(j.fsm.attempt, j.fsm.failure.Message)
 		r.Generation++
 	}
 	then := func() { j.regraph(exec, j.sources, "a failure has taken it back to what it was before") }

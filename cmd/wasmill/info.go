@@ -160,8 +160,8 @@ func jobRows(j *api.Job, now time.Time) []string {
 	if g := j.GivenUp; g != nil {
 		rows = append(rows, fmt.Sprintf("given up\t#%d: %s", g.Checkpoint, oneParagraph(g.Cause)))
 	}
-	if j.Change != nil {
-		rows = append(rows, "last change\t"+oneParagraph(changeText(j.Change, now)))
+	for i := range j.Changes {
+		rows = append(rows, first(i, "last changes")+"\t"+oneParagraph(changeText(&j.Changes[i], now)))
 	}
 	if j.Uncommitted != "" && (j.State != api.JobFinishing || j.Failure == nil) { // else it is the cause
 		rows = append(rows, "output\tnot committed yet: "+oneParagraph(j.Uncommitted))

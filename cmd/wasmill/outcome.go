@@ -22,7 +22,7 @@ func outcomeIn(err error, accepted bool, hint string, args ...any) error {
 
 // What the hints say about each sort of command; %s is the job.
 const (
-	changeSeenIn     = "`last change` of `wasmill info %s` says what became of it; if it is not there, nothing of it was done"
+	changeSeenIn     = "`last changes` of `wasmill info %s` says what became of it; if it is not there, nothing of it was done"
 	savepointSeenIn  = "`wasmill savepoint list %[1]s` has it if it was completed, and `wasmill info %[1]s` says whether the job has ended"
 	checkpointSeenIn = "`wasmill checkpoints %s` has it if it was completed"
 	endSeenIn        = "`wasmill info %s` says whether the job has ended"

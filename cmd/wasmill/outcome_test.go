@@ -45,8 +45,8 @@ func TestWhatBecameOfACommandIsSeenSomewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	for command, hint := range map[string]string{
-		"rescale 7f3a9c --parallelism 2": "`last change` of `wasmill info 7f3a9c000000` says",
-		"upgrade 7f3a9c " + module:       "`last change` of `wasmill info 7f3a9c` says",
+		"rescale 7f3a9c --parallelism 2": "`last changes` of `wasmill info 7f3a9c000000` says",
+		"upgrade 7f3a9c " + module:       "`last changes` of `wasmill info 7f3a9c` says",
 		"savepoint take 7f3a9c":          "`wasmill savepoint list 7f3a9c` has it if it was completed, and `wasmill info 7f3a9c` says",
 		"stop 7f3a9c":                    "`wasmill savepoint list 7f3a9c` has it",
 		"checkpoint 7f3a9c":              "`wasmill checkpoints 7f3a9c` has it",
@@ -81,7 +81,7 @@ func TestOnlyWhatIsInDoubtHasItsOutcomeElsewhere(t *testing.T) {
 		{api.Errorf(api.KindConflict, "job x is FAILED"), false, false},
 		{errors.New("no such file"), true, false},
 	} {
-		if got := outcomeIn(c.err, c.accepted, changeSeenIn, "7f3a9c"); strings.Contains(hintOf(got), "last change") != c.doubt || !errors.Is(got, c.err) || !c.doubt && hintOf(got) != hintOf(c.err) {
+		if got := outcomeIn(c.err, c.accepted, changeSeenIn, "7f3a9c"); strings.Contains(hintOf(got), "last changes") != c.doubt || !errors.Is(got, c.err) || !c.doubt && hintOf(got) != hintOf(c.err) {
 			t.Errorf("%v, accepted %t: hint %q (expected one: %t)", c.err, c.accepted, hintOf(got), c.doubt)
 		}
 	}

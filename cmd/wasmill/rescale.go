@@ -52,7 +52,7 @@ func (a *app) rescaleJob(cmd *cobra.Command, id graph.JobID, given []string) err
 	if err != nil {
 		return outcomeIn(err, false, changeSeenIn, was.ID)
 	}
-	if sameChange(was.Change, job.Change) { // every operator has the parallelism that it had: no task is touched
+	if sameChange(newestChange(was), newestChange(job)) { // every operator has the parallelism that it had: no task is touched
 		return a.answer(job, func(w io.Writer) {
 			fmt.Fprintf(w, "%s  %s  nothing is restarted: parallelism %s\n", printable(job.Name), job.ID, parallelism(job))
 		})
@@ -63,7 +63,7 @@ func (a *app) rescaleJob(cmd *cobra.Command, id graph.JobID, given []string) err
 	}
 	return a.answer(now, func(w io.Writer) {
 		sayRedeployed(w, now, "rescaled", begun)
-		if c := now.Change; c != nil {
+		if c := changeIn(now, newestChange(job)); c != nil {
 			for _, what := range c.Changes {
 				fmt.Fprintf(w, "  %s\n", printable(what))
 			}
@@ -129,7 +129,7 @@ func redeployed(ctx context.Context, client *api.Client, job *api.Job, what stri
 	if err != nil && (now == nil || until.Err() == nil || ctx.Err() != nil) {
 		return nil, outcomeIn(fmt.Errorf("job %s was %s; follow it: %w", job.ID, what, err), true, changeSeenIn, job.ID)
 	}
-	if c := now.Change; sameChange(c, job.Change) && c != nil && c.Outcome == api.ChangeWentBack {
+	if c := changeIn(now, newestChange(job)); c != nil && c.Outcome == api.ChangeWentBack {
 		return nil, fmt.Errorf("job %s was not %s: it went back to what it was before: %s", job.ID, what, c.Reason)
 	}
 	if f := now.Failure; f != nil {
@@ -143,13 +143,31 @@ func redeployed(ctx context.Context, client *api.Client, job *api.Job, what stri
 
 func sayRedeployed(w io.Writer, j *api.Job, what string, begun time.Time) {
 	until := ""
-	if c := j.Change; c != nil && c.Outcome == api.ChangePending {
+	if c := newestChange(j); c != nil && c.Outcome == api.ChangePending {
 		until = "; a failure before its next checkpoint takes it back (`wasmill info` says)"
 	}
 	fmt.Fprintf(w, "%s  %s  %s after %s: %d subtasks%s\n", printable(j.Name), j.ID, what, seconds(time.Since(begun)), j.Subtasks.Total, until)
 }
 
+// newestChange is the last change that a look at a job has shown, nil: none.
+func newestChange(j *api.Job) *api.Change {
+	if len(j.Changes) == 0 {
+		return nil
+	}
+	return &j.Changes[0]
+}
+
+// changeIn is what another look at the job shows of a change, nil: it is not there.
+func changeIn(j *api.Job, c *api.Change) *api.Change {
+	for i := range j.Changes {
+		if sameChange(&j.Changes[i], c) {
+			return &j.Changes[i]
+		}
+	}
+	return nil
+}
+
 // sameChange says whether two looks at a job have shown the same change of it.
 func sameChange(a, b *api.Change) bool {
-	return a == b || a != nil && b != nil && a.Time.Equal(b.Time)
+	return a == b || a != nil && b != nil && a.Kind == b.Kind && a.Time.Equal(b.Time)
 }

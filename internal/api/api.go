@@ -60,13 +60,13 @@ type Job struct {
 	Ephemeral   bool              `json:"ephemeral,omitempty"`   // the job and its checkpoints end with the JobManager's process
 	Origin      *Origin           `json:"origin,omitempty"`      // what it goes on from, if not from the beginning
 	Operators   map[string]int    `json:"operators,omitempty"`   // parallelism of those that were given one of their own since it began, by name
-	Change      *Change           `json:"change,omitempty"`      // the last rescaling or upgrade
+	Changes     []Change          `json:"changes,omitempty"`     // the last rescalings and upgrades, the newest first
 	Notes       []string          `json:"notes,omitempty"`       // what about the job as it is defined may not be meant, for people
 
 	UncommittedHint string `json:"uncommittedHint,omitempty"` // what can be done about Uncommitted
 }
 
-// Change is a rescaling or upgrade of a job, and what became of it. It is shown until there is another.
+// Change is a rescaling or upgrade of a job, and what became of it.
 type Change struct {
 	Kind    ChangeKind    `json:"kind"`
 	Time    time.Time     `json:"time"`    // when it was stored

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/wasmill/wasmill/internal/api"
@@ -56,17 +57,20 @@ func (x *Cluster) twoChanges(meanwhile func()) {
 // expectChanges holds what was answered against the job.
 func (x *Cluster) expectChanges(before *api.Job, rescaled bool, parallelism int, upgraded bool, module graph.ModuleID) {
 	j := x.Job()
-	if j == nil || j.Change != nil && tookBack(j.Change, before, upgraded) {
+	if j == nil {
 		return
 	}
-	if rescaled && j.Parallelism != parallelism || upgraded && j.Module != module {
+	if rescaled && j.Parallelism != parallelism && !tookBack(before, j, api.ChangeRescale) ||
+		upgraded && j.Module != module && !tookBack(before, j, api.ChangeUpgrade) {
 		x.broken = fmt.Errorf("of two changes at once one is lost: the job has parallelism %d (rescaled %v, to %d) and module %s (upgraded %v, to %s)",
 			j.Parallelism, rescaled, parallelism, j.Module, upgraded, module)
 	}
 }
 
-// tookBack says whether a job's last change is one of those that were answered, undone by a failure: not an upgrade that was refused.
-func tookBack(c *api.Change, before *api.Job, upgraded bool) bool {
-	since := before.Change == nil || !c.Time.Equal(before.Change.Time)
-	return since && c.Outcome == api.ChangeWentBack && (upgraded || c.Kind != api.ChangeUpgrade)
+// tookBack says whether a failure has undone a change of a kind since a job was looked at.
+func tookBack(before, now *api.Job, kind api.ChangeKind) bool {
+	return slices.ContainsFunc(now.Changes, func(c api.Change) bool {
+		had := slices.ContainsFunc(before.Changes, func(b api.Change) bool { return b.Kind == kind && b.Time.Equal(c.Time) })
+		return c.Kind == kind && c.Outcome == api.ChangeWentBack && !had
+	})
 }
