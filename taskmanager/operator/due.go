@@ -3,6 +3,7 @@ package operator
 import (
 	"bytes"
 	"cmp"
+	"math"
 	"slices"
 
 	"github.com/wasmill/wasmill/taskmanager/state"
@@ -17,6 +18,8 @@ type due struct {
 	index map[uint64]uint32 // 1 + number of the newest key with that hash
 	order []uint32          // numbers of the keys that have timers, and of some that have none any more
 	size  int
+
+	from, place state.Place // while some keys are looked for: none of their timers is before from but those that are here; place is scratch
 }
 
 // dueKey is the timers of one key.
@@ -35,23 +38,30 @@ const (
 	keptKey    = 64
 )
 
-// find looks up what fires next, if that is not known, of some keys; nil: of all.
+// find looks up what fires next, if that is not known, of some keys; nil: of all. The timers of others stay where they are: they are
+// looked through once, until what is looked for changes.
 func (d *due) find(timers state.Timers, until int64, of func(hash uint64) bool) error {
 	if d.there && d.any() {
 		return nil
 	}
 	d.drop()
-	end := until
-	err := timers.Due(until, func(time int64, hash uint64, key []byte) bool {
+	end, all := until, true
+	err := timers.Due(d.from, until, func(time int64, hash uint64, key []byte) bool {
 		if of == nil || of(hash) {
 			d.add(time, hash, key)
 		}
 		if d.size < dueBytes {
 			return true
 		}
-		end = time
+		end, all = time, false
+		if of != nil {
+			d.from = state.AppendPlace(d.from[:0], time, key)
+		}
 		return false
 	})
+	if of != nil && all && err == nil {
+		d.from = state.AppendPlace(d.from[:0], min(until, math.MaxInt64-1)+1, nil)
+	}
 	d.there, d.until = err == nil && len(d.order) > 0, end
 	return err
 }
@@ -84,11 +94,34 @@ func (d *due) next(until int64, n int) []uint32 {
 // set notes that a timer was set.
 func (d *due) set(time int64, hash uint64, key []byte) {
 	if !d.there || time > d.until {
+		d.back(time, key)
 		return
 	}
 	if d.add(time, hash, key); d.size > 2*dueBytes {
+		for _, k := range d.order {
+			if k := &d.keys[k]; len(k.times) > 0 {
+				d.back(k.times[0], k.key)
+			}
+		}
 		d.drop()
 	}
+}
+
+// back has looking up begin at a timer, or before it.
+func (d *due) back(time int64, key []byte) {
+	if len(d.from) == 0 {
+		return
+	}
+	d.place = state.AppendPlace(d.place[:0], time, key)
+	if bytes.Compare(d.place, d.from) < 0 {
+		d.from, d.place = d.place, d.from
+	}
+}
+
+// end has other keys looked for from now on.
+func (d *due) end() {
+	d.drop()
+	d.from = d.from[:0]
 }
 
 // delete notes that a timer was deleted.

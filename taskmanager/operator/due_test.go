@@ -80,8 +80,8 @@ type counted struct {
 	walked *int
 }
 
-func (c counted) Due(until int64, yield func(time int64, hash uint64, key []byte) bool) error {
-	return c.Timers.Due(until, func(time int64, hash uint64, key []byte) bool {
+func (c counted) Due(from state.Place, until int64, yield func(time int64, hash uint64, key []byte) bool) error {
+	return c.Timers.Due(from, until, func(time int64, hash uint64, key []byte) bool {
 		*c.walked++
 		return yield(time, hash, key)
 	})
@@ -94,7 +94,9 @@ var errUnreadable = errors.New("the disk is broken")
 
 func (unreadable) Next() (int64, error) { return 0, errUnreadable }
 
-func (unreadable) Due(int64, func(int64, uint64, []byte) bool) error { return errUnreadable }
+func (unreadable) Due(state.Place, int64, func(int64, uint64, []byte) bool) error {
+	return errUnreadable
+}
 
 // That timers of processing time cannot be read is no reason to wait for ever: they are due, and who fires them is told.
 func TestTimersThatCannotBeReadAreToldOf(t *testing.T) {
@@ -286,6 +288,62 @@ func TestTimersOfSomeKeyGroupsFire(t *testing.T) {
 	for key := range set {
 		if fired[key] != 1 {
 			t.Fatalf("%s has fired %d times (expected 1)", key, fired[key])
+		}
+	}
+}
+
+// Where some key groups fire alone, what the others have is looked through once, whatever timers set meanwhile, also more than is looked
+// up at once.
+func TestTimersOfOthersAreLookedThroughOnce(t *testing.T) {
+	const keys, until = 60_000, 20
+	for _, flood := range []int{0, 60} {
+		store, set := state.NewMemory(), map[string]map[int64]bool{}
+		mine, others := map[string]bool{}, 0
+		for i := range keys {
+			key := fmt.Sprint("k", i)
+			set[key] = map[int64]bool{int64(i % 10): true}
+			if g := graph.KeyGroupOf(xxhash.Sum64String(key), 8); 2 <= g && g < 5 {
+				mine[key] = true
+			} else {
+				others++
+			}
+		}
+		p, a := newAlarms(t, store, set)
+		p.config.Share.Groups = 8
+		fired, want := 0, len(mine)
+		a.due = func(key string, _ int64) (actions []abi.Action) {
+			if fired++; !mine[key] {
+				t.Fatalf("%s has fired", key)
+			}
+			if fired <= 4*fireTimers { // before its own others and those of keys before it, and behind, and what is due later
+				for i := range flood {
+					actions = append(actions, abi.Action{Op: abi.ActionSetTimer, Time: int64(i - 30 - fired%64)})
+				}
+			}
+			return actions
+		}
+		for more := true; more; {
+			var err error
+			if more, err = p.FireOf(until, 2, 5); err != nil {
+				t.Fatal(err)
+			}
+		}
+		left := 0
+		for key := range mine {
+			for time := range set[key] {
+				if time <= until {
+					left++
+				}
+			}
+		}
+		if left > 0 || fired < want {
+			t.Errorf("of %d keys %d timers fired, and %d are left (expected none)", len(mine), fired, left)
+		}
+		if a.walked > others+2*fired { // what was set may have been known and have been given up
+			t.Errorf("%d timers were looked at, to fire %d beside %d of other keys", a.walked, fired, others)
+		}
+		if len(p.due[EventTime].from) > 0 {
+			t.Error("what others have is looked for from the middle on")
 		}
 	}
 }

@@ -30,7 +30,7 @@ func (p *Process) FireOf(until int64, from, to graph.KeyGroup) (fired bool, err 
 		return from <= group && group < to
 	})
 	if !fired {
-		p.due[EventTime].drop()
+		p.due[EventTime].end()
 	}
 	return fired, err
 }

@@ -289,7 +289,7 @@ func (j *interval) Fire(watermark int64) (more bool, err error) {
 	j.due, j.memory, j.set.time = j.due[:0], j.memory[:0], abi.MaxTime
 	if watermark < abi.MaxTime {
 		j.until.pass(watermark)
-		err = j.expiry.Due(watermark, func(time int64, hash uint64, key []byte) bool {
+		err = j.expiry.Due(nil, watermark, func(time int64, hash uint64, key []byte) bool {
 			if len(j.due) == j.atOnce {
 				more = true
 				return false

@@ -330,7 +330,7 @@ func (s *sessions) fire(watermark int64, out *abi.Builder) (more bool, err error
 	s.panes.firesTo(watermark)
 	s.most = s.panes.pace.of(s.atOnce)
 	s.due = s.due[:0]
-	err = s.timers.Due(watermark, func(time int64, hash uint64, key []byte) bool {
+	err = s.timers.Due(nil, watermark, func(time int64, hash uint64, key []byte) bool {
 		s.due = append(s.due, dueTimer{time, hash, s.keep(key)})
 		return len(s.due) < s.most
 	})

@@ -213,7 +213,7 @@ func (w *windower) fireTimers(clock int, limit, until int64, out *abi.Builder) (
 	w.expired, w.dueKeys, w.dueHashes = w.expired[:0], w.dueKeys[:0], w.dueHashes[:0]
 	most := w.pace.of(fireRecords)
 	seen := map[string]bool{}
-	err = w.timers[clock].Due(limit, func(time int64, hash uint64, key []byte) bool {
+	err = w.timers[clock].Due(nil, limit, func(time int64, hash uint64, key []byte) bool {
 		if seen[string(key)] {
 			return false
 		}

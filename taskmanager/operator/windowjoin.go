@@ -229,7 +229,7 @@ func (j *windowJoin) Fire(watermark int64) (more bool, err error) {
 // too, but not before that.
 func (j *windowJoin) find(timers state.Timers, until int64, one bool) error {
 	most := j.pace.of(fireTimers)
-	return timers.Due(until, func(time int64, hash uint64, key []byte) bool {
+	return timers.Due(nil, until, func(time int64, hash uint64, key []byte) bool {
 		if one && len(j.due) > 0 && j.due[0].time != time {
 			return false
 		}

@@ -97,7 +97,7 @@ func (e *elements) fire() (n int) {
 	var due []timer
 	for {
 		due = due[:0]
-		e.check(e.alarms.Due(math.MaxInt64-1, func(time int64, hash uint64, key []byte) bool {
+		e.check(e.alarms.Due(nil, math.MaxInt64-1, func(time int64, hash uint64, key []byte) bool {
 			due = append(due, timer{time, hash, string(key)})
 			return len(due) < 1024
 		}))

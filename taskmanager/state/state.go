@@ -207,10 +207,19 @@ type Timers interface {
 	// Has says whether a timer is there.
 	Has(time int64, hash uint64, key []byte) (bool, error)
 	// Due calls yield for the timers at or before until, the oldest first, those of a time in the order of their keys,
-	// until yield answers false. Nothing may be set or deleted meanwhile; key is valid during the call.
-	Due(until int64, yield func(time int64, hash uint64, key []byte) bool) error
+	// until yield answers false. It begins at a place, nil: at the first; those before cost nothing. Nothing may be set or deleted
+	// meanwhile; key is valid during the call.
+	Due(from Place, until int64, yield func(time int64, hash uint64, key []byte) bool) error
 	// Next is the earliest time, abi.MaxTime when there is no timer.
 	Next() (int64, error)
+}
+
+// Place is one in the order of timers. It is compared as bytes are.
+type Place []byte
+
+// AppendPlace appends the place of a timer, also of one that is not there.
+func AppendPlace(dst Place, time int64, key []byte) Place {
+	return append(appendTime(dst, time), key...)
 }
 
 // Frozen is what had changed between two calls of Freeze. One goroutine, any, uses it; the store may change or be closed

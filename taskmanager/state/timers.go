@@ -29,7 +29,7 @@ type timers struct {
 func newTimers(t *tiered) *timers { return &timers{t: t, all: t.files == nil} }
 
 func (m *timers) join(time int64, key []byte) []byte {
-	m.key = append(appendTime(m.key[:0], time), key...)
+	m.key = AppendPlace(m.key[:0], time, key)
 	return m.key
 }
 
@@ -58,17 +58,21 @@ func (m *timers) Has(time int64, _ uint64, key []byte) (bool, error) {
 }
 
 // Due implements Timers.
-func (m *timers) Due(until int64, yield func(time int64, hash uint64, key []byte) bool) error {
+func (m *timers) Due(from Place, until int64, yield func(time int64, hash uint64, key []byte) bool) error {
 	if m.none {
 		return nil
 	}
-	w := m.t.walk(nil, m.floor, nil)
+	low := bytes.Compare(from, m.floor) <= 0
+	if low {
+		from = m.floor
+	}
+	w := m.t.walk(nil, from, nil)
 	for first := true; ; first = false {
-		there, err := m.step(&w, until)
+		there, err := m.step(&w, from, until)
 		if err != nil {
 			return err
 		}
-		if first {
+		if first && low {
 			m.raise(w, there)
 		}
 		if !there || timeOf(w.key) > until || !yield(timeOf(w.key), m.t.spec.Kind.ownerHash(w.key), w.key[timeBytes:]) {
@@ -92,13 +96,14 @@ func (m *timers) raise(w *walk, there bool) {
 // Next implements Timers.
 func (m *timers) Next() (int64, error) {
 	next := int64(math.MaxInt64)
-	err := m.Due(math.MaxInt64, func(time int64, _ uint64, _ []byte) bool { next = time; return false })
+	err := m.Due(nil, math.MaxInt64, func(time int64, _ uint64, _ []byte) bool { next = time; return false })
 	return next, err
 }
 
-// step goes to the next timer, and reads on for that if need be; false when there is none, or only later ones than until.
-func (m *timers) step(w **walk, until int64) (bool, error) {
-	last := (*w).key // nil: at the floor
+// step goes to the next timer of a walk that began at a place, and reads on for that if need be; false when there is none, or only
+// later ones than until.
+func (m *timers) step(w **walk, from []byte, until int64) (bool, error) {
+	last := (*w).key // nil: where it began
 	for {
 		there, err := (*w).next()
 		if err != nil {
@@ -113,11 +118,11 @@ func (m *timers) step(w **walk, until int64) (bool, error) {
 		if err := m.load(); err != nil {
 			return false, err
 		}
-		from := m.floor
+		at := from
 		if last != nil {
-			from = append(bytes.Clone(last), 0)
+			at = append(bytes.Clone(last), 0)
 		}
-		*w = m.t.walk(nil, from, nil)
+		*w = m.t.walk(nil, at, nil)
 	}
 }
 

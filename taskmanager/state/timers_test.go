@@ -37,7 +37,7 @@ func TestTimersAreReadWhereTheyAre(t *testing.T) {
 	fired, read := int64(0), 0
 	for fired < n {
 		next := fired
-		if err := all.Due(n, func(time int64, _ uint64, _ []byte) bool {
+		if err := all.Due(nil, n, func(time int64, _ uint64, _ []byte) bool {
 			if time != next {
 				t.Fatalf("the timer for %d is due (expected that for %d)", time, next)
 			}

@@ -55,7 +55,7 @@ func (x *random) compareAll(s state.Store, m *model, from, to graph.KeyGroup) {
 	tm, err := s.Timers(alarms)
 	x.check(err)
 	var all, expected []string
-	x.check(tm.Due(abi.MaxTime-1, func(at int64, _ uint64, key []byte) bool { all = append(all, timer(at, string(key))); return true }))
+	x.check(tm.Due(nil, abi.MaxTime-1, func(at int64, _ uint64, key []byte) bool { all = append(all, timer(at, string(key))); return true }))
 	for name := range m.alarms {
 		if own(name[13:]) {
 			expected = append(expected, name)
@@ -64,6 +64,30 @@ func (x *random) compareAll(s state.Store, m *model, from, to graph.KeyGroup) {
 	sort.Strings(expected)
 	if !slices.Equal(all, expected) {
 		x.t.Errorf("timers %v (expected %v)", all, expected)
+	}
+	x.compareFrom(tm, expected)
+}
+
+// compareFrom looks timers up from places between and at those that are there, up to some behind.
+func (x *random) compareFrom(tm state.Timers, expected []string) {
+	for range 5 {
+		from, n := timer(x.m.now+int64(x.r.IntN(3000)), x.key()), 1+x.r.IntN(20)
+		if len(expected) > 0 && x.r.IntN(2) == 0 {
+			from = expected[x.r.IntN(len(expected))]
+		}
+		var at int64
+		_, err := fmt.Sscanf(from, "%d", &at)
+		x.check(err)
+		i, _ := slices.BinarySearch(expected, from)
+		want := expected[i:min(i+n, len(expected))]
+		var got []string
+		x.check(tm.Due(state.AppendPlace(nil, at, []byte(from[13:])), abi.MaxTime-1, func(at int64, _ uint64, key []byte) bool {
+			got = append(got, timer(at, string(key)))
+			return len(got) < n
+		}))
+		if !slices.Equal(got, want) {
+			x.t.Errorf("timers from %s on are %v (expected %v)", from, got, want)
+		}
 	}
 }
 

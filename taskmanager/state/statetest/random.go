@@ -317,7 +317,7 @@ func (x *random) changeTimers() {
 		x.hasTimer(tm, x.m.alarms[name], name[13:])
 	}
 	due := map[string]int64{}
-	x.check(tm.Due(x.m.now, func(at int64, _ uint64, key []byte) bool { due[timer(at, string(key))] = at; return true }))
+	x.check(tm.Due(nil, x.m.now, func(at int64, _ uint64, key []byte) bool { due[timer(at, string(key))] = at; return true }))
 	for name, at := range due {
 		k := name[13:]
 		if _, there := x.m.alarms[name]; !there {
