@@ -8,16 +8,23 @@ import (
 )
 
 // interval joins records whose times lie near each other: a record meets, when it comes, those of the other input that came
-// before it. Both inputs' records are kept until the watermark says that none can come that they would meet.
+// before it. Both inputs' records are kept until the watermark says that none can come that they would meet: they end by the
+// event time of the join's states. Nobody looks for what has ended, as no record reads so far back; the store lets go of it.
+//
+// A timer for each key and stretch of time, at which the join looks for what is over, costs a scan of the disk each where
+// the state does not fit into memory: more than all records that meet. Snapshots of versions that did so have records
+// without an end, and these timers, and are gone on from.
 type interval struct {
 	progress
 	numbers
 	until  progress // that records were being forgotten to
 	uid    string
 	store  state.Store
+	clock  *state.Clock
+	lives  int64 // the TTL of what is kept
 	kept   [2]timeline
 	ahead  [2]int64     // by input: how far behind a record of it the last one may be that it meets
-	expiry state.Timers // when records of a key are over; rounded up, so that there are few
+	expiry state.Timers // of older versions: when records of a key are over, rounded up
 	round  int64
 	atOnce int // timers that fire in one call, at most
 	calls  Joiner
@@ -39,7 +46,6 @@ type interval struct {
 	one     [1][]byte
 	oneTime [1]int64
 	due     []firing
-	set     firing // timer that was set last
 }
 
 // meeting is a record and some of what it meets: a group of the call at hand.
@@ -49,9 +55,18 @@ type meeting struct {
 	n     int
 }
 
+// leastTTL bounds the TTL of what interval joins keep: it says how often the disk is looked through when nothing is written.
+const leastTTL = 60_000
+
+// intervalTTL is the TTL of what a join keeps. When a record ends, its join says.
+func intervalTTL(i *abi.Interval) int64 {
+	lower, upper := i.Bounds()
+	return max(upper-lower, leastTTL)
+}
+
 func newInterval(c *JoinConfig, kept [2]timeline) (*interval, error) {
 	lower, upper := c.Interval.Bounds()
-	j := &interval{uid: c.UID, set: firing{time: abi.MaxTime}, store: c.Store, kept: kept, ahead: [2]int64{upper, -lower}, round: max((upper-lower)/4, 1), atOnce: fireTimers, calls: c.Joiner, out: c.Results, lates: c.Late}
+	j := &interval{uid: c.UID, store: c.Store, clock: c.Store.EventTime(c.UID), lives: intervalTTL(c.Interval), kept: kept, ahead: [2]int64{upper, -lower}, round: max((upper-lower)/4, 1), atOnce: fireTimers, calls: c.Joiner, out: c.Results, lates: c.Late}
 	var err error
 	if j.expiry, err = c.Store.Timers(state.Spec{Operator: c.UID, Name: "$expiry", Kind: state.Timer, Key: c.Key}); err != nil {
 		return nil, err
@@ -64,6 +79,7 @@ func newInterval(c *JoinConfig, kept [2]timeline) (*interval, error) {
 	if j.progress, err = restoreProgress(c.Store, c.UID, passedName, c.Groups); err != nil {
 		return nil, err
 	}
+	j.clock.Now = j.passed
 	if j.until, err = restoreProgress(c.Store, c.UID, untilName, c.Groups); err != nil {
 		return nil, err
 	}
@@ -252,24 +268,12 @@ func (j *interval) keep(lo, hi int) error {
 		if j.left[i] || last < j.passed {
 			continue
 		}
+		j.clock.At = shift(last, 1-j.lives) // it ends when the watermark has passed last
 		if err := j.kept[j.input].add(hash, key, t, j.next(), j.batch.Value(row)); err != nil {
-			return err
-		}
-		if err := j.expire(last, hash, key); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// expire has a key looked at when the watermark has passed a time.
-func (j *interval) expire(last int64, hash uint64, key []byte) error {
-	at := shift(last-last%j.round, j.round)
-	if at == abi.MaxTime || j.set.time == at && j.set.hash == hash && string(j.set.key) == string(key) {
-		return nil
-	}
-	j.set.time, j.set.hash, j.set.key = at, hash, append(j.set.key[:0], key...)
-	return j.expiry.Set(at, hash, key)
 }
 
 // shift is t and n behind it, cut off at both ends of time.
@@ -283,10 +287,10 @@ func shift(t, n int64) int64 {
 	return t + n
 }
 
-// Fire implements Join. At the end of time nothing is removed: the state ends with the task, or a job that goes on from a drained
+// Fire implements Join. At the end of time nothing ends: the state does with the task, or a job that goes on from a drained
 // savepoint meets it.
 func (j *interval) Fire(watermark int64) (more bool, err error) {
-	j.due, j.memory, j.set.time = j.due[:0], j.memory[:0], abi.MaxTime
+	j.due, j.memory = j.due[:0], j.memory[:0]
 	if watermark < abi.MaxTime {
 		j.until.pass(watermark)
 		err = j.expiry.Due(nil, watermark, func(time int64, hash uint64, key []byte) bool {
@@ -305,11 +309,14 @@ func (j *interval) Fire(watermark int64) (more bool, err error) {
 	}
 	if err == nil && !more {
 		j.pass(watermark)
+		if watermark < abi.MaxTime {
+			j.clock.Now = j.passed
+		}
 	}
 	return more, err
 }
 
-// remove forgets the records of a key for which a timer was set.
+// remove forgets the records of a key for which an older version has set a timer.
 func (j *interval) remove(d firing) error {
 	for input := range j.kept {
 		last := shift(d.time, -1-j.ahead[input])

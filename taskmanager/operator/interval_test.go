@@ -1,14 +1,17 @@
 package operator
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/internal/oracle"
+	"github.com/wasmill/wasmill/taskmanager/state"
 )
 
 const joinGroups = 16
@@ -142,9 +145,9 @@ func TestRecordsStayLateWhereTheEndOfTimeCameBetween(t *testing.T) {
 	i := abi.Interval{LowerMs: -5, UpperMs: 5}
 	j := &joining{t: t, got: map[string]int{}, spoilt: func(int64) bool { return false }, config: JoinConfig{
 		Interval: &i, Key: "utf8", Values: [2]abi.Codec{"i64", "i64"}, Output: "row(left: i64, right: i64)"}}
+	j.older([2][]rec{{{0, "k1", 1}, {0, "k2", 2}}, nil})
 	j.spread(1)
 	j.shards[0].op.(*interval).atOnce = 1
-	j.process([]rec{{0, "k1", 1}, {0, "k2", 2}}, 0)
 	if !j.shards[0].part(1000) {
 		t.Fatal("all is forgotten at once")
 	}
@@ -210,5 +213,138 @@ func TestIntervalJoinOfALongList(t *testing.T) {
 		if len(j.got) != 2*n {
 			t.Fatalf("function %v: %d pairs (expected %d)", function != nil, len(j.got), 2*n)
 		}
+	}
+}
+
+// older makes a subtask as an older version left it: its records have no end, and timers say when those of a key are over.
+func (j *joining) older(records [2][]rec) {
+	s := &joinShard{joining: j, to: joinGroups}
+	var err error
+	if s.store, err = state.New(state.Config{Groups: joinGroups, To: joinGroups}); err != nil {
+		j.t.Fatal(err)
+	}
+	old := &olderJoin{store: s.store}
+	expiry, err := s.store.Timers(state.Spec{Operator: "op", Name: "$expiry", Kind: state.Timer, Key: j.config.Key})
+	if err != nil {
+		j.t.Fatal(err)
+	}
+	lower, upper := j.config.Interval.Bounds()
+	round := max((upper-lower)/4, 1)
+	for input, ahead := range []int64{upper, -lower} {
+		kept, err := newTimeline(s.store, state.Spec{Operator: "op", Name: []string{"left", "right"}[input], Key: j.config.Key, Value: j.config.Values[input]})
+		if err != nil {
+			j.t.Fatal(err)
+		}
+		for _, r := range records[input] {
+			hash, last := hashOfText(r.key), r.time+ahead
+			if err := kept.add(hash, []byte(r.key), r.time, old.next(), binary.LittleEndian.AppendUint64(nil, uint64(r.value))); err != nil {
+				j.t.Fatal(err)
+			}
+			if err := expiry.Set(last-last%round+round, hash, []byte(r.key)); err != nil {
+				j.t.Fatal(err)
+			}
+		}
+	}
+	s.op = old
+	j.shards = []*joinShard{s}
+}
+
+type olderJoin struct {
+	Join
+	numbers
+	store state.Store
+}
+
+func (o *olderJoin) Late() int64 { return 0 }
+func (o *olderJoin) Save() error { return o.numbers.save(o.store, "op") }
+
+// A join goes on from what a version has left that looked for what was over by timers: its records meet those that come, and leave.
+func TestIntervalJoinsGoOnFromTimers(t *testing.T) {
+	for _, budget := range []int64{0, 1} {
+		i := abi.Interval{LowerMs: -40, UpperMs: 60}
+		m := &joinModel{lower: -40, upper: 60, pairs: map[string]int{}, spoilt: func(int64) bool { return false }}
+		j := &joining{t: t, budget: budget, got: map[string]int{}, spoilt: m.spoilt, config: JoinConfig{
+			Interval: &i, Key: "utf8", Values: [2]abi.Codec{"i64", "i64"}, Output: "row(left: i64, right: i64)",
+			Late: [2]*abi.Builder{abi.NewBuilder(abi.ColumnValues), abi.NewBuilder(abi.ColumnValues)}}}
+		r := rand.New(rand.NewPCG(2, 31))
+		some := func(from int64) (all []rec) {
+			for n := range int64(300) {
+				all = append(all, rec{from + r.Int64N(100), fmt.Sprint("k", r.IntN(20)), from*1000 + n})
+			}
+			return all
+		}
+		was := [2][]rec{some(0), some(0)}
+		m.kept = was
+		j.older(was)
+		for n := range int64(4) {
+			j.spread(1 + int(n)%3) // what was taken over is stored, and taken over again
+			for input := range 2 {
+				next := some(50 + 50*n)
+				m.process(next, input)
+				j.process(next, input)
+			}
+			for _, s := range j.shards {
+				s.fire(50 + 50*n)
+			}
+			for g := range m.passed {
+				m.passed[g] = 50 + 50*n
+			}
+		}
+		if len(m.pairs) < 1000 {
+			t.Fatalf("%d pairs: nothing is tested", len(m.pairs))
+		}
+		j.agrees("from timers", m, 1000, 20)
+	}
+}
+
+// What has ended leaves the memory while records come, and is in no snapshot that is gone on from; what has not, meets.
+func TestIntervalJoinsLetGoOfWhatHasEnded(t *testing.T) {
+	const each, batches, keys = 1000, 44, 1000
+	for _, budget := range []int64{300 << 10, 64 << 20} {
+		i := abi.Interval{LowerMs: -60, UpperMs: 40}
+		m := &joinModel{lower: -60, upper: 40, pairs: map[string]int{}, spoilt: func(int64) bool { return false }}
+		for g := range m.passed {
+			m.passed[g] = abi.MinTime
+		}
+		j := &joining{t: t, budget: budget, got: map[string]int{}, spoilt: m.spoilt, config: JoinConfig{
+			Interval: &i, Key: "utf8", Values: [2]abi.Codec{"i64", "i64"}, Output: "row(left: i64, right: i64)",
+			Late: [2]*abi.Builder{abi.NewBuilder(abi.ColumnValues), abi.NewBuilder(abi.ColumnValues)}}}
+		r := rand.New(rand.NewPCG(3, uint64(budget)))
+		j.spread(1)
+		now, most := int64(0), int64(0)
+		for n := range int64(batches) {
+			var batch []rec
+			for k := range int64(each) {
+				batch = append(batch, rec{now + r.Int64N(30), fmt.Sprint("k", r.IntN(keys)), each*n + k})
+			}
+			j.process(batch, int(n%2))
+			m.process(batch, int(n%2))
+			now += 20
+			size := int64(0)
+			for _, s := range j.shards {
+				s.fire(now)
+				size += s.store.Size()
+				if n%5 == 0 {
+					s.save()
+				}
+			}
+			for g := range m.passed {
+				m.passed[g] = now
+			}
+			for input := range m.kept { // those that meet nothing any more only take time
+				last := now - []int64{m.upper, -m.lower}[input]
+				m.kept[input] = slices.DeleteFunc(m.kept[input], func(o rec) bool { return o.time < last })
+			}
+			if most = max(most, size); n == 36 {
+				j.spread(1 + r.IntN(3))
+			}
+		}
+		if len(m.pairs) < each*batches {
+			t.Fatalf("%d pairs: nothing is tested", len(m.pairs))
+		}
+		if budget != 300<<10 && most > 3<<20 {
+			t.Errorf("budget %d: %d bytes of state at most (expected <= 3 MiB; all %d records are more)", budget, most, each*batches)
+		}
+		j.agrees(fmt.Sprint("budget ", budget), m, now, keys)
 	}
 }

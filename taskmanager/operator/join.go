@@ -59,8 +59,12 @@ type JoinConfig struct {
 func NewJoin(c JoinConfig) (Join, error) {
 	var kept [2]timeline
 	for i, name := range []string{"left", "right"} {
+		spec := state.Spec{Operator: c.UID, Name: name, Key: c.Key, Value: c.Values[i]}
+		if c.Interval != nil {
+			spec.TTL, spec.Event, spec.Once = intervalTTL(c.Interval), true, true
+		}
 		var err error
-		if kept[i], err = newTimeline(c.Store, state.Spec{Operator: c.UID, Name: name, Key: c.Key, Value: c.Values[i]}); err != nil {
+		if kept[i], err = newTimeline(c.Store, spec); err != nil {
 			return nil, err
 		}
 	}

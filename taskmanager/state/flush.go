@@ -94,6 +94,7 @@ type flushing struct {
 	table *table  // nobody changes it
 	id    uint32
 	ended int64 // entries whose time was up by then are gone
+	ends  int64 // when the last of those that were written ends
 	files bool  // may have some of its keys
 	below bool  // so may the disk
 }
@@ -162,7 +163,7 @@ func (f *flush) writeTable(b *spill.Batch, w *flushing, memory []byte) ([]byte, 
 	for i, p := range t.pages {
 		for at := range pageEntries {
 			e := Entry(i<<pageBits | at)
-			if !p.pending.has(e) || p.moved.has(e) || int(e) >= len(t.keyRefs) || t.spec.Kind != Words && p.words[at] == gone {
+			if !p.pending.has(e) || p.moved.has(e) || int(e) >= len(t.keyRefs) || t.spec.Kind != Words && p.words[at] == gone || t.over(e, w.ended) {
 				continue
 			}
 			key := t.Key(e)
@@ -198,6 +199,7 @@ func (f *flush) writeTable(b *spill.Batch, w *flushing, memory []byte) ([]byte, 
 			memory = binary.LittleEndian.AppendUint64(append(memory, diskPut), *t.Word(p.entry))
 		case value != nil && !t.expiredAt(p.entry, w.ended):
 			memory = append(append(memory, diskPut), value...)
+			w.ends = max(w.ends, t.expiry(p.entry))
 		case w.files:
 			memory = append(memory, diskDelete)
 		case !w.below && !p.dirty:
@@ -228,6 +230,7 @@ func (c *cold) settled() error {
 	for _, w := range f.tables {
 		if w.owner.flushing == w.table {
 			w.owner.flushing = nil
+			w.owner.ends = max(w.owner.ends, w.ends)
 			w.owner.left(w.table)
 			w.owner.countRest()
 		}
@@ -280,6 +283,11 @@ func (e *KeysError) Error() string {
 
 // Trim implements Store.
 func (h *hot) Trim() error {
+	for _, st := range h.states {
+		if t := st.elements; t != nil && t.scan == nil {
+			t.shed(halfEnded)
+		}
+	}
 	c := h.cold
 	if c == nil {
 		return nil
@@ -329,11 +337,20 @@ func (h *hot) Trim() error {
 	return c.begin(h, out)
 }
 
+// What has ended leaves the memory of a table that nobody deletes from when it is so much of it: half, or a quarter before anything
+// would go to disk.
+const halfEnded, quarterEnded = 2, 4
+
 // shrink has tables let go of what was deleted: what has ended need not go to disk, nor what is in use on its account.
 func (h *hot) shrink() {
 	for _, st := range h.states {
 		for _, t := range st.open {
-			if !t.layered() && t.scan == nil && t.dead > minDead && 4*t.dead > len(t.keyRefs) {
+			switch {
+			case t.scan != nil:
+			case t.spec.Once:
+				t.shedAny(quarterEnded)
+				t.count()
+			case !t.layered() && t.dead > minDead && quarterEnded*t.dead > len(t.keyRefs):
 				t.rebuild()
 				t.count()
 			}

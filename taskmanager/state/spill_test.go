@@ -86,6 +86,12 @@ func entry(t *testing.T, tab state.Table, key string) state.Entry {
 // Entries with long keys stay in memory, and large values leave it: both come back as they were.
 // Elements that last for a while come and go: with as many again that have ended they would take more than their part of the budget.
 func TestWhatHasEndedDoesNotSpill(t *testing.T) {
+	for _, once := range []bool{false, true} {
+		t.Run(fmt.Sprint("set once ", once), func(t *testing.T) { endsInMemory(t, once) })
+	}
+}
+
+func endsInMemory(t *testing.T, once bool) {
 	const lasting, budget = 15_000, 9 << 20
 	dir := t.TempDir()
 	c := state.Config{Groups: graph.DefaultMaxParallelism, To: graph.DefaultMaxParallelism, Budget: budget, Dir: filepath.Join(dir, "spill")}
@@ -95,16 +101,21 @@ func TestWhatHasEndedDoesNotSpill(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	table, err := s.Sorted(state.Spec{Operator: "o", Name: "n", Kind: state.Map})
+	spec := state.Spec{Operator: "o", Name: "n", Kind: state.Map}
+	if once {
+		spec.TTL, spec.Once = lasting, true
+	}
+	table, err := s.Sorted(spec)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range 20 * lasting {
 		key := fmt.Appendf(nil, "key %d", i%1000)
+		s.SetTime(int64(i))
 		if err := table.Put(0, key, fmt.Appendf(nil, "%016d", i), []byte("a value")); err != nil {
 			t.Fatal(err)
 		}
-		if ended := i - lasting; ended >= 0 {
+		if ended := i - lasting; ended >= 0 && !once {
 			if err := table.Delete(0, key, fmt.Appendf(nil, "%016d", ended)); err != nil {
 				t.Fatal(err)
 			}
@@ -117,6 +128,9 @@ func TestWhatHasEndedDoesNotSpill(t *testing.T) {
 	}
 	if _, err := os.Stat(c.Dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%s is there (%v): something was written to disk", c.Dir, err)
+	}
+	if got := s.Size(); got > budget/2 {
+		t.Errorf("the state takes %d bytes (expected <= %d)", got, budget/2)
 	}
 }
 

@@ -36,6 +36,7 @@ type Spec struct {
 	Kind     Kind
 	TTL      int64     // milliseconds that an entry lives after it was written; 0: for ever
 	Event    bool      // it lives by the EventTime of its operator, not by the time given to SetTime
+	Once     bool      // with a TTL: nobody sets a key a second time, so what has ended leaves the memory and says nothing of it
 	Version  uint16    // schema version of what is written from now on
 	Key      abi.Codec // of the keys, the sub keys and the values: for people and for compatibility
 	SubKey   abi.Codec

@@ -75,6 +75,60 @@ func TestWhatHasEndedLeavesTheDisk(t *testing.T) {
 	}
 }
 
+// What is set once, and has ended, is not written, and not looked for where it lies.
+func TestWhatIsSetOnceIsNotLookedForOnceItHasEnded(t *testing.T) {
+	dir := t.TempDir()
+	s, err := New(Config{Groups: 8, To: 8, Budget: 1, Dir: filepath.Join(dir, "spill"), Space: &spill.Space{Disk: &spill.Disk{Dir: dir}, Dir: dir}})
+	check(t, err)
+	defer s.Close()
+	h := s.(*hot)
+	m, err := s.Sorted(Spec{Operator: "o", Name: "n", Kind: Map, TTL: 1000, Once: true})
+	check(t, err)
+	key := []byte("key")
+	put := func(first int) {
+		for i := first; i < first+100; i++ {
+			check(t, m.Put(xxhash.Sum64(key), key, fmt.Appendf(nil, "%04d", i), []byte("a value")))
+		}
+	}
+	table := m.(*sorted).t
+	toDisk := func() {
+		for range 2 { // young, then old
+			if was := table.turn(); was != nil {
+				check(t, h.cold.begin(h, []flushing{h.toDisk(table, was)}))
+				check(t, h.cold.wait())
+			}
+		}
+	}
+	holds := func() (n int) {
+		check(t, m.Scan(xxhash.Sum64(key), key, []byte{0}, func(_, _ []byte, _ uint16) bool { n++; return true }))
+		return n
+	}
+	put(0)
+	toDisk()
+	if n := holds(); n != 100 || !table.onDisk() {
+		t.Fatalf("%d elements, on disk: %v (expected 100, true)", n, table.onDisk())
+	}
+	s.SetTime(500)
+	put(100) // they stay in memory
+	s.SetTime(1000)
+	if n := holds(); n != 100 || table.onDisk() {
+		t.Errorf("%d elements, on disk: %v (expected the 100 in memory, and nothing is looked for)", n, table.onDisk())
+	}
+	toDisk()
+	if n := holds(); n != 100 || !table.onDisk() {
+		t.Errorf("%d elements, on disk: %v (expected 100, true)", n, table.onDisk())
+	}
+	put(200)
+	s.SetTime(2000)
+	toDisk()
+	check(t, h.cold.disk.files.ScanVersion(dirtyVersion(h.gen), nil, func(k, _ []byte, deleted bool) error {
+		if at := string(k[len(k)-4:]); at >= "0200" {
+			t.Fatalf("element %s was written, deleted: %v (expected nothing of what had ended before)", at, deleted)
+		}
+		return nil
+	}))
+}
+
 func check(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {

@@ -37,6 +37,7 @@ type table struct {
 	keys    arena
 	pages   []*page
 	dead    int       // entries that were deleted
+	alive   int       // entries that had not ended when that was last counted
 	order   *sequence // of the entries; nil unless they are elements
 
 	values  arena // of every kind but Words; a page has refs to them
@@ -296,6 +297,9 @@ func (t *table) expiredAt(e Entry, now int64) bool {
 	return len(p) >= longHeader && int64(binary.LittleEndian.Uint64(p[2:])) <= now
 }
 
+// over says whether an entry has ended of which nothing has to be said: it was set once, and whoever else has it knows when it ends.
+func (t *table) over(e Entry, now int64) bool { return t.spec.Once && t.expiredAt(e, now) }
+
 // Value implements Table.
 func (t *table) Value(e Entry) []byte {
 	p := t.stored(e)
@@ -454,7 +458,28 @@ func (t *table) Delete(e Entry) error {
 	return nil
 }
 
-// rebuild leaves out the entries that were deleted. It changes the numbers of the others: elements get them in their order.
+// shed has a table let go of what has ended, if that is as much as a share of what it has: 1 in so many. It is counted only when the
+// table has twice what it had the last time.
+func (t *table) shed(share int) {
+	if t.spec.Once && len(t.keyRefs) > 2*t.alive+minDead {
+		t.shedAny(share)
+	}
+}
+
+func (t *table) shedAny(share int) {
+	t.alive = 0
+	for i := range t.keyRefs {
+		if e := Entry(i); *t.Word(e) != gone && !t.over(e, t.clock.Now) {
+			t.alive++
+		}
+	}
+	if n := len(t.keyRefs); n-t.alive > minDead && share*(n-t.alive) > n {
+		t.rebuild()
+	}
+}
+
+// rebuild leaves out the entries that were deleted, or are over. It changes the numbers of the others: elements get them in their
+// order.
 func (t *table) rebuild() {
 	old := *t
 	t.index, t.keyRefs, t.keys, t.pages, t.values, t.order = nil, nil, arena{}, nil, arena{}, nil
@@ -462,8 +487,8 @@ func (t *table) rebuild() {
 	t.resize(len(old.index))
 	if old.order == nil {
 		for i := range old.keyRefs {
-			if old.pages[i>>pageBits].words[i&pageMask] != gone {
-				t.adopt(&old, Entry(i))
+			if e := Entry(i); *old.Word(e) != gone && !old.over(e, old.clock.Now) {
+				t.adopt(&old, e)
 			}
 		}
 		return
@@ -471,7 +496,9 @@ func (t *table) rebuild() {
 	order := new(sequence)
 	for _, l := range old.order.leaves {
 		for i, e := range l.entries[:l.n] {
-			order.append(l.standings[i], t.adopt(&old, e))
+			if !old.over(e, old.clock.Now) {
+				order.append(l.standings[i], t.adopt(&old, e))
+			}
 		}
 	}
 	t.order = order
@@ -552,7 +579,7 @@ func (t *table) restore(e *snapshot.Entry) error {
 // reset empties the table and keeps memory for the next one of its kind.
 func (t *table) reset() {
 	clear(t.index)
-	t.keyRefs, t.dead, t.graves = t.keyRefs[:0], 0, 0
+	t.keyRefs, t.dead, t.alive, t.graves = t.keyRefs[:0], 0, 0, 0
 	t.keys.reset()
 	t.values.reset()
 	for _, p := range t.pages {

@@ -28,6 +28,7 @@ type tiered struct {
 	old      *table
 	flushing *table
 	id       uint32           // of its keys on disk; 0: nothing of it is there
+	ends     int64            // by then all that was written there has ended, of what is set once
 	flushed  uint32           // 1 + the generation of the store in which something of it was last written there
 	files    []fileState      // restored files that may have entries, the newest first
 	stuck    int64            // bytes of entries whose keys are too long for the disk, as of the last turn
@@ -270,6 +271,9 @@ func (t *table) isPending(below bool) bool {
 		for w := range p.pending {
 			for set := p.pending[w] &^ p.moved[w]; set != 0; set &= set - 1 {
 				e := Entry(i<<pageBits | w<<6 | bits.TrailingZeros64(set))
+				if t.over(e, t.clock.Now) {
+					continue
+				}
 				if below || p.gen == t.store.gen && p.dirty.has(e) || t.spec.Kind == Words || t.stored(e) != nil && !t.expired(e) {
 					return true
 				}

@@ -124,11 +124,14 @@ type deep struct {
 }
 
 // isDeep says whether there may be more of a key group than what is in memory.
-func (t *tiered) isDeep(group graph.KeyGroup) bool { return t.id != 0 || !t.inMemory(group) }
+func (t *tiered) isDeep(group graph.KeyGroup) bool { return t.onDisk() || !t.inMemory(group) }
+
+// onDisk says whether the disk may have anything of the table that has not ended.
+func (t *tiered) onDisk() bool { return t.id != 0 && !(t.spec.Once && t.ends <= t.clock.Now) }
 
 // diskIterator steps through what the disk has of the table in keys that begin with a prefix. It is nil if nothing is there.
 func (t *tiered) diskIterator(prefix []byte) (it *spill.Iterator, closing func()) {
-	if t.id == 0 {
+	if !t.onDisk() {
 		return nil, func() {}
 	}
 	view := t.store.cold.disk.files.View()

@@ -41,6 +41,7 @@ const elsewhere = 1 << 40
 // of is the spec of a state in this run.
 func (x *random) of(s state.Spec) state.Spec {
 	s.Event = x.event && s.TTL > 0
+	s.Once = s.Name == news.Name // no element of a list has the number of another one
 	return s
 }
 
