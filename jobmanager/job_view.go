@@ -203,13 +203,15 @@ func (j *jobMaster) taken(sink int) int64 {
 	return j.counts().SinkIn[j.record.Graph.Operators[sink].UID]
 }
 
-// measure notes what tasks of an attempt have told of themselves.
+// measure notes what tasks of an attempt have told of themselves. What they count only grows: less was told before, and comes late.
 func (j *jobMaster) measure(tasks ...wire.TaskMetrics) {
 	j.mu.Lock()
 	unknown := func(op int, _ int64) bool { return op < 0 || op >= len(j.record.Graph.Operators) }
 	for _, m := range tasks {
 		maps.DeleteFunc(m.SinkIn, unknown)
-		if m.Attempt == j.fsm.attempt && j.fsm.tasks[m.Task] != nil && !j.foreign {
+		had := j.metrics[m.Task]
+		late := had.Attempt == m.Attempt && (m.RecordsIn < had.RecordsIn || m.RecordsOut < had.RecordsOut || m.InputRead < had.InputRead)
+		if m.Attempt == j.fsm.attempt && j.fsm.tasks[m.Task] != nil && !j.foreign && !late {
 			j.metrics[m.Task] = m
 		}
 	}

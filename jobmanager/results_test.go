@@ -108,3 +108,29 @@ func TestResultsAreGathered(t *testing.T) {
 		}
 	})
 }
+
+// What a task has told when it began, and what comes after its last word, does not count instead of that.
+func TestFiguresThatComeLateAreNotTheLast(t *testing.T) {
+	onFakeTime(t, func(t *testing.T, c *cluster) {
+		a := c.add("a", 2)
+		job := c.submit(2)
+		tasks := a.running()
+		a.mu.Lock()
+		began := &wire.Report{
+			Header: a.tasks[tasks[0]], TaskManager: a.id, Task: tasks[0], State: wire.TaskRunning,
+			Metrics: wire.TaskMetrics{Attempt: 1, RecordsIn: 3, RecordsOut: 1, InputRead: 1},
+		}
+		a.mu.Unlock()
+		a.report(tasks[0], wire.TaskFinished, nil)
+		want := c.job(job.ID).Progress
+		if want.SourceOut == 0 {
+			t.Fatalf("progress %+v (expected that of a task)", want)
+		}
+		if err := c.jm.Report(t.Context(), began); err != nil {
+			t.Fatal(err)
+		}
+		if got := c.job(job.ID).Progress; got != want {
+			t.Errorf("progress %+v behind a report that came late (expected %+v)", got, want)
+		}
+	})
+}
