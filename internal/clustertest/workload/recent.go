@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// Recent counts the lines of each key in a state that ends a second of event time after the last of them.
-var Recent = Recents(1000)
+// Recent counts the lines of each key in a state that ends a second of event time after the last of them. What was in flight when a
+// checkpoint was taken that a job goes on from comes before any watermark does, and is more than a second's lines.
+var Recent = Recents(2500)
 
 const (
 	recentLife = 1000 // milliseconds that the state lives

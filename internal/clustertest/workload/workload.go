@@ -44,7 +44,7 @@ var All = []*Workload{
 	Ledger, HashChain, Windows, Enrich, Poison, Copy, Braid, Sliding, Sessions, Nearby, NearbyPairs, Together, TogetherPairs, Rules, Asking,
 	AskingInOrder, Framed, FramedSessions, Folds, Roster, Drift, UnendingDrift, Unending, Overlapping, Idle, Rows, Partitions, FirstOfKey,
 	FirstOfAll, Distinct, Unequal, Moved, Versioned, PoisonKeys, PoisonTimers, PoisonResults, Recent, SortedLines,
-	Mapped, SortedRows, Crowded,
+	Mapped, SortedRows, Crowded, Reduced, Aggregated, SortedKeys, Sweep, SweptLists, SweptMaps, FramedAll,
 }
 
 // Prepare writes the input files below dir and answers the job's parameters.
