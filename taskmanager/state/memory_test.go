@@ -3,6 +3,7 @@ package state_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
 	"github.com/wasmill/wasmill/abi"
@@ -49,6 +50,42 @@ func TestMemoryWindowsAllocateNothing(t *testing.T) {
 	if s.Size() != before {
 		t.Errorf("size went from %d to %d though nothing was kept", before, s.Size())
 	}
+}
+
+// Windows that have gone leave nothing behind, however many they were.
+func TestMemoryOfWindowsThatHaveGone(t *testing.T) {
+	const windows, most = 300_000, 256 << 10 // bytes
+	s := state.NewMemory()
+	b, hashes := statetest.Batch("key")
+	spec := state.Spec{Operator: "o", Name: "n", Kind: state.Words}
+	var entries [1]state.Entry
+	before := heapInUse()
+	for i := range windows {
+		tab, err := s.Table(spec, state.Namespace(i))
+		if err == nil {
+			err = tab.Resolve(b, nil, hashes, entries[:])
+		}
+		if err == nil && i >= 10 {
+			err = s.Drop(spec, state.Namespace(i-10))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if is := int64(heapInUse() - before); is > most {
+		t.Errorf("%d bytes are held for 10 windows behind %d (expected <= %d)", is, windows, most)
+	}
+	if s.Size() == 0 {
+		t.Error("nothing is held")
+	}
+}
+
+// heapInUse is the bytes of what is reachable.
+func heapInUse() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 func benchmarkBatches(keys int) ([]*abi.Batch, [][]uint64) {

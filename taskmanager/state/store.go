@@ -230,7 +230,9 @@ func (h *hot) Drop(s Spec, ns Namespace) error {
 	}
 	t := st.open[ns]
 	delete(st.open, ns)
-	st.gone[ns] = len(st.files) > 0
+	if mayHave(st.files, ns) { // else windows that come and go would each leave something behind
+		st.gone[ns] = true
+	}
 	if t.kept {
 		st.dropped = append(st.dropped, ns)
 	}
