@@ -124,7 +124,7 @@ func (c *chain) newKeyed(s int, op *graph.Operator, h *handle, parts chainParts)
 	}
 	config := operator.Config{
 		UID: op.UID, Kind: op.Kind, Window: window, Key: key, Value: value, Output: op.Output, Function: op.Declared, Aggregates: op.Aggregates,
-		Final: final, Tells: tells, Groups: c.plan.graph.MaxParallelism, Guest: st, Late: st.lates, Calls: st, Asks: st.asks(op, asked),
+		Final: final, Exact: c.plan.graph.Batch, Tells: tells, Groups: c.plan.graph.MaxParallelism, Guest: st, Late: st.lates, Calls: st, Asks: st.asks(op, asked),
 	}
 	make := func() (err error) {
 		config.Store = c.store

@@ -40,7 +40,7 @@ func (c *chain) newCombineStep(index int, e *edge, parts chainParts) error {
 	}
 	_, value := codecs(c.plan.graph, source{op.Inputs[0].From, op.Inputs[0].Side})
 	made, err := operator.NewCombiner(operator.Config{
-		UID: op.UID, Kind: op.Kind, Window: op.Window, Value: value, Function: op.Declared, Aggregates: op.Aggregates,
+		UID: op.UID, Kind: op.Kind, Window: op.Window, Value: value, Function: op.Declared, Aggregates: op.Aggregates, Exact: c.plan.graph.Batch,
 	}, folder, e.remote())
 	if err != nil {
 		return fmt.Errorf("operator %q: %w", op.Name, err)

@@ -73,6 +73,7 @@ var guests = map[string]string{
 	"sleepy-state":      "",
 	"spin":              "",
 	"spin-in-describe":  "describe",
+	"sums":              "",
 	"sweep":             "",
 	"together":          "",
 	"trap":              "",

@@ -78,7 +78,7 @@ func (g *JobGraph) unfolded(i int) string {
 		return "its late records go on as they came"
 	case op.Declared != nil && !op.Declared.Combine:
 		return fmt.Sprintf("function %q cannot merge", op.Declared.Name)
-	case op.PreAggregate != PreAggregateOn && g.addsFloats(op):
+	case !g.Batch && op.PreAggregate != PreAggregateOn && g.addsFloats(op): // in batch mode sums are exact
 		return "a sum of f64 depends on the order"
 	}
 	return ""

@@ -1,7 +1,6 @@
 package operator
 
 import (
-	"encoding/binary"
 	"fmt"
 	"reflect"
 
@@ -15,7 +14,7 @@ import (
 type aggregates struct {
 	native
 	layout  *layout
-	rows    *fieldRows
+	rows    resultRows
 	filters []field.Predicate // of those that have one
 	masks   [][]bool          // by filter and record of the pane: it counts
 	accs    [][]byte          // by record of the pane: the accumulator of its key
@@ -30,7 +29,12 @@ func newAggregates(c *Config, p panes) (*aggregates, error) {
 	}
 	p.spec.Name, p.spec.Kind = "aggregates", state.Bytes
 	t.native = native{panes: p, final: c.Final, does: t}
-	if t.rows, err = newFieldRows(c, t.layout); err != nil {
+	if c.Kind == abi.OperatorSum {
+		t.rows, err = newSumRows(c, t.layout)
+	} else {
+		t.rows, err = newFieldRows(c, t.layout)
+	}
+	if err != nil {
 		return nil, err
 	}
 	var undo func(all, part []byte)
@@ -42,11 +46,15 @@ func newAggregates(c *Config, p panes) (*aggregates, error) {
 
 // learn settles what is kept of a key, and what a record adds.
 func (t *aggregates) learn(c *Config) error {
-	list, err := field.NewAggregates(c.Value, c.Aggregates)
+	asked := c.Aggregates
+	if c.Kind == abi.OperatorSum {
+		asked = []abi.Aggregate{{Name: "sum", Kind: abi.AggregateSum}}
+	}
+	list, err := field.NewAggregates(c.Value, asked)
 	if err != nil {
 		return fmt.Errorf("aggregates%w", err)
 	}
-	t.layout = newLayout(list)
+	t.layout = newLayout(list, c.Exact)
 	for i := range t.layout.kept {
 		if k := &t.layout.kept[i]; k.Filter != nil {
 			k.filter = t.filter(c.Aggregates[i].Filter, c.Aggregates[:i], k.Filter)
@@ -345,148 +353,4 @@ func (t *aggregates) sum(accs [][]byte) []byte {
 	}
 	t.total[0], t.total[1] = a, b
 	return a
-}
-
-// fieldRows writes results: start and end of the window, the fields of the key, and those of the aggregates.
-type fieldRows struct {
-	layout   *layout
-	writer   abi.RowWriter
-	windowed bool
-	endless  bool // see rows
-	key      []*field.Field
-	first    int // field of the first aggregate, or of the rank
-	scratch  []byte
-}
-
-func newFieldRows(c *Config, l *layout) (*fieldRows, error) {
-	r := &fieldRows{layout: l, windowed: timed(c.Window)}
-	var list []field.Aggregate
-	for i := range l.kept {
-		list = append(list, l.kept[i].Aggregate)
-	}
-	if endless(c.Window) && c.Output != "" && fitsWindows(c, list) {
-		r.windowed, r.endless = true, true
-	}
-	schema := field.Results(r.windowed, c.Key, "key", false, list)
-	whole := c.Output != "" && field.CheckResults(c.Output, schema) != nil
-	if whole {
-		schema = field.Results(r.windowed, c.Key, "key", true, list)
-	}
-	if s, err := abi.ParseSchema(c.Key); err == nil && !whole {
-		for i := range s.Fields {
-			f, err := field.Find(c.Key, s.Fields[i].Name)
-			if err != nil {
-				return nil, err
-			}
-			r.key = append(r.key, f)
-		}
-	} else if f, err := field.Find(c.Key, ""); err == nil {
-		r.key = append(r.key, f)
-	} else {
-		r.key = append(r.key, &field.Field{Field: abi.Field{Type: abi.TypeBytes}})
-	}
-	if r.first = len(r.key); r.windowed {
-		r.first += 2
-	}
-	r.writer.Reset(schema)
-	return r, nil
-}
-
-// fitsWindows says whether the output has the times of windows.
-func fitsWindows(c *Config, list []field.Aggregate) bool {
-	return field.CheckResults(c.Output, field.Results(true, c.Key, "key", false, list)) == nil ||
-		field.CheckResults(c.Output, field.Results(true, c.Key, "key", true, list)) == nil
-}
-
-// append adds the results of one key to out.
-func (r *fieldRows) append(out *abi.Builder, w span, key, acc []byte) error {
-	timestamp, at := abi.NoTimestamp, 0
-	if r.windowed {
-		r.writer.SetI64(0, w.start)
-		r.writer.SetI64(1, w.end)
-		timestamp, at = w.end-1, 2
-	}
-	if r.endless {
-		r.writer.SetI64(0, 0)
-		r.writer.SetI64(1, 0)
-		timestamp = abi.NoTimestamp
-	}
-	for i, f := range r.key {
-		if err := r.setKey(at+i, f, key); err != nil {
-			return err
-		}
-	}
-	if k := &r.layout.kept[0]; k.Ranks() {
-		for rank, rest := int64(1), best(r.layout.part(acc, k.at)).entries(); len(rest) > 0; rank++ {
-			var value []byte
-			_, value, rest = nextEntry(rest, k.orderBytes())
-			r.writer.SetI64(r.first, rank)
-			r.setRecord(r.first+1, k, value)
-			r.put(out, key, timestamp)
-		}
-		return nil
-	}
-	for i := range r.layout.kept {
-		r.set(r.first+i, &r.layout.kept[i], acc)
-	}
-	r.put(out, key, timestamp)
-	return nil
-}
-
-func (r *fieldRows) put(out *abi.Builder, key []byte, timestamp int64) {
-	r.scratch = r.writer.AppendTo(r.scratch[:0])
-	out.Append(abi.Record{Timestamp: timestamp, Key: key, Value: r.scratch})
-}
-
-func (r *fieldRows) setKey(i int, f *field.Field, key []byte) error {
-	var s field.State
-	if f.Type.Variable() {
-		var part []byte
-		part, s = f.Bytes(key)
-		r.writer.SetBytes(i, part)
-	} else {
-		var word uint64
-		word, s = f.Word(key)
-		r.writer.SetI64(i, int64(word))
-	}
-	switch s {
-	case field.Null:
-		r.writer.SetNull(i)
-	case field.Broken:
-		return &InputError{Problem: "a key is not what its codec says", Hint: keyHint}
-	}
-	return nil
-}
-
-// set sets field i to what an aggregate amounts to.
-func (r *fieldRows) set(i int, k *kept, acc []byte) {
-	if k.part == nil {
-		if word, there := k.words.result(k, acc[k.at:]); there {
-			r.writer.SetI64(i, int64(word))
-		} else {
-			r.writer.SetNull(i)
-		}
-		return
-	}
-	part := r.layout.part(acc, k.at)
-	if k.Kind == abi.AggregateDistinct {
-		r.writer.SetI64(i, int64(members(part)))
-		return
-	}
-	entries := best(part).entries()
-	if len(entries) == 0 {
-		r.writer.SetNull(i)
-		return
-	}
-	_, value, _ := nextEntry(entries, k.orderBytes())
-	r.setRecord(i, k, value)
-}
-
-// setRecord sets field i to a record.
-func (r *fieldRows) setRecord(i int, k *kept, value []byte) {
-	if k.Result.Type.Variable() {
-		r.writer.SetBytes(i, value)
-	} else {
-		r.writer.SetI64(i, int64(binary.LittleEndian.Uint64(value)))
-	}
 }

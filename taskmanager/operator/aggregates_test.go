@@ -310,6 +310,7 @@ type aggregation struct {
 
 func newAggregation(r *rand.Rand, w *abi.Window) *aggregation {
 	a := &aggregation{config: Config{Kind: abi.OperatorAggregates, Key: "utf8", Value: orders, Window: w, Groups: graph.DefaultMaxParallelism}}
+	a.config.Exact = r.IntN(2) == 0
 	if r.IntN(6) == 0 && (w == nil || w.Count == 0) { // a window of records may have no top: it would not replace the one before
 		n := 1 + r.IntN(4)
 		kind, descending := "top", true
@@ -608,7 +609,7 @@ func TestAccumulatorsAreBounded(t *testing.T) {
 func TestAggregatesAllocateNothing(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	a := newAggregation(r, nil)
-	a.config.Final, a.config.Aggregates = true, nil
+	a.config.Final, a.config.Exact, a.config.Aggregates = true, true, nil
 	for i, one := range known {
 		one.Aggregate.Name = fmt.Sprint("a", i)
 		one.Aggregate.Filter = &abi.Predicate{Op: "<", Field: "id", Values: []string{"900"}}

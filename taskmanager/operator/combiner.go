@@ -38,20 +38,20 @@ func NewCombiner(c Config, folder Folder, remote bool) (*Combiner, error) {
 	if m.window != nil && m.window.processing {
 		m.window = nil
 	}
-	switch c.Kind {
-	case abi.OperatorCount:
-	case abi.OperatorSum:
+	switch {
+	case c.Kind == abi.OperatorCount:
+	case c.Kind == abi.OperatorSum && !c.sumsExactly():
 		m.tally = &tally{}
 		if _, err := m.tally.learn(&c); err != nil {
 			return nil, err
 		}
-	case abi.OperatorAggregates:
+	case c.Kind == abi.OperatorAggregates, c.Kind == abi.OperatorSum:
 		t := &aggregates{}
 		if err := t.learn(&c); err != nil {
 			return nil, err
 		}
 		m.acc = t
-	case abi.OperatorReduce, abi.OperatorAggregate:
+	case c.Kind == abi.OperatorReduce, c.Kind == abi.OperatorAggregate:
 		f := &fold{panes: panes{window: m.window, spec: foldSpec(&c)}, folder: folder}
 		m.acc, m.version = f, f.spec.Version
 	default:

@@ -47,21 +47,25 @@ type part interface {
 	join(p, other []byte) (moved []byte, grown bool)
 }
 
-func newLayout(list []field.Aggregate) *layout {
+// newLayout is that of aggregates. exact: sums of f64 are not rounded before their end.
+func newLayout(list []field.Aggregate, exact bool) *layout {
 	l := &layout{}
 	for _, a := range list {
 		k := kept{Aggregate: a, at: l.size}
 		if k.Kind == abi.AggregateCount && k.Over != nil && !k.Over.Nullable {
 			k.Over = nil // it is there in every record
 		}
-		k.words = wordsOf(&k)
 		word := uint64(0)
-		if k.words != nil {
+		if exact && k.addsFloats() {
+			k.part = &exactSum{over: k.Over}
+		} else if k.words = wordsOf(&k); k.words == nil {
+			k.part = partOf(&k)
+		}
+		if k.part != nil {
+			l.parts = append(l.parts, l.size)
+		} else {
 			word = k.words.initial
 			k.counts = k.Kind == abi.AggregateAvg || k.Kind != abi.AggregateCount && k.MayLack()
-		} else {
-			k.part = partOf(&k)
-			l.parts = append(l.parts, l.size)
 		}
 		l.initial = binary.LittleEndian.AppendUint64(l.initial, word)
 		if k.counts {
@@ -74,6 +78,11 @@ func newLayout(list []field.Aggregate) *layout {
 		place(l.initial[at:], l.size, 0)
 	}
 	return l
+}
+
+// addsFloats says whether an aggregate adds up f64.
+func (k *kept) addsFloats() bool {
+	return (k.Kind == abi.AggregateSum || k.Kind == abi.AggregateAvg) && k.Over.Type == abi.TypeF64
 }
 
 func place(slot []byte, at, n int) {

@@ -12,6 +12,22 @@ type native struct {
 	final bool
 }
 
+// newNative makes the operator that c describes.
+func newNative(c *Config, p panes) (interface {
+	Operator
+	adding
+}, error) {
+	if c.Kind == abi.OperatorAggregates || c.sumsExactly() {
+		return newAggregates(c, p)
+	}
+	return newTally(c, p)
+}
+
+// sumsExactly says whether the operator is a sum that is more than a word a key.
+func (c *Config) sumsExactly() bool {
+	return c.Exact && c.Kind == abi.OperatorSum && c.Value == abi.CodecF64
+}
+
 // keeping is what an operator does with records and results of panes by itself.
 type keeping interface {
 	// add adds the records of a pane, whose entries are resolved, to what is kept of their keys.

@@ -73,6 +73,7 @@ type Config struct {
 	Function   *abi.Function    // of a reduce or aggregate
 	Aggregates []abi.Aggregate  // of aggregates
 	Final      bool             // of results that take each other's place only the last one is emitted: without a window at the end, and not after each batch
+	Exact      bool             // sums of f64 are not rounded before their end, so they are the same in any order
 	Tells      bool             // results are told as the change that they are, of an operator that TellsItself
 	Groups     int              // key groups of the job
 	Store      state.Store
@@ -121,10 +122,8 @@ func newAdding(c *Config, p *panes) (adding, error) {
 	plain := *c
 	plain.adds = true
 	switch c.Kind {
-	case abi.OperatorCount, abi.OperatorSum:
-		return newTally(&plain, *p)
-	case abi.OperatorAggregates:
-		return newAggregates(&plain, *p)
+	case abi.OperatorCount, abi.OperatorSum, abi.OperatorAggregates:
+		return newNative(&plain, *p)
 	}
 	f := &fold{guest: c.Guest, folder: c.Guest, emits: EmitsItself(c.Function)}
 	if n := c.Function.SchemaState(); n >= 0 {
@@ -142,10 +141,8 @@ func newPlain(c Config) (Operator, error) {
 		panes.told = NewTold(c.UID, c.Window, c.Store)
 	}
 	switch c.Kind {
-	case abi.OperatorCount, abi.OperatorSum:
-		return newTally(&c, panes)
-	case abi.OperatorAggregates:
-		return newAggregates(&c, panes)
+	case abi.OperatorCount, abi.OperatorSum, abi.OperatorAggregates:
+		return newNative(&c, panes)
 	case abi.OperatorReduce, abi.OperatorAggregate:
 		panes.spec = foldSpec(&c)
 		return newFold(&c, panes)

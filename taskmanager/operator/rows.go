@@ -71,3 +71,22 @@ func (r *rows) append(out *abi.Builder, w span, key []byte, word uint64) error {
 	out.Append(abi.Record{Timestamp: timestamp, Key: key, Value: r.scratch})
 	return nil
 }
+
+// sumRows are those of a sum that is exact.
+type sumRows struct {
+	*rows
+	layout *layout
+}
+
+func newSumRows(c *Config, l *layout) (*sumRows, error) {
+	r, err := newRows(c)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Kind, err)
+	}
+	return &sumRows{r, l}, nil
+}
+
+func (r *sumRows) append(out *abi.Builder, w span, key, acc []byte) error {
+	word, _ := exactResult(r.layout.part(acc, r.layout.kept[0].at))
+	return r.rows.append(out, w, key, word)
+}

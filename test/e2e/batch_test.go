@@ -3,10 +3,12 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"math/big"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -109,6 +111,33 @@ func TestBatchModeRefuses(t *testing.T) {
 	got := built.wasmill.Run(t, "run", guest, "--param", "output="+filepath.Join(dir, "out"), "--param", "count=100000", "--param", "keys=5000", "--mode", "automatic")
 	if got.OK(t); !strings.Contains(got.Stdout+got.Stderr, "FINISHED") {
 		t.Errorf("automatic, with a source that ends: %s", got.Stderr)
+	}
+}
+
+// Sums of f64 are the numbers nearest to what their values amount to, at every parallelism, though these come in another order each time.
+func TestSumsInBatchModeHaveNoOrder(t *testing.T) {
+	const count, keys = 60_000, 50
+	sums := map[int64]*big.Rat{}
+	for n := range int64(count) {
+		cents := n * 48271 % 100003
+		if sums[cents%keys] == nil {
+			sums[cents%keys] = new(big.Rat)
+		}
+		sums[cents%keys].Add(sums[cents%keys], new(big.Rat).SetFloat64(float64(cents)/100))
+	}
+	var want []string
+	for key, sum := range sums {
+		nearest, _ := sum.Float64()
+		want = append(want, fmt.Sprintf("%d\t%s\n", key, strconv.FormatFloat(nearest, 'g', -1, 64)))
+	}
+	slices.Sort(want)
+	for _, parallelism := range []int{1, 2, 4} {
+		out := filepath.Join(t.TempDir(), "out")
+		args := batchArgs(parallelism, map[string]string{"output": out, "count": fmt.Sprint(count), "keys": fmt.Sprint(keys)})
+		built.wasmill.Run(t, append([]string{"run", filepath.Join(harness.Root(t), "test/guests/sums.wasm")}, args...)...).OK(t)
+		if got := sorted(harness.Output(t, out)); got != strings.Join(want, "") {
+			t.Errorf("at %d:\n%s(expected)\n%s", parallelism, got, strings.Join(want, ""))
+		}
 	}
 }
 
