@@ -148,6 +148,7 @@ func (c *chain) emitter(s int, edges map[int]*edge) emitter {
 	for _, out := range outputs {
 		m.outlets = append(m.outlets, c.outlet(out, edges))
 		m.from = append(m.from, fmt.Sprintf("the output of %q", c.plan.graph.Operators[out.operator].Name))
+		m.keys = append(m.keys, c.plan.keyFunction(s, out.operator))
 	}
 	m.made = make([]int64, len(outputs))
 	m.copied = c.plan.callsAgain(s)

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/wasmill/wasmill/abi"
@@ -129,13 +130,12 @@ func (c *keyCheck) run(header abi.CallHeader, in host.Input, of *batch) error {
 	}
 	for i, key := range first {
 		if (c.codec == abi.CodecI64 || c.codec == abi.CodecF64) && len(key) != 8 {
-			return c.failure(i, records, fmt.Sprintf("the key %s, which has %d bytes (expected 8 of %s)", c.shown(first, i), len(key), c.codec),
-				"a key function makes keys of the codec that it declares")
+			return wrongLength(c.operator, i, records, key, c.codec)
 		}
 	}
 	for i := range max(len(first), len(again)) {
 		if i >= len(first) || i >= len(again) || !bytes.Equal(first[i], again[i]) {
-			return c.failure(i, records, fmt.Sprintf("the key %s, and when it was asked again %s", c.shown(first, i), c.shown(again, i)),
+			return gave(c.operator, i, records, fmt.Sprintf("the key %s, and when it was asked again %s", c.shown(first, i), c.shown(again, i)),
 				"a key may depend on nothing but its record: not on the clock, on randomness, or on what earlier calls left in a variable")
 		}
 	}
@@ -164,16 +164,59 @@ func (c *keyCheck) shown(keys [][]byte, i int) string {
 	case c.codec == abi.CodecI64 && len(keys[i]) == 8:
 		return strconv.FormatInt(int64(binary.LittleEndian.Uint64(keys[i])), 10)
 	}
-	return strconv.QuoteToASCII(string(keys[i][:min(len(keys[i]), 64)]))
+	return quoted(keys[i])
 }
 
-func (c *keyCheck) failure(i int, records *abi.Batch, gave, hint string) error {
+func wrongLength(operator string, i int, records *abi.Batch, key []byte, codec abi.Codec) error {
+	return gave(operator, i, records, fmt.Sprintf("the key %s, which has %d bytes (expected 8 of %s)", quoted(key), len(key), codec),
+		"a key function makes keys of the codec that it declares")
+}
+
+func quoted(key []byte) string { return strconv.QuoteToASCII(string(key[:min(len(key), 64)])) }
+
+func gave(operator string, i int, records *abi.Batch, what, hint string) error {
 	record := ""
-	if i < records.N {
+	if i < records.N && records.ValueOffs != nil {
 		record = " (" + excerpt(records.Value(i)) + ")"
 	}
 	return &wire.Failure{
-		Kind: wire.KindGuest, Operator: c.operator, Hint: hint,
-		Message: fmt.Sprintf("operator %q: its function gave record %d of a batch%s %s", c.operator, i+1, record, gave),
+		Kind: wire.KindGuest, Operator: operator, Hint: hint,
+		Message: fmt.Sprintf("operator %q: its function gave record %d of a batch%s %s", operator, i+1, record, what),
 	}
+}
+
+// keyFunction has made the keys of an output.
+type keyFunction struct {
+	operator string
+	codec    abi.Codec // empty where keys are of any length
+}
+
+// keyFunction is the one of step s that has made the keys of what an operator of it emits.
+func (p *plan) keyFunction(s, op int) keyFunction {
+	path := p.path(s, op)
+	for _, i := range slices.Backward(path) {
+		of := &p.graph.Operators[i]
+		if of.Kind == abi.OperatorKey && (of.Key == abi.CodecI64 || of.Key == abi.CodecF64) {
+			return keyFunction{of.Name, of.Key}
+		}
+		if of.Kind == abi.OperatorKey {
+			break
+		}
+	}
+	return keyFunction{}
+}
+
+// check finds keys that are not of their codec, which would be laid to who takes them.
+func (k *keyFunction) check(b *abi.Batch) error {
+	if k.codec == "" || b.KeyOffs == nil {
+		return nil
+	}
+	start := b.KeyOffs[0]
+	for i, end := range b.KeyOffs[1:] {
+		if end-start != 8 {
+			return wrongLength(k.operator, i, b, b.Key(i), k.codec)
+		}
+		start = end
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package taskmanager
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/wasmill/wasmill/abi"
@@ -53,6 +54,8 @@ type emitter struct {
 	memory  []byte  // of copies
 	made    []int64 // records so far, by output
 	from    []string
+	keys    []keyFunction  // by output, that made the keys of its records
+	wrong   bool           // one of those made a key that cannot be
 	kind    abi.ChangeKind // of all that is passed on
 	kinds   []byte         // memory of a column of it
 }
@@ -109,6 +112,10 @@ func (m *emitter) emitCopies(emits []host.Emit) error {
 }
 
 func (m *emitter) pass(output uint32, b *abi.Batch, encoded []byte) error {
+	if err := m.keys[output].check(b); err != nil {
+		m.wrong = true
+		return err
+	}
 	m.out.Batch, m.out.encoded = *b, encoded
 	if m.kind != abi.Insert {
 		m.kinds = m.kinds[:0]
@@ -199,7 +206,12 @@ func (s *guestStep) apply(b *batch, effects *host.Effects) error {
 		s.assigner.observe(b.lane, effects.Watermark)
 	}
 	s.emitter.out.lane, s.emitter.out.split = b.lane, b.split
-	return s.emitter.emit(effects)
+	err := s.emitter.emit(effects)
+	if s.emitter.wrong {
+		s.unchecked = 0
+		return cmp.Or(s.checkKeys(b), err) // which shows the record, too
+	}
+	return err
 }
 
 func (s *guestStep) advance(watermark int64) (bool, error) {
