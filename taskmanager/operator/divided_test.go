@@ -130,12 +130,13 @@ func halves(t *testing.T, c Config) (out map[string]int, whole *running) {
 			}
 		}
 		f.process(batch...)
-		for pieces := 0; half == 0 && pieces < 2; pieces++ {
+		made := c.Guest.(*windowGuest)
+		for pieces := 0; half == 0 && (pieces < 2 || len(out) == 0 && len(made.counted) == 0); pieces++ {
 			if more, err := op.Fire(15, f.out); !more || err != nil {
 				t.Fatalf("all has fired at once, %v", err)
 			}
+			f.countResults(out)
 		}
-		f.countResults(out)
 		if err := op.Save(); err != nil {
 			t.Fatal(err)
 		}
