@@ -57,11 +57,13 @@ func (o *Operator) Revises() bool {
 }
 
 // revises says whether a window may have several results of which each takes the place of the one before. Those of a purging
-// trigger do not, nor those of a session that a record has made another one, of a window without end, or of one that elements
-// leave: these are folded only where its end has a result, which has all that the others had.
+// trigger do not, nor those of windows that are what their records are, and so another one each time: of so many records, and global
+// ones that elements leave. Sessions with an evictor are folded only where their end has a result.
 func revises(w *abi.Window) bool {
 	t := w.Trigger
 	switch {
+	case w.Kind == "global" && w.Evictor != nil:
+		return false
 	case t == nil:
 		return w.LatenessMs > 0
 	case t.Purging || t.Kind == abi.TriggerNever:
@@ -77,7 +79,7 @@ func revises(w *abi.Window) bool {
 	case clock == "event" && t.Kind == abi.TriggerContinuousEventTime, clock == "processing" && t.Kind == abi.TriggerContinuousProcessingTime:
 		return true
 	}
-	return (w.Kind == "tumbling" || w.Kind == "sliding") && w.Evictor == nil
+	return w.Kind != "session" || w.Evictor == nil
 }
 
 // checkUpdates refuses file sinks behind one operator of which some want each change of its results and some the last: it

@@ -39,6 +39,7 @@ func TestWindowsThatRevise(t *testing.T) {
 		return abi.Window{Kind: "tumbling", SizeMs: 10, LatenessMs: lateness, Trigger: trigger}
 	}
 	count, steps, clock := &abi.Trigger{Kind: abi.TriggerCount, Count: 2}, &abi.Trigger{Kind: abi.TriggerContinuousEventTime, EveryMs: 2}, &abi.Trigger{Kind: abi.TriggerContinuousProcessingTime, EveryMs: 2}
+	evictor := &abi.Evictor{Kind: abi.EvictCount, Count: 1}
 	for name, c := range map[string]struct {
 		window abi.Window
 		want   bool
@@ -49,15 +50,18 @@ func TestWindowsThatRevise(t *testing.T) {
 		"late records of that":          {tumbling(5, &abi.Trigger{Kind: abi.TriggerEventTime}), true},
 		"purged":                        {tumbling(5, &abi.Trigger{Kind: abi.TriggerEventTime, Purging: true}), false},
 		"counted":                       {tumbling(0, count), true},
-		"counted and evicted":           {abi.Window{Kind: "tumbling", SizeMs: 10, Trigger: count, Evictor: &abi.Evictor{Kind: abi.EvictCount, Count: 1}}, false},
-		"counted sessions":              {abi.Window{Kind: "session", GapMs: 10, Trigger: count}, false},
-		"counted without end":           {abi.Window{Kind: "global", Trigger: count}, false},
+		"counted and evicted":           {abi.Window{Kind: "tumbling", SizeMs: 10, Trigger: count, Evictor: evictor}, true},
+		"counted sessions":              {abi.Window{Kind: "session", GapMs: 10, Trigger: count}, true},
+		"counted sessions, evicted":     {abi.Window{Kind: "session", GapMs: 10, Trigger: count, Evictor: evictor}, false},
+		"counted without end":           {abi.Window{Kind: "global", Trigger: count}, true},
+		"counted and evicted, no end":   {abi.Window{Kind: "global", Trigger: count, Evictor: evictor}, false},
+		"steps and evicted, no end":     {abi.Window{Kind: "global", Trigger: steps, Evictor: evictor}, false},
 		"counts":                        {abi.Window{Kind: "count", Count: 3}, false},
 		"steps":                         {tumbling(0, steps), true},
 		"steps of sessions":             {abi.Window{Kind: "session", GapMs: 10, Trigger: steps}, true},
 		"steps without end":             {abi.Window{Kind: "global", Trigger: steps}, true},
 		"steps of another clock":        {tumbling(0, clock), true},
-		"steps of sessions' other":      {abi.Window{Kind: "session", GapMs: 10, Trigger: clock}, false},
+		"steps of sessions' other":      {abi.Window{Kind: "session", GapMs: 10, Trigger: clock}, true},
 		"steps of the clock":            {abi.Window{Kind: "session", GapMs: 10, Time: "processing", Trigger: clock}, true},
 	} {
 		for _, kind := range []abi.OperatorKind{abi.OperatorWindow, abi.OperatorSum} {

@@ -183,11 +183,9 @@ func (f *fold) revise(out *abi.Builder) error {
 		if err := f.slider.changed(p); err != nil {
 			return err
 		}
-		if err := f.slider.again(p, f.once, out); err != nil {
-			return err
-		}
+		f.slider.came(p, f.once)
 	}
-	return nil
+	return f.slider.again(out)
 }
 
 // group gives each key of p that the batch has a number, and each record that of its key.

@@ -85,7 +85,8 @@ func (m *matching) bucket(b *bucket) error {
 	if err := m.result(b); err != nil || !m.made {
 		return err
 	}
-	return m.told.note(b.span, b.hash, b.key, true)
+	m.told.has(b.span)
+	return nil
 }
 
 func (m *matching) result(b *bucket) error {

@@ -95,6 +95,9 @@ func (t *native) Process(b *abi.Batch, hashes []uint64, now int64, out *abi.Buil
 			return err
 		}
 	}
+	if t.slider != nil {
+		return t.slider.again(out)
+	}
 	return nil
 }
 
@@ -107,7 +110,7 @@ func (t *native) updates(p *pane, out *abi.Builder) error {
 		if err := t.slider.changed(p); err != nil {
 			return err
 		}
-		return t.slider.again(p, t.distinct(p, p.entries), out)
+		t.slider.came(p, t.distinct(p, p.entries))
 	case t.window != nil && t.window.lateness > 0:
 		return t.does.newest(p, t.fired(p, t.distinct(p, p.entries)), out)
 	}

@@ -63,6 +63,7 @@ type slider struct {
 	record   []byte
 	parts    [2][]byte
 
+	repeated    []*repeated // windows that the batch's late records have come for
 	amended     []amendment // of the slice that records are being added to
 	amendKeys   [][]byte
 	amendHashes []uint64

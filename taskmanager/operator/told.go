@@ -22,7 +22,8 @@ type Told struct {
 	key     [1][]byte
 	hash    [1]uint64
 	entry   [1]state.Entry
-	some    [2][]int // scratch of emit
+	asked   state.Table // that the key of the last call lies in, as entry
+	some    [2][]int    // scratch of emit
 }
 
 // NewTold makes that of an operator with a window, or nil.
@@ -82,7 +83,7 @@ func (t *Told) markRange(b *abi.Batch, lo, hi int, ns state.Namespace, hashes []
 	return nil
 }
 
-// kind is what change a result of a key is, in a window.
+// kind is what change a result of a key would be, in a window.
 func (t *Told) kind(of span, hash uint64, key []byte) (abi.ChangeKind, error) {
 	word, err := t.word(of, hash, key)
 	if err != nil || *word != wordOf(of) {
@@ -149,16 +150,16 @@ func emitAs(kind abi.ChangeKind, acc merging, some []int, of func(i int) piece, 
 	return nil
 }
 
-// note takes note that a key has a result, or has none any more that a later one could take the place of.
-func (t *Told) note(of span, hash uint64, key []byte, has bool) error {
+// has takes note that the result has been put out that kind was last asked about.
+func (t *Told) has(of span) { *t.asked.Word(t.entry[0]) = wordOf(of) }
+
+// purged takes note that a key has no result any more that a later one could take the place of.
+func (t *Told) purged(of span, hash uint64, key []byte) error {
 	word, err := t.word(of, hash, key)
-	if err != nil {
-		return err
+	if err == nil {
+		*word = 0
 	}
-	if *word = 0; has {
-		*word = wordOf(of)
-	}
-	return nil
+	return err
 }
 
 // wordOf is the word of a key whose window has had a result. Sessions that have become another one may end when one of them did.
@@ -170,15 +171,15 @@ func (t *Told) word(of span, hash uint64, key []byte) (*uint64, error) {
 	if t.windowed {
 		ns = state.Namespace(of.end - 1)
 	}
-	table, err := t.store.Table(t.spec, ns)
-	if err != nil {
+	var err error
+	if t.asked, err = t.store.Table(t.spec, ns); err != nil {
 		return nil, err
 	}
 	t.key[0], t.hash[0] = key, hash
-	if err := table.ResolveKeys(t.key[:], t.hash[:], false, t.entry[:]); err != nil {
+	if err := t.asked.ResolveKeys(t.key[:], t.hash[:], false, t.entry[:]); err != nil {
 		return nil, err
 	}
-	return table.Word(t.entry[0]), nil
+	return t.asked.Word(t.entry[0]), nil
 }
 
 // Forget drops what is known of windows that no record can change behind the watermark.

@@ -158,7 +158,14 @@ func windowsAgree(t testing.TB, name string, m definition, w abi.Window, kind ab
 	pieces()
 	got, drained := map[string]string{}, false // behind that, windows that have fired for it take records again
 	told := map[string]bool{}                  // results that newer ones have been told of to take the place of
+	var changed map[string]bool                // by the batch that is processed, nil: by other things, too
 	put := func(id, result string, kind abi.ChangeKind) {
+		if changed[id] {
+			t.Errorf("%s: a batch changes %s twice", name, id)
+		}
+		if changed != nil {
+			changed[id] = true
+		}
 		if _, again := got[id]; again && w.LatenessMs == 0 && !drained {
 			t.Errorf("%s: a second result of %s", name, id)
 		}
@@ -212,9 +219,12 @@ func windowsAgree(t testing.TB, name string, m definition, w abi.Window, kind ab
 			batch = append(batch, rec{now - r.Int64N(50), fmt.Sprint("k", r.IntN(5)), int64(r.IntN(100))})
 		}
 		if len(batch) > 0 {
+			take()
+			changed = map[string]bool{}
 			f.process(batch...)
 			m.process(batch)
 			take()
+			changed = nil
 		}
 		if r.IntN(2) == 0 {
 			watermark = max(watermark, now-r.Int64N(40))

@@ -28,17 +28,20 @@ type windower struct {
 	timers   [2]state.Timers
 	states   int  // of a mark
 	holds    bool // a result stays here until its window ends, or a newer one takes its place
+	quiet    bool // elements leave, and no function is called
 
 	// of the batch or firing at hand
 	batch     *abi.Batch
 	now       int64
 	keys      []sessionsOf
 	cells     []*cell
+	backs     []*cell  // sessions as they were once
 	spare     []*cell  // to be used again
 	rows      []uint32 // of the batch, those of a cell or key together
 	gaps      []int64  // of the batch's records, by a gap function
 	of        byKey
 	some      []*cell // scratch
+	evicting  []*cell // scratch
 	questions []question
 	listed    [][]byte
 	accs      [][]byte // scratch
@@ -67,23 +70,25 @@ func (s *shape) keyed() bool { return s.merging || s.shared }
 // cell is one key in one window, with what concerns it of the batch or firing at hand.
 type cell struct {
 	span
-	table  state.Table
-	entry  state.Entry
-	of     int // number of its key, of sessions
-	mark   mark
-	accs   [][]byte // accumulators; several: of sessions that have become one
-	list   keptList // of its elements; those of sessions are the key's
-	queue  []uint32 // of the batch, still to be taken
-	rows   []uint32 // taken, and not in what the window has yet
-	answer []byte   // of the user's trigger, by row of the queue
-	timing uint32   // flags of the group of a result: early, late
-	now    decision
-	full   []element      // what it has, while it fires
-	large  *large         // nil: what it has is in full
-	left   bool           // some of that has left it
-	sifted int            // so many of those that stay were met in its list
-	upTo   int            // only so many of its elements count, 0: all
-	kind   abi.ChangeKind // of its result, where each change is told
+	table   state.Table
+	entry   state.Entry
+	of      int // number of its key, of sessions
+	mark    mark
+	accs    [][]byte // accumulators; several: of sessions that have become one
+	list    keptList // of its elements; those of sessions are the key's
+	queue   []uint32 // of the batch, still to be taken
+	rows    []uint32 // taken, and not in what the window has yet
+	answer  []byte   // of the user's trigger, by row of the queue
+	timing  uint32   // flags of the group of a result: early, late
+	now     decision
+	full    []element // what it has, while it fires
+	large   *large    // nil: what it has is in full
+	left    bool      // some of that has left it
+	sifted  int       // so many of those that stay were met in its list
+	back    bool      // it is as it was when it fired last: only upTo of its elements count
+	upTo    int
+	counted int            // its elements, while it is held
+	kind    abi.ChangeKind // of its result, where each change is told
 }
 
 func (c *cell) key() []byte  { return c.table.Key(c.entry) }
@@ -333,11 +338,7 @@ func (w *windower) keep(p []byte) []byte {
 
 // cellOf is a cell of an entry whose mark lies in v, nil for one that has just begun.
 func (w *windower) cellOf(s span, t state.Table, e state.Entry, ns state.Namespace, v []byte) (c *cell, rest []byte, err error) {
-	if n := len(w.spare); n > 0 {
-		c, w.spare = w.spare[n-1], w.spare[:n-1]
-	} else {
-		c = &cell{}
-	}
+	c = w.newCell()
 	*c = cell{span: s, table: t, entry: e, mark: c.mark, full: c.full[:0]}
 	if rest, err = c.mark.read(v, w.states); err != nil {
 		return nil, nil, fmt.Errorf("windows of key %q: %w", t.Key(e), err)
@@ -353,6 +354,16 @@ func (w *windower) cellOf(s span, t state.Table, e state.Entry, ns state.Namespa
 	return c, rest, w.checkHeld(c)
 }
 
+// newCell is one to be used, or used again.
+func (w *windower) newCell() (c *cell) {
+	n := len(w.spare)
+	if n == 0 {
+		return &cell{}
+	}
+	c, w.spare = w.spare[n-1], w.spare[:n-1]
+	return c
+}
+
 // settleMark brings into the mark what is to be stored of a cell.
 func (c *cell) settleMark() *mark {
 	c.mark.list, c.mark.folded = c.list.listNote, nil
@@ -364,15 +375,17 @@ func (c *cell) settleMark() *mark {
 
 // forget makes ready for the next call.
 func (w *windower) forget() {
-	for _, c := range w.cells {
-		clear(c.full)
-		w.spare = append(w.spare, c)
+	for _, all := range [2][]*cell{w.cells, w.backs} {
+		for _, c := range all {
+			clear(c.full)
+			w.spare = append(w.spare, c)
+		}
 	}
 	clear(w.keys)
 	if w.elements != nil {
 		w.elements.forget()
 	}
-	w.cells, w.keys, w.listed, w.arena, w.batch, w.gaps, w.rows = w.cells[:0], w.keys[:0], w.listed[:0], w.arena[:0], nil, w.gaps[:0], w.rows[:0]
+	w.cells, w.backs, w.keys, w.listed, w.arena, w.batch, w.gaps, w.rows = w.cells[:0], w.backs[:0], w.keys[:0], w.listed[:0], w.arena[:0], nil, w.gaps[:0], w.rows[:0]
 	if w.shape.keyed() {
 		p := w.open[0]
 		p.entries = p.entries[:0]

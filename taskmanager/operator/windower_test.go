@@ -28,6 +28,7 @@ type windowModel struct {
 	late    int64
 	seq     int
 	results map[string][]string // by key and window, in order
+	lasts   map[string][]string // of these, those that no other takes the place of
 	cuts    map[string][]int    // how many there were when what a window had was purged
 }
 
@@ -40,7 +41,11 @@ type modelWindow struct {
 	timers     [2]map[int64]bool
 	user       userTrigger
 	results    int64
+	stands     []modelResult // that are still to be taken the place of; several, of sessions that have become one
 }
+
+// modelResult is what a window said, which may have become another since.
+type modelResult struct{ id, line string }
 
 type modelElement struct {
 	rec
@@ -48,7 +53,7 @@ type modelElement struct {
 }
 
 func newWindowModel(w abi.Window, elem bool) *windowModel {
-	return &windowModel{window: w, elem: elem, open: map[string][]*modelWindow{}, passed: abi.MinTime, event: abi.MinTime, results: map[string][]string{}, cuts: map[string][]int{}}
+	return &windowModel{window: w, elem: elem, open: map[string][]*modelWindow{}, passed: abi.MinTime, event: abi.MinTime, results: map[string][]string{}, lasts: map[string][]string{}, cuts: map[string][]int{}}
 }
 
 func (m *windowModel) own() int {
@@ -146,6 +151,7 @@ func (m *windowModel) session(r rec, t int64) []*modelWindow {
 	var users []userTrigger
 	for _, w := range touched {
 		one.has = append(one.has, w.has...)
+		one.stands = append(one.stands, w.stands...)
 		one.records += w.records
 		one.next = min(one.next, w.next)
 		users = append(users, w.user)
@@ -299,6 +305,7 @@ func (m *windowModel) conclude(key string, w *modelWindow, d decision, timing st
 	}
 	if d&purges != 0 {
 		w.has = nil
+		m.stand(w)
 		m.cuts[m.id(key, w)] = append(m.cuts[m.id(key, w)], len(m.results[m.id(key, w)]))
 	}
 }
@@ -331,9 +338,18 @@ func (m *windowModel) emit(key string, w *modelWindow, timing string) {
 	}
 	id := m.id(key, w)
 	m.results[id] = append(m.results[id], line)
+	w.stands = []modelResult{{id, line}}
 	if e != nil && e.After {
 		w.has = userEvict(e, w.has)
 	}
+}
+
+// stand says that no result takes the place any more of those that a window had last.
+func (m *windowModel) stand(w *modelWindow) {
+	for _, r := range w.stands {
+		m.lasts[r.id] = append(m.lasts[r.id], r.line)
+	}
+	w.stands = nil
 }
 
 // reach brings a clock forward: all that is due, the earliest first.
@@ -373,6 +389,7 @@ func (m *windowModel) reach(clock int, until int64) {
 			m.conclude(key, w, d, "on time")
 		}
 		if clock == m.own() && next == m.cleanup(w) {
+			m.stand(w)
 			m.open[key] = slices.Delete(m.open[key], at, at+1)
 		}
 	}

@@ -171,7 +171,7 @@ func (w *windower) end(p *pane, until int64, out *abi.Builder) error {
 	if err := w.conclude(out); err != nil {
 		return err
 	}
-	if err := w.release(out); err != nil {
+	if err := w.release(out, func(*cell) bool { return true }); err != nil {
 		return err
 	}
 	if err := w.gone(p, fired); err != nil {
@@ -255,10 +255,14 @@ func (w *windower) fireExpired(clock int, until int64, out *abi.Builder) (err er
 	if err := w.conclude(out); err != nil {
 		return err
 	}
-	if w.shape.shared {
-		if err := w.lookShared(); err != nil {
-			return err
-		}
+	switch {
+	case w.shape.merging:
+		err = w.release(out, func(c *cell) bool { return w.isOver(c, w.keys[c.of].passed) })
+	case w.shape.shared:
+		err = w.lookShared()
+	}
+	if err != nil {
+		return err
 	}
 	return w.save()
 }

@@ -22,35 +22,27 @@ const (
 	toldResults          // each, and it says what change it is
 )
 
-// modelled is the window whose results, or last ones, are right. Where only the last one counts elements leave once, by the end, and
-// sessions that have become another one have no result.
+// modelled is the window whose results, or last ones, are right. Where only the last one counts, and a trigger fires by the end, elements
+// leave once.
 func (c counting) modelled(w abi.Window) abi.Window {
-	if c == lastResult && (w.Evictor != nil || w.Kind == SessionWindows) {
+	if t, err := newTrigger(&w, "i64"); c == lastResult && w.Evictor != nil && err == nil && t.ends {
 		w.Trigger = nil
 	}
 	return w
 }
 
-// lastResults are those of a model that count: the last one before what a window has is purged, and the last. They are made when the
-// window ends, or is purged: what was said of when they were is as it was made.
+// lastResults are those of a model that count: the last one before what a window has is purged, or is gone, and is not in a session's that
+// has become another and had one since. They are made when the window ends, or is purged: what was said of when they were is as it was made.
 func lastResults(m *windowModel, made map[string][]string) map[string][]string {
-	last := map[string][]string{}
-	for id, all := range m.results {
-		from := 0
-		for _, to := range append(slices.Clone(m.cuts[id]), len(all)) {
-			if to > from {
-				last[id] = append(last[id], all[to-1])
-			}
-			from = to
-		}
-		for i, line := range last[id] {
+	for id, all := range m.lasts {
+		for i, line := range all {
 			if values, _, elements := strings.Cut(line, ", "); elements && i < len(made[id]) {
 				_, timing, _ := strings.Cut(made[id][i], ", ")
-				last[id][i] = values + ", " + timing
+				all[i] = values + ", " + timing
 			}
 		}
 	}
-	return last
+	return m.lasts
 }
 
 // toldRight says whether the first result of a key in a window is told as a new one, also the first of what came behind a purge,

@@ -32,7 +32,7 @@ func (w *windower) emitLarge(c *cell) error {
 	n := 0
 	err := w.elements.scan([]*keptList{w.listOf(c)}, func(_ int, e *element) bool {
 		if w.see(c, e); w.isOf(c, e) {
-			if n++; w.evictor != nil {
+			if n++; w.evictor != nil && (!c.back || n <= c.upTo) {
 				l.evicted.look(e)
 			}
 		}
@@ -41,7 +41,7 @@ func (w *windower) emitLarge(c *cell) error {
 	if err != nil || n == 0 {
 		return err
 	}
-	if l.total = n; c.upTo > 0 {
+	if l.total = n; c.back {
 		l.total = min(n, c.upTo)
 	}
 	if w.evictor != nil {
@@ -49,7 +49,7 @@ func (w *windower) emitLarge(c *cell) error {
 			return err
 		}
 	}
-	if c.large = l; w.evictsBefore() {
+	if c.large = l; w.evictsBefore() && !c.back {
 		l.total = 0
 		if err := w.pull(c, func(uint64, *element) bool { l.total++; return true }); err != nil {
 			return err
@@ -59,7 +59,7 @@ func (w *windower) emitLarge(c *cell) error {
 		return err
 	}
 	c.large = nil
-	if w.evictor == nil {
+	if w.evictor == nil || w.evictsBefore() && c.back { // they have left
 		return nil
 	}
 	return w.leaveLarge(c, l)
@@ -77,7 +77,9 @@ func (w *windower) leaveLarge(c *cell, l *large) error {
 		if !w.isOf(c, e) {
 			return true
 		}
-		i++
+		if i++; c.back && i > c.upTo {
+			return true
+		}
 		stays, err := l.evicted.stays(i-1, e)
 		broken = errorOf(broken, err)
 		return stays || broken != nil
@@ -88,7 +90,7 @@ func (w *windower) leaveLarge(c *cell, l *large) error {
 // pull calls yield for the elements that the function of a large window has, from the one on at which the last page ended, until it
 // answers false.
 func (w *windower) pull(c *cell, yield func(number uint64, e *element) bool) error {
-	page, before, broken := &c.large.page, w.evictsBefore(), error(nil)
+	page, before, broken := &c.large.page, w.evictsBefore() && !c.back, error(nil)
 	i, number := page.seen, page.stayed
 	walk := w.elements.walk(w.listOf(c), page.piece)
 	walk.yield = func(_ int, e *element) bool {
@@ -108,7 +110,7 @@ func (w *windower) pull(c *cell, yield func(number uint64, e *element) bool) err
 				return true
 			}
 		}
-		if number++; c.upTo > 0 && number > uint64(c.upTo) {
+		if number++; c.back && number > uint64(c.upTo) {
 			return false
 		}
 		return yield(number-1, e)

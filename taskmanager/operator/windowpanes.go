@@ -1,6 +1,8 @@
 package operator
 
 import (
+	"slices"
+
 	"github.com/wasmill/wasmill/abi"
 	"github.com/wasmill/wasmill/taskmanager/state"
 )
@@ -116,21 +118,29 @@ func (w *windower) readCell(p *pane, e state.Entry) (*cell, error) {
 // renew brings an accumulator to the version declared.
 func (w *windower) renew(c *cell, version uint16) error {
 	w.accs = append(w.accs[:0], c.accs[0])
-	if c.mark.held != nil {
-		w.accs = append(w.accs, c.mark.held)
+	err := w.eachHeld(c, func(_ span, acc []byte) error {
+		w.accs = append(w.accs, acc)
+		return nil
+	})
+	if err == nil {
+		err = w.acc.renew(c.key(), version, w.accs)
 	}
-	if err := w.acc.renew(c.key(), version, w.accs); err != nil {
+	if err != nil {
 		return err
 	}
 	if c.accs = nil; w.accs[0] != nil {
 		c.accs = w.listing(w.keep(w.accs[0]))
 	}
-	if c.mark.held != nil {
-		if c.mark.held = nil; w.accs[1] != nil {
-			c.mark.held = w.keep(w.accs[1])
+	var held []byte
+	n := 0
+	err = w.eachHeld(c, func(of span, _ []byte) error {
+		if n++; w.accs[n] != nil {
+			held = append(slices.Grow(held, 1), w.holding(of, w.accs[n])...)
 		}
-	}
-	return nil
+		return nil
+	})
+	c.mark.held = held
+	return err
 }
 
 // takePanes has windows take records until they fire.

@@ -10,16 +10,12 @@ import (
 
 // conclude has the cells do what was decided.
 func (w *windower) conclude(out *abi.Builder) error {
-	w.some = w.some[:0]
-	for _, c := range w.cells {
-		if w.tells(c) {
-			w.some = append(w.some, c)
-		}
+	some, err := w.tells()
+	if err == nil && len(some) > 0 {
+		err = w.emit(some, out)
 	}
-	if len(w.some) > 0 {
-		if err := w.emit(w.some, out); err != nil {
-			return err
-		}
+	if err != nil {
+		return err
 	}
 	for _, c := range w.cells {
 		if c.now&purges != 0 {
@@ -72,9 +68,15 @@ func (w *windower) emitPortion(cells []*cell) error {
 	if err := w.load(cells); err != nil {
 		return err
 	}
-	some := slices.DeleteFunc(cells, func(c *cell) bool { return len(c.full) == 0 })
+	some := slices.DeleteFunc(cells, func(c *cell) bool { return len(c.full) == 0 && !c.back })
 	if w.evictsBefore() {
-		if err := w.evict(some); err != nil {
+		w.evicting = w.evicting[:0]
+		for _, c := range some {
+			if !c.back { // they have left
+				w.evicting = append(w.evicting, c)
+			}
+		}
+		if err := w.evict(w.evicting); err != nil {
 			return err
 		}
 	}
@@ -88,6 +90,9 @@ func (w *windower) emitPortion(cells []*cell) error {
 		if err := w.evict(some); err != nil {
 			return err
 		}
+	}
+	if w.quiet {
+		w.keepLast(some)
 	}
 	return w.leave(some)
 }
@@ -110,7 +115,7 @@ func (w *windower) load(cells []*cell) error {
 	}
 	return w.elements.scan(w.lists, func(i int, e *element) bool {
 		c := cells[i]
-		if w.see(c, e); w.isOf(c, e) && (c.upTo == 0 || e.at < c.upTo) {
+		if w.see(c, e); w.isOf(c, e) && (!c.back || len(c.full) < c.upTo) {
 			one := *e
 			one.value = keep(&w.loaded, e.value)
 			c.full = append(c.full, one)
@@ -162,6 +167,8 @@ func (w *windower) stays(cells []*cell, e *element) bool {
 	for _, c := range cells {
 		switch {
 		case w.shape.merging && !c.has(e):
+		case c.back && e.at >= c.upTo:
+			return true
 		case c.sifted < len(c.full) && c.full[c.sifted].at == e.at:
 			c.sifted++
 			return true
@@ -175,11 +182,11 @@ func (w *windower) stays(cells []*cell, e *element) bool {
 // purge drops what a window has; what its trigger has kept stays.
 func (w *windower) purge(c *cell) error {
 	if w.told != nil {
-		if err := w.told.note(c.span, c.hash(), c.key(), false); err != nil {
+		if err := w.told.purged(c.span, c.hash(), c.key()); err != nil {
 			return err
 		}
 	}
-	c.accs, c.upTo = nil, 0
+	c.accs, c.back, c.upTo = nil, false, 0
 	switch {
 	case w.elements == nil:
 		return nil

@@ -231,6 +231,7 @@ func (w *windower) unite(k *sessionsOf, c *cell, first, last int) (was [][][]byt
 	for _, o := range k.all[first+1 : last] {
 		c.accs = append(c.accs, o.accs...)
 		c.rows = append(c.rows, o.rows...)
+		c.mark.held = append(c.mark.held, o.mark.held...)
 		from, was = append(from, &o.mark), append(was, slices.Clone(o.mark.states))
 		o.accs, o.rows = nil, nil
 	}

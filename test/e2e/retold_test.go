@@ -83,7 +83,7 @@ func visible(t *testing.T, dir string) (rows int) {
 func (j *retold) check(t *testing.T, lines []revisedLine) {
 	t.Helper()
 	c := revisedCases[j.name]
-	windows := c.cut(lines, c.window)
+	windows := tumbled(lines, c.window) // of what is counted
 	session, counted := slices.Contains(c.params, "kind=session"), slices.Contains(c.params, "trigger=count")
 	same := slices.Contains(c.params, "kind=sliding") || slices.Contains(c.params, "trigger=continuousEventTime") // a result may come again as it was
 	type result struct {
@@ -112,7 +112,7 @@ func (j *retold) check(t *testing.T, lines []revisedLine) {
 			}
 		}
 	}
-	want := lastOf(windows, c.last)
+	want := c.want(lines, c.window)
 	for id := range values {
 		if _, lasts := want[id]; session && !lasts {
 			delete(values, id)

@@ -45,10 +45,20 @@ func init() {
 			return key, number(line, 2)
 		})
 		size := ms("window", 1000)
-		cut := map[string]wasmill.TimeWindow{"tumbling": wasmill.Tumbling(size), "sliding": wasmill.Sliding(size, size/2), "session": wasmill.Session(size)}
-		windows := values.Window(cut[job.ParamOr("kind", "tumbling")]).AllowedLateness(ms("lateness", 0))
-		if every := ms("every", 100); job.ParamOr("trigger", "none") == "continuousEventTime" {
-			windows = windows.Trigger(wasmill.EveryEventTime(every))
+		cut := map[string]wasmill.TimeWindow{"tumbling": wasmill.Tumbling(size), "sliding": wasmill.Sliding(size, size/2), "session": wasmill.Session(size), "global": wasmill.Global()}
+		kind := job.ParamOr("kind", "tumbling")
+		windows := values.Window(cut[kind])
+		if lateness := ms("lateness", 0); kind != "global" {
+			windows = windows.AllowedLateness(lateness)
+		}
+		switch every := job.ParamIntOr("every", 100); job.ParamOr("trigger", "none") {
+		case "continuousEventTime":
+			windows = windows.Trigger(wasmill.EveryEventTime(time.Duration(every) * time.Millisecond))
+		case "count":
+			windows = windows.Trigger(wasmill.AtCount(int(every)))
+		}
+		if n := job.ParamIntOr("newest", 0); n > 0 {
+			windows = windows.EvictCount(int(n))
 		}
 		to := wasmill.FileSink(job.Param("output")).JSON()
 		if job.ParamOr("updates", "final") == "all" {
