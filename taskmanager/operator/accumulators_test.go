@@ -56,7 +56,7 @@ func TestAccumulatorsOfOlderVersionsAreMigrated(t *testing.T) {
 	of := func(version int, result bool) *abi.Function {
 		return &abi.Function{Kind: abi.FunctionReduce, Result: result, States: []abi.State{{Name: abi.Accumulator, Version: version, Migrates: true}}}
 	}
-	begin := func(t *testing.T, result bool, windows *abi.Window, values map[string]int64) (*running, *growing) {
+	begin := func(t *testing.T, result bool, windows *abi.Window, values map[string]int64, more ...rec) (*running, *growing) {
 		store, g := state.NewMemory(), &growing{}
 		at := func(version int, guest Guest) *running {
 			op, err := New(Config{UID: "op", Kind: abi.OperatorReduce, Function: of(version, result), Guest: guest, Window: windows, Final: true, Store: store})
@@ -70,6 +70,9 @@ func TestAccumulatorsOfOlderVersionsAreMigrated(t *testing.T) {
 			if v, ok := values[k]; ok {
 				old.process(rec{5, k, v})
 			}
+		}
+		if len(more) > 0 {
+			old.process(more...)
 		}
 		return at(3, g), g
 	}
@@ -108,6 +111,14 @@ func TestAccumulatorsOfOlderVersionsAreMigrated(t *testing.T) {
 		r.fire(99)
 		same(t, "results", g.out, []string{"[0,100) a=17"})
 		same(t, "left out", g.left, []string{`b (): state "accumulator" of key "b", version 1`, `b (the result from 0 to 100 of key): state "accumulator" of key "b", version 1`})
+	})
+	t.Run("what sessions hold", func(t *testing.T) {
+		counted := &abi.Window{Kind: SessionWindows, GapMs: 10, Trigger: &abi.Trigger{Kind: abi.TriggerCount, Count: 2}}
+		r, g := begin(t, true, counted, nil, rec{0, "a", 1}, rec{1, "a", 2}, rec{20, "a", 4}, rec{21, "a", 5}, rec{0, "b", 3}, rec{1, "b", 4})
+		r.process(rec{11, "a", 8}) // both are one
+		r.fire(99)
+		same(t, "migrated", g.asked, []string{"0 from 1: 3 3", "0 from 1: 9 9", "0 from 1: 7 7"})
+		same(t, "results", g.out, []string{"[0,11) a=30", "[20,31) a=90"})
 	})
 	t.Run("all dropped", func(t *testing.T) {
 		r, g := begin(t, true, window, map[string]int64{"a": 7})

@@ -69,6 +69,11 @@ func TestOnlyTheLastResultOfAWindowCounts(t *testing.T) {
 	oracle.Check(t, 1500, func(t testing.TB, r *rand.Rand) { triggeredCase(t, r, 0, lastResult) })
 }
 
+// What does not fit in memory is the same.
+func TestTheLastResultsOfWindowsThatSpillCount(t *testing.T) {
+	oracle.Check(t, 60, func(t testing.TB, r *rand.Rand) { triggeredCase(t, r, 3, lastResult) })
+}
+
 // Where each result counts it says whether the key has had one in the window.
 func TestResultsOfWindowsAreToldAsTheyChange(t *testing.T) {
 	oracle.Check(t, 1500, func(t testing.TB, r *rand.Rand) { triggeredCase(t, r, 0, toldResults) })
