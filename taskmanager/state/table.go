@@ -1,10 +1,8 @@
 package state
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
-	"math/bits"
 	"unsafe"
 
 	"github.com/cespare/xxhash/v2"
@@ -54,34 +52,7 @@ type table struct {
 	read uint64 // what lookAhead has read: for nothing else
 }
 
-// page is the values of pageEntries entries: words, or refs of byte strings.
-type page struct {
-	gen     uint32 // freeze after which it was made or copied
-	dirty   bits64 // changed since then
-	pending bits64 // changed since it was taken from disk or a file, or never there
-	moved   bits64 // taken to a newer table; see tiered
-	words   [pageEntries]uint64
-}
-
-// bits64 is a bit for each entry of a page.
-type bits64 [pageEntries / 64]uint64
-
-func (b *bits64) has(e Entry) bool { return b[e&pageMask>>6]&(1<<(e&63)) != 0 }
-func (b *bits64) set(e Entry)      { b[e&pageMask>>6] |= 1 << (e & 63) }
-func (b *bits64) clear(e Entry)    { b[e&pageMask>>6] &^= 1 << (e & 63) }
-
-func (b *bits64) count() (n int) {
-	for _, set := range b {
-		n += bits.OnesCount64(set)
-	}
-	return n
-}
-
 const (
-	pageBits    = 9
-	pageEntries = 1 << pageBits
-	pageMask    = pageEntries - 1
-
 	noValue    = ^uint64(0)     // of every kind but Words: the entry has none
 	gone       = ^uint64(0) - 1 // the entry was deleted
 	grave      = uint64(1<<32 - 1)
@@ -237,190 +208,8 @@ func (t *table) insert(slot, tag uint32, key []byte) Entry {
 	return Entry(e)
 }
 
-// page returns the page of e to be written to.
-func (t *table) page(e Entry) *page {
-	p := t.pages[e>>pageBits]
-	if p.gen != t.store.gen {
-		c := *p
-		c.gen = t.store.gen
-		clear(c.dirty[:])
-		p = &c
-		t.pages[e>>pageBits] = p
-	}
-	return p
-}
-
-// touch notes that e changes.
-func (t *table) touch(e Entry) {
-	p := t.pages[e>>pageBits]
-	if p.gen != t.store.gen {
-		p = t.page(e)
-	}
-	p.dirty.set(e)
-	p.pending.set(e)
-}
-
 // Word implements Table.
 func (t *table) Word(e Entry) *uint64 { return &t.pages[e>>pageBits].words[e&pageMask] }
-
-// A value is, but for the kind Words, stored behind its schema version and, if its state has a TTL, its expiry.
-func (t *table) headerBytes() int {
-	if t.spec.TTL > 0 {
-		return longHeader
-	}
-	return shortHeader
-}
-
-const (
-	shortHeader = 2
-	longHeader  = 10
-)
-
-// stored is the value of an entry as it lies in the arena, nil for none; Words have none there.
-func (t *table) stored(e Entry) []byte {
-	if t.spec.Kind == Words {
-		return nil
-	}
-	if r := *t.Word(e); r != noValue && r != gone {
-		return t.values.get(ref(r))
-	}
-	return nil
-}
-
-func (t *table) expired(e Entry) bool { return t.expiredAt(e, t.clock.Now) }
-
-func (t *table) expiredAt(e Entry, now int64) bool {
-	if t.spec.TTL == 0 || t.spec.Kind == Words {
-		return false
-	}
-	p := t.stored(e)
-	return len(p) >= longHeader && int64(binary.LittleEndian.Uint64(p[2:])) <= now
-}
-
-// over says whether an entry has ended of which nothing has to be said: it was set once, and whoever else has it knows when it ends.
-func (t *table) over(e Entry, now int64) bool { return t.spec.Once && t.expiredAt(e, now) }
-
-// Value implements Table.
-func (t *table) Value(e Entry) []byte {
-	p := t.stored(e)
-	if p == nil || t.expired(e) {
-		return nil
-	}
-	return p[t.headerBytes():]
-}
-
-// Change implements Table. What a freeze may have seen is copied.
-func (t *table) Change(e Entry) []byte {
-	p := t.stored(e)
-	if p == nil || t.expired(e) {
-		return nil
-	}
-	word := &t.page(e).words[e&pageMask]
-	if r := ref(*word); r < t.sealed {
-		room := t.values.capacity(r)
-		t.garbage += stringHeader + room
-		moved := t.values.reserve(len(p), room)
-		copy(t.values.get(moved), p)
-		*word = uint64(moved)
-		p = t.values.get(moved)
-	}
-	return p[t.headerBytes():]
-}
-
-// Version implements Table.
-func (t *table) Version(e Entry) uint16 {
-	if p := t.stored(e); p != nil {
-		return binary.LittleEndian.Uint16(p)
-	}
-	return 0
-}
-
-// SetValue implements Table. A value that outgrows its place gets one with room for half as much again.
-func (t *table) SetValue(e Entry, v []byte) error {
-	expiry := int64(0)
-	if t.spec.TTL > 0 {
-		if expiry = t.clock.expiry(t.spec.TTL); t.spec.Event && t.stored(e) != nil && failpoint.Planted(failpoint.ForgetRefresh) {
-			expiry = t.expiry(e)
-		}
-	}
-	t.changed = true
-	t.set(e, t.spec.Version, expiry, v)
-	t.touch(e)
-	return nil
-}
-
-// Migrate implements Table.
-func (t *table) Migrate(e Entry, v []byte) error {
-	t.changed = true
-	t.set(e, t.spec.Version, t.expiry(e), v)
-	t.touch(e)
-	return nil
-}
-
-// expiry is when an entry ends, 0 for never.
-func (t *table) expiry(e Entry) int64 {
-	if p := t.stored(e); p != nil && t.headerBytes() > shortHeader {
-		return int64(binary.LittleEndian.Uint64(p[2:]))
-	}
-	return 0
-}
-
-// respec gives the table, which was restored under the spec of its files, that of its operator: with a TTL where there was
-// none, or the other way round, values are stored in another form.
-func (t *table) respec(s Spec) {
-	was := t.spec
-	t.clock = t.store.clockOf(s)
-	if t.spec = s; s.Kind == Words || (was.TTL > 0) == (s.TTL > 0) {
-		return
-	}
-	for i := range t.keyRefs {
-		e := Entry(i)
-		t.spec = was
-		p, head, expiry := t.stored(e), t.headerBytes(), t.expiry(e)
-		t.spec = s
-		if p != nil {
-			t.set(e, binary.LittleEndian.Uint16(p), expiry, bytes.Clone(p[head:]))
-		}
-	}
-}
-
-func (t *table) set(e Entry, version uint16, expiry int64, v []byte) {
-	word := &t.page(e).words[e&pageMask]
-	head := t.headerBytes()
-	n := head + len(v)
-	r := ref(*word)
-	switch {
-	case *word == noValue || *word == gone:
-		r = t.values.reserve(n, (n+7)&^7)
-	case r >= t.sealed && t.values.fits(r, n):
-	default:
-		t.garbage += stringHeader + t.values.capacity(r)
-		r = t.values.reserve(n, n+n/2)
-	}
-	*word = uint64(r)
-	p := t.values.get(r)
-	t.putHeader(p, version, expiry)
-	copy(p[head:], v)
-	if t.garbage > minGarbage && 2*t.garbage > t.values.size {
-		t.compact()
-	}
-}
-
-// compact copies the values that are in use to a new arena.
-func (t *table) compact() {
-	old := t.values
-	t.values, t.garbage, t.sealed = arena{}, 0, 0
-	for e := range t.keyRefs {
-		word := &t.page(Entry(e)).words[e&pageMask]
-		if *word == noValue || *word == gone {
-			continue
-		}
-		v := old.get(ref(*word))
-		r := t.values.reserve(len(v), old.capacity(ref(*word)))
-		copy(t.values.get(r), v)
-		*word = uint64(r)
-	}
-}
 
 // Delete implements Table. A word that is deleted could not be told from one that is not.
 func (t *table) Delete(e Entry) error {
@@ -456,74 +245,6 @@ func (t *table) Delete(e Entry) error {
 		t.deleted = append(t.deleted, t.removed.add(key, len(key)))
 	}
 	return nil
-}
-
-// shed has a table let go of what has ended, if that is as much as a share of what it has: 1 in so many. It is counted only when the
-// table has twice what it had the last time.
-func (t *table) shed(share int) {
-	if t.spec.Once && len(t.keyRefs) > 2*t.alive+minDead {
-		t.shedAny(share)
-	}
-}
-
-func (t *table) shedAny(share int) {
-	t.alive = 0
-	for i := range t.keyRefs {
-		if e := Entry(i); *t.Word(e) != gone && !t.over(e, t.clock.Now) {
-			t.alive++
-		}
-	}
-	if n := len(t.keyRefs); n-t.alive > minDead && share*(n-t.alive) > n {
-		t.rebuild()
-	}
-}
-
-// rebuild leaves out the entries that were deleted, or are over. It changes the numbers of the others: elements get them in their
-// order.
-func (t *table) rebuild() {
-	old := *t
-	t.index, t.keyRefs, t.keys, t.pages, t.values, t.order = nil, nil, arena{}, nil, arena{}, nil
-	t.dead, t.garbage, t.sealed = 0, 0, 0
-	t.resize(len(old.index))
-	if old.order == nil {
-		for i := range old.keyRefs {
-			if e := Entry(i); *old.Word(e) != gone && !old.over(e, old.clock.Now) {
-				t.adopt(&old, e)
-			}
-		}
-		return
-	}
-	order := new(sequence)
-	for _, l := range old.order.leaves {
-		for i, e := range l.entries[:l.n] {
-			if !old.over(e, old.clock.Now) {
-				order.append(l.standings[i], t.adopt(&old, e))
-			}
-		}
-	}
-	t.order = order
-}
-
-// adopt adds an entry of the table as it was before a rebuild.
-func (t *table) adopt(old *table, was Entry) Entry {
-	key := old.Key(was)
-	e := t.find(xxhash.Sum64(key), key, true)
-	from, to := old.pages[was>>pageBits], t.page(e)
-	word := from.words[was&pageMask]
-	if t.spec.Kind != Words && word != noValue {
-		v := old.values.get(ref(word))
-		r := t.values.reserve(len(v), len(v))
-		copy(t.values.get(r), v)
-		word = uint64(r)
-	}
-	to.words[e&pageMask] = word
-	if from.gen == t.store.gen && from.dirty.has(was) {
-		to.dirty.set(e)
-	}
-	if from.pending.has(was) {
-		to.pending.set(e)
-	}
-	return e
 }
 
 // Key implements Table.
@@ -600,28 +321,4 @@ func (t *table) size() int64 {
 
 func (t *table) tableSize() int64 {
 	return int64(8*(len(t.index)+cap(t.keyRefs)) + len(t.pages)*(8*pageEntries+3*pageEntries/8+8) + t.keys.size + t.values.size + t.removed.size)
-}
-
-// dirtyEntries calls yield for the entries that have changed, of frozen pages.
-func dirtyEntries(pages []*page, gen uint32, yield func(e Entry, word uint64)) {
-	for i, p := range pages {
-		if p.gen != gen {
-			continue
-		}
-		for w, set := range p.dirty {
-			for ; set != 0; set &= set - 1 {
-				at := w<<6 | bits.TrailingZeros64(set)
-				yield(Entry(i<<pageBits|at), p.words[at])
-			}
-		}
-	}
-}
-
-// allEntries calls yield for every place of frozen pages.
-func allEntries(pages []*page, _ uint32, yield func(e Entry, word uint64)) {
-	for i, p := range pages {
-		for at, word := range &p.words {
-			yield(Entry(i<<pageBits|at), word)
-		}
-	}
 }
