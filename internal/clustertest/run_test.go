@@ -95,22 +95,6 @@ func TestSeedsOfBatch(t *testing.T) {
 	}
 }
 
-// TestSweepsAndFolds runs workloads in which one record changes all keys, or the end of the input puts out all that there was.
-func TestSweepsAndFolds(t *testing.T) {
-	cache := t.TempDir()
-	all := []*workload.Workload{
-		workload.Sweep, workload.SweptLists, workload.SweptMaps, workload.Reduced, workload.Aggregated, workload.SortedKeys, workload.FramedAll,
-	}
-	for i := range 4 * len(all) {
-		w := all[i%len(all)]
-		s := scenario(*seed+uint64(i), w, 1+i/len(all)%2, cache)
-		if i >= 2*len(all) {
-			s.Barriers = Barriers{Slow: true, Unaligned: true}
-		}
-		t.Run(fmt.Sprintf("%d %s", s.Seed, w.Name), func(t *testing.T) { Run(t, s) })
-	}
-}
-
 // TestTablesOfBatchFillUp runs jobs in batch mode that fold into tables, under the same faults, with less memory than a few keys
 // take: what is in a table is sorted, and the table begun anew, all the time.
 func TestTablesOfBatchFillUp(t *testing.T) {
