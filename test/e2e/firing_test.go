@@ -28,7 +28,7 @@ func TestAFiringThatOutlastsCheckpoints(t *testing.T) {
 	module := filepath.Join(harness.Root(t), "test/guests/weary.wasm")
 	start := func(args ...string) *harness.Process {
 		return cluster.Start(module, append(args, "--param", "output="+out, "--param", fmt.Sprintf("count=%d", 2*keys),
-			"--param", fmt.Sprintf("keys=%d", keys), "--param", fmt.Sprintf("window=%d", keys), "--param", "effort=600000")...)
+			"--param", fmt.Sprintf("keys=%d", keys), "--param", fmt.Sprintf("window=%d", keys), "--param", "effort=400000")...)
 	}
 	rows := func() int { return strings.Count(harness.Output(t, out), "\n") }
 	within := func(done int) {
