@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	seeds = flag.Int("seeds", 200, "how many seeds to run, from -seed on")
+	seeds = flag.Int("seeds", 140, "how many seeds to run, from -seed on")
 	seed  = flag.Uint64("seed", 1, "the first seed")
 )
 
