@@ -133,33 +133,7 @@ func (r *running) sums() map[string]int64 {
 func TestRecordsAreInTheJoinsThatTakeThem(t *testing.T) {
 	for _, w := range slidingHalves {
 		name := fmt.Sprintf("%d by %d, lateness %d", w.SizeMs, w.SlideMs, w.LatenessMs)
-		j := &joining{t: t, got: map[string]int{}, spoilt: func(int64) bool { return false }, config: JoinConfig{
-			Window: &w, Key: "utf8", Values: [2]abi.Codec{"i64", "i64"}, Output: "row(left: i64?, right: i64?)", Function: &abi.Function{Kind: abi.FunctionCoGroup}}}
-		j.spread(2)
-		for input := range 2 {
-			j.process(keysOfOneTime(), input)
-		}
-		for range 2 {
-			if !j.shards[0].part(15) {
-				t.Fatalf("%s: all has fired at once", name)
-			}
-		}
-		results := map[string]int{}
-		for made := range j.got {
-			results[made[:strings.Index(made, "[")]]++
-		}
-		was, fresh, other := "", "", ""
-		for _, r := range keysOfOneTime() {
-			switch {
-			case results[r.key] > 0:
-				was = r.key
-			case groupOf(r.key) < joinGroups/2:
-				fresh = r.key
-			default:
-				other = r.key
-			}
-		}
-		j.spread(1)
+		j, was, fresh, other := halvesOfAJoin(t, name, &w)
 		for i, r := range lateForSome {
 			if i == 2 {
 				j.spread(1) // it may fail before it fires

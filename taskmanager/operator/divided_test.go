@@ -249,6 +249,44 @@ func TestHalvesOfAFiringMeet(t *testing.T) {
 	}
 }
 
+// halvesOfAJoin is halves, of a join, gone on from, and its keys as halvesOf has them.
+func halvesOfAJoin(t *testing.T, name string, w *abi.Window) (j *joining, was, fresh, other string) {
+	t.Helper()
+	j = &joining{t: t, got: map[string]int{}, spoilt: func(int64) bool { return false }, config: JoinConfig{
+		Window: w, Key: "utf8", Values: [2]abi.Codec{"i64", "i64"}, Output: "row(left: i64?, right: i64?)", Function: &abi.Function{Kind: abi.FunctionCoGroup}}}
+	j.spread(2)
+	for input := range 2 {
+		j.process(keysOfOneTime(), input)
+	}
+	for range 2 {
+		if !j.shards[0].part(15) {
+			t.Fatalf("%s: all has fired at once", name)
+		}
+	}
+	results := j.byKey()
+	for _, r := range keysOfOneTime() {
+		switch {
+		case results[r.key] > 0:
+			was = r.key
+		case groupOf(r.key) < joinGroups/2:
+			fresh = r.key
+		default:
+			other = r.key
+		}
+	}
+	j.spread(1)
+	return j, was, fresh, other
+}
+
+// byKey counts the results of a co-group by key.
+func (j *joining) byKey() map[string]int {
+	by := map[string]int{}
+	for made, n := range j.got {
+		by[made[:strings.Index(made, "[")]] += n
+	}
+	return by
+}
+
 // So it is with joins: each window is joined once for a key whose windows had not been, and once more with the late record for one whose
 // window had.
 func TestHalvesOfAFiringMeetInAJoin(t *testing.T) {
@@ -265,46 +303,14 @@ func TestHalvesOfAFiringMeetInAJoin(t *testing.T) {
 		"sessions":      {abi.Window{Kind: "session", GapMs: 5}, 2, 1, 1, 1},
 		"late sessions": {abi.Window{Kind: "session", GapMs: 5, LatenessMs: 1000}, 0, 2, 1, 1},
 	} {
-		j := &joining{t: t, got: map[string]int{}, spoilt: func(int64) bool { return false }, config: JoinConfig{
-			Window: &c.window, Key: "utf8", Values: [2]abi.Codec{"i64", "i64"}, Output: "row(left: i64?, right: i64?)", Function: &abi.Function{Kind: abi.FunctionCoGroup}}}
-		j.spread(2)
-		for input := range 2 {
-			j.process(keysOfOneTime(), input)
-		}
-		for range 2 {
-			if !j.shards[0].part(15) {
-				t.Fatalf("%s: all has fired at once", name)
-			}
-		}
-		results := func() map[string]int {
-			by := map[string]int{}
-			for made, n := range j.got {
-				by[made[:strings.Index(made, "[")]] += n
-			}
-			return by
-		}
-		was, fresh, other := "", "", ""
-		for _, r := range keysOfOneTime() {
-			switch out := results()[r.key] > 0; {
-			case out:
-				was = r.key
-			case groupOf(r.key) < joinGroups/2:
-				fresh = r.key
-			default:
-				other = r.key
-			}
-			if was != "" && fresh != "" && other != "" {
-				break
-			}
-		}
-		j.spread(1)
+		j, was, fresh, other := halvesOfAJoin(t, name, &c.window)
 		j.process([]rec{{5, was, 1}, {5, fresh, 1}, {5, other, 1}}, 0)
 		if late := j.shards[0].op.Late(); late != c.late {
 			t.Errorf("%s: %d late (expected %d)", name, late, c.late)
 		}
 		j.spread(1) // it may fail before it fires
 		j.shards[0].fire(100)
-		by := results()
+		by := j.byKey()
 		for _, want := range []struct {
 			key string
 			n   int

@@ -126,6 +126,14 @@ func (p *progress) of(hash uint64) int64 {
 	return max(p.passed, p.apart.of(hash))
 }
 
+// furthest is the watermark that has been passed for some key.
+func (p *progress) furthest() int64 {
+	if p.apart == nil {
+		return p.passed
+	}
+	return max(p.passed, p.apart.most)
+}
+
 // beyond says whether p says anything that another does not, for whoever goes on.
 func (p *progress) beyond(other *progress) bool {
 	return p.apart != nil || p.passed > lasting(other.passed, other.before)

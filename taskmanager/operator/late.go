@@ -22,7 +22,8 @@ func (s *slider) came(p *pane, entries []state.Entry) {
 	if w.lateness == 0 {
 		return
 	}
-	for end := w.first(p.start); end <= w.last(p.start); end = w.next(end) {
+	passed := s.panes.furthest()
+	for end := w.first(p.start); end-1 <= passed && end <= w.last(p.start); end = w.next(end) {
 		if after(end, w.lateness)-1 > s.panes.passed {
 			s.cameTo(end, p, entries)
 		}
